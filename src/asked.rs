@@ -1,0 +1,168 @@
+//! Who asked for what, when, and under which configuration: what every later stage and every record needs.
+
+use crate::{
+    call::Place,
+    dialect::openai,
+    identity::Identity,
+    policy::{Decision, Outcome},
+    quota::{Slot, Standing},
+    records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
+    refusal::Refusal,
+    usage::{Price, Usage},
+};
+use bytes::Bytes;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A request that was let in. Holds its place among the requests in flight until it is finished.
+#[derive(Debug)]
+pub struct Asked {
+    pub identity: Identity,
+    pub request_id: Arc<str>,
+    /// The dialect and API, as records name it.
+    pub dialect: &'static str,
+    /// Hash of the configuration that decides.
+    pub config: Arc<str>,
+    pub started: Instant,
+    pub time: SystemTime,
+    pub model: Option<AskedModel>,
+    pub upstream: Option<Arc<str>>,
+    /// The body, of which the prompt is taken when the record is written.
+    pub prompt: Option<Bytes>,
+    pub standing: Option<Standing>,
+    pub slot: Slot,
+}
+
+/// The model that was asked for.
+#[derive(Debug, Clone)]
+pub enum AskedModel {
+    /// It is configured, under this name or glob.
+    Declared { name: Arc<str>, price: Option<Price> },
+    /// It is not: a text of the client's.
+    Unknown(String),
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The client went away before the end.
+    ClientGone,
+    Complete,
+    /// It was refused, or its answer broke off.
+    Refused(Refusal),
+}
+
+/// What an answer came to.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    pub usage: Option<Usage>,
+    pub completion: Option<Raw>,
+    pub tools_denied: Vec<String>,
+    pub ttft: Option<Duration>,
+    /// The HTTP status that the client saw, once it did.
+    pub status: Option<u16>,
+}
+
+impl Asked {
+    /// Seconds since 1970, UTC, when the request came.
+    pub fn unix_seconds(&self) -> i64 {
+        let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// The audit lines of a decision: the decision, and what a shadow rule would have made of it.
+    pub fn evidence(
+        &self,
+        place: Place,
+        tool: &str,
+        args: Option<&str>,
+        decision: &Decision<'_>,
+    ) -> Vec<Entry> {
+        let line =
+            |outcome: Outcome, rule: Option<Arc<str>>, reason: Option<Arc<str>>, mode: &'static str| {
+                Entry::Decision(Box::new(DecisionEntry {
+                    journal: Arc::clone(&self.identity.tenant().journal),
+                    time: self.time,
+                    key: self.identity.key().id.shared(),
+                    request_id: Arc::clone(&self.request_id),
+                    place: place.as_str(),
+                    tool: Raw::text(tool),
+                    args: args.map(Raw::text),
+                    decision: outcome.as_str(),
+                    rule,
+                    reason,
+                    config: Arc::clone(&self.config),
+                    mode,
+                    by: None,
+                }))
+            };
+        let reason = (!decision.reason.is_empty()).then(|| Arc::from(&*decision.reason));
+        let rule = decision.source().map(|source| source.shared());
+        let mut lines = vec![line(decision.outcome, rule, reason, "enforce")];
+        if let Some((outcome, rule)) = &decision.shadow {
+            lines.push(line(*outcome, Some(rule.source.shared()), rule.reason.clone(), "shadow"));
+        }
+        lines
+    }
+
+    /// The audit line of a call that was denied without asking a rule.
+    pub fn evidence_of_denial(&self, place: Place, tool: &str, args: &str, reason: &str) -> Entry {
+        Entry::Decision(Box::new(DecisionEntry {
+            journal: Arc::clone(&self.identity.tenant().journal),
+            time: self.time,
+            key: self.identity.key().id.shared(),
+            request_id: Arc::clone(&self.request_id),
+            place: place.as_str(),
+            tool: Raw::text(tool),
+            args: Some(Raw::text(args)),
+            decision: Outcome::Deny.as_str(),
+            rule: None,
+            reason: Some(reason.into()),
+            config: Arc::clone(&self.config),
+            mode: "enforce",
+            by: None,
+        }))
+    }
+
+    /// The request's line in the log. Gives the place in flight back.
+    pub fn finish(self, end: &End, outcomes: Outcomes, now: Instant) -> Entry {
+        let (status, error) = match end {
+            End::ClientGone => (outcomes.status.unwrap_or(499), Some("client_gone")),
+            End::Complete => (outcomes.status.unwrap_or(200), None),
+            End::Refused(refusal) => (outcomes.status.unwrap_or(refusal.status()), Some(refusal.code())),
+        };
+        let price = match &self.model {
+            Some(AskedModel::Declared { price, .. }) => *price,
+            Some(AskedModel::Unknown(_)) | None => None,
+        };
+        let cost = price.zip(outcomes.usage).map(|(price, usage)| price.cost(usage).0);
+        let prompt = self.prompt.map(|body| {
+            let weight = body.len();
+            Raw::lazy(Box::new(move || openai::prompt(&body)), weight)
+        });
+        Entry::Request(Box::new(RequestEntry {
+            journal: Arc::clone(&self.identity.tenant().journal),
+            time: self.time,
+            key: self.identity.key().id.shared(),
+            request_id: self.request_id,
+            dialect: self.dialect,
+            model: self.model.map(|model| match model {
+                AskedModel::Declared { name, .. } => Model::Declared(name),
+                AskedModel::Unknown(name) => Model::Asked(Raw::text(name)),
+            }),
+            upstream: self.upstream,
+            status,
+            error,
+            latency: now.saturating_duration_since(self.started),
+            ttft: outcomes.ttft,
+            input_tokens: outcomes.usage.map(|usage| usage.input),
+            output_tokens: outcomes.usage.map(|usage| usage.output),
+            cost_micro_usd: cost,
+            tools_denied: outcomes.tools_denied.into_iter().map(Raw::text).collect(),
+            prompt,
+            completion: outcomes.completion,
+        }))
+    }
+}

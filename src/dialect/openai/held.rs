@@ -1,0 +1,259 @@
+//! The calls of one choice of a stream, held until their arguments are complete.
+//!
+//! Providers differ in how they cut a call up. Here every form becomes the same thing: a name, an id and one
+//! argument text. A new, non-empty id starts a new call, whatever its index says; a fragment without an index
+//! belongs to the last call; a repeated name or id is one. What is released is written anew from what was
+//! decided, so that no client can read another call out of the fragments than the one that was judged.
+
+use super::call_parts::{self, Form};
+use crate::{
+    dialect::{Judge, Transcript, Verdict},
+    json::Value,
+    refusal::Refusal,
+};
+use std::borrow::Cow;
+
+/// How much may be held, and how deep arguments may nest.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldLimits {
+    pub nesting: usize,
+    /// Bytes of one call's arguments; a longer call is denied.
+    pub tool_arguments: usize,
+}
+
+/// So many calls are held in one stream at most.
+const CALLS_MAX: usize = 128;
+
+/// One choice of a stream.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) index: u64,
+    pub(super) finished: bool,
+    calls: Vec<Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    /// The index that the provider gave, if any.
+    at: Option<u64>,
+    id: String,
+    name: String,
+    text: String,
+    form: Form,
+    legacy: bool,
+    /// Members that the provider added (`extra_content` with thought signatures, say); released with the call.
+    extra: Vec<(Cow<'static, str>, Value<'static>)>,
+    too_long: bool,
+}
+
+/// More was to be held than a stream may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TooMuch;
+
+/// What is left of a choice's calls after judgement.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Texts that stand for what was taken out.
+    pub(super) notices: Vec<String>,
+    /// Deltas to send, one a call, indexes dense.
+    pub(super) deltas: Vec<Value<'static>>,
+}
+
+impl Choice {
+    pub(super) fn new(index: u64) -> Self {
+        Self { index, finished: false, calls: Vec::new() }
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// Takes in a `delta.tool_calls` array.
+    pub(super) fn absorb(&mut self, fragments: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+        let single = std::slice::from_ref(fragments);
+        for fragment in fragments.items().unwrap_or(single) {
+            self.fragment(fragment, limits)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a legacy `delta.function_call`: one a choice.
+    pub(super) fn absorb_legacy(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+        let at = self.calls.iter().position(|call| call.legacy);
+        let call = match at {
+            Some(at) => self.calls.get_mut(at),
+            None => {
+                let call = self.start(None, Form::Function)?;
+                call.legacy = true;
+                Some(call)
+            }
+        };
+        if let Some(call) = call {
+            call.name(&call_parts::string(fragment.get("name")));
+            call.text(&call_parts::string(fragment.get("arguments")), limits);
+        }
+        Ok(())
+    }
+
+    fn fragment(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+        let (form, part) = match fragment.present("custom") {
+            Some(custom) => (Form::Custom, Some(custom)),
+            None => (Form::Function, fragment.present("function")),
+        };
+        let at = fragment.get("index").and_then(Value::as_u64);
+        let id = call_parts::string(fragment.get("id"));
+        let name = call_parts::string(part.and_then(|part| part.get("name")));
+        let input = if form == Form::Custom { "input" } else { "arguments" };
+        let text = call_parts::string(part.and_then(|part| part.get(input)));
+        let call = match self.position(at, &id, &name) {
+            Some(position) => self.calls.get_mut(position).ok_or(TooMuch)?,
+            None => self.start(at, form)?,
+        };
+        if call.id.is_empty() {
+            call.id.push_str(&id);
+        }
+        call.name(&name);
+        call.text(&text, limits);
+        call.extras(fragment, limits);
+        Ok(())
+    }
+
+    /// The call that a fragment continues; `None` if it starts one.
+    fn position(&self, at: Option<u64>, id: &str, name: &str) -> Option<usize> {
+        let position = match at {
+            Some(_) => self.calls.iter().rposition(|call| call.at == at && !call.legacy),
+            None => self.calls.iter().rposition(|call| !call.legacy),
+        }?;
+        let call = self.calls.get(position)?;
+        if !id.is_empty() && !call.id.is_empty() && call.id != id {
+            // Its own call, perhaps one that began earlier under the same index.
+            return self.calls.iter().position(|call| call.id == id);
+        }
+        let named_again = !name.is_empty() && !call.text.is_empty() && call.name != name;
+        (!(named_again && id.is_empty())).then_some(position)
+    }
+
+    fn start(&mut self, at: Option<u64>, form: Form) -> Result<&mut Call, TooMuch> {
+        if self.calls.len() >= CALLS_MAX {
+            return Err(TooMuch);
+        }
+        self.calls.push(Call {
+            at,
+            id: String::new(),
+            name: String::new(),
+            text: String::new(),
+            form,
+            legacy: false,
+            extra: Vec::new(),
+            too_long: false,
+        });
+        self.calls.last_mut().ok_or(TooMuch)
+    }
+
+    /// Judges every held call, now that the choice has finished.
+    pub(super) fn settle(
+        &mut self,
+        judge: &mut dyn Judge,
+        limits: HoldLimits,
+        transcript: &mut Transcript,
+    ) -> Result<Settled, Refusal> {
+        let mut settled = Settled::default();
+        for mut call in std::mem::take(&mut self.calls) {
+            if call.too_long {
+                judge.incomplete(&call.name, &call.text);
+                settled.notices.push(super::notice(&call.name, "its arguments are too long"));
+                continue;
+            }
+            let verdict = {
+                let args = call_parts::arguments(call.form, &call.text, limits.nesting);
+                judge.judge(&call.name, &args, &call.text)
+            };
+            match verdict {
+                Verdict::Abort(refusal) => return Err(refusal),
+                Verdict::Release => {}
+                Verdict::Remove { notice } => {
+                    settled.notices.push(notice);
+                    continue;
+                }
+                Verdict::Rewrite { arguments } => call.text = call_parts::rewritten(call.form, arguments),
+            }
+            transcript.add(self.index, &format!("[call {} {}]", call.name, call.text));
+            settled.deltas.push(call.delta(settled.deltas.len()));
+        }
+        Ok(settled)
+    }
+
+    /// Denies every held call: the stream ended before they did.
+    pub(super) fn abandon(&mut self, judge: &mut dyn Judge) -> Vec<String> {
+        let calls = std::mem::take(&mut self.calls);
+        calls
+            .into_iter()
+            .map(|call| {
+                judge.incomplete(&call.name, &call.text);
+                super::notice(&call.name, "the answer ended before its arguments did")
+            })
+            .collect()
+    }
+}
+
+impl Call {
+    /// A name comes whole, in pieces, or again with every fragment.
+    fn name(&mut self, fragment: &str) {
+        if self.name != fragment && self.text.is_empty() && self.name.len() < 1024 {
+            self.name.push_str(fragment);
+        }
+    }
+
+    fn text(&mut self, fragment: &str, limits: HoldLimits) {
+        if self.text.len() + fragment.len() > limits.tool_arguments {
+            self.too_long = true;
+        } else {
+            self.text.push_str(fragment);
+        }
+    }
+
+    fn extras(&mut self, fragment: &Value<'_>, limits: HoldLimits) {
+        const KNOWN: [&str; 5] = ["index", "id", "type", "function", "custom"];
+        for (key, value) in fragment.members().unwrap_or_default() {
+            if KNOWN.contains(&key.as_ref()) || self.extra.iter().any(|(known, _)| known == key) {
+                continue;
+            }
+            if self.extra.len() >= 8 || value.to_string().len() > limits.tool_arguments {
+                self.too_long = true;
+                return;
+            }
+            self.extra.push((Cow::Owned(key.to_string()), value.clone().into_owned()));
+        }
+    }
+
+    /// The whole call in one delta.
+    fn delta(self, index: usize) -> Value<'static> {
+        let function = |input: &'static str| {
+            Value::object([
+                ("name", Value::string(self.name.clone())),
+                (input, Value::string(self.text.clone())),
+            ])
+        };
+        if self.legacy {
+            return Value::object([("function_call", function("arguments"))]);
+        }
+        let mut call = Value::object([("index", Value::integer(u64::try_from(index).unwrap_or(u64::MAX)))]);
+        if !self.id.is_empty() {
+            call.set("id", Value::string(self.id.clone()));
+        }
+        match self.form {
+            Form::Custom => {
+                call.set("type", Value::string("custom"));
+                call.set("custom", function("input"));
+            }
+            Form::Function => {
+                call.set("type", Value::string("function"));
+                call.set("function", function("arguments"));
+            }
+        }
+        for (key, value) in self.extra {
+            call.set(&key, value);
+        }
+        Value::object([("tool_calls", Value::Array(vec![call]))])
+    }
+}

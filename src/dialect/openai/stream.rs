@@ -1,0 +1,422 @@
+//! A streamed answer: events in, events out. Text leaves at once; a call is held until its choice finishes.
+//!
+//! Two paths, one result. The slow one reads an event as JSON. The fast one knows the event before: when an
+//! event of plain text was read, everything around its text is remembered, and a later event with the same
+//! bytes around its text is the same event with another text: after equal bytes, two JSON readers are in the
+//! same state. A test holds the two against each other.
+
+use super::{
+    errors,
+    held::{Choice, HoldLimits, TooMuch},
+    whole::{read_usage, stray_call},
+};
+use crate::{
+    dialect::{Judge, Told, Transcript},
+    json::{self, Value},
+    refusal::Refusal,
+    sse,
+};
+
+/// An event larger than this (beyond held arguments) cannot be inspected and ends the stream.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+/// So many choices are told apart at most (`n`).
+const CHOICES_MAX: usize = 128;
+
+/// Reads one streamed answer.
+#[derive(Debug)]
+pub struct Stream {
+    limits: HoldLimits,
+    /// An incomplete event; at most `EVENT_BYTES_MAX` and the longest arguments.
+    pending: Vec<u8>,
+    known: Option<Known>,
+    choices: Vec<Choice>,
+    phase: Phase,
+    pub told: Told,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// `[DONE]` was seen.
+    Done,
+    /// Ended by an error event of ours.
+    Failed,
+    Open,
+}
+
+/// Why nothing more is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The stream goes on.
+    Continue,
+    /// The error event is written; whatever follows is not to be sent.
+    Failed(Refusal),
+}
+
+impl Stream {
+    /// Reads a stream of `api`; the transcript says how much text is kept for the record.
+    pub fn new(limits: HoldLimits, transcript: Transcript) -> Self {
+        Self {
+            limits,
+            pending: Vec::new(),
+            known: None,
+            choices: Vec::new(),
+            phase: Phase::Open,
+            told: Told { usage: None, completion: transcript },
+        }
+    }
+
+    /// Whether a call is held at the moment.
+    pub fn holds(&self) -> bool {
+        self.choices.iter().any(Choice::holds)
+    }
+
+    /// Takes in bytes as they come, split anywhere, and appends what may leave.
+    pub fn read(&mut self, bytes: &[u8], judge: &mut dyn Judge, out: &mut Vec<u8>) -> Progress {
+        let result = if self.pending.is_empty() {
+            self.events(bytes, judge, out).map(|rest| self.pending = rest.to_vec())
+        } else {
+            let mut buffer = std::mem::take(&mut self.pending);
+            buffer.extend_from_slice(bytes);
+            let rest = self.events(&buffer, judge, out).map(<[u8]>::len);
+            rest.map(|rest| {
+                let read = buffer.len() - rest;
+                buffer.drain(..read);
+                if rest > 0 {
+                    self.pending = buffer;
+                }
+            })
+        };
+        let result = result.and_then(|()| {
+            let fits = self.pending.len() <= EVENT_BYTES_MAX + self.limits.tool_arguments;
+            if fits { Ok(()) } else { Err(unreadable()) }
+        });
+        match result {
+            Ok(()) => Progress::Continue,
+            Err(refusal) => self.fail(refusal, judge, out),
+        }
+    }
+
+    /// The upstream's body ended. Anything but a clean end becomes an error event.
+    pub fn end(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Progress {
+        if self.phase == Phase::Open && !self.pending.is_empty() {
+            // A last event without its blank line: clients dispatch nothing of it, and neither do we.
+            self.pending = Vec::new();
+        }
+        let finished =
+            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished && !choice.holds());
+        if self.phase != Phase::Open || finished {
+            return Progress::Continue;
+        }
+        self.fail(Refusal::UpstreamError { message: "the upstream's answer broke off" }, judge, out)
+    }
+
+    /// Ends the stream with an error event: the upstream failed, or what it sent cannot be inspected.
+    pub fn fail(&mut self, refusal: Refusal, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Progress {
+        for choice in &mut self.choices {
+            choice.abandon(judge);
+        }
+        if self.phase == Phase::Open {
+            out.extend_from_slice(&errors::error_event(&refusal));
+            self.phase = Phase::Failed;
+        }
+        Progress::Failed(refusal)
+    }
+
+    /// Handles every complete event and returns the incomplete rest.
+    fn events<'b>(
+        &mut self,
+        input: &'b [u8],
+        judge: &mut dyn Judge,
+        out: &mut Vec<u8>,
+    ) -> Result<&'b [u8], Refusal> {
+        let mut rest = input;
+        // Bytes before `rest` that leave as they are, and are not yet written.
+        let mut run = 0;
+        while self.phase == Phase::Open {
+            if let Some((known, (text, len))) =
+                self.known.as_ref().and_then(|known| Some((known, known.text(rest)?)))
+            {
+                self.told.completion.add_escaped(known.choice, text);
+                rest = rest.get(len..).unwrap_or_default();
+                run += len;
+                continue;
+            }
+            let done = input.len() - rest.len();
+            out.extend_from_slice(input.get(done - run..done).unwrap_or_default());
+            run = 0;
+            let Some(sse::Boundary { end }) = sse::boundary(rest) else { return Ok(rest) };
+            let (event, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            self.event(event, judge, out)?;
+            rest = after;
+        }
+        Ok(&[])
+    }
+
+    fn event(&mut self, raw: &[u8], judge: &mut dyn Judge, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let event = sse::event(raw).ok_or_else(unreadable)?;
+        let Some(data) = event.data else {
+            // Comments keep a connection alive; `id:` and `retry:` without data break clients.
+            if event.comment {
+                out.extend_from_slice(b":\n\n");
+            }
+            return Ok(());
+        };
+        if data.trim() == "[DONE]" {
+            return self.done(judge, out);
+        }
+        let chunk = json::parse(data.as_bytes(), self.limits.nesting).map_err(|_| unreadable())?;
+        if event.name == Some("error") || chunk.present("error").is_some() {
+            return Err(Refusal::UpstreamError { message: "the upstream reported an error" });
+        }
+        if let Some(usage) = chunk.present("usage").and_then(read_usage) {
+            self.told.usage = Some(usage);
+        }
+        let plain = plain_bytes(raw);
+        self.chunk(chunk, plain.then_some(raw), judge, out)
+    }
+
+    fn done(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        for choice in &mut self.choices {
+            for notice in choice.abandon(judge) {
+                let envelope = Value::object([("object", Value::string("chat.completion.chunk"))]);
+                emit(&envelope, choice.index, text_delta(notice), Value::Null, out);
+            }
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.phase = Phase::Done;
+        Ok(())
+    }
+
+    /// One chunk. `raw` are its bytes where they may leave as they came.
+    fn chunk(
+        &mut self,
+        mut chunk: Value<'_>,
+        raw: Option<&[u8]>,
+        judge: &mut dyn Judge,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let mut absorbed = false;
+        let mut settling = Vec::new();
+        for choice in chunk.get_mut("choices").and_then(Value::items_mut).into_iter().flatten() {
+            let index = match choice.get("index") {
+                None | Some(Value::Null) => 0,
+                Some(index) => index.as_u64().ok_or_else(unreadable)?,
+            };
+            let (limits, held) = (self.limits, held(&mut self.choices, index)?);
+            absorbed |= absorb(held, choice, limits).map_err(|TooMuch| unreadable())?;
+            if choice.present("finish_reason").is_some() {
+                held.finished = true;
+                if held.holds() {
+                    settling.push(index);
+                }
+            }
+        }
+        if stray_call(&chunk) {
+            return Err(unreadable());
+        }
+        self.tell(&chunk);
+        if !absorbed && settling.is_empty() {
+            match raw {
+                Some(raw) => {
+                    out.extend_from_slice(raw);
+                    self.known = Known::learn(&chunk, raw).or(self.known.take());
+                }
+                None => write_event(&chunk, out),
+            }
+            return Ok(());
+        }
+        self.settle(chunk, &settling, judge, out)
+    }
+
+    /// Keeps a chunk's text for the record.
+    fn tell(&mut self, chunk: &Value<'_>) {
+        for choice in chunk.get("choices").and_then(Value::items).unwrap_or_default() {
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            if let Some(text) = text_of(choice).and_then(Value::as_str) {
+                self.told.completion.add(index, text);
+            }
+        }
+    }
+
+    /// Sends what flows of a chunk, then the verdicts on finished choices, then their finish.
+    fn settle(
+        &mut self,
+        mut chunk: Value<'_>,
+        settling: &[u64],
+        judge: &mut dyn Judge,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let choices = chunk.remove("choices").unwrap_or(Value::Null);
+        let usage = chunk.remove("usage").filter(|usage| !usage.is_null());
+        let mut flowing = Vec::new();
+        let mut finishing = Vec::new();
+        for mut choice in choices.items().unwrap_or_default().iter().cloned() {
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            if settling.contains(&index) {
+                finishing.push((index, choice.remove("finish_reason").unwrap_or(Value::Null)));
+                choice.set("finish_reason", Value::Null);
+            }
+            if says_something(&choice) {
+                flowing.push(choice);
+            }
+        }
+        if !flowing.is_empty() {
+            let mut flow = chunk.clone();
+            flow.set("choices", Value::Array(flowing));
+            write_event(&flow, out);
+        }
+        for (index, finish) in finishing {
+            let held = held(&mut self.choices, index)?;
+            let settled = held.settle(judge, self.limits, &mut self.told.completion)?;
+            let finish = finish_after(finish, settled.deltas.is_empty());
+            for notice in settled.notices {
+                self.told.completion.add(index, &notice);
+                emit(&chunk, index, text_delta(notice), Value::Null, out);
+            }
+            for delta in settled.deltas {
+                emit(&chunk, index, delta, Value::Null, out);
+            }
+            emit(&chunk, index, Value::Object(Vec::new()), finish, out);
+        }
+        if let Some(usage) = usage {
+            chunk.set("choices", Value::Array(Vec::new()));
+            chunk.set("usage", usage);
+            write_event(&chunk, out);
+        }
+        Ok(())
+    }
+}
+
+fn unreadable() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream's stream cannot be inspected" }
+}
+
+fn held(choices: &mut Vec<Choice>, index: u64) -> Result<&mut Choice, Refusal> {
+    let at = choices.iter().position(|choice| choice.index == index).unwrap_or(choices.len());
+    if at == choices.len() {
+        if at >= CHOICES_MAX {
+            return Err(unreadable());
+        }
+        choices.push(Choice::new(index));
+    }
+    choices.get_mut(at).ok_or_else(unreadable)
+}
+
+/// Moves the calls of a choice's delta out of the chunk. Whether there were any.
+fn absorb(held: &mut Choice, choice: &mut Value<'_>, limits: HoldLimits) -> Result<bool, TooMuch> {
+    let Some(delta) = choice.get_mut("delta") else { return Ok(false) };
+    let mut absorbed = false;
+    if delta.get("tool_calls").is_some_and(|calls| !is_empty(calls)) {
+        let calls = delta.remove("tool_calls").unwrap_or(Value::Null);
+        if stray_call(&calls) {
+            return Err(TooMuch);
+        }
+        held.absorb(&calls, limits)?;
+        absorbed = true;
+    }
+    if delta.get("function_call").is_some_and(|call| !is_empty(call)) {
+        let call = delta.remove("function_call").unwrap_or(Value::Null);
+        held.absorb_legacy(&call, limits)?;
+        absorbed = true;
+    }
+    Ok(absorbed)
+}
+
+pub(super) fn is_empty(calls: &Value<'_>) -> bool {
+    calls.is_null() || calls.items().is_some_and(<[_]>::is_empty)
+}
+
+/// The reason that fits what is left: a choice without calls did not end for calls.
+pub(super) fn finish_after(finish: Value<'_>, none_left: bool) -> Value<'_> {
+    match finish.as_str() {
+        Some("tool_calls" | "function_call") if none_left => Value::string("stop"),
+        _ => finish,
+    }
+}
+
+/// Whether anything but an empty delta is left of a choice.
+fn says_something(choice: &Value<'_>) -> bool {
+    let delta = choice.get("delta").and_then(Value::members).unwrap_or_default();
+    choice.present("finish_reason").is_some() || delta.iter().any(|(_, value)| !value.is_null())
+}
+
+fn text_of<'v, 'a>(choice: &'v Value<'a>) -> Option<&'v Value<'a>> {
+    choice.get("delta").and_then(|delta| delta.get("content")).or_else(|| choice.get("text"))
+}
+
+fn text_delta(text: String) -> Value<'static> {
+    Value::object([("content", Value::string(text))])
+}
+
+/// A chunk of one choice, with the members that all chunks of the stream share.
+fn emit(envelope: &Value<'_>, index: u64, delta: Value<'static>, finish: Value<'_>, out: &mut Vec<u8>) {
+    let mut chunk = envelope.clone();
+    let mut choice = Value::object([("index", Value::integer(index)), ("delta", delta)]);
+    choice.set("finish_reason", finish.into_owned());
+    chunk.set("choices", Value::Array(vec![choice]));
+    write_event(&chunk, out);
+}
+
+fn write_event(chunk: &Value<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    json::write(chunk, out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Whether the event is exactly `data: …`, a line feed and a blank line: the one form that all clients read alike.
+fn plain_bytes(raw: &[u8]) -> bool {
+    let Some(line) = raw.strip_prefix(b"data: ").and_then(|rest| rest.strip_suffix(b"\n\n")) else {
+        return false;
+    };
+    memchr::memchr2(b'\n', b'\r', line).is_none()
+}
+
+/// An event of plain text that was read before: what stands before and behind its text.
+#[derive(Debug)]
+struct Known {
+    prefix: Box<[u8]>,
+    suffix: Box<[u8]>,
+    choice: u64,
+}
+
+impl Known {
+    /// Remembers an event if its only choice carries a text and nothing ends with it.
+    fn learn(chunk: &Value<'_>, raw: &[u8]) -> Option<Self> {
+        let [choice] = chunk.get("choices")?.items()? else { return None };
+        text_of(choice)?.as_str()?;
+        if choice.present("finish_reason").is_some() || chunk.present("usage").is_some() {
+            return None;
+        }
+        let key: &[u8] = if choice.get("delta").is_some() { br#""content":""# } else { br#""text":""# };
+        let mut found = memchr::memmem::find_iter(raw, key);
+        let (start, None) = (found.next()? + key.len(), found.next()) else { return None };
+        let (prefix, rest) = raw.split_at_checked(start)?;
+        let suffix = rest.get(text_end(rest)?..)?;
+        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        Some(Self { prefix: prefix.into(), suffix: suffix.into(), choice: index })
+    }
+
+    /// The escaped text of the event at the start of `bytes`, and the event's length, if it is this one.
+    fn text<'b>(&self, bytes: &'b [u8]) -> Option<(&'b [u8], usize)> {
+        let rest = bytes.strip_prefix(&*self.prefix)?;
+        let (text, suffix) = rest.split_at_checked(text_end(rest)?)?;
+        let fits = suffix.starts_with(&self.suffix) && (text.is_ascii() || std::str::from_utf8(text).is_ok());
+        fits.then_some((text, self.prefix.len() + text.len() + self.suffix.len()))
+    }
+}
+
+/// The place of the quote that ends a JSON string; `None` if it holds what needs the strict reader.
+fn text_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => match bytes.get(at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                _ => return None,
+            },
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A request's texts as one text, for the record: who said what, calls and results, files summarised.
+//! Runs when the record is written, not while the request waits.
+
+use super::call_parts::{self, Emitted};
+use crate::json::{self, Value};
+
+/// The prompt of a request body. Empty where there is none.
+pub fn prompt(body: &[u8]) -> String {
+    let Ok(body) = json::parse(body, 512) else { return String::new() };
+    let mut out = String::new();
+    for message in body.get("messages").and_then(Value::items).unwrap_or_default() {
+        out.push_str(message.get("role").and_then(Value::as_str).unwrap_or("?"));
+        out.push_str(": ");
+        content(message.get("content").unwrap_or(&Value::Null), &mut out);
+        let calls = message.get("tool_calls").and_then(Value::items).unwrap_or_default();
+        for Emitted { tool, text } in calls.iter().map(call_parts::emitted) {
+            out.push_str(&format!("[call {tool} {text}]"));
+        }
+        if let Some(Emitted { tool, text }) = message.present("function_call").map(call_parts::function) {
+            out.push_str(&format!("[call {tool} {text}]"));
+        }
+        out.push('\n');
+    }
+    for key in ["prompt", "input"] {
+        if let Some(value) = body.present(key) {
+            content(value, &mut out);
+            out.push('\n');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Strings as they are, text parts by their text, anything else as JSON.
+fn content(value: &Value<'_>, out: &mut String) {
+    match value {
+        Value::Null => {}
+        Value::String(text) => out.push_str(text),
+        Value::Array(parts)
+            if parts.iter().any(|part| matches!(part, Value::String(_) | Value::Object(_))) =>
+        {
+            for (at, part) in parts.iter().enumerate() {
+                if at > 0 {
+                    out.push('\n');
+                }
+                match part.get("text").and_then(Value::as_str) {
+                    Some(text) => out.push_str(text),
+                    None => content(part, out),
+                }
+            }
+        }
+        Value::Array(tokens) => out.push_str(&format!("[{} tokens]", tokens.len())),
+        Value::Object(_) | Value::Number(_) | Value::Bool(_) => out.push_str(&value.to_string()),
+    }
+}

@@ -1,0 +1,226 @@
+//! `when`: a CEL expression behind an adapter. Compiled when the configuration is loaded; whatever goes wrong
+//! later (a missing field, a wrong type, a result that is no boolean) is "cannot be evaluated", never an answer.
+
+use super::{Caller, Truth};
+use crate::{call::Place, json::Value};
+use cel::{
+    Context, Env, Value as Cel,
+    objects::Key,
+    parser::{Expression, PrattParser},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+};
+
+/// The names that an expression may use.
+pub const VARIABLES: [&str; 6] = ["tenant", "key", "tool", "args", "place", "now"];
+/// An expression is a condition, not a program.
+const SOURCE_BYTES_MAX: usize = 4096;
+/// Parsing and evaluating recurse: nesting and size are bounded, so that neither can exhaust the stack.
+const DEPTH_MAX: u16 = 48;
+const NODES_MAX: usize = 1000;
+
+/// A compiled condition.
+pub struct Condition {
+    source: Box<str>,
+    program: Expression,
+    reads_args: bool,
+}
+
+/// Why an expression is no condition. `line` and `column` count from 1 inside the expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadCondition {
+    pub message: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+/// What a condition is asked about.
+#[derive(Debug)]
+pub struct Facts<'q> {
+    pub caller: &'q Caller,
+    pub tool: &'q str,
+    pub place: Place,
+    /// Seconds since 1970, UTC.
+    pub now: i64,
+}
+
+impl Condition {
+    /// Compiles an expression and checks that it uses only known names.
+    pub fn compile(source: &str) -> Result<Self, BadCondition> {
+        if source.len() > SOURCE_BYTES_MAX {
+            return Err(BadCondition {
+                message: format!("longer than {SOURCE_BYTES_MAX} bytes"),
+                line: 1,
+                column: 1,
+            });
+        }
+        let parsed = catch_unwind(|| {
+            PrattParser::new()
+                .max_recursion_depth(DEPTH_MAX)
+                .max_expression_node_count(NODES_MAX)
+                .parse(source)
+        })
+        .map_err(|_| BadCondition { message: "cannot be parsed".to_owned(), line: 1, column: 1 })?;
+        let program = parsed.map_err(|errors| {
+            let first = errors.errors.first();
+            BadCondition {
+                message: first.map_or_else(|| "cannot be parsed".to_owned(), |error| error.msg.clone()),
+                line: first.map_or(1, |error| usize::try_from(error.pos.0).unwrap_or(1).max(1)),
+                column: first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1).max(1)),
+            }
+        })?;
+        let (reads_args, unknown) = {
+            let references = program.references();
+            let unknown: Option<String> = free_names(source, &references.variables());
+            (references.has_variable("args"), unknown)
+        };
+        if let Some(name) = unknown {
+            let column = source.find(&name).map_or(1, |at| at + 1);
+            let message = format!("unknown name `{name}`; there are {}", VARIABLES.join(", "));
+            return Err(BadCondition { message, line: 1, column });
+        }
+        Ok(Self { source: source.into(), program, reads_args })
+    }
+
+    /// The expression as written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the answer depends on the arguments.
+    pub fn reads_args(&self) -> bool {
+        self.reads_args
+    }
+
+    /// Evaluates the condition. `args` is `None` where they are not JSON; a condition that reads them then
+    /// cannot be evaluated.
+    pub fn holds(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Truth {
+        if self.reads_args && args.is_none() {
+            return Truth::Unknown;
+        }
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let mut context = Context::with_env(environment());
+            context.add_variable_from_value("tenant", facts.caller.tenant_value());
+            context.add_variable_from_value("key", facts.caller.key_value());
+            context.add_variable_from_value("tool", facts.tool.to_owned());
+            context.add_variable_from_value("place", facts.place.as_str().to_owned());
+            if let Some(now) = chrono::DateTime::from_timestamp(facts.now, 0) {
+                context.add_variable_from_value("now", Cel::Timestamp(now.fixed_offset()));
+            }
+            if let (true, Some(args)) = (self.reads_args, args) {
+                context.add_variable_from_value("args", to_cel(args));
+            }
+            Cel::resolve(&self.program, &context)
+        }));
+        match answer {
+            Ok(Ok(Cel::Bool(truth))) => Truth::from(truth),
+            Ok(Ok(_) | Err(_)) | Err(_) => Truth::Unknown,
+        }
+    }
+}
+
+/// The first name that is neither ours nor bound by a macro such as `all(a, …)`: such a name stands directly
+/// behind an opening parenthesis and before a comma somewhere in the expression.
+fn free_names(source: &str, names: &[&str]) -> Option<String> {
+    let bound = |name: &str| {
+        source.match_indices(name).any(|(at, _)| {
+            let before = source.get(..at).unwrap_or("").trim_end();
+            let after = source.get(at + name.len()..).unwrap_or("").trim_start();
+            before.ends_with(['(', ',']) && after.starts_with(',')
+        })
+    };
+    let mut unknown: Vec<&&str> = names
+        .iter()
+        .filter(|name| !name.starts_with(['@', '_']) && !VARIABLES.contains(*name) && !bound(name))
+        .collect();
+    unknown.sort_unstable();
+    unknown.first().map(|name| (**name).to_owned())
+}
+
+fn environment() -> Arc<Env> {
+    static STANDARD: OnceLock<Arc<Env>> = OnceLock::new();
+    Arc::clone(STANDARD.get_or_init(|| Arc::new(Env::stdlib())))
+}
+
+/// A whole number becomes an int (or uint above 2^63), any other number a double.
+fn to_cel(value: &Value<'_>) -> Cel {
+    match value {
+        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Bool(truth) => Cel::Bool(*truth),
+        Value::Null => Cel::Null,
+        Value::Number(digits) => digits
+            .parse()
+            .map(Cel::Int)
+            .or_else(|_| digits.parse().map(Cel::UInt))
+            .or_else(|_| digits.parse().map(Cel::Float))
+            .unwrap_or(Cel::Null),
+        Value::Object(members) => {
+            let map: HashMap<Key, Cel> =
+                members.iter().map(|(key, value)| (Key::from(key.to_string()), to_cel(value))).collect();
+            Cel::from(map)
+        }
+        Value::String(text) => Cel::from(text.as_ref()),
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({})", self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::parse;
+
+    fn holds(source: &str, args: &str) -> Truth {
+        let caller = Caller::new("acme", "prod", &[("plan", "pro")]);
+        let facts = Facts { caller: &caller, tool: "send_email", place: Place::Emitted, now: 1_700_000_000 };
+        let args = parse(args.as_bytes(), 16).unwrap();
+        Condition::compile(source).unwrap().holds(&facts, Some(&args))
+    }
+
+    #[test]
+    fn table() {
+        let check =
+            |source: &str, args: &str, expected| assert_eq!(holds(source, args), expected, "{source} {args}");
+        let all = r#"args.to.all(a, a.endsWith("@acme.example"))"#;
+        check(all, r#"{"to":["x@acme.example"]}"#, Truth::True);
+        check(all, r#"{"to":["x@acme.example","y@evil.example"]}"#, Truth::False);
+        check(all, "{}", Truth::Unknown);
+        check(all, r#"{"to":[1]}"#, Truth::Unknown);
+        check("args.amount <= 100", r#"{"amount":100}"#, Truth::True);
+        check("args.amount <= 100", r#"{"amount":99.5}"#, Truth::True);
+        check("args.amount <= 100", r#"{"amount":"5"}"#, Truth::Unknown);
+        check("args.amount", r#"{"amount":1}"#, Truth::Unknown);
+        check(
+            r#"tenant.name == "acme" && tenant.labels.plan == "pro" && key.id == "prod""#,
+            "{}",
+            Truth::True,
+        );
+        check(r#"tool == "send_email" && place == "emitted""#, "{}", Truth::True);
+        check(r#"now > timestamp("2020-01-01T00:00:00Z")"#, "{}", Truth::True);
+        check("has(args.x) && args.x == 1", "{}", Truth::False);
+        check("!has(args.x)", "{}", Truth::True);
+    }
+
+    #[test]
+    fn bad_expressions_are_refused_with_their_place() {
+        let bad = Condition::compile("args.x ==").unwrap_err();
+        assert_eq!(bad.line, 1);
+        assert!(Condition::compile("arg.x == 1").unwrap_err().message.contains("unknown name `arg`"));
+        assert!(Condition::compile("").is_err());
+        for piece in ["(", "1+", "!", "-", "[", "a.", "{", "1?1:"] {
+            assert!(Condition::compile(&piece.repeat(1000)).is_err());
+            assert!(Condition::compile(&piece.repeat(40)).is_err());
+        }
+        let long = format!("{}true", "true && ".repeat(100));
+        assert!(Condition::compile(&long).is_ok());
+    }
+}

@@ -1,0 +1,227 @@
+//! Globs over names, and an index that finds the patterns matching a name without trying them all.
+//! `*` stands for any run of characters, `?` for one; a glob matches the whole name, case-sensitively.
+
+use std::collections::HashMap;
+
+/// A pattern over names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    text: Box<str>,
+}
+
+impl Glob {
+    /// Any text is a glob.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.into() }
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many characters of the pattern are literal: the more, the more specific.
+    pub fn literal_len(&self) -> usize {
+        self.text.bytes().filter(|b| !matches!(b, b'*' | b'?')).count()
+    }
+
+    /// Whether the whole name matches. Time is bounded by the product of the two lengths.
+    pub fn matches(&self, name: &str) -> bool {
+        wildcard(self.text.as_bytes(), name.as_bytes())
+    }
+
+    fn shape(&self) -> Shape<'_> {
+        let text = &*self.text;
+        if !text.contains(['*', '?']) {
+            return Shape::Exact(text);
+        }
+        let plain = |part: &str| !part.contains(['*', '?']);
+        match (text.strip_suffix('*'), text.strip_prefix('*')) {
+            (Some(prefix), _) if plain(prefix) => Shape::Prefix(prefix),
+            (_, Some(suffix)) if plain(suffix) => Shape::Suffix(suffix),
+            _ => Shape::General,
+        }
+    }
+}
+
+enum Shape<'a> {
+    Exact(&'a str),
+    General,
+    Prefix(&'a str),
+    Suffix(&'a str),
+}
+
+/// Greedy matching that goes back to the last star only.
+fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(b'?') => {
+                p += 1;
+                n = next_char(name, n);
+            }
+            Some(byte) if name.get(n) == Some(byte) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((star_p, star_n)) => {
+                    let retry = next_char(name, star_n);
+                    star = Some((star_p, retry));
+                    p = star_p + 1;
+                    n = retry;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|&b| b == b'*'))
+}
+
+/// The start of the next UTF-8 character behind `at`.
+fn next_char(name: &[u8], at: usize) -> usize {
+    let mut next = at + 1;
+    while name.get(next).is_some_and(|b| b & 0xc0 == 0x80) {
+        next += 1;
+    }
+    next
+}
+
+/// A set of globs. Empty means: nothing matches.
+#[derive(Debug, Clone, Default)]
+pub struct Globs(Vec<Glob>);
+
+impl Globs {
+    /// Whether some glob matches the name.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|glob| glob.matches(name))
+    }
+
+    /// The globs as written.
+    pub fn iter(&self) -> impl Iterator<Item = &Glob> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Glob> for Globs {
+    fn from_iter<I: IntoIterator<Item = Glob>>(globs: I) -> Self {
+        Self(globs.into_iter().collect())
+    }
+}
+
+/// Finds, for a name, the numbers of all globs that match it. Literal names, prefixes and suffixes are
+/// looked up by hash, once per distinct length; only patterns with a wildcard inside are tried one by one.
+#[derive(Debug, Default)]
+pub struct Index {
+    exact: HashMap<Box<str>, Vec<u32>>,
+    prefixes: Affixes,
+    suffixes: Affixes,
+    general: Vec<(Glob, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct Affixes {
+    /// Every length that occurs in `numbers`, ascending.
+    lengths: Vec<usize>,
+    numbers: HashMap<Box<str>, Vec<u32>>,
+}
+
+impl Affixes {
+    fn add(&mut self, text: &str, number: u32) {
+        if let Err(at) = self.lengths.binary_search(&text.len()) {
+            self.lengths.insert(at, text.len());
+        }
+        self.numbers.entry(text.into()).or_default().push(number);
+    }
+
+    fn find<'n>(
+        &self,
+        name: &'n str,
+        part: impl Fn(&'n str, usize) -> Option<&'n str>,
+        found: &mut Vec<u32>,
+    ) {
+        for &length in self.lengths.iter().take_while(|&&length| length <= name.len()) {
+            if let Some(numbers) = part(name, length).and_then(|part| self.numbers.get(part)) {
+                found.extend_from_slice(numbers);
+            }
+        }
+    }
+}
+
+impl Index {
+    /// Adds a glob under a number.
+    pub fn add(&mut self, glob: &Glob, number: u32) {
+        match glob.shape() {
+            Shape::Exact(text) => self.exact.entry(text.into()).or_default().push(number),
+            Shape::General => self.general.push((glob.clone(), number)),
+            Shape::Prefix(text) => self.prefixes.add(text, number),
+            Shape::Suffix(text) => self.suffixes.add(text, number),
+        }
+    }
+
+    /// The numbers of the globs that match, ascending, each once.
+    pub fn find(&self, name: &str) -> Vec<u32> {
+        let mut found = self.exact.get(name).cloned().unwrap_or_default();
+        self.prefixes.find(name, |name, length| name.get(..length), &mut found);
+        self.suffixes.find(name, |name, length| name.get(name.len() - length..), &mut found);
+        found.extend(self.general.iter().filter(|(glob, _)| glob.matches(name)).map(|(_, number)| number));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn whole_and_case_sensitive() {
+        let check = |glob: &str, name: &str, expected| {
+            assert_eq!(Glob::new(glob).matches(name), expected, "{glob} {name}");
+        };
+        check("send_email", "send_email", true);
+        check("send_email", "send_emails", false);
+        check("send_email", "Send_email", false);
+        check("get_*", "get_", true);
+        check("get_*", "get", false);
+        check("*__delete_*", "crm__delete_ticket", true);
+        check("*__delete_*", "delete_ticket", false);
+        check("a?c", "aéc", true);
+        check("a?c", "ac", false);
+        check("*", "", true);
+        check("", "", true);
+        check("", "a", false);
+        check("*a*b*c", "xaybzc", true);
+        check("*a*b*c", "xaybzcd", false);
+        check("é*", "éa", true);
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_trying_all_finds(
+            globs in proptest::collection::vec("[ab*?]{0,5}", 0..20), name in "[abé]{0,6}"
+        ) {
+            let mut index = Index::default();
+            for (number, glob) in (0..).zip(&globs) {
+                index.add(&Glob::new(glob), number);
+            }
+            let plain: Vec<u32> = (0..).zip(&globs)
+                .filter(|(_, glob)| Glob::new(glob).matches(&name)).map(|(number, _)| number).collect();
+            prop_assert_eq!(index.find(&name), plain);
+        }
+
+        #[test]
+        fn a_glob_agrees_with_the_regex_of_the_same_meaning(glob in "[ab*?.]{0,6}", name in "[ab.é]{0,8}") {
+            let regex = regex::escape(&glob).replace(r"\*", ".*").replace(r"\?", ".");
+            let regex = regex::Regex::new(&format!("^(?s:{regex})$")).unwrap();
+            prop_assert_eq!(Glob::new(&glob).matches(&name), regex.is_match(&name));
+        }
+    }
+}

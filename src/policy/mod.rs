@@ -1,0 +1,218 @@
+//! Policy: may this tenant make this call? Pure, order-free, default deny.
+//!
+//! A matching deny wins, then ask, then allow; nothing matching is deny. A condition that cannot be evaluated
+//! never allows, and counts as true where it guards a deny or an ask. Where the arguments are not known yet
+//! (a tool is only offered), a tool stays if some arguments could pass.
+
+pub mod condition;
+pub mod glob;
+pub mod matcher;
+mod number;
+pub mod path;
+mod rule;
+mod truth;
+
+pub use rule::{Caller, Effect, Mode, Rule, Source};
+pub use truth::Truth;
+
+use crate::{
+    call::{Arguments, Place},
+    json::Value,
+};
+use condition::Facts;
+use glob::{Globs, Index};
+use path::Path;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// A tool's name is at most this long, in bytes; a longer one is denied.
+pub const TOOL_NAME_BYTES_MAX: usize = 256;
+
+/// All rules of a tenant, ready to decide.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// In order of effect (deny, ask, allow), then of rank: the first that holds is the one that decides.
+    rules: Vec<Rule>,
+    index: Index,
+}
+
+/// One call, as it is asked about.
+#[derive(Debug)]
+pub struct Question<'q> {
+    pub caller: &'q Caller,
+    /// The tools that the caller's key is narrowed to, if it is.
+    pub key_tools: Option<&'q Globs>,
+    pub tool: &'q str,
+    pub args: &'q Arguments<'q>,
+    pub place: Place,
+    /// Seconds since 1970, UTC.
+    pub now: i64,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Allow,
+    Ask,
+    Deny,
+}
+
+impl Outcome {
+    /// The outcome as records name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// An answer that says why.
+#[derive(Debug)]
+pub struct Decision<'r> {
+    pub outcome: Outcome,
+    /// The rule that decided; `None` where no rule matched.
+    pub rule: Option<&'r Rule>,
+    /// For the agent and the audit trail.
+    pub reason: Cow<'r, str>,
+    /// The arguments with every `set` of the matching allows forced into them, where that changed them.
+    pub rewritten: Option<Value<'static>>,
+    /// What a shadow rule would have made of it, where that differs.
+    pub shadow: Option<(Outcome, &'r Rule)>,
+}
+
+impl Policy {
+    /// A policy of these rules, in any order.
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        rules.sort_by(|a, b| a.effect.cmp(&b.effect).then_with(|| b.rank().cmp(&a.rank())));
+        let mut index = Index::default();
+        for (number, rule) in (0..).zip(&rules) {
+            for glob in rule.tools.iter() {
+                index.add(glob, number);
+            }
+        }
+        Self { rules, index }
+    }
+
+    /// All rules, denies first.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Decides one call.
+    pub fn decide(&self, question: &Question<'_>) -> Decision<'_> {
+        if question.tool.len() > TOOL_NAME_BYTES_MAX {
+            return Decision::denied("the tool's name is too long");
+        }
+        if question.key_tools.is_some_and(|globs| !globs.matches(question.tool)) {
+            return Decision::denied("the key is narrowed to other tools");
+        }
+        let numbers = self.index.find(question.tool);
+        let candidates: Vec<&Rule> =
+            numbers.iter().filter_map(|&number| self.rules.get(usize::try_from(number).ok()?)).collect();
+        let mut decision = decide_among(&candidates, question, Mode::Enforce);
+        if candidates.iter().any(|rule| rule.mode == Mode::Shadow) {
+            let shadowed = decide_among(&candidates, question, Mode::Shadow);
+            let by_shadow = shadowed.rule.filter(|_| shadowed.outcome != decision.outcome);
+            decision.shadow = by_shadow.map(|rule| (shadowed.outcome, rule));
+        }
+        decision
+    }
+}
+
+impl Decision<'_> {
+    fn denied(reason: &'static str) -> Self {
+        Decision {
+            outcome: Outcome::Deny,
+            rule: None,
+            reason: Cow::Borrowed(reason),
+            rewritten: None,
+            shadow: None,
+        }
+    }
+
+    /// Where the rule stands, `file:line`.
+    pub fn source(&self) -> Option<&Source> {
+        self.rule.map(|rule| &rule.source)
+    }
+}
+
+/// Decides among the rules whose globs match; shadow rules count only with `Mode::Shadow`.
+fn decide_among<'r>(candidates: &[&'r Rule], question: &Question<'_>, mode: Mode) -> Decision<'r> {
+    let mut allows = Vec::new();
+    for &rule in candidates.iter().filter(|rule| mode == Mode::Shadow || rule.mode == Mode::Enforce) {
+        let truth = holds(rule, question);
+        match rule.effect {
+            Effect::Deny if truth.guards() => return rule.decision(Outcome::Deny, "not allowed by policy"),
+            Effect::Ask if truth.guards() => {
+                return rule.decision(Outcome::Ask, "a person has to approve this call");
+            }
+            Effect::Allow if truth.permits() => allows.push(rule),
+            Effect::Deny | Effect::Ask | Effect::Allow => {}
+        }
+    }
+    let Some(first) = allows.first() else {
+        let reason = if candidates.iter().any(|rule| rule.effect == Effect::Allow) {
+            "no rule allows it with these arguments"
+        } else {
+            "no rule allows it"
+        };
+        return Decision::denied(reason);
+    };
+    match force(&allows, question.args) {
+        Ok(rewritten) => Decision { rewritten, ..first.decision(Outcome::Allow, "") },
+        Err(reason) => Decision { reason: Cow::Borrowed(reason), ..first.decision(Outcome::Deny, "") },
+    }
+}
+
+/// Whether a rule's conditions hold.
+fn holds(rule: &Rule, question: &Question<'_>) -> Truth {
+    let when = rule.when.as_ref().map(|condition| {
+        let facts =
+            Facts { caller: question.caller, tool: question.tool, place: question.place, now: question.now };
+        match question.args {
+            Arguments::Known(args) => condition.holds(&facts, Some(args)),
+            Arguments::Open if condition.reads_args() => Truth::Open,
+            Arguments::Open | Arguments::Unreadable => condition.holds(&facts, None),
+        }
+    });
+    let args = rule.args.iter().map(|matcher| match question.args {
+        Arguments::Known(args) => matcher.holds(args),
+        Arguments::Open => Truth::Open,
+        Arguments::Unreadable => Truth::Unknown,
+    });
+    Truth::all(when.into_iter().chain(args))
+}
+
+/// Forces every `set` of the rules that allow the call. All of them: otherwise a plain allow beside one that
+/// forces a filter would open a way around the filter.
+fn force(allows: &[&Rule], args: &Arguments<'_>) -> Result<Option<Value<'static>>, &'static str> {
+    let mut forced: BTreeMap<(usize, &Path), &Value<'static>> = BTreeMap::new();
+    for (path, value) in allows.iter().flat_map(|rule| &rule.set) {
+        if forced.insert((path.depth(), path), value).is_some_and(|other| other != value) {
+            return Err("two rules force different values into the same argument");
+        }
+    }
+    match args {
+        _ if forced.is_empty() => Ok(None),
+        Arguments::Open => Ok(None),
+        Arguments::Unreadable => {
+            Err("its arguments are not JSON, so that a value could not be forced into them")
+        }
+        Arguments::Known(Value::Object(members)) => {
+            let original = Value::Object(members.clone());
+            let mut changed = original.clone();
+            for ((_, path), value) in &forced {
+                path.set(&mut changed, value)
+                    .map_err(|_| "a value could not be forced into its arguments")?;
+            }
+            Ok((changed != original).then(|| changed.into_owned()))
+        }
+        Arguments::Known(_) => {
+            Err("its arguments are no object, so that a value could not be forced into them")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

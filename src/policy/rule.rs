@@ -1,0 +1,112 @@
+//! One rule of a tenant's file, compiled, and the caller that conditions speak of.
+
+use super::{Decision, Outcome, condition::Condition, glob::Globs, matcher::Matcher, path::Path};
+use crate::json::Value;
+use cel::objects::Key;
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
+
+/// What a rule does to a call that matches. In the order in which they win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    Deny,
+    Ask,
+    Allow,
+}
+
+/// Whether a rule counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Enforce,
+    /// Recorded where it would have changed a decision, not enforced.
+    Shadow,
+}
+
+/// Where a rule stands: `tenants/acme.yaml:14`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source(Arc<str>);
+
+impl Source {
+    /// A place in a file.
+    pub fn new(file: &str, line: u32) -> Self {
+        Self(format!("{file}:{line}").into())
+    }
+
+    /// The place as shared text, for records.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A rule, ready to decide.
+#[derive(Debug)]
+pub struct Rule {
+    pub effect: Effect,
+    pub tools: Globs,
+    pub args: Vec<Matcher>,
+    pub when: Option<Condition>,
+    /// Values to force into the arguments of a call that this rule allows.
+    pub set: Vec<(Path, Value<'static>)>,
+    /// Told to the agent.
+    pub reason: Option<Arc<str>>,
+    pub mode: Mode,
+    pub source: Source,
+}
+
+impl Rule {
+    /// Which of several rules of one effect is named: one with a reason, then the most specific, then by text,
+    /// so that the order in the file plays no part.
+    pub(super) fn rank(&self) -> (bool, usize, String) {
+        let specific = self.tools.iter().map(super::glob::Glob::literal_len).max().unwrap_or(0);
+        let text: Vec<&str> = self.tools.iter().map(super::glob::Glob::as_str).collect();
+        (self.reason.is_some(), specific, format!("{text:?} {:?} {:?}", self.when, self.reason))
+    }
+
+    pub(super) fn decision<'r>(&'r self, outcome: Outcome, otherwise: &'r str) -> Decision<'r> {
+        let reason = Cow::Borrowed(self.reason.as_deref().unwrap_or(otherwise));
+        Decision { outcome, rule: Some(self), reason, rewritten: None, shadow: None }
+    }
+}
+
+/// Who makes a call, as conditions see it: `tenant.name`, `tenant.labels.plan`, `key.id`.
+#[derive(Clone)]
+pub struct Caller {
+    tenant: cel::Value,
+    key: cel::Value,
+}
+
+impl Caller {
+    /// A caller; the labels are the tenant's.
+    pub fn new(tenant: &str, key: &str, labels: &[(&str, &str)]) -> Self {
+        let text = |text: &str| cel::Value::from(text);
+        let map = |members: HashMap<Key, cel::Value>| cel::Value::from(members);
+        let labels =
+            labels.iter().map(|(name, value)| (Key::from((*name).to_owned()), text(value))).collect();
+        Self {
+            tenant: map(HashMap::from([
+                (Key::from("name".to_owned()), text(tenant)),
+                (Key::from("labels".to_owned()), map(labels)),
+            ])),
+            key: map(HashMap::from([(Key::from("id".to_owned()), text(key))])),
+        }
+    }
+
+    pub(super) fn tenant_value(&self) -> cel::Value {
+        self.tenant.clone()
+    }
+
+    pub(super) fn key_value(&self) -> cel::Value {
+        self.key.clone()
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Caller")
+    }
+}

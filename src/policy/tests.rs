@@ -1,0 +1,193 @@
+use super::{
+    condition::Condition,
+    glob::Glob,
+    matcher::{Matcher, Test},
+    *,
+};
+use crate::json::parse;
+use proptest::prelude::*;
+
+fn rule(effect: Effect, glob: &str) -> Rule {
+    Rule {
+        effect,
+        tools: [Glob::new(glob)].into_iter().collect(),
+        args: Vec::new(),
+        when: None,
+        set: Vec::new(),
+        reason: None,
+        mode: Mode::Enforce,
+        source: Source::new("tenants/acme.yaml", 1),
+    }
+}
+
+fn decide<'p>(policy: &'p Policy, tool: &str, args: &Arguments<'_>) -> Decision<'p> {
+    let caller = Caller::new("acme", "prod", &[]);
+    policy.decide(&Question { caller: &caller, key_tools: None, tool, args, place: Place::Emitted, now: 0 })
+}
+
+fn known(text: &str) -> Arguments<'_> {
+    Arguments::Known(parse(text.as_bytes(), 16).unwrap())
+}
+
+fn set(path: &str, value: &'static str) -> (Path, Value<'static>) {
+    (Path::new(path).unwrap(), Value::string(value))
+}
+
+#[test]
+fn deny_wins_then_ask_then_allow_then_nothing() {
+    let policy = Policy::new(vec![
+        rule(Effect::Allow, "*"),
+        rule(Effect::Ask, "crm__*"),
+        rule(Effect::Deny, "*__delete_*"),
+    ]);
+    let check =
+        |tool: &str, expected| assert_eq!(decide(&policy, tool, &known("{}")).outcome, expected, "{tool}");
+    check("get_weather", Outcome::Allow);
+    check("crm__create_ticket", Outcome::Ask);
+    check("crm__delete_ticket", Outcome::Deny);
+    check(&"a".repeat(300), Outcome::Deny);
+    assert_eq!(decide(&Policy::default(), "x", &known("{}")).outcome, Outcome::Deny);
+}
+
+#[test]
+fn conditions_fail_closed_and_offers_stay_if_some_arguments_could_pass() {
+    let conditional =
+        |effect| Rule { when: Some(Condition::compile("args.amount < 10").unwrap()), ..rule(effect, "pay") };
+    let allow = Policy::new(vec![conditional(Effect::Allow)]);
+    let deny = Policy::new(vec![rule(Effect::Allow, "*"), conditional(Effect::Deny)]);
+    let ask = Policy::new(vec![rule(Effect::Allow, "*"), conditional(Effect::Ask)]);
+    let check = |args: Arguments<'_>, expected: [Outcome; 3]| {
+        let found = [&allow, &deny, &ask].map(|policy| decide(policy, "pay", &args).outcome);
+        assert_eq!(found, expected, "{args:?}");
+    };
+    check(known(r#"{"amount":5}"#), [Outcome::Allow, Outcome::Deny, Outcome::Ask]);
+    check(known(r#"{"amount":50}"#), [Outcome::Deny, Outcome::Allow, Outcome::Allow]);
+    check(known("{}"), [Outcome::Deny, Outcome::Deny, Outcome::Ask]);
+    check(Arguments::Unreadable, [Outcome::Deny, Outcome::Deny, Outcome::Ask]);
+    check(Arguments::Open, [Outcome::Allow, Outcome::Allow, Outcome::Allow]);
+}
+
+#[test]
+fn matchers_are_conditions_too() {
+    let matcher = Matcher { path: Path::new("amount").unwrap(), tests: vec![Test::Max("100".into())] };
+    let policy = Policy::new(vec![Rule { args: vec![matcher], ..rule(Effect::Allow, "pay") }]);
+    assert_eq!(decide(&policy, "pay", &known(r#"{"amount":100}"#)).outcome, Outcome::Allow);
+    assert_eq!(decide(&policy, "pay", &known(r#"{"amount":101}"#)).outcome, Outcome::Deny);
+    assert_eq!(decide(&policy, "pay", &Arguments::Unreadable).outcome, Outcome::Deny);
+    assert_eq!(decide(&policy, "pay", &Arguments::Open).outcome, Outcome::Allow);
+}
+
+#[test]
+fn every_matching_allow_forces_its_values() {
+    let policy = Policy::new(vec![
+        rule(Effect::Allow, "kb__*"),
+        Rule { set: vec![set("filter.tenant", "acme")], ..rule(Effect::Allow, "kb__search") },
+    ]);
+    let decision = decide(&policy, "kb__search", &known(r#"{"q":"x","filter":{"tenant":"globex"}}"#));
+    assert_eq!(decision.rewritten.unwrap().to_string(), r#"{"q":"x","filter":{"tenant":"acme"}}"#);
+    let same = decide(&policy, "kb__search", &known(r#"{"filter":{"tenant":"acme"}}"#));
+    assert_eq!((same.outcome, same.rewritten), (Outcome::Allow, None));
+    for args in [Arguments::Unreadable, known("[]"), known("null")] {
+        assert_eq!(decide(&policy, "kb__search", &args).outcome, Outcome::Deny);
+    }
+    let conflict = Policy::new(vec![
+        Rule { set: vec![set("t", "a")], ..rule(Effect::Allow, "x") },
+        Rule { set: vec![set("t", "b")], ..rule(Effect::Allow, "*") },
+    ]);
+    assert_eq!(decide(&conflict, "x", &known("{}")).outcome, Outcome::Deny);
+}
+
+#[test]
+fn shadow_rules_tell_and_do_not_act() {
+    let policy = Policy::new(vec![
+        rule(Effect::Allow, "*"),
+        Rule { mode: Mode::Shadow, ..rule(Effect::Deny, "shell") },
+    ]);
+    let decision = decide(&policy, "shell", &known("{}"));
+    assert_eq!(decision.outcome, Outcome::Allow);
+    assert_eq!(decision.shadow.unwrap().0, Outcome::Deny);
+    assert!(decide(&policy, "other", &known("{}")).shadow.is_none());
+}
+
+#[test]
+fn a_key_only_narrows() {
+    let policy = Policy::new(vec![rule(Effect::Allow, "get_*")]);
+    let caller = Caller::new("acme", "batch", &[]);
+    let check = |globs: &[&str], tool: &str, expected| {
+        let globs: Globs = globs.iter().map(|glob| Glob::new(glob)).collect();
+        let question = Question {
+            caller: &caller,
+            key_tools: Some(&globs),
+            tool,
+            args: &known("{}"),
+            place: Place::Emitted,
+            now: 0,
+        };
+        assert_eq!(policy.decide(&question).outcome, expected);
+    };
+    check(&[], "get_x", Outcome::Deny);
+    check(&["*"], "get_x", Outcome::Allow);
+    check(&["*"], "send", Outcome::Deny);
+    check(&["get_y"], "get_x", Outcome::Deny);
+}
+
+fn rules() -> impl Strategy<Value = Vec<(u8, String, bool, u8)>> {
+    proptest::collection::vec((0..3u8, "[ab*?]{1,3}", any::<bool>(), 0..3u8), 0..10)
+}
+
+fn compile(specs: &[(u8, String, bool, u8)]) -> Policy {
+    let effect = |n: u8| [Effect::Deny, Effect::Ask, Effect::Allow][usize::from(n)];
+    let when = |n: u8| match n {
+        0 => None,
+        1 => Some(Condition::compile("args.n > 5").unwrap()),
+        _ => Some(Condition::compile("place == 'emitted'").unwrap()),
+    };
+    Policy::new(
+        specs
+            .iter()
+            .map(|(e, glob, shadow, w)| Rule {
+                mode: if *shadow { Mode::Shadow } else { Mode::Enforce },
+                when: when(*w),
+                ..rule(effect(*e), glob)
+            })
+            .collect(),
+    )
+}
+
+proptest! {
+    #[test]
+    fn order_plays_no_part(specs in rules(), seed in any::<u64>(), tool in "[ab]{1,3}", n in 0..10) {
+        let mut shuffled = specs.clone();
+        let mut state = seed;
+        for at in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            shuffled.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
+        }
+        let text = format!(r#"{{"n":{n}}}"#);
+        let (policy, other) = (compile(&specs), compile(&shuffled));
+        let a = decide(&policy, &tool, &known(&text));
+        let b = decide(&other, &tool, &known(&text));
+        prop_assert_eq!(a.outcome, b.outcome);
+        prop_assert_eq!(a.shadow.map(|s| s.0), b.shadow.map(|s| s.0));
+    }
+
+    #[test]
+    fn without_a_matching_allow_nothing_passes(specs in rules(), tool in "[ab]{1,3}", args in any::<bool>()) {
+        let allowed = specs.iter()
+            .any(|(effect, glob, shadow, _)| *effect == 2 && !shadow && Glob::new(glob).matches(&tool));
+        let args = if args { known("{}") } else { Arguments::Unreadable };
+        let policy = compile(&specs);
+        if !allowed {
+            prop_assert_ne!(decide(&policy, &tool, &args).outcome, Outcome::Allow);
+        }
+    }
+
+    #[test]
+    fn what_passes_with_arguments_was_offered(specs in rules(), tool in "[ab]{1,3}", n in 0..10) {
+        let text = format!(r#"{{"n":{n}}}"#);
+        let policy = compile(&specs);
+        if decide(&policy, &tool, &known(&text)).outcome == Outcome::Allow {
+            prop_assert_ne!(decide(&policy, &tool, &Arguments::Open).outcome, Outcome::Deny);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What a tenant may use: request rate and requests at once now; tokens, money and shares join them here.
+//!
+//! `admit` needs only the tenant and comes before the body is read: it guards memory and the parser. What it
+//! returns gives its place back when it is dropped, so that no path through the gateway can keep one.
+
+use governor::{
+    RateLimiter,
+    clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::{InMemoryState, direct::NotKeyed},
+};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+/// `600/min burst 50`: `count` requests every `per`, of which `burst` may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    pub count: NonZeroU32,
+    pub per: Duration,
+    pub burst: NonZeroU32,
+}
+
+/// The limits of one tenant. Lives as long as the tenant does, over reloads.
+pub struct Quota<C: Clock = DefaultClock> {
+    requests: Option<Requests<C>>,
+    in_flight: Arc<AtomicU32>,
+    in_flight_max: Option<u32>,
+}
+
+struct Requests<C: Clock> {
+    rate: Rate,
+    /// The time that one request takes to come back.
+    period: Duration,
+    limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
+    clock: C,
+}
+
+/// What the `x-ratelimit-*-requests` headers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub limit: u32,
+    pub remaining: u32,
+    /// Until the whole burst is there again.
+    pub reset: Duration,
+}
+
+/// A place among the requests in flight. Dropping it gives the place back.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot {
+    in_flight: Arc<AtomicU32>,
+}
+
+/// A request that was let in.
+#[derive(Debug)]
+#[must_use]
+pub struct Admission {
+    pub slot: Slot,
+    pub standing: Option<Standing>,
+}
+
+/// Which limit is exceeded, and what the client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    Concurrency { limit: u32, standing: Option<Standing> },
+    Requests { retry_after: Duration, standing: Standing },
+}
+
+impl Quota {
+    /// Limits by the real clock.
+    pub fn new(requests: Option<Rate>, in_flight_max: Option<u32>) -> Self {
+        Self::with_clock(requests, in_flight_max, &DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> Quota<C> {
+    /// Limits by a clock of the caller's.
+    pub fn with_clock(requests: Option<Rate>, in_flight_max: Option<u32>, clock: &C) -> Self {
+        let requests = requests.map(|rate| {
+            let period = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
+            let quota = governor::Quota::with_period(period)
+                .unwrap_or(governor::Quota::per_second(NonZeroU32::MIN))
+                .allow_burst(rate.burst);
+            let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
+                .with_middleware::<StateInformationMiddleware>();
+            Requests { rate, period, limiter, clock: C::clone(clock) }
+        });
+        Self { requests, in_flight: Arc::default(), in_flight_max }
+    }
+
+    /// Whether these are the limits, so that a reload may keep what is used.
+    pub fn is(&self, requests: Option<Rate>, in_flight_max: Option<u32>) -> bool {
+        self.requests.as_ref().map(|requests| requests.rate) == requests
+            && self.in_flight_max == in_flight_max
+    }
+
+    /// Requests in flight now.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Lets one request in. The place is taken first: a request without a place uses up no rate.
+    pub fn admit(&self) -> Result<Admission, Exceeded> {
+        let slot = Slot { in_flight: Arc::clone(&self.in_flight) };
+        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
+            let standing = self.requests.as_ref().map(Requests::untouched);
+            return Err(Exceeded::Concurrency { limit, standing });
+        }
+        let standing = self.requests.as_ref().map(Requests::take).transpose()?;
+        Ok(Admission { slot, standing })
+    }
+}
+
+impl<C: Clock> Requests<C> {
+    fn take(&self) -> Result<Standing, Exceeded> {
+        match self.limiter.check() {
+            Ok(snapshot) => Ok(self.standing(snapshot.remaining_burst_capacity())),
+            Err(until) => Err(Exceeded::Requests {
+                retry_after: until.wait_time_from(self.clock.now()),
+                standing: self.standing(0),
+            }),
+        }
+    }
+
+    /// The standing of a tenant of whose rate nothing is taken; not known exactly, so told without a promise.
+    fn untouched(&self) -> Standing {
+        self.standing(0)
+    }
+
+    fn standing(&self, remaining: u32) -> Standing {
+        let missing = self.rate.burst.get().saturating_sub(remaining);
+        Standing { limit: self.rate.count.get(), remaining, reset: self.period.saturating_mul(missing) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl<C: Clock> std::fmt::Debug for Quota<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quota").field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
+
+    fn rate(count: u32, seconds: u64, burst: u32) -> Rate {
+        Rate {
+            count: NonZeroU32::new(count).unwrap(),
+            per: Duration::from_secs(seconds),
+            burst: NonZeroU32::new(burst).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_burst_comes_at_once_then_the_rate() {
+        let clock = FakeRelativeClock::default();
+        let quota = Quota::with_clock(Some(rate(60, 60, 3)), None, &clock);
+        for remaining in [2, 1, 0] {
+            let standing = quota.admit().unwrap().standing.unwrap();
+            assert_eq!((standing.limit, standing.remaining), (60, remaining));
+        }
+        let Err(Exceeded::Requests { retry_after, standing }) = quota.admit() else { panic!("let in") };
+        assert_eq!((retry_after, standing.remaining), (Duration::from_secs(1), 0));
+        assert_eq!(standing.reset, Duration::from_secs(3));
+        clock.advance(Duration::from_secs(1));
+        assert!(quota.admit().is_ok());
+        assert!(quota.admit().is_err());
+    }
+
+    #[test]
+    fn a_place_comes_back_when_the_request_ends() {
+        let quota = Quota::new(Some(rate(60, 60, 1)), Some(1));
+        let first = quota.admit().unwrap();
+        assert!(matches!(quota.admit(), Err(Exceeded::Concurrency { limit: 1, .. })));
+        drop(first);
+        assert!(matches!(quota.admit(), Err(Exceeded::Requests { .. })));
+        assert_eq!(quota.in_flight(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_burst_and_rate(waits in proptest::collection::vec(0..3000u64, 1..60), burst in 1..5u32) {
+            let clock = FakeRelativeClock::default();
+            let quota = Quota::with_clock(Some(rate(60, 60, burst)), None, &clock);
+            let (mut elapsed, mut admitted) = (0, 0u64);
+            for wait in waits {
+                clock.advance(Duration::from_millis(wait));
+                elapsed += wait;
+                match quota.admit() {
+                    Ok(_) => admitted += 1,
+                    Err(Exceeded::Requests { retry_after, .. }) => {
+                        // Whoever waits as told gets in.
+                        clock.advance(retry_after);
+                        elapsed += u64::try_from(retry_after.as_millis()).unwrap() + 1;
+                        prop_assert!(quota.admit().is_ok());
+                        admitted += 1;
+                    }
+                    Err(other) => prop_assert!(false, "{other:?}"),
+                }
+            }
+            prop_assert!(admitted <= u64::from(burst) + elapsed / 1000 + 1);
+            prop_assert_eq!(quota.in_flight(), 0);
+        }
+    }
+}

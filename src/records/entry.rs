@@ -1,0 +1,236 @@
+//! What the journey hands over to be recorded. Apart because it is the one place where raw text travels towards a
+//! record: it sits in [`Raw`], which shows nothing of itself and can be read only by the writer, to redact it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+
+use crate::redact::{Redactor, TenantSecret};
+
+/// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
+pub struct Journal {
+    /// Names the directory: 1 to 128 of `a-zA-Z0-9._-`, not beginning with a dot; anything else is not recorded.
+    pub tenant: Arc<str>,
+    /// Reads every text before it is written.
+    pub redactor: Arc<Redactor>,
+    /// Makes `args_hmac`.
+    pub secret: Arc<TenantSecret>,
+    /// What is written of arguments, prompts and completions.
+    pub content: Content,
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("tenant", &self.tenant)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is written of arguments, prompts and completions. There is no way to write them raw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Redacted text.
+    Redacted,
+    /// Nothing.
+    None,
+}
+
+/// Text that was not redacted yet, on its way to the writer. Its Debug shows a size only.
+pub struct Raw(Source);
+
+enum Source {
+    Text(String),
+    Json(Bytes),
+    Lazy { make: Box<dyn FnOnce() -> String + Send>, weight_bytes: usize },
+}
+
+/// Raw text in the writer's hands.
+pub(super) enum Opened {
+    /// Written as a string.
+    Text(String),
+    /// Written as the JSON value it is.
+    Json(Bytes),
+}
+
+impl Raw {
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(Source::Text(text.into()))
+    }
+
+    /// A JSON document, written as a value; what is no JSON after all is written as a string.
+    pub fn json(document: impl Into<Bytes>) -> Self {
+        Self(Source::Json(document.into()))
+    }
+
+    /// Plain text that the writer's thread makes, out of what weighs `weight_bytes` until then.
+    pub fn lazy(make: Box<dyn FnOnce() -> String + Send>, weight_bytes: usize) -> Self {
+        Self(Source::Lazy { make, weight_bytes })
+    }
+
+    /// What it holds in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        match &self.0 {
+            Source::Text(text) => text.len(),
+            Source::Json(document) => document.len(),
+            Source::Lazy { weight_bytes, .. } => *weight_bytes,
+        }
+    }
+
+    pub(super) fn open(self) -> Opened {
+        match self.0 {
+            Source::Text(text) => Opened::Text(text),
+            Source::Json(document) => Opened::Json(document),
+            Source::Lazy { make, .. } => Opened::Text(make()),
+        }
+    }
+}
+
+impl Opened {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Json(document) => document,
+        }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raw({} bytes)", self.weight())
+    }
+}
+
+/// The model of a request.
+#[derive(Debug)]
+pub enum Model {
+    /// One that the configuration declares: written as it is.
+    Declared(Arc<str>),
+    /// One that the client only asked for: redacted like any text of its.
+    Asked(Raw),
+}
+
+/// A request that was answered or refused: one line of the request log.
+#[derive(Debug)]
+pub struct RequestEntry {
+    pub journal: Arc<Journal>,
+    pub time: SystemTime,
+    pub key: Arc<str>,
+    pub request_id: Arc<str>,
+    pub dialect: &'static str,
+    pub model: Option<Model>,
+    pub upstream: Option<Arc<str>>,
+    /// HTTP status that the client saw.
+    pub status: u16,
+    /// The error's code, of the table of the contract.
+    pub error: Option<&'static str>,
+    pub latency: Duration,
+    /// Time to the first token.
+    pub ttft: Option<Duration>,
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    pub cost_micro_usd: Option<u64>,
+    pub tools_denied: Vec<Raw>,
+    pub prompt: Option<Raw>,
+    pub completion: Option<Raw>,
+}
+
+/// A decision about a call: one line of the audit chain.
+#[derive(Debug)]
+pub struct DecisionEntry {
+    pub journal: Arc<Journal>,
+    pub time: SystemTime,
+    pub key: Arc<str>,
+    pub request_id: Arc<str>,
+    /// offered, emitted, mcp or http.
+    pub place: &'static str,
+    pub tool: Raw,
+    pub args: Option<Raw>,
+    /// allow, deny or ask.
+    pub decision: &'static str,
+    /// Where the rule stands, `tenants/acme.yaml:14`.
+    pub rule: Option<Arc<str>>,
+    /// The configuration's own words, not redacted.
+    pub reason: Option<Arc<str>>,
+    /// Hash of the configuration that decided.
+    pub config: Arc<str>,
+    /// enforce or shadow.
+    pub mode: &'static str,
+    /// Who approved. Redacted, because an approver types it.
+    pub by: Option<Arc<str>>,
+}
+
+/// Something to record. Boxed, so that the queue moves pointers.
+#[derive(Debug)]
+pub enum Entry {
+    Request(Box<RequestEntry>),
+    Decision(Box<DecisionEntry>),
+}
+
+/// What an entry takes besides its texts: the box, its shared strings' handles, its line's fixed part.
+const WEIGHT_FIXED: usize = 1024;
+
+impl Entry {
+    pub(super) fn journal(&self) -> &Journal {
+        match self {
+            Self::Request(entry) => &entry.journal,
+            Self::Decision(entry) => &entry.journal,
+        }
+    }
+
+    /// What it holds in memory, in bytes, about.
+    pub(super) fn weight(&self) -> usize {
+        let of = |raw: &Option<Raw>| raw.as_ref().map_or(0, Raw::weight);
+        WEIGHT_FIXED
+            + match self {
+                Self::Request(entry) => {
+                    let denied: usize = entry.tools_denied.iter().map(|tool| tool.weight() + 32).sum();
+                    let model = match &entry.model {
+                        Some(Model::Asked(raw)) => raw.weight(),
+                        Some(Model::Declared(_)) | None => 0,
+                    };
+                    of(&entry.prompt) + of(&entry.completion) + denied + model
+                }
+                Self::Decision(entry) => entry.tool.weight() + of(&entry.args),
+            }
+    }
+}
+
+/// Whether a tenant's name can name a directory as it is.
+pub(super) fn is_recordable(tenant: &str) -> bool {
+    (1..=128).contains(&tenant.len())
+        && !tenant.starts_with('.')
+        && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_text_shows_only_its_size() {
+        let secret = "hunter2 hunter2";
+        let raws =
+            [Raw::text(secret), Raw::json(secret), Raw::lazy(Box::new(|| secret.into()), secret.len())];
+        for raw in raws {
+            assert_eq!(format!("{raw:?}"), "Raw(15 bytes)");
+            assert_eq!(raw.open().bytes(), secret.as_bytes());
+        }
+    }
+
+    #[test]
+    fn only_plain_names_become_directories() {
+        for name in ["acme", "a", "A-b_c.d", "_refused"] {
+            assert!(is_recordable(name), "{name}");
+        }
+        for name in ["", ".", "..", ".heads", "a/b", "a\\b", "ä", "a b", "a\0", &"a".repeat(129)] {
+            assert!(!is_recordable(name), "{name}");
+        }
+    }
+}

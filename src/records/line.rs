@@ -1,0 +1,372 @@
+//! How a record reads: its members, in order, and how text becomes part of a line. Apart from the writer so that the
+//! format is pure, and takes raw text only through the redactor.
+//!
+//! Optional members are `null`; `prompt`, `completion` and `args` are left out when a tenant's content is `none`.
+//! Whatever could end a line or turn it around on a screen (controls, U+2028/2029, bidi marks) is escaped.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    chain::{Digest, seal},
+    entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
+    stamp::write_time,
+};
+use crate::redact::Redacted;
+
+/// Longest prompt, completion or arguments in a line; beyond it the text is cut, after redaction.
+pub const TEXT_BYTES_MAX: usize = 256 * 1024;
+/// Longest name that a client may have chosen (a tool, a model, an approver).
+const NAME_BYTES_MAX: usize = 1024;
+/// Longest run that is looked back over for the start of a placeholder, which must not be cut in two.
+const PLACEHOLDER_BYTES_MAX: usize = 256;
+const TOOLS_DENIED_MAX: usize = 128;
+
+/// What happened while a line was made, for the counters.
+pub(super) trait Notice {
+    /// The redactor took something out.
+    fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// The redactor panicked: the text was left out.
+    fn redactor_failed(&self);
+}
+
+/// Appends a request's line, newline included.
+pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn Notice) {
+    let texts = Texts { journal: &entry.journal, notice };
+    open_line(out, entry.time, &entry.journal.tenant, [&entry.key, &entry.request_id]);
+    member_text(out, "dialect", Some(entry.dialect));
+    member(out, "model");
+    match entry.model {
+        Some(Model::Declared(name)) => write_string(out, &name),
+        Some(Model::Asked(raw)) => texts.name(out, raw),
+        None => out.extend_from_slice(b"null"),
+    }
+    member_text(out, "upstream", entry.upstream.as_deref());
+    member_number(out, "status", Some(u64::from(entry.status)));
+    member_text(out, "error", entry.error);
+    member_decimal(out, "latency_ms", Some((micros(entry.latency), 3)));
+    member_decimal(out, "ttft_ms", entry.ttft.map(|ttft| (micros(ttft), 3)));
+    member_number(out, "input_tokens", entry.input_tokens);
+    member_number(out, "output_tokens", entry.output_tokens);
+    member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));
+    member(out, "tools_denied");
+    out.push(b'[');
+    for (at, tool) in entry.tools_denied.into_iter().take(TOOLS_DENIED_MAX).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        texts.name(out, tool);
+    }
+    out.push(b']');
+    texts.content(out, "prompt", entry.prompt);
+    texts.content(out, "completion", entry.completion);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends a decision's line, newline included, as the next of a chain after `prev`. Returns its hash.
+pub(super) fn write_decision(
+    out: &mut Vec<u8>,
+    entry: DecisionEntry,
+    prev: &Digest,
+    notice: &dyn Notice,
+) -> Digest {
+    let start = out.len();
+    let texts = Texts { journal: &entry.journal, notice };
+    open_line(out, entry.time, &entry.journal.tenant, [&entry.key, &entry.request_id]);
+    member_text(out, "place", Some(entry.place));
+    member(out, "tool");
+    texts.name(out, entry.tool);
+    texts.arguments(out, entry.args);
+    member_text(out, "decision", Some(entry.decision));
+    member_text(out, "rule", entry.rule.as_deref());
+    member_text(out, "reason", entry.reason.as_deref());
+    member_text(out, "config", Some(&entry.config));
+    member_text(out, "mode", Some(entry.mode));
+    member(out, "by");
+    match entry.by {
+        Some(by) => texts.name(out, Raw::text(&*by)),
+        None => out.extend_from_slice(b"null"),
+    }
+    seal(out, start, prev)
+}
+
+/// Raw text on its way into a line of one journal.
+struct Texts<'a> {
+    journal: &'a Journal,
+    notice: &'a dyn Notice,
+}
+
+/// Redacted text and how it may stand in a line.
+struct Ready {
+    text: Redacted,
+    is_json: IsJson,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsJson {
+    Yes,
+    No,
+}
+
+impl Texts<'_> {
+    /// A short text that a client chose, as a string value.
+    fn name(&self, out: &mut Vec<u8>, raw: Raw) {
+        let ready = self.guarded(|| {
+            let opened = raw.open();
+            self.journal.redactor.text(&String::from_utf8_lossy(opened.bytes()))
+        });
+        match ready {
+            Some(text) => {
+                self.count(&text);
+                write_cut(out, text.as_str(), NAME_BYTES_MAX);
+            }
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    /// A prompt or completion, as a member.
+    fn content(&self, out: &mut Vec<u8>, name: &str, raw: Option<Raw>) {
+        if self.journal.content == Content::None {
+            return;
+        }
+        member(out, name);
+        let ready = raw.and_then(|raw| self.guarded(|| self.redact(&raw.open())));
+        self.value(out, ready);
+    }
+
+    /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them.
+    fn arguments(&self, out: &mut Vec<u8>, raw: Option<Raw>) {
+        let opened = raw.and_then(|raw| self.guarded(|| raw.open()));
+        let hmac = opened.as_ref().map(|opened| self.journal.secret.hmac_hex("args", opened.bytes()));
+        if self.journal.content == Content::Redacted {
+            member(out, "args");
+            let ready = opened.and_then(|opened| {
+                let document = match opened {
+                    Opened::Text(text) => Opened::Json(text.into()),
+                    Opened::Json(_) => opened,
+                };
+                self.guarded(|| self.redact(&document))
+            });
+            self.value(out, ready);
+        }
+        member_text(out, "args_hmac", hmac.as_deref());
+    }
+
+    fn redact(&self, opened: &Opened) -> Ready {
+        let text = String::from_utf8_lossy(opened.bytes());
+        if let Opened::Json(_) = opened
+            && let Some(text) = self.journal.redactor.json(&text)
+        {
+            return Ready { text, is_json: IsJson::Yes };
+        }
+        Ready { text: self.journal.redactor.text(&text), is_json: IsJson::No }
+    }
+
+    fn value(&self, out: &mut Vec<u8>, ready: Option<Ready>) {
+        let Some(Ready { text, is_json }) = ready else {
+            out.extend_from_slice(b"null");
+            return;
+        };
+        self.count(&text);
+        // Checked once more: an embedded value that is no JSON would break the line, not only itself.
+        let fits = text.as_str().len() <= TEXT_BYTES_MAX
+            && is_json == IsJson::Yes
+            && serde_json::from_str::<&serde_json::value::RawValue>(text.as_str()).is_ok();
+        if fits {
+            write_document(out, text.as_str());
+        } else {
+            write_cut(out, text.as_str(), TEXT_BYTES_MAX);
+        }
+    }
+
+    /// Runs what touches raw text. A panic in there costs the text, never the record, and its payload is dropped
+    /// unread, since it may quote the text.
+    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(work)).ok();
+        if done.is_none() {
+            self.notice.redactor_failed();
+        }
+        done
+    }
+
+    fn count(&self, text: &Redacted) {
+        for (entity, count) in text.counts() {
+            self.notice.redacted(&self.journal.tenant, entity, count);
+        }
+    }
+}
+
+fn open_line(
+    out: &mut Vec<u8>,
+    time: std::time::SystemTime,
+    tenant: &str,
+    [key, request_id]: [&Arc<str>; 2],
+) {
+    out.extend_from_slice(b"{\"time\":\"");
+    write_time(out, time);
+    out.push(b'"');
+    member_text(out, "tenant", Some(tenant));
+    member_text(out, "key", Some(key));
+    member_text(out, "request_id", Some(request_id));
+}
+
+fn member(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn member_text(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
+    member(out, name);
+    match text {
+        Some(text) => write_string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn member_number(out: &mut Vec<u8>, name: &str, value: Option<u64>) {
+    member_decimal(out, name, value.map(|value| (value, 0)));
+}
+
+/// A number given in units of 10^-places, without trailing zeros.
+fn member_decimal(out: &mut Vec<u8>, name: &str, value: Option<(u64, u32)>) {
+    member(out, name);
+    let Some((mut value, mut places)) = value else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    while places > 0 && value.is_multiple_of(10) {
+        value /= 10;
+        places -= 1;
+    }
+    // Backwards, digit by digit: a leading zero before the point, at least one digit at all.
+    let start = out.len();
+    let mut written = 0;
+    while value > 0 || written <= places {
+        if written == places && places > 0 {
+            out.push(b'.');
+        }
+        out.push(b'0' + u8::try_from(value % 10).unwrap_or(0));
+        value /= 10;
+        written += 1;
+    }
+    if let Some(number) = out.get_mut(start..) {
+        number.reverse();
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Appends a string value of at most `bytes_max` of `text`, and a note of how much more there was. It is cut between
+/// characters and never inside a placeholder.
+fn write_cut(out: &mut Vec<u8>, text: &str, bytes_max: usize) {
+    if text.len() <= bytes_max {
+        write_string(out, text);
+        return;
+    }
+    let mut end = text.floor_char_boundary(bytes_max);
+    let bytes = text.as_bytes();
+    let from = end.saturating_sub(PLACEHOLDER_BYTES_MAX);
+    if let Some(near) = bytes.get(from..end)
+        && let Some(open) = memchr::memrchr(b'[', near)
+        && !near.get(open..).unwrap_or_default().contains(&b']')
+    {
+        end = from + open;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    out.push(b'"');
+    write_escaped(out, kept);
+    out.extend_from_slice(format!(" [cut: {} bytes more]\"", text.len() - kept.len()).as_bytes());
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Appends text as the inside of a JSON string.
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    copy_text(out, text, |c| match c {
+        '"' => Some("\\\""),
+        '\\' => Some("\\\\"),
+        '\n' => Some("\\n"),
+        '\r' => Some("\\r"),
+        '\t' => Some("\\t"),
+        _ => None,
+    });
+}
+
+/// Appends a JSON document on one line: white space between values is left out, and what a line must not hold is
+/// escaped inside its strings (valid JSON has such characters nowhere else).
+fn write_document(out: &mut Vec<u8>, document: &str) {
+    let mut rest = document;
+    while let Some(quote) = memchr::memchr(b'"', rest.as_bytes()) {
+        let (between, string) = rest.split_at(quote);
+        out.extend(between.bytes().filter(|b| !b.is_ascii_whitespace()));
+        let (string, after) = string.split_at(string_end(string.as_bytes()));
+        copy_text(out, string, |_| None);
+        rest = after;
+    }
+    out.extend(rest.bytes().filter(|b| !b.is_ascii_whitespace()));
+}
+
+/// Where the string that begins with the first byte ends: behind its closing quote.
+fn string_end(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(step) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += step;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at = (at + 2).min(bytes.len());
+    }
+    bytes.len()
+}
+
+/// Copies text in runs. `short` gives an escape where it wants one; beyond that, whatever is unsafe in a line becomes
+/// `\uXXXX`.
+fn copy_text(out: &mut Vec<u8>, text: &str, short: impl Fn(char) -> Option<&'static str>) {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if !may_need_escape(byte) {
+            at += 1;
+            continue;
+        }
+        let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { break };
+        let escape = short(c);
+        if escape.is_some() || is_unsafe(c) {
+            out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+            match escape {
+                Some(escape) => out.extend_from_slice(escape.as_bytes()),
+                None => out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes()),
+            }
+            copied = at + c.len_utf8();
+        }
+        at += c.len_utf8();
+    }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+}
+
+/// Whether a character in need of an escape may begin with this byte: controls, the quote and the backslash, and the
+/// lead bytes of U+0080.., U+0600.., U+2000.. and U+F000...
+const fn may_need_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, 0x22 | 0x5c | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef)
+}
+
+/// Controls (C1 too, which hold a terminal's CSI), line separators, marks that reorder a line, and the byte order mark.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

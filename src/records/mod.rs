@@ -1,0 +1,302 @@
+//! What is written down: per tenant, a hash-chained audit log of decisions and a log of requests, redacted. Pure are
+//! what a line is (`entry`, `line`, `stamp`), how lines hang together (`chain`) and what a head says (`head`); the
+//! rest is the shell around them: files, the writer's thread, recovery, and the verifier, which trusts none of it.
+//!
+//! No request waits for the disk: [`Records::push`] takes a short mutex, and a thread looks every 50 ms. A power cut
+//! costs what was pushed in the last second or so. A record that cannot be written stops admission or is counted.
+
+mod chain;
+mod disk;
+mod entry;
+mod head;
+mod line;
+mod recover;
+pub mod secret;
+mod sink;
+mod stamp;
+mod stream;
+mod sync;
+mod verify;
+mod writer;
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+pub use chain::{Broken, Digest, genesis};
+pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
+pub use line::TEXT_BYTES_MAX;
+pub use recover::Warning;
+pub use stamp::Day;
+pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify};
+
+/// What a gateway does when a record cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Admits no request until it can.
+    Fail,
+    /// Goes on without, and counts.
+    Drop,
+}
+
+/// How to keep records.
+pub struct Options {
+    pub data_dir: PathBuf,
+    /// The master secret ([`secret::master`]); the heads' MACs are made with the tenants' derived from it.
+    pub master: Vec<u8>,
+    pub on_failure: OnFailure,
+    /// Most that may wait to be written, in bytes, about. [`QUEUE_BYTES_MAX`] is a good value.
+    pub queue_bytes_max: usize,
+    /// Day files older than this are removed.
+    pub retain: Duration,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// The usual [`Options::queue_bytes_max`].
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// Hears what the writer's thread has to tell, on that thread: it must not wait for anything.
+pub trait Observer: Send + Sync {
+    /// So many values of an entity were taken out of a tenant's text.
+    fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// Something about the files found that an operator should know.
+    fn warned(&self, warning: &Warning);
+    /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
+    fn failed(&self, error: &io::Error);
+}
+
+/// What happened since the start, in records (failures in tries).
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub written: AtomicU64,
+    pub dropped: AtomicU64,
+    pub write_failures: AtomicU64,
+    /// Texts left out of their record because the redactor panicked.
+    pub redactor_failures: AtomicU64,
+}
+
+/// Why records cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path} is in use by another gateway: each needs a data_dir of its own", path = path.display())]
+    InUse { path: PathBuf },
+    #[error("cannot use {path} as data_dir", path = path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("cannot take up the records in {path}", path = path.display())]
+    Recover { path: PathBuf, source: io::Error },
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A record is not, or not yet, safe: what it records must not go on. Never with [`OnFailure::Drop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unrecorded {
+    #[error("too much waits to be recorded")]
+    Full,
+    /// The record is kept, and written once that works again.
+    #[error("records cannot be written at the moment")]
+    Failing,
+    #[error("the tenant's name cannot name a directory")]
+    Name,
+}
+
+/// The records of a data directory, open for appending. One gateway's, by a lock on `data_dir/lock`.
+pub struct Records {
+    shared: Arc<Shared>,
+    on_failure: OnFailure,
+    queue_bytes_max: usize,
+    thread: Option<JoinHandle<()>>,
+    /// Held until all is written.
+    _lock: File,
+}
+
+/// What the writer's thread shares with all others.
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Wakes the writer, for a flush or because much waits.
+    wake: Condvar,
+    /// Wakes those who wait for a flush.
+    flushed: Condvar,
+    /// Bytes in the queue and in the writer's hands.
+    queued_bytes: AtomicUsize,
+    is_failing: AtomicBool,
+    counters: Counters,
+    observer: Arc<dyn Observer>,
+}
+
+#[derive(Default)]
+struct Queue {
+    entries: Vec<Entry>,
+    /// Weight of those entries.
+    fresh_bytes: usize,
+    flush_asked: u64,
+    flush_done: u64,
+    /// Whether the last flush left nothing behind.
+    is_flush_whole: bool,
+    is_closing: bool,
+    /// The writer's thread has ended.
+    is_gone: bool,
+}
+
+impl Shared {
+    fn flush_done(&self) -> u64 {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).flush_done
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("counters", self.counters()).finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// Locks the data directory, takes up what is in it, and starts writing.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let path = options.data_dir;
+        let lock = lock(&path)?;
+        let mut sink = sink::Sink::open(&path, options.master, options.retain)
+            .map_err(|source| OpenError::Recover { path, source })?;
+        for warning in std::mem::take(&mut sink.warnings) {
+            options.observer.warned(&warning);
+        }
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            flushed: Condvar::new(),
+            queued_bytes: AtomicUsize::new(0),
+            is_failing: AtomicBool::new(false),
+            counters: Counters::default(),
+            observer: options.observer,
+        });
+        let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(Arc::clone(&shared), sink, syncer, options.on_failure);
+        let thread =
+            Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
+        Ok(Self {
+            shared,
+            on_failure: options.on_failure,
+            queue_bytes_max: options.queue_bytes_max,
+            thread: Some(thread),
+            _lock: lock,
+        })
+    }
+
+    /// Hands an entry to the writer. Waits for nothing but a short mutex.
+    pub fn push(&self, entry: Entry) -> Result<(), Unrecorded> {
+        if !entry::is_recordable(&entry.journal().tenant) {
+            return self.refuse(Unrecorded::Name);
+        }
+        let bytes = entry.weight();
+        let before = self.shared.queued_bytes.fetch_add(bytes, Relaxed);
+        if before.saturating_add(bytes) > self.queue_bytes_max {
+            self.shared.queued_bytes.fetch_sub(bytes, Relaxed);
+            return self.refuse(Unrecorded::Full);
+        }
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.is_gone {
+            return self.refuse(Unrecorded::Failing);
+        }
+        queue.entries.push(entry);
+        queue.fresh_bytes += bytes;
+        let (waiting, much) = (queue.fresh_bytes, self.queue_bytes_max / 4);
+        drop(queue);
+        if waiting >= much && waiting - bytes < much {
+            self.shared.wake.notify_one();
+        }
+        match self.on_failure {
+            OnFailure::Fail if self.shared.is_failing.load(Relaxed) => Err(Unrecorded::Failing),
+            OnFailure::Fail | OnFailure::Drop => Ok(()),
+        }
+    }
+
+    /// Counts an entry that is not kept, and says whether what it records may go on.
+    fn refuse(&self, why: Unrecorded) -> Result<(), Unrecorded> {
+        self.shared.counters.dropped.fetch_add(1, Relaxed);
+        match self.on_failure {
+            OnFailure::Fail => Err(why),
+            OnFailure::Drop => Ok(()),
+        }
+    }
+
+    /// Whether a new request may be admitted, as far as records go. Cheap. The last quarter of the queue is kept for
+    /// what was admitted before.
+    pub fn accepts(&self) -> bool {
+        match self.on_failure {
+            OnFailure::Drop => true,
+            OnFailure::Fail => {
+                let room = self.queue_bytes_max - self.queue_bytes_max / 4;
+                !self.shared.is_failing.load(Relaxed) && self.shared.queued_bytes.load(Relaxed) < room
+            }
+        }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Waits until all that was pushed before is on disk, or a try to get it there failed.
+    pub fn flush(&self) -> Result<(), Unrecorded> {
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.flush_asked += 1;
+        let asked = queue.flush_asked;
+        self.shared.wake.notify_one();
+        while queue.flush_done < asked && !queue.is_gone {
+            queue = self.shared.flushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if queue.flush_done >= asked && queue.is_flush_whole { Ok(()) } else { Err(Unrecorded::Failing) }
+    }
+
+    /// Writes all that is left, and ends the writer's thread. What cannot be written now is lost, and counted.
+    pub fn close(mut self) -> Result<(), Unrecorded> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), Unrecorded> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let flushed = self.flush();
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).is_closing = true;
+        self.shared.wake.notify_one();
+        thread.join().map_err(|_| Unrecorded::Failing).and(flushed)
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        // Who wants to know calls close; the counters know too.
+        self.end().ok();
+    }
+}
+
+fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
+    let path = data_dir.to_owned();
+    let opened = disk::create_dir(data_dir)
+        .and_then(|()| disk::private().write(true).create(true).truncate(false).open(data_dir.join("lock")));
+    let file = match opened {
+        Ok(file) => file,
+        Err(source) => return Err(OpenError::Directory { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Directory { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

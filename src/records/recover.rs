@@ -1,0 +1,201 @@
+//! Where a tenant's chain goes on after a restart. Apart from the writer because here is decided what is believed of
+//! the files found: nothing that hides a change. Where head and files disagree the chain goes on in a way that the
+//! verifier finds for ever, and the operator is told at once.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    chain::{Digest, Walk, links, severed},
+    disk::{self, Lines, Next},
+    head::{BadHead, Base, Head, file_name},
+    stamp::Day,
+};
+use crate::redact::TenantSecret;
+
+/// Something that the operator should know of, found at the start or in the files later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    #[error("{file}: the last line was cut short by a crash; its {bytes} bytes were moved to {file}.torn", file = file.display())]
+    Torn { file: PathBuf, bytes: u64 },
+    #[error(
+        "audit chain of {tenant}: {records} records after its head were taken over (the gateway did not end cleanly)"
+    )]
+    Unsealed { tenant: String, records: u64 },
+    #[error(
+        "audit chain of {tenant}: {what}; records were changed or removed while the gateway was down. Run `tollgate audit verify`"
+    )]
+    Tampered { tenant: String, what: &'static str },
+}
+
+/// A chain as it was found.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) walk: Walk,
+    pub(super) base: Base,
+    /// The last file and its length.
+    pub(super) at: Option<(Day, u64)>,
+    pub(super) has_head: bool,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// The head's file of a tenant.
+pub(super) fn head_path(audit: &Path, tenant: &str) -> PathBuf {
+    audit.join(".heads").join(format!("{tenant}.json"))
+}
+
+/// Reads a tenant's head; None if it has none.
+pub(super) fn read_head(
+    audit: &Path,
+    tenant: &str,
+    secret: Option<&TenantSecret>,
+) -> io::Result<Option<Result<Head, BadHead>>> {
+    match fs::read(head_path(audit, tenant)) {
+        Ok(bytes) => {
+            let text = std::str::from_utf8(&bytes).map_err(|_| BadHead::Shape);
+            Ok(Some(text.and_then(|text| Head::parse(text, tenant, secret))))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds where a tenant's chain goes on, after mending a torn last line.
+pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::Result<Recovered> {
+    let dir = audit.join(tenant);
+    let days = disk::days(&dir)?;
+    let mut warnings = Vec::new();
+    let mut at = None;
+    for &day in days.iter().rev() {
+        let file = disk::day_path(&dir, day);
+        let (length, torn) = disk::mend(&file)?;
+        if torn > 0 {
+            warnings.push(Warning::Torn { file, bytes: torn });
+        }
+        if length > 0 {
+            at = Some((day, length));
+            break;
+        }
+    }
+    let head = read_head(audit, tenant, Some(secret))?;
+    let has_head = matches!(head, Some(Ok(_)));
+    let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
+    let (walk, base) = match head {
+        Some(Ok(head)) => {
+            let mut walk = Walk { expected: head.last, records: head.records };
+            match follow(&dir, &days, &head, &mut walk)? {
+                Followed::Whole if walk.records == head.records => {}
+                Followed::Whole => {
+                    let records = walk.records - head.records;
+                    warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
+                }
+                Followed::Astray => {
+                    tampered("its files do not hold the record that its head names as the last");
+                }
+                Followed::Broken => tampered("the records after its head do not hang together"),
+            }
+            (walk, head.base)
+        }
+        None | Some(Err(_)) => {
+            let mut records = 0;
+            for &day in &days {
+                records += disk::count_lines(&disk::day_path(&dir, day))?;
+            }
+            let base = Base::genesis(tenant);
+            match head {
+                None if records == 0 => (Walk { expected: base.prev, records }, base),
+                None => {
+                    tampered("its head is missing");
+                    (Walk { expected: severed(tenant), records }, base)
+                }
+                Some(Ok(_) | Err(BadHead::Shape)) => {
+                    tampered("its head is unreadable");
+                    (Walk { expected: severed(tenant), records }, base)
+                }
+                Some(Err(BadHead::Mac)) => {
+                    tampered("its head was not made with this secret (a new secret needs a new data_dir)");
+                    (Walk { expected: severed(tenant), records }, base)
+                }
+            }
+        }
+    };
+    Ok(Recovered { walk, base, at, has_head, warnings })
+}
+
+enum Followed {
+    /// Up to the end of the files.
+    Whole,
+    /// The record that the head names is not where it says.
+    Astray,
+    /// A record after the head is wrong; the walk stands before it, and counts the rest.
+    Broken,
+}
+
+/// Walks from the record that the head names to the end of the files.
+fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<Followed> {
+    let kept = days.iter().copied().filter(|day| head.base.day.is_none_or(|base| *day >= base));
+    let sealed = head.at.filter(|(day, _)| head.base.day.is_none_or(|base| *day >= base));
+    if let Some((day, bytes)) = sealed {
+        if !days.contains(&day) || !ends_with(&disk::day_path(dir, day), bytes, &head.last)? {
+            return Ok(Followed::Astray);
+        }
+    } else if head.last != head.base.prev {
+        return Ok(Followed::Astray);
+    }
+    let mut broken = false;
+    for day in kept.filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
+        let from = sealed.filter(|(sealed, _)| *sealed == day).map_or(0, |(_, bytes)| bytes);
+        let mut lines = Lines::open(&disk::day_path(dir, day), from)?;
+        loop {
+            match lines.next()? {
+                Next::Line(_) if broken => walk.records += 1,
+                Next::Line(line) => {
+                    if walk.step(line, day).is_err() {
+                        broken = true;
+                        walk.records += 1;
+                    }
+                }
+                Next::TooLong => return Ok(Followed::Broken),
+                Next::Torn(_) | Next::End => break,
+            }
+        }
+    }
+    Ok(if broken { Followed::Broken } else { Followed::Whole })
+}
+
+/// Whether the line that ends at `bytes` is the record of this hash; at 0, whether nothing is expected there.
+fn ends_with(path: &Path, bytes: u64, last: &Digest) -> io::Result<bool> {
+    let tail = disk::bytes_before::<67>(path, bytes)?;
+    Ok(tail.is_some_and(|tail| tail == *format!("{}\"}}\n", last.as_str()).as_bytes()))
+}
+
+/// The base of a chain when the files before `cutoff` go, and those files. None if there are none.
+pub(super) fn rebase(
+    dir: &Path,
+    cutoff: Day,
+    base: &Base,
+    last: Digest,
+) -> io::Result<Option<(Base, Vec<PathBuf>)>> {
+    let days = disk::days(dir)?;
+    let old: Vec<PathBuf> =
+        days.iter().filter(|day| **day < cutoff).map(|day| dir.join(file_name(*day))).collect();
+    if old.is_empty() {
+        return Ok(None);
+    }
+    let mut records = base.records;
+    // Files before the base were counted when it was set; the removal of those did not get to its end.
+    for &day in days.iter().filter(|day| **day < cutoff && base.day.is_none_or(|base| **day >= base)) {
+        records += disk::count_lines(&disk::day_path(dir, day))?;
+    }
+    let mut prev = last;
+    for &day in days.iter().filter(|day| **day >= cutoff) {
+        if let Next::Line(line) = Lines::open(&disk::day_path(dir, day), 0)?.next()? {
+            // A line that is none keeps its place: what it should follow, no line names, so the verifier finds it.
+            prev = links(line).map_or_else(|| severed("retention"), |(prev, _)| prev);
+            break;
+        }
+    }
+    Ok(Some((Base { day: Some(cutoff), prev, records }, old)))
+}

@@ -1,0 +1,239 @@
+//! All tenants' streams: which line goes where, which files are open, what is pending and what is not synced yet, and
+//! what retention removes. Apart from the writer's thread so that it can be tried without one, with any time as `now`.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    disk,
+    entry::{Entry, is_recordable},
+    line::{Notice, write_decision, write_request},
+    recover::{Warning, rebase, recover},
+    stamp::Day,
+    stream::Stream,
+    sync::{Kind, Round},
+};
+use crate::redact::TenantSecret;
+
+/// Most files kept open between writes.
+const FILES_OPEN_MAX: usize = 256;
+
+pub(super) struct Sink {
+    audit: PathBuf,
+    log: PathBuf,
+    master: Vec<u8>,
+    retain: Duration,
+    streams: [HashMap<Arc<str>, Stream>; 2],
+    pending: Vec<(Arc<str>, Kind)>,
+    dirty: Vec<(Arc<str>, Kind)>,
+    writes: u64,
+    open: usize,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Sink {
+    /// Takes up every chain that is there.
+    pub(super) fn open(data_dir: &std::path::Path, master: Vec<u8>, retain: Duration) -> io::Result<Self> {
+        let (audit, log) = (data_dir.join("audit"), data_dir.join("log"));
+        disk::create_dir(&audit.join(".heads"))?;
+        disk::create_dir(&log)?;
+        let mut sink = Self {
+            audit,
+            log,
+            master,
+            retain,
+            streams: [HashMap::new(), HashMap::new()],
+            pending: Vec::new(),
+            dirty: Vec::new(),
+            writes: 0,
+            open: 0,
+            warnings: Vec::new(),
+        };
+        for tenant in sink.chains()? {
+            sink.stream(&tenant.into(), Kind::Audit)?;
+        }
+        Ok(sink)
+    }
+
+    /// The tenants that have a chain or the head of one.
+    fn chains(&self) -> io::Result<std::collections::BTreeSet<String>> {
+        let heads = disk::names(&self.audit.join(".heads"))?;
+        let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned);
+        Ok(disk::names(&self.audit)?.into_iter().chain(heads).filter(|name| is_recordable(name)).collect())
+    }
+
+    /// A tenant's stream, made if this is its first use.
+    fn stream(&mut self, tenant: &Arc<str>, kind: Kind) -> io::Result<&mut Stream> {
+        let [audits, logs] = &mut self.streams;
+        let streams = match kind {
+            Kind::Audit => audits,
+            Kind::Log => logs,
+        };
+        if !streams.contains_key(tenant) {
+            let stream = match kind {
+                Kind::Log => Stream::log(self.log.join(&**tenant)),
+                Kind::Audit => {
+                    let secret = TenantSecret::derive(&self.master, tenant);
+                    let mut found = recover(&self.audit, tenant, &secret)?;
+                    self.warnings.append(&mut found.warnings);
+                    Stream::audit(self.audit.clone(), Arc::clone(tenant), secret, found)
+                }
+            };
+            streams.insert(Arc::clone(tenant), stream);
+        }
+        streams.get_mut(tenant).ok_or_else(|| io::Error::other("no stream"))
+    }
+
+    fn known(&mut self, tenant: &Arc<str>, kind: Kind) -> Option<&mut Stream> {
+        let [audits, logs] = &mut self.streams;
+        match kind {
+            Kind::Audit => audits.get_mut(tenant),
+            Kind::Log => logs.get_mut(tenant),
+        }
+    }
+
+    /// Makes an entry's line. Gives the entry back if its chain cannot be taken up.
+    pub(super) fn render(&mut self, entry: Entry, notice: &dyn Notice) -> Result<(), (Entry, io::Error)> {
+        let tenant = Arc::clone(&entry.journal().tenant);
+        let kind = match &entry {
+            Entry::Request(_) => Kind::Log,
+            Entry::Decision(_) => Kind::Audit,
+        };
+        let stream = match self.stream(&tenant, kind) {
+            Ok(stream) => stream,
+            Err(error) => return Err((entry, error)),
+        };
+        let was_pending = stream.is_pending();
+        match entry {
+            Entry::Request(request) => {
+                stream.line(request.time, |out, _| write_request(out, *request, notice));
+            }
+            Entry::Decision(decision) => stream.line(decision.time, |out, tip| {
+                if let Some(tip) = tip {
+                    tip.expected = write_decision(out, *decision, &tip.expected, notice);
+                    tip.records += 1;
+                }
+            }),
+        }
+        if !was_pending {
+            self.pending.push((tenant, kind));
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Appends everything that is pending; what fails stays so. Adds up what was written, and returns the last error.
+    pub(super) fn write(&mut self, records: &mut u64) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for (tenant, kind) in std::mem::take(&mut self.pending) {
+            self.writes += 1;
+            let writes = self.writes;
+            let Some(stream) = self.known(&tenant, kind) else { continue };
+            let (was_open, was_dirty) = (stream.is_open(), stream.is_dirty());
+            let written = stream.write(records);
+            stream.used = writes;
+            let (is_open, is_dirty) = (stream.is_open(), stream.is_dirty());
+            self.open = self.open + usize::from(is_open) - usize::from(was_open);
+            if is_dirty && !was_dirty {
+                self.dirty.push((Arc::clone(&tenant), kind));
+            }
+            if let Err(error) = written {
+                self.pending.push((tenant, kind));
+                outcome = Err(error);
+            }
+            if self.open > FILES_OPEN_MAX {
+                self.close_idle();
+            }
+        }
+        outcome
+    }
+
+    /// Closes the quarter of the open files that was written longest ago.
+    fn close_idle(&mut self) {
+        let mut open: Vec<&mut Stream> =
+            self.streams.iter_mut().flat_map(HashMap::values_mut).filter(|stream| stream.is_open()).collect();
+        open.sort_unstable_by_key(|stream| stream.used);
+        for stream in open.into_iter().take(FILES_OPEN_MAX / 4) {
+            stream.close();
+            self.open -= 1;
+        }
+    }
+
+    /// Gives up what is pending. Returns how many records are lost.
+    pub(super) fn discard(&mut self) -> u64 {
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().map(|(tenant, kind)| self.known(tenant, *kind).map_or(0, Stream::discard)).sum()
+    }
+
+    /// Takes what has to be synced, as of now.
+    pub(super) fn sync_round(&mut self) -> Round {
+        let dirty = std::mem::take(&mut self.dirty);
+        let job = |(tenant, kind)| {
+            let job = self.known(&tenant, kind)?.sync_job();
+            Some((tenant, kind, job))
+        };
+        dirty.into_iter().filter_map(job).collect()
+    }
+
+    /// Takes back what could not be synced, to be tried again.
+    pub(super) fn sync_failed(&mut self, failed: Round) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for (tenant, kind, job) in failed {
+            let Some(stream) = self.known(&tenant, kind) else { continue };
+            let (was_open, was_dirty) = (stream.is_open(), stream.is_dirty());
+            stream.sync_failed(job);
+            let reopened = stream.reopen();
+            let (is_open, is_dirty) = (stream.is_open(), stream.is_dirty());
+            self.open = self.open + usize::from(is_open) - usize::from(was_open);
+            if is_dirty && !was_dirty {
+                self.dirty.push((tenant, kind));
+            }
+            outcome = outcome.and(reopened);
+        }
+        outcome
+    }
+
+    /// Removes day files older than `retain`. Everything must be written and synced.
+    pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
+        let cutoff = Day::of(now).before(self.retain);
+        for tenant in self.chains()? {
+            self.prune_chain(&tenant.into(), cutoff)?;
+        }
+        for tenant in disk::names(&self.log)? {
+            let dir = self.log.join(&tenant);
+            if !is_recordable(&tenant) || !dir.is_dir() {
+                continue;
+            }
+            for day in disk::days(&dir)?.into_iter().filter(|day| *day < cutoff) {
+                fs::remove_file(disk::day_path(&dir, day))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// First the head says from where on there are records, then the files go.
+    fn prune_chain(&mut self, tenant: &Arc<str>, cutoff: Day) -> io::Result<()> {
+        let dir = self.audit.join(&**tenant);
+        let stream = self.stream(tenant, Kind::Audit)?;
+        let Some(chain) = &mut stream.chain else { return Ok(()) };
+        let Some((base, old)) = rebase(&dir, cutoff, &chain.base, chain.tip.expected)? else { return Ok(()) };
+        chain.base = base;
+        if let Some((path, text)) = stream.head() {
+            disk::replace(&path, &text)?;
+            disk::sync_dir(&self.audit.join(".heads"))?;
+        }
+        old.iter().try_for_each(fs::remove_file)
+    }
+}

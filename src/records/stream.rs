@@ -1,0 +1,266 @@
+//! One tenant's audit chain or request log on its way to the disk: lines wait in chunks, a chunk a day file, until
+//! they are appended whole. Apart from the sink, which holds the tenants together and decides when and in what order.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::{
+    chain::Walk,
+    disk,
+    head::{Base, Head},
+    recover::{Recovered, head_path},
+    stamp::Day,
+};
+use crate::redact::TenantSecret;
+
+/// Capacity that an empty buffer keeps.
+const BUFFER_KEPT_BYTES: usize = 256 * 1024;
+
+/// Lines for a file that is not appended to any more are never mixed with lines for another.
+struct Chunk {
+    day: Day,
+    bytes: Vec<u8>,
+    records: u64,
+}
+
+/// A file that has bytes which may not have reached the disk yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dirty {
+    pub(super) path: PathBuf,
+    /// Its length: if the file at this path turns out shorter, what was written is gone.
+    pub(super) length: u64,
+}
+
+/// The chain of an audit stream.
+pub(super) struct Chain {
+    pub(super) tenant: Arc<str>,
+    pub(super) secret: TenantSecret,
+    pub(super) base: Base,
+    /// After the last line that was made.
+    pub(super) tip: Walk,
+    /// After the last line that was written to the file.
+    written: Walk,
+    has_head: bool,
+    audit: PathBuf,
+}
+
+pub(super) struct Stream {
+    dir: PathBuf,
+    file: Option<(Day, File)>,
+    /// The file that was written last, and its length when it was left.
+    at: Option<(Day, u64)>,
+    chunks: VecDeque<Chunk>,
+    spare: Vec<u8>,
+    dirty: Vec<Dirty>,
+    /// The file's directory has a new entry that may not have reached the disk yet.
+    is_dir_dirty: bool,
+    pub(super) chain: Option<Chain>,
+    /// For the choice of files to close: the sink's count of writes when this one was written last.
+    pub(super) used: u64,
+}
+
+/// What a stream needs synced, as of one moment.
+pub(super) struct SyncJob {
+    pub(super) dirty: Vec<Dirty>,
+    pub(super) dir: Option<PathBuf>,
+    /// The head's file and text, to be put in place after the sync.
+    pub(super) head: Option<(PathBuf, String)>,
+}
+
+impl Stream {
+    pub(super) fn log(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            file: None,
+            at: None,
+            chunks: VecDeque::new(),
+            spare: Vec::new(),
+            dirty: Vec::new(),
+            is_dir_dirty: false,
+            chain: None,
+            used: 0,
+        }
+    }
+
+    pub(super) fn audit(audit: PathBuf, tenant: Arc<str>, secret: TenantSecret, found: Recovered) -> Self {
+        let dir = audit.join(&*tenant);
+        let written = found.walk.clone();
+        let (base, tip, has_head) = (found.base, found.walk, found.has_head);
+        let chain = Chain { tenant, secret, base, tip, written, has_head, audit };
+        Self { at: found.at, chain: Some(chain), ..Self::log(dir) }
+    }
+
+    /// Lets `write` append one line for `time`. It goes into its day's file, or a later one that was begun already:
+    /// a chain never goes back.
+    pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
+        let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
+        let day = begun.into_iter().fold(Day::of(time), Day::max);
+        if self.chunks.back().is_none_or(|chunk| chunk.day != day) {
+            self.chunks.push_back(Chunk { day, bytes: std::mem::take(&mut self.spare), records: 0 });
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            write(&mut chunk.bytes, self.chain.as_mut().map(|chain| &mut chain.tip));
+            chunk.records += 1;
+        }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Appends what is pending, and adds to `records` how many that were. After an error what was not appended is
+    /// pending still, and the next call starts with the file opened anew.
+    pub(super) fn write(&mut self, records: &mut u64) -> io::Result<()> {
+        while let Some(mut chunk) = self.chunks.pop_front() {
+            if let Err(error) = self.append(chunk.day, &chunk.bytes) {
+                self.file = None;
+                self.chunks.push_front(chunk);
+                return Err(error);
+            }
+            *records += chunk.records;
+            if let (Some(chain), Some(last)) = (&mut self.chain, last_hash(&chunk.bytes)) {
+                chain.written.records += chunk.records;
+                chain.written.expected = last;
+            }
+            chunk.bytes.clear();
+            chunk.bytes.shrink_to(BUFFER_KEPT_BYTES);
+            self.spare = chunk.bytes;
+        }
+        Ok(())
+    }
+
+    /// Gives up what is pending: the chain goes on from what is written. Returns how many records are lost.
+    pub(super) fn discard(&mut self) -> u64 {
+        if let Some(chain) = &mut self.chain {
+            chain.tip = chain.written.clone();
+        }
+        self.chunks.drain(..).map(|chunk| chunk.records).sum()
+    }
+
+    fn append(&mut self, day: Day, bytes: &[u8]) -> io::Result<()> {
+        if self.file.as_ref().is_none_or(|(open, _)| *open != day) {
+            self.open(day)?;
+        }
+        let Some((_, file)) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes)?;
+        let length = self.at.map_or(0, |(_, length)| length) + bytes.len() as u64;
+        self.at = Some((day, length));
+        let path = disk::day_path(&self.dir, day);
+        match self.dirty.last_mut().filter(|dirty| dirty.path == path) {
+            Some(dirty) => dirty.length = length,
+            None => self.dirty.push(Dirty { path, length }),
+        }
+        Ok(())
+    }
+
+    /// Opens a day's file so that it ends where this stream's last whole line does.
+    fn open(&mut self, day: Day) -> io::Result<()> {
+        disk::create_dir(&self.dir)?;
+        self.ensure_head()?;
+        let path = disk::day_path(&self.dir, day);
+        let (file, mut length) = disk::open_append(&path)?;
+        match self.at.filter(|(last, _)| *last == day) {
+            // The rest of a write of ours that failed half-way.
+            Some((_, known)) if length > known => {
+                file.set_len(known)?;
+                length = known;
+            }
+            Some(_) => {}
+            None => length = disk::mend(&path)?.0,
+        }
+        self.is_dir_dirty |= length == 0;
+        self.at = Some((day, length));
+        self.file = Some((day, file));
+        Ok(())
+    }
+
+    /// A chain has a head before it has a record, so that a missing one always tells of a removal.
+    fn ensure_head(&mut self) -> io::Result<()> {
+        let head = self.head();
+        if let Some(chain) = self.chain.as_mut().filter(|chain| !chain.has_head)
+            && let Some((path, text)) = head
+        {
+            let heads = chain.audit.join(".heads");
+            disk::create_dir(&heads)?;
+            disk::replace(&path, &text)?;
+            disk::sync_dir(&heads)?;
+            chain.has_head = true;
+        }
+        Ok(())
+    }
+
+    /// The head's file and text for what is written.
+    pub(super) fn head(&self) -> Option<(PathBuf, String)> {
+        let chain = self.chain.as_ref()?;
+        let head = Head {
+            records: chain.written.records,
+            last: chain.written.expected,
+            at: self.at.filter(|(_, length)| *length > 0),
+            base: chain.base.clone(),
+        };
+        Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
+    }
+
+    /// Takes what has to be synced.
+    pub(super) fn sync_job(&mut self) -> SyncJob {
+        SyncJob {
+            dirty: std::mem::take(&mut self.dirty),
+            dir: std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone()),
+            head: self.head(),
+        }
+    }
+
+    /// Takes back a job that failed. The file may not be the one at its path any more, so it is opened anew, and what
+    /// is there counts from now on; the verifier will find what is missing.
+    pub(super) fn sync_failed(&mut self, job: SyncJob) {
+        self.file = None;
+        self.is_dir_dirty = true;
+        if let Some(chain) = &mut self.chain {
+            chain.has_head = false;
+        }
+        for dirty in job.dirty {
+            if self.dirty.iter().all(|own| own.path != dirty.path) {
+                self.dirty.push(dirty);
+            }
+        }
+    }
+
+    /// Opens the last file again after a failed sync, and expects of every dirty file no more than it holds.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.file.is_none()
+            && let Some((day, _)) = self.at
+        {
+            self.open(day)?;
+        }
+        for dirty in &mut self.dirty {
+            dirty.length = std::fs::metadata(&dirty.path).map_or(0, |meta| dirty.length.min(meta.len()));
+        }
+        let here = |dirty: &Dirty| std::fs::metadata(&dirty.path).is_ok();
+        self.dirty.retain(here);
+        Ok(())
+    }
+}
+
+/// The hash of the last line of whole lines, if they are audit lines.
+fn last_hash(lines: &[u8]) -> Option<super::chain::Digest> {
+    let hex = lines.strip_suffix(b"\"}\n")?.last_chunk::<64>()?;
+    super::chain::Digest::parse(hex)
+}

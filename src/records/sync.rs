@@ -1,0 +1,115 @@
+//! The thread that waits for the disk, so that the writer need not: it syncs what was written since last time and then
+//! puts the heads in place, at most one round at a time. Apart because nothing else in here may take as long.
+
+use std::{
+    collections::BTreeSet,
+    fs::OpenOptions,
+    io,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread::{Builder, JoinHandle},
+};
+
+use super::{
+    disk,
+    stream::{Dirty, SyncJob},
+};
+
+/// Which stream a job is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Audit,
+    Log,
+}
+
+pub(super) type Round = Vec<(Arc<str>, Kind, SyncJob)>;
+
+/// The syncing thread. Ends when this is dropped and its round is done.
+pub(super) struct Syncer {
+    rounds: mpsc::SyncSender<Round>,
+    results: mpsc::Receiver<Round>,
+    is_busy: bool,
+    _thread: JoinHandle<()>,
+}
+
+impl Syncer {
+    pub(super) fn start() -> io::Result<Self> {
+        let (rounds, to_do) = mpsc::sync_channel::<Round>(1);
+        let (done, results) = mpsc::sync_channel(1);
+        let work = move || {
+            while let Ok(round) = to_do.recv() {
+                if done.send(sync_round(round)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = Builder::new().name("records-sync".into()).spawn(work)?;
+        Ok(Self { rounds, results, is_busy: false, _thread: thread })
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Starts a round. One must not be under way.
+    pub(super) fn begin(&mut self, round: Round) {
+        self.is_busy = self.rounds.send(round).is_ok();
+    }
+
+    /// What of the round under way failed, if it is over. Waits for that when asked to.
+    pub(super) fn outcome(&mut self, patience: Patience) -> Option<Round> {
+        if !self.is_busy {
+            return None;
+        }
+        let failed = match patience {
+            Patience::Look => match self.results.try_recv() {
+                Err(mpsc::TryRecvError::Empty) => return None,
+                outcome => outcome.unwrap_or_default(),
+            },
+            Patience::Wait => self.results.recv().unwrap_or_default(),
+        };
+        self.is_busy = false;
+        Some(failed)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    Look,
+    Wait,
+}
+
+/// Does a round; returns the jobs that failed.
+pub(super) fn sync_round(round: Round) -> Round {
+    let mut heads = BTreeSet::new();
+    let mut failed = Vec::new();
+    for (tenant, kind, job) in round {
+        match sync_job(&job) {
+            Ok(()) => heads.extend(job.head.as_ref().and_then(|(path, _)| path.parent().map(Path::to_owned))),
+            Err(_) => failed.push((tenant, kind, job)),
+        }
+    }
+    for dir in heads {
+        // The heads are in place; only a power cut within the kernel's own write-back would bring older ones back,
+        // and an older head fits its chain as well. So a failure here is no failure of the round.
+        drop(disk::sync_dir(&dir));
+    }
+    failed
+}
+
+fn sync_job(job: &SyncJob) -> io::Result<()> {
+    for Dirty { path, length } in &job.dirty {
+        let file = OpenOptions::new().append(true).open(path)?;
+        if file.metadata()?.len() < *length {
+            return Err(io::Error::other("the file is shorter than what was written to it"));
+        }
+        file.sync_data()?;
+    }
+    if let Some(dir) = &job.dir {
+        disk::sync_dir(dir)?;
+    }
+    if let Some((path, text)) = &job.head {
+        disk::replace(path, text)?;
+    }
+    Ok(())
+}

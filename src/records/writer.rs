@@ -1,0 +1,286 @@
+//! The writer's thread. It wakes every 50 ms by itself, never for a request: a wake-up a request costs more than all
+//! else that recording costs it. Apart from [`super::Records`], which is what the other threads see of it.
+//!
+//! What a power cut can take: lines not yet taken over (50 ms) and not yet synced (1 s, plus the time a sync takes).
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{
+    OnFailure, Queue, Shared,
+    entry::Entry,
+    line::Notice,
+    sink::Sink,
+    stamp::Day,
+    sync::{Patience, Syncer},
+};
+
+const WAKE_EVERY: Duration = Duration::from_millis(50);
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) sink: Sink,
+    pub(super) syncer: Syncer,
+    pub(super) on_failure: OnFailure,
+    batch: VecDeque<Entry>,
+    /// Weight of the batch and of the lines made of it, as counted in the queue's.
+    batch_bytes: usize,
+    is_failing: bool,
+    /// The last try left something unwritten.
+    is_stuck: bool,
+    /// Nothing has failed since the last sync round began.
+    is_round_clean: bool,
+    tried: Instant,
+    synced: Instant,
+    pruned: Option<Day>,
+}
+
+/// What the thread was woken to.
+struct Orders {
+    flush: u64,
+    is_closing: bool,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, sink: Sink, syncer: Syncer, on_failure: OnFailure) -> Self {
+        let now = clock();
+        Self {
+            shared,
+            sink,
+            syncer,
+            on_failure,
+            batch: VecDeque::new(),
+            batch_bytes: 0,
+            is_failing: false,
+            is_stuck: false,
+            is_round_clean: true,
+            tried: now,
+            synced: now,
+            pruned: None,
+        }
+    }
+
+    /// Runs until told to close.
+    pub(super) fn run(mut self) {
+        let _last_words = LastWords(Arc::clone(&self.shared));
+        loop {
+            let orders = self.wait();
+            self.turn(&orders);
+            if orders.is_closing {
+                let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
+                let lost = (queue + self.batch.len()) as u64 + self.sink.discard();
+                self.shared.counters.dropped.fetch_add(lost, Relaxed);
+                return;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Orders {
+        let shared = Arc::clone(&self.shared);
+        let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.flush_asked == queue.flush_done && !queue.is_closing {
+            let waited = shared.wake.wait_timeout(queue, WAKE_EVERY);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.take_over(&mut queue);
+        Orders { flush: queue.flush_asked, is_closing: queue.is_closing }
+    }
+
+    /// Takes what waits, unless what was taken before is not written yet: then the queue holds, and bounds, the rest.
+    fn take_over(&mut self, queue: &mut Queue) {
+        if self.batch.is_empty() && !self.sink.is_pending() {
+            let mut taken = Vec::from(std::mem::take(&mut self.batch));
+            std::mem::swap(&mut taken, &mut queue.entries);
+            self.batch = taken.into();
+            self.batch_bytes += std::mem::take(&mut queue.fresh_bytes);
+        }
+    }
+
+    fn turn(&mut self, orders: &Orders) {
+        let is_asked = orders.is_closing || orders.flush > self.shared.flush_done();
+        self.collect(Patience::Look);
+        if !self.is_failing || is_asked || self.tried.elapsed() >= RETRY_EVERY {
+            self.write();
+        }
+        if is_asked {
+            // What was left from an earlier failure may have been in the way of what waits.
+            let shared = Arc::clone(&self.shared);
+            self.take_over(&mut shared.queue.lock().unwrap_or_else(PoisonError::into_inner));
+            self.write();
+            self.finish_flush(orders.flush);
+        } else if self.sink.is_dirty() && !self.syncer.is_busy() && self.is_sync_due() {
+            self.begin_sync();
+        }
+        self.prune();
+        for warning in std::mem::take(&mut self.sink.warnings) {
+            self.shared.observer.warned(&warning);
+        }
+    }
+
+    fn is_sync_due(&self) -> bool {
+        self.synced.elapsed() >= if self.is_failing { RETRY_EVERY } else { SYNC_EVERY }
+    }
+
+    /// Makes lines of the batch and appends them. The sink works again once all of that, and the last sync, succeeded.
+    fn write(&mut self) {
+        self.tried = clock();
+        let rendered = self.render();
+        let mut written = 0;
+        let appended = self.sink.write(&mut written);
+        let outcome = rendered.and(appended);
+        self.shared.counters.written.fetch_add(written, Relaxed);
+        self.is_stuck = outcome.is_err();
+        match outcome {
+            Ok(()) => self.release(),
+            Err(error) => {
+                self.fail(&error);
+                if self.on_failure == OnFailure::Drop {
+                    let lost = self.batch.len() as u64 + self.sink.discard();
+                    self.batch.clear();
+                    self.shared.counters.dropped.fetch_add(lost, Relaxed);
+                    self.release();
+                }
+                return;
+            }
+        }
+        // What was written now still has to be synced before it counts as working.
+        if self.is_failing && !self.sink.is_dirty() && !self.syncer.is_busy() {
+            self.recovered();
+        }
+    }
+
+    fn render(&mut self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        while let Some(entry) = self.batch.pop_front() {
+            if let Err((entry, error)) = self.sink.render(entry, &*self.shared) {
+                self.batch.push_front(entry);
+                outcome = Err(error);
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Gives the batch's share of the queue back.
+    fn release(&mut self) {
+        self.shared.queued_bytes.fetch_sub(std::mem::take(&mut self.batch_bytes), Relaxed);
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.shared.counters.write_failures.fetch_add(1, Relaxed);
+        self.shared.observer.failed(error);
+        self.is_failing = true;
+        self.is_round_clean = false;
+        self.shared.is_failing.store(true, Relaxed);
+    }
+
+    fn recovered(&mut self) {
+        self.is_failing = false;
+        self.shared.is_failing.store(false, Relaxed);
+    }
+
+    fn begin_sync(&mut self) {
+        self.synced = clock();
+        self.is_round_clean = true;
+        let round = self.sink.sync_round();
+        self.syncer.begin(round);
+    }
+
+    /// Takes the outcome of a sync round that is over.
+    fn collect(&mut self, patience: Patience) {
+        let Some(failed) = self.syncer.outcome(patience) else { return };
+        if failed.is_empty() {
+            if self.is_failing && self.is_round_clean && !self.is_stuck {
+                self.recovered();
+            }
+            return;
+        }
+        let reopened = self.sink.sync_failed(failed);
+        self.fail(
+            &reopened.err().unwrap_or_else(|| io::Error::other("what was written could not be synced")),
+        );
+    }
+
+    /// Syncs what is written, waits for it, and answers who asked for it.
+    fn finish_flush(&mut self, flush: u64) {
+        self.collect(Patience::Wait);
+        if self.sink.is_dirty() {
+            self.begin_sync();
+            self.collect(Patience::Wait);
+        }
+        let is_done =
+            self.batch.is_empty() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.is_failing;
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.flush_done = flush;
+        queue.is_flush_whole = is_done;
+        drop(queue);
+        self.shared.flushed.notify_all();
+    }
+
+    /// Once a day: retention, when nothing is under way that it could get between.
+    fn prune(&mut self) {
+        let now = wall_clock();
+        let today = Day::of(now);
+        if self.pruned == Some(today) || self.is_failing || self.sink.is_pending() || !self.batch.is_empty() {
+            return;
+        }
+        self.collect(Patience::Wait);
+        if self.sink.is_dirty() {
+            self.begin_sync();
+            self.collect(Patience::Wait);
+        }
+        if self.is_failing {
+            return;
+        }
+        // A file that cannot be removed is no record that cannot be written: it is told, and tried again tomorrow.
+        self.pruned = Some(today);
+        if let Err(error) = self.sink.prune(now) {
+            self.shared.observer.failed(&error);
+        }
+    }
+}
+
+impl Notice for Shared {
+    fn redacted(&self, tenant: &str, entity: &str, count: u32) {
+        self.observer.redacted(tenant, entity, count);
+    }
+
+    fn redactor_failed(&self) {
+        self.counters.redactor_failures.fetch_add(1, Relaxed);
+    }
+}
+
+/// However the thread ends: nobody waits for it, and nothing is admitted that could not be recorded.
+struct LastWords(Arc<Shared>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.is_failing.store(true, Relaxed);
+        let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.is_gone = true;
+        drop(queue);
+        self.0.flushed.notify_all();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer's thread is the shell: it paces itself by this clock"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer's thread is the shell: retention goes by the calendar"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

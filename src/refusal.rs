@@ -1,0 +1,205 @@
+//! Every "no" that the gateway says, and the one place where it becomes a status and a code.
+//! What the client reads is here; what the operator reads is in the records. A dialect puts it in its own shape.
+
+use std::time::Duration;
+
+/// A request or an answer that goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The body came slower than a client may pause.
+    BodyTimeout,
+    /// More requests at once than the tenant may have.
+    Concurrency { limit: u32 },
+    /// The body is not what the decision needs; says what and where, never quotes it.
+    Invalid { message: String, param: Option<String> },
+    /// No, unknown or expired credential: one answer for all three.
+    InvalidApiKey,
+    /// The path exists, not for this method.
+    MethodNotAllowed,
+    /// A model that does not exist or is not the tenant's: one answer for both.
+    ModelNotFound { model: String },
+    /// No such path.
+    NotFound,
+    /// More requests than the tenant's rate allows.
+    RateLimit { retry_after: Duration },
+    /// What is asked cannot be written down, and the tenant's records must not have holes.
+    RecordsUnavailable,
+    /// The body is larger than `limits.body`.
+    TooLarge { limit: u64 },
+    /// The tool may not be called.
+    ToolNotAllowed { tool: String, reason: String },
+    /// A content type or coding that the gateway does not read.
+    UnsupportedMediaType { message: String },
+    /// The upstream refused what the tenant asked; its words, redacted.
+    UpstreamRefused { status: u16, message: String, retry_after: Option<Duration> },
+    /// The upstream failed: could not be reached, broke off, answered nonsense.
+    UpstreamError { message: &'static str },
+    /// The upstream is there and has no room.
+    UpstreamOverloaded { retry_after: Option<Duration> },
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+}
+
+impl Refusal {
+    /// A body that cannot be decided on.
+    pub fn invalid(message: impl Into<String>, param: Option<&str>) -> Self {
+        Self::Invalid { message: message.into(), param: param.map(Into::into) }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Invalid { .. } => 400,
+            Self::InvalidApiKey => 401,
+            Self::ToolNotAllowed { .. } => 403,
+            Self::ModelNotFound { .. } | Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::BodyTimeout => 408,
+            Self::TooLarge { .. } => 413,
+            Self::UnsupportedMediaType { .. } => 415,
+            Self::Concurrency { .. } | Self::RateLimit { .. } => 429,
+            Self::UpstreamError { .. } => 502,
+            Self::RecordsUnavailable | Self::UpstreamOverloaded { .. } => 503,
+            Self::UpstreamTimeout => 504,
+            Self::UpstreamRefused { status, .. } => *status,
+        }
+    }
+
+    /// The stable, machine-readable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BodyTimeout => "request_timeout",
+            Self::Concurrency { .. } | Self::RateLimit { .. } => "rate_limit_exceeded",
+            Self::Invalid { .. } => "invalid_request",
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::ModelNotFound { .. } => "model_not_found",
+            Self::NotFound => "not_found",
+            Self::RecordsUnavailable => "records_unavailable",
+            Self::TooLarge { .. } => "request_too_large",
+            Self::ToolNotAllowed { .. } => "tool_not_allowed",
+            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
+            Self::UpstreamError { .. } => "upstream_error",
+            Self::UpstreamOverloaded { .. } => "overloaded",
+            Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
+            Self::UpstreamRefused { .. } => "upstream_error",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// What is wrong and what to do, for the client.
+    pub fn message(&self) -> String {
+        match self {
+            Self::BodyTimeout => "the request body came too slowly; send it again".into(),
+            Self::Concurrency { limit } => {
+                format!("more than {limit} requests at once; wait for one of them to end")
+            }
+            Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
+            Self::InvalidApiKey => {
+                "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
+                    .into()
+            }
+            Self::MethodNotAllowed => "this path does not take this method".into(),
+            Self::ModelNotFound { model } => {
+                format!(
+                    "the model `{model}` does not exist or you do not have access to it; GET /v1/models lists yours"
+                )
+            }
+            Self::NotFound => "no such path here".into(),
+            Self::RateLimit { retry_after } => {
+                format!("too many requests; try again in {}", seconds(*retry_after))
+            }
+            Self::RecordsUnavailable => "requests cannot be recorded at the moment; try again later".into(),
+            Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
+            Self::ToolNotAllowed { tool, reason } => format!("the tool `{tool}` is not allowed: {reason}"),
+            Self::UpstreamError { message } => (*message).into(),
+            Self::UpstreamOverloaded { .. } => {
+                "the upstream has no room at the moment; try again later".into()
+            }
+            Self::UpstreamRefused { message, .. } => message.clone(),
+            Self::UpstreamTimeout => "the upstream did not answer in time".into(),
+        }
+    }
+
+    /// When a retry can help, how long to wait before it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimit { retry_after } => Some(*retry_after),
+            Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
+            Self::UpstreamOverloaded { retry_after } | Self::UpstreamRefused { retry_after, .. } => {
+                *retry_after
+            }
+            Self::BodyTimeout
+            | Self::Invalid { .. }
+            | Self::InvalidApiKey
+            | Self::MethodNotAllowed
+            | Self::ModelNotFound { .. }
+            | Self::NotFound
+            | Self::TooLarge { .. }
+            | Self::ToolNotAllowed { .. }
+            | Self::UnsupportedMediaType { .. }
+            | Self::UpstreamError { .. }
+            | Self::UpstreamTimeout => None,
+        }
+    }
+
+    /// Whether the same request can ever succeed when it is sent again.
+    pub fn retry_can_help(&self) -> bool {
+        matches!(self.status(), 408 | 409 | 429 | 500..)
+    }
+
+    /// The member of the request that is at fault.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { param, .. } => param.as_deref(),
+            Self::ModelNotFound { .. } => Some("model"),
+            Self::BodyTimeout
+            | Self::Concurrency { .. }
+            | Self::InvalidApiKey
+            | Self::MethodNotAllowed
+            | Self::NotFound
+            | Self::RateLimit { .. }
+            | Self::RecordsUnavailable
+            | Self::TooLarge { .. }
+            | Self::ToolNotAllowed { .. }
+            | Self::UnsupportedMediaType { .. }
+            | Self::UpstreamError { .. }
+            | Self::UpstreamOverloaded { .. }
+            | Self::UpstreamRefused { .. }
+            | Self::UpstreamTimeout => None,
+        }
+    }
+}
+
+/// A duration as people and the `x-ratelimit-reset-*` headers write it: `1.2s`, `60s`, `0.05s`.
+pub fn seconds(duration: Duration) -> String {
+    let millis = duration.as_millis() + u128::from(duration.subsec_nanos() % 1_000_000 != 0);
+    let fraction = format!("{:03}", millis % 1000);
+    match fraction.trim_end_matches('0') {
+        "" => format!("{}s", millis / 1000),
+        fraction => format!("{}.{fraction}s", millis / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_rounded_up_to_a_millisecond() {
+        let check = |micros, expected: &str| assert_eq!(seconds(Duration::from_micros(micros)), expected);
+        check(0, "0s");
+        check(1, "0.001s");
+        check(1_200_000, "1.2s");
+        check(60_000_000, "60s");
+        check(50_000, "0.05s");
+    }
+
+    #[test]
+    fn a_retry_helps_only_where_something_can_change() {
+        assert!(!Refusal::InvalidApiKey.retry_can_help());
+        assert!(!Refusal::ToolNotAllowed { tool: "x".into(), reason: "y".into() }.retry_can_help());
+        assert!(Refusal::RateLimit { retry_after: Duration::ZERO }.retry_can_help());
+        assert!(Refusal::UpstreamTimeout.retry_can_help());
+    }
+}

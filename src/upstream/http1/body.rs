@@ -1,0 +1,253 @@
+//! An answer's body as it arrives. A held one owns a socket, a few integers and at most one timer; the bytes it reads
+//! pass through the thread's scratch buffer straight into the caller's sink.
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::error::BodyError;
+use super::framing::{Framing, MalformedFraming};
+use super::pool::Pool;
+use super::scratch::with_scratch;
+use super::timer::LazyTimer;
+use super::upload::Upload;
+use super::wire::Wire;
+
+/// Bytes that one `poll_read` takes from the connection before the caller has its turn again.
+const TURN_BYTES: usize = 64 * 1024;
+/// What `collect` sets aside on the upstream's word alone.
+const COLLECT_BYTES_AHEAD: u64 = 64 * 1024;
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Payload was handed out, or the turn is over; read again.
+    More,
+    /// The body is complete.
+    End,
+}
+
+/// A body on its way in. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub struct AnswerBody {
+    state: State,
+    idle: Duration,
+    last_read: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Held),
+    Ended,
+    Failed(BodyError),
+}
+
+/// A connection with an unfinished body on it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) wire: Wire,
+    pub(super) framing: Framing,
+    /// What was read together with the head.
+    pub(super) leftover: Bytes,
+    /// The rest of a request whose answer began early.
+    pub(super) upload: Option<Box<Upload>>,
+    /// Where the connection goes when it may be used again.
+    pub(super) pool: Option<Arc<Pool>>,
+    pub(super) timer: LazyTimer,
+}
+
+impl AnswerBody {
+    pub(super) fn new(held: Held, idle: Duration) -> Self {
+        let last_read = Instant::now();
+        let state = if held.framing.is_done() {
+            held.release(last_read);
+            State::Ended
+        } else {
+            State::Open(held)
+        };
+        Self { state, idle, last_read }
+    }
+
+    /// Reads what is ready now, up to 64 KiB, and hands the payload to `sink` slice by slice. `Ready(More)` registers no
+    /// waker: call again. After `End` or an error every further call says the same, without payload.
+    ///
+    /// # Errors
+    /// The body did not end as its framing says, broke it, or nothing arrived for the idle time. What was handed
+    /// to `sink` before stands.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<Read, BodyError>> {
+        let held = match &mut self.state {
+            State::Open(held) => held,
+            State::Ended => return Poll::Ready(Ok(Read::End)),
+            State::Failed(error) => return Poll::Ready(Err(*error)),
+        };
+        held.poll_upload(cx);
+        let turn = held.read(cx, sink);
+        if turn.read_any {
+            self.last_read = Instant::now();
+        }
+        match turn.outcome {
+            Outcome::End => {
+                if let State::Open(held) = std::mem::replace(&mut self.state, State::Ended) {
+                    held.release(self.last_read);
+                }
+                Poll::Ready(Ok(Read::End))
+            }
+            Outcome::More => Poll::Ready(Ok(Read::More)),
+            Outcome::Failed(error) => self.fail(error),
+            Outcome::Wait => {
+                // Even with payload in hand the timer must be armed by whoever waits next, not for every chunk.
+                if turn.payload_any {
+                    return Poll::Ready(Ok(Read::More));
+                }
+                match held.timer.poll_over(cx, self.last_read, self.idle) {
+                    Poll::Ready(()) => self.fail(BodyError::IdleTimeout),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As for [`Self::poll_read`], and `TooLarge` for more than `bytes_max` bytes.
+    pub async fn collect(mut self, bytes_max: usize) -> Result<Bytes, BodyError> {
+        let announced = match &self.state {
+            State::Open(held) => held.framing.bytes_left().unwrap_or(0),
+            State::Ended => 0,
+            State::Failed(error) => return Err(*error),
+        };
+        if usize::try_from(announced).map_or(true, |n| n > bytes_max) {
+            return Err(BodyError::TooLarge);
+        }
+        let mut whole = Vec::with_capacity(usize::try_from(announced.min(COLLECT_BYTES_AHEAD)).unwrap_or(0));
+        loop {
+            let mut too_large = false;
+            let read = poll_fn(|cx| {
+                self.poll_read(cx, &mut |data| {
+                    too_large |= data.len() > bytes_max.saturating_sub(whole.len());
+                    if !too_large {
+                        whole.extend_from_slice(data);
+                    }
+                })
+            })
+            .await;
+            if too_large {
+                return Err(BodyError::TooLarge);
+            }
+            if read? == Read::End {
+                return Ok(Bytes::from(whole));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: BodyError) -> Poll<Result<Read, BodyError>> {
+        self.state = State::Failed(error);
+        Poll::Ready(Err(error))
+    }
+}
+
+/// One turn of reading.
+struct Turn {
+    outcome: Outcome,
+    read_any: bool,
+    payload_any: bool,
+}
+
+enum Outcome {
+    Wait,
+    More,
+    End,
+    Failed(BodyError),
+}
+
+impl Held {
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        let Some(upload) = &mut self.upload else {
+            return;
+        };
+        match upload.poll_send(&mut self.wire, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.upload = None,
+            Poll::Ready(Err(_)) => (self.upload, self.pool) = (None, None),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, sink: &mut dyn FnMut(&[u8])) -> Turn {
+        let mut payload_any = false;
+        let mut sink = |data: &[u8]| {
+            payload_any |= !data.is_empty();
+            sink(data);
+        };
+        let leftover = std::mem::take(&mut self.leftover);
+        let mut read_bytes = 0_usize;
+        let mut outcome = self.decode(&leftover, &mut sink);
+        if matches!(outcome, Outcome::More) {
+            outcome = with_scratch(|scratch| {
+                while read_bytes < TURN_BYTES {
+                    match self.read_once(cx, scratch, &mut sink) {
+                        (Outcome::More, read) => read_bytes = read_bytes.saturating_add(read),
+                        (other, read) => {
+                            read_bytes = read_bytes.saturating_add(read);
+                            return other;
+                        }
+                    }
+                }
+                Outcome::More
+            });
+        }
+        Turn { outcome, read_any: read_bytes > 0, payload_any }
+    }
+
+    fn read_once(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> (Outcome, usize) {
+        match self.wire.poll_read(cx, scratch) {
+            Poll::Pending => (Outcome::Wait, 0),
+            Poll::Ready(Err(error)) => (Outcome::Failed(read_failure(&error)), 0),
+            Poll::Ready(Ok(0)) if self.framing.ends_by_close() => (Outcome::End, 0),
+            Poll::Ready(Ok(0)) => (Outcome::Failed(BodyError::Truncated), 0),
+            Poll::Ready(Ok(read)) => (self.decode(scratch.get(..read).unwrap_or_default(), sink), read),
+        }
+    }
+
+    fn decode(&mut self, input: &[u8], sink: &mut dyn FnMut(&[u8])) -> Outcome {
+        match self.framing.decode(input, sink) {
+            Err(MalformedFraming) => Outcome::Failed(BodyError::MalformedFraming),
+            Ok(surplus) => {
+                if !surplus.is_empty() {
+                    self.pool = None;
+                }
+                if self.framing.is_done() { Outcome::End } else { Outcome::More }
+            }
+        }
+    }
+
+    /// After the body's end: back to the pool, or closed.
+    fn release(self, now: Instant) {
+        if let Some(pool) = self.pool
+            && self.upload.is_none()
+            && self.leftover.is_empty()
+        {
+            pool.put(self.wire, now);
+        }
+    }
+}
+
+fn read_failure(error: &io::Error) -> BodyError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => BodyError::Truncated,
+        kind => BodyError::Io(kind),
+    }
+}

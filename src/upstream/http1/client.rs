@@ -1,0 +1,109 @@
+//! The client of one origin: what a caller gives and gets, and when a request is sent a second time.
+//! Apart because this is the only file that other modules need to read.
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use rustls::ClientConfig;
+use tokio::time::Instant;
+
+use super::body::AnswerBody;
+use super::connect::connect;
+use super::error::{SendError, SendErrorKind};
+use super::exchange::Exchange;
+use super::origin::Origin;
+use super::pool::Pool;
+use super::request;
+use super::wire::Wire;
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution, TCP and TLS together.
+    pub connect: Duration,
+    /// From the last byte of the request that was taken to the end of the answer's head. It bounds a stalled
+    /// upload too.
+    pub first_byte: Duration,
+    /// Between two reads of the body.
+    pub idle: Duration,
+}
+
+/// A request. Hop-by-hop headers in `headers`, and those that `connection` names, are not sent: a caller that relays a
+/// client's headers removes the client's `connection` before it adds its own.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    pub method: &'a Method,
+    /// Path and query as they are sent.
+    pub path: &'a str,
+    /// `host` replaces the origin's; `content-length` is set by the client.
+    pub headers: &'a HeaderMap,
+    pub body: Bytes,
+}
+
+/// An answer whose head has arrived. The headers are as the upstream wrote them, those of the connection included.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: AnswerBody,
+}
+
+/// Sends requests to one origin over pooled connections.
+#[derive(Debug)]
+pub struct Client {
+    origin: Origin,
+    timeouts: Timeouts,
+    tls: Option<Arc<ClientConfig>>,
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    /// A client without connections. Without `tls`, sending to an `https` origin fails.
+    #[must_use]
+    pub fn new(origin: Origin, timeouts: Timeouts, tls: Option<Arc<ClientConfig>>) -> Self {
+        Self { origin, timeouts, tls, pool: Arc::default() }
+    }
+
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Connections that rest in the pool.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Closes the connections that have rested for too long; sending does the same in passing.
+    pub fn sweep(&self) {
+        self.pool.sweep(Instant::now());
+    }
+
+    /// Sends `request` and waits for the answer's head. When a pooled connection turns out to be dead before the first
+    /// byte of an answer, the request goes out once more on a new one.
+    ///
+    /// # Errors
+    /// No connection, no answer in time, or none that can be believed; see [`SendErrorKind`].
+    pub async fn send(&self, request: Outgoing<'_>) -> Result<Answer, SendError> {
+        let head = request::head(self.origin.authority(), &request)
+            .ok_or(SendError::before_sending(SendErrorKind::InvalidRequest))?;
+        if let Some(wire) = self.pool.take(Instant::now()) {
+            let mut exchange = self.exchange(wire, &request, head.clone());
+            match exchange.run(request.method).await {
+                Err(error) if error.kind == SendErrorKind::ClosedBeforeAnswer && exchange.heard_nothing() => {
+                }
+                result => return result,
+            }
+        }
+        let wire = connect(&self.origin, self.tls.as_ref(), self.timeouts.connect)
+            .await
+            .map_err(SendError::before_sending)?;
+        self.exchange(wire, &request, head).run(request.method).await
+    }
+
+    fn exchange(&self, wire: Wire, request: &Outgoing<'_>, head: Bytes) -> Exchange {
+        Exchange::new(wire, head, request.body.clone(), self.timeouts, Arc::clone(&self.pool))
+    }
+}

@@ -1,0 +1,110 @@
+//! What can go wrong on the way to an upstream and back. The texts hold nothing that a peer or a tenant wrote,
+//! so that they may be logged as they are.
+use std::io;
+
+/// Why an upstream's URL was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    #[error("the scheme is not http or https")]
+    Scheme,
+    #[error("a user name or password does not belong in the url")]
+    UserInfo,
+    #[error("a query or fragment does not belong in the url")]
+    QueryOrFragment,
+    #[error("the host is not a name or an address")]
+    Host,
+    #[error("the port is not a number from 1 to 65535")]
+    Port,
+    #[error("the path holds a character or segment that is not allowed")]
+    Path,
+}
+
+/// Why no TLS configuration could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    #[error("the extra roots are not PEM")]
+    Pem,
+    #[error("the extra roots hold no certificate")]
+    NoCertificate,
+    #[error("an extra root is not a usable certificate")]
+    Certificate,
+    #[error("the TLS library offers no protocol version")]
+    Protocol,
+}
+
+/// Why no connection came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectFailure {
+    #[error("the name does not resolve ({0})")]
+    Resolve(io::ErrorKind),
+    #[error("the name resolves to no address")]
+    NoAddress,
+    #[error("{0}")]
+    Io(io::ErrorKind),
+    #[error("timed out")]
+    Timeout,
+}
+
+/// What kept an answer from arriving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendErrorKind {
+    /// The caller's path is not in origin form, or the method is CONNECT.
+    #[error("the request cannot be sent as HTTP/1.1")]
+    InvalidRequest,
+    #[error("no connection to the upstream: {0}")]
+    Connect(ConnectFailure),
+    #[error("no TLS with the upstream: {0}")]
+    Tls(&'static str),
+    #[error("the upstream closed before its answer's head was complete")]
+    ClosedBeforeAnswer,
+    #[error("the upstream did not answer in time")]
+    FirstByteTimeout,
+    #[error("the upstream's answer is malformed: {0}")]
+    MalformedAnswer(&'static str),
+}
+
+/// A request that got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct SendError {
+    pub kind: SendErrorKind,
+    reach: Reach,
+}
+
+/// How far a request got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    NothingSent,
+    SomethingSent,
+}
+
+impl SendError {
+    pub(super) const fn before_sending(kind: SendErrorKind) -> Self {
+        Self { kind, reach: Reach::NothingSent }
+    }
+
+    pub(super) const fn after(reach: Reach, kind: SendErrorKind) -> Self {
+        Self { kind, reach }
+    }
+
+    /// False only when no byte of the request was handed to a connection.
+    #[must_use]
+    pub fn may_have_been_processed(&self) -> bool {
+        self.reach == Reach::SomethingSent
+    }
+}
+
+/// What kept an answer's body from ending well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the upstream closed in the middle of its answer")]
+    Truncated,
+    #[error("the upstream fell silent in the middle of its answer")]
+    IdleTimeout,
+    #[error("the framing of the upstream's answer is malformed")]
+    MalformedFraming,
+    #[error("the upstream's answer is too large")]
+    TooLarge,
+    #[error("reading the upstream's answer failed: {0}")]
+    Io(io::ErrorKind),
+}

@@ -1,0 +1,77 @@
+//! Connections at rest, last in first out. Apart because its lock must be held for a push or a pop and nothing more:
+//! connections are looked at and dropped outside it.
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::wire::Wire;
+
+const IDLE_MAX: usize = 512;
+const IDLE_AGE_MAX: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct Idle {
+    wire: Wire,
+    since: Instant,
+}
+
+/// The idle connections of one origin, oldest in front.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    idle: Mutex<VecDeque<Idle>>,
+}
+
+impl Pool {
+    /// The connection that rested last, if it is neither old, closed nor holding bytes that nobody asked for.
+    pub(super) fn take(&self, now: Instant) -> Option<Wire> {
+        loop {
+            let idle = self.lock().pop_back()?;
+            if now.saturating_duration_since(idle.since) >= IDLE_AGE_MAX {
+                // Those below it rested for even longer.
+                self.sweep(now);
+                continue;
+            }
+            if idle.wire.is_quiet() {
+                return Some(idle.wire);
+            }
+        }
+    }
+
+    /// Puts a connection to rest, unless something is to be read from it.
+    pub(super) fn put(&self, mut wire: Wire, now: Instant) {
+        if !wire.is_drained() {
+            return;
+        }
+        let evicted = {
+            let mut idle = self.lock();
+            let evicted = if idle.len() >= IDLE_MAX { idle.pop_front() } else { None };
+            idle.push_back(Idle { wire, since: now });
+            evicted
+        };
+        drop(evicted);
+        self.sweep(now);
+    }
+
+    /// Drops the connections that rested for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        while let Some(old) = self.pop_old(now) {
+            drop(old);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn pop_old(&self, now: Instant) -> Option<Idle> {
+        let mut idle = self.lock();
+        let is_old = idle.front().is_some_and(|i| now.saturating_duration_since(i.since) >= IDLE_AGE_MAX);
+        if is_old { idle.pop_front() } else { None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

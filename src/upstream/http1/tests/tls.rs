@@ -1,0 +1,169 @@
+//! TLS: who is trusted, and what a cut connection means.
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::super::{ConnectFailure, tls_config};
+use super::*;
+
+/// A server's configuration for `names`, and the PEM of the authority that vouches for it.
+fn authority(called: &str, names: &[&str]) -> (Arc<ServerConfig>, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, called);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], secret)
+        .unwrap();
+    (Arc::new(config), ca.pem())
+}
+
+async fn listen_tls(pem: &str) -> (TcpListener, Client) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (origin, _) = Origin::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+    (listener, Client::new(origin, PATIENT, Some(tls_config(Some(pem.as_bytes())).unwrap())))
+}
+
+async fn accept_tls(listener: &TcpListener, config: Arc<ServerConfig>) -> Peer<TlsStream<TcpStream>> {
+    let (stream, _) = listener.accept().await.unwrap();
+    Peer { stream: TlsAcceptor::from(config).accept(stream).await.unwrap(), read: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_trusted_upstream_answers_and_its_connection_is_used_again() {
+    let (config, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept_tls(&listener, config).await;
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ] {
+            peer.request().await;
+            peer.put_apart(answer.as_bytes().chunks(5)).await;
+        }
+        peer
+    });
+    for _ in 0..2 {
+        assert_eq!(post(&client).await, (StatusCode::OK, Ok(Bytes::from_static(b"ok"))));
+        assert_eq!(client.idle_connections(), 1);
+    }
+    server.await.unwrap();
+}
+
+async fn refused(names: &[&str], trusted: Trusted) -> SendErrorKind {
+    let (config, pem) = authority("itself", names);
+    let pem = match trusted {
+        Trusted::Itself => pem,
+        Trusted::Another => authority("another", names).1,
+    };
+    let (listener, client) = listen_tls(&pem).await;
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(TlsAcceptor::from(config).accept(stream).await.is_err());
+    });
+    let error = send(&client, &Method::POST, "{}").await.unwrap_err();
+    assert!(!error.may_have_been_processed());
+    server.await.unwrap();
+    error.kind
+}
+
+enum Trusted {
+    Itself,
+    Another,
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_who_it_should_be_gets_nothing() {
+    let wrong_host = refused(&["other.example"], Trusted::Itself).await;
+    assert_eq!(wrong_host, SendErrorKind::Tls("the certificate is for another name"));
+    let unknown = refused(&["127.0.0.1"], Trusted::Another).await;
+    assert_eq!(unknown, SendErrorKind::Tls("the certificate's issuer is not trusted"));
+}
+
+#[tokio::test]
+async fn https_needs_tls_on_both_sides() {
+    let (_, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let without = Client::new(client.origin().clone(), PATIENT, None);
+    let kind = send(&without, &Method::GET, "").await.unwrap_err().kind;
+    assert_eq!(kind, SendErrorKind::Tls("no TLS configuration was given"));
+    let server = tokio::spawn(async move {
+        let mut peer = accept(&listener).await;
+        peer.put("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        peer.closed().await;
+    });
+    let kind = send(&client, &Method::GET, "").await.unwrap_err().kind;
+    assert_eq!(kind, SendErrorKind::Tls("the upstream does not speak TLS"));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_handshake_counts_as_connecting() {
+    let (_, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let timeouts = Timeouts { connect: Duration::from_millis(50), ..PATIENT };
+    let client =
+        Client::new(client.origin().clone(), timeouts, Some(tls_config(Some(pem.as_bytes())).unwrap()));
+    let error = send(&client, &Method::GET, "").await.unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::Connect(ConnectFailure::Timeout));
+    assert!(!error.may_have_been_processed());
+    drop(listener);
+}
+
+/// The body of an answer that ends with the connection; `ending` says how the server ends it.
+async fn ended(ending: Ending) -> Result<Bytes, BodyError> {
+    let (config, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept_tls(&listener, config).await;
+        peer.request().await;
+        peer.put("HTTP/1.1 200 OK\r\n\r\nall").await;
+        match ending {
+            Ending::CloseNotify => peer.stream.shutdown().await.unwrap(),
+            Ending::Cut => peer.stream.get_mut().0.shutdown().await.unwrap(),
+        }
+        peer.closed().await;
+    });
+    let (_, body) = post(&client).await;
+    server.await.unwrap();
+    body
+}
+
+enum Ending {
+    CloseNotify,
+    Cut,
+}
+
+#[tokio::test]
+async fn a_body_that_ends_by_close_needs_the_closing_alert() {
+    assert_eq!(ended(Ending::CloseNotify).await, Ok(Bytes::from_static(b"all")));
+    assert_eq!(ended(Ending::Cut).await, Err(BodyError::Truncated));
+}
+
+#[tokio::test]
+async fn a_refusal_during_the_upload_is_the_answer() {
+    let (config, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept_tls(&listener, config).await;
+        peer.stream.read_buf(&mut peer.read).await.unwrap();
+        peer.put("HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
+        peer.closed().await;
+    });
+    let answer = send(&client, &Method::POST, vec![b'x'; 32 << 20]).await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.body.collect(9).await), (413, Ok(Bytes::from_static(b"big"))));
+    server.await.unwrap();
+}

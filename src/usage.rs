@@ -1,0 +1,57 @@
+//! What a call used: tokens and money, in whole numbers of a stated unit.
+
+/// Millionths of a US dollar.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MicroUsd(pub u64);
+
+/// Tokens as the provider reports them. `input` includes `cached_input`, `output` includes reasoning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub input: u64,
+    pub cached_input: u64,
+    pub output: u64,
+}
+
+/// Micro-dollars for a million tokens, which is the same number as dollars for 10^12: kept in this unit so that
+/// a price of 0.125 USD per million tokens is the whole number 125,000.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Price {
+    pub input: MicroUsd,
+    pub cached_input: MicroUsd,
+    pub output: MicroUsd,
+}
+
+impl Price {
+    /// The cost of a call, rounded up to a whole micro-dollar.
+    pub fn cost(&self, usage: Usage) -> MicroUsd {
+        let cached = usage.cached_input.min(usage.input);
+        let fresh = usage.input - cached;
+        let part = |tokens: u64, price: MicroUsd| u128::from(tokens) * u128::from(price.0);
+        let total =
+            part(fresh, self.input) + part(cached, self.cached_input) + part(usage.output, self.output);
+        MicroUsd(u64::try_from(total.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_counts_cached_input_once() {
+        let price = Price {
+            input: MicroUsd(1_250_000),
+            cached_input: MicroUsd(125_000),
+            output: MicroUsd(10_000_000),
+        };
+        let check = |input, cached_input, output, micro| {
+            assert_eq!(price.cost(Usage { input, cached_input, output }), MicroUsd(micro));
+        };
+        check(0, 0, 0, 0);
+        check(1_000_000, 0, 0, 1_250_000);
+        check(1_000_000, 1_000_000, 0, 125_000);
+        check(100, 200, 0, 13);
+        check(1, 0, 1, 12);
+        check(u64::MAX, 0, u64::MAX, u64::MAX);
+    }
+}
