@@ -70,6 +70,11 @@ impl Directory {
         Ok(())
     }
 
+    /// The tenant of this name, if it has a key.
+    pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
+        self.keys.values().map(|identity| &identity.tenant).find(|tenant| tenant.id.as_str() == name)
+    }
+
     /// Identifies a request by its headers. `now` in seconds since 1970, UTC.
     pub fn identify(&self, headers: &HeaderMap, now: i64) -> Result<&Identity, Unidentified> {
         let credential = credential(headers)?;

@@ -1,19 +1,29 @@
 //! Tollgate: the gateway between tenants' agents and the models and tools they use.
 
+pub mod admin;
 pub mod asked;
 pub mod authorize;
 pub mod call;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod dialect;
 pub mod exchange;
+pub mod gateway;
 pub mod identity;
 pub mod json;
+pub mod mock;
 pub mod names;
+pub mod operator;
 pub mod policy;
 pub mod quota;
 pub mod records;
 pub mod redact;
 pub mod refusal;
+pub mod server;
+pub mod snapshot;
 pub mod sse;
+pub mod telemetry;
 pub mod tenant;
 pub mod upstream;
 pub mod usage;

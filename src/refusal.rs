@@ -34,8 +34,8 @@ pub enum Refusal {
     UpstreamRefused { status: u16, message: String, retry_after: Option<Duration> },
     /// The upstream failed: could not be reached, broke off, answered nonsense.
     UpstreamError { message: &'static str },
-    /// The upstream is there and has no room.
-    UpstreamOverloaded { retry_after: Option<Duration> },
+    /// The tenant's share of the upstream's queue is full.
+    Overloaded { retry_after: Duration },
     /// The upstream did not answer in time.
     UpstreamTimeout,
 }
@@ -59,7 +59,7 @@ impl Refusal {
             Self::UnsupportedMediaType { .. } => 415,
             Self::Concurrency { .. } | Self::RateLimit { .. } => 429,
             Self::UpstreamError { .. } => 502,
-            Self::RecordsUnavailable | Self::UpstreamOverloaded { .. } => 503,
+            Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::UpstreamRefused { status, .. } => *status,
         }
@@ -80,7 +80,7 @@ impl Refusal {
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::UpstreamError { .. } => "upstream_error",
-            Self::UpstreamOverloaded { .. } => "overloaded",
+            Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -113,8 +113,8 @@ impl Refusal {
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
             Self::ToolNotAllowed { tool, reason } => format!("the tool `{tool}` is not allowed: {reason}"),
             Self::UpstreamError { message } => (*message).into(),
-            Self::UpstreamOverloaded { .. } => {
-                "the upstream has no room at the moment; try again later".into()
+            Self::Overloaded { .. } => {
+                "too many requests of yours wait for this upstream; try again later".into()
             }
             Self::UpstreamRefused { message, .. } => message.clone(),
             Self::UpstreamTimeout => "the upstream did not answer in time".into(),
@@ -124,11 +124,9 @@ impl Refusal {
     /// When a retry can help, how long to wait before it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimit { retry_after } => Some(*retry_after),
+            Self::Overloaded { retry_after } | Self::RateLimit { retry_after } => Some(*retry_after),
             Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
-            Self::UpstreamOverloaded { retry_after } | Self::UpstreamRefused { retry_after, .. } => {
-                *retry_after
-            }
+            Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
             | Self::Invalid { .. }
             | Self::InvalidApiKey
@@ -164,7 +162,7 @@ impl Refusal {
             | Self::ToolNotAllowed { .. }
             | Self::UnsupportedMediaType { .. }
             | Self::UpstreamError { .. }
-            | Self::UpstreamOverloaded { .. }
+            | Self::Overloaded { .. }
             | Self::UpstreamRefused { .. }
             | Self::UpstreamTimeout => None,
         }

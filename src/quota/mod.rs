@@ -65,6 +65,13 @@ pub struct Admission {
     pub standing: Option<Standing>,
 }
 
+impl Admission {
+    /// The place of a request that is refused: it takes none.
+    pub fn refused(standing: Option<Standing>) -> Self {
+        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)) }, standing }
+    }
+}
+
 /// Which limit is exceeded, and what the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {

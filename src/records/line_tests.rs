@@ -203,6 +203,7 @@ fn a_cut_never_splits_a_placeholder() {
         let (kept, note) = cut.split_once(" [cut: ").unwrap();
         assert!(text.starts_with(kept) && kept.len() <= 60);
         assert_eq!(kept.contains('['), kept.contains(']'), "{kept}");
+        assert_eq!(kept.contains(placeholder), lead >= placeholder.len());
         assert_eq!(note, format!("{} bytes more]", text.len() - kept.len()));
     }
 }

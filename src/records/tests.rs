@@ -438,6 +438,45 @@ fn a_torn_tail_is_moved_aside_and_the_chain_goes_on() {
 }
 
 #[test]
+fn what_was_put_behind_a_day_that_is_over_is_found() {
+    let dir = Dir::new();
+    chain(&dir, &[0, 0, 1]);
+    let file = dir.0.join("audit/acme/2026-11-25.jsonl");
+    fs::write(&file, [fs::read(&file).unwrap(), b"{}".to_vec()].concat()).unwrap();
+    assert!(report(&dir).finding.is_some());
+}
+
+#[test]
+fn a_write_that_failed_half_way_is_done_anew() {
+    let dir = Dir::new();
+    let mut sink = sink(&dir);
+    write(&mut sink, [decided("acme", 0, 1)]);
+    let file = dir.0.join("audit/acme/2026-11-25.jsonl");
+    let line = fs::read(&file).unwrap();
+    fs::write(&file, [&line[..], &line[..], b"{\"time\""].concat()).unwrap();
+    let round = sink.sync_round();
+    sink.sync_failed(round).unwrap();
+    write(&mut sink, [decided("acme", 0, 2)]);
+    sync(&mut sink);
+    let found = report(&dir);
+    assert!(found.finding.is_none(), "{found:?}");
+    assert_eq!((found.records, found.torn), (2, 0));
+}
+
+#[test]
+fn a_file_cut_under_the_writer_fails_the_sync() {
+    let dir = Dir::new();
+    let mut sink = sink(&dir);
+    write(&mut sink, [decided("acme", 0, 1)]);
+    fs::write(dir.0.join("audit/acme/2026-11-25.jsonl"), "").unwrap();
+    let failed = sync_round(sink.sync_round());
+    assert_eq!(failed.len(), 1);
+    sink.sync_failed(failed).unwrap();
+    sync(&mut sink);
+    assert!(report(&dir).finding.is_some());
+}
+
+#[test]
 fn a_log_is_mended_too() {
     let dir = Dir::new();
     fs::create_dir_all(dir.0.join("log/acme")).unwrap();

@@ -1,7 +1,9 @@
 //! The writer's thread. It wakes every 50 ms by itself, never for a request: a wake-up a request costs more than all
 //! else that recording costs it. Apart from [`super::Records`], which is what the other threads see of it.
 //!
-//! What a power cut can take: lines not yet taken over (50 ms) and not yet synced (1 s, plus the time a sync takes).
+//! What a power cut can take: lines not yet taken over (50 ms) and not yet synced: 1 s and the time that a sync takes,
+//! or three times that time where it is longer (about 1 ms a tenant that wrote something), so that syncing never
+//! takes the disk to itself.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +24,8 @@ use super::{
 const WAKE_EVERY: Duration = Duration::from_millis(50);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Syncing may take this part of the time at most: one in so many.
+const SYNC_SHARE: u32 = 3;
 
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -34,10 +38,10 @@ pub(super) struct Writer {
     is_failing: bool,
     /// The last try left something unwritten.
     is_stuck: bool,
-    /// Nothing has failed since the last sync round began.
-    is_round_clean: bool,
     tried: Instant,
+    /// When the last sync round began, and how long it took.
     synced: Instant,
+    sync_took: Duration,
     pruned: Option<Day>,
 }
 
@@ -59,9 +63,9 @@ impl Writer {
             batch_bytes: 0,
             is_failing: false,
             is_stuck: false,
-            is_round_clean: true,
             tried: now,
             synced: now,
+            sync_took: Duration::ZERO,
             pruned: None,
         }
     }
@@ -124,7 +128,8 @@ impl Writer {
     }
 
     fn is_sync_due(&self) -> bool {
-        self.synced.elapsed() >= if self.is_failing { RETRY_EVERY } else { SYNC_EVERY }
+        let pace = if self.is_failing { RETRY_EVERY } else { SYNC_EVERY };
+        self.synced.elapsed() >= pace.max(self.sync_took * SYNC_SHARE)
     }
 
     /// Makes lines of the batch and appends them. The sink works again once all of that, and the last sync, succeeded.
@@ -176,7 +181,6 @@ impl Writer {
         self.shared.counters.write_failures.fetch_add(1, Relaxed);
         self.shared.observer.failed(error);
         self.is_failing = true;
-        self.is_round_clean = false;
         self.shared.is_failing.store(true, Relaxed);
     }
 
@@ -187,7 +191,6 @@ impl Writer {
 
     fn begin_sync(&mut self) {
         self.synced = clock();
-        self.is_round_clean = true;
         let round = self.sink.sync_round();
         self.syncer.begin(round);
     }
@@ -195,8 +198,9 @@ impl Writer {
     /// Takes the outcome of a sync round that is over.
     fn collect(&mut self, patience: Patience) {
         let Some(failed) = self.syncer.outcome(patience) else { return };
+        self.sync_took = self.synced.elapsed();
         if failed.is_empty() {
-            if self.is_failing && self.is_round_clean && !self.is_stuck {
+            if self.is_failing && !self.is_stuck {
                 self.recovered();
             }
             return;

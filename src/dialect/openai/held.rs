@@ -29,6 +29,8 @@ const CALLS_MAX: usize = 128;
 pub(super) struct Choice {
     pub(super) index: u64,
     pub(super) finished: bool,
+    /// Whether the choice has said any text, from which a notice then stands apart.
+    pub(super) said: bool,
     calls: Vec<Call>,
 }
 
@@ -53,15 +55,15 @@ pub(super) struct TooMuch;
 /// What is left of a choice's calls after judgement.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
-    /// Texts that stand for what was taken out.
-    pub(super) notices: Vec<String>,
+    /// The text that stands for what was taken out.
+    pub(super) notice: Option<String>,
     /// Deltas to send, one a call, indexes dense.
     pub(super) deltas: Vec<Value<'static>>,
 }
 
 impl Choice {
     pub(super) fn new(index: u64) -> Self {
-        Self { index, finished: false, calls: Vec::new() }
+        Self { index, finished: false, said: false, calls: Vec::new() }
     }
 
     pub(super) fn holds(&self) -> bool {
@@ -158,10 +160,11 @@ impl Choice {
         transcript: &mut Transcript,
     ) -> Result<Settled, Refusal> {
         let mut settled = Settled::default();
+        let mut notices = Vec::new();
         for mut call in std::mem::take(&mut self.calls) {
             if call.too_long {
                 judge.incomplete(&call.name, &call.text);
-                settled.notices.push(super::notice(&call.name, "its arguments are too long"));
+                notices.push(super::notice(&call.name, "its arguments are too long"));
                 continue;
             }
             let verdict = {
@@ -172,7 +175,7 @@ impl Choice {
                 Verdict::Abort(refusal) => return Err(refusal),
                 Verdict::Release => {}
                 Verdict::Remove { notice } => {
-                    settled.notices.push(notice);
+                    notices.push(notice);
                     continue;
                 }
                 Verdict::Rewrite { arguments } => call.text = call_parts::rewritten(call.form, arguments),
@@ -180,19 +183,21 @@ impl Choice {
             transcript.add(self.index, &format!("[call {} {}]", call.name, call.text));
             settled.deltas.push(call.delta(settled.deltas.len()));
         }
+        settled.notice = super::notices(self.said, &notices);
         Ok(settled)
     }
 
     /// Denies every held call: the stream ended before they did.
-    pub(super) fn abandon(&mut self, judge: &mut dyn Judge) -> Vec<String> {
+    pub(super) fn abandon(&mut self, judge: &mut dyn Judge) -> Option<String> {
         let calls = std::mem::take(&mut self.calls);
-        calls
+        let notices: Vec<String> = calls
             .into_iter()
             .map(|call| {
                 judge.incomplete(&call.name, &call.text);
                 super::notice(&call.name, "the answer ended before its arguments did")
             })
-            .collect()
+            .collect();
+        super::notices(self.said, &notices)
     }
 }
 

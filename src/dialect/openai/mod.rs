@@ -50,5 +50,11 @@ pub fn notice(tool: &str, reason: &str) -> String {
     format!("[The tool call `{tool}` was denied: {reason}]")
 }
 
+/// All notices of a choice as one text, apart from what the model said. The same for a stream and a whole answer.
+fn notices(said: bool, notices: &[String]) -> Option<String> {
+    let joined = notices.join("\n");
+    (!notices.is_empty()).then(|| if said { format!("\n\n{joined}") } else { joined })
+}
+
 #[cfg(test)]
 mod tests;

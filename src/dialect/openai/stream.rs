@@ -177,7 +177,7 @@ impl Stream {
 
     fn done(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Result<(), Refusal> {
         for choice in &mut self.choices {
-            for notice in choice.abandon(judge) {
+            if let Some(notice) = choice.abandon(judge) {
                 let envelope = Value::object([("object", Value::string("chat.completion.chunk"))]);
                 emit(&envelope, choice.index, text_delta(notice), Value::Null, out);
             }
@@ -234,6 +234,9 @@ impl Stream {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
             if let Some(text) = text_of(choice).and_then(Value::as_str) {
                 self.told.completion.add(index, text);
+                if let Some(held) = self.choices.iter_mut().find(|held| held.index == index) {
+                    held.said |= !text.is_empty();
+                }
             }
         }
     }
@@ -269,7 +272,7 @@ impl Stream {
             let held = held(&mut self.choices, index)?;
             let settled = held.settle(judge, self.limits, &mut self.told.completion)?;
             let finish = finish_after(finish, settled.deltas.is_empty());
-            for notice in settled.notices {
+            if let Some(notice) = settled.notice {
                 self.told.completion.add(index, &notice);
                 emit(&chunk, index, text_delta(notice), Value::Null, out);
             }

@@ -128,7 +128,10 @@ impl Judging<'_> {
         if notices.is_empty() {
             return Ok(changed);
         }
-        self.explain(index, choice, &notices, !left);
+        self.explain(index, choice, &notices);
+        if let Some(finish) = choice.remove("finish_reason") {
+            choice.set("finish_reason", finish_after(finish, !left));
+        }
         Ok(true)
     }
 
@@ -169,17 +172,13 @@ impl Judging<'_> {
     }
 
     /// Says what was taken out, where the answer's text stands.
-    fn explain(&mut self, index: u64, choice: &mut Value<'_>, notices: &[String], none_left: bool) {
-        let notice = notices.join("\n");
+    fn explain(&mut self, index: u64, choice: &mut Value<'_>, notices: &[String]) {
+        let Some(message) = choice.get_mut("message") else { return };
+        let said = message.get("content").and_then(Value::as_str).unwrap_or_default();
+        let notice = super::notices(!said.is_empty(), notices).unwrap_or_default();
+        let text = format!("{said}{notice}");
+        message.set("content", Value::string(text));
         self.told.completion.add(index, &notice);
-        if let Some(message) = choice.get_mut("message") {
-            let said = message.get("content").and_then(Value::as_str).unwrap_or_default();
-            let text = if said.is_empty() { notice } else { format!("{said}\n\n{notice}") };
-            message.set("content", Value::string(text));
-        }
-        if let Some(finish) = choice.remove("finish_reason") {
-            choice.set("finish_reason", finish_after(finish, none_left));
-        }
     }
 }
 

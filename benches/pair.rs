@@ -1,0 +1,276 @@
+//! The gateway paired with nginx: CPU time a request, a chunk, and memory a held stream, on the same machine in turns.
+//!
+//! `cargo bench --bench pair [-- --quick] [--row KEY] [--windows N] [--seconds S] [--peers nginx|none] [--gateway-cmd CMD]`
+//! This process is load generator and upstream, pinned to CPU 1; the proxies are pinned to CPU 0. Needs Linux.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench reads the clock, prints, and fails by panicking"
+)]
+
+#[path = "pair/load.rs"]
+mod load;
+#[path = "pair/mock.rs"]
+mod mock;
+#[path = "pair/process.rs"]
+mod process;
+#[path = "pair/report.rs"]
+mod report;
+#[path = "pair/texts.rs"]
+mod texts;
+#[path = "pair/wire.rs"]
+mod wire;
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use load::{Failures, Load, check_once, held_kib, window};
+use mock::Mock;
+use process::{NGINX, Peer, Scratch};
+use report::{Goal, Row, disturbance};
+use texts::Mode;
+
+/// Set in the pinned process; its value is of no account.
+const PINNED: &str = "TOLLGATE_PAIR_PINNED";
+
+/// A row to measure: key, title, the tenant's `records.content`, load, goal.
+type Plan = (&'static str, &'static str, &'static str, Load, Goal);
+
+const fn load(mode: Mode, connections: usize, body_bytes: usize) -> Load {
+    Load { mode, connections, body_bytes }
+}
+
+const REDACTED: &str = "redacted";
+const PLANS: [Plan; 5] = [
+    ("chat_1k", "chat of 1 KB, 64 connections", REDACTED, load(Mode::Chat, 64, 1_024), Goal::Ratio(2.0)),
+    (
+        "burst_64",
+        "64-chunk stream at once, per event",
+        REDACTED,
+        load(Mode::Burst, 64, 1_024),
+        Goal::Ratio(2.5),
+    ),
+    ("paced_256", "256 paced streams, per event", REDACTED, load(Mode::Paced, 256, 1_024), Goal::Ratio(1.4)),
+    ("chat_100k", "chat of 100 KB, redacted", REDACTED, load(Mode::Chat, 16, 102_400), Goal::Ratio(7.0)),
+    (
+        "chat_100k_none",
+        "chat of 100 KB, content none",
+        "none",
+        load(Mode::Chat, 16, 102_400),
+        Goal::Ratio(2.5),
+    ),
+];
+const MEMORY: Plan =
+    ("memory", "held stream, of 2,000", REDACTED, load(Mode::Held, 2_000, 1_024), Goal::Kib(25.0));
+
+struct Options {
+    windows: usize,
+    length: Duration,
+    row: Option<String>,
+    with_nginx: bool,
+    gateway: String,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    if env::var_os(PINNED).is_none() {
+        // Comes back only if it failed.
+        eprintln!("{}", pin(&options));
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
+        // Whichever ends first: dropping the run kills the proxies.
+        tokio::select! {
+            outcome = run(&options) => outcome,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+            _ = terminate.recv() => Err("terminated".to_owned()),
+        }
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        windows: 5,
+        length: Duration::from_secs(2),
+        row: None,
+        with_nginx: true,
+        gateway: String::new(),
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--bench" => (),
+            "--quick" => (options.windows, options.length) = (2, Duration::from_secs(1)),
+            "--windows" => options.windows = value()?.parse().map_err(|_| "--windows needs a number")?,
+            "--seconds" => {
+                let seconds =
+                    value()?.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                options.length = seconds.ok_or("--seconds needs a number")?;
+            }
+            "--row" => options.row = Some(value()?),
+            "--peers" => options.with_nginx = value()? == "nginx",
+            "--gateway-cmd" => options.gateway = value()?,
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    let keys: Vec<&str> = PLANS.iter().chain([&MEMORY]).map(|plan| plan.0).collect();
+    if options.row.as_deref().is_some_and(|row| !keys.contains(&row)) {
+        return Err(format!("--row takes one of {}", keys.join(" ")));
+    }
+    if options.gateway.is_empty() {
+        let built = option_env!("CARGO_BIN_EXE_tollgate").unwrap_or("target/release/tollgate");
+        let binary = PathBuf::from(env::var_os("TOLLGATE_BIN").unwrap_or_else(|| built.into()));
+        let binary = binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
+        options.gateway = format!("'{}' serve --config $DIR/tollgate.yaml", binary.display());
+    }
+    Ok(options)
+}
+
+/// Checks the tools, then becomes this same program on CPU 1, with enough open files for the held streams.
+fn pin(options: &Options) -> String {
+    let is_there = |name: &str| {
+        env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|at| at.join(name).exists())
+    };
+    let wanted = [("taskset", "util-linux", true), ("nginx", "nginx-light", options.with_nginx)];
+    let missing: Vec<_> =
+        wanted.iter().filter(|tool| tool.2 && !is_there(tool.0)).map(|tool| tool.1).collect();
+    if !missing.is_empty() {
+        return format!(
+            "missing tools; install them with: apt-get install --no-install-recommends {}",
+            missing.join(" ")
+        );
+    }
+    if std::thread::available_parallelism().map_or(0, usize::from) < 2 {
+        return "two CPUs are needed: one for the proxies, one for the load".to_owned();
+    }
+    let raise =
+        "ulimit -S -n 18000 2>/dev/null || ulimit -S -n $(ulimit -H -n); exec taskset -c 1 \"$0\" \"$@\"";
+    let program = env::current_exe().unwrap();
+    let error =
+        Command::new("sh").args(["-c", raise]).arg(program).args(env::args().skip(1)).env(PINNED, "1").exec();
+    format!("sh: {error}")
+}
+
+/// Measures everything that was asked for; true if nothing failed.
+async fn run(options: &Options) -> Result<bool, String> {
+    let scratch = Scratch(env::temp_dir().join(format!("tollgate-pair-{}", std::process::id())));
+    let (mock, upstream_port) = Mock::start().map_err(|error| error.to_string())?;
+    let bench = Bench { options, mock, upstream_port, scratch, failures: Arc::default() };
+    let is_wanted = |plan: &&Plan| options.row.as_deref().is_none_or(|row| row == plan.0);
+    let mut rows = Vec::new();
+    for plan in PLANS.iter().chain([&MEMORY]).filter(is_wanted) {
+        eprintln!("{} …", plan.0);
+        let row = if plan.0 == MEMORY.0 { bench.memory_row().await } else { bench.cpu_row(plan).await };
+        match row {
+            Ok(row) => rows.push(row),
+            Err(error) => bench.failures.add(error),
+        }
+    }
+    println!("{}", report::markdown(&rows));
+    if let Some(word) = disturbance(&rows) {
+        eprintln!("warning: {word}");
+    }
+    let failures = bench.failures.all();
+    let is_clean = failures.0 == 0;
+    if !is_clean {
+        eprintln!("{} FAILURES, the first: {:#?}", failures.0, failures.1);
+    }
+    let settings = serde_json::json!({
+        "windows": options.windows, "seconds": options.length.as_secs_f64(), "gateway": options.gateway,
+    });
+    let target =
+        PathBuf::from(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join("bench");
+    let text = format!("{:#}\n", report::json(&rows, &failures, &settings));
+    std::fs::create_dir_all(&target).map_err(|error| error.to_string())?;
+    std::fs::write(target.join("pair.json"), text).map_err(|error| error.to_string())?;
+    Ok(is_clean)
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    mock: Arc<Mock>,
+    upstream_port: u16,
+    scratch: Scratch,
+    failures: Arc<Failures>,
+}
+
+impl Bench<'_> {
+    /// Fresh proxies for a row: nginx, if wanted, then the gateway.
+    fn peers(&self, content: &str) -> Result<[Option<Peer>; 2], String> {
+        let start =
+            |name, command: &str| Peer::start(name, command, content, self.upstream_port, &self.scratch.0);
+        let nginx = self.options.with_nginx.then(|| start("nginx", NGINX)).transpose()?;
+        Ok([nginx, Some(start("gateway", &self.options.gateway)?)])
+    }
+
+    async fn cpu_row(&self, &(key, title, content, load, goal): &Plan) -> Result<Row, String> {
+        let peers = self.peers(content)?;
+        self.mock.set(load.mode);
+        let mut answer_bytes = [0; 2];
+        for (bytes, peer) in answer_bytes.iter_mut().zip(&peers) {
+            if let Some(peer) = peer {
+                *bytes = self.check(peer, load).await?;
+            }
+        }
+        let mut windows = [Vec::new(), Vec::new()];
+        for _ in 0..self.options.windows {
+            for ((peer, bytes), windows) in peers.iter().zip(answer_bytes).zip(&mut windows) {
+                if let Some(peer) = peer {
+                    windows.push(window(peer, load, bytes, self.options.length, &self.failures).await);
+                    peer.empty_logs();
+                }
+            }
+        }
+        let [nginx, gateway] =
+            [0, 1].map(|of: usize| windows[of].iter().map(|window| window.cpu_us).collect());
+        Ok(Row { key, title, goal, nginx, gateway, windows })
+    }
+
+    async fn memory_row(&self) -> Result<Row, String> {
+        let (key, title, content, load, goal) = MEMORY;
+        let mut figures = [Vec::new(), Vec::new()];
+        for _ in 0..self.options.windows.div_ceil(2) {
+            for (peer, figures) in self.peers(content)?.iter().zip(&mut figures) {
+                let Some(peer) = peer else { continue };
+                // One whole stream first, so that what is set up once counts as at rest.
+                self.mock.set(Mode::Paced);
+                self.check(peer, Load { mode: Mode::Paced, ..load }).await?;
+                self.mock.set(load.mode);
+                figures.push(held_kib(peer, load, &self.failures).await);
+            }
+        }
+        let [nginx, gateway] = figures;
+        Ok(Row { key, title, goal, nginx, gateway, windows: [Vec::new(), Vec::new()] })
+    }
+
+    /// One whole answer, checked to the last byte; the length of its body.
+    async fn check(&self, peer: &Peer, load: Load) -> Result<usize, String> {
+        let checked = check_once(peer.port, load, &self.mock.answers).await;
+        checked.map_err(|error| format!("{}, {:?}: {error}", peer.name, load.mode))
+    }
+}

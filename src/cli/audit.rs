@@ -1,0 +1,86 @@
+//! `tollgate audit verify`: are the chains whole?
+
+use super::{Format, Status, print};
+use crate::{
+    config::{self, compile},
+    json::Value,
+    records::{self, secret},
+};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Check the hash chains; names the first broken record of each tenant
+    Verify {
+        /// A data directory, or its audit directory
+        dir: PathBuf,
+        /// The configuration whose `records.secret` sealed the chains; without it, the data directory's own secret
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Status {
+    let Command::Verify { dir, config, format } = command;
+    let master = match master(dir, config.as_deref()) {
+        Ok(master) => master,
+        Err(message) => return print::failed(&message),
+    };
+    let report = match records::verify(dir, master.as_deref()) {
+        Ok(report) => report,
+        Err(error) => return print::failed(&error.to_string()),
+    };
+    match format {
+        Format::Json => print::line(&as_json(&report).to_string()),
+        Format::Text => tell(&report, master.is_some()),
+    }
+    if report.is_whole() { Status::Fine } else { Status::Findings }
+}
+
+fn master(dir: &Path, config: Option<&Path>) -> Result<Option<Vec<u8>>, String> {
+    if let Some(config) = config {
+        let loaded = config::load(config);
+        let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
+        if let Some(secret) = place.secret {
+            return Ok(Some(secret.expose().as_bytes().to_vec()));
+        }
+    }
+    let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
+    secret::existing(data_dir).map_err(|error| error.to_string())
+}
+
+fn tell(report: &records::Report, sealed: bool) {
+    for tenant in &report.tenants {
+        match &tenant.finding {
+            Some(finding) => print::line(&format!("BROKEN {finding}")),
+            None => print::line(&format!("ok     {}: {} records", tenant.tenant, tenant.records)),
+        }
+    }
+    if !sealed {
+        print::line("note: no secret was found, so that the seals of the chains' ends were not checked");
+    }
+    let broken = report.findings().count();
+    print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
+}
+
+fn as_json(report: &records::Report) -> Value<'static> {
+    let tenants = report
+        .tenants
+        .iter()
+        .map(|tenant| {
+            let finding = tenant.finding.as_ref();
+            let place = finding.and_then(|finding| finding.place.as_ref());
+            let place = place.map(|(path, line)| Value::string(format!("{}:{line}", path.display())));
+            Value::object([
+                ("tenant", Value::string(tenant.tenant.clone())),
+                ("records", Value::integer(tenant.records)),
+                ("ok", Value::Bool(finding.is_none())),
+                ("finding", finding.map_or(Value::Null, |finding| Value::string(finding.fault.to_string()))),
+                ("at", place.unwrap_or(Value::Null)),
+            ])
+        })
+        .collect();
+    Value::Array(tenants)
+}

@@ -1,0 +1,57 @@
+//! `tollgate check`: everything that is wrong with a configuration, at once.
+
+use super::{Config, Format, Status, print};
+use crate::{
+    clock,
+    config::{self, Colour, Problem, Severity, compile},
+};
+use dashmap::DashMap;
+use std::io::IsTerminal;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: Config,
+    /// Warnings are findings too
+    #[arg(long)]
+    strict: bool,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Status {
+    let loaded = config::load(&arguments.config.config);
+    let env = |name: &str| std::env::var(name).ok();
+    let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
+    let context = compile::Context { env: &env, master: &[0; 32], quotas: &quotas, now };
+    let (compiled, problems) = compile::compile(&loaded, &context);
+    match arguments.format {
+        Format::Json => print::line(&config::to_json(&problems, &loaded.files).to_string()),
+        Format::Text => {
+            print::text(&config::to_text(&problems, &loaded.files, colour()));
+            print::line(&summary(&problems, compiled.map(|compiled| compiled.snapshot.tenants)));
+        }
+    }
+    let worst = if arguments.strict { !problems.is_empty() } else { count(&problems, Severity::Error) > 0 };
+    if worst { Status::Findings } else { Status::Fine }
+}
+
+/// Colour only on a terminal that did not refuse it.
+pub(super) fn colour() -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stdout().is_terminal() && !refused { Colour::Ansi } else { Colour::Plain }
+}
+
+fn count(problems: &[Problem], severity: Severity) -> usize {
+    problems.iter().filter(|problem| problem.severity == severity).count()
+}
+
+fn summary(problems: &[Problem], tenants: Option<usize>) -> String {
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let errors = count(problems, Severity::Error);
+    let warnings = plural(count(problems, Severity::Warning), "warning");
+    match tenants {
+        Some(tenants) if errors == 0 => format!("ok: {}, {warnings}", plural(tenants, "tenant")),
+        Some(_) | None => format!("{}, {warnings}", plural(errors.max(1), "error")),
+    }
+}

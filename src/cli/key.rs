@@ -1,0 +1,95 @@
+//! `tollgate key new`: a key, shown once, and the YAML that knows only its digest.
+
+use super::{Format, Status, print};
+use crate::{
+    json::Value,
+    names::{KeyId, TenantId},
+};
+use sha2::{Digest, Sha256};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a key: it is printed once, its SHA-256 goes into the tenant's file
+    New {
+        #[arg(long)]
+        tenant: String,
+        /// The key's public id
+        #[arg(long, default_value = "default")]
+        id: String,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Status {
+    let Command::New { tenant, id, format } = command;
+    if let Err(bad) = TenantId::try_from(tenant.as_str()) {
+        print::error(&format!("the tenant's name {bad}"));
+        return Status::Usage;
+    }
+    if let Err(bad) = KeyId::try_from(id.as_str()) {
+        print::error(&format!("the key's id {bad}"));
+        return Status::Usage;
+    }
+    let Some(key) = new_key() else { return print::failed("the system gives no random numbers") };
+    let sha256 = sha256_hex(&key);
+    match format {
+        Format::Json => {
+            let value = Value::object([
+                ("tenant", Value::string(tenant.as_str())),
+                ("id", Value::string(id.as_str())),
+                ("key", Value::string(key.as_str())),
+                ("sha256", Value::string(sha256.as_str())),
+            ]);
+            print::line(&value.to_string());
+        }
+        Format::Text => {
+            print::line(&format!("key (shown once): {key}"));
+            print::line(&format!(
+                "\n# config/tenants/{tenant}.yaml\nkeys:\n  - {{ id: {id}, sha256: {sha256} }}"
+            ));
+        }
+    }
+    Status::Fine
+}
+
+/// `tg-` and 43 characters of base64url: 256 bits.
+pub(super) fn new_key() -> Option<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(format!("tg-{}", base64url(&bytes)))
+}
+
+/// The digest as tenants' files hold it.
+pub(super) fn sha256_hex(key: &str) -> String {
+    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let group =
+            (0..3).fold(0u32, |group, at| group << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        for at in 0..=chunk.len() {
+            let index = group >> (18 - 6 * at) & 0x3f;
+            let letter = usize::try_from(index).ok().and_then(|index| ALPHABET.get(index));
+            out.extend(letter.map(|&letter| char::from(letter)));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_of_known_bytes() {
+        assert_eq!(base64url(b"\xfb\xff\xfe"), "-__-");
+        assert_eq!(base64url(b"ab"), "YWI");
+        assert_eq!(base64url(b"a"), "YQ");
+        assert_eq!(new_key().unwrap().len(), 46);
+        assert_ne!(new_key(), new_key());
+    }
+}

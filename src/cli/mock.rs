@@ -1,0 +1,29 @@
+//! `tollgate mock`: the mock LLM and MCP upstream alone.
+
+use super::{Status, print, serve::runtime};
+use std::net::SocketAddr;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9099")]
+    listen: SocketAddr,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Status {
+    let Ok(runtime) = runtime() else { return print::failed("the system gives no threads") };
+    runtime.block_on(async {
+        let listener = match tokio::net::TcpListener::bind(arguments.listen).await {
+            Ok(listener) => listener,
+            Err(error) => return print::failed(&format!("cannot listen on {}: {error}", arguments.listen)),
+        };
+        if let Ok(address) = listener.local_addr() {
+            print::line(&format!("listening on http://{address}"));
+        }
+        let stop = async { drop(tokio::signal::ctrl_c().await) };
+        match crate::mock::serve(listener, stop).await {
+            Ok(()) => Status::Fine,
+            Err(error) => print::failed(&error.to_string()),
+        }
+    })
+}

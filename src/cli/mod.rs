@@ -1,0 +1,101 @@
+//! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
+
+mod audit;
+mod check;
+mod demo;
+mod key;
+mod mock;
+mod print;
+mod redact;
+mod schema;
+mod serve;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{path::PathBuf, process::ExitCode};
+
+/// The gateway between tenants' agents and the models and tools they use.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(Config),
+    /// Mock LLM, gateway and two tenants; nothing else is needed
+    Demo(demo::Arguments),
+    /// The mock LLM and MCP upstream alone
+    Mock(mock::Arguments),
+    /// Validate the configuration
+    Check(check::Arguments),
+    /// Redact stdin line by line
+    Redact(redact::Arguments),
+    /// Keys of tenants
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Audit chains
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// JSON Schema of the YAML files
+    Schema,
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+struct Config {
+    /// The configuration
+    #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG", default_value = "config/tollgate.yaml")]
+    config: PathBuf,
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Text,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Fine,
+    Findings,
+    Usage,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Fine => Self::SUCCESS,
+            Status::Findings => Self::from(1),
+            Status::Usage => Self::from(2),
+        }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    silence_panics();
+    let status = match Cli::parse().command {
+        Command::Serve(config) => serve::run(&config.config),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Mock(arguments) => mock::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Redact(arguments) => redact::run(&arguments),
+        Command::Key(command) => key::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Schema => schema::run(),
+    };
+    status.into()
+}
+
+/// A panic's message can hold what it was working on: only its place is told.
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        crate::operator::warn(&format!("internal error at {place}; please report it"));
+    }));
+}

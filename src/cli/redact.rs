@@ -1,0 +1,86 @@
+//! `tollgate redact`: each line of stdin, redacted; nothing else on stdout.
+
+use super::{Config, Status, print};
+use crate::{
+    clock,
+    config::{self, compile},
+    records::secret,
+    redact::{Detectors, Redactor, TenantSecret},
+};
+use dashmap::DashMap;
+use std::{
+    io::{BufRead, BufWriter, Write},
+    sync::Arc,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: Config,
+    /// With this tenant's detectors, patterns and secret
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Status {
+    let redactor = match &arguments.tenant {
+        None => random_secret().map(|secret| {
+            Arc::new(Redactor::new(TenantSecret::derive(&secret, "redact"), Detectors::all(), Vec::new()))
+        }),
+        Some(tenant) => of_tenant(arguments, tenant),
+    };
+    match redactor {
+        Ok(redactor) => filter(&redactor),
+        Err(message) => print::failed(&message),
+    }
+}
+
+fn random_secret() -> Result<[u8; 32], String> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|_| "the system gives no random numbers".to_owned())?;
+    Ok(secret)
+}
+
+fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, String> {
+    let loaded = config::load(&arguments.config.config);
+    let env = |name: &str| std::env::var(name).ok();
+    let place = compile::records_place(&loaded, &env);
+    let given = place.secret.map(|secret| secret.expose().as_bytes().to_vec());
+    let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
+    let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
+    let context = compile::Context { env: &env, master: &master, quotas: &quotas, now };
+    let (compiled, problems) = compile::compile(&loaded, &context);
+    let Some(compiled) = compiled else {
+        let text = config::to_text(&problems, &loaded.files, config::Colour::Plain);
+        return Err(format!("the configuration does not load\n{text}"));
+    };
+    let tenant = compiled
+        .snapshot
+        .directory
+        .tenant(tenant)
+        .ok_or_else(|| format!("there is no tenant `{tenant}` with a key"))?;
+    Ok(Arc::clone(&tenant.journal.redactor))
+}
+
+fn filter(redactor: &Redactor) -> Status {
+    let mut stdin = std::io::stdin().lock();
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match stdin.read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return print::failed(&format!("stdin cannot be read: {}", error.kind())),
+        }
+        let ended = line.last() == Some(&b'\n');
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
+        let (text, carriage) = text.strip_suffix('\r').map_or((&*text, ""), |text| (text, "\r"));
+        let redacted = redactor.line(text);
+        let end = if ended { "\n" } else { "" };
+        if write!(stdout, "{}{carriage}{end}", redacted.as_str()).is_err() {
+            break;
+        }
+    }
+    if stdout.flush().is_err() { Status::Findings } else { Status::Fine }
+}

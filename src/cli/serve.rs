@@ -1,0 +1,263 @@
+//! `tollgate serve`: the gateway, from its files to its last request.
+
+use super::{Status, print};
+use crate::{
+    admin::{Admin, Scope},
+    clock,
+    config::{self, Colour, Loaded, Problem, compile},
+    gateway::Gateway,
+    operator,
+    quota::Quota,
+    records::{QUEUE_BYTES_MAX, Records, secret},
+    server::{self, Ending, Listener},
+    telemetry::Telemetry,
+};
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Idle upstream connections are looked at this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+pub(super) fn run(path: &Path) -> Status {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
+    };
+    runtime.block_on(async {
+        match Running::start(path).await {
+            Ok(running) => running.until_signal().await,
+            Err(message) => print::failed(message.trim_end()),
+        }
+    })
+}
+
+/// One runtime for everything.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// A gateway that serves.
+pub(super) struct Running {
+    gateway: Arc<Gateway>,
+    reloader: Arc<Reloader>,
+    draining: Arc<AtomicBool>,
+    stop: CancellationToken,
+    servers: TaskTracker,
+    /// Where agents connect to.
+    pub(super) urls: Vec<String>,
+    pub(super) admin_url: String,
+}
+
+/// Puts a new configuration in the place of the old one, or says why not.
+struct Reloader {
+    path: PathBuf,
+    master: Vec<u8>,
+    quotas: DashMap<Arc<str>, Arc<Quota>>,
+    /// One reload at a time.
+    busy: Mutex<()>,
+}
+
+impl Reloader {
+    fn compile(&self, loaded: &Loaded) -> Result<compile::Compiled, String> {
+        let env = |name: &str| std::env::var(name).ok();
+        let now = clock::unix_seconds(clock::wall());
+        let context = compile::Context { env: &env, master: &self.master, quotas: &self.quotas, now };
+        let (compiled, problems) = compile::compile(loaded, &context);
+        let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
+        match compiled {
+            Some(compiled) => {
+                problems
+                    .iter()
+                    .for_each(|problem| operator::warn(&format!("configuration: {}", problem.message)));
+                Ok(compiled)
+            }
+            None => Err(format!("the configuration does not load\n{}", text(&problems))),
+        }
+    }
+
+    fn reload(&self, gateway: &Gateway) -> Result<(), String> {
+        let _one = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let reloaded = self.compile(&config::load(&self.path));
+        gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
+        match reloaded {
+            Ok(compiled) => {
+                operator::info("configuration reloaded");
+                gateway.snapshot.store(Arc::new(compiled.snapshot));
+                Ok(())
+            }
+            Err(problems) => {
+                operator::warn("the configuration was not reloaded: the last good one goes on serving");
+                Err(problems)
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Loads, opens the records, binds; serves from then on. The error is for people.
+    pub(super) async fn start(path: &Path) -> Result<Self, String> {
+        let loaded = config::load(path);
+        let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
+        // Nothing is made on disk for a configuration that does not load.
+        let checker = Reloader::new(path, vec![0; 32]);
+        checker.compile(&loaded)?;
+        let given = place.secret.map(|secret| secret.expose().as_bytes().to_vec());
+        let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
+        let reloader = Arc::new(Reloader::new(path, master.clone()));
+        let compile::Compiled { snapshot, serve } = reloader.compile(&loaded)?;
+        let telemetry = Telemetry::default();
+        let records = Records::open(crate::records::Options {
+            data_dir: serve.data_dir.clone(),
+            master,
+            on_failure: serve.on_failure,
+            queue_bytes_max: QUEUE_BYTES_MAX,
+            retain: serve.retain,
+            observer: telemetry.observer(),
+        })
+        .map_err(|error| chain(&error))?;
+        telemetry.reloaded(Ok(clock::wall()));
+        let gateway = Arc::new(Gateway {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            records,
+            telemetry,
+            closing: CancellationToken::new(),
+        });
+        let mut running = Self {
+            gateway,
+            reloader,
+            draining: Arc::default(),
+            stop: CancellationToken::new(),
+            servers: TaskTracker::new(),
+            urls: Vec::new(),
+            admin_url: String::new(),
+        };
+        running.listen(serve).await?;
+        Ok(running)
+    }
+
+    async fn listen(&mut self, serve: compile::Serve) -> Result<(), String> {
+        let header = self.gateway.snapshot.load().limits.header;
+        for listen in &serve.listen {
+            let tls = listen.tls.as_ref().map(server::acceptor).transpose().map_err(|bad| bad.to_string())?;
+            let listener = bind(listen.address, tls).await?;
+            let url = listener.url().map_err(|error| error.to_string())?;
+            operator::info(&format!("listening on {url}"));
+            self.urls.push(url);
+            let gateway = Arc::clone(&self.gateway);
+            let service = move |request| Arc::clone(&gateway).answer(request);
+            self.servers.spawn(server::serve(listener, header, self.ending(), service));
+        }
+        let mut ports = vec![(serve.admin, Scope::All)];
+        ports.extend(serve.probes.map(|address| (address, Scope::Probes)));
+        for (address, scope) in ports {
+            let listener = bind(address, None).await?;
+            let url = listener.url().map_err(|error| error.to_string())?;
+            operator::info(&format!("{} on {url}", if scope == Scope::All { "admin" } else { "probes" }));
+            if scope == Scope::All {
+                self.admin_url = url;
+            }
+            let (gateway, reloader) = (Arc::clone(&self.gateway), Arc::clone(&self.reloader));
+            let admin = Arc::new(Admin {
+                gateway: Arc::clone(&self.gateway),
+                draining: Arc::clone(&self.draining),
+                reload: Box::new(move || reloader.reload(&gateway)),
+                allowed_hosts: serve.allowed_hosts.clone(),
+                token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
+                scope,
+            });
+            let service = move |request| {
+                let admin = Arc::clone(&admin);
+                async move { admin.answer(&request) }
+            };
+            // Probes are answered while agents' connections drain: this port stops after them.
+            let ending = Ending { stop: self.gateway.closing.clone(), ..self.ending() };
+            tokio::spawn(server::serve(listener, header, ending, service));
+        }
+        Ok(())
+    }
+
+    fn ending(&self) -> Ending {
+        Ending {
+            stop: self.stop.clone(),
+            drain: self.gateway.snapshot.load().limits.drain,
+            closing: self.gateway.closing.clone(),
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once.
+    async fn until_signal(self) -> Status {
+        let (Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        else {
+            return print::failed("signals cannot be received");
+        };
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = tokio::signal::ctrl_c() => break,
+                _ = hangup.recv() => {
+                    if let Err(problems) = self.reloader.reload(&self.gateway) {
+                        print::error(&problems);
+                    }
+                }
+                _ = sweep.tick() => self.gateway.snapshot.load().upstreams.iter().for_each(|upstream| upstream.sweep()),
+            }
+        }
+        operator::info("draining");
+        tokio::select! {
+            () = self.drain() => Status::Fine,
+            _ = terminate.recv() => Status::Findings,
+            _ = tokio::signal::ctrl_c() => Status::Findings,
+        }
+    }
+
+    /// No new connections; what runs may end; then the records are closed.
+    pub(super) async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+        self.servers.close();
+        self.servers.wait().await;
+        self.gateway.closing.cancel();
+        let gateway = Arc::clone(&self.gateway);
+        let flushed = tokio::task::spawn_blocking(move || gateway.records.flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            operator::warn("the last records could not be written");
+        }
+    }
+}
+
+impl Reloader {
+    fn new(path: &Path, master: Vec<u8>) -> Self {
+        Self { path: path.to_owned(), master, quotas: DashMap::new(), busy: Mutex::default() }
+    }
+}
+
+async fn bind(
+    address: std::net::SocketAddr,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+) -> Result<Listener, String> {
+    Listener::bind(address, tls).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// An error with its causes, one behind the other.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,21 @@
+//! The one place where the clock is read. Everything pure takes the time as an argument.
+
+use std::time::{Instant, SystemTime};
+
+/// The monotonic time, for durations.
+#[expect(clippy::disallowed_methods, reason = "the shell's one monotonic clock")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock, for records and calendars.
+#[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Seconds since 1970, UTC.
+pub fn unix_seconds(time: SystemTime) -> i64 {
+    i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+        .unwrap_or(i64::MAX)
+}

@@ -1,0 +1,271 @@
+//! From what was written to what runs. Pure but for the files that upstreams and listeners name: every problem
+//! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
+
+mod rule;
+mod tenant;
+mod upstream;
+
+use super::{At, Loaded, Mark, Problem, Secret, SecretRef, Severity, raw};
+use crate::{
+    quota::Quota,
+    records::OnFailure,
+    server::TlsFiles,
+    snapshot::{Limits, Snapshot},
+};
+use dashmap::DashMap;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What compiling needs beside the files.
+pub struct Context<'c> {
+    /// Looks up an environment variable.
+    pub env: &'c dyn Fn(&str) -> Option<String>,
+    /// The secret that the tenants' are derived from.
+    pub master: &'c [u8],
+    /// What tenants have used so far, over reloads.
+    pub quotas: &'c DashMap<Arc<str>, Arc<Quota>>,
+    /// Seconds since 1970, UTC.
+    pub now: i64,
+}
+
+/// A configuration, ready to run.
+#[derive(Debug)]
+pub struct Compiled {
+    pub snapshot: Snapshot,
+    pub serve: Serve,
+}
+
+/// What is set up once, when the gateway starts.
+#[derive(Debug)]
+pub struct Serve {
+    pub listen: Vec<Listen>,
+    pub admin: SocketAddr,
+    pub admin_token: Option<Secret>,
+    pub probes: Option<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub allowed_hosts: Vec<String>,
+    pub retain: Duration,
+    pub on_failure: OnFailure,
+}
+
+/// An address for agents.
+#[derive(Debug)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub tls: Option<TlsFiles>,
+}
+
+/// What is read before anything is compiled: where records are kept, and their secret.
+#[derive(Debug)]
+pub struct RecordsPlace {
+    pub data_dir: PathBuf,
+    pub secret: Option<Secret>,
+}
+
+/// Collects problems while compiling.
+pub(super) struct Compiler<'c> {
+    loaded: &'c Loaded,
+    context: &'c Context<'c>,
+    problems: Vec<Problem>,
+    /// The directory of `tollgate.yaml` as it is shown; rules are named relative to it.
+    shown_dir: String,
+}
+
+/// The data directory and the records' secret of a configuration; problems are reported by `compile` too.
+pub fn records_place(loaded: &Loaded, env: &dyn Fn(&str) -> Option<String>) -> RecordsPlace {
+    let gateway = loaded.gateway.as_ref();
+    let base = |at: Mark| loaded.files.base_dir(at.file).to_path_buf();
+    let data_dir = gateway.and_then(|gateway| gateway.data_dir.as_ref());
+    let data_dir = data_dir.map_or_else(|| PathBuf::from("data"), |dir| base(dir.at).join(&dir.value));
+    let secret =
+        gateway.and_then(|gateway| gateway.records.as_ref()).and_then(|records| records.secret.as_ref());
+    let secret = secret.and_then(|secret| secret.value.resolve(env, &base(secret.at)).ok());
+    RecordsPlace { data_dir, secret }
+}
+
+/// Compiles a loaded configuration. With an error among the problems there is nothing to run.
+pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
+    let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
+    let shown = loaded.files.path(gateway.at.file);
+    let shown_dir = Path::new(shown).parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+    let mut compiler = Compiler { loaded, context, problems: loaded.problems.clone(), shown_dir };
+    let upstreams = compiler.upstreams(gateway);
+    let models = compiler.models(gateway, &upstreams);
+    let (directory, tenants) = compiler.tenants(gateway);
+    let serve = compiler.serve(gateway);
+    let limits = limits(gateway);
+    compiler.not_yet(gateway);
+    let problems = compiler.problems;
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let compiled = serve.filter(|_| !failed).map(|serve| Compiled {
+        snapshot: Snapshot {
+            hash: loaded.hash.as_str().into(),
+            directory,
+            models,
+            upstreams: upstreams.into_values().collect(),
+            limits,
+            tenants,
+        },
+        serve,
+    });
+    (compiled, problems)
+}
+
+fn limits(gateway: &raw::Gateway) -> Limits {
+    let mut limits = Limits::default();
+    let Some(raw) = &gateway.limits else { return limits };
+    let size = |at: &At<super::values::Size>| usize::try_from(at.value.0).unwrap_or(usize::MAX);
+    if let Some(body) = &raw.body {
+        limits.body = body.value.0;
+    }
+    if let Some(nesting) = &raw.nesting {
+        limits.nesting = usize::try_from(nesting.value).unwrap_or(usize::MAX).min(crate::json::NESTING_MAX);
+    }
+    if let Some(arguments) = &raw.tool_arguments {
+        limits.tool_arguments = size(arguments);
+    }
+    if let Some(header) = &raw.header {
+        limits.header = size(header);
+    }
+    if let Some(drain) = &raw.drain {
+        limits.drain = drain.value;
+    }
+    limits
+}
+
+impl Compiler<'_> {
+    fn error(&mut self, code: &'static str, at: Mark, message: impl Into<String>) {
+        self.problems.push(Problem::error(code, at, message));
+    }
+
+    fn warn(&mut self, code: &'static str, at: Mark, message: impl Into<String>) {
+        self.problems.push(Problem::warning(code, at, message));
+    }
+
+    /// A path relative to the file that names it.
+    fn file(&self, at: &At<PathBuf>) -> PathBuf {
+        self.loaded.files.base_dir(at.at.file).join(&at.value)
+    }
+
+    fn read_file(&mut self, at: &At<PathBuf>) -> Option<Vec<u8>> {
+        let path = self.file(at);
+        std::fs::read(&path)
+            .map_err(|error| {
+                let message = format!("the file {} cannot be read: {}", path.display(), error.kind());
+                self.error("not-found", at.at, message);
+            })
+            .ok()
+    }
+
+    fn secret(&mut self, secret: &At<SecretRef>) -> Option<Secret> {
+        if secret.value.is_bare() {
+            let message = "a secret stands in the file itself; better { env: NAME } or { file: PATH }";
+            self.warn("bare-secret", secret.at, message);
+        }
+        let base = self.loaded.files.base_dir(secret.at.file).to_path_buf();
+        secret
+            .value
+            .resolve(self.context.env, &base)
+            .map_err(|missing| self.error("secret-missing", secret.at, missing.to_string()))
+            .ok()
+    }
+
+    fn address(&mut self, at: &At<String>) -> Option<SocketAddr> {
+        let text = at.value.replace("localhost:", "127.0.0.1:");
+        let parsed = text.parse().or_else(|_| format!("127.0.0.1:{text}").parse());
+        parsed
+            .map_err(|_| {
+                self.error("bad-address", at.at, "not an address; write IP:PORT, such as 127.0.0.1:8080");
+            })
+            .ok()
+    }
+
+    fn serve(&mut self, gateway: &raw::Gateway) -> Option<Serve> {
+        let mut listen = Vec::new();
+        for listener in gateway.listen.iter().flat_map(|many| &many.0) {
+            let tls = listener.tls.as_ref().map(|tls| self.tls(tls));
+            if let Some(address) = self.address(&listener.address) {
+                listen.push(Listen { address, tls: tls.flatten() });
+            }
+        }
+        if gateway.listen.is_none() {
+            listen.push(Listen { address: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None });
+        }
+        let admin = match &gateway.admin {
+            Some(at) => self.address(at),
+            None => Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+        };
+        let probes = gateway.probes.as_ref().and_then(|at| self.address(at));
+        let admin_token = gateway.admin_token.as_ref().and_then(|token| self.secret(token));
+        if let (Some(address), Some(at), None) = (admin, &gateway.admin, &gateway.admin_token)
+            && !address.ip().is_loopback()
+        {
+            let message = "the admin port is not on loopback; set `admin_token`, or listen on 127.0.0.1";
+            self.error("admin-without-token", at.at, message);
+        }
+        let records = gateway.records.as_ref();
+        if let Some(secret) = records.and_then(|records| records.secret.as_ref()) {
+            let found = self.secret(secret);
+            if found.is_some_and(|secret| secret.expose().len() < 16) {
+                self.error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
+            }
+        }
+        let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
+        Some(Serve {
+            listen,
+            admin: admin?,
+            admin_token,
+            probes,
+            data_dir: records_place(self.loaded, self.context.env).data_dir,
+            allowed_hosts: gateway.allowed_hosts.iter().map(|at| at.value.clone()).collect(),
+            retain: records
+                .and_then(|records| records.retain.as_ref())
+                .map_or(Duration::from_secs(400 * 86_400), |at| at.value),
+            on_failure: match on_failure {
+                Some(raw::OnFailure::Drop) => OnFailure::Drop,
+                Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
+            },
+        })
+    }
+
+    fn tls(&mut self, tls: &raw::Tls) -> Option<TlsFiles> {
+        let (cert, key) = (self.read_file(&tls.cert), self.read_file(&tls.key));
+        let client_ca = match &tls.client_ca {
+            Some(at) => Some(self.read_file(at)?),
+            None => None,
+        };
+        let files = TlsFiles { cert: cert?, key: key?, client_ca };
+        match crate::server::acceptor(&files) {
+            Ok(_) => Some(files),
+            Err(bad) => {
+                self.error("bad-tls", tls.cert.at, bad.to_string());
+                None
+            }
+        }
+    }
+
+    /// What is accepted and not enforced yet is said loudly.
+    fn not_yet(&mut self, gateway: &raw::Gateway) {
+        let mut later = |at: Option<Mark>, what: &str| {
+            if let Some(at) = at {
+                let message = format!("{what} is not enforced by this version yet");
+                self.problems.push(Problem::warning("not-enforced-yet", at, message));
+            }
+        };
+        later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
+        let identity = gateway.identity.as_ref();
+        later(identity.and_then(|identity| identity.jwt.first()).map(|jwt| jwt.issuer.at), "`identity.jwt`");
+        later(
+            identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
+            "`identity.mtls`",
+        );
+        later(
+            identity.and_then(|identity| identity.fixed.as_ref()).map(|fixed| fixed.at),
+            "`identity.fixed`",
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Upstreams and models as they were written to those that are called.
+
+use super::Compiler;
+use crate::{
+    config::{At, Mark, nearest, raw},
+    names::UpstreamName,
+    snapshot::{Model, Models},
+    upstream::{
+        Credential, Destination, Endpoint, Upstream,
+        http1::{Client, Origin, Scheme, Timeouts, tls_config},
+    },
+    usage::{MicroUsd, Price},
+};
+use http::{HeaderName, HeaderValue, header};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+impl Compiler<'_> {
+    /// The upstreams that calls can go to, by name.
+    pub(super) fn upstreams(&mut self, gateway: &raw::Gateway) -> BTreeMap<String, Arc<Upstream>> {
+        let mut upstreams = BTreeMap::new();
+        for (name, raw) in &gateway.upstreams.0 {
+            match raw.kind.value {
+                raw::UpstreamKind::Openai => {
+                    if let Some(upstream) = self.upstream(name, raw) {
+                        upstreams.insert(name.value.clone(), Arc::new(upstream));
+                    }
+                }
+                raw::UpstreamKind::Anthropic
+                | raw::UpstreamKind::Chroma
+                | raw::UpstreamKind::Http
+                | raw::UpstreamKind::Mcp
+                | raw::UpstreamKind::Opensearch
+                | raw::UpstreamKind::Pinecone
+                | raw::UpstreamKind::Qdrant
+                | raw::UpstreamKind::Weaviate => {
+                    let message = "upstreams of this kind are not served by this version yet";
+                    self.warn("not-served-yet", raw.kind.at, message);
+                }
+            }
+        }
+        upstreams
+    }
+
+    fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream) -> Option<Upstream> {
+        let urls: Vec<&At<String>> = raw.url.iter().chain(&raw.urls).collect();
+        if urls.is_empty() {
+            self.error("missing-key", name.at, "the upstream has no `url`");
+        }
+        let extra_roots = raw.ca.as_ref().and_then(|ca| self.read_file(ca));
+        let mut endpoints = Vec::new();
+        for url in urls {
+            endpoints.extend(self.endpoint(url, raw, extra_roots.as_deref()));
+        }
+        let mut credentials = Vec::new();
+        for auth in raw.auth.iter().flat_map(|many| &many.0) {
+            credentials.extend(self.credential(auth));
+        }
+        if let Some(at) = &raw.max_in_flight {
+            self.warn("not-enforced-yet", at.at, "`max_in_flight` is not enforced by this version yet");
+        }
+        let attempts = raw.retry.as_ref().and_then(|retry| retry.attempts.as_ref()).map_or(2, |at| at.value);
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
+        match UpstreamName::try_from(name.value.as_str()) {
+            Ok(name) => Some(Upstream::new(name, endpoints, credentials, attempts)),
+            Err(bad) => {
+                self.error("bad-name", name.at, format!("an upstream's name {bad}"));
+                None
+            }
+        }
+    }
+
+    fn endpoint(
+        &mut self,
+        url: &At<String>,
+        raw: &raw::Upstream,
+        extra_roots: Option<&[u8]>,
+    ) -> Option<Endpoint> {
+        let (origin, base_path) =
+            Origin::parse(&url.value).map_err(|bad| self.error("bad-url", url.at, bad.to_string())).ok()?;
+        let timeout = |pick: fn(&raw::Timeout) -> Option<&At<Duration>>, otherwise: u64| {
+            raw.timeout.as_ref().and_then(pick).map_or(Duration::from_secs(otherwise), |at| at.value)
+        };
+        let timeouts = Timeouts {
+            connect: timeout(|timeout| timeout.connect.as_ref(), 5),
+            first_byte: timeout(|timeout| timeout.first_byte.as_ref(), 60),
+            idle: timeout(|timeout| timeout.idle.as_ref(), 120),
+        };
+        let tls = match origin.scheme() {
+            Scheme::Plain => None,
+            Scheme::Tls => Some(
+                tls_config(extra_roots).map_err(|bad| self.error("bad-tls", url.at, bad.to_string())).ok()?,
+            ),
+        };
+        Some(Endpoint { client: Client::new(origin, timeouts, tls), base_path })
+    }
+
+    fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {
+        let (header, secret, prefix) = match auth {
+            raw::Auth::Bearer(secret) => (header::AUTHORIZATION, secret, "Bearer "),
+            raw::Auth::Header(raw) => match HeaderName::try_from(raw.name.value.as_str()) {
+                Ok(name) => (name, &raw.value, ""),
+                Err(_) => {
+                    self.error("bad-header", raw.name.at, "not the name of a header");
+                    return None;
+                }
+            },
+        };
+        let at = secret.at;
+        let secret = self.secret(secret)?;
+        let value = HeaderValue::try_from(format!("{prefix}{}", secret.expose()));
+        match value {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                Some(Credential { header, value })
+            }
+            Err(_) => {
+                self.error("bad-secret", at, "the secret holds characters that a header cannot carry");
+                None
+            }
+        }
+    }
+
+    /// What clients may ask for.
+    pub(super) fn models(
+        &mut self,
+        gateway: &raw::Gateway,
+        upstreams: &BTreeMap<String, Arc<Upstream>>,
+    ) -> Models {
+        let mut models = Vec::new();
+        for (name, raw) in &gateway.models.0 {
+            let mut targets = Vec::new();
+            for upstream in &raw.upstream.0 {
+                match upstreams.get(&upstream.value) {
+                    Some(found) => targets.push(Arc::clone(found)),
+                    None => self.unknown_upstream(gateway, upstream),
+                }
+            }
+            if let (true, Some(at)) = (name.value.contains(['*', '?']), &raw.upstream_name) {
+                self.warn("glob-with-as", at.at, "every model that matches becomes this one");
+            }
+            models.push(Model {
+                name: name.value.as_str().into(),
+                destination: Destination { upstreams: targets },
+                model_as: raw.upstream_name.as_ref().map(|at| at.value.clone()),
+                price: raw.price.as_ref().map(price),
+            });
+        }
+        Models::new(models)
+    }
+
+    fn unknown_upstream(&mut self, gateway: &raw::Gateway, upstream: &At<String>) {
+        let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());
+        if names.clone().any(|name| name == upstream.value) {
+            return;
+        }
+        let mut message = format!("there is no upstream `{}`", upstream.value);
+        if let Some(near) = nearest(&upstream.value, names) {
+            message.push_str(&format!("; did you mean `{near}`?"));
+        }
+        let at: Mark = upstream.at;
+        self.error("unknown-upstream", at, message);
+    }
+}
+
+fn price(raw: &raw::Price) -> Price {
+    let of = |at: &Option<At<crate::config::values::MicroUsd>>| at.as_ref().map(|at| MicroUsd(at.value.0));
+    let input = of(&raw.input).unwrap_or_default();
+    Price {
+        input,
+        cached_input: of(&raw.cached_input).unwrap_or(input),
+        output: of(&raw.output).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,35 @@
+//! The configuration's outer layer: YAML files in, typed values with their places out, and every problem at once.
+//! Apart from what runs: this knows the files' language and nothing of gateways.
+//!
+//! `yaml` (text to located nodes) -> `check` (nodes held against the description in `*_shape`) -> `read`, `raw`
+//! (typed values); `load` reads the files; `problem` shows what is wrong; `schema` tells editors the same.
+
+mod check;
+pub mod compile;
+mod files;
+pub mod forms;
+mod gateway_shape;
+mod load;
+mod mask;
+mod problem;
+pub mod raw;
+mod read;
+mod scalar;
+mod schema;
+mod secret;
+mod shape;
+mod tenant_shape;
+mod test_shape;
+pub mod values;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::nearest;
+pub use files::{At, FileId, Files, Mark};
+pub use load::{Loaded, load, load_tests};
+pub use mask::quoted_key;
+pub use problem::{Colour, Problem, Severity, to_json, to_text};
+pub use schema::schema;
+pub use secret::{Secret, SecretMissing, SecretRef};

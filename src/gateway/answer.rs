@@ -1,0 +1,365 @@
+//! Inspect, settle, record: the upstream's answer on its way to the client.
+
+use super::{
+    Gateway, Visit,
+    visit::{self, Summary},
+};
+use crate::{
+    asked::End,
+    clock,
+    dialect::openai::{self, Api, HoldLimits, Progress},
+    exchange::Exchange,
+    quota::Standing,
+    refusal::{Refusal, seconds},
+    upstream::{
+        self, Received,
+        http1::{Answer, AnswerBody, BodyError, Read},
+    },
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::body::Frame;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+/// A whole answer is held in memory while it is inspected.
+const WHOLE_BYTES_MAX: usize = 64 << 20;
+/// Of an upstream's error, more than this is not read.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// A frame towards the client is not made larger than this on purpose.
+const FRAME_BYTES: usize = 32 << 10;
+/// While a call is held for longer, the stream carries comments.
+const HOLD_COMMENT_EVERY: Duration = Duration::from_secs(10);
+
+/// What the gateway sends: bytes, or a stream that is inspected as it goes.
+#[derive(Debug)]
+pub enum Body {
+    Full(Option<Bytes>),
+    Stream(Box<StreamBody>),
+}
+
+impl Body {
+    /// A whole body.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self::Full(Some(bytes.into()))
+    }
+}
+
+/// Decides what becomes of an answer: told as a refusal, inspected whole, or inspected as it streams.
+pub(super) async fn inspect(
+    visit: &mut Visit,
+    api: Api,
+    received: Received,
+) -> Result<Response<Body>, Refusal> {
+    let Answer { status, headers, body } = received.answer;
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Refusal::UpstreamError {
+            message: "the upstream's answer is compressed and cannot be inspected",
+        });
+    }
+    if !status.is_success() {
+        return Err(told(visit, status, &headers, body).await);
+    }
+    let limits = visit.snapshot().limits;
+    let limits = HoldLimits { nesting: limits.nesting, tool_arguments: limits.tool_arguments };
+    if is_event_stream(&headers) {
+        return stream(visit, api, limits, body);
+    }
+    let waiting = clock::now();
+    let collected = body.collect(WHOLE_BYTES_MAX).await;
+    visit.waited += clock::now().saturating_duration_since(waiting);
+    let bytes = collected.map_err(broke_off)?;
+    whole(visit, api, limits, bytes)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// An upstream's error in the gateway's words; its own text only redacted.
+async fn told(visit: &mut Visit, status: StatusCode, headers: &HeaderMap, body: AnswerBody) -> Refusal {
+    let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
+    let message = openai::upstream_message(&body).and_then(|message| {
+        let asked = visit.asked().ok()?;
+        let redacted = asked.identity.tenant().journal.redactor.text(&message);
+        Some(redacted.as_str().chars().take(2000).collect())
+    });
+    upstream::refusal_for(status, headers, message)
+}
+
+fn broke_off(error: BodyError) -> Refusal {
+    match error {
+        BodyError::IdleTimeout => Refusal::UpstreamTimeout,
+        BodyError::TooLarge => {
+            Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
+        }
+        BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => {
+            Refusal::UpstreamError { message: "the upstream's answer broke off" }
+        }
+    }
+}
+
+fn whole(visit: &mut Visit, api: Api, limits: HoldLimits, bytes: Bytes) -> Result<Response<Body>, Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
+    let asked = visit.hand_over()?;
+    let (request_id, standing) = (Arc::clone(&asked.request_id), asked.standing);
+    let summary = Summary::of(&asked);
+    let mut exchange = Exchange::new(asked, api, limits, denied);
+    let judged = exchange.whole(bytes, clock::now());
+    let (response, end) = match judged {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::full(bytes));
+            response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            label(response.headers_mut(), &request_id, standing);
+            (response, End::Complete)
+        }
+        Err(refusal) => (refused(&refusal, &request_id, standing), End::Refused(refusal)),
+    };
+    let (evidence, entry) = exchange.finish(&end, response.status().as_u16(), clock::now());
+    let mut recorded = Ok(());
+    for line in evidence {
+        recorded = recorded.and(visit::record(&gateway, line, None));
+    }
+    summary.tell(&gateway, &end, entry, waited);
+    // What was decided could not be written down: then nothing of it leaves.
+    Ok(match recorded {
+        Ok(()) => response,
+        Err(refusal) => refused(&refusal, &request_id, standing),
+    })
+}
+
+fn stream(
+    visit: &mut Visit,
+    api: Api,
+    limits: HoldLimits,
+    body: AnswerBody,
+) -> Result<Response<Body>, Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let denied = std::mem::take(&mut visit.tools_denied);
+    let started = visit.asked()?.started;
+    let busy = clock::now().saturating_duration_since(started).saturating_sub(visit.waited);
+    let asked = visit.hand_over()?;
+    let mut headers = HeaderMap::new();
+    label(&mut headers, &asked.request_id, asked.standing);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    let closing = Box::pin(gateway.closing.clone().cancelled_owned());
+    let exchange = Exchange::new(asked, api, limits, denied).streamed();
+    let body =
+        StreamBody { gateway, upstream: Some(body), exchange: Some(exchange), closing, comment: None, busy };
+    let mut response = Response::new(Body::Stream(Box::new(body)));
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// A stream on its way: reads the upstream, lets the exchange inspect, and records when it ends.
+#[derive(Debug)]
+pub struct StreamBody {
+    gateway: Arc<Gateway>,
+    /// `None` once the stream has ended; dropping it cancels the upstream.
+    upstream: Option<AnswerBody>,
+    exchange: Option<Exchange>,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    comment: Option<Pin<Box<Sleep>>>,
+    /// Time that the gateway itself worked for this request.
+    busy: Duration,
+}
+
+impl StreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let started = clock::now();
+        let mut out = Vec::new();
+        let ended = self.advance(cx, &mut out);
+        self.busy += clock::now().saturating_duration_since(started);
+        let unrecorded = self.record_evidence().is_err();
+        if unrecorded {
+            out.clear();
+        }
+        match ended {
+            _ if unrecorded => {
+                let mut last = Vec::new();
+                self.fail(Refusal::RecordsUnavailable, &mut last);
+                return Poll::Ready(Some(last.into()));
+            }
+            Some(end) => self.finish(&end),
+            None => {}
+        }
+        match (out.is_empty(), self.upstream.is_none()) {
+            (false, _) => Poll::Ready(Some(out.into())),
+            (true, true) => Poll::Ready(None),
+            (true, false) => self.poll_comment(cx),
+        }
+    }
+
+    /// Reads what is there. `Some` when the stream has ended.
+    fn advance(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Option<End> {
+        let (upstream, exchange) = (self.upstream.as_mut()?, self.exchange.as_mut()?);
+        if self.closing.as_mut().poll(cx).is_ready() {
+            let refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
+            exchange.fail(refusal.clone(), out);
+            return Some(End::Refused(refusal));
+        }
+        while out.len() < FRAME_BYTES {
+            let mut progress = Progress::Continue;
+            let now = clock::now();
+            let read = upstream.poll_read(cx, &mut |bytes| {
+                if progress == Progress::Continue {
+                    progress = exchange.read(bytes, now, out);
+                }
+            });
+            if progress == Progress::Continue {
+                progress = match read {
+                    Poll::Pending => return None,
+                    Poll::Ready(Ok(Read::More)) => continue,
+                    Poll::Ready(Ok(Read::End)) => exchange.end(out),
+                    Poll::Ready(Err(error)) => exchange.fail(broke_off(error), out),
+                };
+            }
+            return Some(match progress {
+                Progress::Continue => End::Complete,
+                Progress::Failed(refusal) => End::Refused(refusal),
+            });
+        }
+        None
+    }
+
+    fn record_evidence(&mut self) -> Result<(), Refusal> {
+        let evidence = self.exchange.as_mut().map(Exchange::evidence).unwrap_or_default();
+        evidence.into_iter().try_for_each(|entry| visit::record(&self.gateway, entry, None))
+    }
+
+    fn fail(&mut self, refusal: Refusal, out: &mut Vec<u8>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.fail(refusal.clone(), out);
+        }
+        self.finish(&End::Refused(refusal));
+    }
+
+    fn finish(&mut self, end: &End) {
+        self.upstream = None;
+        self.comment = None;
+        if let Some(exchange) = self.exchange.take() {
+            let summary = Summary::of(exchange.asked());
+            let (evidence, entry) = exchange.finish(end, 200, clock::now());
+            for line in evidence {
+                drop(visit::record(&self.gateway, line, None));
+            }
+            let waited = match &entry {
+                crate::records::Entry::Request(request) => request.latency.saturating_sub(self.busy),
+                crate::records::Entry::Decision(_) => Duration::ZERO,
+            };
+            summary.tell(&self.gateway, end, entry, waited);
+        }
+    }
+
+    /// Nothing to send now. While a call is held for long, a comment keeps the connection alive.
+    fn poll_comment(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.exchange.as_ref().is_some_and(Exchange::holds) {
+            self.comment = None;
+            return Poll::Pending;
+        }
+        let timer = self.comment.get_or_insert_with(|| Box::pin(tokio::time::sleep(HOLD_COMMENT_EVERY)));
+        match timer.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                self.comment = None;
+                Poll::Ready(Some(Bytes::from_static(b": a tool call is being checked\n\n")))
+            }
+        }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        self.finish(&End::ClientGone);
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = match &mut *self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
+            Self::Stream(stream) => stream.poll(cx),
+        };
+        bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+            }
+            Self::Stream(_) => hyper::body::SizeHint::default(),
+        }
+    }
+}
+
+/// A refusal as an answer in OpenAI's shape.
+pub(super) fn refused(refusal: &Refusal, request_id: &str, standing: Option<Standing>) -> Response<Body> {
+    let mut response = Response::new(Body::full(openai::error_body(refusal)));
+    *response.status_mut() =
+        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    label(headers, request_id, standing);
+    if let Some(wait) = refusal.retry_after() {
+        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole.max(1)));
+        let millis = wait.as_millis() + u128::from(wait.subsec_nanos() % 1_000_000 > 0);
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)));
+    }
+    if !refusal.retry_can_help() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    if *refusal == Refusal::InvalidApiKey {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The headers that every answer carries.
+pub(super) fn label(headers: &mut HeaderMap, request_id: &str, standing: Option<Standing>) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(standing) = standing {
+        headers.insert(LIMIT, HeaderValue::from(standing.limit));
+        headers.insert(REMAINING, HeaderValue::from(standing.remaining));
+        if let Ok(reset) = HeaderValue::from_str(&seconds(standing.reset)) {
+            headers.insert(RESET, reset);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Reading a request's body: bounded in size and in patience, and only what the gateway can read.
+
+use crate::refusal::Refusal;
+use bytes::{Bytes, BytesMut};
+use http::{header, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use std::time::Duration;
+
+/// A client may pause so long within its body.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// The whole body of a request.
+pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+    check_coding(head)?;
+    let too_large = || Refusal::TooLarge { limit: bytes_max };
+    if body.size_hint().lower() > bytes_max {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    let mut first: Option<Bytes> = None;
+    while let Some(frame) = next(&mut body).await? {
+        let Ok(data) = frame.into_data() else { continue };
+        let length = whole.len() + data.len() + first.as_ref().map_or(0, Bytes::len);
+        if u64::try_from(length).unwrap_or(u64::MAX) > bytes_max {
+            return Err(too_large());
+        }
+        // Most bodies come in one piece, which needs no copy.
+        match first.take() {
+            None if whole.is_empty() => first = Some(data),
+            earlier => {
+                whole.extend_from_slice(&earlier.unwrap_or_default());
+                whole.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Frame<Bytes>>, Refusal> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    match tokio::time::timeout(PAUSE_MAX, body.frame()).await {
+        Err(_) => Err(Refusal::BodyTimeout),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(frame))) => Ok(Some(frame)),
+        Ok(Some(Err(_))) => {
+            Err(Refusal::invalid("the request body broke off or is not validly framed", None))
+        }
+    }
+}
+
+/// JSON, not compressed; a body without a content type is read as JSON.
+fn check_coding(head: &Parts) -> Result<(), Refusal> {
+    let refuse = |message: &str| Err(Refusal::UnsupportedMediaType { message: message.to_owned() });
+    for coding in head.headers.get_all(header::CONTENT_ENCODING) {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            return refuse("the body is compressed; send it plainly");
+        }
+    }
+    let mut types = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let (first, second) = (types.next(), types.next());
+    if second.is_some() {
+        return refuse("there are two content types; send application/json");
+    }
+    let Some(first) = first else { return Ok(()) };
+    let text = first.to_str().unwrap_or_default();
+    let mut parts = text.split(';').map(str::trim);
+    if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+        return refuse("the content type is not application/json");
+    }
+    let utf8 = parts.all(|part| match part.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        Some(_) | None => true,
+    });
+    if utf8 { Ok(()) } else { refuse("the body is not UTF-8") }
+}

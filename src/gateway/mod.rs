@@ -1,0 +1,79 @@
+//! THE JOURNEY: what happens to a request, a line a stage, in this order and no other.
+//!
+//! identify -> admit -> understand -> authorize -> reserve -> forward -> inspect -> settle -> record
+//!
+//! A stage takes what an earlier one made (`Identity`, `Asked`, `Permit`, `Exchange`), so that none can be
+//! left out. Whatever way a request takes, it ends in one line of its tenant's log: `Visit` sees to that.
+
+mod answer;
+mod ask;
+mod body;
+mod models;
+mod route;
+mod visit;
+
+pub use answer::{Body, StreamBody};
+pub use route::Route;
+pub use visit::Visit;
+
+use crate::{clock, records::Records, refusal::Refusal, snapshot::Snapshot, telemetry::Telemetry};
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Gateway {
+    pub snapshot: ArcSwap<Snapshot>,
+    pub records: Records,
+    pub telemetry: Telemetry,
+    /// Cancelled when the time to drain is over: streams end with an error event.
+    pub closing: CancellationToken,
+}
+
+impl Gateway {
+    /// Answers one request.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let arrival = visit::Arrival::now();
+        let route = match Route::of(&head) {
+            Ok(route) => route,
+            Err(refusal) => return answer::refused(&refusal, &arrival.request_id, None),
+        };
+        let snapshot = self.snapshot.load_full();
+        let identity = match snapshot.directory.identify(&head.headers, clock::unix_seconds(arrival.time)) {
+            Ok(identity) => identity.clone(),
+            Err(_) => {
+                self.telemetry.unidentified();
+                return answer::refused(&Refusal::InvalidApiKey, &arrival.request_id, None);
+            }
+        };
+        let mut visit = match Visit::admit(&self, &snapshot, identity, route.dialect(), arrival) {
+            Ok(visit) => visit,
+            Err(response) => return response,
+        };
+        let answered = match route {
+            Route::Models => models::list(&mut visit),
+            Route::Model(id) => models::one(&mut visit, &id),
+            Route::Call(api) => call(&mut visit, api, head, body).await,
+        };
+        answered.unwrap_or_else(|refusal| visit.refuse(refusal))
+    }
+}
+
+/// A call to a model, from its body to its answer.
+async fn call(
+    visit: &mut Visit,
+    api: crate::dialect::openai::Api,
+    head: http::request::Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Refusal> {
+    visit.check_records()?;
+    let bytes = body::read(&head, body, visit.snapshot().limits.body).await?;
+    let ask = ask::understand_and_authorize(visit, api, bytes)?;
+    // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
+    let received = ask.forward(visit, api, &head.headers).await?;
+    answer::inspect(visit, api, received).await
+}

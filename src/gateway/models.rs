@@ -1,0 +1,50 @@
+//! `GET /v1/models`: what a tenant may ask for, and nothing that tells of other models.
+
+use super::{Body, Visit, answer};
+use crate::{
+    json::{self, Value},
+    refusal::Refusal,
+};
+use http::Response;
+
+/// The models of the tenant and key, in OpenAI's shape.
+pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
+    let snapshot = visit.snapshot().clone();
+    let asked = visit.asked()?;
+    let (tenant, key) = (asked.identity.tenant(), asked.identity.key());
+    let names = snapshot.models.names();
+    let mine = names.into_iter().filter(|name| tenant.may_use(key, name)).map(model).collect();
+    let list = Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]);
+    respond(visit, &list)
+}
+
+/// One model; one that is not the tenant's does not exist.
+pub(super) fn one(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal> {
+    let snapshot = visit.snapshot().clone();
+    let asked = visit.asked()?;
+    let mine = asked.identity.tenant().may_use(asked.identity.key(), id);
+    if !mine || snapshot.models.find(id).is_none() {
+        return Err(Refusal::ModelNotFound { model: id.chars().take(256).collect() });
+    }
+    respond(visit, &model(id))
+}
+
+fn model(id: &str) -> Value<'_> {
+    Value::object([
+        ("id", Value::string(id)),
+        ("object", Value::string("model")),
+        ("created", Value::integer(0)),
+        ("owned_by", Value::string("tollgate")),
+    ])
+}
+
+fn respond(visit: &mut Visit, value: &Value<'_>) -> Result<Response<Body>, Refusal> {
+    let mut body = Vec::new();
+    json::write(value, &mut body);
+    let asked = visit.asked()?;
+    let mut response = Response::new(Body::full(body));
+    answer::label(response.headers_mut(), &asked.request_id, asked.standing);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, answer::JSON);
+    visit.answered();
+    Ok(response)
+}

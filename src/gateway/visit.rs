@@ -1,0 +1,221 @@
+//! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
+
+use super::{Body, Gateway, answer};
+use crate::{
+    asked::{Asked, AskedModel, End, Outcomes},
+    clock,
+    identity::Identity,
+    quota::{Admission, Exceeded},
+    records::Entry,
+    refusal::Refusal,
+    snapshot::Snapshot,
+    telemetry::Finished,
+};
+use http::Response;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// When a request came, and the id that it goes by.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub started: Instant,
+    pub time: SystemTime,
+    pub request_id: Arc<str>,
+}
+
+impl Arrival {
+    pub(super) fn now() -> Self {
+        let id = uuid::Uuid::now_v7();
+        let request_id = Arc::from(&*id.simple().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        Self { started: clock::now(), time: clock::wall(), request_id }
+    }
+}
+
+/// A request on its way. Holds what is known of it, and its tenant's place in flight.
+#[derive(Debug)]
+pub struct Visit {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    /// `None` once the exchange has it, or it is on record.
+    asked: Option<Asked>,
+    pub(super) tools_denied: Vec<String>,
+    /// Time spent waiting for others: the client's body, the upstream.
+    pub(super) waited: Duration,
+}
+
+impl Visit {
+    /// Lets a request in, if the tenant's limits do. `Err` is the answer that says no, on record.
+    pub(super) fn admit(
+        gateway: &Arc<Gateway>,
+        snapshot: &Arc<Snapshot>,
+        identity: Identity,
+        dialect: &'static str,
+        arrival: Arrival,
+    ) -> Result<Self, Response<Body>> {
+        let admitted = identity.tenant().quota.admit();
+        let tenant = identity.tenant().id.shared();
+        gateway.telemetry.started();
+        let (admission, refused) = match admitted {
+            Ok(admission) => (admission, None),
+            Err(exceeded) => {
+                let (refusal, standing, limit) = match exceeded {
+                    Exceeded::Concurrency { limit, standing } => {
+                        (Refusal::Concurrency { limit }, standing, "concurrency")
+                    }
+                    Exceeded::Requests { retry_after, standing } => {
+                        (Refusal::RateLimit { retry_after }, Some(standing), "requests")
+                    }
+                };
+                gateway.telemetry.rejected(tenant, limit);
+                (Admission::refused(standing), Some(refusal))
+            }
+        };
+        let visit = Self {
+            gateway: Arc::clone(gateway),
+            snapshot: Arc::clone(snapshot),
+            asked: Some(Asked {
+                identity,
+                request_id: arrival.request_id,
+                dialect,
+                config: Arc::clone(&snapshot.hash),
+                started: arrival.started,
+                time: arrival.time,
+                model: None,
+                upstream: None,
+                prompt: None,
+                standing: admission.standing,
+                slot: admission.slot,
+            }),
+            tools_denied: Vec::new(),
+            waited: Duration::ZERO,
+        };
+        match refused {
+            Some(refusal) => Err({ visit }.refuse(refusal)),
+            None => Ok(visit),
+        }
+    }
+
+    /// The configuration that decides.
+    pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The gateway that is visited.
+    pub(super) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// What is known of the request.
+    pub(super) fn asked(&mut self) -> Result<&mut Asked, Refusal> {
+        self.asked.as_mut().ok_or(Refusal::UpstreamError { message: "the request is already answered" })
+    }
+
+    /// Hands the request over to its exchange, which records it.
+    pub(super) fn hand_over(&mut self) -> Result<Asked, Refusal> {
+        self.asked.take().ok_or(Refusal::UpstreamError { message: "the request is already answered" })
+    }
+
+    /// A tenant's records must not have holes: what cannot be recorded is not done.
+    pub(super) fn check_records(&self) -> Result<(), Refusal> {
+        if self.gateway.records.accepts() { Ok(()) } else { Err(Refusal::RecordsUnavailable) }
+    }
+
+    /// Records evidence before the request goes on.
+    pub(super) fn record(&mut self, evidence: Vec<Entry>) -> Result<(), Refusal> {
+        for entry in evidence {
+            record(&self.gateway, entry, None)?;
+        }
+        Ok(())
+    }
+
+    /// Answers with a refusal, and records it.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Body> {
+        let Some(asked) = self.asked.take() else {
+            return answer::refused(&refusal, "", None);
+        };
+        let response = answer::refused(&refusal, &asked.request_id, asked.standing);
+        let end = End::Refused(refusal);
+        let outcomes = self.outcomes(None);
+        conclude(&self.gateway, asked, &end, outcomes, self.waited);
+        response
+    }
+
+    /// Records a request that the gateway answered by itself.
+    pub(super) fn answered(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            let outcomes = self.outcomes(Some(200));
+            conclude(&self.gateway, asked, &End::Complete, outcomes, self.waited);
+        }
+    }
+
+    fn outcomes(&mut self, status: Option<u16>) -> Outcomes {
+        Outcomes { tools_denied: std::mem::take(&mut self.tools_denied), status, ..Outcomes::default() }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            let outcomes = self.outcomes(None);
+            conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);
+        }
+    }
+}
+
+/// Measures and records a finished request.
+fn conclude(gateway: &Gateway, asked: Asked, end: &End, outcomes: Outcomes, waited: Duration) {
+    let now = clock::now();
+    let finished = Summary::of(&asked);
+    let entry = asked.finish(end, outcomes, now);
+    finished.tell(gateway, end, entry, waited);
+}
+
+/// What is measured of a request, kept while its entry is made.
+#[derive(Debug)]
+pub(super) struct Summary {
+    tenant: Arc<str>,
+    model: Option<AskedModel>,
+    upstream: Option<Arc<str>>,
+}
+
+impl Summary {
+    pub(super) fn of(asked: &Asked) -> Self {
+        Self {
+            tenant: asked.identity.tenant().id.shared(),
+            model: asked.model.clone(),
+            upstream: asked.upstream.clone(),
+        }
+    }
+
+    /// Counts the request and hands its entry to the records.
+    pub(super) fn tell(self, gateway: &Gateway, end: &End, entry: Entry, waited: Duration) {
+        if let Entry::Request(request) = &entry {
+            gateway.telemetry.finished(&Finished {
+                tenant: self.tenant,
+                model: self.model.as_ref(),
+                upstream: self.upstream,
+                outcome: match end {
+                    End::ClientGone => "client_gone",
+                    End::Complete => "ok",
+                    End::Refused(refusal) => refusal.code(),
+                },
+                duration: request.latency,
+                ttft: request.ttft,
+                overhead: request.latency.saturating_sub(waited),
+            });
+        }
+        // Whoever asked has been answered: a record that is lost now is counted.
+        drop(record(gateway, entry, self.model.as_ref()));
+    }
+}
+
+/// Hands an entry to the records, counted.
+pub(super) fn record(gateway: &Gateway, entry: Entry, model: Option<&AskedModel>) -> Result<(), Refusal> {
+    gateway.telemetry.recorded(&entry, model);
+    gateway.records.push(entry).map_err(|_| {
+        gateway.telemetry.unrecorded();
+        Refusal::RecordsUnavailable
+    })
+}

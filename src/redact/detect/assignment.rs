@@ -1,0 +1,251 @@
+//! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
+//! and values under such a key in JSON.
+
+use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice};
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+const NAME_MAX: usize = 48;
+/// Bytes of a value that are looked at; a key that fills them goes on as far as it can.
+const VALUE_MAX: usize = 512;
+/// A longer value is not looked into again, so that the work stays linear.
+const INNER_MAX: usize = 256;
+
+/// What a name says about the value behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Something a person made up.
+    Password,
+    /// Something a machine made.
+    Key(Entity),
+}
+
+/// Endings of names, without `_`, `-` and `.`, lower case.
+const PASSWORDS: &[&[u8]] = &[
+    b"password",
+    b"passwort",
+    b"passwd",
+    b"passphrase",
+    b"passcode",
+    b"pwd",
+    b"kennwort",
+    b"motdepasse",
+    b"passe",
+    b"mdp",
+    b"contrasena",
+    b"wachtwoord",
+    b"userpass",
+    b"dbpass",
+    b"passw",
+];
+const KEYS: &[(&[u8], Entity)] = &[
+    (b"secretaccesskey", Entity::AwsSecretKey),
+    (b"awssecretkey", Entity::AwsSecretKey),
+    (b"accountkey", Entity::AzureStorageKey),
+    (b"sharedaccesskey", Entity::AzureStorageKey),
+    (b"authorization", Entity::Authorization),
+    (b"apikey", Entity::ApiKey),
+    (b"secret", Entity::ApiKey),
+    (b"secretkey", Entity::ApiKey),
+    (b"accesskey", Entity::ApiKey),
+    (b"signingkey", Entity::ApiKey),
+    (b"encryptionkey", Entity::ApiKey),
+    (b"subscriptionkey", Entity::ApiKey),
+    (b"privatekey", Entity::ApiKey),
+    (b"token", Entity::ApiKey),
+    (b"credential", Entity::ApiKey),
+    (b"credentials", Entity::ApiKey),
+    (b"sessionid", Entity::ApiKey),
+    (b"clientkey", Entity::ApiKey),
+    (b"authkey", Entity::ApiKey),
+];
+/// Whole names; too short to be endings. The second list counts in a query only.
+const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
+const PARAMETERS: &[&[u8]] =
+    &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
+
+/// At `=` or `:`.
+pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let colon = byte(text, at) == b':';
+    if colon && byte(text, at + 1) == b':' || before(text, at) == byte(text, at) {
+        return None;
+    }
+    let name_end = skip_back(text, at);
+    let start =
+        run_start(text, name_end, NAME_MAX, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    let query = !colon && matches!(before(text, start), b'?' | b'&');
+    let kind = kind(slice(text, start, name_end), query)?;
+    let mut value = value(text, at, query)?;
+    let found = slice(text, value.start, value.end);
+    let accepted = match kind {
+        Kind::Password => is_password(found, &value),
+        Kind::Key(_) if byte(text, value.end) == b'<' => false,
+        Kind::Key(_) => {
+            is_key(found)
+                || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
+        }
+    };
+    let entity = match kind {
+        Kind::Password => Entity::Password,
+        Kind::Key(entity) => entity,
+    };
+    if found.len() == VALUE_MAX {
+        value.end = run_end(text, value.end, usize::MAX, is_key_byte);
+    }
+    let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
+    accepted.then(|| Finding::outer(entity, value.start, value.end, resume))
+}
+
+/// The entity of a JSON string that stands under a key which names a credential.
+pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
+    let bytes = text.as_bytes();
+    let scheme = bytes.iter().take(8).position(|b| *b == b' ').is_some();
+    let single = !bytes.iter().any(u8::is_ascii_whitespace);
+    match kind(key.as_bytes(), true)? {
+        Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
+        Kind::Key(Entity::Authorization) => {
+            (bytes.len() >= 8 && (single || scheme)).then_some(Entity::Authorization)
+        }
+        Kind::Key(entity) => (single && is_key(bytes)).then_some(entity),
+    }
+}
+
+/// From `=` or `:` back over blanks and quotes to the end of the name.
+fn skip_back(text: &[u8], at: usize) -> usize {
+    let blank = run_start(text, at, 2, is_space);
+    run_start(text, blank, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b']' | b'*'))
+}
+
+fn kind(name: &[u8], query: bool) -> Option<Kind> {
+    let mut letters = [0_u8; NAME_MAX];
+    let mut length = 0;
+    let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
+    for (to, from) in letters.iter_mut().zip(kept) {
+        *to = from.to_ascii_lowercase();
+        length += 1;
+    }
+    let name = letters.get(..length)?;
+    if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
+        return Some(Kind::Password);
+    }
+    if let Some((_, entity)) = KEYS.iter().find(|(ending, _)| name.ends_with(ending)) {
+        return Some(Kind::Key(*entity));
+    }
+    (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
+}
+
+/// A value, and how it was written.
+struct Value {
+    start: usize,
+    end: usize,
+    quoted: bool,
+    /// Directly behind the sign, as in configuration.
+    tight: bool,
+}
+
+fn value(text: &[u8], at: usize, query: bool) -> Option<Value> {
+    let sign = run_end(text, at, 2, |b| matches!(b, b'=' | b':' | b'>'));
+    let open = run_end(text, sign, 3, is_space);
+    let quote_start = run_end(text, open, 4, |b| b == b'\\');
+    let quote = byte(text, quote_start);
+    let quoted = matches!(quote, b'"' | b'\'' | b'`');
+    let mut start = if quoted { quote_start + 1 } else { open };
+    for scheme in [b"Bearer ".as_slice(), b"Basic ", b"Token ", b"token "] {
+        if slice(text, start, start + scheme.len()) == scheme {
+            start += scheme.len();
+        }
+    }
+    let stops = |b: u8| match b {
+        b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
+        b' ' | b'\t' | b';' => !quoted,
+        b'&' | b'#' => query,
+        _ => false,
+    };
+    let mut end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    while !quoted
+        && end > start
+        && matches!(before(text, end), b'.' | b',' | b':' | b')' | b']' | b'}' | b'>')
+    {
+        end -= 1;
+    }
+    (start < end).then_some(Value { start, end, quoted, tight: open == sign })
+}
+
+/// What a person would choose, told apart from code, templates and prose.
+fn is_password(value: &[u8], how: &Value) -> bool {
+    let classes = Classes::of(value);
+    if is_reference(value) || value.len() > INNER_MAX {
+        return false;
+    }
+    let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
+        || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
+    if how.quoted {
+        return value.len() >= 4 && !value.contains(&b' ');
+    }
+    let strong = classes.kinds() > 1 && value.len() >= 6;
+    let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
+    (strong && !(code && classes.digit == 0)) || long_word
+}
+
+/// What a machine would make: long, with letters and digits or both cases.
+fn is_key(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    let charset = value.iter().all(|b| is_key_byte(*b));
+    let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
+    let mixed = classes.digit > 0 && classes.lower + classes.upper > 0 && !constant;
+    value.len() >= 16 && charset && mixed && !is_reference(value)
+}
+
+fn is_key_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"+/=_-.~%:".contains(&b)
+}
+
+/// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
+pub(super) fn is_reference(value: &[u8]) -> bool {
+    const OPENINGS: &[&[u8]] = &[
+        b"${",
+        b"$(",
+        b"{",
+        b"<",
+        b"[",
+        b"%(",
+        b"***",
+        b"...",
+        b"os.environ",
+        b"os.getenv",
+        b"process.env",
+        b"env.",
+        b"getenv",
+        b"secrets.",
+        b"vault:",
+        b"your",
+        b"YOUR",
+        b"sk-...",
+        b"!ref",
+        b"!secret",
+    ];
+    const STAND_INS: &[&[u8]] = &[
+        b"none",
+        b"null",
+        b"true",
+        b"false",
+        b"nil",
+        b"undefined",
+        b"string",
+        b"str",
+        b"redacted",
+        b"required",
+        b"optional",
+        b"xxx",
+    ];
+    let first = value.first().copied().unwrap_or(0);
+    let shell = first == b'$'
+        && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
+        && value.len() > 1;
+    shell
+        || value.iter().all(|b| *b == first)
+        || value.windows(3).any(|w| w == b"...")
+        || OPENINGS.iter().any(|o| value.starts_with(o))
+        || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
+}

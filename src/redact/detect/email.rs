@@ -1,0 +1,86 @@
+//! EMAIL_ADDRESS: local part, `@`, a domain with a top-level name of letters.
+//! Not what only looks like one: `git@host:path`, `pkg@1.2.3`, `logo@2x.png`, the user of a URL.
+
+use super::bytes::{before, byte, run_end, run_start, slice};
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+const LOCAL_MAX: usize = 64;
+const DOMAIN_MAX: usize = 253;
+const FILES: &[&[u8]] =
+    &[b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"css", b"js", b"mjs", b"ts", b"json", b"html"];
+
+pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    if !scan.on.has(Entity::EmailAddress)
+        || !byte(text, at + 1).is_ascii_alphanumeric() && byte(text, at + 1) < 0x80
+    {
+        return None;
+    }
+    let start = local_start(text, at);
+    let end = domain_end(text, at + 1)?;
+    if start == at || is_scp(text, start, at, end) || is_in_url(text, start) {
+        return None;
+    }
+    Some(Finding::whole(Entity::EmailAddress, start, end))
+}
+
+/// Letters with accents count; the bytes of other scripts do not, so that text written without blanks stays.
+fn local_start(text: &[u8], at: usize) -> usize {
+    let mut start = at;
+    while at - start < LOCAL_MAX {
+        let plain = run_start(text, start, LOCAL_MAX, |b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'~' | b'#' | b'!' | b'$' | b'*')
+        });
+        let accented = plain.checked_sub(2).is_some_and(|lead| matches!(byte(text, lead), 0xC3..=0xC9));
+        start = plain;
+        if !accented {
+            break;
+        }
+        start -= 2;
+    }
+    start
+        + slice(text, start, at)
+            .iter()
+            .take_while(|b| matches!(b, b'.' | b'\'' | b'-' | b'*' | b'#' | b'!' | b'~'))
+            .count()
+}
+
+fn domain_end(text: &[u8], from: usize) -> Option<usize> {
+    let mut end = run_end(text, from, DOMAIN_MAX, |b| {
+        b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b'.' | b'-')
+    });
+    while end > from && matches!(before(text, end), b'.' | b'-') {
+        end -= 1;
+    }
+    let domain = slice(text, from, end);
+    let top_start = domain.iter().rposition(|b| *b == b'.')?;
+    let mut top = domain.get(top_start + 1..)?;
+    // "jane@x.com。そして": a top-level name in letters of ASCII ends where they do.
+    let ascii = top.iter().take_while(|b| b.is_ascii()).count();
+    if ascii >= 2 {
+        end -= top.len() - ascii;
+        top = top.get(..ascii)?;
+    }
+    let named = top.len() >= 2
+        && (top.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80) || top.starts_with(b"xn--"));
+    let labelled = domain.split(|b| *b == b'.').all(|label| !label.is_empty());
+    let file = FILES.iter().any(|f| top.eq_ignore_ascii_case(f));
+    (named && labelled && !file && byte(text, end) != b'(' && byte(text, end) != b'_').then_some(end)
+}
+
+/// `git@host:path`: a user that is a program, then a path.
+fn is_scp(text: &[u8], start: usize, at: usize, end: usize) -> bool {
+    let user = slice(text, start, at);
+    byte(text, end) == b':' && (user == b"git" || user == b"hg") && !byte(text, end + 1).is_ascii_whitespace()
+}
+
+/// The local part belongs to the user or password of a URL, which is another detector's; one in a path or query does not.
+fn is_in_url(text: &[u8], start: usize) -> bool {
+    let from =
+        run_start(text, start, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'<' | b'>' | b'?'));
+    let head = slice(text, from, start);
+    let scheme = head.windows(3).rposition(|w| w == b"://");
+    scheme.is_some_and(|at| head.get(at + 3..).is_some_and(|user| !user.contains(&b'/')))
+}

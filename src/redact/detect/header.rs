@@ -1,0 +1,59 @@
+//! HTTP credentials as they are pasted from logs: Cookie lines, and `Bearer` or `Basic` anywhere.
+
+use super::bytes::{
+    Classes, byte, is_base64, is_space, is_url_safe, run_end, slice, starts_free, starts_with_ignoring_case,
+};
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+const LINE_MAX: usize = 8192;
+
+/// At the colon of `Cookie:` or `Set-Cookie:`; the values, to the end of the line or the quote.
+pub(super) fn cookie(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let start = at.checked_sub(6)?;
+    if !starts_with_ignoring_case(text, start, b"cookie")
+        || byte(text, start.saturating_sub(1)).is_ascii_alphanumeric() && start > 0
+    {
+        return None;
+    }
+    let from = run_end(text, at + 1, 4, is_space);
+    let end =
+        run_end(text, from, LINE_MAX, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\'' | b'\\' | b'<' | b'`'));
+    let value = slice(text, from, end);
+    let first = value.iter().position(|b| *b == b'=')?;
+    let named = value.get(..first)?.iter().all(|b| is_url_safe(*b) || *b == b'.');
+    (named && value.len() > first + 4).then(|| Finding::whole(Entity::Cookie, from, end))
+}
+
+/// `Bearer TOKEN`, `Basic BASE64`.
+pub(super) fn scheme(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let bearer = starts_with_ignoring_case(text, at, b"bearer ");
+    if byte(text, at) != b'B'
+        || !starts_free(text, at)
+        || !(bearer || starts_with_ignoring_case(text, at, b"basic "))
+    {
+        return None;
+    }
+    let word = if bearer { 7 } else { 6 };
+    let from = run_end(text, at + word, 3, is_space);
+    let body = run_end(text, from, LINE_MAX, |b| is_base64(b) || is_url_safe(b) || matches!(b, b'.' | b'~'));
+    let end = run_end(text, body, 2, |b| b == b'=');
+    let token = slice(text, from, end);
+    let token =
+        token.get(..token.len() - token.iter().rev().take_while(|b| **b == b'.').count()).unwrap_or_default();
+    let classes = Classes::of(token);
+    let random = if bearer {
+        token.len() >= 16 && classes.digit > 0
+    } else {
+        token.len() >= 8
+            && token.len().is_multiple_of(4)
+            && classes.upper > 0
+            && classes.lower > 0
+            && (classes.digit > 0 || body < end)
+    };
+    // A long token was paid for once: the scan goes on behind it.
+    let resume = if token.len() > 512 && !token.starts_with(b"eyJ") { from + token.len() } else { from };
+    random.then(|| Finding::outer(Entity::Authorization, from, from + token.len(), resume))
+}

@@ -1,0 +1,283 @@
+//! Numbers that states give to people. A check of mod 10 or 11 lets a tenth of all numbers through,
+//! so such a number needs its usual grouping or a word beside it.
+
+use super::Scan;
+use super::bytes::{self, before, byte, holds_word, slice, starts_free};
+use super::checksum::{ean13, mod_11_10, modulo, verhoeff, weighted};
+use super::number::{Number, Taken};
+
+type Range = Option<(usize, usize)>;
+
+fn value(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |n, d| n.saturating_mul(10).saturating_add(u32::from(*d)))
+}
+
+fn part(digits: &[u8], from: usize, len: usize) -> u32 {
+    value(digits.get(from..from + len).unwrap_or_default())
+}
+
+fn is_dashed_or_blank(taken: &Taken<'_>) -> bool {
+    let first = taken.separators().next().unwrap_or(0);
+    matches!(first, b' ' | b'-') && (taken.separators().all(|s| s == first) || taken.is_spaced())
+}
+
+/// CH_AHV: 756 and an EAN-13 check digit.
+pub(super) fn ch_ahv(number: &Number<'_>) -> Range {
+    if !number.digits.starts_with(&[7, 5, 6]) {
+        return None;
+    }
+    let taken = number.take(13)?;
+    let shaped = taken.is_joined() || taken.has_lengths(&[3, 4, 4, 2]) || taken.is_spaced();
+    (shaped && ean13(taken.digits)).then(|| taken.range())?
+}
+
+/// FR_NIR: 13 digits and the key 97 - n mod 97; sex, then year, month.
+pub(super) fn fr_nir(number: &Number<'_>) -> Range {
+    let taken = number.take(15)?;
+    let shapes: [&[usize]; 5] =
+        [&[15], &[13, 2], &[1, 2, 2, 2, 3, 3, 2], &[1, 2, 2, 5, 3, 2], &[1, 4, 2, 3, 3, 2]];
+    let shaped = shapes.iter().any(|s| taken.has_lengths(s)) || taken.is_spaced();
+    (shaped && is_nir(taken.digits)).then(|| taken.range())?
+}
+
+fn is_nir(digits: &[u8]) -> bool {
+    let sex = digits.first().is_some_and(|d| matches!(d, 1 | 2 | 3 | 4 | 7 | 8));
+    let month = part(digits, 3, 2);
+    let key = 97 - modulo(digits.get(..13).unwrap_or_default(), 97);
+    sex && ((1..=12).contains(&month) || month >= 20) && key == part(digits, 13, 2)
+}
+
+/// FR_NIR of Corsica: 2A and 2B count as 19 and 18.
+pub(super) fn fr_nir_corsica(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let word = slice(scan.text, start, end);
+    let letter = word.get(6)?;
+    if word.len() != 15 || !matches!(letter, b'A' | b'B' | b'a' | b'b') || word.get(5) != Some(&b'2') {
+        return None;
+    }
+    let mut digits = [0_u8; 15];
+    for (place, (to, from)) in digits.iter_mut().zip(word).enumerate() {
+        *to = match place {
+            5 => 1,
+            6 => {
+                if letter.eq_ignore_ascii_case(&b'A') {
+                    9
+                } else {
+                    8
+                }
+            }
+            _ => from.checked_sub(b'0').filter(|d| *d < 10)?,
+        };
+    }
+    is_nir(&digits).then_some(end)
+}
+
+/// US_SSN: area, group and serial are never zero, the area never 666 or 9xx.
+pub(super) fn us_ssn(number: &Number<'_>) -> Range {
+    let taken = number.take(9)?;
+    let (area, group, serial) =
+        (part(taken.digits, 0, 3), part(taken.digits, 3, 2), part(taken.digits, 5, 4));
+    let issued = !matches!(area, 0 | 666 | 900..)
+        && group != 0
+        && serial != 0
+        && (area, group, serial) != (78, 5, 1120);
+    let words = ["ssn", "ssns", "social security", "social security number", "socialsecuritynumber"];
+    let grouped = taken.has_lengths(&[3, 2, 4]) && is_dashed_or_blank(&taken);
+    let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
+    let fits = grouped
+        || spaced
+        || (number.near(&taken, &words) && (taken.is_joined() || taken.has_lengths(&[3, 2, 4])));
+    (issued && fits).then(|| taken.range())?
+}
+
+/// US_ITIN: 9xx and a group of 50-65, 70-88, 90-92, 94-99; only where it is named.
+pub(super) fn us_itin(number: &Number<'_>) -> Range {
+    let taken = number.take(9)?;
+    let group = part(taken.digits, 3, 2);
+    let issued = taken.digits.first() == Some(&9) && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
+    let shaped = taken.is_joined() || taken.has_lengths(&[3, 2, 4]);
+    (issued && shaped && number.near(&taken, &["itin", "taxpayer", "tax id", "tin"]))
+        .then(|| taken.range())?
+}
+
+/// UK_NHS where it is named, in any grouping.
+pub(super) fn uk_nhs_named(number: &Number<'_>) -> Range {
+    let taken = number.take(10)?;
+    let shaped = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 3, 4]);
+    let named = || number.near(&taken, &["nhs", "nhs_number", "nhsnumber", "patient"]);
+    (shaped && is_nhs(taken.digits) && named()).then(|| taken.range())?
+}
+
+/// UK_NHS in its usual grouping, where it is no telephone number.
+pub(super) fn uk_nhs(number: &Number<'_>) -> Range {
+    let taken = number.take(10)?;
+    let grouped = taken.has_lengths(&[3, 3, 4]) && is_dashed_or_blank(&taken);
+    (grouped && is_nhs(taken.digits)).then(|| taken.range())?
+}
+
+/// Weights 10 to 2, mod 11.
+fn is_nhs(digits: &[u8]) -> bool {
+    weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
+}
+
+/// DE_TAX_ID: ISO 7064 mod 11,10; of the first ten digits one stands twice or thrice, the others once.
+pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
+    let taken = number.take(11)?;
+    let mut counts = [0_u8; 10];
+    for digit in taken.digits.iter().take(10) {
+        if let Some(count) = counts.get_mut(usize::from(*digit)) {
+            *count += 1;
+        }
+    }
+    let repeated = counts.iter().filter(|c| **c > 1).count() == 1 && counts.iter().all(|c| *c < 4);
+    let shaped = taken.is_joined() || taken.has_lengths(&[2, 3, 3, 3]) || taken.is_spaced();
+    let issued = taken.digits.first() != Some(&0) && repeated && mod_11_10(taken.digits);
+    (shaped && issued).then(|| taken.range())?
+}
+
+/// IN_AADHAAR: Verhoeff; does not begin with 0 or 1.
+pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
+    let taken = number.take(12)?;
+    let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
+    let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
+    let named = || number.near(&taken, &["aadhaar", "aadhar", "adhaar", "uidai", "uid"]);
+    (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
+}
+
+/// AT_SVNR: four digits with the check in fourth place, then the birthday.
+pub(super) fn at_svnr(number: &Number<'_>) -> Range {
+    const WORDS: &[&str] = &[
+        "svnr",
+        "sv",
+        "sv-nr",
+        "svnummer",
+        "sozialversicherungsnummer",
+        "sozialversicherung",
+        "versicherungsnummer",
+    ];
+    let taken = number.take(10)?;
+    let sum = weighted(taken.digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
+    let (day, month) = (part(taken.digits, 4, 2), part(taken.digits, 6, 2));
+    let issued = taken.digits.first() != Some(&0)
+        && taken.digits.get(3).is_some_and(|check| u32::from(*check) == sum)
+        && (1..=31).contains(&day)
+        && (1..=15).contains(&month);
+    let grouped =
+        (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
+    let fits = grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS));
+    (issued && fits).then(|| taken.range())?
+}
+
+/// DE_SOCIAL_SECURITY: area, birthday, initial, serial, check digit over cross sums.
+pub(super) fn de_social_security(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let word = slice(scan.text, start, end);
+    let letter = word.get(8)?.to_ascii_uppercase();
+    if word.len() != 12 || !letter.is_ascii_uppercase() {
+        return None;
+    }
+    let ordinal = letter - b'A' + 1;
+    let mut digits = [0_u8; 13];
+    let source = word.iter().take(8).map(|b| b.wrapping_sub(b'0')).chain([ordinal / 10, ordinal % 10]);
+    let source = source.chain(word.iter().skip(9).map(|b| b.wrapping_sub(b'0')));
+    digits.iter_mut().zip(source).for_each(|(to, from)| *to = from);
+    if digits.iter().any(|d| *d > 9) {
+        return None;
+    }
+    let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
+    let sum: u32 = digits.iter().zip(weights).map(|(d, w)| u32::from(*d) * w).map(|p| p / 10 + p % 10).sum();
+    let (day, month) = (part(&digits, 2, 2) % 50, part(&digits, 4, 2));
+    let valid = sum % 10 == u32::from(digits.last().copied()?)
+        && (1..=31).contains(&day)
+        && (1..=12).contains(&month);
+    valid.then_some(end)
+}
+
+/// DE_ID_CARD: nine characters without look-alikes, or ten with an ICAO 9303 check digit; only where it is named.
+pub(super) fn de_id_card(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    const WORDS: &[&str] = &[
+        "personalausweis",
+        "personalausweisnummer",
+        "ausweisnummer",
+        "ausweis",
+        "ausweis-nr",
+        "reisepass",
+        "passnummer",
+        "reisepassnummer",
+        "id card",
+        "identity card",
+        "passport",
+        "perso",
+        "personalausweis-nr",
+        "ausweisnr",
+    ];
+    let word = slice(scan.text, start, end);
+    let alphabet = |b: &u8| b.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(b);
+    let shaped = matches!(word.len(), 9 | 10)
+        && word.first().is_some_and(u8::is_ascii_uppercase)
+        && word.iter().all(alphabet);
+    if !shaped || (word.len() == 10 && !icao_check(word)) {
+        return None;
+    }
+    let named = bytes::near(scan.text, start, end, WORDS) || holds_word(scan.key.as_bytes(), WORDS);
+    named.then_some(end)
+}
+
+/// ICAO 9303: weights 7, 3, 1; A is 10.
+fn icao_check(word: &[u8]) -> bool {
+    let worth = |b: &u8| u32::from(if b.is_ascii_digit() { b - b'0' } else { b.saturating_sub(b'A') + 10 });
+    let Some((check, body)) = word.split_last() else { return false };
+    let sum: u32 = body.iter().zip([7, 3, 1].iter().cycle()).map(|(b, w)| worth(b) * w).sum();
+    check.is_ascii_digit() && sum % 10 == worth(check)
+}
+
+/// UK_NINO in one word: `QQ123456C`.
+pub(super) fn uk_nino(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let word = slice(scan.text, start, end);
+    if word.len() == 9 {
+        let digits = word.get(2..8)?.iter().all(u8::is_ascii_digit);
+        return (digits && is_nino_prefix(word.get(..2)?) && is_nino_suffix(*word.last()?)).then_some(end);
+    }
+    None
+}
+
+/// UK_NINO in pairs: `QQ 12 34 56 C`, seen from its digits.
+pub(super) fn uk_nino_spaced(number: &Number<'_>) -> Range {
+    let text = number.scan.text;
+    let first = number.start();
+    let start = first.checked_sub(3)?;
+    if !matches!(before(text, first), b' ' | b'-')
+        || !is_nino_prefix(slice(text, start, first - 1))
+        || !starts_free(text, start)
+    {
+        return None;
+    }
+    let groups = number.groups.get(..3)?;
+    let last = groups.last()?.end();
+    let pairs = groups.iter().all(|g| g.len == 2);
+    let suffix = matches!(byte(text, last), b' ' | b'-') && is_nino_suffix(byte(text, last + 1));
+    (pairs && suffix && !byte(text, last + 2).is_ascii_alphanumeric()).then_some((start, last + 2))
+}
+
+fn is_nino_prefix(letters: &[u8]) -> bool {
+    let [first, second] = letters else { return false };
+    let barred: [&[u8]; 7] = [b"BG", b"GB", b"NK", b"KN", b"TN", b"NT", b"ZZ"];
+    first.is_ascii_uppercase()
+        && second.is_ascii_uppercase()
+        && !b"DFIQUV".contains(first)
+        && !b"DFIOQUV".contains(second)
+        && !barred.contains(&letters)
+}
+
+fn is_nino_suffix(letter: u8) -> bool {
+    matches!(letter, b'A'..=b'D')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_card_specimen_checks_out_on_its_tenth_character() {
+        assert!(icao_check(b"L01X00T471"));
+        assert!(!icao_check(b"L01X00T472"));
+    }
+}

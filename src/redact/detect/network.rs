@@ -1,0 +1,112 @@
+//! IP_ADDRESS and MAC_ADDRESS.
+
+use std::net::Ipv6Addr;
+
+use super::bytes::{before, byte, holds_word, near, run_end, run_start, slice, starts_apart};
+use super::number::Number;
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+const VERSION_WORDS: &[&str] = &[
+    "version",
+    "firmware",
+    "build",
+    "release",
+    "driver",
+    "chrome",
+    "chromium",
+    "edge",
+    "v",
+    "ver",
+    "upgrade",
+    "upgraded",
+    "upgrading",
+    "rev",
+    "revision",
+    "assembly",
+    "assemblyversion",
+    "fileversion",
+    "version_number",
+];
+
+const HOST_WORDS: &[&str] =
+    &["ip", "host", "server", "dns", "address", "addr", "from", "ping", "client", "peer", "gateway"];
+
+/// Four dotted numbers up to 255; not this host, not nothing, not a version.
+pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
+    let groups = number.groups.get(..4)?;
+    let text = number.scan.text;
+    let dotted = groups.iter().take(3).all(|g| g.sep == b'.') && groups.iter().all(|g| g.len <= 3);
+    let (start, end) = (groups.first()?.start, groups.last()?.end());
+    let next = byte(text, end);
+    let joined = matches!(next, b'.' | b'-' | b'+') && byte(text, end + 1).is_ascii_alphanumeric();
+    let apart = !joined && !next.is_ascii_alphanumeric();
+    if !dotted || !apart {
+        return None;
+    }
+    let parts: Vec<u32> = groups.iter().filter_map(|g| parse(slice(text, g.start, g.end()))).collect();
+    let valid = parts.len() == 4 && parts.iter().all(|p| *p < 256);
+    // This host, no host, a netmask.
+    let nobody = matches!(parts.as_slice(), [127, ..] | [0, 0, 0, 0] | [255, 255, ..]);
+    // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
+    let heading =
+        parts.iter().all(|p| *p < 10) && parts.first() != parts.get(1) && !near(text, start, end, HOST_WORDS);
+    let version = holds_word(slice(text, start.saturating_sub(16), start), VERSION_WORDS)
+        || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
+    (valid && !nobody && !heading && !version).then_some((start, end))
+}
+
+fn parse(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// At the first colon of an IPv6 address.
+pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let start = run_start(text, at, 5, |b| b.is_ascii_hexdigit());
+    if at - start > 4
+        || (start == at && byte(text, at + 1) != b':')
+        || !starts_apart(text, start)
+        || before(text, start) == b':'
+    {
+        return None;
+    }
+    let mut end = run_end(text, at, 42, |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+    while end > at
+        && (before(text, end) == b'.'
+            || (before(text, end) == b':' && byte(text, end.saturating_sub(2)) != b':'))
+    {
+        end -= 1;
+    }
+    let word = slice(text, start, end);
+    let groups = word.split(|b| *b == b':').filter(|g| !g.is_empty()).count();
+    let global = at - start == 4 && matches!(byte(text, start), b'2' | b'3' | b'f' | b'F');
+    let plausible = word.iter().any(u8::is_ascii_digit) && (groups > 3 || (global && groups > 1));
+    let follows = byte(text, end);
+    if !scan.on.has(Entity::IpAddress) || !plausible || follows.is_ascii_alphanumeric() || follows == b'_' {
+        return None;
+    }
+    let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (!address.is_loopback() && !address.is_unspecified())
+        .then(|| Finding::whole(Entity::IpAddress, start, end))
+}
+
+/// At the first separator of six pairs of hexadecimal digits.
+pub(super) fn mac(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let separator = byte(text, at);
+    let start = at.checked_sub(2)?;
+    let end = start + 17;
+    let word = text.get(start..end)?;
+    let shaped = word.chunks(3).all(|pair| {
+        pair.iter().take(2).all(u8::is_ascii_hexdigit) && pair.get(2).is_none_or(|s| *s == separator)
+    });
+    let apart = starts_apart(text, start)
+        && before(text, start) != b':'
+        && !before(text, start).is_ascii_alphanumeric();
+    let longer = byte(text, end) == separator && byte(text, end + 1).is_ascii_hexdigit();
+    let ends = !longer && !byte(text, end).is_ascii_alphanumeric();
+    let nobody = word.iter().all(|b| matches!(b, b'0') || *b == separator);
+    (scan.on.has(Entity::MacAddress) && shaped && apart && ends && !nobody)
+        .then(|| Finding::whole(Entity::MacAddress, start, end))
+}

@@ -1,0 +1,220 @@
+//! Numbers: reads digit groups once, then lets each numeric detector check from each group on.
+//! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
+
+use super::bytes::{before, byte, is_space, run_end, run_start, starts_free};
+use super::{CODES, Finding, NUMBERS, Scan, Step};
+
+const GROUPS_MAX: usize = 24;
+const DIGITS_MAX: usize = 64;
+const WORD_MAX: usize = 128;
+
+/// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
+pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
+
+/// A detector of codes: the end of the value, given the word's start and end.
+pub(in crate::redact) type CodeCheck = fn(&Scan<'_>, usize, usize) -> Option<usize>;
+
+/// A run of digits and what separates it from the next one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::redact) struct Group {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    /// Digits in the sequence before this group.
+    offset: usize,
+    /// One of ` -./()` when another group follows, else 0.
+    pub(super) sep: u8,
+}
+
+impl Group {
+    pub(super) fn end(self) -> usize {
+        self.start + self.len
+    }
+}
+
+/// Digit groups from one group on.
+pub(in crate::redact) struct Number<'a> {
+    pub(super) scan: &'a Scan<'a>,
+    /// Values 0..=9.
+    pub(super) digits: &'a [u8],
+    pub(super) groups: &'a [Group],
+    /// Bit n: after n digits a group ends where a number may end.
+    ends: u128,
+}
+
+/// The first groups of a number that hold exactly so many digits.
+pub(super) struct Taken<'a> {
+    pub(super) digits: &'a [u8],
+    pub(super) groups: &'a [Group],
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl<'a> Number<'a> {
+    pub(super) fn start(&self) -> usize {
+        self.groups.first().map_or(0, |g| g.start)
+    }
+
+    /// The groups that hold exactly `count` digits, if a boundary follows them.
+    pub(super) fn take(&self, count: usize) -> Option<Taken<'a>> {
+        if count >= DIGITS_MAX || self.ends >> count & 1 == 0 {
+            return None;
+        }
+        let base = self.groups.first()?.offset;
+        let used = 1 + self.groups.partition_point(|g| g.offset + g.len < base + count);
+        let groups = self.groups.get(..used)?;
+        let end = groups.last()?.end();
+        Some(Taken { digits: self.digits.get(..count)?, groups, start: self.start(), end })
+    }
+
+    /// Whether one of `words` stands near the taken groups, or in the JSON key.
+    pub(super) fn near(&self, taken: &Taken<'_>, words: &[&str]) -> bool {
+        super::bytes::near(self.scan.text, taken.start, taken.end, words)
+            || super::bytes::holds_word(self.scan.key.as_bytes(), words)
+    }
+}
+
+impl Taken<'_> {
+    pub(super) fn is_joined(&self) -> bool {
+        self.groups.len() == 1
+    }
+
+    /// Every digit stands alone: `4 1 1 1 …`.
+    pub(super) fn is_spaced(&self) -> bool {
+        self.groups.len() > 4 && self.groups.iter().all(|g| g.len == 1)
+    }
+
+    pub(super) fn has_lengths(&self, lengths: &[usize]) -> bool {
+        self.groups.len() == lengths.len() && self.groups.iter().zip(lengths).all(|(g, n)| g.len == *n)
+    }
+
+    /// The separators inside, the last group's own left out.
+    pub(super) fn separators(&self) -> impl Iterator<Item = u8> + '_ {
+        self.groups.iter().take(self.groups.len() - 1).map(|g| g.sep)
+    }
+
+    pub(super) fn range(&self) -> Option<(usize, usize)> {
+        Some((self.start, self.end))
+    }
+}
+
+/// One step of the scan at a digit: a finding, or how far there is none.
+pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
+    let text = scan.text;
+    let start = run_start(text, at, WORD_MAX, |b| b.is_ascii_alphabetic());
+    let end = run_end(text, at, WORD_MAX, |b| b.is_ascii_alphanumeric());
+    let digits_end = run_end(text, at, WORD_MAX, |b| b.is_ascii_digit());
+    if start < at || digits_end < end {
+        return code(scan, start, end);
+    }
+    if !starts_free(text, at) || is_inside(text, at) {
+        return Step::Skip(end);
+    }
+    sequence(scan, at, digits_end)
+}
+
+/// Whether a number at `at` continues something written together: `a-1`, `x.1`, `1,5`.
+fn is_inside(text: &[u8], at: usize) -> bool {
+    let prior = at.checked_sub(2).map_or(0, |i| byte(text, i));
+    match before(text, at) {
+        b'-' => prior.is_ascii_alphanumeric(),
+        b'.' | b',' | b'\'' | b'#' => {
+            prior.is_ascii_digit() || (before(text, at) == b'.' && prior.is_ascii_alphabetic())
+        }
+        _ => false,
+    }
+}
+
+fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
+    if starts_free(scan.text, start) {
+        for (entity, check) in CODES {
+            if scan.on.has(*entity)
+                && let Some(to) = check(scan, start, end)
+            {
+                return Step::Found(Finding::whole(*entity, start, to));
+            }
+        }
+    }
+    Step::Skip(end)
+}
+
+fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
+    if first_end - at < 7 && separator(scan.text, first_end).is_none() {
+        return Step::Skip(first_end);
+    }
+    let mut digits = [0_u8; DIGITS_MAX];
+    let mut groups = [Group::default(); GROUPS_MAX];
+    let count = read(scan.text, at, &mut digits, &mut groups);
+    let groups = groups.get(..count).unwrap_or_default();
+    let free = groups.iter().filter(|g| ends_free(scan.text, g.end()));
+    let ends = free.fold(0_u128, |bits, g| bits | 1 << (g.offset + g.len));
+    // A full table may hold the beginning of a value that goes on: come back to its second half.
+    let tried = if count == GROUPS_MAX { count / 2 } else { count };
+    for (index, group) in groups.iter().enumerate().take(tried) {
+        let apart = index == 0 || groups.get(index - 1).is_some_and(|g| matches!(g.sep, b' ' | b'(' | b'/'));
+        if !apart {
+            continue;
+        }
+        let number = Number {
+            scan,
+            digits: digits.get(group.offset..).unwrap_or_default(),
+            groups: groups.get(index..).unwrap_or_default(),
+            ends: ends >> group.offset,
+        };
+        for (entity, check) in NUMBERS {
+            if scan.on.has(*entity)
+                && let Some((start, end)) = check(&number)
+            {
+                return Step::Found(Finding::whole(*entity, start, end));
+            }
+        }
+    }
+    let last = tried.checked_sub(1).and_then(|i| groups.get(i));
+    Step::Skip(last.map_or(first_end, |g| g.end()))
+}
+
+/// Fills the tables from `at` on; a group that does not fit ends the sequence before it.
+fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
+    let (mut count, mut used, mut from) = (0, 0, at);
+    for group in groups {
+        let end = run_end(text, from, DIGITS_MAX + 1, |b| b.is_ascii_digit());
+        let len = end - from;
+        let Some(room) = digits.get_mut(used..used + len) else { break };
+        room.iter_mut().zip(text.get(from..end).unwrap_or_default()).for_each(|(to, b)| *to = b - b'0');
+        *group = Group { start: from, len, offset: used, sep: 0 };
+        used += len;
+        count += 1;
+        let Some((sep, next)) = separator(text, end) else { break };
+        group.sep = sep;
+        from = next;
+    }
+    count
+}
+
+/// What separates the groups at `end`, and where the next group begins.
+fn separator(text: &[u8], end: usize) -> Option<(u8, usize)> {
+    let digit = |i: usize| byte(text, i).is_ascii_digit();
+    let first = byte(text, end);
+    if !matches!(first, b' ' | b'-' | b'.' | b'/' | b'(' | b')') {
+        return None;
+    }
+    let second = byte(text, end + 1);
+    if second.is_ascii_digit() {
+        return Some((first, end + 1));
+    }
+    match (first, second) {
+        (b' ', b'-' | b'/' | b'(') if digit(end + 2) => Some((second, end + 2)),
+        (b' ', b'-' | b'/') if is_space(byte(text, end + 2)) && digit(end + 3) => Some((second, end + 3)),
+        (b')', b' ' | b'-' | b'/') if digit(end + 2) => Some((b')', end + 2)),
+        _ => None,
+    }
+}
+
+/// Whether a number may end here: not in the middle of a word, a decimal, a dotted or a dashed code.
+fn ends_free(text: &[u8], end: usize) -> bool {
+    let (next, second) = (byte(text, end), byte(text, end + 1));
+    match next {
+        b'-' | b'_' => !second.is_ascii_alphanumeric(),
+        b'.' | b',' | b':' => !second.is_ascii_digit(),
+        _ => !next.is_ascii_alphanumeric(),
+    }
+}

@@ -1,0 +1,61 @@
+//! URL_PASSWORD: the password (or lone token) before the `@` of a URL. And webhooks, which are secrets whole.
+
+use super::bytes::{Classes, byte, is_url_safe, run_end, run_start, slice};
+use super::{Finding, Scan, assignment};
+use crate::redact::entity::Entity;
+
+const AUTHORITY_MAX: usize = 512;
+const WEBHOOKS: &[(Entity, &[u8])] = &[
+    (Entity::SlackWebhook, b"hooks.slack.com/services/"),
+    (Entity::SlackWebhook, b"hooks.slack.com/workflows/"),
+    (Entity::DiscordWebhook, b"discord.com/api/webhooks/"),
+    (Entity::DiscordWebhook, b"discordapp.com/api/webhooks/"),
+];
+
+pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    if slice(text, at + 1, at + 3) != b"//" {
+        return None;
+    }
+    webhook(text, at).or_else(|| user_info(text, at + 3))
+}
+
+fn webhook(text: &[u8], at: usize) -> Option<Finding> {
+    let from = at + 3;
+    let rest = text.get(from..)?;
+    let (entity, prefix) = WEBHOOKS.iter().find(|(_, prefix)| rest.starts_with(prefix))?;
+    let path = from + prefix.len();
+    let end = run_end(text, path, 256, |b| is_url_safe(b) || b == b'/');
+    let start = run_start(text, at, 8, |b| b.is_ascii_alphabetic());
+    (end - path >= 16).then(|| Finding::whole(*entity, start, end))
+}
+
+/// Up to the last `@` before the host ends; a password may hold `/`, `#` or `@` that should have been escaped.
+fn user_info(text: &[u8], from: usize) -> Option<Finding> {
+    let stops = |b: u8| {
+        b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\' | b'/' | b'?')
+    };
+    let end = run_end(text, from, AUTHORITY_MAX, |b| !stops(b));
+    let at = from
+        + slice(text, from, end).iter().rposition(|b| *b == b'@').or_else(|| unescaped(text, from, end))?;
+    let colon = slice(text, from, at).iter().position(|b| *b == b':');
+    let start = colon.map_or(from, |n| from + n + 1);
+    let secret = slice(text, start, at);
+    let classes = Classes::of(secret);
+    let random = colon.is_some() || (secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2);
+    let real = !secret.is_empty() && random && !assignment::is_reference(secret);
+    // A vendor's token may stand here: let the scan look inside, with a bound that it has seen already.
+    real.then(|| Finding::outer(Entity::UrlPassword, start, at, start))
+}
+
+/// `user:pa/ss@host`: an `@` behind a slash counts when a colon that is no port stands before the slash.
+fn unescaped(text: &[u8], from: usize, end: usize) -> Option<usize> {
+    let head = slice(text, from, end);
+    let colon = head.iter().position(|b| *b == b':')?;
+    let port = head.get(colon + 1..)?.iter().all(u8::is_ascii_digit);
+    let stop = run_end(text, end, 64, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'<' | b'>' | b'\\' | b',')
+    });
+    let at = slice(text, end, stop).iter().position(|b| *b == b'@')?;
+    (!port && byte(text, end) == b'/').then_some(end - from + at)
+}

@@ -1,0 +1,266 @@
+//! Redaction inside a JSON document (RFC 8259): one strict pass that copies the document as it is written and
+//! replaces strings, keys and numbers that hold something. Apart from a JSON library, because order, duplicates,
+//! blanks and the digits of numbers must stay; iterative, because depth is the client's choice.
+
+use super::Redactor;
+use super::resolve::Tally;
+
+const DEPTH_MAX: usize = 128;
+
+/// The redacted document, `Some(None)` if nothing changes, None if it is not JSON or too deep.
+pub(super) fn rewrite(
+    redactor: &Redactor,
+    json: &str,
+    nested: usize,
+    tally: &mut Tally,
+) -> Option<Option<String>> {
+    let mut rewriter =
+        Rewriter { redactor, json, nested, tally, at: 0, copied: 0, out: String::new(), frames: Vec::new() };
+    rewriter.document()?;
+    if rewriter.copied == 0 {
+        return Some(None);
+    }
+    rewriter.copy_to(json.len());
+    Some(Some(rewriter.out))
+}
+
+struct Rewriter<'a> {
+    redactor: &'a Redactor,
+    json: &'a str,
+    nested: usize,
+    tally: &'a mut Tally,
+    at: usize,
+    /// The document has been copied up to here.
+    copied: usize,
+    out: String,
+    frames: Vec<Frame>,
+}
+
+/// An open object or array, with the key that its values stand under.
+struct Frame {
+    close: u8,
+    key: String,
+}
+
+impl Rewriter<'_> {
+    fn document(&mut self) -> Option<()> {
+        loop {
+            self.blanks();
+            if self.value()? {
+                continue;
+            }
+            loop {
+                self.blanks();
+                let Some(close) = self.frames.last().map(|f| f.close) else {
+                    return (self.at == self.json.len()).then_some(());
+                };
+                let next = self.next()?;
+                if next == close {
+                    self.frames.pop();
+                } else if next == b',' {
+                    self.key()?;
+                    break;
+                } else {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Reads a value, or what opens one: true when its first member follows.
+    fn value(&mut self) -> Option<bool> {
+        match self.peek() {
+            b'{' => self.open(b'}'),
+            b'[' => self.open(b']'),
+            b'"' => {
+                let key = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+                self.string(&key).map(|_| false)
+            }
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            _ => self.number(),
+        }
+    }
+
+    fn open(&mut self, close: u8) -> Option<bool> {
+        if self.frames.len() >= DEPTH_MAX {
+            return None;
+        }
+        self.at += 1;
+        let inherited = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+        self.frames.push(Frame { close, key: inherited });
+        self.blanks();
+        if self.peek() == close {
+            self.at += 1;
+            self.frames.pop();
+            return Some(false);
+        }
+        self.key()?;
+        Some(true)
+    }
+
+    /// In an object, the key and colon of the next member; in an array, nothing.
+    fn key(&mut self) -> Option<()> {
+        if self.frames.last().is_none_or(|f| f.close == b']') {
+            return Some(());
+        }
+        self.blanks();
+        let key = self.string("")?;
+        self.blanks();
+        if self.next()? != b':' {
+            return None;
+        }
+        // The redacted key is what the values stand under, so that a second pass sees the same.
+        if let Some(frame) = self.frames.last_mut() {
+            frame.key = key;
+        }
+        Some(())
+    }
+
+    /// Redacts a string; gives back what it holds now.
+    fn string(&mut self, key: &str) -> Option<String> {
+        let start = self.at;
+        let decoded = self.decode()?;
+        let changed = self.redactor.any(&decoded, key, self.nested + 1, self.tally);
+        if let Some(text) = &changed {
+            self.replace(start, text);
+        }
+        Some(changed.unwrap_or(decoded))
+    }
+
+    fn decode(&mut self) -> Option<String> {
+        if self.next()? != b'"' {
+            return None;
+        }
+        let mut text = String::new();
+        loop {
+            let rest = self.json.as_bytes().get(self.at..)?;
+            let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+            text.push_str(self.json.get(self.at..self.at + plain)?);
+            self.at += plain;
+            match self.next()? {
+                b'"' => return Some(text),
+                b'\\' => text.push(self.escape()?),
+                _ => return None,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        Some(match self.next()? {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{C}',
+            plain @ (b'"' | b'\\' | b'/') => char::from(plain),
+            b'u' => {
+                let unit = self.unit()?;
+                if !(0xD800..0xDC00).contains(&unit) {
+                    return char::from_u32(unit);
+                }
+                if self.next()? != b'\\' || self.next()? != b'u' {
+                    return None;
+                }
+                let low = self.unit()?.checked_sub(0xDC00).filter(|l| *l < 0x400)?;
+                char::from_u32(0x1_0000 + ((unit - 0xD800) << 10) + low)?
+            }
+            _ => return None,
+        })
+    }
+
+    fn unit(&mut self) -> Option<u32> {
+        let digits = self.json.get(self.at..self.at + 4)?;
+        self.at += 4;
+        let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if hex { u32::from_str_radix(digits, 16).ok() } else { None }
+    }
+
+    fn number(&mut self) -> Option<bool> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == b'-');
+        let leading_zero = self.peek() == b'0';
+        let whole = self.digits();
+        if whole == 0 || (leading_zero && whole > 1) {
+            return None;
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            (self.digits() > 0).then_some(())?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
+            (self.digits() > 0).then_some(())?;
+        }
+        let number = self.json.get(start..self.at)?;
+        if number.len() >= 4 {
+            let key = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+            if let Some(text) = self.redactor.plain(number, &key, self.tally) {
+                self.replace(start, &text);
+            }
+        }
+        Some(false)
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    fn literal(&mut self, word: &str) -> Option<bool> {
+        let found = self.json.get(self.at..).is_some_and(|rest| rest.starts_with(word));
+        self.at += word.len();
+        found.then_some(false)
+    }
+
+    /// Writes `text` as a string in place of what was read since `start`.
+    fn replace(&mut self, start: usize, text: &str) {
+        // Who escaped everything beyond ASCII gets it back so.
+        let ascii = self.json.as_bytes().get(start..self.at).is_some_and(<[u8]>::is_ascii);
+        self.copy_to(start);
+        self.copied = self.at;
+        self.out.push('"');
+        for c in text.chars() {
+            match c {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                c if u32::from(c) < 0x20 || (ascii && !c.is_ascii()) => {
+                    let mut units = [0; 2];
+                    c.encode_utf16(&mut units)
+                        .iter()
+                        .for_each(|unit| self.out.push_str(&format!("\\u{unit:04x}")));
+                }
+                c => self.out.push(c),
+            }
+        }
+        self.out.push('"');
+    }
+
+    fn copy_to(&mut self, end: usize) {
+        self.out.push_str(self.json.get(self.copied..end).unwrap_or_default());
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> u8 {
+        super::bytes::byte(self.json.as_bytes(), self.at)
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.json.as_bytes().get(self.at).copied()?;
+        self.at += 1;
+        Some(byte)
+    }
+}

@@ -1,0 +1,231 @@
+//! Redaction: takes what is sensitive out of text and JSON before anything is written down.
+//!
+//! A value becomes `[ENTITY:token]`; the token is an HMAC under the tenant's secret, so that the same value reads
+//! the same within a tenant and cannot be linked across tenants. Only this module makes a `Redacted`, and a record
+//! takes nothing else. Pure: bytes in, bytes out.
+//!
+//! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
+
+mod bytes;
+mod detect;
+mod entity;
+mod error;
+mod json;
+mod pattern;
+mod placeholder;
+mod resolve;
+mod scan;
+mod secret;
+mod shadow;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use self::entity::Entity;
+pub use self::entity::{Detectors, entities};
+pub use self::error::{PatternError, UnknownEntity};
+pub use self::pattern::Pattern;
+use self::resolve::{Piece, Tally};
+use self::scan::{Finding, Scan, What};
+use self::secret::Pseudonyms;
+pub use self::secret::TenantSecret;
+use self::shadow::Shadow;
+
+/// Passes over one text. A text that still changes then is replaced whole.
+const PASSES_MAX: usize = 6;
+/// JSON within strings of JSON within strings…
+const NESTED_MAX: usize = 4;
+
+/// Redacts for one tenant. Cheap to make and to clone; detectors and tables are static.
+#[derive(Clone)]
+pub struct Redactor {
+    pseudonyms: Pseudonyms,
+    on: Detectors,
+    patterns: Vec<Pattern>,
+}
+
+impl Redactor {
+    /// A redactor with the tenant's secret, the entities it has on, and its own patterns.
+    pub fn new(secret: TenantSecret, detectors: Detectors, patterns: Vec<Pattern>) -> Self {
+        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns }
+    }
+
+    /// Plain text.
+    pub fn text(&self, text: &str) -> Redacted {
+        let mut tally = Tally::default();
+        let changed = self.plain(text, "", &mut tally);
+        Redacted::made(changed.unwrap_or_else(|| text.to_owned()), tally)
+    }
+
+    /// A JSON document, redacted inside its decoded strings, keys and numbers. It stays JSON, in the same order;
+    /// what is not redacted stays as it was written; a number that is redacted becomes a string.
+    /// None if it is not JSON, or nested deeper than 128.
+    pub fn json(&self, json: &str) -> Option<Redacted> {
+        let mut tally = Tally::default();
+        let changed = json::rewrite(self, json, 0, &mut tally)?;
+        Some(Redacted::made(changed.unwrap_or_else(|| json.to_owned()), tally))
+    }
+
+    /// One line of anything: as JSON if it is an object, array or string, else as text.
+    pub fn line(&self, line: &str) -> Redacted {
+        let mut tally = Tally::default();
+        let changed = self.any(line, "", 0, &mut tally);
+        Redacted::made(changed.unwrap_or_else(|| line.to_owned()), tally)
+    }
+
+    /// As `line`, for a value under a JSON key; None if nothing changes.
+    fn any(&self, text: &str, key: &str, nested: usize, tally: &mut Tally) -> Option<String> {
+        if let Some(changed) = self.nested_json(text, nested, tally) {
+            return changed;
+        }
+        let changed = self.plain(text, key, tally)?;
+        // Text that loses what kept it from being JSON is JSON from now on.
+        Some(self.nested_json(&changed, nested, tally).flatten().unwrap_or(changed))
+    }
+
+    fn nested_json(&self, text: &str, nested: usize, tally: &mut Tally) -> Option<Option<String>> {
+        if nested >= NESTED_MAX || !text.trim_start().starts_with(['{', '[', '"']) {
+            return None;
+        }
+        let mut inner = Tally::default();
+        let changed = json::rewrite(self, text, nested, &mut inner)?;
+        tally.add(inner);
+        Some(changed)
+    }
+
+    /// None if nothing changes.
+    fn plain(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
+        let mut changed = self.pass(text, key, tally)?;
+        for _ in 1..PASSES_MAX {
+            match self.pass(&changed, key, tally) {
+                Some(next) => changed = next,
+                None => return Some(changed),
+            }
+        }
+        if self.pass(&changed, key, &mut Tally::default()).is_some() {
+            tally.count(Entity::Unstable.name().into());
+            changed = self.placeholder(Entity::Unstable.name(), text.as_bytes());
+        }
+        Some(changed)
+    }
+
+    /// Finds and replaces once. None if there is nothing to find.
+    fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
+        let shadow = Shadow::of(text);
+        let view = shadow.as_ref().map_or(text, Shadow::text);
+        let pieces = resolve::merge(self.findings(view, key));
+        if pieces.is_empty() {
+            return None;
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for piece in &pieces {
+            let range = view.floor_char_boundary(piece.start)..view.ceil_char_boundary(piece.end);
+            let range = shadow.as_ref().map_or_else(|| range.clone(), |s| s.original(&range, text));
+            out.push_str(text.get(from..range.start).unwrap_or_default());
+            self.write(&mut out, view, piece, tally);
+            from = range.end.max(from);
+        }
+        out.push_str(text.get(from..).unwrap_or_default());
+        Some(out)
+    }
+
+    fn findings(&self, view: &str, key: &str) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for stretch in placeholder::stretches(view, &self.patterns) {
+            let text = view.get(stretch.clone()).unwrap_or_default();
+            let before = all.len();
+            Scan { text: text.as_bytes(), key, on: self.on }.run(&mut all);
+            if !key.is_empty()
+                && let Some(entity) = detect::json_value(key, text)
+            {
+                all.push(Finding::whole(entity, 0, text.len()));
+            }
+            for (index, pattern) in self.patterns.iter().enumerate() {
+                let own = |(start, end)| Finding { start, end, what: What::Own(index), resume: end };
+                all.extend(pattern.find(text).map(own));
+            }
+            all.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
+        }
+        all
+    }
+
+    fn write(&self, out: &mut String, view: &str, piece: &Piece, tally: &mut Tally) {
+        let best = &piece.best;
+        let value = view.as_bytes().get(best.start..best.end).unwrap_or_default();
+        match best.what {
+            What::Entity(entity) => {
+                tally.count(entity.name().into());
+                out.push_str(&self.placeholder(entity.name(), &resolve::normalised(entity.form(), value)));
+            }
+            What::Own(index) => {
+                let Some(pattern) = self.patterns.get(index) else { return };
+                tally.count(pattern.name().clone().into());
+                out.push_str(&self.placeholder(pattern.name(), value));
+            }
+            What::Data { type_end, bytes } => {
+                let head = view.get(best.start..type_end).unwrap_or("data:");
+                out.push_str(&format!("[{head};{bytes} B]"));
+            }
+        }
+    }
+
+    fn placeholder(&self, entity: &str, normalised: &[u8]) -> String {
+        format!("[{entity}:{}]", self.pseudonyms.token(entity, normalised))
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor")
+            .field("on", &self.on)
+            .field("patterns", &self.patterns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Text that may be written down: nothing in it but what redaction let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    text: Cow<'static, str>,
+    tally: Tally,
+}
+
+impl Redacted {
+    /// No text.
+    pub fn nothing() -> Self {
+        Self::constant("")
+    }
+
+    /// Text from the source code.
+    pub fn constant(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), tally: Tally::default() }
+    }
+
+    fn made(text: String, tally: Tally) -> Self {
+        Self { text: Cow::Owned(text), tally }
+    }
+
+    /// The redacted text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The redacted text, owned.
+    pub fn into_string(self) -> String {
+        self.text.into_owned()
+    }
+
+    /// How many values of which entity were replaced; entities without any are left out.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.tally.iter()
+    }
+}
+
+impl fmt::Display for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

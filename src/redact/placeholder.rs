@@ -1,0 +1,74 @@
+//! Placeholders as they stand in text that was redacted before: `[ENTITY:token]`.
+//! They are walls: nothing is looked for inside one, and no detector sees across one.
+
+use std::ops::Range;
+
+use super::{entity, pattern::Pattern, secret::TOKEN_LEN};
+
+const NAME_MAX: usize = 64;
+
+/// The stretches of `text` between placeholders, first to last; empty ones are left out.
+pub(super) fn stretches(text: &str, own: &[Pattern]) -> Vec<Range<usize>> {
+    let mut from = 0;
+    let mut out = Vec::new();
+    for open in memchr::memchr_iter(b'[', text.as_bytes()) {
+        let Some(end) = text.get(open..).and_then(|rest| length(rest, own)).map(|n| open + n) else {
+            continue;
+        };
+        if from < open {
+            out.push(from..open);
+        }
+        from = end;
+    }
+    if from < text.len() {
+        out.push(from..text.len());
+    }
+    out
+}
+
+/// The length of the placeholder that `text` starts with.
+fn length(text: &str, own: &[Pattern]) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let rest = bytes.get(1..)?;
+    let colon = rest
+        .iter()
+        .take(NAME_MAX + 1)
+        .position(|b| !(b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_'))?;
+    let name = text.get(1..=colon)?;
+    let token = rest.get(colon + 1..colon + 1 + TOKEN_LEN)?;
+    let whole = rest.get(colon) == Some(&b':')
+        && rest.get(colon + 1 + TOKEN_LEN) == Some(&b']')
+        && token.iter().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    let known = || entity::is_known(name) || own.iter().any(|p| &**p.name() == name);
+    (whole && known()).then_some(colon + TOKEN_LEN + 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let found: Vec<&str> = stretches(text, &[]).into_iter().map(|r| &text[r]).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn only_exact_placeholders_are_walls() {
+        check("", &[]);
+        check("a b", &["a b"]);
+        check("a [JWT:abcdefghijklmnop] b", &["a ", " b"]);
+        check("[JWT:abcdefghijklmnop][JWT:abcdefghijklmnop]", &[]);
+        check("[[JWT:abcdefghijklmnop]]", &["[", "]"]);
+        check("[JWT:abcdefghijklmno1]", &["[JWT:abcdefghijklmno1]"]);
+        check("[JWT:abcdefghijklmno]", &["[JWT:abcdefghijklmno]"]);
+        check("[OTHER:abcdefghijklmnop]", &["[OTHER:abcdefghijklmnop]"]);
+        check("[JWTé:abcdefghijklmnop", &["[JWTé:abcdefghijklmnop"]);
+    }
+
+    #[test]
+    fn a_tenants_own_names_are_placeholders_too() {
+        let own = [Pattern::new("CASE_ID", "x").unwrap()];
+        assert!(stretches("[CASE_ID:abcdefghijklmnop]", &own).is_empty());
+    }
+}

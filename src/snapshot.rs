@@ -1,0 +1,117 @@
+//! A configuration as it runs. A request takes one and sees no other; a reload puts a new one in its place.
+
+use crate::{
+    identity::Directory,
+    policy::glob::Glob,
+    upstream::{Destination, Upstream},
+    usage::Price,
+};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// All that a request is decided and forwarded by.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Hash of the files that this came from.
+    pub hash: Arc<str>,
+    pub directory: Directory,
+    pub models: Models,
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub limits: Limits,
+    pub tenants: usize,
+}
+
+/// Limits that hold for every tenant, in bytes, levels and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub body: u64,
+    pub nesting: usize,
+    pub tool_arguments: usize,
+    pub header: usize,
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 10 << 20,
+            nesting: 64,
+            tool_arguments: 256 << 10,
+            header: 32 << 10,
+            drain: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What clients may ask for: exact names first, then the glob with the most literal characters.
+#[derive(Debug, Default)]
+pub struct Models {
+    exact: HashMap<Box<str>, Arc<Model>>,
+    /// Most literal characters first.
+    globs: Vec<(Glob, Arc<Model>)>,
+}
+
+/// A model, or a family of models, and where its calls go.
+#[derive(Debug)]
+pub struct Model {
+    /// The name or glob under which it is configured.
+    pub name: Arc<str>,
+    pub destination: Destination,
+    /// Its name at the upstream, where that is another.
+    pub model_as: Option<String>,
+    pub price: Option<Price>,
+}
+
+impl Models {
+    /// Models by their configured names; a name with a wildcard is a glob.
+    pub fn new(models: impl IntoIterator<Item = Model>) -> Self {
+        let mut found = Self::default();
+        for model in models.into_iter().map(Arc::new) {
+            if model.name.contains(['*', '?']) {
+                found.globs.push((Glob::new(&model.name), model));
+            } else {
+                found.exact.insert(Box::from(&*model.name), model);
+            }
+        }
+        found.globs.sort_by(|(a, _), (b, _)| {
+            b.literal_len().cmp(&a.literal_len()).then_with(|| a.as_str().cmp(b.as_str()))
+        });
+        found
+    }
+
+    /// The model that a name stands for.
+    pub fn find(&self, name: &str) -> Option<&Arc<Model>> {
+        self.exact
+            .get(name)
+            .or_else(|| self.globs.iter().find(|(glob, _)| glob.matches(name)).map(|(_, model)| model))
+    }
+
+    /// The exact names, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.exact.keys().map(AsRef::as_ref).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_first_then_the_longest_glob() {
+        let model = |name: &str| Model {
+            name: name.into(),
+            destination: Destination { upstreams: Vec::new() },
+            model_as: None,
+            price: None,
+        };
+        let models = Models::new(["gpt-*", "gpt-5", "gpt-5-*", "*"].map(model));
+        let check =
+            |asked: &str, found: &str| assert_eq!(&*models.find(asked).unwrap().name, found, "{asked}");
+        check("gpt-5", "gpt-5");
+        check("gpt-5-mini", "gpt-5-*");
+        check("gpt-4", "gpt-*");
+        check("claude", "*");
+        assert_eq!(models.names(), ["gpt-5"]);
+    }
+}

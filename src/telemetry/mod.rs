@@ -1,0 +1,256 @@
+//! What happened, counted: every event that is measured is named here, with its metric, once.
+//! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
+
+mod labels;
+mod text;
+
+pub use labels::{
+    DecisionLabels, EntityLabels, LimitLabels, RequestLabels, RouteLabels, TenantModelLabels, TokenKind,
+    TokenLabels,
+};
+
+use crate::{
+    asked::AskedModel,
+    records::{Entry, Observer, Warning},
+};
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
+};
+
+const DURATION_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+const OVERHEAD_BUCKETS: [f64; 12] =
+    [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3];
+
+type Counts<L> = Family<L, Counter>;
+type Times<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every metric of the gateway.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    requests: Counts<RequestLabels>,
+    unidentified: Counter,
+    duration: Times<RouteLabels>,
+    time_to_first_token: Times<RouteLabels>,
+    overhead: Histogram,
+    tokens: Counts<TokenLabels>,
+    cost: Family<TenantModelLabels, Counter<f64, AtomicU64>>,
+    decisions: Counts<DecisionLabels>,
+    limit_rejections: Counts<LimitLabels>,
+    in_flight: Gauge,
+    redactions: Arc<Redactions>,
+    records_dropped: Counter,
+    reload_success: Gauge,
+    reload_time: Gauge<f64, AtomicU64>,
+}
+
+/// What the records' writer tells, counted.
+#[derive(Debug, Default)]
+struct Redactions {
+    values: Counts<EntityLabels>,
+    write_failures: Counter,
+}
+
+/// A finished request, as it is measured.
+#[derive(Debug)]
+pub struct Finished<'f> {
+    pub tenant: Arc<str>,
+    pub model: Option<&'f AskedModel>,
+    pub upstream: Option<Arc<str>>,
+    /// `ok`, `client_gone` or an error's code.
+    pub outcome: &'static str,
+    pub duration: Duration,
+    pub ttft: Option<Duration>,
+    pub overhead: Duration,
+}
+
+fn durations() -> Histogram {
+    Histogram::new(DURATION_BUCKETS)
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tollgate"),
+            requests: Counts::default(),
+            unidentified: Counter::default(),
+            duration: Times::new_with_constructor(durations),
+            time_to_first_token: Times::new_with_constructor(durations),
+            overhead: Histogram::new(OVERHEAD_BUCKETS),
+            tokens: Counts::default(),
+            cost: Family::default(),
+            decisions: Counts::default(),
+            limit_rejections: Counts::default(),
+            in_flight: Gauge::default(),
+            redactions: Arc::default(),
+            records_dropped: Counter::default(),
+            reload_success: Gauge::default(),
+            reload_time: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Telemetry {
+    fn register(&mut self) {
+        let seconds = || Unit::Seconds;
+        let r = &mut self.registry;
+        r.register("requests", "Requests of known tenants, by outcome", self.requests.clone());
+        r.register("unidentified_requests", "Requests without a valid credential", self.unidentified.clone());
+        r.register_with_unit(
+            "request_duration",
+            "Time from a request to the end of its answer",
+            seconds(),
+            self.duration.clone(),
+        );
+        r.register_with_unit(
+            "time_to_first_token",
+            "Time from a request to the first byte of its answer",
+            seconds(),
+            self.time_to_first_token.clone(),
+        );
+        r.register_with_unit(
+            "overhead",
+            "Time a request spent in the gateway itself",
+            seconds(),
+            self.overhead.clone(),
+        );
+        r.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
+        r.register("cost_usd", "Cost by configured prices, in US dollars", self.cost.clone());
+        r.register("decisions", "Decisions on tool calls", self.decisions.clone());
+        r.register("limit_rejections", "Requests refused by a limit", self.limit_rejections.clone());
+        r.register("in_flight", "Requests being answered", self.in_flight.clone());
+        r.register("redactions", "Values taken out of records", self.redactions.values.clone());
+        r.register(
+            "record_write_failures",
+            "Failed tries to write records",
+            self.redactions.write_failures.clone(),
+        );
+        r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
+        r.register(
+            "config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded",
+            self.reload_success.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the configuration was last loaded",
+            seconds(),
+            self.reload_time.clone(),
+        );
+    }
+
+    /// A request came from a known tenant.
+    pub fn started(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A request was answered or refused.
+    pub fn finished(&self, finished: &Finished<'_>) {
+        self.in_flight.dec();
+        let model = labels::model(finished.model);
+        let upstream: Arc<str> = finished.upstream.clone().unwrap_or_else(|| "none".into());
+        let route = RouteLabels { model: Arc::clone(&model), upstream: Arc::clone(&upstream) };
+        self.duration.get_or_create(&route).observe(finished.duration.as_secs_f64());
+        if let Some(ttft) = finished.ttft {
+            self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
+        }
+        self.overhead.observe(finished.overhead.as_secs_f64());
+        let tenant = Arc::clone(&finished.tenant);
+        self.requests
+            .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
+            .inc();
+    }
+
+    /// A request came without a valid credential.
+    pub fn unidentified(&self) {
+        self.unidentified.inc();
+    }
+
+    /// A limit refused a request.
+    pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
+        self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// An entry is on its way to the records; what it tells is counted.
+    pub fn recorded(&self, entry: &Entry, model: Option<&AskedModel>) {
+        match entry {
+            Entry::Decision(entry) => {
+                let tenant = Arc::clone(&entry.journal.tenant);
+                let labels =
+                    DecisionLabels { tenant, place: entry.place, outcome: entry.decision, mode: entry.mode };
+                self.decisions.get_or_create(&labels).inc();
+            }
+            Entry::Request(entry) => {
+                let (tenant, model) = (Arc::clone(&entry.journal.tenant), labels::model(model));
+                let kinds =
+                    [(TokenKind::Input, entry.input_tokens), (TokenKind::Output, entry.output_tokens)];
+                for (kind, tokens) in kinds {
+                    if let Some(tokens) = tokens {
+                        let labels =
+                            TokenLabels { tenant: Arc::clone(&tenant), model: Arc::clone(&model), kind };
+                        self.tokens.get_or_create(&labels).inc_by(tokens);
+                    }
+                }
+                if let Some(micro_usd) = entry.cost_micro_usd {
+                    #[expect(clippy::cast_precision_loss, reason = "a metric, exact to 2^53 micro-dollars")]
+                    let usd = micro_usd as f64 / 1e6;
+                    self.cost.get_or_create(&TenantModelLabels { tenant, model }).inc_by(usd);
+                }
+            }
+        }
+    }
+
+    /// A record could not be kept.
+    pub fn unrecorded(&self) {
+        self.records_dropped.inc();
+    }
+
+    /// The configuration was loaded, or could not be.
+    pub fn reloaded(&self, succeeded: Result<SystemTime, ()>) {
+        self.reload_success.set(i64::from(succeeded.is_ok()));
+        if let Ok(time) = succeeded {
+            self.reload_time
+                .set(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        }
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    pub fn render(&self) -> String {
+        let mut open_metrics = String::new();
+        match prometheus_client::encoding::text::encode(&mut open_metrics, &self.registry) {
+            Ok(()) => text::classic(&open_metrics),
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+
+    /// What the records' writer reports to.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.redactions) as Arc<dyn Observer>
+    }
+}
+
+impl Observer for Redactions {
+    fn redacted(&self, tenant: &str, entity: &str, count: u32) {
+        let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
+        self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn warned(&self, warning: &Warning) {
+        crate::operator::warn(&format!("records: {warning}"));
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.write_failures.inc();
+        crate::operator::warn(&format!("records cannot be written: {error}"));
+    }
+}

@@ -1,0 +1,161 @@
+//! One call to whichever upstream answers it: tries, fallbacks, and what a failure is called.
+//!
+//! A further try is made only before the first byte went to the client, and only where it can help: a failed
+//! connect, 429, 502, 503, 504, no answer at all, or one refused credential of several. A 500 is told as it is.
+
+use super::{
+    Credential, Upstream,
+    http1::{Answer, Outgoing, SendError, SendErrorKind},
+};
+use crate::{authorize::Permit, refusal::Refusal};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::{sync::Arc, time::Duration};
+
+/// A longer wait than this is not handed on.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// Where a model's calls go: these upstreams, tried in order.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub upstreams: Vec<Arc<Upstream>>,
+}
+
+/// What is sent, apart from the body, which a permit carries.
+#[derive(Debug)]
+pub struct Target<'t> {
+    pub method: Method,
+    /// Behind the upstream's own path: `/chat/completions`.
+    pub path: &'t str,
+    /// Headers that go upstream as they are.
+    pub headers: HeaderMap,
+}
+
+/// An answer, and who gave it.
+#[derive(Debug)]
+pub struct Received {
+    pub upstream: Arc<str>,
+    /// Status 2xx: to be inspected and sent on. Any other: to be told in the gateway's words.
+    pub answer: Answer,
+}
+
+enum Tried {
+    Answered(Answer),
+    /// Another try may help; this is what is told if there is none.
+    Again(Failure),
+    Failed(Failure),
+}
+
+enum Failure {
+    Answer(Answer),
+    Refusal(Refusal),
+}
+
+impl Destination {
+    /// Sends what was permitted to the first upstream that answers.
+    pub async fn forward(
+        &self,
+        permit: &Permit,
+        target: &Target<'_>,
+    ) -> Result<Received, (Arc<str>, Refusal)> {
+        let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
+        let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
+        let mut failed: Option<(Arc<str>, Failure)> = None;
+        for upstream in self.upstreams.iter().cycle().take(tries_max + 1) {
+            let name = upstream.name.shared();
+            match try_once(upstream, permit, target).await {
+                Tried::Answered(answer) => return Ok(Received { upstream: name, answer }),
+                Tried::Again(failure) => failed = Some((name, failure)),
+                Tried::Failed(failure) => {
+                    failed = Some((name, failure));
+                    break;
+                }
+            }
+        }
+        match failed {
+            Some((upstream, Failure::Answer(answer))) => Ok(Received { upstream, answer }),
+            Some((upstream, Failure::Refusal(refusal))) => Err((upstream, refusal)),
+            None => {
+                Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
+            }
+        }
+    }
+}
+
+async fn try_once(upstream: &Upstream, permit: &Permit, target: &Target<'_>) -> Tried {
+    let Some((endpoint, credential)) = upstream.next() else {
+        return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
+            message: "the upstream has no address",
+        }));
+    };
+    let mut headers = target.headers.clone();
+    // What the gateway sets is set last: nothing that came with the request can stand in its place.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(Credential { header, value }) = credential {
+        headers.insert(header.clone(), value.clone());
+    }
+    let path = format!("{}{}", endpoint.base_path, target.path);
+    let outgoing =
+        Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
+    match endpoint.client.send(outgoing).await {
+        Ok(answer) => judge(upstream, answer),
+        Err(error) => failed(error),
+    }
+}
+
+fn judge(upstream: &Upstream, answer: Answer) -> Tried {
+    match answer.status {
+        status if status.is_success() => Tried::Answered(answer),
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer)),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if upstream.has_several_credentials() => {
+            Tried::Again(Failure::Answer(answer))
+        }
+        _ => Tried::Failed(Failure::Answer(answer)),
+    }
+}
+
+fn failed(error: SendError) -> Tried {
+    let refusal = Failure::Refusal(match error.kind {
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => {
+            Refusal::UpstreamError { message: "the upstream cannot be reached" }
+        }
+        SendErrorKind::ClosedBeforeAnswer => {
+            Refusal::UpstreamError { message: "the upstream closed the connection without an answer" }
+        }
+        SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
+        SendErrorKind::MalformedAnswer(_) => {
+            Refusal::UpstreamError { message: "the upstream's answer is not valid HTTP" }
+        }
+        SendErrorKind::InvalidRequest => {
+            Refusal::UpstreamError { message: "the request cannot be sent upstream" }
+        }
+    });
+    match error.kind {
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(refusal),
+        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => Tried::Again(refusal),
+        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => Tried::Failed(refusal),
+    }
+}
+
+/// What an upstream's error is told as. `message` is its own text, already redacted.
+pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<String>) -> Refusal {
+    let retry_after = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs)
+        .filter(|wait| *wait <= RETRY_AFTER_MAX);
+    match status.as_u16() {
+        400 | 404 | 409 | 422 | 429 => Refusal::UpstreamRefused {
+            status: status.as_u16(),
+            message: message
+                .unwrap_or_else(|| format!("the upstream refused the request with {}", status.as_u16())),
+            retry_after,
+        },
+        401 | 403 => {
+            Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" }
+        }
+        _ => Refusal::UpstreamError { message: "the upstream failed" },
+    }
+}
