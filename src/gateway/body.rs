@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A client may pause so long within its body.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
+/// A body smaller than this is copied out of the connection's buffer.
+const SHARED_BYTES: usize = 16 << 10;
+
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
     check_coding(head)?;
@@ -34,7 +37,12 @@ pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Re
             }
         }
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(match first {
+        // A small piece shares the connection's read buffer, which is not to be kept for as long as a stream runs.
+        Some(data) if data.len() < SHARED_BYTES => Bytes::copy_from_slice(&data),
+        Some(data) => data,
+        None => whole.freeze(),
+    })
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Frame<Bytes>>, Refusal> {

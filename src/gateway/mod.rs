@@ -70,7 +70,7 @@ async fn call(
     head: http::request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    visit.check_records()?;
+    visit.check_records().await?;
     let bytes = body::read(&head, body, visit.snapshot().limits.body).await?;
     let ask = ask::understand_and_authorize(visit, api, bytes)?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.

@@ -17,6 +17,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+/// A request waits so long for room in the records' queue.
+const RECORDS_WAIT_MAX: Duration = Duration::from_secs(2);
+const RECORDS_WAIT: Duration = Duration::from_millis(10);
+
 /// When a request came, and the id that it goes by.
 #[derive(Debug)]
 pub(super) struct Arrival {
@@ -117,9 +121,17 @@ impl Visit {
         self.asked.take().ok_or(Refusal::UpstreamError { message: "the request is already answered" })
     }
 
-    /// A tenant's records must not have holes: what cannot be recorded is not done.
-    pub(super) fn check_records(&self) -> Result<(), Refusal> {
-        if self.gateway.records.accepts() { Ok(()) } else { Err(Refusal::RecordsUnavailable) }
+    /// A tenant's records must not have holes: what cannot be recorded is not done. While the writer only lags
+    /// behind, the request waits a little, so that whoever sends faster than can be recorded is slowed down first.
+    pub(super) async fn check_records(&mut self) -> Result<(), Refusal> {
+        let waiting = clock::now();
+        while !self.gateway.records.accepts() {
+            if self.gateway.records.is_failing() || waiting.elapsed() > RECORDS_WAIT_MAX {
+                return Err(Refusal::RecordsUnavailable);
+            }
+            tokio::time::sleep(RECORDS_WAIT).await;
+        }
+        Ok(())
     }
 
     /// Records evidence before the request goes on.

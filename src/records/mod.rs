@@ -245,6 +245,11 @@ impl Records {
         }
     }
 
+    /// Whether the last try to write failed, and no record may be lost.
+    pub fn is_failing(&self) -> bool {
+        self.on_failure == OnFailure::Fail && self.shared.is_failing.load(Relaxed)
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters

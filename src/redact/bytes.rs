@@ -75,7 +75,8 @@ pub(super) fn near(text: &[u8], start: usize, end: usize, words: &[&str]) -> boo
 /// Whether one of `words` stands alone in `text`, whatever its case.
 pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
     (0..text.len()).any(|at| {
-        let opens = !before(text, at).is_ascii_alphanumeric() || is_escape(text, at);
+        let opens = byte(text, at).is_ascii_alphabetic()
+            && (!before(text, at).is_ascii_alphanumeric() || is_escape(text, at));
         opens
             && words.iter().any(|w| {
                 starts_with_ignoring_case(text, at, w.as_bytes())

@@ -49,7 +49,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
-        let found: Vec<&str> = stretches(text, &[]).into_iter().map(|r| &text[r]).collect();
+        let found: Vec<&str> = stretches(text, &[]).into_iter().filter_map(|r| text.get(r)).collect();
         assert_eq!(found, expected);
     }
 

@@ -158,7 +158,7 @@ mod tests {
             if let Some(shadow) = Shadow::of(&original) {
                 for (at, c) in shadow.text().char_indices() {
                     let back = shadow.original(&(at..at + c.len_utf8()), &original);
-                    let source = original[back].chars().next().unwrap();
+                    let source = original.get(back).unwrap().chars().next().unwrap();
                     let reads_as = match fold(source) { Fold::Keep => source, Fold::To(to) => to, Fold::Drop => '\0' };
                     prop_assert_eq!(reads_as, c);
                 }

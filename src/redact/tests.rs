@@ -10,15 +10,16 @@ fn redactor() -> Redactor {
 
 /// The redacted text with tokens taken out: `[JWT]`.
 fn shape(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(colon) = rest.find(':') {
-        let token = rest[colon + 1..].bytes().take_while(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')).count();
-        let placeholder = token == 16 && rest[colon + 17..].starts_with(']');
-        out.push_str(&rest[..colon + usize::from(!placeholder)]);
-        rest = &rest[colon + if placeholder { 17 } else { 1 }..];
+    let mut parts = text.split(':');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let token = part.bytes().take_while(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')).count();
+        match part.get(16..) {
+            Some(rest) if token == 16 && rest.starts_with(']') => out.push_str(rest),
+            _ => out.extend([":", part]),
+        }
     }
-    out + rest
+    out
 }
 
 #[track_caller]

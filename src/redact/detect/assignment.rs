@@ -7,9 +7,11 @@ use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
 /// Bytes of a value that are looked at; a key that fills them goes on as far as it can.
-const VALUE_MAX: usize = 512;
-/// A longer value is not looked into again, so that the work stays linear.
-const INNER_MAX: usize = 256;
+const VALUE_MAX: usize = 256;
+/// A longer value is no password; a longer key is not looked into again, so that the work stays linear.
+const INNER_MAX: usize = 128;
+/// Bytes in which a key shows that it is made of letters and digits.
+const HEAD: usize = 64;
 
 /// What a name says about the value behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         run_start(text, name_end, NAME_MAX, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     let query = !colon && matches!(before(text, start), b'?' | b'&');
     let kind = kind(slice(text, start, name_end), query)?;
-    let mut value = value(text, at, query)?;
+    let mut value = value(text, at, query, kind)?;
     let found = slice(text, value.start, value.end);
     let accepted = match kind {
         Kind::Password => is_password(found, &value),
@@ -90,11 +92,14 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         Kind::Password => Entity::Password,
         Kind::Key(entity) => entity,
     };
+    if !accepted {
+        return None;
+    }
     if found.len() == VALUE_MAX {
         value.end = run_end(text, value.end, usize::MAX, is_key_byte);
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
-    accepted.then(|| Finding::outer(entity, value.start, value.end, resume))
+    Some(Finding::outer(entity, value.start, value.end, resume))
 }
 
 /// The entity of a JSON string that stands under a key which names a credential.
@@ -144,7 +149,7 @@ struct Value {
     tight: bool,
 }
 
-fn value(text: &[u8], at: usize, query: bool) -> Option<Value> {
+fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let sign = run_end(text, at, 2, |b| matches!(b, b'=' | b':' | b'>'));
     let open = run_end(text, sign, 3, is_space);
     let quote_start = run_end(text, open, 4, |b| b == b'\\');
@@ -156,13 +161,14 @@ fn value(text: &[u8], at: usize, query: bool) -> Option<Value> {
             start += scheme.len();
         }
     }
+    let most = if kind == Kind::Password { INNER_MAX + 1 } else { VALUE_MAX };
     let stops = |b: u8| match b {
         b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
         b' ' | b'\t' | b';' => !quoted,
         b'&' | b'#' => query,
         _ => false,
     };
-    let mut end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    let mut end = run_end(text, start, most, |b| !stops(b));
     while !quoted
         && end > start
         && matches!(before(text, end), b'.' | b',' | b':' | b')' | b']' | b'}' | b'>')
@@ -175,7 +181,7 @@ fn value(text: &[u8], at: usize, query: bool) -> Option<Value> {
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
     let classes = Classes::of(value);
-    if is_reference(value) || value.len() > INNER_MAX {
+    if value.len() > INNER_MAX || is_reference(value) {
         return false;
     }
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
@@ -190,11 +196,10 @@ fn is_password(value: &[u8], how: &Value) -> bool {
 
 /// What a machine would make: long, with letters and digits or both cases.
 fn is_key(value: &[u8]) -> bool {
-    let classes = Classes::of(value);
-    let charset = value.iter().all(|b| is_key_byte(*b));
+    let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
     let mixed = classes.digit > 0 && classes.lower + classes.upper > 0 && !constant;
-    value.len() >= 16 && charset && mixed && !is_reference(value)
+    value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }
 
 fn is_key_byte(b: u8) -> bool {

@@ -39,6 +39,8 @@ pub(in crate::redact) struct Number<'a> {
     pub(super) groups: &'a [Group],
     /// Bit n: after n digits a group ends where a number may end.
     ends: u128,
+    /// Whether no other group stands before it.
+    pub(super) first: bool,
 }
 
 /// The first groups of a number that hold exactly so many digits.
@@ -67,7 +69,11 @@ impl<'a> Number<'a> {
     }
 
     /// Whether one of `words` stands near the taken groups, or in the JSON key.
+    /// Digits that stand alone must begin the sequence: a word stands before all of them.
     pub(super) fn near(&self, taken: &Taken<'_>, words: &[&str]) -> bool {
+        if taken.is_spaced() && !self.first {
+            return false;
+        }
         super::bytes::near(self.scan.text, taken.start, taken.end, words)
             || super::bytes::holds_word(self.scan.key.as_bytes(), words)
     }
@@ -159,6 +165,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             digits: digits.get(group.offset..).unwrap_or_default(),
             groups: groups.get(index..).unwrap_or_default(),
             ends: ends >> group.offset,
+            first: index == 0,
         };
         for (entity, check) in NUMBERS {
             if scan.on.has(*entity)

@@ -48,6 +48,8 @@ const LINKS: &[&[u8]] = &[
 ];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
+/// A longer word is no word of a sentence.
+const WORD_MAX: usize = 24;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -67,8 +69,11 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
-        let end = run_end(text, from, 16, |b| !b.is_ascii_whitespace());
+        let end = run_end(text, from, WORD_MAX, |b| !b.is_ascii_whitespace());
         let next = slice(text, from, end);
+        if next.len() >= WORD_MAX {
+            return None;
+        }
         if LINKS.iter().any(|l| {
             next.eq_ignore_ascii_case(l) || next.strip_suffix(b":").is_some_and(|n| n.eq_ignore_ascii_case(l))
         }) {

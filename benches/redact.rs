@@ -1,0 +1,139 @@
+//! Throughput of the redactor, one thread: clean prose, a labelled corpus when its path is given, hostile inputs;
+//! and what making a redactor costs. `cargo bench -- [CORPUS.jsonl]`
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench prints what it measures with the clock"
+)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use tollgate::redact::{Detectors, Redactor, TenantSecret};
+
+const PROSE: &str = "The committee met in the old library to discuss how the harbour should be rebuilt after the storm. \
+    Most people agreed that the bridge had to come first, because without it nobody could reach the market; \
+    some asked whether a ferry might serve until spring. \"Keep it simple,\" said the keeper of the lighthouse, \
+    and I could only agree: big plans break, and patient work rarely does. Prices rose by 4 per cent in 2019.\n";
+
+fn main() {
+    let redactor = Redactor::new(TenantSecret::derive(b"bench", "tenant"), Detectors::all(), Vec::new());
+    measure("clean prose", &redactor, &[PROSE.repeat(2500)]);
+    measure("clean prose, accents", &redactor, &[PROSE.replace("bridge", "Brücke").repeat(2500)]);
+    if let Some(corpus) = std::env::args().skip(1).find(|a| !a.starts_with("--")) {
+        let lines = std::fs::read_to_string(corpus).unwrap_or_default();
+        let row = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).ok()?.get("text")?.as_str().map(str::to_owned)
+        };
+        measure("labelled corpus", &redactor, &lines.lines().filter_map(row).collect::<Vec<_>>());
+    }
+    for unit in HOSTILE {
+        measure(unit, &redactor, &[unit.repeat(1_000_000 / unit.len())]);
+    }
+    let nested = format!("{}{}", "[".repeat(120), "\"{\\\"a\\\":1}\",".repeat(60_000));
+    measure("broken JSON", &redactor, &[nested]);
+    let start = Instant::now();
+    for tenant in 0..10_000 {
+        black_box(Redactor::new(
+            TenantSecret::derive(b"bench", &tenant.to_string()),
+            Detectors::all(),
+            Vec::new(),
+        ));
+    }
+    println!("{:>9.2} us  a redactor, its secret derived", start.elapsed().as_secs_f64() * 1e6 / 10_000.0);
+}
+
+const HOSTILE: &[&str] = &[
+    "9 9 9 9 ",
+    "4111 ",
+    "1.1.1.1.",
+    "12-34-",
+    "@",
+    "a@",
+    "a.a.a.a@",
+    "a@b.cc ",
+    "aaaa",
+    "----",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY----- ",
+    "eyJ",
+    "eyJ.",
+    " eyJhbGciOiJI",
+    "password=",
+    "password:",
+    "password is ",
+    "pass ",
+    "pw ",
+    "token=",
+    "Cookie: a=",
+    "Bearer ",
+    "Basic ",
+    "sk-",
+    "tg-",
+    " sk-a",
+    "ghp_",
+    "x_",
+    "://",
+    "a://b:c@",
+    "a://b:",
+    ":",
+    ":: ",
+    "a:b:",
+    "00:",
+    "[",
+    "[JWT:",
+    "[A:",
+    "data:image/png;base64,",
+    "AKIA",
+    "AKIAAKIAAKIAAKIAAKIA ",
+    "1a",
+    "bc1q",
+    "DE12 ",
+    "-u a:",
+    "(0)",
+    "+1 ",
+    "0 ",
+    "00 ",
+    "é",
+    "４",
+    "а",
+    "\u{200b}",
+    "\\n",
+    "{\"a\":",
+    "[[",
+    "\"\\u0040\"",
+    "AC-",
+    "SG.",
+    "AIza",
+    "p",
+    "kpw",
+    "1@1.aa",
+    "jane@example.com ",
+    "password=a1b2c3d4 ",
+    "4111111111111111 ",
+];
+
+/// MB of input per second of this thread's processor time, so that a busy machine does not count.
+fn measure(name: &str, redactor: &Redactor, inputs: &[String]) {
+    let bytes: usize = inputs.iter().map(String::len).sum();
+    let (start, begun, mut rounds) = (cpu_seconds(), Instant::now(), 0_u32);
+    while rounds == 0 || begun.elapsed().as_millis() < 150 {
+        for input in inputs {
+            black_box(redactor.line(black_box(input)));
+        }
+        rounds += 1;
+    }
+    std::thread::yield_now();
+    let spent = match (start, cpu_seconds()) {
+        (Some(start), Some(end)) if end > start => end - start,
+        _ => begun.elapsed().as_secs_f64(),
+    };
+    let mb = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) * f64::from(rounds) / 1e6;
+    println!("{:>9.1} MB/s  {name:?}", mb / spent);
+}
+
+/// What the kernel has charged this thread (Linux), else nothing.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e9)
+}
