@@ -72,11 +72,13 @@ pub fn authorize(
     let mut keep = Vec::with_capacity(request.offers.len());
     for Offer { tool, args } in &request.offers {
         let decision = decide(asked, tool, args, Place::Offered);
-        let text = match args {
-            Arguments::Known(args) => Some(args.to_string()),
-            Arguments::Open | Arguments::Unreadable => None,
-        };
-        found.evidence.extend(asked.evidence(Place::Offered, tool, text.as_deref(), &decision));
+        if !is_repeated(asked, tool, args, &decision) {
+            let text = match args {
+                Arguments::Known(args) => Some(args.to_string()),
+                Arguments::Open | Arguments::Unreadable => None,
+            };
+            found.evidence.extend(asked.evidence(Place::Offered, tool, text.as_deref(), &decision));
+        }
         // Parameters of a tool that the provider runs have to be decided now: a person cannot be asked later.
         let stays = match (decision.outcome, args) {
             (Outcome::Allow, _) | (Outcome::Ask, Arguments::Open) => true,
@@ -88,6 +90,12 @@ pub fn authorize(
         keep.push(stays && decision.rewritten.is_none());
     }
     Ok(Permit { body: outgoing(body, &keep) })
+}
+
+/// Whether the same offer was allowed before, today and under this configuration: then it is on record.
+fn is_repeated(asked: &Asked, tool: &str, args: &Arguments<'_>, decision: &Decision<'_>) -> bool {
+    let plain = decision.outcome == Outcome::Allow && decision.shadow.is_none() && *args == Arguments::Open;
+    plain && !asked.identity.key().offered.is_first(tool, asked.unix_seconds().div_euclid(86_400))
 }
 
 fn decide<'a>(asked: &'a Asked, tool: &str, args: &Arguments<'_>, place: Place) -> Decision<'a> {

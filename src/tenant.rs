@@ -6,6 +6,7 @@ use crate::{
     quota::Quota,
     records::Journal,
 };
+use dashmap::DashMap;
 use std::sync::Arc;
 
 /// A customer of the platform; the root of identity, permissions, limits and records.
@@ -39,11 +40,59 @@ pub struct Key {
     pub tools: Option<Globs>,
     /// The tenant and this key, as conditions see them.
     pub caller: Caller,
+    pub offered: Offered,
+}
+
+/// The tools that were offered with a key and allowed, since this configuration was loaded.
+///
+/// An agent offers the same tools with every turn. That they may be offered is one decision, and one line of
+/// the audit trail a day; what is denied, and what a model then calls, is recorded each time.
+#[derive(Debug, Default)]
+pub struct Offered {
+    tools: DashMap<Box<str>, i64>,
+}
+
+/// So many tools are remembered a key; beyond, every offer is recorded.
+const OFFERED_MAX: usize = 1024;
+
+impl Offered {
+    /// Whether this is the first offer of a tool on a day (days since 1970).
+    pub fn is_first(&self, tool: &str, day: i64) -> bool {
+        if let Some(mut last) = self.tools.get_mut(tool) {
+            return std::mem::replace(&mut *last, day) != day;
+        }
+        if self.tools.len() < OFFERED_MAX {
+            self.tools.insert(tool.into(), day);
+        }
+        true
+    }
 }
 
 impl Tenant {
     /// Whether a key of this tenant may ask for a model.
     pub fn may_use(&self, key: &Key, model: &str) -> bool {
         self.models.matches(model) && key.models.as_ref().is_none_or(|globs| globs.matches(model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_new_once_a_day() {
+        let offered = Offered::default();
+        let check =
+            |tool: &str, day, expected| assert_eq!(offered.is_first(tool, day), expected, "{tool} {day}");
+        check("a", 1, true);
+        check("a", 1, false);
+        check("b", 1, true);
+        check("a", 2, true);
+        for tool in 0..2 * OFFERED_MAX {
+            offered.is_first(&tool.to_string(), 2);
+        }
+        assert!(offered.tools.len() <= OFFERED_MAX);
+        check("one more", 2, true);
+        check("one more", 2, true);
     }
 }

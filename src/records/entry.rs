@@ -2,6 +2,7 @@
 //! record: it sits in [`Raw`], which shows nothing of itself and can be read only by the writer, to redact it.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -93,6 +94,16 @@ impl Raw {
 }
 
 impl Opened {
+    /// The text; what is not UTF-8 in it is replaced.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            // The strict check is the fast one, and nearly always enough.
+            Self::Json(document) => std::str::from_utf8(document)
+                .map_or_else(|_| String::from_utf8_lossy(document), Cow::Borrowed),
+        }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::redact::Redacted;
 
-/// Longest prompt, completion or arguments in a line; beyond it the text is cut, after redaction.
-pub const TEXT_BYTES_MAX: usize = 256 * 1024;
+/// Longest prompt, completion or arguments in a line; of a longer text the middle is left out, after redaction. An
+/// agent sends its whole history with every turn: what is new stands at the end.
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Longest name that a client may have chosen (a tool, a model, an approver).
 const NAME_BYTES_MAX: usize = 1024;
 /// Longest run that is looked back over for the start of a placeholder, which must not be cut in two.
@@ -116,7 +117,7 @@ impl Texts<'_> {
     fn name(&self, out: &mut Vec<u8>, raw: Raw) {
         let ready = self.guarded(|| {
             let opened = raw.open();
-            self.journal.redactor.text(&String::from_utf8_lossy(opened.bytes()))
+            self.journal.redactor.text(&opened.text())
         });
         match ready {
             Some(text) => {
@@ -156,7 +157,7 @@ impl Texts<'_> {
     }
 
     fn redact(&self, opened: &Opened) -> Ready {
-        let text = String::from_utf8_lossy(opened.bytes());
+        let text = opened.text();
         if let Opened::Json(_) = opened
             && let Some(text) = self.journal.redactor.json(&text)
         {
@@ -262,26 +263,41 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Appends a string value of at most `bytes_max` of `text`, and a note of how much more there was. It is cut between
-/// characters and never inside a placeholder.
+/// Appends a string value of at most `bytes_max` of `text`: its first and last half of that, and between them a note
+/// of how much is left out. It is cut between characters and never inside a placeholder.
 fn write_cut(out: &mut Vec<u8>, text: &str, bytes_max: usize) {
     if text.len() <= bytes_max {
         write_string(out, text);
         return;
     }
-    let mut end = text.floor_char_boundary(bytes_max);
-    let bytes = text.as_bytes();
-    let from = end.saturating_sub(PLACEHOLDER_BYTES_MAX);
-    if let Some(near) = bytes.get(from..end)
-        && let Some(open) = memchr::memrchr(b'[', near)
-        && !near.get(open..).unwrap_or_default().contains(&b']')
-    {
-        end = from + open;
-    }
-    let kept = text.get(..end).unwrap_or_default();
+    let head_end = head_end(text, bytes_max / 2);
+    let tail_start = tail_start(text, text.len() - bytes_max / 2);
     out.push(b'"');
-    write_escaped(out, kept);
-    out.extend_from_slice(format!(" [cut: {} bytes more]\"", text.len() - kept.len()).as_bytes());
+    write_escaped(out, text.get(..head_end).unwrap_or_default());
+    out.extend_from_slice(format!(" [cut: {} bytes] ", tail_start - head_end).as_bytes());
+    write_escaped(out, text.get(tail_start..).unwrap_or_default());
+    out.push(b'"');
+}
+
+/// The last place up to `at` that is between characters and outside of a placeholder.
+fn head_end(text: &str, at: usize) -> usize {
+    let end = text.floor_char_boundary(at);
+    let from = end.saturating_sub(PLACEHOLDER_BYTES_MAX);
+    let near = text.as_bytes().get(from..end).unwrap_or_default();
+    match memchr::memrchr(b'[', near) {
+        Some(open) if !near.get(open..).unwrap_or_default().contains(&b']') => from + open,
+        Some(_) | None => end,
+    }
+}
+
+/// The first place from `at` that is between characters and outside of a placeholder.
+fn tail_start(text: &str, at: usize) -> usize {
+    let start = text.ceil_char_boundary(at);
+    let near = text.as_bytes().get(start..text.len().min(start + PLACEHOLDER_BYTES_MAX)).unwrap_or_default();
+    match memchr::memchr2(b']', b'[', near) {
+        Some(close) if near.get(close) == Some(&b']') => start + close + 1,
+        Some(_) | None => start,
+    }
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str) {

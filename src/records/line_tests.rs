@@ -195,30 +195,33 @@ fn decimals_are_exact() {
 #[test]
 fn a_cut_never_splits_a_placeholder() {
     let placeholder = "[EMAIL_ADDRESS:abcdefgh]";
-    for lead in 0..40 {
-        let text = format!("{}{placeholder}{}", "x".repeat(60 - lead), "é".repeat(60));
+    for lead in 0..160 {
+        let text = format!("{}{placeholder}{}", "x".repeat(lead), "é".repeat(80));
         let mut out = Vec::new();
         write_cut(&mut out, &text, 60);
         let Value::String(cut) = serde_json::from_slice(&out).unwrap() else { panic!("no string") };
-        let (kept, note) = cut.split_once(" [cut: ").unwrap();
-        assert!(text.starts_with(kept) && kept.len() <= 60);
-        assert_eq!(kept.contains('['), kept.contains(']'), "{kept}");
-        assert_eq!(kept.contains(placeholder), lead >= placeholder.len());
-        assert_eq!(note, format!("{} bytes more]", text.len() - kept.len()));
+        let (head, rest) = cut.split_once(" [cut: ").unwrap();
+        let (left_out, tail) = rest.split_once(" bytes] ").unwrap();
+        assert!(text.starts_with(head) && text.ends_with(tail) && head.len() <= 30 && tail.len() <= 30);
+        assert_eq!(left_out.parse::<usize>().unwrap(), text.len() - head.len() - tail.len());
+        for part in [head, tail] {
+            assert_eq!(part.contains('['), part.contains(']'), "{part}");
+            assert_eq!(part.contains('['), part.contains(placeholder), "{part}");
+        }
     }
 }
 
 #[test]
-fn long_texts_are_cut_and_json_among_them_becomes_a_string() {
+fn long_texts_lose_their_middle_and_json_among_them_becomes_a_string() {
     let long = format!("[\"{}\"]", "y".repeat(TEXT_BYTES_MAX));
     let entry = RequestEntry {
         completion: Some(Raw::json(long)),
-        ..fixture::request("acme", Content::Redacted, &"x".repeat(TEXT_BYTES_MAX + 5))
+        ..fixture::request("acme", Content::Redacted, &format!("{}now", "x".repeat(TEXT_BYTES_MAX + 5)))
     };
     let line: Value = serde_json::from_str(&request_line(entry)).unwrap();
     let prompt = line["prompt"].as_str().unwrap();
-    assert!(prompt.ends_with("x [cut: 5 bytes more]"));
-    assert!(line["completion"].as_str().unwrap().ends_with("y [cut: 4 bytes more]"));
+    assert!(prompt.contains("x [cut: 8 bytes] x") && prompt.ends_with("now"), "{prompt}");
+    assert!(line["completion"].as_str().unwrap().contains("y [cut: 4 bytes] y"));
 }
 
 fn json() -> impl Strategy<Value = Value> {

@@ -88,12 +88,13 @@ where
         let (tls, http, service, watcher) =
             (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
         let service = service_fn(move |request| {
-            let answer = service(request);
+            // Boxed: it is large, and would be held for as long as its answer streams.
+            let answer = Box::pin(service(request));
             async move { Ok::<_, Infallible>(answer.await) }
         });
         connections.spawn(async move {
             let Some(stream) = handshake(socket, tls).await else { return };
-            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).into_owned());
             // A broken connection is the client's business; what it asked for is on record.
             drop(watcher.watch(connection).await);
         });

@@ -9,7 +9,7 @@ use crate::{
     quota::{Quota, Rate},
     records::{Content, Journal},
     redact::{Detectors, Pattern, Redactor, TenantSecret},
-    tenant::{Key, OnDeny, Tenant},
+    tenant::{Key, Offered, OnDeny, Tenant},
 };
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
@@ -74,6 +74,7 @@ impl Compiler<'_> {
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
             caller,
+            offered: Offered::default(),
         };
         if key.expires.is_some_and(|expires| expires <= self.context.now) {
             let at = raw.expires.as_ref().map_or(raw.id.at, |at| at.at);

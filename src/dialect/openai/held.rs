@@ -5,7 +5,10 @@
 //! belongs to the last call; a repeated name or id is one. What is released is written anew from what was
 //! decided, so that no client can read another call out of the fragments than the one that was judged.
 
-use super::call_parts::{self, Form};
+use super::{
+    call_parts::{self, Form},
+    transcript,
+};
 use crate::{
     dialect::{Judge, Transcript, Verdict},
     json::Value,
@@ -157,7 +160,7 @@ impl Choice {
         &mut self,
         judge: &mut dyn Judge,
         limits: HoldLimits,
-        transcript: &mut Transcript,
+        completion: &mut Transcript,
     ) -> Result<Settled, Refusal> {
         let mut settled = Settled::default();
         let mut notices = Vec::new();
@@ -180,7 +183,7 @@ impl Choice {
                 }
                 Verdict::Rewrite { arguments } => call.text = call_parts::rewritten(call.form, arguments),
             }
-            transcript.add(self.index, &format!("[call {} {}]", call.name, call.text));
+            completion.add(self.index, &transcript::call(&call.name, &call.text));
             settled.deltas.push(call.delta(settled.deltas.len()));
         }
         settled.notice = super::notices(self.said, &notices);

@@ -5,19 +5,19 @@ use super::call_parts::{self, Emitted};
 use crate::json::{self, Value};
 
 /// The prompt of a request body. Empty where there is none.
-pub fn prompt(body: &[u8]) -> String {
-    let Ok(body) = json::parse(body, 512) else { return String::new() };
-    let mut out = String::new();
+pub fn prompt(bytes: &[u8]) -> String {
+    let Ok(body) = json::parse(bytes, json::NESTING_MAX) else { return String::new() };
+    let mut out = String::with_capacity(bytes.len());
     for message in body.get("messages").and_then(Value::items).unwrap_or_default() {
         out.push_str(message.get("role").and_then(Value::as_str).unwrap_or("?"));
         out.push_str(": ");
         content(message.get("content").unwrap_or(&Value::Null), &mut out);
         let calls = message.get("tool_calls").and_then(Value::items).unwrap_or_default();
         for Emitted { tool, text } in calls.iter().map(call_parts::emitted) {
-            out.push_str(&format!("[call {tool} {text}]"));
+            out.push_str(&call(&tool, &text));
         }
         if let Some(Emitted { tool, text }) = message.present("function_call").map(call_parts::function) {
-            out.push_str(&format!("[call {tool} {text}]"));
+            out.push_str(&call(&tool, &text));
         }
         out.push('\n');
     }
@@ -29,6 +29,15 @@ pub fn prompt(body: &[u8]) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// A call as text. Escapes in its arguments are undone, so that nothing hides from the redactor behind them.
+pub(super) fn call(tool: &str, text: &str) -> String {
+    let decoded = text.contains('\\').then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten();
+    match decoded {
+        Some(args) => format!("[call {tool} {args}]"),
+        None => format!("[call {tool} {text}]"),
+    }
 }
 
 /// Strings as they are, text parts by their text, anything else as JSON.

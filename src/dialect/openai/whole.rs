@@ -167,7 +167,7 @@ impl Judging<'_> {
             }
         };
         let text = call_parts::string(call.get(part).and_then(|part| part.get(input)));
-        self.told.completion.add(index, &format!("[call {tool} {text}]"));
+        self.told.completion.add(index, &super::transcript::call(&tool, &text));
         Ok(Kept::As { rewritten })
     }
 
