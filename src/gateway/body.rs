@@ -13,11 +13,15 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// A body smaller than this is copied out of the connection's buffer.
 const SHARED_BYTES: usize = 16 << 10;
 
+/// What a client announces is believed up to here; memory beyond it grows with what comes.
+const RESERVED_BYTES_MAX: usize = 1 << 20;
+
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
     check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
-    if body.size_hint().lower() > bytes_max {
+    let announced = body.size_hint().lower();
+    if announced > bytes_max {
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
@@ -32,6 +36,10 @@ pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Re
         match first.take() {
             None if whole.is_empty() => first = Some(data),
             earlier => {
+                if whole.is_empty() {
+                    let announced = usize::try_from(announced.min(bytes_max)).unwrap_or(0);
+                    whole.reserve(announced.min(RESERVED_BYTES_MAX));
+                }
                 whole.extend_from_slice(&earlier.unwrap_or_default());
                 whole.extend_from_slice(&data);
             }

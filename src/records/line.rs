@@ -134,7 +134,7 @@ impl Texts<'_> {
             return;
         }
         member(out, name);
-        let ready = raw.and_then(|raw| self.guarded(|| self.redact(&raw.open())));
+        let ready = raw.and_then(|raw| self.guarded(|| self.redact(raw.open())));
         self.value(out, ready);
     }
 
@@ -149,21 +149,25 @@ impl Texts<'_> {
                     Opened::Text(text) => Opened::Json(text.into()),
                     Opened::Json(_) => opened,
                 };
-                self.guarded(|| self.redact(&document))
+                self.guarded(|| self.redact(document))
             });
             self.value(out, ready);
         }
         member_text(out, "args_hmac", hmac.as_deref());
     }
 
-    fn redact(&self, opened: &Opened) -> Ready {
-        let text = opened.text();
-        if let Opened::Json(_) = opened
-            && let Some(text) = self.journal.redactor.json(&text)
-        {
-            return Ready { text, is_json: IsJson::Yes };
+    fn redact(&self, opened: Opened) -> Ready {
+        let redactor = &self.journal.redactor;
+        match opened {
+            Opened::Text(text) => Ready { text: redactor.owned(text), is_json: IsJson::No },
+            Opened::Json(_) => {
+                let text = opened.text();
+                match redactor.json(&text) {
+                    Some(text) => Ready { text, is_json: IsJson::Yes },
+                    None => Ready { text: redactor.text(&text), is_json: IsJson::No },
+                }
+            }
         }
-        Ready { text: self.journal.redactor.text(&text), is_json: IsJson::No }
     }
 
     fn value(&self, out: &mut Vec<u8>, ready: Option<Ready>) {
@@ -352,6 +356,12 @@ fn copy_text(out: &mut Vec<u8>, text: &str, short: impl Fn(char) -> Option<&'sta
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        if let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+            && is_plain(u64::from_le_bytes(*word))
+        {
+            at += 8;
+            continue;
+        }
         if !may_need_escape(byte) {
             at += 1;
             continue;
@@ -369,6 +379,19 @@ fn copy_text(out: &mut Vec<u8>, text: &str, short: impl Fn(char) -> Option<&'sta
         at += c.len_utf8();
     }
     out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+}
+
+/// Whether eight bytes are all ASCII, and none of them a control, a quote or a backslash (or 0x7f: for that one,
+/// "no" is said too often). Each test leaves a high bit where a byte is hit, perhaps also in bytes above it.
+const fn is_plain(word: u64) -> bool {
+    const fn repeat(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    const fn holds(word: u64, byte: u8) -> u64 {
+        (word ^ repeat(byte)).wrapping_sub(repeat(1)) & !(word ^ repeat(byte))
+    }
+    let controls = word.wrapping_sub(repeat(0x20)) & !word;
+    (word | controls | holds(word, b'"') | holds(word, b'\\') | holds(word, 0x7f)) & repeat(0x80) == 0
 }
 
 /// Whether a character in need of an escape may begin with this byte: controls, the quote and the backslash, and the

@@ -94,9 +94,11 @@ where
         });
         connections.spawn(async move {
             let Some(stream) = handshake(socket, tls).await else { return };
-            let connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).into_owned());
             // A broken connection is the client's business; what it asked for is on record.
-            drop(watcher.watch(connection).await);
+            drop(
+                Box::pin(watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()))
+                    .await,
+            );
         });
     }
     drop(listener);
