@@ -22,7 +22,7 @@ use crate::{
 use condition::Facts;
 use glob::{Globs, Index};
 use path::Path;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 /// A tool's name is at most this long, in bytes; a longer one is denied.
 pub const TOOL_NAME_BYTES_MAX: usize = 256;
@@ -84,7 +84,8 @@ pub struct Decision<'r> {
 impl Policy {
     /// A policy of these rules, in any order.
     pub fn new(mut rules: Vec<Rule>) -> Self {
-        rules.sort_by(|a, b| a.effect.cmp(&b.effect).then_with(|| b.rank().cmp(&a.rank())));
+        // A rank is a text to be made: once a rule, not once a comparison.
+        rules.sort_by_cached_key(|rule| (rule.effect, Reverse(rule.rank())));
         let mut index = Index::default();
         for (number, rule) in (0..).zip(&rules) {
             for glob in rule.tools.iter() {

@@ -87,13 +87,16 @@ impl Caller {
         let map = |members: HashMap<Key, cel::Value>| cel::Value::from(members);
         let labels =
             labels.iter().map(|(name, value)| (Key::from((*name).to_owned()), text(value))).collect();
-        Self {
-            tenant: map(HashMap::from([
-                (Key::from("name".to_owned()), text(tenant)),
-                (Key::from("labels".to_owned()), map(labels)),
-            ])),
-            key: map(HashMap::from([(Key::from("id".to_owned()), text(key))])),
-        }
+        let tenant = map(HashMap::from([
+            (Key::from("name".to_owned()), text(tenant)),
+            (Key::from("labels".to_owned()), map(labels)),
+        ]));
+        Self { tenant, key: key_map(key) }
+    }
+
+    /// The same tenant with another key; what is known of the tenant is shared.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { tenant: self.tenant.clone(), key: key_map(key) }
     }
 
     pub(super) fn tenant_value(&self) -> cel::Value {
@@ -103,6 +106,10 @@ impl Caller {
     pub(super) fn key_value(&self) -> cel::Value {
         self.key.clone()
     }
+}
+
+fn key_map(key: &str) -> cel::Value {
+    cel::Value::from(HashMap::from([(Key::from("id".to_owned()), cel::Value::from(key))]))
 }
 
 impl fmt::Debug for Caller {

@@ -11,7 +11,7 @@ use crate::{
     redact::{Detectors, Pattern, Redactor, TenantSecret},
     tenant::{Key, Offered, OnDeny, Tenant},
 };
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 
 impl Compiler<'_> {
     /// Every key of every tenant, and how many tenants there are.
@@ -28,8 +28,9 @@ impl Compiler<'_> {
             let Some(tenant) = self.tenant(raw, defaults) else { continue };
             count += 1;
             let tenant = Arc::new(tenant);
+            let caller = caller(raw);
             for raw_key in &raw.keys {
-                self.key(raw_key, raw, &tenant, &mut seen, &mut directory);
+                self.key(raw_key, &caller, &tenant, &mut seen, &mut directory);
             }
             if raw.keys.is_empty() {
                 self.warn("no-keys", raw.tenant.at, "the tenant has no keys: nobody can be this tenant");
@@ -41,7 +42,7 @@ impl Compiler<'_> {
     fn key(
         &mut self,
         raw: &raw::Key,
-        owner: &raw::Tenant,
+        anyone: &Caller,
         tenant: &Arc<Tenant>,
         seen: &mut HashMap<[u8; 32], Mark>,
         directory: &mut Directory,
@@ -64,10 +65,7 @@ impl Compiler<'_> {
             );
             return;
         };
-        let labels = labels(owner);
-        let labels: Vec<(&str, &str)> =
-            labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let caller = Caller::new(tenant.id.as_str(), id.as_str(), &labels);
+        let caller = anyone.with_key(id.as_str());
         let key = Key {
             id,
             expires: raw.expires.as_ref().map(|at| at.value.end_unix_s()),
@@ -161,14 +159,13 @@ impl Compiler<'_> {
             Some(raw::Content::None) => Content::None,
             Some(raw::Content::Redacted) | None => Content::Redacted,
         };
-        let secret = || TenantSecret::derive(self.context.master, id.as_str());
-        let (journal_secret, redactor_secret) = (secret(), secret());
+        let secret = TenantSecret::derive(self.context.master, id.as_str());
         let detectors = self.detectors(own, defaults);
         let patterns = self.patterns(own, defaults);
         Arc::new(Journal {
             tenant: id.shared(),
-            redactor: Arc::new(Redactor::new(redactor_secret, detectors, patterns)),
-            secret: Arc::new(journal_secret),
+            redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
+            secret: Arc::new(secret),
             content,
         })
     }
@@ -225,14 +222,16 @@ impl Compiler<'_> {
     }
 }
 
-/// Labels as texts.
-fn labels(raw: &raw::Tenant) -> Vec<(String, String)> {
+/// The tenant as conditions see it, before one of its keys is known.
+fn caller(raw: &raw::Tenant) -> Caller {
     let labels = raw.settings.labels.as_ref().map(|labels| labels.0.as_slice()).unwrap_or_default();
-    labels
+    let labels: Vec<(&str, Cow<'_, str>)> = labels
         .iter()
         .map(|(name, value)| {
-            let text = value.value.as_str().map_or_else(|| value.value.to_string(), ToOwned::to_owned);
-            (name.value.clone(), text)
+            let text = value.value.as_str().map_or_else(|| value.value.to_string().into(), Cow::Borrowed);
+            (name.value.as_str(), text)
         })
-        .collect()
+        .collect();
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    Caller::new(&raw.tenant.value, "", &labels)
 }

@@ -219,7 +219,7 @@ impl Stream {
             match raw {
                 Some(raw) => {
                     out.extend_from_slice(raw);
-                    self.known = Known::learn(&chunk, raw).or(self.known.take());
+                    self.known = Known::learn(&chunk, raw).or_else(|| self.known.take());
                 }
                 None => write_event(&chunk, out),
             }
@@ -374,11 +374,17 @@ fn plain_bytes(raw: &[u8]) -> bool {
     memchr::memchr2(b'\n', b'\r', line).is_none()
 }
 
+/// OpenAI pads events with a text of random length, so that their sizes do not tell the text's.
+const PADDING: &[u8] = br#""obfuscation":""#;
+
 /// An event of plain text that was read before: what stands before and behind its text.
 #[derive(Debug)]
 struct Known {
     prefix: Box<[u8]>,
+    /// Up to the end of the event, or to its padding.
     suffix: Box<[u8]>,
+    /// What stands behind the padding, if there is one.
+    behind_padding: Option<Box<[u8]>>,
     choice: u64,
 }
 
@@ -386,7 +392,8 @@ impl Known {
     /// Remembers an event if its only choice carries a text and nothing ends with it.
     fn learn(chunk: &Value<'_>, raw: &[u8]) -> Option<Self> {
         let [choice] = chunk.get("choices")?.items()? else { return None };
-        text_of(choice)?.as_str()?;
+        // An empty text does not make its choice one that has said something; a later one would.
+        text_of(choice)?.as_str().filter(|text| !text.is_empty())?;
         if choice.present("finish_reason").is_some() || chunk.present("usage").is_some() {
             return None;
         }
@@ -394,18 +401,35 @@ impl Known {
         let mut found = memchr::memmem::find_iter(raw, key);
         let (start, None) = (found.next()? + key.len(), found.next()) else { return None };
         let (prefix, rest) = raw.split_at_checked(start)?;
-        let suffix = rest.get(text_end(rest)?..)?;
-        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
-        Some(Self { prefix: prefix.into(), suffix: suffix.into(), choice: index })
+        let (_, suffix) = text_and_rest(rest)?;
+        let choice = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        let mut padded = memchr::memmem::find_iter(suffix, PADDING);
+        let (suffix, behind_padding) = match (padded.next(), padded.next()) {
+            (Some(at), None) => {
+                let (suffix, padding) = suffix.split_at_checked(at + PADDING.len())?;
+                (suffix, Some(text_and_rest(padding)?.1.into()))
+            }
+            _ => (suffix, None),
+        };
+        Some(Self { prefix: prefix.into(), suffix: suffix.into(), behind_padding, choice })
     }
 
     /// The escaped text of the event at the start of `bytes`, and the event's length, if it is this one.
     fn text<'b>(&self, bytes: &'b [u8]) -> Option<(&'b [u8], usize)> {
-        let rest = bytes.strip_prefix(&*self.prefix)?;
-        let (text, suffix) = rest.split_at_checked(text_end(rest)?)?;
-        let fits = suffix.starts_with(&self.suffix) && (text.is_ascii() || std::str::from_utf8(text).is_ok());
-        fits.then_some((text, self.prefix.len() + text.len() + self.suffix.len()))
+        let (text, rest) = text_and_rest(bytes.strip_prefix(&*self.prefix)?)?;
+        let rest = rest.strip_prefix(&*self.suffix)?;
+        let rest = match &self.behind_padding {
+            Some(behind) => text_and_rest(rest)?.1.strip_prefix(&**behind)?,
+            None => rest,
+        };
+        Some((text, bytes.len() - rest.len()))
     }
+}
+
+/// The escaped text of a JSON string behind its opening quote, and what begins with its closing one.
+fn text_and_rest(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(text_end(bytes)?)?;
+    (text.is_ascii() || std::str::from_utf8(text).is_ok()).then_some((text, rest))
 }
 
 /// The place of the quote that ends a JSON string; `None` if it holds what needs the strict reader.
@@ -421,5 +445,82 @@ fn text_end(bytes: &[u8]) -> Option<usize> {
             0..0x20 => return None,
             _ => at += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{call::Arguments, dialect::Verdict};
+    use proptest::prelude::*;
+
+    struct NoCalls;
+
+    impl Judge for NoCalls {
+        fn judge(&mut self, tool: &str, _: &Arguments<'_>, _: &str) -> Verdict {
+            panic!("{tool} was judged")
+        }
+
+        fn incomplete(&mut self, tool: &str, _: &str) {
+            panic!("{tool} was held")
+        }
+    }
+
+    fn stream() -> Stream {
+        Stream::new(HoldLimits { nesting: 16, tool_arguments: 100 }, Transcript::keeping(10_000))
+    }
+
+    /// What leaves, what is kept, and which choices have said something.
+    fn result(stream: Stream, out: Vec<u8>) -> (String, String, Vec<bool>) {
+        let said = stream.choices.iter().map(|choice| choice.said).collect();
+        (String::from_utf8(out).unwrap(), stream.told.completion.into_text(), said)
+    }
+
+    fn event() -> impl Strategy<Value = String> {
+        let text = r#"([a-c é]|\\n|\\"|\\u00e9){0,3}"#;
+        let padding = prop_oneof![Just(None), "[a-z0-9]{0,5}".prop_map(Some), Just(Some(r#"\""#.to_owned()))];
+        (0..2_u8, text, padding, any::<bool>()).prop_map(|(index, text, padding, role)| {
+            let role = if role { r#""role":"assistant","# } else { "" };
+            let padding = padding.map_or(String::new(), |text| format!(r#","obfuscation":"{text}""#));
+            format!(
+                "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{{role}\"content\":\"{text}\"}}}}]{padding}}}\n\n"
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_path_is_the_slow_one(events in proptest::collection::vec(event(), 1..12), split in 1..80_usize) {
+            let (mut fast, mut slow) = ((stream(), Vec::new()), (stream(), Vec::new()));
+            for part in events.concat().as_bytes().chunks(split) {
+                prop_assert_eq!(fast.0.read(part, &mut NoCalls, &mut fast.1), Progress::Continue);
+            }
+            for event in &events {
+                slow.0.known = None;
+                prop_assert_eq!(slow.0.read(event.as_bytes(), &mut NoCalls, &mut slow.1), Progress::Continue);
+            }
+            prop_assert_eq!(result(fast.0, fast.1), result(slow.0, slow.1));
+        }
+    }
+
+    #[test]
+    fn a_padded_text_is_known_again() {
+        let event = |text: &str, padding: &str| {
+            format!(r#"data: {{"choices":[{{"delta":{{"content":"{text}"}}}}],"obfuscation":"{padding}"}}"#)
+                + "\n\n"
+        };
+        let mut stream = stream();
+        stream.read(event("a", "xyz").as_bytes(), &mut NoCalls, &mut Vec::new());
+        let known = stream.known.unwrap();
+        let check = |text: &str, padding: &str, expected| {
+            let event = event(text, padding);
+            assert_eq!(known.text(event.as_bytes()).is_some_and(|(_, len)| len == event.len()), expected);
+        };
+        check("b", "", true);
+        check("", "0123456789", true);
+        check("é", r#"\""#, true);
+        check("b", r#"x","choices":[],"y":""#, false);
+        check("b", r"\u0041", false);
+        check(r#"b"},"x":{"y":""#, "", false);
     }
 }
