@@ -131,7 +131,9 @@ impl Asked {
         let (status, error) = match end {
             End::ClientGone => (outcomes.status.unwrap_or(499), Some("client_gone")),
             End::Complete => (outcomes.status.unwrap_or(200), None),
-            End::Refused(refusal) => (outcomes.status.unwrap_or(refusal.status()), Some(refusal.code())),
+            End::Refused(refusal) => {
+                (outcomes.status.unwrap_or_else(|| refusal.status()), Some(refusal.code()))
+            }
         };
         let price = match &self.model {
             Some(AskedModel::Declared { price, .. }) => *price,

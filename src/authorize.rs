@@ -4,7 +4,7 @@
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    dialect::openai::{Offer, Request},
+    dialect::openai::{Answered, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
     records::Entry,
@@ -49,7 +49,7 @@ pub fn authorize(
     body: &Body<'_>,
     found: &mut Findings,
 ) -> Result<Permit, Refusal> {
-    for (tool, text) in &request.answered {
+    for Answered { tool, text } in &request.answered {
         let args = Arguments::read(text, json::NESTING_MAX);
         let decision = decide(asked, tool, &args, Place::Emitted);
         if decision.outcome == Outcome::Deny {

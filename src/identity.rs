@@ -61,13 +61,11 @@ impl Identity {
 }
 
 impl Directory {
-    /// Adds a key; gives it back if the digest is taken.
-    pub fn add(&mut self, digest: KeyDigest, tenant: &Arc<Tenant>, key: Key) -> Result<(), Key> {
-        if self.keys.contains_key(&digest) {
-            return Err(key);
-        }
-        self.keys.insert(digest, Identity { tenant: Arc::clone(tenant), key: Arc::new(key) });
-        Ok(())
+    /// Adds a key. A digest has one owner: the first.
+    pub fn add(&mut self, digest: KeyDigest, tenant: &Arc<Tenant>, key: Key) {
+        self.keys
+            .entry(digest)
+            .or_insert_with(|| Identity { tenant: Arc::clone(tenant), key: Arc::new(key) });
     }
 
     /// The tenant of this name, if it has a key.

@@ -171,7 +171,7 @@ impl Refusal {
 
 /// A duration as people and the `x-ratelimit-reset-*` headers write it: `1.2s`, `60s`, `0.05s`.
 pub fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis() + u128::from(duration.subsec_nanos() % 1_000_000 != 0);
+    let millis = duration.as_millis() + u128::from(!duration.subsec_nanos().is_multiple_of(1_000_000));
     let fraction = format!("{:03}", millis % 1000);
     match fraction.trim_end_matches('0') {
         "" => format!("{}s", millis / 1000),

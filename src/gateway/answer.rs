@@ -134,10 +134,7 @@ fn whole(visit: &mut Visit, api: Api, limits: HoldLimits, bytes: Bytes) -> Resul
         Err(refusal) => (refused(&refusal, &request_id, standing), End::Refused(refusal)),
     };
     let (evidence, entry) = exchange.finish(&end, response.status().as_u16(), clock::now());
-    let mut recorded = Ok(());
-    for line in evidence {
-        recorded = recorded.and(visit::record(&gateway, line, None));
-    }
+    let recorded = evidence.into_iter().try_for_each(|line| visit::record(&gateway, line, None));
     summary.tell(&gateway, &end, entry, waited);
     // What was decided could not be written down: then nothing of it leaves.
     Ok(match recorded {

@@ -28,11 +28,11 @@ pub(super) struct Ask {
 }
 
 /// Reads the body, decides on all that it asks for, and records the decisions.
-pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: Bytes) -> Result<Ask, Refusal> {
+pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: &Bytes) -> Result<Ask, Refusal> {
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
     asked.prompt = Some(bytes.clone());
-    let parsed = json::parse(&bytes, snapshot.limits.nesting)
+    let parsed = json::parse(bytes, snapshot.limits.nesting)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
     let request = openai::understand(api, &parsed)?;
     let known = snapshot.models.find(request.model);
@@ -44,7 +44,7 @@ pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: Bytes
     let Some(model) = known.filter(|_| may_use) else {
         return Err(Refusal::ModelNotFound { model: request.model.chars().take(256).collect() });
     };
-    let body = Body { bytes: &bytes, parsed: &parsed, model_as: model.model_as.as_deref() };
+    let body = Body { bytes, parsed: &parsed, model_as: model.model_as.as_deref() };
     let mut found = Findings::default();
     let permit = authorize::authorize(asked, &request, &body, &mut found);
     visit.tools_denied.append(&mut found.tools_denied);

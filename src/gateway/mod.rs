@@ -52,7 +52,7 @@ impl Gateway {
         };
         let mut visit = match Visit::admit(&self, &snapshot, identity, route.dialect(), arrival) {
             Ok(visit) => visit,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let answered = match route {
             Route::Models => models::list(&mut visit),
@@ -72,7 +72,7 @@ async fn call(
 ) -> Result<Response<Body>, Refusal> {
     visit.check_records().await?;
     let bytes = body::read(&head, body, visit.snapshot().limits.body).await?;
-    let ask = ask::understand_and_authorize(visit, api, bytes)?;
+    let ask = ask::understand_and_authorize(visit, api, &bytes)?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
     let received = ask.forward(visit, api, &head.headers).await?;
     answer::inspect(visit, api, received).await

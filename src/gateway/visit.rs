@@ -57,7 +57,7 @@ impl Visit {
         identity: Identity,
         dialect: &'static str,
         arrival: Arrival,
-    ) -> Result<Self, Response<Body>> {
+    ) -> Result<Self, Box<Response<Body>>> {
         let admitted = identity.tenant().quota.admit();
         let tenant = identity.tenant().id.shared();
         gateway.telemetry.started();
@@ -96,7 +96,7 @@ impl Visit {
             waited: Duration::ZERO,
         };
         match refused {
-            Some(refusal) => Err({ visit }.refuse(refusal)),
+            Some(refusal) => Err(Box::new({ visit }.refuse(refusal))),
             None => Ok(visit),
         }
     }

@@ -99,7 +99,7 @@ impl<'a> Parser<'a> {
     }
 
     fn array(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
-        let depth = depth.checked_sub(1).ok_or(self.error(Kind::TooDeep))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
         self.at += 1;
         let mut items = Vec::new();
         self.space();
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
-        let depth = depth.checked_sub(1).ok_or(self.error(Kind::TooDeep))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
         let start = self.at;
         self.at += 1;
         let mut members = Vec::new();
@@ -165,14 +165,14 @@ impl<'a> Parser<'a> {
         let start = self.at;
         self.skip_plain();
         if self.peek() == Some(b'"') {
-            let text = self.text.get(start..self.at).ok_or(self.error(Kind::Syntax))?;
+            let text = self.text.get(start..self.at).ok_or_else(|| self.error(Kind::Syntax))?;
             self.at += 1;
             return Ok(Cow::Borrowed(text));
         }
         let mut owned = String::new();
         let mut run = start;
         loop {
-            owned.push_str(self.text.get(run..self.at).ok_or(self.error(Kind::Syntax))?);
+            owned.push_str(self.text.get(run..self.at).ok_or_else(|| self.error(Kind::Syntax))?);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
     fn escape(&mut self) -> Result<char, ParseError> {
         let start = self.at;
         self.at += 1;
-        let letter = self.peek().ok_or(self.error(Kind::Syntax))?;
+        let letter = self.peek().ok_or_else(|| self.error(Kind::Syntax))?;
         self.at += 1;
         let plain = match letter {
             b'"' | b'\\' | b'/' => char::from(letter),
@@ -242,8 +242,10 @@ impl<'a> Parser<'a> {
     fn hex4(&mut self) -> Result<u32, ParseError> {
         let mut code = 0;
         for _ in 0..4 {
-            let digit =
-                self.peek().and_then(|b| char::from(b).to_digit(16)).ok_or(self.error(Kind::Syntax))?;
+            let digit = self
+                .peek()
+                .and_then(|b| char::from(b).to_digit(16))
+                .ok_or_else(|| self.error(Kind::Syntax))?;
             code = code * 16 + digit;
             self.at += 1;
         }
@@ -273,7 +275,7 @@ impl<'a> Parser<'a> {
             }
             self.digits()?;
         }
-        let digits = self.text.get(start..self.at).ok_or(self.error(Kind::Syntax))?;
+        let digits = self.text.get(start..self.at).ok_or_else(|| self.error(Kind::Syntax))?;
         // A double reaches 1.8e308: without an exponent, only 309 digits and more can be beyond it.
         if (exponent || digits.len() > 300) && !digits.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(ParseError { kind: Kind::NumberTooLarge, offset: start });

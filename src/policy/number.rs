@@ -26,12 +26,12 @@ impl Decimal {
         // An exponent that does not fit is beyond a double on either side, where the reader let it through
         // only for a zero or a number that rounds to zero.
         let written: i64 =
-            exponent.parse().unwrap_or(if exponent.starts_with('-') { -(1 << 40) } else { 1 << 40 });
+            exponent.parse().unwrap_or_else(|_| if exponent.starts_with('-') { -(1 << 40) } else { 1 << 40 });
         let negative = mantissa.starts_with('-');
         let (whole, fraction) = mantissa
             .trim_start_matches('-')
             .split_once('.')
-            .unwrap_or((mantissa.trim_start_matches('-'), ""));
+            .unwrap_or_else(|| (mantissa.trim_start_matches('-'), ""));
         let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
         let leading = digits.iter().take_while(|&&digit| digit == b'0').count();
         digits.drain(..leading);

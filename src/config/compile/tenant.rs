@@ -2,7 +2,7 @@
 
 use super::{Compiler, rule::names};
 use crate::{
-    config::{At, Mark, raw, values},
+    config::{At, Mark, Problem, raw, values},
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
     policy::{Caller, Policy, Rule},
@@ -13,12 +13,15 @@ use crate::{
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 
+/// Where the digest of each key stands first.
+type Owners = HashMap<[u8; 32], Mark>;
+
 impl Compiler<'_> {
     /// Every key of every tenant, and how many tenants there are.
     pub(super) fn tenants(&mut self, gateway: &raw::Gateway) -> (Directory, usize) {
         let loaded = self.loaded;
         let mut directory = Directory::default();
-        let mut seen: HashMap<[u8; 32], Mark> = HashMap::new();
+        let mut owners = Owners::new();
         let mut count = 0;
         let defaults = gateway.defaults.as_ref();
         for raw in &loaded.tenants {
@@ -30,7 +33,9 @@ impl Compiler<'_> {
             let tenant = Arc::new(tenant);
             let caller = caller(raw);
             for raw_key in &raw.keys {
-                self.key(raw_key, &caller, &tenant, &mut seen, &mut directory);
+                if let Some((digest, key)) = self.key(raw_key, &caller, &mut owners) {
+                    directory.add(digest, &tenant, key);
+                }
             }
             if raw.keys.is_empty() {
                 self.warn("no-keys", raw.tenant.at, "the tenant has no keys: nobody can be this tenant");
@@ -39,47 +44,31 @@ impl Compiler<'_> {
         (directory, count)
     }
 
-    fn key(
-        &mut self,
-        raw: &raw::Key,
-        anyone: &Caller,
-        tenant: &Arc<Tenant>,
-        seen: &mut HashMap<[u8; 32], Mark>,
-        directory: &mut Directory,
-    ) {
+    fn key(&mut self, raw: &raw::Key, anyone: &Caller, owners: &mut Owners) -> Option<(KeyDigest, Key)> {
         let digest = raw.sha256.value.0;
-        if let Some(first) = seen.insert(digest, raw.sha256.at) {
-            let problem = crate::config::Problem::error(
-                "shared-key",
-                raw.sha256.at,
-                "this key is used twice; a key has one owner",
-            );
+        if let Some(first) = owners.insert(digest, raw.sha256.at) {
+            let message = "this key is used twice; a key has one owner";
+            let problem = Problem::error("shared-key", raw.sha256.at, message);
             self.problems.push(problem.see("it is first used here", first));
-            return;
+            return None;
         }
         let Ok(id) = KeyId::try_from(raw.id.value.as_str()) else {
-            self.error(
-                "bad-name",
-                raw.id.at,
-                "a key's id may hold only letters, digits, dot, underscore and dash",
-            );
-            return;
+            let message = "a key's id may hold only letters, digits, dot, underscore and dash";
+            self.error("bad-name", raw.id.at, message);
+            return None;
         };
-        let caller = anyone.with_key(id.as_str());
+        if let Some(expires) = raw.expires.as_ref().filter(|at| at.value.end_unix_s() <= self.context.now) {
+            self.warn("expired-key", expires.at, "the key has expired");
+        }
         let key = Key {
+            caller: anyone.with_key(id.as_str()),
             id,
             expires: raw.expires.as_ref().map(|at| at.value.end_unix_s()),
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
-            caller,
             offered: Offered::default(),
         };
-        if key.expires.is_some_and(|expires| expires <= self.context.now) {
-            let at = raw.expires.as_ref().map_or(raw.id.at, |at| at.at);
-            self.warn("expired-key", at, "the key has expired");
-        }
-        // Every digest that is in the directory is in `seen`.
-        drop(directory.add(KeyDigest::from_bytes(digest), tenant, key));
+        Some((KeyDigest::from_bytes(digest), key))
     }
 
     fn tenant(&mut self, raw: &raw::Tenant, defaults: Option<&raw::Settings>) -> Option<Tenant> {
@@ -89,14 +78,16 @@ impl Compiler<'_> {
             return None;
         };
         if let Some(extends) =
-            own.extends.as_ref().or(defaults.and_then(|defaults| defaults.extends.as_ref()))
+            own.extends.as_ref().or_else(|| defaults.and_then(|defaults| defaults.extends.as_ref()))
         {
             self.error("not-supported-yet", extends.at, "`extends` is not supported by this version yet");
         }
-        let tools = own.tools.as_ref().or(defaults.and_then(|defaults| defaults.tools.as_ref()));
+        let tools = own.tools.as_ref().or_else(|| defaults.and_then(|defaults| defaults.tools.as_ref()));
         let rules: Vec<Rule> = tools.into_iter().flatten().map(|rule| self.rule(rule)).collect();
-        let models = own.models.as_deref().or(defaults.and_then(|defaults| defaults.models.as_deref()));
-        let on_deny = own.on_deny.as_ref().or(defaults.and_then(|defaults| defaults.on_deny.as_ref()));
+        let models =
+            own.models.as_deref().or_else(|| defaults.and_then(|defaults| defaults.models.as_deref()));
+        let on_deny =
+            own.on_deny.as_ref().or_else(|| defaults.and_then(|defaults| defaults.on_deny.as_ref()));
         self.tenant_not_yet(own);
         Some(Tenant {
             quota: self.quota(&id, own, defaults),

@@ -78,7 +78,7 @@ impl Compiler<'_> {
         let (origin, base_path) =
             Origin::parse(&url.value).map_err(|bad| self.error("bad-url", url.at, bad.to_string())).ok()?;
         let timeout = |pick: fn(&raw::Timeout) -> Option<&At<Duration>>, otherwise: u64| {
-            raw.timeout.as_ref().and_then(pick).map_or(Duration::from_secs(otherwise), |at| at.value)
+            raw.timeout.as_ref().and_then(pick).map_or_else(|| Duration::from_secs(otherwise), |at| at.value)
         };
         let timeouts = Timeouts {
             connect: timeout(|timeout| timeout.connect.as_ref(), 5),

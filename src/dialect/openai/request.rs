@@ -18,8 +18,16 @@ pub struct Request<'v> {
     pub offers: Vec<Offer<'v>>,
     /// Tools that a `tool_choice` forces: if one of them is denied, so is the request.
     pub forced: Vec<Cow<'v, str>>,
-    /// Calls of earlier turns, with their ids, to which the request brings a result.
-    pub answered: Vec<(Cow<'v, str>, Cow<'v, str>)>,
+    /// Calls of earlier turns to which the request brings a result.
+    pub answered: Vec<Answered<'v>>,
+}
+
+/// A call of an earlier turn, as the request tells it.
+#[derive(Debug)]
+pub struct Answered<'v> {
+    pub tool: Cow<'v, str>,
+    /// Its arguments' text.
+    pub text: Cow<'v, str>,
 }
 
 /// A tool as a request offers it.
@@ -158,8 +166,8 @@ fn check_allowed_tools(choice: &Value<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Calls of earlier assistant turns that a later message answers: `(tool, arguments)`.
-fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<(Cow<'v, str>, Cow<'v, str>)>, Refusal> {
+/// Calls of earlier assistant turns that a later message answers.
+fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let messages = array(body, "messages")?;
     let mut results = Vec::new();
     let mut functions = Vec::new();
@@ -179,13 +187,13 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<(Cow<'v, str>, Cow<'v, str>)>
             let Emitted { tool, text } = call_parts::emitted(call);
             let id = call.get("id").and_then(Value::as_str);
             if results.contains(&id) {
-                calls.push((tool, text));
+                calls.push(Answered { tool, text });
             }
         }
         if let Some(call) = message.present("function_call") {
             let Emitted { tool, text } = call_parts::function(call);
             if functions.contains(&Some(&*tool)) {
-                calls.push((tool, text));
+                calls.push(Answered { tool, text });
             }
         }
     }
