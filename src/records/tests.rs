@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{sink::Sink, sync::sync_round, *};
-use crate::redact::{Redactor, TenantSecret};
+use crate::redact::{Detectors, Redactor, TenantSecret};
 
 pub(super) mod fixture {
     //! Entries and directories to test with.
@@ -29,7 +29,9 @@ pub(super) mod fixture {
 
     pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal> {
         let secret = Arc::new(TenantSecret::derive(&MASTER, tenant));
-        Arc::new(Journal { tenant: tenant.into(), redactor: Arc::new(Redactor::default()), secret, content })
+        let tokens = TenantSecret::derive(&MASTER, tenant);
+        let redactor = Arc::new(Redactor::new(tokens, Detectors::all(), Vec::new()));
+        Arc::new(Journal { tenant: tenant.into(), redactor, secret, content })
     }
 
     pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) -> RequestEntry {
