@@ -18,9 +18,12 @@ pub struct Request<'v> {
     pub offers: Vec<Offer<'v>>,
     /// Tools that a `tool_choice` forces: if one of them is denied, so is the request.
     pub forced: Vec<Cow<'v, str>>,
-    /// Calls of earlier turns, with their ids, to which the request brings a result.
-    pub answered: Vec<(Cow<'v, str>, Cow<'v, str>)>,
+    /// Calls of earlier turns to which the request brings a result.
+    pub answered: Vec<Answered<'v>>,
 }
+
+/// A call of an earlier turn: its tool and its argument text.
+pub type Answered<'v> = (Cow<'v, str>, Cow<'v, str>);
 
 /// A tool as a request offers it.
 #[derive(Debug)]
@@ -158,8 +161,8 @@ fn check_allowed_tools(choice: &Value<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Calls of earlier assistant turns that a later message answers: `(tool, arguments)`.
-fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<(Cow<'v, str>, Cow<'v, str>)>, Refusal> {
+/// Calls of earlier assistant turns that some message answers.
+fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let messages = array(body, "messages")?;
     let mut results = Vec::new();
     let mut functions = Vec::new();
@@ -178,7 +181,8 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<(Cow<'v, str>, Cow<'v, str>)>
         for call in array(message, "tool_calls")? {
             let Emitted { tool, text } = call_parts::emitted(call);
             let id = call.get("id").and_then(Value::as_str);
-            if results.contains(&id) {
+            // A result that names no call may be the result of any.
+            if results.contains(&id) || results.contains(&None) {
                 calls.push((tool, text));
             }
         }
