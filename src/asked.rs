@@ -1,5 +1,8 @@
 //! Who asked for what, when, and under which configuration: what every later stage and every record needs.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use crate::{
     call::Place,
     dialect::openai,

@@ -84,10 +84,19 @@ pub fn authorize(
             (Outcome::Allow, _) | (Outcome::Ask, Arguments::Open) => true,
             (Outcome::Ask | Outcome::Deny, _) => false,
         };
-        if !stays || decision.rewritten.is_some() {
+        let kept = stays && decision.rewritten.is_none();
+        if !kept {
             found.tools_denied.push(tool.to_string());
         }
-        keep.push(stays && decision.rewritten.is_none());
+        keep.push(kept);
+    }
+    // A forced tool was decided without its parameters; its offers show them, and may all be gone.
+    for tool in &request.forced {
+        let mut offers = request.offers.iter().zip(&keep).filter(|(offer, _)| offer.tool == *tool).peekable();
+        if offers.peek().is_some() && !offers.any(|(_, kept)| *kept) {
+            let reason = "it is not allowed with these parameters".to_owned();
+            return Err(Refusal::ToolNotAllowed { tool: tool.to_string(), reason });
+        }
     }
     Ok(Permit { body: outgoing(body, &keep) })
 }
@@ -129,4 +138,91 @@ fn outgoing(body: &Body<'_>, keep: &[bool]) -> Bytes {
     let mut out = Vec::with_capacity(body.bytes.len());
     json::write(&parsed, &mut out);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        asked::fixture::{asked, decisions},
+        dialect::openai::{Api, understand},
+        tenant::OnDeny,
+    };
+    use serde_json::json;
+
+    /// What is sent of a request, or why not, with the decisions on record and the tools that were denied.
+    type Authorized = (Result<Bytes, Refusal>, Vec<(&'static str, &'static str)>, Vec<String>);
+
+    fn authorized(body: &serde_json::Value, model_as: Option<&str>) -> Authorized {
+        let bytes = Bytes::from(body.to_string());
+        let parsed = json::parse(&bytes, 32).unwrap();
+        let request = understand(Api::Chat, &parsed).unwrap();
+        let mut found = Findings::default();
+        let body = Body { bytes: &bytes, parsed: &parsed, model_as };
+        let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found);
+        (permit.map(|permit| permit.body().clone()), decisions(&found.evidence), found.tools_denied)
+    }
+
+    fn function(name: &str) -> serde_json::Value {
+        json!({ "type": "function", "function": { "name": name } })
+    }
+
+    fn search(store: &str) -> serde_json::Value {
+        json!({ "type": "file_search", "store": store })
+    }
+
+    #[track_caller]
+    fn sends(body: &serde_json::Value, expected: &serde_json::Value, denied: &[&str]) {
+        let (sent, _, tools_denied) = authorized(body, None);
+        assert_eq!(sent.unwrap(), expected.to_string(), "{body}");
+        assert_eq!(tools_denied, denied, "{body}");
+    }
+
+    #[track_caller]
+    fn refuses(body: &serde_json::Value, denied: &str) {
+        let (sent, decisions, tools_denied) = authorized(body, None);
+        match sent.unwrap_err() {
+            Refusal::ToolNotAllowed { tool, .. } => assert_eq!(tool, denied, "{body}"),
+            other => panic!("{other:?} for {body}"),
+        }
+        assert!(tools_denied.contains(&denied.to_owned()) && !decisions.is_empty(), "{body}");
+    }
+
+    #[test]
+    fn what_is_allowed_is_sent_as_it_came_but_for_the_model() {
+        let body = json!({ "model": "fast", "tools": [function("get")], "seed": 1.50 });
+        sends(&body, &body, &[]);
+        let (sent, decisions, denied) = authorized(&body, Some("llama-4"));
+        let expected = json!({ "model": "llama-4", "tools": [function("get")], "seed": 1.50 });
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&sent.unwrap()).unwrap(), expected);
+        assert_eq!((decisions, denied.len()), (vec![("offered", "allow")], 0));
+    }
+
+    #[test]
+    fn what_is_denied_is_not_offered() {
+        let offers = |tools: &[serde_json::Value]| json!({ "model": "m", "tools": tools });
+        sends(&offers(&[function("get"), function("delete")]), &offers(&[function("get")]), &["delete"]);
+        sends(&offers(&[function("delete")]), &json!({ "model": "m" }), &["delete"]);
+        // A person can still be asked when the model calls it; a search of the provider's is never seen again.
+        sends(&offers(&[function("pay"), search("acme")]), &offers(&[function("pay"), search("acme")]), &[]);
+        let builtin = "builtin__file_search";
+        sends(&offers(&[function("get"), search("globex")]), &offers(&[function("get")]), &[builtin]);
+    }
+
+    #[test]
+    fn what_is_forced_or_answered_is_refused_where_it_is_denied() {
+        let tools = json!([function("get"), search("globex")]);
+        refuses(&json!({ "model": "m", "tools": tools, "tool_choice": function("delete") }), "delete");
+        refuses(&json!({ "model": "m", "function_call": { "name": "delete" } }), "delete");
+        let search = json!({ "type": "file_search" });
+        refuses(&json!({ "model": "m", "tools": tools, "tool_choice": search }), "builtin__file_search");
+        let answered = |name: &str| {
+            let call = json!({ "id": "a", "function": { "name": name, "arguments": "{}" } });
+            let result = json!({ "role": "tool", "tool_call_id": "a" });
+            json!({ "model": "m", "messages": [{ "role": "assistant", "tool_calls": [call] }, result] })
+        };
+        refuses(&answered("delete"), "delete");
+        assert!(authorized(&answered("pay"), None).0.is_ok(), "a person may have approved it");
+        assert!(authorized(&answered("get"), None).0.is_ok());
+    }
 }

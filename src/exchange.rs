@@ -160,3 +160,92 @@ impl Judge for Bench<'_> {
         self.court.tools_denied.push(tool.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        asked::fixture::{asked, decisions},
+        clock,
+    };
+    use serde_json::{Value, json};
+
+    const LIMITS: HoldLimits = HoldLimits { nesting: 32, tool_arguments: 4096 };
+
+    fn exchange(on_deny: OnDeny) -> Exchange {
+        Exchange::new(asked(on_deny), Api::Chat, LIMITS, vec!["delete_offered".into()])
+    }
+
+    fn answer(names: &[&str]) -> Bytes {
+        let call = |name: &&str| json!({ "id": "a", "function": { "name": name, "arguments": "{}" } });
+        let calls: Vec<Value> = names.iter().map(call).collect();
+        let choice = json!({ "message": { "tool_calls": calls }, "finish_reason": "tool_calls" });
+        json!({ "choices": [choice], "usage": { "prompt_tokens": 3, "completion_tokens": 4 } })
+            .to_string()
+            .into()
+    }
+
+    fn request(entry: Entry) -> Box<crate::records::RequestEntry> {
+        match entry {
+            Entry::Request(request) => request,
+            Entry::Decision(_) => panic!("a request's line was expected"),
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_judged_by_the_tenants_policy() {
+        let mut exchange = exchange(OnDeny::Notice);
+        let allowed = answer(&["get"]);
+        assert_eq!(exchange.whole(allowed.clone(), clock::now()).unwrap(), allowed);
+        let left = exchange.whole(answer(&["get", "delete", "pay", "kb__get"]), clock::now()).unwrap();
+        let left: Value = serde_json::from_slice(&left).unwrap();
+        let message = &left["choices"][0]["message"];
+        let calls: Vec<(&str, &str)> = message["tool_calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|call| (&call["function"]["name"], &call["function"]["arguments"]))
+            .map(|(name, arguments)| (name.as_str().unwrap(), arguments.as_str().unwrap()))
+            .collect();
+        assert_eq!(calls, [("get", "{}"), ("kb__get", r#"{"tenant":"acme"}"#)]);
+        let content = message["content"].as_str().unwrap();
+        assert!(content.contains("`delete` was denied: Ask support."), "{content}");
+        assert!(content.contains("`pay` was denied: a person has to approve this call"), "{content}");
+        let evidence = exchange.evidence();
+        let expected = ["allow", "allow", "deny", "ask", "allow"].map(|decision| ("emitted", decision));
+        assert_eq!(decisions(&evidence), expected);
+        let (rest, entry) = exchange.finish(&End::Complete, 200, clock::now());
+        let entry = request(entry);
+        assert!(rest.is_empty());
+        assert_eq!((entry.status, entry.error, entry.tools_denied.len()), (200, None, 3));
+        assert_eq!((entry.input_tokens, entry.output_tokens), (Some(3), Some(4)));
+        assert!(entry.completion.is_some() && entry.ttft.is_some());
+    }
+
+    #[test]
+    fn a_tenant_may_want_an_error_instead() {
+        let mut exchange = exchange(OnDeny::Error);
+        let refused = exchange.whole(answer(&["get", "delete"]), clock::now()).unwrap_err();
+        assert_eq!((refused.status(), refused.code()), (403, "tool_not_allowed"));
+        let (evidence, entry) = exchange.finish(&End::Refused(refused), 403, clock::now());
+        assert_eq!(decisions(&evidence), [("emitted", "allow"), ("emitted", "deny")]);
+        assert_eq!(request(entry).error, Some("tool_not_allowed"));
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_denies_what_it_held() {
+        let mut exchange = exchange(OnDeny::Notice).streamed();
+        let mut out = Vec::new();
+        let chunk = json!({ "choices": [{ "index": 0, "delta": { "content": "Hi", "tool_calls": [{ "index": 0, "id": "a", "function": { "name": "get", "arguments": "{" } }] } }] });
+        let read = exchange.read(format!("data: {chunk}\n\n").as_bytes(), clock::now(), &mut out);
+        assert_eq!(read, Progress::Continue);
+        assert!(exchange.holds() && exchange.evidence().is_empty());
+        assert!(matches!(exchange.end(&mut out), Progress::Failed(Refusal::UpstreamError { .. })));
+        assert!(!exchange.holds());
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("Hi") && out.contains("\"error\"") && !out.contains("get"), "{out}");
+        let (evidence, entry) = exchange.finish(&End::ClientGone, 200, clock::now());
+        assert_eq!(decisions(&evidence), [("emitted", "deny")]);
+        assert_eq!(request(entry).tools_denied.len(), 2);
+    }
+}

@@ -102,6 +102,9 @@ impl Policy {
 
     /// Decides one call.
     pub fn decide(&self, question: &Question<'_>) -> Decision<'_> {
+        if question.tool.is_empty() {
+            return Decision::denied("the call names no tool");
+        }
         if question.tool.len() > TOOL_NAME_BYTES_MAX {
             return Decision::denied("the tool's name is too long");
         }

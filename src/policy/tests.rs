@@ -46,6 +46,7 @@ fn deny_wins_then_ask_then_allow_then_nothing() {
     check("crm__create_ticket", Outcome::Ask);
     check("crm__delete_ticket", Outcome::Deny);
     check(&"a".repeat(300), Outcome::Deny);
+    check("", Outcome::Deny);
     assert_eq!(decide(&Policy::default(), "x", &known("{}")).outcome, Outcome::Deny);
 }
 

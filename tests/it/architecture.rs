@@ -48,6 +48,7 @@ const SHELL: &[&str] = &[
     "config/secret",
     "config/compile",
     "config/tests",
+    "dialect/openai/tests",
     "records/disk",
     "records/mod",
     "records/recover",

@@ -25,7 +25,9 @@ pub struct HoldLimits {
 }
 
 /// So many calls are held in one stream at most.
-const CALLS_MAX: usize = 128;
+pub(super) const CALLS_MAX: usize = 128;
+/// A call with a longer id or name is denied.
+const WORD_BYTES_MAX: usize = 1024;
 
 /// One choice of a stream.
 #[derive(Debug)]
@@ -35,6 +37,11 @@ pub(super) struct Choice {
     /// Whether the choice has said any text, from which a notice then stands apart.
     pub(super) said: bool,
     calls: Vec<Call>,
+    /// Tool calls that were released. A choice that finishes again goes on counting: a second call under the
+    /// same index would be joined to the first by clients, to one that nobody judged.
+    released: usize,
+    /// Whether a legacy call was released, of which a client keeps one.
+    legacy_released: bool,
 }
 
 #[derive(Debug)]
@@ -66,11 +73,26 @@ pub(super) struct Settled {
 
 impl Choice {
     pub(super) fn new(index: u64) -> Self {
-        Self { index, finished: false, said: false, calls: Vec::new() }
+        Self { index, finished: false, said: false, calls: Vec::new(), released: 0, legacy_released: false }
     }
 
-    pub(super) fn holds(&self) -> bool {
-        !self.calls.is_empty()
+    /// How many calls are held.
+    pub(super) fn held(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How much is held, beside a constant for each call.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        let extra = |call: &Call| {
+            call.extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>()
+        };
+        self.calls.iter().map(|call| call.id.len() + call.name.len() + call.text.len() + extra(call)).sum()
+    }
+
+    /// Whether any call of this choice has left.
+    pub(super) fn has_released(&self) -> bool {
+        self.released > 0 || self.legacy_released
     }
 
     /// Takes in a `delta.tool_calls` array.
@@ -84,6 +106,9 @@ impl Choice {
 
     /// Takes in a legacy `delta.function_call`: one a choice.
     pub(super) fn absorb_legacy(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+        if self.legacy_released {
+            return Err(TooMuch);
+        }
         let at = self.calls.iter().position(|call| call.legacy);
         let call = match at {
             Some(at) => self.calls.get_mut(at),
@@ -114,9 +139,7 @@ impl Choice {
             Some(position) => self.calls.get_mut(position).ok_or(TooMuch)?,
             None => self.start(at, form)?,
         };
-        if call.id.is_empty() {
-            call.id.push_str(&id);
-        }
+        call.id(&id);
         call.name(&name);
         call.text(&text, limits);
         call.extras(fragment, limits);
@@ -135,7 +158,7 @@ impl Choice {
             return self.calls.iter().position(|call| call.id == id);
         }
         let named_again = !name.is_empty() && !call.text.is_empty() && call.name != name;
-        (!(named_again && id.is_empty())).then_some(position)
+        (!(named_again && (id.is_empty() || call.id.is_empty()))).then_some(position)
     }
 
     fn start(&mut self, at: Option<u64>, form: Form) -> Result<&mut Call, TooMuch> {
@@ -164,7 +187,9 @@ impl Choice {
     ) -> Result<Settled, Refusal> {
         let mut settled = Settled::default();
         let mut notices = Vec::new();
-        for mut call in std::mem::take(&mut self.calls) {
+        let mut told = Vec::new();
+        let mut calls = std::mem::take(&mut self.calls).into_iter();
+        while let Some(mut call) = calls.next() {
             if call.too_long {
                 judge.incomplete(&call.name, &call.text);
                 notices.push(super::notice(&call.name, "its arguments are too long"));
@@ -175,7 +200,11 @@ impl Choice {
                 judge.judge(&call.name, &args, &call.text)
             };
             match verdict {
-                Verdict::Abort(refusal) => return Err(refusal),
+                Verdict::Abort(refusal) => {
+                    // The rest is abandoned with the stream.
+                    self.calls = calls.collect();
+                    return Err(refusal);
+                }
                 Verdict::Release => {}
                 Verdict::Remove { notice } => {
                     notices.push(notice);
@@ -183,10 +212,17 @@ impl Choice {
                 }
                 Verdict::Rewrite { arguments } => call.text = call_parts::rewritten(call.form, arguments),
             }
-            completion.add(self.index, &transcript::call(&call.name, &call.text));
-            settled.deltas.push(call.delta(settled.deltas.len()));
+            told.push(transcript::call(&call.name, &call.text));
+            self.legacy_released |= call.legacy;
+            let index = self.released;
+            self.released += usize::from(!call.legacy);
+            settled.deltas.push(call.delta(index));
+        }
+        for told in told {
+            completion.add(self.index, &told);
         }
         settled.notice = super::notices(self.said, &notices);
+        self.said |= settled.notice.is_some();
         Ok(settled)
     }
 
@@ -205,10 +241,22 @@ impl Choice {
 }
 
 impl Call {
+    /// An id comes once, or again with every fragment.
+    fn id(&mut self, id: &str) {
+        if id.len() > WORD_BYTES_MAX {
+            self.too_long = true;
+        } else if self.id.is_empty() {
+            self.id.push_str(id);
+        }
+    }
+
     /// A name comes whole, in pieces, or again with every fragment.
     fn name(&mut self, fragment: &str) {
-        if self.name != fragment && self.text.is_empty() && self.name.len() < 1024 {
-            self.name.push_str(fragment);
+        if self.name != fragment && self.text.is_empty() {
+            let room = WORD_BYTES_MAX.saturating_sub(self.name.len());
+            let fitting = fragment.get(..fragment.floor_char_boundary(room)).unwrap_or_default();
+            self.too_long |= fitting.len() < fragment.len();
+            self.name.push_str(fitting);
         }
     }
 
@@ -226,7 +274,9 @@ impl Call {
             if KNOWN.contains(&key.as_ref()) || self.extra.iter().any(|(known, _)| known == key) {
                 continue;
             }
-            if self.extra.len() >= 8 || value.to_string().len() > limits.tool_arguments {
+            let size = |key: &str, value: &Value<'_>| key.len() + value.to_string().len();
+            let held: usize = self.extra.iter().map(|(key, value)| size(key, value)).sum();
+            if self.extra.len() >= 8 || held + size(key, value) > limits.tool_arguments {
                 self.too_long = true;
                 return;
             }

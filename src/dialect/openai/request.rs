@@ -166,7 +166,7 @@ fn check_allowed_tools(choice: &Value<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Calls of earlier assistant turns that a later message answers.
+/// Calls of earlier assistant turns that some message answers.
 fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let messages = array(body, "messages")?;
     let mut results = Vec::new();
@@ -186,7 +186,8 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         for call in array(message, "tool_calls")? {
             let Emitted { tool, text } = call_parts::emitted(call);
             let id = call.get("id").and_then(Value::as_str);
-            if results.contains(&id) {
+            // A result that names no call may be the result of any.
+            if results.contains(&id) || results.contains(&None) {
                 calls.push(Answered { tool, text });
             }
         }

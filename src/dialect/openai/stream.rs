@@ -7,7 +7,7 @@
 
 use super::{
     errors,
-    held::{Choice, HoldLimits, TooMuch},
+    held::{CALLS_MAX, Choice, HoldLimits, TooMuch},
     whole::{read_usage, stray_call},
 };
 use crate::{
@@ -67,7 +67,19 @@ impl Stream {
 
     /// Whether a call is held at the moment.
     pub fn holds(&self) -> bool {
-        self.choices.iter().any(Choice::holds)
+        self.choices.iter().any(|choice| choice.held() > 0)
+    }
+
+    /// Forgets what was learnt of the stream's events, so that the next one is read the slow way.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        self.pending.len() + self.choices.iter().map(Choice::bytes_held).sum::<usize>()
     }
 
     /// Takes in bytes as they come, split anywhere, and appends what may leave.
@@ -87,8 +99,7 @@ impl Stream {
             })
         };
         let result = result.and_then(|()| {
-            let fits = self.pending.len() <= EVENT_BYTES_MAX + self.limits.tool_arguments;
-            if fits { Ok(()) } else { Err(unreadable()) }
+            if self.pending.len() < self.event_bytes_max() { Ok(()) } else { Err(unreadable()) }
         });
         match result {
             Ok(()) => Progress::Continue,
@@ -98,12 +109,19 @@ impl Stream {
 
     /// The upstream's body ended. Anything but a clean end becomes an error event.
     pub fn end(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Progress {
+        // A CR at the very end ends a line after all: no LF follows it any more.
+        if self.phase == Phase::Open && self.pending.last() == Some(&b'\r') {
+            let failed = self.read(b"\n", judge, out);
+            if failed != Progress::Continue {
+                return failed;
+            }
+        }
         if self.phase == Phase::Open && !self.pending.is_empty() {
             // A last event without its blank line: clients dispatch nothing of it, and neither do we.
             self.pending = Vec::new();
         }
-        let finished =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished && !choice.holds());
+        let finished = !self.choices.is_empty()
+            && self.choices.iter().all(|choice| choice.finished && choice.held() == 0);
         if self.phase != Phase::Open || finished {
             return Progress::Continue;
         }
@@ -120,6 +138,11 @@ impl Stream {
             self.phase = Phase::Failed;
         }
         Progress::Failed(refusal)
+    }
+
+    /// What is larger cannot be inspected, whether it comes in pieces or at once.
+    fn event_bytes_max(&self) -> usize {
+        EVENT_BYTES_MAX + self.limits.tool_arguments
     }
 
     /// Handles every complete event and returns the incomplete rest.
@@ -145,6 +168,9 @@ impl Stream {
             out.extend_from_slice(input.get(done - run..done).unwrap_or_default());
             run = 0;
             let Some(sse::Boundary { end }) = sse::boundary(rest) else { return Ok(rest) };
+            if end > self.event_bytes_max() {
+                return Err(unreadable());
+            }
             let (event, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             self.event(event, judge, out)?;
             rest = after;
@@ -178,6 +204,7 @@ impl Stream {
     fn done(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Result<(), Refusal> {
         for choice in &mut self.choices {
             if let Some(notice) = choice.abandon(judge) {
+                self.told.completion.add(choice.index, &notice);
                 let envelope = Value::object([("object", Value::string("chat.completion.chunk"))]);
                 emit(&envelope, choice.index, text_delta(notice), Value::Null, out);
             }
@@ -206,12 +233,13 @@ impl Stream {
             absorbed |= absorb(held, choice, limits).map_err(|TooMuch| unreadable())?;
             if choice.present("finish_reason").is_some() {
                 held.finished = true;
-                if held.holds() {
+                if held.held() > 0 {
                     settling.push(index);
                 }
             }
         }
-        if stray_call(&chunk) {
+        let too_many = absorbed && self.choices.iter().map(Choice::held).sum::<usize>() > CALLS_MAX;
+        if too_many || stray_call(&chunk) {
             return Err(unreadable());
         }
         self.tell(&chunk);
@@ -271,7 +299,7 @@ impl Stream {
         for (index, finish) in finishing {
             let held = held(&mut self.choices, index)?;
             let settled = held.settle(judge, self.limits, &mut self.told.completion)?;
-            let finish = finish_after(finish, settled.deltas.is_empty());
+            let finish = finish_after(finish, !held.has_released());
             if let Some(notice) = settled.notice {
                 self.told.completion.add(index, &notice);
                 emit(&chunk, index, text_delta(notice), Value::Null, out);
@@ -389,19 +417,19 @@ struct Known {
 }
 
 impl Known {
-    /// Remembers an event if its only choice carries a text and nothing ends with it.
+    /// Remembers an event if its only choice carries a text and nothing ends with it. The text's place is where
+    /// it was borrowed from: to look for its key could find another member of that name. An empty text is not
+    /// remembered, because the choice has said something only after one that is not.
     fn learn(chunk: &Value<'_>, raw: &[u8]) -> Option<Self> {
         let [choice] = chunk.get("choices")?.items()? else { return None };
-        // An empty text does not make its choice one that has said something; a later one would.
-        text_of(choice)?.as_str().filter(|text| !text.is_empty())?;
+        let text = text_of(choice)?.as_str().filter(|text| !text.is_empty())?;
         if choice.present("finish_reason").is_some() || chunk.present("usage").is_some() {
             return None;
         }
-        let key: &[u8] = if choice.get("delta").is_some() { br#""content":""# } else { br#""text":""# };
-        let mut found = memchr::memmem::find_iter(raw, key);
-        let (start, None) = (found.next()? + key.len(), found.next()) else { return None };
+        // A text with escapes was not borrowed; it lies elsewhere in memory.
+        let start = text.as_ptr().addr().checked_sub(raw.as_ptr().addr())?;
         let (prefix, rest) = raw.split_at_checked(start)?;
-        let (_, suffix) = text_and_rest(rest)?;
+        let suffix = rest.strip_prefix(text.as_bytes())?;
         let choice = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
         let mut padded = memchr::memmem::find_iter(suffix, PADDING);
         let (suffix, behind_padding) = match (padded.next(), padded.next()) {

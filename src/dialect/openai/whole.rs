@@ -99,6 +99,12 @@ impl Judging<'_> {
             for mut call in items {
                 let form = if call.present("custom").is_some() { Form::Custom } else { Form::Function };
                 let part = if form == Form::Custom { "custom" } else { "function" };
+                // A client that goes by the type could read another call than the one that is judged.
+                if form == Form::Custom && call.present("function").is_some() {
+                    call.remove("function");
+                    call.set("type", Value::string("custom"));
+                    changed = true;
+                }
                 match self.call(index, &mut call, part, form)? {
                     Kept::As { rewritten } => {
                         changed |= rewritten;
@@ -176,9 +182,14 @@ impl Judging<'_> {
         let Some(message) = choice.get_mut("message") else { return };
         let said = message.get("content").and_then(Value::as_str).unwrap_or_default();
         let notice = super::notices(!said.is_empty(), notices).unwrap_or_default();
-        let text = format!("{said}{notice}");
-        message.set("content", Value::string(text));
         self.told.completion.add(index, &notice);
+        let text = format!("{said}{notice}");
+        // Some providers answer in parts; these stay.
+        if let Some(parts) = message.get_mut("content").and_then(Value::items_mut) {
+            parts.push(Value::object([("type", Value::string("text")), ("text", Value::string(text))]));
+        } else {
+            message.set("content", Value::string(text));
+        }
     }
 }
 

@@ -1,0 +1,107 @@
+//! A request of a made-up tenant, for the tests of the stages that it passes through.
+
+use super::Asked;
+use crate::{
+    clock,
+    identity::{Directory, KeyDigest},
+    json::Value,
+    names::{KeyId, TenantId},
+    policy::{
+        Caller, Effect, Mode, Policy, Rule, Source,
+        condition::Condition,
+        glob::{Glob, Globs},
+        path::Path,
+    },
+    quota::{Admission, Quota},
+    records::{Content, Entry, Journal},
+    redact::{Detectors, Redactor, TenantSecret},
+    tenant::{Key, OnDeny, Tenant},
+};
+use http::{HeaderMap, HeaderValue};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub(crate) const TENANT: &str = "acme";
+
+fn rule(effect: Effect, glob: &str) -> Rule {
+    Rule {
+        effect,
+        tools: [Glob::new(glob)].into_iter().collect(),
+        args: Vec::new(),
+        when: None,
+        set: Vec::new(),
+        reason: None,
+        mode: Mode::Enforce,
+        source: Source::new("tenants/acme.yaml", 1),
+    }
+}
+
+/// Allows everything; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and lets a search of the
+/// provider's only into one store.
+fn policy() -> Policy {
+    let tenant = (Path::new("tenant").unwrap(), Value::string(TENANT));
+    let store = Condition::compile("args.store == \"acme\"").unwrap();
+    Policy::new(vec![
+        rule(Effect::Allow, "get*"),
+        rule(Effect::Allow, "pay*"),
+        Rule { reason: Some("Ask support.".into()), ..rule(Effect::Deny, "delete*") },
+        rule(Effect::Ask, "pay*"),
+        Rule { set: vec![tenant], ..rule(Effect::Allow, "kb__*") },
+        Rule { when: Some(store), ..rule(Effect::Allow, "builtin__file_search") },
+    ])
+}
+
+/// A request that was let in.
+pub(crate) fn asked(on_deny: OnDeny) -> Asked {
+    let secret = || TenantSecret::derive(b"fixture", TENANT);
+    let tenant = Tenant {
+        id: TenantId::try_from(TENANT).unwrap(),
+        policy: policy(),
+        models: Globs::default(),
+        on_deny,
+        quota: Arc::new(Quota::new(None, None)),
+        journal: Arc::new(Journal {
+            tenant: TENANT.into(),
+            redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
+            secret: Arc::new(secret()),
+            content: Content::Redacted,
+        }),
+    };
+    let key = Key {
+        id: KeyId::try_from("prod").unwrap(),
+        expires: None,
+        models: None,
+        tools: None,
+        caller: Caller::new(TENANT, "prod", &[]),
+        offered: crate::tenant::Offered::default(),
+    };
+    let mut directory = Directory::default();
+    directory.add(KeyDigest::of(b"secret"), &Arc::new(tenant), key);
+    let headers = HeaderMap::from_iter([("x-api-key".parse().unwrap(), HeaderValue::from_static("secret"))]);
+    Asked {
+        identity: directory.identify(&headers, 0).unwrap().clone(),
+        request_id: "req-1".into(),
+        dialect: "openai.chat",
+        config: "hash".into(),
+        started: clock::now(),
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_600_800),
+        model: None,
+        upstream: None,
+        prompt: None,
+        standing: None,
+        slot: Admission::refused(None).slot,
+    }
+}
+
+/// The decisions on record, in order: where, and how.
+pub(crate) fn decisions(entries: &[Entry]) -> Vec<(&'static str, &'static str)> {
+    entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Decision(line) => (line.place, line.decision),
+            Entry::Request(_) => panic!("a decision was expected"),
+        })
+        .collect()
+}
