@@ -1,3 +1,5 @@
+//! What strict JSON accepts, keeps and refuses; laws against serde_json.
+
 use super::*;
 use proptest::prelude::*;
 

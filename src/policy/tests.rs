@@ -1,3 +1,5 @@
+//! The laws of decisions, and tables of single rules.
+
 use super::{
     condition::Condition,
     glob::Glob,

@@ -64,7 +64,7 @@ const WORLD: &[&str] = &[
     "tokio",
     "hyper::",
     "rustls",
-    "std::net",
+    "TcpStream",
     "std::fs",
     "std::thread",
     "std::env",

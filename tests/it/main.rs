@@ -7,3 +7,7 @@
 )]
 
 mod architecture;
+mod commands;
+mod journey;
+mod licences;
+mod support;

@@ -1,0 +1,87 @@
+//! The commands that do not serve: what they print, and their exit status.
+
+use crate::support::run;
+use std::fs;
+
+#[test]
+fn check_tells_everything_at_once_and_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("tenants")).unwrap();
+    fs::write(
+        dir.path().join("tollgate.yaml"),
+        "tenants: tenants/\nupstreams:\n  a: { kind: openai, url: \"http://127.0.0.1:9\", auth: { bearer: hunter2hunter2 }, timeot: 3s }\nmodels:\n  m: { upstream: b }\n",
+    )
+    .unwrap();
+    let tenant = "tenant: acme\nkeys: []\nlimits: { requests: 600/fortnight }\ntools:\n  - allow: x\n    when: args.x ==\n";
+    fs::write(dir.path().join("tenants/acme.yaml"), tenant).unwrap();
+    let (status, out, err) = run(&["check", "--config", "tollgate.yaml"], dir.path(), "");
+    assert_eq!(status, 1, "{out}{err}");
+    for part in [
+        "tollgate.yaml:3:",
+        "timeout",
+        "tollgate.yaml:5:",
+        "`b`",
+        "tenants/acme.yaml:3:",
+        "tenants/acme.yaml:6:",
+        "^",
+    ] {
+        assert!(out.contains(part), "{part} is missing in\n{out}");
+    }
+    assert!(!out.contains("hunter2"), "{out}");
+    let (status, out, _) = run(&["check", "--config", "tollgate.yaml", "--format", "json"], dir.path(), "");
+    let problems: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(status == 1 && problems.as_array().unwrap().len() >= 4, "{out}");
+    assert_eq!(run(&["check", "--config", "none.yaml"], dir.path(), "").0, 1);
+    assert_eq!(run(&["check", "--nonsense"], dir.path(), "").0, 2);
+}
+
+#[test]
+fn the_shipped_example_and_schema_are_right() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (status, out, _) = run(&["schema"], root, "");
+    assert_eq!(status, 0);
+    assert_eq!(out, fs::read_to_string(root.join("config/schema.json")).unwrap());
+}
+
+#[test]
+fn redact_keeps_lines_and_json_and_is_idempotent() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = "mail jane.doe@example.com now\n{\"a\":\"jane.doe@example.com\",\"n\":1.50,\"k\":[true,null]}\n\nplain";
+    let (status, out, _) = run(&["redact"], dir.path(), input);
+    assert_eq!(status, 0);
+    let lines: Vec<&str> = out.split('\n').collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    assert!(lines[0].starts_with("mail [EMAIL_ADDRESS:") && lines[3] == "plain", "{out}");
+    let json: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+    assert!(json["a"].as_str().unwrap().starts_with("[EMAIL_ADDRESS:") && lines[1].contains("1.50"), "{out}");
+    assert_eq!(run(&["redact"], dir.path(), &out).1, out);
+}
+
+#[test]
+fn a_new_key_is_shown_once_with_its_digest() {
+    use sha2::Digest;
+    let dir = tempfile::tempdir().unwrap();
+    let (status, out, _) =
+        run(&["key", "new", "--tenant", "acme", "--id", "prod", "--format", "json"], dir.path(), "");
+    let key: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let digest = sha2::Sha256::digest(key["key"].as_str().unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((status, key["sha256"].as_str().unwrap()), (0, digest.as_str()));
+    assert_eq!(run(&["key", "new", "--tenant", "No"], dir.path(), "").0, 2);
+}
+
+#[test]
+fn verify_finds_a_changed_record() {
+    let gateway = crate::support::Gateway::start();
+    let body = crate::support::chat("hi", &crate::support::tools(&["delete_x", "get_x"]));
+    assert_eq!(gateway.chat(crate::support::ACME, &body).status, 200);
+    gateway.lines("audit", "acme", 2);
+    let dir = gateway.dir.path().join("data/audit/acme");
+    let file = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&file).unwrap();
+    let verify = || run(&["audit", "verify", "data/audit"], gateway.dir.path(), "");
+    assert_eq!(verify().0, 0);
+    fs::write(&file, text.replacen("\"deny\"", "\"allow\"", 1)).unwrap();
+    let (status, out, _) = verify();
+    assert!(status == 1 && out.contains("acme") && out.contains(".jsonl:1"), "{out}");
+}

@@ -1,0 +1,253 @@
+//! Requests to the real binary: the table of errors, records, limits, upstream failures, reload and drain.
+
+use crate::support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, run, tools};
+use std::io::{Read, Write};
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
+    assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+    let retry = answer.header("x-should-retry");
+    assert_eq!(retry, (status < 429 && status != 408).then_some("false"), "{answer:?}");
+    for member in ["message", "type", "param", "code"] {
+        assert!(answer.json()["error"].get(member).is_some(), "{answer:?}");
+    }
+}
+
+#[test]
+fn every_refusal_has_its_row() {
+    let gateway = Gateway::start();
+    let key = ACME;
+    check(&gateway.chat(key, "{"), 400, "invalid_request");
+    check(&gateway.chat(key, r#"{"model":"gpt-5","mode\u006c":"x"}"#), 400, "invalid_request");
+    check(
+        &gateway.chat(key, &format!(r#"{{"model":"gpt-5","x":{}1{}}}"#, "[".repeat(70), "]".repeat(70))),
+        400,
+        "invalid_request",
+    );
+    check(&gateway.chat(key, r#"{"model":5}"#), 400, "invalid_request");
+    check(&gateway.chat(key, r#"{"model":"gpt-5","messages":[],"stream":"yes"}"#), 400, "invalid_request");
+    check(&gateway.chat(key, "{\"model\":\"gpt-5\",\"x\":1e999}"), 400, "invalid_request");
+    check(&gateway.chat("unknown", &chat("hi", "")), 401, "invalid_api_key");
+    check(
+        &gateway.raw("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        401,
+        "invalid_api_key",
+    );
+    let two = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nx-api-key: {GLOBEX}\r\nconnection: close\r\n\r\n"
+    );
+    check(&gateway.raw(&two), 401, "invalid_api_key");
+    let forced =
+        tools(&["delete_x"]) + r#","tool_choice":{"type":"function","function":{"name":"delete_x"}}"#;
+    check(&gateway.chat(key, &chat("hi", &forced)), 403, "tool_not_allowed");
+    check(&gateway.get("/v1/nothing", key), 404, "not_found");
+    check(&gateway.get("/v1/chat/completions", key), 405, "method_not_allowed");
+    let type_xml = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+    );
+    check(&gateway.raw(&type_xml), 415, "unsupported_media_type");
+    let large = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\nconnection: close\r\ncontent-length: 99999999\r\n\r\n"
+    );
+    check(&gateway.raw(&large), 413, "request_too_large");
+    check(&gateway.chat(key, &chat("hi", "").replace("gpt-5", "gpt-gone")), 502, "upstream_error");
+    check(&gateway.chat(key, &chat("!status 401", "")), 502, "upstream_error");
+    check(&gateway.chat(key, &chat("!status 500", "")), 502, "upstream_error");
+    check(&gateway.chat(key, &chat("!status 422", "")), 422, "upstream_error");
+    check(&gateway.chat(key, &chat("!garbage", r#","stream":false"#)), 502, "upstream_error");
+}
+
+#[test]
+fn a_hidden_model_is_an_unknown_model() {
+    let gateway = Gateway::start();
+    let ask = |model: &str| gateway.chat(GLOBEX, &chat("hi", "").replace("gpt-5", model));
+    let (hidden, unknown) = (ask("fast"), ask("none"));
+    check(&hidden, 404, "model_not_found");
+    assert_eq!(hidden.body.replace("fast", "none"), unknown.body);
+}
+
+#[test]
+fn limits_come_back_and_say_when() {
+    let gateway = Gateway::start();
+    let first = gateway.get("/v1/models", GLOBEX);
+    assert_eq!((first.status, first.header("x-ratelimit-limit-requests")), (200, Some("2")));
+    assert_eq!(first.header("x-ratelimit-remaining-requests"), Some("1"));
+    assert!(first.header("x-ratelimit-reset-requests").unwrap().ends_with('s'));
+    assert_eq!(gateway.get("/v1/models", GLOBEX).status, 200);
+    let third = gateway.get("/v1/models", GLOBEX);
+    assert_eq!((third.status, third.code().as_str()), (429, "rate_limit_exceeded"));
+    assert!(third.header("retry-after").is_some() && third.header("retry-after-ms").is_some(), "{third:?}");
+    // Another tenant is not concerned.
+    assert_eq!(gateway.get("/v1/models", ACME).status, 200);
+}
+
+#[test]
+fn what_was_asked_is_recorded_redacted_and_chained() {
+    let gateway = Gateway::start();
+    let message = "!say Mail jane.doe@example.com\n!call get_weather {\"who\":\"jane.doe@example.com\"}\n!call delete_x {\"card\":\"4111 1111 1111 1111\"}";
+    let answer = gateway.chat(ACME, &chat(message, &tools(&["get_weather", "delete_x", "get_shadow"])));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer.body.contains("get_weather") && answer.body.contains("Deletions go through support."),
+        "{answer:?}"
+    );
+    assert!(!answer.body.contains("4111"), "{answer:?}");
+    let audit = gateway.lines("audit", "acme", 6);
+    let told = |place: &str, tool: &str, mode: &str| {
+        let line =
+            audit.iter().find(|line| line["place"] == place && line["tool"] == tool && line["mode"] == mode);
+        line.unwrap_or_else(|| panic!("no line for {place} {tool} {mode}: {audit:#?}")).clone()
+    };
+    assert_eq!(told("offered", "delete_x", "enforce")["decision"], "deny");
+    assert_eq!(told("offered", "get_weather", "enforce")["decision"], "allow");
+    assert_eq!(told("offered", "get_shadow", "shadow")["decision"], "deny");
+    let denied = told("emitted", "delete_x", "enforce");
+    assert_eq!(
+        (&denied["decision"], &denied["reason"]),
+        (&"deny".into(), &"Deletions go through support.".into())
+    );
+    assert!(denied["rule"].as_str().unwrap().starts_with("tollgate.yaml:"), "{denied}");
+    assert!(denied["args"]["card"].as_str().unwrap().starts_with("[CREDIT_CARD:"), "{denied}");
+    let log = gateway.lines("log", "acme", 1);
+    assert!(log[0]["prompt"].as_str().unwrap().contains("[EMAIL_ADDRESS:"), "{}", log[0]);
+    assert_eq!(
+        (&log[0]["model"], &log[0]["upstream"], &log[0]["status"]),
+        (&"gpt-5".into(), &"mock".into(), &200.into())
+    );
+    assert_eq!(log[0]["tools_denied"], serde_json::json!(["delete_x", "delete_x"]));
+    let (status, out, _) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
+    assert_eq!(status, 0, "{out}");
+    for line in gateway.lines("audit", "acme", 6).iter().chain(&log) {
+        assert!(!line.to_string().contains("jane.doe"), "{line}");
+    }
+}
+
+#[test]
+fn content_none_keeps_no_text() {
+    let gateway = Gateway::start();
+    assert_eq!(gateway.chat(GLOBEX, &chat("my secret question", &tools(&["x"]))).status, 200);
+    let log = gateway.lines("log", "globex", 1);
+    assert!(log[0].get("prompt").is_none() && log[0].get("completion").is_none(), "{}", log[0]);
+    let audit = gateway.lines("audit", "globex", 1);
+    assert!(audit[0].get("args").is_none(), "{}", audit[0]);
+}
+
+#[test]
+fn the_upstream_sees_its_own_credential_and_what_was_decided() {
+    let gateway = Gateway::start();
+    let body = chat(
+        "hi",
+        &(tools(&["get_a", "delete_b"]) + r#","seed":123456789012345678901234567890,"temperature":0.70"#),
+    );
+    assert_eq!(gateway.chat(ACME, &body).status, 200);
+    let seen = gateway.seen().to_string();
+    assert!(seen.contains("Bearer sk-upstream-secret") && !seen.contains(ACME), "{seen}");
+    assert!(seen.contains("get_a") && !seen.contains("delete_b"), "{seen}");
+    assert!(seen.contains("123456789012345678901234567890") && seen.contains("0.70"), "{seen}");
+}
+
+#[test]
+fn an_alias_falls_back_to_the_upstream_that_answers() {
+    let gateway = Gateway::start();
+    let answer = gateway.chat(ACME, &chat("hi", "").replace("gpt-5", "fast"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(gateway.seen().to_string().contains("llama"));
+}
+
+#[test]
+fn a_client_that_leaves_gives_its_place_back() {
+    let gateway = Gateway::start();
+    let body = chat("!chunks 50\n!delay 100ms", r#","stream":true"#);
+    let mut socket = gateway.connect();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {GLOBEX}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    socket.read_exact(&mut [0; 64]).unwrap();
+    let second = gateway.chat(GLOBEX, &chat("hi", ""));
+    assert_eq!((second.status, second.code().as_str()), (429, "rate_limit_exceeded"));
+    drop(socket);
+    gateway
+        .wait("the place", |gateway| gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 0\n"));
+    gateway.wait("the upstream's end", |gateway| gateway.seen().to_string().contains("client_gone"));
+    let log = gateway.lines("log", "globex", 2);
+    assert!(log.iter().any(|line| line["error"] == "client_gone"), "{log:?}");
+}
+
+#[test]
+fn a_bad_reload_changes_nothing_and_a_good_one_does() {
+    let gateway = Gateway::start();
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let reload = || {
+        let request = "POST /admin/reload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", gateway.admin)).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        read_answer(socket).unwrap()
+    };
+    std::fs::write(&file, good.replace("models: [gpt-5]", "modles: [gpt-5]")).unwrap();
+    let refused = reload();
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("modles") && refused.body.contains("models"), "{refused:?}");
+    assert_eq!(gateway.admin_get("/readyz").status, 200);
+    assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, 200);
+    std::fs::write(&file, good.replace("\"gpt-*\", fast", "fast")).unwrap();
+    assert_eq!(reload().status, 200);
+    check(&gateway.chat(ACME, &chat("hi", "")), 404, "model_not_found");
+}
+
+#[test]
+fn sigterm_lets_streams_end() {
+    let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 10s }\n");
+    let body = chat("!chunks 10\n!delay 50ms", r#","stream":true"#);
+    let mut socket = gateway.connect();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    gateway.wait("the stream", |gateway| {
+        gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 1\n")
+    });
+    gateway.signal("TERM");
+    gateway.wait("the drain", |gateway| gateway.admin_get("/readyz").status == 503);
+    let answer = read_answer(socket).unwrap();
+    assert!(answer.body.ends_with("data: [DONE]\n\n"), "{answer:?}");
+    assert_eq!(gateway.exit_status(), Some(0));
+}
+
+#[test]
+fn streams_that_outlive_the_drain_end_in_an_error_event() {
+    let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 1s }\n");
+    let body = chat("!chunks 100\n!delay 200ms", r#","stream":true"#);
+    let mut socket = gateway.connect();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    gateway.wait("the stream", |gateway| {
+        gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 1\n")
+    });
+    gateway.signal("TERM");
+    let answer = read_answer(socket).unwrap();
+    assert!(
+        answer.body.contains(r#""code":"upstream_error""#) && !answer.body.contains("[DONE]"),
+        "{answer:?}"
+    );
+    assert_eq!(gateway.exit_status(), Some(0));
+}
+
+#[test]
+fn a_second_gateway_on_the_same_data_refuses() {
+    let gateway = Gateway::start();
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    let other = yaml.replace(&gateway.port.to_string(), "0").replace(&gateway.admin.to_string(), "0");
+    std::fs::write(gateway.dir.path().join("other.yaml"), other).unwrap();
+    let (status, _, err) = run(&["serve", "--config", "other.yaml"], gateway.dir.path(), "");
+    assert_eq!(status, 1);
+    assert!(err.contains("in use by another gateway"), "{err}");
+}

@@ -1,0 +1,267 @@
+//! The real binary with a mock upstream: started for a test, ended with it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
+pub(crate) const ACME: &str = "test-key-of-acme";
+pub(crate) const GLOBEX: &str = "test-key-of-globex";
+
+/// A running process, killed when it is dropped.
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A gateway, its mock upstream, and the directory that they work in.
+pub(crate) struct Gateway {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) port: u16,
+    pub(crate) admin: u16,
+    pub(crate) mock: u16,
+    process: Running,
+    _mock: Running,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Tenants as most tests want them.
+pub(crate) const TENANTS: &str = r#"
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: ["gpt-*", fast]
+    tools:
+      - allow: ["get_*"]
+      - deny: "delete_*"
+        reason: Deletions go through support.
+      - deny: get_shadow
+        mode: shadow
+  globex:
+    keys: [{ id: prod, sha256: @GLOBEX@ }]
+    models: [gpt-5]
+    limits: { requests: 2/min, concurrency: 1 }
+    records: { content: none }
+"#;
+
+impl Gateway {
+    pub(crate) fn start() -> Self {
+        Self::with(TENANTS, "")
+    }
+
+    /// `tenants` is the inline map; `more` goes to the top level of the file.
+    pub(crate) fn with(tenants: &str, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let [port, admin, mock] = [free_port(), free_port(), free_port()];
+        let mock_process = spawn(&["mock", "--listen", &format!("127.0.0.1:{mock}")], dir.path());
+        let digest = |key: &str| {
+            use sha2::Digest;
+            sha2::Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let tenants = tenants.replace("@ACME@", &digest(ACME)).replace("@GLOBEX@", &digest(GLOBEX));
+        let yaml = format!(
+            "listen: 127.0.0.1:{port}\nadmin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n{more}"
+        );
+        std::fs::write(dir.path().join("tollgate.yaml"), yaml).unwrap();
+        let process = spawn(&["serve", "--config", "tollgate.yaml"], dir.path());
+        let gateway = Self { dir, port, admin, mock, process, _mock: mock_process };
+        gateway.wait("the mock", |gateway| try_get(gateway.mock, "/mock/requests").is_some());
+        gateway.wait("the gateway", |gateway| {
+            try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
+        });
+        gateway
+    }
+
+    /// Waits, up to 10 s, until something holds.
+    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !holds(self) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{what} is not there");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn chat(&self, key: &str, body: &str) -> Answer {
+        self.post("/v1/chat/completions", key, body)
+    }
+
+    pub(crate) fn post(&self, path: &str, key: &str, body: &str) -> Answer {
+        let length = body.len();
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+    }
+
+    pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
+        self.raw(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
+    pub(crate) fn raw(&self, request: &str) -> Answer {
+        exchange(self.port, request).unwrap()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+    }
+
+    pub(crate) fn admin_get(&self, path: &str) -> Answer {
+        try_get(self.admin, path).unwrap()
+    }
+
+    /// What the mock upstream saw.
+    pub(crate) fn seen(&self) -> serde_json::Value {
+        try_get(self.mock, "/mock/requests").unwrap().json()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the process to end by itself, and gives its exit status.
+    pub(crate) fn exit_status(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "the gateway does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The lines of a tenant's files below `data/KIND`, once there are so many.
+    pub(crate) fn lines(&self, kind: &str, tenant: &str, at_least: usize) -> Vec<serde_json::Value> {
+        let read = |gateway: &Self| {
+            let dir = gateway.dir.path().join("data").join(kind).join(tenant);
+            let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            let text: String = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
+        };
+        self.wait("a record", |gateway| read(gateway).len() >= at_least);
+        read(self)
+    }
+}
+
+/// `tollgate ARGS…` with this text on stdin: exit status, stdout, stderr.
+pub(crate) fn run(args: &[&str], dir: &Path, stdin: &str) -> (i32, String, String) {
+    let mut child = Command::new(BINARY)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A chat request of one user message, and more members.
+pub(crate) fn chat(message: &str, more: &str) -> String {
+    let message = serde_json::Value::from(message);
+    format!(r#"{{"model":"gpt-5","messages":[{{"role":"user","content":{message}}}]{more}}}"#)
+}
+
+/// `,"tools":[…]` of functions by these names.
+pub(crate) fn tools(names: &[&str]) -> String {
+    let tool = |name: &&str| format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#);
+    format!(r#","tools":[{}]"#, names.iter().map(tool).collect::<Vec<_>>().join(","))
+}
+
+fn spawn(args: &[&str], dir: &Path) -> Running {
+    let log = |name: &str| std::fs::File::create(PathBuf::from(dir).join(name)).unwrap();
+    let name = args.first().copied().unwrap_or_default();
+    let child = Command::new(BINARY)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(log(&format!("{name}.out")))
+        .stderr(log(&format!("{name}.err")))
+        .spawn()
+        .unwrap();
+    Running(child)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn try_get(port: u16, path: &str) -> Option<Answer> {
+    exchange(port, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+}
+
+fn exchange(port: u16, request: &str) -> Option<Answer> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket.write_all(request.as_bytes()).ok()?;
+    read_answer(socket)
+}
+
+/// Reads one answer; a chunked body is put together.
+pub(crate) fn read_answer(socket: TcpStream) -> Option<Answer> {
+    let mut reader = BufReader::new(socket);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let (first, headers) = head.split_once("\r\n")?;
+    let status = first.split(' ').nth(1)?.parse().ok()?;
+    let answer = Answer { status, headers: headers.to_owned(), body: String::new() };
+    let mut body = Vec::new();
+    if answer.header("transfer-encoding").is_some() {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            if size == 0 {
+                break;
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
+    } else {
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        body.resize(length, 0);
+        reader.read_exact(&mut body).ok()?;
+    }
+    Some(Answer { body: String::from_utf8(body).unwrap(), ..answer })
+}
