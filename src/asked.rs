@@ -5,7 +5,6 @@ pub(crate) mod fixture;
 
 use crate::{
     call::Place,
-    dialect::openai,
     identity::Identity,
     policy::{Decision, Outcome},
     quota::{Slot, Standing},
@@ -13,7 +12,6 @@ use crate::{
     refusal::Refusal,
     usage::{Price, Usage},
 };
-use bytes::Bytes;
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -32,8 +30,8 @@ pub struct Asked {
     pub time: SystemTime,
     pub model: Option<AskedModel>,
     pub upstream: Option<Arc<str>>,
-    /// The body, of which the prompt is taken when the record is written.
-    pub prompt: Option<Bytes>,
+    /// What was asked, as text; redacted when the record is written. `None` where records keep no content.
+    pub prompt: Option<String>,
     pub standing: Option<Standing>,
     pub slot: Slot,
 }
@@ -143,10 +141,6 @@ impl Asked {
             Some(AskedModel::Unknown(_)) | None => None,
         };
         let cost = price.zip(outcomes.usage).map(|(price, usage)| price.cost(usage).0);
-        let prompt = self.prompt.map(|body| {
-            let weight = body.len();
-            Raw::lazy(Box::new(move || openai::prompt(&body)), weight)
-        });
         Entry::Request(Box::new(RequestEntry {
             journal: Arc::clone(&self.identity.tenant().journal),
             time: self.time,
@@ -166,7 +160,7 @@ impl Asked {
             output_tokens: outcomes.usage.map(|usage| usage.output),
             cost_micro_usd: cost,
             tools_denied: outcomes.tools_denied.into_iter().map(Raw::text).collect(),
-            prompt,
+            prompt: self.prompt.map(Raw::text),
             completion: outcomes.completion,
         }))
     }

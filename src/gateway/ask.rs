@@ -7,6 +7,7 @@ use crate::{
     clock,
     dialect::openai::{self, Api},
     json,
+    records::Content,
     refusal::Refusal,
     snapshot::Model,
     upstream::{Received, Target},
@@ -31,9 +32,11 @@ pub(super) struct Ask {
 pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: &Bytes) -> Result<Ask, Refusal> {
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
-    asked.prompt = Some(bytes.clone());
     let parsed = json::parse(bytes, snapshot.limits.nesting)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
+    if asked.identity.tenant().journal.content == Content::Redacted {
+        asked.prompt = Some(openai::prompt(&parsed, bytes.len()));
+    }
     let request = openai::understand(api, &parsed)?;
     let known = snapshot.models.find(request.model);
     asked.model = Some(known.map_or_else(

@@ -1,13 +1,12 @@
 //! A request's texts as one text, for the record: who said what, calls and results, files summarised.
-//! Runs when the record is written, not while the request waits.
+//! Taken from the body that was parsed anyway, and only where records keep content.
 
 use super::call_parts::{self, Emitted};
 use crate::json::{self, Value};
 
-/// The prompt of a request body. Empty where there is none.
-pub fn prompt(bytes: &[u8]) -> String {
-    let Ok(body) = json::parse(bytes, json::NESTING_MAX) else { return String::new() };
-    let mut out = String::with_capacity(bytes.len());
+/// The prompt of a request body of about so many bytes. Empty where there is none.
+pub fn prompt(body: &Value<'_>, bytes: usize) -> String {
+    let mut out = String::with_capacity(bytes);
     for message in body.get("messages").and_then(Value::items).unwrap_or_default() {
         out.push_str(message.get("role").and_then(Value::as_str).unwrap_or("?"));
         out.push_str(": ");
