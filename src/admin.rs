@@ -21,6 +21,8 @@ pub struct Admin {
     pub reload: Reload,
     /// `Host` and `Origin` names that are accepted beside loopback names and the listen address.
     pub allowed_hosts: Vec<String>,
+    /// The address that this port listens on.
+    pub address: std::net::IpAddr,
     /// Asked for on everything but probes and metrics; `None` on loopback.
     pub token: Option<Vec<u8>>,
     /// Whether only probes and metrics are served.
@@ -86,9 +88,12 @@ impl Admin {
             Some(v6) => v6.split(']').next().unwrap_or(v6),
             None => host.rsplit_once(':').map_or(host, |(name, _)| name),
         };
-        let loopback =
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        loopback || self.allowed_hosts.iter().any(|allowed| allowed == name || allowed == host)
+        let ip = name.parse::<std::net::IpAddr>().ok();
+        // On all addresses, any of them is the listen address: an address is no name that a browser was led to.
+        let own =
+            ip.is_some_and(|ip| ip.is_loopback() || ip == self.address || self.address.is_unspecified());
+        own || name == "localhost"
+            || self.allowed_hosts.iter().any(|allowed| allowed == name || allowed == host)
     }
 
     fn is_authorized<B>(&self, request: &Request<B>) -> bool {

@@ -1,5 +1,11 @@
 //! Who asked for what, when, and under which configuration: what every later stage and every record needs.
 
+/// The names in their order, each once.
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
 #[cfg(test)]
 pub(crate) mod fixture;
 
@@ -13,6 +19,7 @@ use crate::{
     usage::{Price, Usage},
 };
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -40,7 +47,8 @@ pub struct Asked {
 #[derive(Debug, Clone)]
 pub enum AskedModel {
     /// It is configured, under this name or glob.
-    Declared { name: Arc<str>, price: Option<Price> },
+    /// `asked` is what the client wrote, where that is not the name itself but a glob matches it.
+    Declared { name: Arc<str>, asked: Option<String>, price: Option<Price> },
     /// It is not: a text of the client's.
     Unknown(String),
 }
@@ -148,6 +156,7 @@ impl Asked {
             request_id: self.request_id,
             dialect: self.dialect,
             model: self.model.map(|model| match model {
+                AskedModel::Declared { asked: Some(asked), .. } => Model::Asked(Raw::text(asked)),
                 AskedModel::Declared { name, .. } => Model::Declared(name),
                 AskedModel::Unknown(name) => Model::Asked(Raw::text(name)),
             }),
@@ -159,7 +168,7 @@ impl Asked {
             input_tokens: outcomes.usage.map(|usage| usage.input),
             output_tokens: outcomes.usage.map(|usage| usage.output),
             cost_micro_usd: cost,
-            tools_denied: outcomes.tools_denied.into_iter().map(Raw::text).collect(),
+            tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
             prompt: self.prompt.map(Raw::text),
             completion: outcomes.completion,
         }))

@@ -4,13 +4,14 @@
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    dialect::openai::{Answered, Offer, Request},
+    dialect::openai::{Answered, Kept, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
     records::Entry,
     refusal::Refusal,
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// Leave to forward this body, and no other.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ impl Permit {
 pub struct Findings {
     pub evidence: Vec<Entry>,
     pub tools_denied: Vec<String>,
+    /// Offers that were allowed, and are on record for today already.
+    pub repeated: u64,
 }
 
 /// What is read and what is sent: the body as it came, as it was parsed, and the name of the model upstream.
@@ -53,26 +56,24 @@ pub fn authorize(
         let args = Arguments::read(text, json::NESTING_MAX);
         let decision = decide(asked, tool, &args, Place::Emitted);
         if decision.outcome == Outcome::Deny {
-            return Err(deny(
-                asked,
-                found,
-                tool,
-                &decision,
-                "the request brings a result for a call that was denied",
-            ));
+            let reason = "the request brings a result for a call that was denied";
+            found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(text), &decision));
+            return Err(refuse(found, tool, reason));
         }
     }
     for tool in &request.forced {
         let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
         if decision.outcome == Outcome::Deny {
-            let reason = decision.reason.to_string();
-            return Err(deny(asked, found, tool, &decision, &reason));
+            found.evidence.extend(asked.evidence(Place::Offered, tool, None, &decision));
+            return Err(refuse(found, tool, &decision.reason));
         }
     }
-    let mut keep = Vec::with_capacity(request.offers.len());
+    let mut kept = Vec::with_capacity(request.offers.len());
     for Offer { tool, args } in &request.offers {
         let decision = decide(asked, tool, args, Place::Offered);
-        if !is_repeated(asked, tool, args, &decision) {
+        if is_repeated(asked, tool, args, &decision) {
+            found.repeated += 1;
+        } else {
             let text = match args {
                 Arguments::Known(args) => Some(args.to_string()),
                 Arguments::Open | Arguments::Unreadable => None,
@@ -84,21 +85,40 @@ pub fn authorize(
             (Outcome::Allow, _) | (Outcome::Ask, Arguments::Open) => true,
             (Outcome::Ask | Outcome::Deny, _) => false,
         };
-        let kept = stays && decision.rewritten.is_none();
-        if !kept {
+        if !stays {
             found.tools_denied.push(tool.to_string());
         }
-        keep.push(kept);
+        kept.push(match decision.rewritten {
+            _ if !stays => Kept::Out,
+            Some(parameters) => Kept::As(parameters),
+            None => Kept::AsIs,
+        });
     }
     // A forced tool was decided without its parameters; its offers show them, and may all be gone.
     for tool in &request.forced {
-        let mut offers = request.offers.iter().zip(&keep).filter(|(offer, _)| offer.tool == *tool).peekable();
-        if offers.peek().is_some() && !offers.any(|(_, kept)| *kept) {
-            let reason = "it is not allowed with these parameters".to_owned();
-            return Err(Refusal::ToolNotAllowed { tool: tool.to_string(), reason });
+        let mut offers = request.offers.iter().zip(&kept).filter(|(offer, _)| offer.tool == *tool).peekable();
+        if offers.peek().is_some() && !offers.any(|(_, kept)| *kept != Kept::Out) {
+            return Err(refuse(found, tool, "it is not allowed with these parameters"));
         }
     }
-    Ok(Permit { body: outgoing(body, &keep) })
+    let listed = listed(asked, request, found)?;
+    Ok(Permit { body: outgoing(body, &kept, listed) })
+}
+
+/// Whether an `allowed_tools` choice has to lose some of the tools that it lists. One that must be followed and
+/// would lose all is refused, like any choice that forces a denied tool.
+fn listed(asked: &Asked, request: &Request<'_>, found: &mut Findings) -> Result<bool, Refusal> {
+    let denied =
+        |tool: &&Cow<'_, str>| decide(asked, tool, &Arguments::Open, Place::Offered).outcome == Outcome::Deny;
+    let lost = request.listed.tools.iter().filter(denied).count();
+    match request.listed.tools.first() {
+        Some(tool) if request.listed.required && lost == request.listed.tools.len() => {
+            let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
+            found.evidence.extend(asked.evidence(Place::Offered, tool, None, &decision));
+            Err(refuse(found, tool, &decision.reason))
+        }
+        Some(_) | None => Ok(lost > 0),
+    }
 }
 
 /// Whether the same offer was allowed before, today and under this configuration: then it is on record.
@@ -119,19 +139,18 @@ fn decide<'a>(asked: &'a Asked, tool: &str, args: &Arguments<'_>, place: Place) 
     })
 }
 
-fn deny(asked: &Asked, found: &mut Findings, tool: &str, decision: &Decision<'_>, reason: &str) -> Refusal {
-    found.evidence.extend(asked.evidence(Place::Offered, tool, None, decision));
+fn refuse(found: &mut Findings, tool: &str, reason: &str) -> Refusal {
     found.tools_denied.push(tool.to_owned());
     Refusal::ToolNotAllowed { tool: tool.to_owned(), reason: reason.to_owned() }
 }
 
 /// The body as it came where nothing changed, else written anew from what was decided on.
-fn outgoing(body: &Body<'_>, keep: &[bool]) -> Bytes {
-    let restricted = keep.iter().any(|keep| !keep);
+fn outgoing(body: &Body<'_>, kept: &[Kept], choice_changes: bool) -> Bytes {
+    let restricted = choice_changes || kept.iter().any(|kept| *kept != Kept::AsIs);
     if !restricted && body.model_as.is_none() {
         return body.bytes.clone();
     }
-    let mut parsed = if restricted { Request::restrict(body.parsed, keep) } else { body.parsed.clone() };
+    let mut parsed = if restricted { Request::restrict(body.parsed, kept) } else { body.parsed.clone() };
     if let Some(model) = body.model_as {
         parsed.set("model", Value::string(model));
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Status, key, print,
-    serve::{Running, runtime},
+    serve::{Running, runtime, told_to_end},
 };
 use std::{io, net::SocketAddr, path::Path};
 
@@ -46,7 +46,7 @@ async fn demo(arguments: &Arguments) -> Result<(), String> {
     let running = Running::start(&dir.join("tollgate.yaml")).await?;
     let url = running.urls.first().ok_or("the gateway listens nowhere")?;
     print::text(&welcome(url, &running.admin_url, &keys, &dir));
-    drop(tokio::signal::ctrl_c().await);
+    told_to_end().await;
     running.drain().await;
     // What the demo wrote is the demo's: keys that nobody has any more, records of a mock.
     drop(std::fs::remove_dir_all(&dir));
@@ -76,7 +76,9 @@ fn welcome(url: &str, admin: &str, keys: &[String], dir: &Path) -> String {
             r#"{{"model":"gpt-5","messages":[{{"role":"user","content":"{prompt}"}}],"tools":[{{"type":"function","function":{{"name":"{tool}","parameters":{{"type":"object","properties":{{"city":{{"type":"string"}}}}}}}}}}]}}"#
         )
     };
-    let curl = format!("curl -s {url}/v1/chat/completions -H 'Authorization: Bearer {acme}' -d");
+    let curl = format!(
+        "curl -s {url}/v1/chat/completions -H 'Authorization: Bearer {acme}' -H 'Content-Type: application/json' -d"
+    );
     let dir = dir.display();
     let allowed = body("Please call get_weather for Vienna", "get_weather");
     let denied = body("!call delete_ticket", "get_weather");

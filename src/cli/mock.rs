@@ -1,6 +1,9 @@
 //! `tollgate mock`: the mock LLM and MCP upstream alone.
 
-use super::{Status, print, serve::runtime};
+use super::{
+    Status, print,
+    serve::{runtime, told_to_end},
+};
 use std::net::SocketAddr;
 
 #[derive(Debug, clap::Args)]
@@ -20,8 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         if let Ok(address) = listener.local_addr() {
             print::line(&format!("listening on http://{address}"));
         }
-        let stop = async { drop(tokio::signal::ctrl_c().await) };
-        match crate::mock::serve(listener, stop).await {
+        match crate::mock::serve(listener, told_to_end()).await {
             Ok(()) => Status::Fine,
             Err(error) => print::failed(&error.to_string()),
         }

@@ -4,7 +4,7 @@ use super::{Status, print};
 use crate::{
     admin::{Admin, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, compile},
+    config::{self, Colour, Loaded, Problem, Watched, compile},
     gateway::Gateway,
     operator,
     quota::Quota,
@@ -26,6 +26,8 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// The configuration's files are looked at this often.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -47,6 +49,15 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
+/// SIGINT or SIGTERM.
+pub(super) async fn told_to_end() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
 /// A gateway that serves.
 pub(super) struct Running {
     gateway: Arc<Gateway>,
@@ -64,34 +75,32 @@ struct Reloader {
     path: PathBuf,
     master: Vec<u8>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
-    /// One reload at a time.
-    busy: Mutex<()>,
+    /// One reload at a time; the files that the last one read.
+    watched: Mutex<Watched>,
 }
 
 impl Reloader {
-    fn compile(&self, loaded: &Loaded) -> Result<compile::Compiled, String> {
+    fn compile(&self, loaded: &Loaded) -> Result<(compile::Compiled, Vec<Problem>), String> {
         let env = |name: &str| std::env::var(name).ok();
         let now = clock::unix_seconds(clock::wall());
         let context = compile::Context { env: &env, master: &self.master, quotas: &self.quotas, now };
         let (compiled, problems) = compile::compile(loaded, &context);
         let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
         match compiled {
-            Some(compiled) => {
-                problems
-                    .iter()
-                    .for_each(|problem| operator::warn(&format!("configuration: {}", problem.message)));
-                Ok(compiled)
-            }
+            Some(compiled) => Ok((compiled, problems)),
             None => Err(format!("the configuration does not load\n{}", text(&problems))),
         }
     }
 
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
-        let _one = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let reloaded = self.compile(&config::load(&self.path));
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = config::load(&self.path);
+        *watched = Watched::of(&self.path, &loaded);
+        let reloaded = self.compile(&loaded);
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
         match reloaded {
-            Ok(compiled) => {
+            Ok((compiled, problems)) => {
+                tell(&problems, &loaded);
                 operator::info("configuration reloaded");
                 gateway.snapshot.store(Arc::new(compiled.snapshot));
                 Ok(())
@@ -110,12 +119,12 @@ impl Running {
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         // Nothing is made on disk for a configuration that does not load.
-        let checker = Reloader::new(path, vec![0; 32]);
-        checker.compile(&loaded)?;
+        Reloader::new(path, vec![0; 32], &loaded).compile(&loaded)?;
         let given = place.secret.map(|secret| secret.expose().as_bytes().to_vec());
         let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
-        let reloader = Arc::new(Reloader::new(path, master.clone()));
-        let compile::Compiled { snapshot, serve } = reloader.compile(&loaded)?;
+        let reloader = Arc::new(Reloader::new(path, master.clone(), &loaded));
+        let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
+        tell(&problems, &loaded);
         let telemetry = Telemetry::default();
         let records = Records::open(crate::records::Options {
             data_dir: serve.data_dir.clone(),
@@ -143,6 +152,7 @@ impl Running {
             admin_url: String::new(),
         };
         running.listen(serve).await?;
+        tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         Ok(running)
     }
 
@@ -174,6 +184,7 @@ impl Running {
                 reload: Box::new(move || reloader.reload(&gateway)),
                 allowed_hosts: serve.allowed_hosts.clone(),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
+                address: address.ip(),
                 scope,
             });
             let service = move |request| {
@@ -239,8 +250,48 @@ impl Running {
 }
 
 impl Reloader {
-    fn new(path: &Path, master: Vec<u8>) -> Self {
-        Self { path: path.to_owned(), master, quotas: DashMap::new(), busy: Mutex::default() }
+    fn new(path: &Path, master: Vec<u8>, loaded: &Loaded) -> Self {
+        let watched = Mutex::new(Watched::of(path, loaded));
+        Self { path: path.to_owned(), master, quotas: DashMap::new(), watched }
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        watched.fingerprint()
+    }
+}
+
+/// Reloads when a file of the configuration changed, once it stays as it is for a moment.
+async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
+    let mut loaded = reloader.fingerprint();
+    let mut before = loaded;
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    while !gateway.closing.is_cancelled() {
+        ticks.tick().await;
+        let (asked, gateway) = (Arc::clone(&reloader), Arc::clone(&gateway));
+        let looked = tokio::task::spawn_blocking(move || {
+            let now = asked.fingerprint();
+            if now != loaded && now == before {
+                // Told where it belongs: in the metric, the status and on stderr.
+                if let Err(problems) = asked.reload(&gateway) {
+                    operator::warn(&problems);
+                }
+                (asked.fingerprint(), now)
+            } else {
+                (loaded, now)
+            }
+        });
+        if let Ok(found) = looked.await {
+            (loaded, before) = found;
+        }
+    }
+}
+
+/// Warnings about a configuration that serves, with their places.
+fn tell(problems: &[Problem], loaded: &Loaded) {
+    for problem in problems {
+        let place = problem.at.map(|at| format!("{}: ", loaded.files.place(at))).unwrap_or_default();
+        operator::warn(&format!("{place}{}", problem.message));
     }
 }
 

@@ -21,6 +21,7 @@ mod shape;
 mod tenant_shape;
 mod test_shape;
 pub mod values;
+mod watch;
 mod yaml;
 
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use mask::quoted_key;
 pub use problem::{Colour, Problem, Severity, to_json, to_text};
 pub use schema::schema;
 pub use secret::{Secret, SecretMissing, SecretRef};
+pub use watch::Watched;

@@ -41,7 +41,11 @@ pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: &Byte
     let known = snapshot.models.find(request.model);
     asked.model = Some(known.map_or_else(
         || AskedModel::Unknown(request.model.chars().take(256).collect()),
-        |model| AskedModel::Declared { name: Arc::clone(&model.name), price: model.price },
+        |model| AskedModel::Declared {
+            name: Arc::clone(&model.name),
+            asked: (*model.name != *request.model).then(|| request.model.chars().take(256).collect()),
+            price: model.price,
+        },
     ));
     let may_use = asked.identity.tenant().may_use(asked.identity.key(), request.model);
     let Some(model) = known.filter(|_| may_use) else {
@@ -51,6 +55,7 @@ pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: &Byte
     let mut found = Findings::default();
     let permit = authorize::authorize(asked, &request, &body, &mut found);
     visit.tools_denied.append(&mut found.tools_denied);
+    visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
     Ok(Ask { permit: permit?, model: Arc::clone(model) })
 }

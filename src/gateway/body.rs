@@ -13,11 +13,15 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// A body smaller than this is copied out of the connection's buffer.
 const SHARED_BYTES: usize = 16 << 10;
 
+/// Of a body that nobody will read, so much is read, for so long.
+const DISCARD_BYTES_MAX: usize = 16 << 20;
+const DISCARD_MAX: Duration = Duration::from_secs(2);
+
 /// What a client announces is believed up to here; memory beyond it grows with what comes.
 const RESERVED_BYTES_MAX: usize = 1 << 20;
 
 /// The whole body of a request.
-pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
     check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
     let announced = body.size_hint().lower();
@@ -26,7 +30,7 @@ pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Re
     }
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
-    while let Some(frame) = next(&mut body).await? {
+    while let Some(frame) = next(body).await? {
         let Ok(data) = frame.into_data() else { continue };
         let length = whole.len() + data.len() + first.as_ref().map_or(0, Bytes::len);
         if u64::try_from(length).unwrap_or(u64::MAX) > bytes_max {
@@ -51,6 +55,22 @@ pub(super) async fn read(head: &Parts, mut body: Incoming, bytes_max: u64) -> Re
         Some(data) => data,
         None => whole.freeze(),
     })
+}
+
+/// Reads what a client still sends of a request that is refused, within bounds: a client that is cut off while it
+/// writes never reads the answer.
+pub(super) async fn discard(mut body: Incoming) {
+    let reading = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whoever sends for longer is cut off.
+    drop(tokio::time::timeout(DISCARD_MAX, reading).await);
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Frame<Bytes>>, Refusal> {

@@ -38,26 +38,34 @@ impl Gateway {
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let arrival = visit::Arrival::now();
-        let route = match Route::of(&head) {
-            Ok(route) => route,
-            Err(refusal) => return answer::refused(&refusal, &arrival.request_id, None),
-        };
+        let route = Route::of(&head);
         let snapshot = self.snapshot.load_full();
         let identity = match snapshot.directory.identify(&head.headers, clock::unix_seconds(arrival.time)) {
             Ok(identity) => identity.clone(),
             Err(_) => {
                 self.telemetry.unidentified();
-                return answer::refused(&Refusal::InvalidApiKey, &arrival.request_id, None);
+                body::discard(body).await;
+                // That a path does not exist is no secret.
+                let refusal = route.err().unwrap_or(Refusal::InvalidApiKey);
+                return answer::refused(&refusal, &arrival.request_id, None);
             }
         };
-        let mut visit = match Visit::admit(&self, &snapshot, identity, route.dialect(), arrival) {
+        let dialect = route.as_ref().map_or("none", Route::dialect);
+        let mut visit = match Visit::admit(&self, &snapshot, identity, dialect, arrival) {
             Ok(visit) => visit,
-            Err(response) => return *response,
+            Err(response) => {
+                body::discard(body).await;
+                return *response;
+            }
         };
         let answered = match route {
-            Route::Models => models::list(&mut visit),
-            Route::Model(id) => models::one(&mut visit, &id),
-            Route::Call(api) => call(&mut visit, api, head, body).await,
+            Ok(Route::Models) => models::list(&mut visit),
+            Ok(Route::Model(id)) => models::one(&mut visit, &id),
+            Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
+            Err(refusal) => {
+                body::discard(body).await;
+                Err(refusal)
+            }
         };
         answered.unwrap_or_else(|refusal| visit.refuse(refusal))
     }
@@ -70,8 +78,19 @@ async fn call(
     head: http::request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    visit.check_records().await?;
-    let bytes = body::read(&head, body, visit.snapshot().limits.body).await?;
+    let mut body = body;
+    let accepted = visit.check_records().await;
+    let read = match accepted {
+        Ok(()) => body::read(&head, &mut body, visit.snapshot().limits.body).await,
+        Err(refusal) => Err(refusal),
+    };
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(refusal) => {
+            body::discard(body).await;
+            return Err(refusal);
+        }
+    };
     let ask = ask::understand_and_authorize(visit, api, &bytes)?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
     let received = ask.forward(visit, api, &head.headers).await?;

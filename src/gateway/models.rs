@@ -3,6 +3,7 @@
 use super::{Body, Visit, answer};
 use crate::{
     json::{self, Value},
+    policy::glob::{Glob, Globs},
     refusal::Refusal,
 };
 use http::Response;
@@ -12,8 +13,14 @@ pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
     let snapshot = visit.snapshot().clone();
     let asked = visit.asked()?;
     let (tenant, key) = (asked.identity.tenant(), asked.identity.key());
-    let names = snapshot.models.names();
-    let mine = names.into_iter().filter(|name| tenant.may_use(key, name)).map(model).collect();
+    // What is configured by name, and what the tenant or key names of what a glob is configured for.
+    let mut names = snapshot.models.names();
+    let listed = tenant.models.iter().chain(key.models.iter().flat_map(Globs::iter)).map(Glob::as_str);
+    names.extend(listed.filter(|name| !name.contains(['*', '?']) && snapshot.models.find(name).is_some()));
+    names.sort_unstable();
+    names.dedup();
+    let mine = names.into_iter().filter(|name| tenant.may_use(key, name));
+    let mine = mine.map(|name| model(name).into_owned()).collect();
     let list = Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]);
     respond(visit, &list)
 }

@@ -134,6 +134,13 @@ impl Visit {
         Ok(())
     }
 
+    /// Counts offers that were decided and are on record already.
+    pub(super) fn repeated_offers(&self, count: u64) {
+        if let (Some(asked), 1..) = (&self.asked, count) {
+            self.gateway.telemetry.repeated_offers(asked.identity.tenant().id.shared(), count);
+        }
+    }
+
     /// Records evidence before the request goes on.
     pub(super) fn record(&mut self, evidence: Vec<Entry>) -> Result<(), Refusal> {
         for entry in evidence {

@@ -39,6 +39,8 @@ struct Requests<C: Clock> {
     period: Duration,
     limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
     clock: C,
+    /// What was left after the last request that was let in.
+    last_remaining: AtomicU32,
 }
 
 /// What the `x-ratelimit-*-requests` headers tell.
@@ -96,7 +98,13 @@ impl<C: Clock + Clone> Quota<C> {
                 .allow_burst(rate.burst);
             let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
                 .with_middleware::<StateInformationMiddleware>();
-            Requests { rate, period, limiter, clock: C::clone(clock) }
+            Requests {
+                rate,
+                period,
+                limiter,
+                clock: C::clone(clock),
+                last_remaining: AtomicU32::new(rate.burst.get()),
+            }
         });
         Self { requests, in_flight: Arc::default(), in_flight_max }
     }
@@ -128,7 +136,11 @@ impl<C: Clock + Clone> Quota<C> {
 impl<C: Clock> Requests<C> {
     fn take(&self) -> Result<Standing, Exceeded> {
         match self.limiter.check() {
-            Ok(snapshot) => Ok(self.standing(snapshot.remaining_burst_capacity())),
+            Ok(snapshot) => {
+                let remaining = snapshot.remaining_burst_capacity();
+                self.last_remaining.store(remaining, Ordering::Relaxed);
+                Ok(self.standing(remaining))
+            }
             Err(until) => Err(Exceeded::Requests {
                 retry_after: until.wait_time_from(self.clock.now()),
                 standing: self.standing(0),
@@ -136,9 +148,9 @@ impl<C: Clock> Requests<C> {
         }
     }
 
-    /// The standing of a tenant of whose rate nothing is taken; not known exactly, so told without a promise.
+    /// The standing of a tenant of whose rate nothing is taken: as it was last, which is never too much.
     fn untouched(&self) -> Standing {
-        self.standing(0)
+        self.standing(self.last_remaining.load(Ordering::Relaxed))
     }
 
     fn standing(&self, remaining: u32) -> Standing {

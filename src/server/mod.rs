@@ -135,6 +135,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 async fn handshake(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
     socket.set_nodelay(true).ok()?;
+    // Which HTTP a client speaks is told by its first bytes, for which hyper waits without end.
+    let mut byte = [0];
+    let first = tokio::time::timeout(HEAD_TIMEOUT, socket.peek(&mut byte)).await;
+    if !matches!(first, Ok(Ok(1..))) {
+        return None;
+    }
     let Some(tls) = tls else { return Some(Box::new(socket)) };
     match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(socket)).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),

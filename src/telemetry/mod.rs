@@ -11,6 +11,8 @@ pub use labels::{
 
 use crate::{
     asked::AskedModel,
+    call::Place,
+    policy::Outcome,
     records::{Entry, Observer, Warning},
 };
 
@@ -208,6 +210,13 @@ impl Telemetry {
                 }
             }
         }
+    }
+
+    /// So many offers were allowed that are on record for today already.
+    pub fn repeated_offers(&self, tenant: Arc<str>, count: u64) {
+        let (place, outcome) = (Place::Offered.as_str(), Outcome::Allow.as_str());
+        let labels = DecisionLabels { tenant, place, outcome, mode: "enforce" };
+        self.decisions.get_or_create(&labels).inc_by(count);
     }
 
     /// A record could not be kept.

@@ -153,6 +153,7 @@ pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<Stri
                 .unwrap_or_else(|| format!("the upstream refused the request with {}", status.as_u16())),
             retry_after,
         },
+        504 => Refusal::UpstreamTimeout,
         401 | 403 => {
             Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" }
         }

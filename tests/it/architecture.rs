@@ -47,6 +47,7 @@ const SHELL: &[&str] = &[
     "config/load",
     "config/secret",
     "config/compile",
+    "config/watch",
     "config/tests",
     "dialect/openai/tests",
     "records/disk",

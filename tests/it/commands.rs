@@ -71,6 +71,24 @@ fn a_new_key_is_shown_once_with_its_digest() {
 }
 
 #[test]
+fn the_demo_prints_lines_that_do_what_it_says() {
+    let demo = crate::support::Demo::start();
+    let lines: Vec<String> =
+        demo.text().lines().filter(|line| line.contains("curl -s")).map(Into::into).collect();
+    assert_eq!(lines.len(), 3, "{}", demo.text());
+    let paste = |line: &str| {
+        let output = std::process::Command::new("bash").args(["-c", line]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let allowed = paste(&lines[0]);
+    assert!(allowed.contains(r#""name":"get_weather""#), "{allowed}");
+    let denied = paste(&lines[1]);
+    assert!(denied.contains("Deletions go through support.") && !denied.contains("tool_calls"), "{denied}");
+    assert_eq!(paste(&lines[2]), "200\n200\n200\n429\n");
+    assert_eq!(demo.text().matches("export OPENAI_API_KEY=tg-").count(), 2);
+}
+
+#[test]
 fn verify_finds_a_changed_record() {
     let gateway = crate::support::Gateway::start();
     let body = crate::support::chat("hi", &crate::support::tools(&["delete_x", "get_x"]));

@@ -115,7 +115,7 @@ fn what_was_asked_is_recorded_redacted_and_chained() {
         (&log[0]["model"], &log[0]["upstream"], &log[0]["status"]),
         (&"gpt-5".into(), &"mock".into(), &200.into())
     );
-    assert_eq!(log[0]["tools_denied"], serde_json::json!(["delete_x", "delete_x"]));
+    assert_eq!(log[0]["tools_denied"], serde_json::json!(["delete_x"]));
     let (status, out, _) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
     assert_eq!(status, 0, "{out}");
     for line in gateway.lines("audit", "acme", 6).iter().chain(&log) {
@@ -196,6 +196,56 @@ fn a_bad_reload_changes_nothing_and_a_good_one_does() {
     std::fs::write(&file, good.replace("\"gpt-*\", fast", "fast")).unwrap();
     assert_eq!(reload().status, 200);
     check(&gateway.chat(ACME, &chat("hi", "")), 404, "model_not_found");
+}
+
+#[test]
+fn a_changed_file_is_reloaded_by_itself() {
+    let gateway = Gateway::start();
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap().replace("\"gpt-*\", fast", "fast");
+    std::fs::write(&file, yaml).unwrap();
+    gateway.wait("the reload", |gateway| gateway.chat(ACME, &chat("hi", "")).status == 404);
+}
+
+#[test]
+fn a_client_that_is_refused_while_it_sends_reads_why() {
+    let gateway = Gateway::start();
+    let body = "x".repeat(12 << 20);
+    let large = gateway.post("/v1/chat/completions", ACME, &body);
+    assert_eq!(large.status, 413);
+    assert_eq!(gateway.post("/v1/chat/completions", "unknown", &body).status, 401);
+    assert_eq!(gateway.post("/v1/nothing", ACME, &body).status, 404);
+}
+
+#[test]
+fn a_forced_value_reaches_a_tool_that_the_provider_runs() {
+    let tenants = crate::support::TENANTS.replace(
+        "- allow: [\"get_*\"]",
+        "- allow: [\"get_*\"]\n      - allow: builtin__web_search\n        set: { search_context_size: low }",
+    );
+    let gateway = Gateway::with(&tenants, "");
+    let more = r#","web_search_options":{"search_context_size":"high"}"#;
+    assert_eq!(gateway.chat(ACME, &chat("hi", more)).status, 200);
+    let seen = gateway.seen().to_string();
+    assert!(seen.contains("low") && !seen.contains("high"), "{seen}");
+}
+
+#[test]
+fn a_choice_narrows_to_what_is_allowed() {
+    let gateway = Gateway::start();
+    let choice = |mode: &str, names: &[&str]| {
+        let tool = |name: &&str| format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#);
+        let names: Vec<String> = names.iter().map(tool).collect();
+        let choice = format!(
+            r#"{{"type":"allowed_tools","allowed_tools":{{"mode":"{mode}","tools":[{}]}}}}"#,
+            names.join(",")
+        );
+        format!(r#"{},"tool_choice":{choice}"#, tools(&["get_a", "delete_b"]))
+    };
+    check(&gateway.chat(ACME, &chat("hi", &choice("required", &["delete_b"]))), 403, "tool_not_allowed");
+    assert_eq!(gateway.chat(ACME, &chat("hi", &choice("auto", &["get_a", "delete_b"]))).status, 200);
+    let seen = gateway.seen().to_string();
+    assert!(seen.contains("get_a") && !seen.contains("delete_b"), "{seen}");
 }
 
 #[test]

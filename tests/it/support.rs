@@ -32,6 +32,48 @@ pub(crate) struct Gateway {
     _mock: Running,
 }
 
+/// A running `tollgate demo`, ended as a user would.
+pub(crate) struct Demo {
+    dir: tempfile::TempDir,
+    process: Child,
+}
+
+impl Demo {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let address = || format!("127.0.0.1:{}", free_port());
+        let out = std::fs::File::create(dir.path().join("demo.out")).unwrap();
+        let process = Command::new(BINARY)
+            .args(["demo", "--listen", &address(), "--admin", &address()])
+            .env("TMPDIR", dir.path())
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let demo = Self { dir, process };
+        let start = Instant::now();
+        while !demo.text().contains("Metrics:") {
+            assert!(start.elapsed() < Duration::from_secs(10), "the demo does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        demo
+    }
+
+    /// What it printed.
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("demo.out")).unwrap()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let pid = self.process.id().to_string();
+        drop(Command::new("kill").args(["-s", "TERM", &pid]).status());
+        drop(self.process.wait());
+    }
+}
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {

@@ -11,7 +11,7 @@ mod whole;
 
 pub use errors::{error_body, error_event, upstream_message};
 pub use held::HoldLimits;
-pub use request::{Answered, Offer, Request, understand};
+pub use request::{Answered, Kept, Listed, Offer, Request, understand};
 pub use stream::{Progress, Stream};
 pub use transcript::prompt;
 pub use whole::whole;

@@ -18,8 +18,27 @@ pub struct Request<'v> {
     pub offers: Vec<Offer<'v>>,
     /// Tools that a `tool_choice` forces: if one of them is denied, so is the request.
     pub forced: Vec<Cow<'v, str>>,
+    /// Tools that an `allowed_tools` choice narrows the model to.
+    pub listed: Listed<'v>,
     /// Calls of earlier turns to which the request brings a result.
     pub answered: Vec<Answered<'v>>,
+}
+
+/// What an `allowed_tools` choice lists.
+#[derive(Debug, Default)]
+pub struct Listed<'v> {
+    pub tools: Vec<Cow<'v, str>>,
+    /// Whether the model must call one of them.
+    pub required: bool,
+}
+
+/// What becomes of an offer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// It stays, with these parameters forced.
+    As(Value<'static>),
+    AsIs,
+    Out,
 }
 
 /// A call of an earlier turn, as the request tells it.
@@ -54,10 +73,18 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         Some(Value::Bool(stream)) => *stream,
         Some(other) => return Err(wrong("stream", "a boolean", other)),
     };
-    let mut request = Request { model, stream, offers: Vec::new(), forced: Vec::new(), answered: Vec::new() };
+    let mut request = Request {
+        model,
+        stream,
+        offers: Vec::new(),
+        forced: Vec::new(),
+        listed: Listed::default(),
+        answered: Vec::new(),
+    };
     if api == Api::Chat {
         request.offers = offers(body)?;
         request.forced = forced(body)?;
+        request.listed = listed(body)?;
         request.answered = answered(body)?;
     }
     Ok(request)
@@ -142,9 +169,7 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
         None | Some(Value::String(_)) => {}
         Some(choice @ Value::Object(_)) => {
             let kind = text(choice, "type", "tool_choice")?;
-            if kind == "allowed_tools" {
-                check_allowed_tools(choice)?;
-            } else {
+            if kind != "allowed_tools" {
                 forced.push(named(choice, kind, "tool_choice")?);
             }
         }
@@ -158,12 +183,20 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
     Ok(forced)
 }
 
-fn check_allowed_tools(choice: &Value<'_>) -> Result<(), Refusal> {
+fn listed<'v>(body: &'v Value<'_>) -> Result<Listed<'v>, Refusal> {
+    let choice = body.present("tool_choice");
+    let Some(choice) =
+        choice.filter(|choice| choice.get("type").and_then(Value::as_str) == Some("allowed_tools"))
+    else {
+        return Ok(Listed::default());
+    };
     let inner = choice.get("allowed_tools").ok_or_else(|| missing("tool_choice", "allowed_tools"))?;
+    let mut listed =
+        Listed { tools: Vec::new(), required: text(inner, "mode", "tool_choice")? == "required" };
     for tool in array(inner, "tools")? {
-        named(tool, text(tool, "type", "tool_choice")?, "tool_choice")?;
+        listed.tools.push(named(tool, text(tool, "type", "tool_choice")?, "tool_choice")?);
     }
-    Ok(())
+    Ok(listed)
 }
 
 /// Calls of earlier assistant turns that some message answers.
@@ -202,19 +235,23 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
 }
 
 impl Request<'_> {
-    /// Takes the denied offers out of a copy of the body; `keep` tells for each offer whether it stays.
-    pub fn restrict<'a>(body: &Value<'a>, keep: &[bool]) -> Value<'a> {
+    /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
+    /// offer, in their order, what becomes of it.
+    pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
         let mut body = body.clone();
-        let mut keep = keep.iter().copied();
+        let mut kept = kept.iter();
+        let mut next = || kept.next().unwrap_or(&Kept::Out);
         for param in ["tools", "functions"] {
             if let Some(items) = body.get_mut(param).and_then(Value::items_mut) {
-                items.retain(|_| keep.next().unwrap_or(false));
+                items.retain_mut(|item| keep(item, next()));
                 if items.is_empty() {
                     body.remove(param);
                 }
             }
         }
-        if body.present("web_search_options").is_some() && !keep.next().unwrap_or(false) {
+        if let Some(options) = body.get_mut("web_search_options").filter(|options| !options.is_null())
+            && !keep(options, next())
+        {
             body.remove("web_search_options");
         }
         if body.get("tools").is_none() {
@@ -227,6 +264,16 @@ impl Request<'_> {
         restrict_choice(&mut body);
         body
     }
+}
+
+/// Forces the parameters of an offer that stays. Whether it does.
+fn keep(offer: &mut Value<'_>, kept: &Kept) -> bool {
+    match kept {
+        Kept::As(parameters) => *offer = parameters.clone(),
+        Kept::AsIs => {}
+        Kept::Out => return false,
+    }
+    true
 }
 
 /// An `allowed_tools` choice names only tools that are still offered; with none left, nothing may be called.

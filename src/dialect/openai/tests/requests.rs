@@ -1,6 +1,7 @@
 //! What a request offers, forces and answers, and what is left of it when offers are denied.
 
 use super::{Api, Request, understand};
+use crate::dialect::openai::Kept;
 use crate::{call::Arguments, json, refusal::Refusal};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,6 +12,10 @@ fn with<T>(members: &Value, read: impl FnOnce(Result<Request<'_>, Refusal>) -> T
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     let text = body.to_string();
     read(understand(Api::Chat, &json::parse(text.as_bytes(), 32).unwrap()))
+}
+
+fn kept(keep: &[bool]) -> Vec<Kept> {
+    keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect()
 }
 
 #[track_caller]
@@ -169,7 +174,7 @@ fn calls_that_a_request_brings_results_for() {
 fn restricts(body: &Value, keep: &[bool], expected: &Value) {
     let text = body.to_string();
     let parsed = json::parse(text.as_bytes(), 32).unwrap();
-    let left = Request::restrict(&parsed, keep).to_string();
+    let left = Request::restrict(&parsed, &kept(keep)).to_string();
     assert_eq!(&serde_json::from_str::<Value>(&left).unwrap(), expected, "{body} {keep:?}");
 }
 
@@ -266,7 +271,7 @@ proptest! {
         let offered: Vec<String> =
             understand(Api::Chat, &parsed).unwrap().offers.iter().map(|offer| format!("{offer:?}")).collect();
         let keep = &keep[..offered.len()];
-        let left = Request::restrict(&parsed, keep).to_string();
+        let left = Request::restrict(&parsed, &kept(keep)).to_string();
         let reread = json::parse(left.as_bytes(), 32).unwrap();
         let found: Vec<String> =
             understand(Api::Chat, &reread).unwrap().offers.iter().map(|offer| format!("{offer:?}")).collect();
