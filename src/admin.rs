@@ -76,7 +76,15 @@ impl Admin {
 
     /// A browser on another site must not reach this port through its user: foreign names are refused.
     fn is_local<B>(&self, request: &Request<B>) -> bool {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let alone = |name| {
+            let mut values = request.headers().get_all(name).into_iter();
+            (values.next(), values.next().is_none())
+        };
+        let ((host, one_host), (_, one_origin)) = (alone(header::HOST), alone(header::ORIGIN));
+        if !one_host || !one_origin {
+            return false;
+        }
+        let host = host.and_then(|host| host.to_str().ok());
         let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
         let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         let origin = origin.map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
@@ -84,6 +92,11 @@ impl Admin {
     }
 
     fn accepts(&self, host: &str) -> bool {
+        if host.contains('@') {
+            return false;
+        }
+        let host = host.to_ascii_lowercase();
+        let host = host.as_str();
         let name = match host.strip_prefix('[') {
             Some(v6) => v6.split(']').next().unwrap_or(v6),
             None => host.rsplit_once(':').map_or(host, |(name, _)| name),

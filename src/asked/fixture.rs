@@ -67,6 +67,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
             secret: Arc::new(secret()),
             content: Content::Redacted,
+            queued: std::sync::atomic::AtomicUsize::new(0),
         }),
     };
     let key = Key {

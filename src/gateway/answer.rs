@@ -12,7 +12,7 @@ use crate::{
     quota::Standing,
     refusal::{Refusal, seconds},
     upstream::{
-        self, Received,
+        self, Received, Upstream,
         http1::{Answer, AnswerBody, BodyError, Read},
     },
 };
@@ -42,6 +42,9 @@ const WHOLE_BYTES_MAX: usize = 64 << 20;
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// A frame towards the client is not made larger than this on purpose.
 const FRAME_BYTES: usize = 32 << 10;
+/// So long, and so much, is waited for the end of a stream behind its last event.
+const LINGER: Duration = Duration::from_millis(200);
+const LINGER_BYTES_MAX: usize = 4096;
 /// While a call is held for longer, the stream carries comments.
 const HOLD_COMMENT_EVERY: Duration = Duration::from_secs(10);
 
@@ -65,17 +68,18 @@ pub(super) async fn inspect(
     api: Api,
     received: Received,
 ) -> Result<Response<Body>, Refusal> {
-    let Answer { status, headers, body } = received.answer;
-    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+    let (upstream, answer) = (received.upstream, received.answer);
+    if let Some(coding) = answer.headers.get(header::CONTENT_ENCODING)
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         return Err(Refusal::UpstreamError {
             message: "the upstream's answer is compressed and cannot be inspected",
         });
     }
-    if !status.is_success() {
-        return Err(told(visit, status, &headers, body).await);
+    if !answer.status.is_success() {
+        return Err(told(visit, &upstream, answer).await);
     }
+    let Answer { headers, body, .. } = answer;
     let limits = visit.snapshot().limits;
     let limits = HoldLimits { nesting: limits.nesting, tool_arguments: limits.tool_arguments };
     if is_event_stream(&headers) {
@@ -94,14 +98,15 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
-async fn told(visit: &mut Visit, status: StatusCode, headers: &HeaderMap, body: AnswerBody) -> Refusal {
+async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal {
+    let Answer { status, headers, body } = answer;
     let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
     let message = openai::upstream_message(&body).and_then(|message| {
         let asked = visit.asked().ok()?;
-        let redacted = asked.identity.tenant().journal.redactor.text(&message);
+        let redacted = asked.identity.tenant().journal.redactor.text(&upstream.conceal(message));
         Some(redacted.as_str().chars().take(2000).collect())
     });
-    upstream::refusal_for(status, headers, message)
+    upstream::refusal_for(status, &headers, message)
 }
 
 fn broke_off(error: BodyError) -> Refusal {
@@ -231,8 +236,13 @@ impl StreamBody {
                     Poll::Ready(Err(error)) => exchange.fail(broke_off(error), out),
                 };
             }
+            if progress == Progress::Done
+                && let Some(rest) = self.upstream.take()
+            {
+                tokio::spawn(until_its_end(rest));
+            }
             return Some(match progress {
-                Progress::Continue => End::Complete,
+                Progress::Continue | Progress::Done => End::Complete,
                 Progress::Failed(refusal) => End::Refused(refusal),
             });
         }
@@ -283,6 +293,11 @@ impl StreamBody {
             }
         }
     }
+}
+
+/// The end of a body whose last event was sent comes with it, or just behind: then the connection can be used again.
+async fn until_its_end(body: AnswerBody) {
+    drop(tokio::time::timeout(LINGER, body.collect(LINGER_BYTES_MAX)).await);
 }
 
 impl Drop for StreamBody {

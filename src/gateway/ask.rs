@@ -86,7 +86,7 @@ impl Ask {
         let received = self.model.destination.forward(&self.permit, &target).await;
         visit.waited += clock::now().saturating_duration_since(started);
         let (upstream, result) = match received {
-            Ok(received) => (Arc::clone(&received.upstream), Ok(received)),
+            Ok(received) => (received.upstream.name.shared(), Ok(received)),
             Err((upstream, refusal)) => (upstream, Err(refusal)),
         };
         visit.asked()?.upstream = Some(upstream);

@@ -125,13 +125,18 @@ impl Visit {
     /// behind, the request waits a little, so that whoever sends faster than can be recorded is slowed down first.
     pub(super) async fn check_records(&mut self) -> Result<(), Refusal> {
         let waiting = clock::now();
-        while !self.gateway.records.accepts() {
+        while !self.accepted() {
             if self.gateway.records.is_failing() || waiting.elapsed() > RECORDS_WAIT_MAX {
                 return Err(Refusal::RecordsUnavailable);
             }
             tokio::time::sleep(RECORDS_WAIT).await;
         }
         Ok(())
+    }
+
+    fn accepted(&self) -> bool {
+        let journal = self.asked.as_ref().map(|asked| &asked.identity.tenant().journal);
+        journal.is_some_and(|journal| self.gateway.records.accepts_from(journal))
     }
 
     /// Counts offers that were decided and are on record already.

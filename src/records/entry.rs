@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
@@ -22,6 +22,8 @@ pub struct Journal {
     pub secret: Arc<TenantSecret>,
     /// What is written of arguments, prompts and completions.
     pub content: Content,
+    /// Weight of the tenant's entries that wait to be written.
+    pub queued: AtomicUsize,
 }
 
 impl fmt::Debug for Journal {
@@ -192,6 +194,13 @@ impl Entry {
         match self {
             Self::Request(entry) => &entry.journal,
             Self::Decision(entry) => &entry.journal,
+        }
+    }
+
+    pub(super) fn shared_journal(&self) -> Arc<Journal> {
+        match self {
+            Self::Request(entry) => Arc::clone(&entry.journal),
+            Self::Decision(entry) => Arc::clone(&entry.journal),
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Options {
     pub observer: Arc<dyn Observer>,
 }
 
+/// A tenant may fill this fraction of the queue.
+const TENANT_SHARE: usize = 8;
 /// The usual [`Options::queue_bytes_max`].
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 
@@ -211,6 +213,7 @@ impl Records {
         if queue.is_gone {
             return self.refuse(Unrecorded::Failing);
         }
+        entry.journal().queued.fetch_add(bytes, Relaxed);
         queue.entries.push(entry);
         queue.fresh_bytes += bytes;
         let (waiting, much) = (queue.fresh_bytes, self.queue_bytes_max / 4);
@@ -243,6 +246,13 @@ impl Records {
                 !self.shared.is_failing.load(Relaxed) && self.shared.queued_bytes.load(Relaxed) < room
             }
         }
+    }
+
+    /// As [`Records::accepts`], for one tenant: whoever sends what takes long to redact fills an own share of the
+    /// queue, and no other's. One entry may be larger than the share.
+    pub fn accepts_from(&self, journal: &Journal) -> bool {
+        let share = self.queue_bytes_max / TENANT_SHARE;
+        self.accepts() && (self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share)
     }
 
     /// Whether the last try to write failed, and no record may be lost.

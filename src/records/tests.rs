@@ -30,7 +30,13 @@ pub(super) mod fixture {
     pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal> {
         let secret = TenantSecret::derive(&MASTER, tenant);
         let redactor = Arc::new(Redactor::new(secret.clone(), Detectors::all(), Vec::new()));
-        Arc::new(Journal { tenant: tenant.into(), redactor, secret: Arc::new(secret), content })
+        Arc::new(Journal {
+            tenant: tenant.into(),
+            redactor,
+            secret: Arc::new(secret),
+            content,
+            queued: AtomicUsize::new(0),
+        })
     }
 
     pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) -> RequestEntry {

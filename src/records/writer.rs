@@ -163,7 +163,10 @@ impl Writer {
     fn render(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
         while let Some(entry) = self.batch.pop_front() {
+            let (journal, weight) = (entry.shared_journal(), entry.weight());
+            journal.queued.fetch_sub(weight, Relaxed);
             if let Err((entry, error)) = self.sink.render(entry, &*self.shared) {
+                journal.queued.fetch_add(weight, Relaxed);
                 self.batch.push_front(entry);
                 outcome = Err(error);
                 break;

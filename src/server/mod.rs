@@ -1,8 +1,10 @@
 //! Listeners: connections in, requests to the gateway, and an end in good order.
 //! HTTP/1.1 and HTTP/2 (also without TLS), told apart by the first bytes.
 
+mod begun;
 mod tls;
 
+use begun::Begun;
 pub use tls::{BadTls, TlsFiles, acceptor};
 
 use http::{Request, Response};
@@ -23,6 +25,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections at once on one listener, where the system allows more.
+const CONNECTIONS_MAX: usize = 100_000;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 
@@ -76,12 +80,15 @@ where
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let http = connection_builder(header_bytes_max);
+    let connections_max = connections_max();
     loop {
         let accepted = tokio::select! {
             accepted = listener.socket.accept() => accepted,
             () = ending.stop.cancelled() => break,
         };
-        let Ok((socket, _)) = accepted else {
+        // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
+        let accepted = accepted.ok().filter(|_| connections.len() < connections_max);
+        let Some((socket, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -115,6 +122,15 @@ where
     }
 }
 
+/// A connection needs a file, and one towards an upstream; a quarter is kept for everything else.
+fn connections_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    files.map_or(CONNECTIONS_MAX, |files: usize| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
+}
+
 fn connection_builder(header_bytes_max: usize) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
@@ -135,15 +151,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 async fn handshake(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
     socket.set_nodelay(true).ok()?;
-    // Which HTTP a client speaks is told by its first bytes, for which hyper waits without end.
-    let mut byte = [0];
-    let first = tokio::time::timeout(HEAD_TIMEOUT, socket.peek(&mut byte)).await;
-    if !matches!(first, Ok(Ok(1..))) {
-        return None;
-    }
-    let Some(tls) = tls else { return Some(Box::new(socket)) };
-    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
-        Ok(Err(_)) | Err(_) => None,
-    }
+    // Which HTTP a client speaks is told by its first bytes, for which hyper would wait without end.
+    let opened = async {
+        match tls {
+            None => Begun::read(socket).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+            Some(tls) => {
+                let stream = tls.accept(socket).await.ok()?;
+                Begun::read(stream).await.map(|stream| Box::new(stream) as Box<dyn Stream>)
+            }
+        }
+    };
+    tokio::time::timeout(HEAD_TIMEOUT, opened).await.ok().flatten()
 }

@@ -64,6 +64,17 @@ impl Upstream {
         self.credentials.len() > 1
     }
 
+    /// A text without the gateway's own credentials, which an upstream may echo in its errors.
+    pub fn conceal(&self, text: String) -> String {
+        self.credentials.iter().filter_map(|credential| credential.value.to_str().ok()).fold(
+            text,
+            |text, value| {
+                let secret = value.strip_prefix("Bearer ").unwrap_or(value);
+                if secret.len() < 4 { text } else { text.replace(secret, "[API_KEY]") }
+            },
+        )
+    }
+
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
         for endpoint in &self.endpoints {

@@ -33,7 +33,7 @@ pub struct Target<'t> {
 /// An answer, and who gave it.
 #[derive(Debug)]
 pub struct Received {
-    pub upstream: Arc<str>,
+    pub upstream: Arc<Upstream>,
     /// Status 2xx: to be inspected and sent on. Any other: to be told in the gateway's words.
     pub answer: Answer,
 }
@@ -59,21 +59,24 @@ impl Destination {
     ) -> Result<Received, (Arc<str>, Refusal)> {
         let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
-        let mut failed: Option<(Arc<str>, Failure)> = None;
+        let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
         for upstream in self.upstreams.iter().cycle().take(tries_max + 1) {
-            let name = upstream.name.shared();
             match try_once(upstream, permit, target).await {
-                Tried::Answered(answer) => return Ok(Received { upstream: name, answer }),
-                Tried::Again(failure) => failed = Some((name, failure)),
+                Tried::Answered(answer) => {
+                    return Ok(Received { upstream: Arc::clone(upstream), answer });
+                }
+                Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
-                    failed = Some((name, failure));
+                    failed = Some((upstream, failure));
                     break;
                 }
             }
         }
         match failed {
-            Some((upstream, Failure::Answer(answer))) => Ok(Received { upstream, answer }),
-            Some((upstream, Failure::Refusal(refusal))) => Err((upstream, refusal)),
+            Some((upstream, Failure::Answer(answer))) => {
+                Ok(Received { upstream: Arc::clone(upstream), answer })
+            }
+            Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }

@@ -249,6 +249,36 @@ fn a_choice_narrows_to_what_is_allowed() {
 }
 
 #[test]
+fn an_upstream_s_error_does_not_tell_the_gateway_s_credential() {
+    let gateway = Gateway::start();
+    let answer = gateway.chat(ACME, &chat("!status 400", ""));
+    assert_eq!(answer.status, 400);
+    assert!(!answer.body.contains("sk-"), "{answer:?}");
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed_in_time() {
+    let gateway = Gateway::start();
+    let mut silent = [gateway.connect(), gateway.connect(), gateway.connect()];
+    silent[1].write_all(b"P").unwrap();
+    silent[2].write_all(b"PRI * HTTP/2.0\r\n").unwrap();
+    for socket in &mut silent {
+        assert_eq!(socket.read(&mut [0; 16]).unwrap_or(0), 0);
+    }
+}
+
+#[test]
+fn escapes_hide_nothing_from_the_log() {
+    let gateway = Gateway::start();
+    let result = r#"{"phone":"\u002B14155550123","m":"jane\u0040corp-example.com","t":"call\n+14155550124"}"#;
+    assert_eq!(gateway.chat(ACME, &chat(result, "")).status, 200);
+    let log = gateway.lines("log", "acme", 1)[0]["prompt"].to_string();
+    for raw in ["4155550123", "4155550124", "corp-example"] {
+        assert!(!log.contains(raw), "{log}");
+    }
+}
+
+#[test]
 fn sigterm_lets_streams_end() {
     let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 10s }\n");
     let body = chat("!chunks 10\n!delay 50ms", r#","stream":true"#);

@@ -158,6 +158,7 @@ impl Compiler<'_> {
             redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
             secret: Arc::new(secret),
             content,
+            queued: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 

@@ -8,6 +8,7 @@
 use super::{
     call_parts::{self, Form},
     transcript,
+    whole::ECHOED,
 };
 use crate::{
     dialect::{Judge, Transcript, Verdict},
@@ -269,9 +270,8 @@ impl Call {
     }
 
     fn extras(&mut self, fragment: &Value<'_>, limits: HoldLimits) {
-        const KNOWN: [&str; 5] = ["index", "id", "type", "function", "custom"];
         for (key, value) in fragment.members().unwrap_or_default() {
-            if KNOWN.contains(&key.as_ref()) || self.extra.iter().any(|(known, _)| known == key) {
+            if key != ECHOED || self.extra.iter().any(|(known, _)| known == key) {
                 continue;
             }
             let size = |key: &str, value: &Value<'_>| key.len() + value.to_string().len();

@@ -4,6 +4,7 @@
 mod call_parts;
 mod errors;
 mod held;
+mod keys;
 mod request;
 mod stream;
 mod transcript;

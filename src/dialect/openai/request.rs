@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::{
     Api,
     call_parts::{self, Emitted},
+    keys,
 };
 
 /// A request, understood. Borrows from the parsed body.
@@ -58,10 +59,38 @@ pub struct Offer<'v> {
     pub args: Arguments<'v>,
 }
 
+/// Members of a body that are decided on.
+const DECIDED: [&str; 14] = [
+    "model",
+    "models",
+    "stream",
+    "messages",
+    "tools",
+    "functions",
+    "tool_choice",
+    "function_call",
+    "parallel_tool_calls",
+    "web_search_options",
+    "mcp_servers",
+    "plugins",
+    "search_parameters",
+    "tool_resources",
+];
+/// Members by which some providers are told of other models, or of tools that they run themselves.
+const UNDECIDED: [&str; 5] = ["models", "mcp_servers", "plugins", "search_parameters", "tool_resources"];
+/// Members of a tool, as it is offered or chosen.
+const TOOL: [&str; 5] = ["type", "function", "custom", "name", "allowed_tools"];
+
 /// Reads a request of an API that takes a model.
 pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
     if body.members().is_none() {
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
+    }
+    keys::no_twins(body, &DECIDED, "model")?;
+    if let Some(param) = UNDECIDED.iter().find(|param| body.present(param).is_some()) {
+        let message =
+            format!("`{param}` cannot be checked against the tenant's rules, so it is not passed on");
+        return Err(Refusal::invalid(message, Some(param)));
     }
     let model = match body.get("model") {
         Some(Value::String(model)) => model.as_ref(),
@@ -81,6 +110,12 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         listed: Listed::default(),
         answered: Vec::new(),
     };
+    if api != Api::Chat
+        && let Some(param) = ["tools", "functions"].iter().find(|param| body.present(param).is_some())
+    {
+        let message = format!("`{param}` belongs to chat completions");
+        return Err(Refusal::invalid(message, Some(param)));
+    }
     if api == Api::Chat {
         request.offers = offers(body)?;
         request.forced = forced(body)?;
@@ -130,9 +165,16 @@ fn offer<'v>(tool: &'v Value<'_>) -> Result<Offer<'v>, Refusal> {
 
 /// The name that rules speak of, of a tool definition or a tool choice.
 fn named<'v>(tool: &'v Value<'_>, kind: &'v str, param: &str) -> Result<Cow<'v, str>, Refusal> {
+    keys::no_twins(tool, &TOOL, param)?;
     match kind {
         "function" | "custom" => {
             let inner = tool.get(kind).ok_or_else(|| missing(param, kind))?;
+            keys::no_twins(inner, &["name"], param)?;
+            let other = if kind == "function" { "custom" } else { "function" };
+            if tool.present(other).is_some() || tool.present("name").is_some() {
+                let message = format!("an entry of `{param}` has the parts of two kinds of tool");
+                return Err(Refusal::invalid(message, Some(param)));
+            }
             Ok(Cow::Borrowed(text(inner, "name", param)?))
         }
         // Tools that the client runs though the provider defined them go by their name, else their type.
@@ -166,7 +208,12 @@ fn missing(param: &str, key: &str) -> Refusal {
 fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
     let mut forced = Vec::new();
     match body.present("tool_choice") {
-        None | Some(Value::String(_)) => {}
+        None => {}
+        Some(Value::String(mode)) if ["none", "auto", "required", "any"].contains(&mode.as_ref()) => {}
+        Some(Value::String(_)) => {
+            let message = "`tool_choice` must be `none`, `auto`, `required` or an object";
+            return Err(Refusal::invalid(message, Some("tool_choice")));
+        }
         Some(choice @ Value::Object(_)) => {
             let kind = text(choice, "type", "tool_choice")?;
             if kind != "allowed_tools" {

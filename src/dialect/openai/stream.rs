@@ -8,7 +8,7 @@
 use super::{
     errors,
     held::{CALLS_MAX, Choice, HoldLimits, TooMuch},
-    whole::{read_usage, stray_call},
+    whole::{has_error, read_usage, stray_call},
 };
 use crate::{
     dialect::{Judge, Told, Transcript},
@@ -48,6 +48,8 @@ enum Phase {
 pub enum Progress {
     /// The stream goes on.
     Continue,
+    /// `[DONE]` was sent: whatever follows is not.
+    Done,
     /// The error event is written; whatever follows is not to be sent.
     Failed(Refusal),
 }
@@ -102,6 +104,7 @@ impl Stream {
             if self.pending.len() < self.event_bytes_max() { Ok(()) } else { Err(unreadable()) }
         });
         match result {
+            Ok(()) if self.phase == Phase::Done => Progress::Done,
             Ok(()) => Progress::Continue,
             Err(refusal) => self.fail(refusal, judge, out),
         }
@@ -111,9 +114,9 @@ impl Stream {
     pub fn end(&mut self, judge: &mut dyn Judge, out: &mut Vec<u8>) -> Progress {
         // A CR at the very end ends a line after all: no LF follows it any more.
         if self.phase == Phase::Open && self.pending.last() == Some(&b'\r') {
-            let failed = self.read(b"\n", judge, out);
-            if failed != Progress::Continue {
-                return failed;
+            match self.read(b"\n", judge, out) {
+                Progress::Continue => {}
+                ended @ (Progress::Done | Progress::Failed(_)) => return ended,
             }
         }
         if self.phase == Phase::Open && !self.pending.is_empty() {
@@ -191,11 +194,15 @@ impl Stream {
             return self.done(judge, out);
         }
         let chunk = json::parse(data.as_bytes(), self.limits.nesting).map_err(|_| unreadable())?;
-        if event.name == Some("error") || chunk.present("error").is_some() {
+        if event.name == Some("error") || has_error(&chunk) {
             return Err(Refusal::UpstreamError { message: "the upstream reported an error" });
         }
         if let Some(usage) = chunk.present("usage").and_then(read_usage) {
             self.told.usage = Some(usage);
+        }
+        if chunk.get("choices").and_then(Value::items).is_none() && chunk.present("usage").is_none() {
+            // It says nothing that a client of this API reads: an error in another's words, perhaps.
+            return Ok(());
         }
         let plain = plain_bytes(raw);
         self.chunk(chunk, plain.then_some(raw), judge, out)
@@ -231,7 +238,7 @@ impl Stream {
             };
             let (limits, held) = (self.limits, held(&mut self.choices, index)?);
             absorbed |= absorb(held, choice, limits).map_err(|TooMuch| unreadable())?;
-            if choice.present("finish_reason").is_some() {
+            if is_finish(choice)? {
                 held.finished = true;
                 if held.held() > 0 {
                     settling.push(index);
@@ -318,6 +325,15 @@ impl Stream {
     }
 }
 
+/// Whether a chunk finishes a choice. Some providers send an empty reason until there is one.
+fn is_finish(choice: &Value<'_>) -> Result<bool, Refusal> {
+    match choice.get("finish_reason") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::String(reason)) => Ok(!reason.is_empty()),
+        Some(_) => Err(unreadable()),
+    }
+}
+
 fn unreadable() -> Refusal {
     Refusal::UpstreamError { message: "the upstream's stream cannot be inspected" }
 }
@@ -368,7 +384,7 @@ pub(super) fn finish_after(finish: Value<'_>, none_left: bool) -> Value<'_> {
 /// Whether anything but an empty delta is left of a choice.
 fn says_something(choice: &Value<'_>) -> bool {
     let delta = choice.get("delta").and_then(Value::members).unwrap_or_default();
-    choice.present("finish_reason").is_some() || delta.iter().any(|(_, value)| !value.is_null())
+    is_finish(choice).unwrap_or(true) || delta.iter().any(|(_, value)| !value.is_null())
 }
 
 fn text_of<'v, 'a>(choice: &'v Value<'a>) -> Option<&'v Value<'a>> {
@@ -423,7 +439,7 @@ impl Known {
     fn learn(chunk: &Value<'_>, raw: &[u8]) -> Option<Self> {
         let [choice] = chunk.get("choices")?.items()? else { return None };
         let text = text_of(choice)?.as_str().filter(|text| !text.is_empty())?;
-        if choice.present("finish_reason").is_some() || chunk.present("usage").is_some() {
+        if is_finish(choice).unwrap_or(true) || chunk.present("usage").is_some() {
             return None;
         }
         // A text with escapes was not borrowed; it lies elsewhere in memory.

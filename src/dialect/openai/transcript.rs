@@ -3,6 +3,7 @@
 
 use super::call_parts::{self, Emitted};
 use crate::json::{self, Value};
+use std::borrow::Cow;
 
 /// The prompt of a request body of about so many bytes. Empty where there is none.
 pub fn prompt(body: &Value<'_>, bytes: usize) -> String {
@@ -32,10 +33,49 @@ pub fn prompt(body: &Value<'_>, bytes: usize) -> String {
 
 /// A call as text. Escapes in its arguments are undone, so that nothing hides from the redactor behind them.
 pub(super) fn call(tool: &str, text: &str) -> String {
-    let decoded = text.contains('\\').then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten();
-    match decoded {
-        Some(args) => format!("[call {tool} {args}]"),
-        None => format!("[call {tool} {text}]"),
+    format!("[call {tool} {}]", readable(text))
+}
+
+/// A text that is JSON with escapes in it, as a person reads it.
+fn readable(text: &str) -> Cow<'_, str> {
+    let json = text.contains('\\') && text.trim_start().starts_with(['{', '[', '"']);
+    match json.then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten() {
+        Some(value) => {
+            let mut out = String::with_capacity(text.len());
+            plain(&value, &mut out);
+            Cow::Owned(out)
+        }
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// JSON with its strings as they are, nothing in them escaped: for reading, and for the redactor.
+fn plain(value: &Value<'_>, out: &mut String) {
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at > 0 { ", " } else { "" });
+                plain(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            out.push('{');
+            for (at, (key, member)) in members.iter().enumerate() {
+                out.push_str(if at > 0 { ", \"" } else { "\"" });
+                out.push_str(key);
+                out.push_str("\": ");
+                plain(member, out);
+            }
+            out.push('}');
+        }
+        Value::String(text) => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) => out.push_str(&value.to_string()),
     }
 }
 
@@ -43,7 +83,7 @@ pub(super) fn call(tool: &str, text: &str) -> String {
 fn content(value: &Value<'_>, out: &mut String) {
     match value {
         Value::Null => {}
-        Value::String(text) => out.push_str(text),
+        Value::String(text) => out.push_str(&readable(text)),
         Value::Array(parts)
             if parts.iter().any(|part| matches!(part, Value::String(_) | Value::Object(_))) =>
         {
@@ -52,12 +92,12 @@ fn content(value: &Value<'_>, out: &mut String) {
                     out.push('\n');
                 }
                 match part.get("text").and_then(Value::as_str) {
-                    Some(text) => out.push_str(text),
+                    Some(text) => out.push_str(&readable(text)),
                     None => content(part, out),
                 }
             }
         }
         Value::Array(tokens) => out.push_str(&format!("[{} tokens]", tokens.len())),
-        Value::Object(_) | Value::Number(_) | Value::Bool(_) => out.push_str(&value.to_string()),
+        Value::Object(_) | Value::Number(_) | Value::Bool(_) => plain(value, out),
     }
 }

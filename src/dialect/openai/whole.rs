@@ -4,6 +4,7 @@ use super::{
     Api,
     call_parts::{self, Form},
     held::HoldLimits,
+    keys::reads_as,
     stream::{finish_after, is_empty},
 };
 use crate::{
@@ -21,26 +22,28 @@ pub fn whole(
     told: &mut Told,
     judge: &mut dyn Judge,
 ) -> Result<Option<Vec<u8>>, Refusal> {
-    let parsed = json::parse(body, limits.nesting.max(32));
-    let mut answer = match parsed {
-        Ok(answer) => answer,
-        // Numbers and flags alone: no rule can concern them.
-        Err(_) if !api.generates() => return Ok(None),
-        Err(_) => {
-            return Err(Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" });
-        }
-    };
-    told.usage = answer.present("usage").and_then(read_usage);
-    if !api.generates() {
-        return Ok(None);
+    let mut answer = json::parse(body, limits.nesting.max(32)).map_err(|_| unreadable())?;
+    if has_error(&answer) {
+        // With a status of 200 too, an upstream's error is told in the gateway's words.
+        return Err(Refusal::UpstreamError { message: "the upstream reported an error" });
     }
+    let result = match api {
+        Api::Chat | Api::Completions => "choices",
+        Api::Embeddings => "data",
+        Api::Moderations => "results",
+    };
+    answer.get(result).and_then(Value::items).ok_or_else(unreadable)?;
+    told.usage = answer.present("usage").and_then(read_usage);
     let mut changed = false;
     let mut calls = Vec::new();
     for choice in answer.get_mut("choices").and_then(Value::items_mut).into_iter().flatten() {
         calls.push(take_calls(choice));
     }
     if stray_call(&answer) {
-        return Err(Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" });
+        return Err(unreadable());
+    }
+    if !api.generates() {
+        return Ok(None);
     }
     let choices = answer.get_mut("choices").and_then(Value::items_mut).into_iter().flatten();
     for (choice, calls) in choices.zip(calls) {
@@ -99,12 +102,10 @@ impl Judging<'_> {
             for mut call in items {
                 let form = if call.present("custom").is_some() { Form::Custom } else { Form::Function };
                 let part = if form == Form::Custom { "custom" } else { "function" };
-                // A client that goes by the type could read another call than the one that is judged.
-                if form == Form::Custom && call.present("function").is_some() {
-                    call.remove("function");
-                    call.set("type", Value::string("custom"));
-                    changed = true;
+                if stray_call(&call) {
+                    return Err(unreadable());
                 }
+                changed |= only_what_is_judged(&mut call, part, form);
                 match self.call(index, &mut call, part, form)? {
                     Kept::As { rewritten } => {
                         changed |= rewritten;
@@ -118,10 +119,11 @@ impl Judging<'_> {
                 put_back(choice, "tool_calls", at, Value::Array(kept));
             }
         } else if calls.tools.is_some() {
-            return Err(Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" });
+            return Err(unreadable());
         }
         if let Some((at, call)) = calls.legacy {
             let mut wrapped = Value::object([("function", call)]);
+            changed |= only_what_is_judged(&mut wrapped, "function", Form::Function);
             match self.call(index, &mut wrapped, "function", Form::Function)? {
                 Kept::As { rewritten } => {
                     changed |= rewritten;
@@ -193,18 +195,59 @@ impl Judging<'_> {
     }
 }
 
+/// Leaves of a call what is judged, and what clients echo unread: a client that reads another member, or another
+/// spelling of one, could find another call there. Whether something was taken out.
+fn only_what_is_judged(call: &mut Value<'_>, part: &str, form: Form) -> bool {
+    let kept = |value: &mut Value<'_>, known: &[&str]| {
+        let Value::Object(members) = value else { return false };
+        let before = members.len();
+        members.retain(|(key, _)| known.contains(&key.as_ref()));
+        members.len() < before
+    };
+    let mut changed = kept(call, &["id", "index", "type", part, ECHOED]);
+    let input = if form == Form::Custom { "input" } else { "arguments" };
+    if let Some(inner) = call.get_mut(part) {
+        changed |= kept(inner, &["name", input]);
+    }
+    let kind = if form == Form::Custom { "custom" } else { "function" };
+    if call.get("type").is_some_and(|found| found.as_str() != Some(kind)) {
+        call.set("type", Value::string(kind));
+        changed = true;
+    }
+    changed
+}
+
+/// A member of a call that carries a provider's own state (thought signatures, say) and has to come back to it.
+pub(super) const ECHOED: &str = "extra_content";
+
+fn unreadable() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" }
+}
+
+/// Whether an upstream's error stands in an answer or a chunk, or in one of its choices.
+pub(super) fn has_error(answer: &Value<'_>) -> bool {
+    let choices = answer.get("choices").and_then(Value::items).unwrap_or_default();
+    answer.present("error").is_some() || choices.iter().any(|choice| choice.present("error").is_some())
+}
+
 enum Kept {
     As { rewritten: bool },
     Not(String),
 }
+
+const CALLS: [&str; 3] = ["tool_calls", "tool_call", "function_call"];
+/// Types of content parts that are calls in other dialects.
+const CALL_PARTS: [&str; 6] =
+    ["tool_use", "server_tool_use", "mcp_tool_use", "mcp_call", "function_call", "custom_tool_call"];
 
 /// Whether a call stands anywhere in a value: after the known places were emptied, a place that nobody judges.
 pub(super) fn stray_call(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(stray_call),
         Value::Object(members) => members.iter().any(|(key, value)| {
-            let call = key.eq_ignore_ascii_case("tool_calls") || key.eq_ignore_ascii_case("function_call");
-            (call && !is_empty(value)) || stray_call(value)
+            let call = CALLS.iter().any(|call| reads_as(key, call));
+            let part = key == "type" && value.as_str().is_some_and(|kind| CALL_PARTS.contains(&kind));
+            (call && !is_empty(value)) || part || stray_call(value)
         }),
         Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,
     }
@@ -212,7 +255,8 @@ pub(super) fn stray_call(value: &Value<'_>) -> bool {
 
 /// `usage` as OpenAI reports it. Negative or absurd figures are no usage.
 pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
-    let count = |value: Option<&Value<'_>>| value.and_then(Value::as_u64).filter(|&tokens| tokens < 1 << 40);
+    let count =
+        |value: Option<&Value<'_>>| value.and_then(Value::as_u64).filter(|&tokens| tokens < 100_000_000);
     let input = count(usage.get("prompt_tokens").or_else(|| usage.get("input_tokens")))?;
     let output = count(usage.get("completion_tokens").or_else(|| usage.get("output_tokens"))).unwrap_or(0);
     let details = usage.get("prompt_tokens_details").or_else(|| usage.get("input_tokens_details"));

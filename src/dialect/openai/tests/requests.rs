@@ -288,3 +288,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_another_reader_could_take_for_a_decided_member_is_refused() {
+    let refused = |members: Value| with(&members, |request| assert!(request.is_err(), "{members}"));
+    refused(json!({ "Model": "gpt-4" }));
+    refused(json!({ "Tools": [function("delete")] }));
+    refused(json!({ "tool\u{17f}": [function("delete")] }));
+    refused(json!({ "models": ["gpt-4"] }));
+    refused(json!({ "mcp_servers": [{ "url": "http://x" }] }));
+    refused(json!({ "tools": [{ "type": "function", "function": { "name": "get", "Name": "delete" } }] }));
+    refused(
+        json!({ "tools": [{ "type": "function", "function": { "name": "get" }, "Function": { "name": "delete" } }] }),
+    );
+    refused(
+        json!({ "tools": [{ "type": "function", "function": { "name": "get" }, "custom": { "name": "delete" } }] }),
+    );
+    refused(json!({ "tools": [{ "type": "function", "function": { "name": "get" }, "name": "delete" }] }));
+    refused(json!({ "tools": [function("get")], "tool_choice": "delete" }));
+    let text = json!({ "model": "m", "prompt": "x", "tools": [function("get")] }).to_string();
+    assert!(understand(Api::Completions, &json::parse(text.as_bytes(), 32).unwrap()).is_err());
+}

@@ -117,7 +117,7 @@ pub(super) fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, script: Script
         assert!(!stream.holds(), "nothing is held behind the end");
     }
     let failed = match progress {
-        Progress::Continue => None,
+        Progress::Continue | Progress::Done => None,
         Progress::Failed(refusal) => Some(refusal),
     };
     let usage = stream.told.usage;

@@ -117,19 +117,74 @@ fn what_cannot_be_inspected_does_not_leave() {
     refused(json!({ "choices": [{ "message": { "inner": { "FUNCTION_CALL": { "name": "get" } } } }] }));
     refused(json!({ "choices": { "message": { "tool_calls": [call("get")] } } }));
     refused(json!({ "tool_calls": [call("get")] }));
+    refused(json!({ "choices": [{ "message": { "tool_call": call("get") } }] }));
+    refused(json!({ "choices": [{ "message": { "tool_call\u{17f}": [call("get")] } }] }));
+    refused(
+        json!({ "choices": [{ "message": { "content": [{ "type": "tool_use", "name": "get", "input": {} }] } }] }),
+    );
+    let nested = json!({ "id": "a", "type": "function", "function": { "name": "get", "arguments": "{}" }, "tool_calls": [call("delete")] });
+    refused(answer(&json!({ "tool_calls": [nested] }), "tool_calls"));
+    // An error with a status of 200 is an error: its text does not leave.
+    refused(json!({ "error": { "message": "key sk-1" } }));
+    refused(json!({ "choices": [{ "error": { "message": "key sk-1" } }] }));
+    refused(json!({ "detail": "key sk-1" }));
     let mut told = Told::default();
     for text in ["{", "", "<html>", r#"{"choices":[],"choices":[]}"#] {
-        for api in [Api::Chat, Api::Completions] {
+        for api in [Api::Chat, Api::Completions, Api::Embeddings, Api::Moderations] {
             assert!(
                 super::whole(api, text.as_bytes(), LIMITS, &mut told, &mut Script::default()).is_err(),
                 "{text}"
             );
         }
-        let left = super::whole(Api::Embeddings, text.as_bytes(), LIMITS, &mut told, &mut Script::default());
-        assert_eq!(left, Ok(None), "no rule concerns {text}");
     }
     let aborted = answer(&json!({ "tool_calls": [call("abort"), call("get")] }), "tool_calls");
     assert_eq!(whole(Api::Chat, &aborted, &mut Script::default()), Err(Refusal::NotFound));
+}
+
+#[test]
+fn a_kept_call_is_what_was_judged_and_nothing_beside() {
+    let odd = json!({ "id": "a", "type": "function", "name": "delete", "arguments": "{}", "Function": { "name": "delete" },
+        "function": { "name": "get", "arguments": "{}", "Name": "delete" }, "extra_content": { "signature": "s" } });
+    let left =
+        whole(Api::Chat, &answer(&json!({ "tool_calls": [odd] }), "tool_calls"), &mut Script::default());
+    let kept = json!({ "id": "a", "type": "function", "function": { "name": "get", "arguments": "{}" }, "extra_content": { "signature": "s" } });
+    assert_eq!(left, Ok(Some(answer(&json!({ "tool_calls": [kept] }), "tool_calls"))));
+    let chunk = json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [odd] }, "finish_reason": "tool_calls" }] });
+    let found = once(format!("data: {chunk}\n\ndata: [DONE]\n\n").as_bytes());
+    assert!(!String::from_utf8(found.out).unwrap().contains("delete"));
+}
+
+#[test]
+fn an_empty_finish_is_none_and_errors_in_chunks_do_not_leave() {
+    let chunk = |arguments: &str, finish: &str| {
+        let call = json!({ "index": 0, "function": { "name": "get", "arguments": arguments } });
+        let chunk = json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [call] }, "finish_reason": finish }] });
+        format!("data: {chunk}\n\n")
+    };
+    let text = chunk("", "") + &chunk("{\"q\":1}", "tool_calls") + "data: [DONE]\n\n";
+    let found = once(text.as_bytes());
+    assert_eq!(found.log.len(), 1);
+    assert_eq!(found.log[0].text, "{\"q\":1}");
+    let silent = once(b"data: {\"message\":\"key sk-1\",\"code\":401}\n\ndata: [DONE]\n\n");
+    assert_eq!(String::from_utf8(silent.out).unwrap(), "data: [DONE]\n\n");
+    let failed = once(b"data: {\"choices\":[{\"index\":0,\"error\":{\"message\":\"sk-1\"}}]}\n\n");
+    assert!(failed.failed.is_some() && !String::from_utf8(failed.out).unwrap().contains("sk-1"));
+}
+
+#[test]
+fn two_allowed_pieces_do_not_join_to_a_denied_call() {
+    let chunk = |id: &str, name: &str, arguments: &str| {
+        let call = json!({ "index": 0, "id": id, "function": { "name": name, "arguments": arguments } });
+        let chunk = json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [call] }, "finish_reason": "tool_calls" }] });
+        format!("data: {chunk}\n\n")
+    };
+    let text = chunk("c1", "ge", "") + &chunk("", "t", "{}") + "data: [DONE]\n\n";
+    let found = String::from_utf8(once(text.as_bytes()).out).unwrap();
+    let indexes: Vec<&str> = found
+        .match_indices("\"tool_calls\":[{\"index\":")
+        .filter_map(|(at, tag)| found.get(at + tag.len()..=at + tag.len()))
+        .collect();
+    assert!(indexes.windows(2).all(|pair| pair[0] != pair[1]), "{found}");
 }
 
 #[test]
