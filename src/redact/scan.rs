@@ -134,9 +134,12 @@ static TABLE: [Trigger; 256] = table();
 /// The next place from `at` where a detector has to look. Prose has few of them: eight bytes are passed over at once.
 fn next_trigger(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>())
-            && is_calm(u64::from_le_bytes(*word))
-        {
+        while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let candidates = candidates(u64::from_le_bytes(*word));
+            if candidates != 0 {
+                at += candidates.trailing_zeros() as usize / 8;
+                break;
+            }
             at += 8;
         }
         match trigger(*text.get(at)?) {
@@ -147,9 +150,9 @@ fn next_trigger(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Whether none of eight bytes is a trigger. "No" is said too often: for all of 0x2d to 0x5f, and for some bytes
-/// beyond ASCII.
-const fn is_calm(word: u64) -> bool {
+/// A high bit for every one of eight bytes that is a trigger, and for some that are not: all of 0x2d to 0x5f, some beyond
+/// ASCII, and some above one that is.
+const fn candidates(word: u64) -> u64 {
     const fn repeat(byte: u8) -> u64 {
         u64::from_le_bytes([byte; 8])
     }
@@ -160,7 +163,7 @@ const fn is_calm(word: u64) -> bool {
     let low = word & repeat(0x7f);
     let from_dash = low.wrapping_add(repeat(0x80 - b'-'));
     let behind_underscore = low.wrapping_add(repeat(0x7f - b'_'));
-    ((from_dash & !behind_underscore) | holds(word, b'p') | holds(word, b'k')) & repeat(0x80) == 0
+    ((from_dash & !behind_underscore) | holds(word, b'p') | holds(word, b'k')) & repeat(0x80)
 }
 
 /// Whether the letter may begin one of the words for a password: it begins a word, and the next letters fit.
