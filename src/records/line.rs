@@ -19,7 +19,12 @@ use crate::redact::Redacted;
 
 /// Longest prompt, completion or arguments in a line; of a longer text the middle is left out, after redaction. An
 /// agent sends its whole history with every turn: what is new stands at the end.
-pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+pub const TEXT_BYTES_MAX: usize = 32 * 1024;
+/// Of a text that loses its middle, so much beyond what is kept at either end is redacted with it,
+const WINDOW_MARGIN_BYTES: usize = 16 * 1024;
+/// and so much at the cut is never kept, because a value that was cut in two could stand there. Longer than any value
+/// that is found only whole: the key of a private key's PEM block is the longest.
+const WINDOW_EDGE_BYTES: usize = 8 * 1024;
 /// Longest name that a client may have chosen (a tool, a model, an approver).
 const NAME_BYTES_MAX: usize = 1024;
 /// Longest run that is looked back over for the start of a placeholder, which must not be cut in two.
@@ -134,8 +139,38 @@ impl Texts<'_> {
             return;
         }
         member(out, name);
-        let ready = raw.and_then(|raw| self.guarded(|| self.redact(raw.open())));
-        self.value(out, ready);
+        match raw.and_then(|raw| self.guarded(|| raw.open())) {
+            Some(Opened::Text(text)) if text.len() > TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES => {
+                self.ends(out, &text);
+            }
+            opened => {
+                let ready = opened.and_then(|opened| self.guarded(|| self.redact(opened)));
+                self.value(out, ready);
+            }
+        }
+    }
+
+    /// A text of which only the ends are kept: only they are redacted, so that nobody can keep the writer busy with a
+    /// text that is not written.
+    fn ends(&self, out: &mut Vec<u8>, text: &str) {
+        let window = TEXT_BYTES_MAX / 2 + WINDOW_MARGIN_BYTES;
+        let (head, tail) = (text.floor_char_boundary(window), text.ceil_char_boundary(text.len() - window));
+        let redacted =
+            |part: Option<&str>| self.guarded(|| self.journal.redactor.text(part.unwrap_or_default()));
+        let (Some(head), Some(tail)) = (redacted(text.get(..head)), redacted(text.get(tail..))) else {
+            out.extend_from_slice(b"null");
+            return;
+        };
+        self.count(&head);
+        self.count(&tail);
+        let (head, tail) = (head.as_str(), tail.as_str());
+        let head_end = head_end(head, head.len().saturating_sub(WINDOW_EDGE_BYTES).min(TEXT_BYTES_MAX / 2));
+        let tail_start = tail_start(
+            tail,
+            WINDOW_EDGE_BYTES.max(tail.len().saturating_sub(TEXT_BYTES_MAX / 2)).min(tail.len()),
+        );
+        let (head, tail) = (head.get(..head_end), tail.get(tail_start..));
+        write_ends(out, [head.unwrap_or_default(), tail.unwrap_or_default()], text.len());
     }
 
     /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them.
@@ -276,10 +311,18 @@ fn write_cut(out: &mut Vec<u8>, text: &str, bytes_max: usize) {
     }
     let head_end = head_end(text, bytes_max / 2);
     let tail_start = tail_start(text, text.len() - bytes_max / 2);
+    let ends = [text.get(..head_end).unwrap_or_default(), text.get(tail_start..).unwrap_or_default()];
+    write_ends(out, ends, text.len());
+}
+
+/// Appends a string value of a text's two ends, with a note of how much of `bytes` is not there.
+fn write_ends(out: &mut Vec<u8>, [head, tail]: [&str; 2], bytes: usize) {
     out.push(b'"');
-    write_escaped(out, text.get(..head_end).unwrap_or_default());
-    out.extend_from_slice(format!(" [cut: {} bytes] ", tail_start - head_end).as_bytes());
-    write_escaped(out, text.get(tail_start..).unwrap_or_default());
+    write_escaped(out, head);
+    out.extend_from_slice(
+        format!(" [cut: {} bytes] ", bytes.saturating_sub(head.len() + tail.len())).as_bytes(),
+    );
+    write_escaped(out, tail);
     out.push(b'"');
 }
 
