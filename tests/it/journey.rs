@@ -279,6 +279,49 @@ fn escapes_hide_nothing_from_the_log() {
 }
 
 #[test]
+fn http_2_with_and_without_tls() {
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let gateway = Gateway::start_with_files(&[
+        ("cert.crt", pair.cert.pem().as_str()),
+        ("key.key", pair.signing_key.serialize_pem().as_str()),
+    ]);
+    let body = chat("!chunks 3", r#","stream":true"#);
+    let curl = |version: &str, url: &str| {
+        let output = std::process::Command::new("curl")
+            .args([
+                "-s",
+                "-k",
+                version,
+                "-w",
+                "%{http_version} %{http_code}",
+                "-H",
+                &format!("x-api-key: {ACME}"),
+            ])
+            .args([
+                "-H",
+                "content-type: application/json",
+                "-d",
+                &body,
+                &format!("{url}/v1/chat/completions"),
+            ])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = format!("http://127.0.0.1:{}", gateway.port);
+    let secure = format!("https://localhost:{}", gateway.tls);
+    for (version, url, told) in [
+        ("--http1.1", &plain, "1.1 200"),
+        ("--http2-prior-knowledge", &plain, "2 200"),
+        ("--http1.1", &secure, "1.1 200"),
+        ("--http2", &secure, "2 200"),
+    ] {
+        let answer = curl(version, url);
+        assert!(answer.contains("data: [DONE]") && answer.ends_with(told), "{version} {url} {answer}");
+    }
+}
+
+#[test]
 fn sigterm_lets_streams_end() {
     let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 10s }\n");
     let body = chat("!chunks 10\n!delay 50ms", r#","stream":true"#);

@@ -28,6 +28,8 @@ pub(crate) struct Gateway {
     pub(crate) port: u16,
     pub(crate) admin: u16,
     pub(crate) mock: u16,
+    /// Of the TLS listener, where there is one.
+    pub(crate) tls: u16,
     process: Running,
     _mock: Running,
 }
@@ -122,9 +124,22 @@ impl Gateway {
         Self::with(TENANTS, "")
     }
 
+    /// With a TLS listener beside the plain one; `files` hold its `cert.crt` and `key.key`.
+    pub(crate) fn start_with_files(files: &[(&str, &str)]) -> Self {
+        Self::in_dir(TENANTS, "", files)
+    }
+
     /// `tenants` is the inline map; `more` goes to the top level of the file.
     pub(crate) fn with(tenants: &str, more: &str) -> Self {
+        Self::in_dir(tenants, more, &[])
+    }
+
+    fn in_dir(tenants: &str, more: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let tls = free_port();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
         let [port, admin, mock] = [free_port(), free_port(), free_port()];
         let mock_process = spawn(&["mock", "--listen", &format!("127.0.0.1:{mock}")], dir.path());
         let digest = |key: &str| {
@@ -132,12 +147,16 @@ impl Gateway {
             sha2::Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
         };
         let tenants = tenants.replace("@ACME@", &digest(ACME)).replace("@GLOBEX@", &digest(GLOBEX));
+        let secure = match files {
+            [] => String::new(),
+            _ => format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n"),
+        };
         let yaml = format!(
-            "listen: 127.0.0.1:{port}\nadmin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n{more}"
+            "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n{more}"
         );
         std::fs::write(dir.path().join("tollgate.yaml"), yaml).unwrap();
         let process = spawn(&["serve", "--config", "tollgate.yaml"], dir.path());
-        let gateway = Self { dir, port, admin, mock, process, _mock: mock_process };
+        let gateway = Self { dir, port, admin, mock, tls, process, _mock: mock_process };
         gateway.wait("the mock", |gateway| try_get(gateway.mock, "/mock/requests").is_some());
         gateway.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
