@@ -86,8 +86,8 @@ fn welcome(url: &str, admin: &str, keys: &[String], dir: &Path) -> String {
         "Tollgate demo: a mock LLM behind the gateway, two tenants. Ctrl-C ends it.
 
 export OPENAI_BASE_URL={url}/v1
-export OPENAI_API_KEY={acme}   # tenant acme
-export OPENAI_API_KEY={globex}   # tenant globex: 3 requests a minute
+export OPENAI_API_KEY={globex}   # tenant globex: gpt-5-mini, 3 requests a minute
+export OPENAI_API_KEY={acme}   # tenant acme: gpt-5 and gpt-5-mini
 
 Three lines to paste: a tool call that is allowed, one that is denied, requests that are limited.
 

@@ -31,6 +31,9 @@ const DURATION_BUCKETS: [f64; 14] =
 const OVERHEAD_BUCKETS: [f64; 12] =
     [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3];
 
+/// With up to four tries a second, about once a minute.
+const WARN_EVERY_FAILURES: u64 = 240;
+
 type Counts<L> = Family<L, Counter>;
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -259,7 +262,9 @@ impl Observer for Redactions {
     }
 
     fn failed(&self, error: &io::Error) {
-        self.write_failures.inc();
-        crate::operator::warn(&format!("records cannot be written: {error}"));
+        // A disk that is gone fails several times a second: the metric counts each, the operator is told now and then.
+        if self.write_failures.inc().is_multiple_of(WARN_EVERY_FAILURES) {
+            crate::operator::warn(&format!("records cannot be written: {error}"));
+        }
     }
 }
