@@ -116,7 +116,7 @@ fn inspect(bencher: Bencher<'_, '_>, case: Case, kept: usize) {
         let mut out = Vec::with_capacity(READ_BYTES);
         for read in black_box(&bytes).chunks(READ_BYTES) {
             out.clear();
-            assert_eq!(stream.read(read, &mut AllowAll, &mut out), Progress::Continue);
+            assert!(!matches!(stream.read(read, &mut AllowAll, &mut out), Progress::Failed(_)));
             black_box(&out);
         }
         stream.told.completion.len()
