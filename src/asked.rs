@@ -53,6 +53,16 @@ pub enum AskedModel {
     Unknown(String),
 }
 
+impl AskedModel {
+    /// The model as the client wrote it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Declared { asked: Some(asked), .. } | Self::Unknown(asked) => asked,
+            Self::Declared { name, .. } => name,
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -67,6 +77,8 @@ pub enum End {
 #[derive(Debug, Default)]
 pub struct Outcomes {
     pub usage: Option<Usage>,
+    /// Whether the usage is an estimate of ours.
+    pub usage_estimated: bool,
     pub completion: Option<Raw>,
     pub tools_denied: Vec<String>,
     pub ttft: Option<Duration>,
@@ -167,6 +179,7 @@ impl Asked {
             ttft: outcomes.ttft,
             input_tokens: outcomes.usage.map(|usage| usage.input),
             output_tokens: outcomes.usage.map(|usage| usage.output),
+            usage_estimated: outcomes.usage_estimated,
             cost_micro_usd: cost,
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
             prompt: self.prompt.map(Raw::text),

@@ -4,17 +4,18 @@
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    dialect::openai::{Answered, Kept, Offer, Request},
+    dialect::{self, DeniedCall, Kept, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
     records::Entry,
     refusal::Refusal,
+    stored::Stored,
 };
 use bytes::Bytes;
 use std::borrow::Cow;
 
 /// Leave to forward this body, and no other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Permit {
     body: Bytes,
@@ -24,6 +25,23 @@ impl Permit {
     /// What may be sent.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Leave to ask for what a provider keeps for the tenant: only what was found to be its own.
+    pub fn for_stored(_own: &Stored) -> Self {
+        Self { body: Bytes::new() }
+    }
+
+    /// The same leave in another dialect.
+    pub fn translated(
+        &self,
+        translate: impl FnOnce(&Value<'_>) -> Result<Value<'static>, Refusal>,
+    ) -> Result<Self, Refusal> {
+        let body = json::parse(&self.body, json::NESTING_MAX)
+            .map_err(|error| Refusal::invalid(error.to_string(), None))?;
+        let mut out = Vec::with_capacity(self.body.len());
+        json::write(&translate(&body)?, &mut out);
+        Ok(Self { body: out.into() })
     }
 }
 
@@ -43,6 +61,8 @@ pub struct Body<'b> {
     pub parsed: &'b Value<'b>,
     /// The model's name at the upstream, where it is another than the one asked for.
     pub model_as: Option<&'b str>,
+    /// Calls in the turn before that the provider waits for, and the client never saw.
+    pub denied: &'b [DeniedCall],
 }
 
 /// Decides on every tool that a request offers, forces or answers. The model was decided before.
@@ -52,15 +72,7 @@ pub fn authorize(
     body: &Body<'_>,
     found: &mut Findings,
 ) -> Result<Permit, Refusal> {
-    for Answered { tool, text } in &request.answered {
-        let args = Arguments::read(text, json::NESTING_MAX);
-        let decision = decide(asked, tool, &args, Place::Emitted);
-        if decision.outcome == Outcome::Deny {
-            let reason = "the request brings a result for a call that was denied";
-            found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(text), &decision));
-            return Err(refuse(found, tool, reason));
-        }
-    }
+    check_history(asked, request, body.denied, found)?;
     for tool in &request.forced {
         let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
         if decision.outcome == Outcome::Deny {
@@ -102,7 +114,33 @@ pub fn authorize(
         }
     }
     let listed = listed(asked, request, found)?;
-    Ok(Permit { body: outgoing(body, &kept, listed) })
+    Ok(Permit { body: outgoing(request, body, &kept, listed) })
+}
+
+/// Results of calls that were denied: told in the request itself, or kept by the provider.
+fn check_history(
+    asked: &Asked,
+    request: &Request<'_>,
+    denied: &[DeniedCall],
+    found: &mut Findings,
+) -> Result<(), Refusal> {
+    let reason = "the request brings a result for a call that was denied";
+    for answered in &request.answered {
+        let tool = &answered.tool;
+        let decision = decide(asked, tool, &answered.arguments(json::NESTING_MAX), Place::Emitted);
+        if decision.outcome == Outcome::Deny {
+            found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(&answered.text), &decision));
+            return Err(refuse(found, tool, reason));
+        }
+    }
+    match denied.iter().find(|call| request.results.contains(&call.call_id.as_str())) {
+        Some(call) => {
+            let line = asked.evidence_of_denial(Place::Emitted, &call.tool, "{}", reason);
+            found.evidence.push(line);
+            Err(refuse(found, &call.tool, reason))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether an `allowed_tools` choice has to lose some of the tools that it lists. One that must be followed and
@@ -145,14 +183,28 @@ fn refuse(found: &mut Findings, tool: &str, reason: &str) -> Refusal {
 }
 
 /// The body as it came where nothing changed, else written anew from what was decided on.
-fn outgoing(body: &Body<'_>, kept: &[Kept], choice_changes: bool) -> Bytes {
+fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_changes: bool) -> Bytes {
     let restricted = choice_changes || kept.iter().any(|kept| *kept != Kept::AsIs);
-    if !restricted && body.model_as.is_none() {
+    let as_it_came = !restricted && body.model_as.is_none() && body.denied.is_empty();
+    if as_it_came && !request.usage_unasked {
         return body.bytes.clone();
     }
-    let mut parsed = if restricted { Request::restrict(body.parsed, kept) } else { body.parsed.clone() };
+    if as_it_came
+        && body.parsed.get("stream_options").is_none()
+        && let Some(bytes) = dialect::openai::with_usage(body.bytes)
+    {
+        return bytes;
+    }
+    let mut parsed =
+        if restricted { dialect::restrict(request.api, body.parsed, kept) } else { body.parsed.clone() };
     if let Some(model) = body.model_as {
         parsed.set("model", Value::string(model));
+    }
+    if request.usage_unasked {
+        dialect::openai::ask_for_usage(&mut parsed);
+    }
+    if !body.denied.is_empty() {
+        dialect::responses::answer_denied(&mut parsed, body.denied);
     }
     let mut out = Vec::with_capacity(body.bytes.len());
     json::write(&parsed, &mut out);
@@ -164,7 +216,7 @@ mod tests {
     use super::*;
     use crate::{
         asked::fixture::{asked, decisions},
-        dialect::openai::{Api, understand},
+        dialect::{Api, understand},
         tenant::OnDeny,
     };
     use serde_json::json;
@@ -177,7 +229,7 @@ mod tests {
         let parsed = json::parse(&bytes, 32).unwrap();
         let request = understand(Api::Chat, &parsed).unwrap();
         let mut found = Findings::default();
-        let body = Body { bytes: &bytes, parsed: &parsed, model_as };
+        let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[] };
         let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found);
         (permit.map(|permit| permit.body().clone()), decisions(&found.evidence), found.tools_denied)
     }

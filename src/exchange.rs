@@ -5,13 +5,13 @@ use crate::{
     asked::{Asked, End, Outcomes},
     call::{Arguments, Place},
     dialect::{
-        Judge, Told, Transcript, Verdict,
-        openai::{self, Api, HoldLimits, Progress, Stream},
+        self, Api, HoldLimits, Judge, KeptAnswer, Progress, Request, Stream, Told, Transcript, Verdict,
     },
     policy::{Outcome, Question},
     records::{Content, Entry, Raw},
     refusal::Refusal,
     tenant::OnDeny,
+    usage::Usage,
 };
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -19,16 +19,72 @@ use std::time::{Duration, Instant};
 /// So much of an answer's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
 
+/// So many bytes of text are taken for a token where the provider does not count.
+const BYTES_A_TOKEN: u64 = 4;
+
 /// A call that is being answered.
 #[derive(Debug)]
 pub struct Exchange {
     asked: Asked,
-    api: Api,
-    limits: HoldLimits,
+    terms: Terms,
     stream: Option<Stream>,
     told: Told,
     court: Court,
     ttft: Option<Duration>,
+}
+
+/// How an answer is read: what is known of its request.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub api: Api,
+    pub limits: HoldLimits,
+    /// Tools that the request offered and that calls may name otherwise: those of the provider, and computers.
+    pub offered: Vec<String>,
+    /// Whether a stream tells its usage only because the gateway asked for it.
+    pub usage_unasked: bool,
+    /// Whether the provider keeps the answer.
+    pub kept: bool,
+    /// Bytes that were sent upstream, by which input is estimated where the provider does not count.
+    pub sent: u64,
+}
+
+impl Terms {
+    /// The terms of a request that was understood, of which so many bytes are sent.
+    pub fn of(request: &Request<'_>, limits: HoldLimits, sent: usize) -> Self {
+        let renamed = |tool: &&str| tool.starts_with("builtin__") || tool.starts_with("computer");
+        let offered = request.offers.iter().map(|offer| &*offer.tool).filter(renamed);
+        Self {
+            api: request.api,
+            limits,
+            offered: offered.map(ToOwned::to_owned).collect(),
+            usage_unasked: request.usage_unasked,
+            kept: request.kept,
+            sent: u64::try_from(sent).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The terms of what is only looked up: it was metered when it was made.
+    pub fn plain(api: Api, limits: HoldLimits) -> Self {
+        Self { api, limits, offered: Vec::new(), usage_unasked: false, kept: false, sent: 0 }
+    }
+
+    /// What was used: as the provider counted, or an estimate where it did not, or not to the end. Whether it is one.
+    fn usage(&self, told: &Told, held: u64, end: &End) -> (Option<Usage>, bool) {
+        let produced = told.produced.saturating_add(held).div_ceil(BYTES_A_TOKEN);
+        if self.sent == 0 {
+            return (None, false);
+        }
+        match (told.usage, end) {
+            (Some(usage), End::Complete) => (Some(usage), false),
+            (Some(usage), End::ClientGone | End::Refused(_)) => {
+                (Some(Usage { output: usage.output.max(produced), ..usage }), produced > usage.output)
+            }
+            (None, _) => {
+                let input = self.sent.div_ceil(BYTES_A_TOKEN);
+                (Some(Usage { input, cached_input: 0, output: produced }), true)
+            }
+        }
+    }
 }
 
 /// What was decided in this answer.
@@ -40,27 +96,29 @@ struct Court {
 
 impl Exchange {
     /// An exchange for a request that was forwarded; `tools_denied` are those that its request already lost.
-    pub fn new(asked: Asked, api: Api, limits: HoldLimits, tools_denied: Vec<String>) -> Self {
+    pub fn new(asked: Asked, terms: Terms, tools_denied: Vec<String>) -> Self {
         let keeps = match asked.identity.tenant().journal.content {
             Content::Redacted => COMPLETION_BYTES_MAX,
             Content::None => 0,
         };
-        let told = Told { usage: None, completion: Transcript::keeping(keeps) };
+        let told = Told { completion: Transcript::keeping(keeps), ..Told::default() };
         let court = Court { evidence: Vec::new(), tools_denied };
-        Self { asked, api, limits, stream: None, told, court, ttft: None }
+        Self { asked, terms, stream: None, told, court, ttft: None }
     }
 
     /// The answer comes as a stream.
     pub fn streamed(mut self) -> Self {
-        self.stream = Some(Stream::new(self.limits, std::mem::take(&mut self.told.completion)));
+        let completion = std::mem::take(&mut self.told.completion);
+        let stream = Stream::new(self.terms.api, self.terms.limits, completion);
+        self.stream = Some(if self.terms.usage_unasked { stream.without_usage() } else { stream });
         self
     }
 
     /// Judges a whole answer; what it returns is what leaves.
     pub fn whole(&mut self, body: Bytes, now: Instant) -> Result<Bytes, Refusal> {
         self.ttft = Some(now.saturating_duration_since(self.asked.started));
-        let mut bench = Bench { asked: &self.asked, court: &mut self.court };
-        let changed = openai::whole(self.api, &body, self.limits, &mut self.told, &mut bench)?;
+        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
+        let changed = dialect::whole(self.terms.api, &body, self.terms.limits, &mut self.told, &mut bench)?;
         Ok(changed.map_or(body, Bytes::from))
     }
 
@@ -82,7 +140,7 @@ impl Exchange {
 
     fn with_stream(&mut self, act: impl FnOnce(&mut Stream, &mut dyn Judge) -> Progress) -> Progress {
         let Some(stream) = &mut self.stream else { return Progress::Continue };
-        let mut bench = Bench { asked: &self.asked, court: &mut self.court };
+        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
         act(stream, &mut bench)
     }
 
@@ -96,6 +154,12 @@ impl Exchange {
         std::mem::take(&mut self.court.evidence)
     }
 
+    /// The answer as the provider keeps it, once it is known.
+    pub fn kept(&self) -> Option<&KeptAnswer> {
+        let told = self.stream.as_ref().map_or(&self.told, |stream| &stream.told);
+        told.kept.as_ref().filter(|_| self.terms.kept)
+    }
+
     /// Who asked.
     pub fn asked(&self) -> &Asked {
         &self.asked
@@ -103,12 +167,15 @@ impl Exchange {
 
     /// The line in the request log; `status` is what the client saw.
     pub fn finish(self, end: &End, status: u16, now: Instant) -> (Vec<Entry>, Entry) {
+        let held = self.stream.as_ref().map_or(0, Stream::bytes_held);
         let told = self.stream.map_or(self.told, |stream| stream.told);
+        let (usage, usage_estimated) = self.terms.usage(&told, u64::try_from(held).unwrap_or(0), end);
         let weight = told.completion.len();
         let completion = (!told.completion.is_empty())
             .then(|| Raw::lazy(Box::new(move || told.completion.into_text()), weight));
         let outcomes = Outcomes {
-            usage: told.usage,
+            usage,
+            usage_estimated,
             completion,
             tools_denied: self.court.tools_denied,
             ttft: self.ttft,
@@ -121,6 +188,7 @@ impl Exchange {
 /// The judge of emitted calls: the tenant's policy, with every verdict on record.
 struct Bench<'e> {
     asked: &'e Asked,
+    offered: &'e [String],
     court: &'e mut Court,
 }
 
@@ -148,10 +216,16 @@ impl Judge for Bench<'_> {
                         tool: tool.to_owned(),
                         reason: decision.reason.into_owned(),
                     }),
-                    OnDeny::Notice => Verdict::Remove { notice: openai::notice(tool, &decision.reason) },
+                    OnDeny::Notice => Verdict::Remove { notice: dialect::notice(tool, &decision.reason) },
                 }
             }
         }
+    }
+
+    fn offered_as(&self, tool: &str) -> String {
+        let exactly = self.offered.iter().find(|offered| *offered == tool);
+        let longer = || self.offered.iter().find(|offered| offered.starts_with(tool));
+        exactly.or_else(longer).cloned().unwrap_or_else(|| tool.to_owned())
     }
 
     fn incomplete(&mut self, tool: &str, text: &str) {
@@ -173,7 +247,8 @@ mod tests {
     const LIMITS: HoldLimits = HoldLimits { nesting: 32, tool_arguments: 4096 };
 
     fn exchange(on_deny: OnDeny) -> Exchange {
-        Exchange::new(asked(on_deny), Api::Chat, LIMITS, vec!["delete_offered".into()])
+        let terms = Terms { sent: 40, ..Terms::plain(Api::Chat, LIMITS) };
+        Exchange::new(asked(on_deny), terms, vec!["delete_offered".into()])
     }
 
     fn answer(names: &[&str]) -> Bytes {

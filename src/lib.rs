@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod server;
 pub mod snapshot;
 pub mod sse;
+pub mod stored;
 pub mod telemetry;
 pub mod tenant;
 pub mod upstream;

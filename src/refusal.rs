@@ -20,12 +20,16 @@ pub enum Refusal {
     ModelNotFound { model: String },
     /// No such path.
     NotFound,
+    /// The answer that is to be continued is not there, or is another tenant's: one answer for both.
+    PreviousNotFound { id: String },
     /// More requests than the tenant's rate allows.
     RateLimit { retry_after: Duration },
     /// What is asked cannot be written down, and the tenant's records must not have holes.
     RecordsUnavailable,
     /// The body is larger than `limits.body`.
     TooLarge { limit: u64 },
+    /// Nothing is kept under this id, or it is another tenant's: one answer for both.
+    StoredNotFound { id: String },
     /// The tool may not be called.
     ToolNotAllowed { tool: String, reason: String },
     /// A content type or coding that the gateway does not read.
@@ -49,10 +53,10 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Invalid { .. } => 400,
+            Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
             Self::ToolNotAllowed { .. } => 403,
-            Self::ModelNotFound { .. } | Self::NotFound => 404,
+            Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::TooLarge { .. } => 413,
@@ -74,7 +78,8 @@ impl Refusal {
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::StoredNotFound { .. } => "not_found",
+            Self::PreviousNotFound { .. } => "previous_response_not_found",
             Self::RecordsUnavailable => "records_unavailable",
             Self::TooLarge { .. } => "request_too_large",
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
@@ -106,6 +111,8 @@ impl Refusal {
                 )
             }
             Self::NotFound => "no such path here".into(),
+            Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
+            Self::StoredNotFound { id } => format!("`{id}` was not found"),
             Self::RateLimit { retry_after } => {
                 format!("too many requests; try again in {}", seconds(*retry_after))
             }
@@ -133,6 +140,8 @@ impl Refusal {
             | Self::MethodNotAllowed
             | Self::ModelNotFound { .. }
             | Self::NotFound
+            | Self::PreviousNotFound { .. }
+            | Self::StoredNotFound { .. }
             | Self::TooLarge { .. }
             | Self::ToolNotAllowed { .. }
             | Self::UnsupportedMediaType { .. }
@@ -151,11 +160,13 @@ impl Refusal {
         match self {
             Self::Invalid { param, .. } => param.as_deref(),
             Self::ModelNotFound { .. } => Some("model"),
+            Self::PreviousNotFound { .. } => Some("previous_response_id"),
             Self::BodyTimeout
             | Self::Concurrency { .. }
             | Self::InvalidApiKey
             | Self::MethodNotAllowed
             | Self::NotFound
+            | Self::StoredNotFound { .. }
             | Self::RateLimit { .. }
             | Self::RecordsUnavailable
             | Self::TooLarge { .. }

@@ -10,6 +10,7 @@ use crate::{
     quota::Quota,
     records::{QUEUE_BYTES_MAX, Records, secret},
     server::{self, Ending, Listener},
+    stored::Shelf,
     telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
@@ -135,10 +136,13 @@ impl Running {
             observer: telemetry.observer(),
         })
         .map_err(|error| chain(&error))?;
+        let now = clock::unix_seconds(clock::wall());
+        let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
+            stored,
             telemetry,
             closing: CancellationToken::new(),
         });

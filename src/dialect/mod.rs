@@ -1,9 +1,110 @@
 //! The languages that clients speak. One folder a dialect: understand a request, read an answer, take a call
 //! out, refuse in its own words. Pure; what is decided comes from a `Judge`.
+//!
+//! What all dialects share stands beside the folders: the neutral request, the frame that reads a stream's events,
+//! the transcript for the record. What differs is chosen here, by the API that is spoken, and nowhere else.
 
+pub mod anthropic;
+mod input;
+mod keys;
+mod known;
 pub mod openai;
+mod parameters;
+mod request;
+pub mod responses;
+mod stray;
+mod stream;
+mod transcript;
 
-use crate::{call::Arguments, refusal::Refusal, usage::Usage};
+pub use request::{Answered, Kept, Listed, Offer, Request};
+use stream::{Desk, EVENT_BYTES_MAX, Seen};
+pub use stream::{Progress, Stream};
+pub use transcript::Transcript;
+
+use crate::{
+    call::Arguments,
+    json::{self, Value},
+    refusal::Refusal,
+    usage::Usage,
+};
+
+/// Which API a client speaks, or an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// OpenAI's Chat Completions.
+    Chat,
+    /// OpenAI's legacy Completions.
+    Completions,
+    /// Anthropic's count of a message's tokens.
+    CountTokens,
+    Embeddings,
+    /// Anthropic's Messages.
+    Messages,
+    Moderations,
+    /// OpenAI's Responses.
+    Responses,
+    /// What went into a stored response of OpenAI's.
+    ResponseItems,
+}
+
+/// Whose words an error is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Anthropic,
+    OpenAi,
+}
+
+impl Api {
+    /// The API as records name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "openai.chat",
+            Self::Completions => "openai.completions",
+            Self::CountTokens => "anthropic.count_tokens",
+            Self::Embeddings => "openai.embeddings",
+            Self::Messages => "anthropic.messages",
+            Self::Moderations => "openai.moderations",
+            Self::Responses | Self::ResponseItems => "openai.responses",
+        }
+    }
+
+    /// Whose words its errors are told in.
+    pub fn family(self) -> Family {
+        match self {
+            Self::Chat
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Responses
+            | Self::ResponseItems => Family::OpenAi,
+            Self::CountTokens | Self::Messages => Family::Anthropic,
+        }
+    }
+
+    /// Where it is found behind an upstream's URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::CountTokens => "/messages/count_tokens",
+            Self::Embeddings => "/embeddings",
+            Self::Messages => "/messages",
+            Self::Moderations => "/moderations",
+            Self::Responses | Self::ResponseItems => "/responses",
+        }
+    }
+}
+
+/// How much may be held, and how deep arguments may nest.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldLimits {
+    pub nesting: usize,
+    /// Bytes of one call's arguments; a longer call is denied.
+    pub tool_arguments: usize,
+}
+
+/// So many calls are held in one stream at most.
+const CALLS_MAX: usize = 128;
 
 /// Decides each emitted call. Implemented by the exchange, with the tenant's policy and records behind it.
 pub trait Judge {
@@ -12,6 +113,11 @@ pub trait Judge {
 
     /// A call that did not come to its end: denied and recorded, whatever the rules say.
     fn incomplete(&mut self, tool: &str, text: &str);
+
+    /// The name under which a tool was offered whose calls go by another: `web_search_preview` calls `web_search`.
+    fn offered_as(&self, tool: &str) -> String {
+        tool.to_owned()
+    }
 }
 
 /// What becomes of an emitted call.
@@ -34,72 +140,122 @@ pub struct Told {
     pub usage: Option<Usage>,
     /// The answer's text and released calls, for the record, where records keep content.
     pub completion: Transcript,
+    /// Bytes of text, reasoning and arguments that the model produced so far: an estimate of what was used, where the
+    /// provider does not say.
+    pub produced: u64,
+    /// The answer as the provider keeps it, so that a later request can go on from it.
+    pub kept: Option<KeptAnswer>,
 }
 
-/// Text for a record: JSON string pieces (escaped, without quotes) of each choice, bounded.
-#[derive(Debug, Clone, Default)]
-pub struct Transcript {
-    choices: Vec<(u64, Vec<u8>)>,
-    bytes_left: usize,
+/// An answer that the provider keeps under an id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptAnswer {
+    pub id: String,
+    /// The calls in it that the provider still waits for and the client never saw.
+    pub denied: Vec<DeniedCall>,
 }
 
-impl Transcript {
-    /// A transcript that keeps at most so many bytes; 0 keeps none.
-    pub fn keeping(bytes_max: usize) -> Self {
-        Self { choices: Vec::new(), bytes_left: bytes_max }
-    }
+/// A denied call as the provider remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeniedCall {
+    pub call_id: String,
+    pub tool: String,
+    /// The type of its item: `function_call`, `custom_tool_call`, ….
+    pub kind: String,
+    /// What the model is told in place of a result.
+    pub notice: String,
+}
 
-    /// Adds a piece of a JSON string to a choice.
-    pub fn add_escaped(&mut self, choice: u64, escaped: &[u8]) {
-        // A piece that does not fit is left out whole: a cut escape could not be read back.
-        if self.bytes_left < escaped.len() || escaped.is_empty() {
-            self.bytes_left = if escaped.is_empty() { self.bytes_left } else { 0 };
-            return;
-        }
-        self.bytes_left -= escaped.len();
-        match self.choices.iter_mut().find(|(index, _)| *index == choice) {
-            Some((_, text)) => text.extend_from_slice(escaped),
-            None => self.choices.push((choice, escaped.to_vec())),
-        }
-    }
-
-    /// Adds plain text to a choice.
-    pub fn add(&mut self, choice: u64, text: &str) {
-        if self.bytes_left == 0 {
-            return;
-        }
-        let mut escaped = Vec::with_capacity(text.len() + 2);
-        crate::json::write_string(text, &mut escaped);
-        let inner = escaped.get(1..escaped.len().saturating_sub(1)).unwrap_or_default();
-        self.add_escaped(choice, inner);
-    }
-
-    /// Whether nothing was added.
-    pub fn is_empty(&self) -> bool {
-        self.choices.is_empty()
-    }
-
-    /// How much is kept, in bytes.
-    pub fn len(&self) -> usize {
-        self.choices.iter().map(|(_, text)| text.len()).sum()
-    }
-
-    /// The text, unescaped; several choices one below the other.
-    pub fn into_text(self) -> String {
-        let several = self.choices.len() > 1;
-        let mut out = String::new();
-        for (index, escaped) in self.choices {
-            let quoted = [b"\"", escaped.as_slice(), b"\""].concat();
-            let text = crate::json::parse(&quoted, 1).ok();
-            let text = text.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
-            if several {
-                out.push_str(&format!("choice {index}: "));
-            }
-            out.push_str(text);
-            if several {
-                out.push('\n');
-            }
-        }
-        out
+/// Reads a request.
+pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
+    match api {
+        Api::Chat | Api::Completions | Api::Embeddings | Api::Moderations => openai::understand(api, body),
+        Api::CountTokens | Api::Messages => anthropic::understand(api, body),
+        Api::Responses | Api::ResponseItems => responses::understand(body),
     }
 }
+
+/// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
+/// offer, in their order, what becomes of it.
+pub fn restrict<'a>(api: Api, body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
+    match api {
+        Api::Chat | Api::Completions | Api::Embeddings | Api::Moderations => openai::restrict(body, kept),
+        Api::CountTokens | Api::Messages => anthropic::restrict(body, kept),
+        Api::Responses | Api::ResponseItems => responses::restrict(body, kept),
+    }
+}
+
+/// The prompt of a request body of about so many bytes, for the record. Empty where there is none.
+pub fn prompt(api: Api, body: &Value<'_>, bytes: usize) -> String {
+    match api {
+        Api::Chat | Api::Completions | Api::Embeddings | Api::Moderations => openai::prompt(body, bytes),
+        Api::CountTokens | Api::Messages => anthropic::prompt(body, bytes),
+        Api::Responses | Api::ResponseItems => responses::prompt(body, bytes),
+    }
+}
+
+/// Judges a whole answer. `None`: it leaves as it came.
+pub fn whole(
+    api: Api,
+    body: &[u8],
+    limits: HoldLimits,
+    told: &mut Told,
+    judge: &mut dyn Judge,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    match api {
+        Api::Chat | Api::Completions | Api::Embeddings | Api::Moderations => {
+            openai::whole(api, body, limits, told, judge)
+        }
+        Api::CountTokens | Api::Messages => anthropic::whole(api, body, limits, told, judge),
+        Api::Responses | Api::ResponseItems => responses::whole(api, body, limits, told, judge),
+    }
+}
+
+/// A refusal as a body in a family's words.
+pub fn error_body(family: Family, refusal: &Refusal, request_id: &str) -> Vec<u8> {
+    match family {
+        Family::Anthropic => anthropic::error_body(refusal, request_id),
+        Family::OpenAi => openai::error_body(refusal),
+    }
+}
+
+/// The message of an upstream's error body, if it has one where the providers put it.
+pub fn upstream_message(body: &[u8]) -> Option<String> {
+    let body = json::parse(body, 32).ok()?;
+    let error = body.get("error");
+    let message = error
+        .and_then(|error| error.get("message").or(Some(error)))
+        .or_else(|| body.get("message"))
+        .or_else(|| body.get("detail"))?;
+    message.as_str().map(ToOwned::to_owned)
+}
+
+/// The text that stands where a denied call was.
+pub fn notice(tool: &str, reason: &str) -> String {
+    format!("[The tool call `{tool}` was denied: {reason}]")
+}
+
+/// Why a call is denied whose arguments are longer than may be held.
+const TOO_LONG: &str = "its arguments are too long";
+/// Why a call is denied whose arguments did not come to their end.
+const CUT_SHORT: &str = "the answer ended before its arguments did";
+
+fn uninspectable() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream's stream cannot be inspected" }
+}
+
+fn unreadable() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" }
+}
+
+fn reported_error() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream reported an error" }
+}
+
+/// A count of tokens; a negative or absurd figure is none.
+fn tokens(value: Option<&Value<'_>>) -> Option<u64> {
+    value.and_then(Value::as_u64).filter(|&tokens| tokens < 100_000_000)
+}
+
+#[cfg(test)]
+mod tests;

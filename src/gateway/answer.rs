@@ -7,10 +7,12 @@ use super::{
 use crate::{
     asked::End,
     clock,
-    dialect::openai::{self, Api, HoldLimits, Progress},
-    exchange::Exchange,
+    dialect::{self, Family, Progress},
+    exchange::{Exchange, Terms},
     quota::Standing,
+    records::rfc3339,
     refusal::{Refusal, seconds},
+    stored::Stored,
     upstream::{
         self, Received, Upstream,
         http1::{Answer, AnswerBody, BodyError, Read},
@@ -33,6 +35,11 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The same in Anthropic's words; a reset is a time there. Source: Anthropic's API reference, "Rate limits".
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const ANTHROPIC_LIMIT: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-limit");
+const ANTHROPIC_REMAINING: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-remaining");
+const ANTHROPIC_RESET: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-reset");
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
@@ -65,7 +72,7 @@ impl Body {
 /// Decides what becomes of an answer: told as a refusal, inspected whole, or inspected as it streams.
 pub(super) async fn inspect(
     visit: &mut Visit,
-    api: Api,
+    terms: Terms,
     received: Received,
 ) -> Result<Response<Body>, Refusal> {
     let (upstream, answer) = (received.upstream, received.answer);
@@ -80,16 +87,14 @@ pub(super) async fn inspect(
         return Err(told(visit, &upstream, answer).await);
     }
     let Answer { headers, body, .. } = answer;
-    let limits = visit.snapshot().limits;
-    let limits = HoldLimits { nesting: limits.nesting, tool_arguments: limits.tool_arguments };
     if is_event_stream(&headers) {
-        return stream(visit, api, limits, body);
+        return stream(visit, terms, body);
     }
     let waiting = clock::now();
     let collected = body.collect(WHOLE_BYTES_MAX).await;
     visit.waited += clock::now().saturating_duration_since(waiting);
     let bytes = collected.map_err(broke_off)?;
-    whole(visit, api, limits, bytes)
+    whole(visit, terms, bytes)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -101,7 +106,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal {
     let Answer { status, headers, body } = answer;
     let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
-    let message = openai::upstream_message(&body).and_then(|message| {
+    let message = dialect::upstream_message(&body).and_then(|message| {
         let asked = visit.asked().ok()?;
         let redacted = asked.identity.tenant().journal.redactor.text(&upstream.conceal(message));
         Some(redacted.as_str().chars().take(2000).collect())
@@ -121,51 +126,47 @@ fn broke_off(error: BodyError) -> Refusal {
     }
 }
 
-fn whole(visit: &mut Visit, api: Api, limits: HoldLimits, bytes: Bytes) -> Result<Response<Body>, Refusal> {
+fn whole(visit: &mut Visit, terms: Terms, bytes: Bytes) -> Result<Response<Body>, Refusal> {
     let gateway = Arc::clone(visit.gateway());
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
     let asked = visit.hand_over()?;
-    let (request_id, standing) = (Arc::clone(&asked.request_id), asked.standing);
+    let (family, request_id, standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
     let summary = Summary::of(&asked);
-    let mut exchange = Exchange::new(asked, api, limits, denied);
+    let mut exchange = Exchange::new(asked, terms, denied);
     let judged = exchange.whole(bytes, clock::now());
     let (response, end) = match judged {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-            label(response.headers_mut(), &request_id, standing);
+            label(response.headers_mut(), family, &request_id, standing);
             (response, End::Complete)
         }
-        Err(refusal) => (refused(&refusal, &request_id, standing), End::Refused(refusal)),
+        Err(refusal) => (refused(&refusal, family, &request_id, standing), End::Refused(refusal)),
     };
+    shelve(&gateway, &exchange);
     let (evidence, entry) = exchange.finish(&end, response.status().as_u16(), clock::now());
     let recorded = evidence.into_iter().try_for_each(|line| visit::record(&gateway, line, None));
     summary.tell(&gateway, &end, entry, waited);
     // What was decided could not be written down: then nothing of it leaves.
     Ok(match recorded {
         Ok(()) => response,
-        Err(refusal) => refused(&refusal, &request_id, standing),
+        Err(refusal) => refused(&refusal, family, &request_id, standing),
     })
 }
 
-fn stream(
-    visit: &mut Visit,
-    api: Api,
-    limits: HoldLimits,
-    body: AnswerBody,
-) -> Result<Response<Body>, Refusal> {
+fn stream(visit: &mut Visit, terms: Terms, body: AnswerBody) -> Result<Response<Body>, Refusal> {
     let gateway = Arc::clone(visit.gateway());
     let denied = std::mem::take(&mut visit.tools_denied);
     let started = visit.asked()?.started;
     let busy = clock::now().saturating_duration_since(started).saturating_sub(visit.waited);
     let asked = visit.hand_over()?;
     let mut headers = HeaderMap::new();
-    label(&mut headers, &asked.request_id, asked.standing);
+    label(&mut headers, visit.family, &asked.request_id, asked.standing);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
-    let exchange = Exchange::new(asked, api, limits, denied).streamed();
+    let exchange = Exchange::new(asked, terms, denied).streamed();
     let body =
         StreamBody { gateway, upstream: Some(body), exchange: Some(exchange), closing, comment: None, busy };
     let mut response = Response::new(Body::Stream(Box::new(body)));
@@ -266,6 +267,7 @@ impl StreamBody {
         self.comment = None;
         if let Some(exchange) = self.exchange.take() {
             let summary = Summary::of(exchange.asked());
+            shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
             for line in evidence {
                 drop(visit::record(&self.gateway, line, None));
@@ -339,14 +341,44 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// A refusal as an answer in OpenAI's shape.
-pub(super) fn refused(refusal: &Refusal, request_id: &str, standing: Option<Standing>) -> Response<Body> {
-    let mut response = Response::new(Body::full(openai::error_body(refusal)));
+/// Keeps whose an answer is that the provider keeps, before the client can ask for it.
+fn shelve(gateway: &Gateway, exchange: &Exchange) {
+    let asked = exchange.asked();
+    if let (Some(kept), Some(upstream), Some(model)) = (exchange.kept(), &asked.upstream, &asked.model) {
+        let stored = Stored {
+            upstream: Arc::clone(upstream),
+            model: model.name().to_owned(),
+            denied: kept.denied.clone(),
+        };
+        let now = clock::unix_seconds(clock::wall());
+        gateway.stored.keep(asked.identity.tenant().id.shared(), &kept.id, stored, now);
+    }
+}
+
+/// An answer of the gateway's own.
+pub(super) fn own(visit: &mut Visit, body: Vec<u8>) -> Result<Response<Body>, Refusal> {
+    let family = visit.family;
+    let asked = visit.asked()?;
+    let mut response = Response::new(Body::full(body));
+    label(response.headers_mut(), family, &asked.request_id, asked.standing);
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    visit.answered();
+    Ok(response)
+}
+
+/// A refusal as an answer in the words of a family.
+pub(super) fn refused(
+    refusal: &Refusal,
+    family: Family,
+    request_id: &str,
+    standing: Option<Standing>,
+) -> Response<Body> {
+    let mut response = Response::new(Body::full(dialect::error_body(family, refusal, request_id)));
     *response.status_mut() =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    label(headers, request_id, standing);
+    label(headers, family, request_id, standing);
     if let Some(wait) = refusal.retry_after() {
         let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(whole.max(1)));
@@ -363,15 +395,24 @@ pub(super) fn refused(refusal: &Refusal, request_id: &str, standing: Option<Stan
 }
 
 /// The headers that every answer carries.
-pub(super) fn label(headers: &mut HeaderMap, request_id: &str, standing: Option<Standing>) {
+pub(super) fn label(headers: &mut HeaderMap, family: Family, request_id: &str, standing: Option<Standing>) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
+        if family == Family::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
-    if let Some(standing) = standing {
-        headers.insert(LIMIT, HeaderValue::from(standing.limit));
-        headers.insert(REMAINING, HeaderValue::from(standing.remaining));
-        if let Ok(reset) = HeaderValue::from_str(&seconds(standing.reset)) {
-            headers.insert(RESET, reset);
+    let Some(standing) = standing else { return };
+    headers.insert(LIMIT, HeaderValue::from(standing.limit));
+    headers.insert(REMAINING, HeaderValue::from(standing.remaining));
+    if let Ok(reset) = HeaderValue::from_str(&seconds(standing.reset)) {
+        headers.insert(RESET, reset);
+    }
+    if family == Family::Anthropic {
+        headers.insert(ANTHROPIC_LIMIT, HeaderValue::from(standing.limit));
+        headers.insert(ANTHROPIC_REMAINING, HeaderValue::from(standing.remaining));
+        if let Ok(reset) = HeaderValue::from_str(&rfc3339(clock::wall() + standing.reset)) {
+            headers.insert(ANTHROPIC_RESET, reset);
         }
     }
 }

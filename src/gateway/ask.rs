@@ -1,89 +1,127 @@
-//! Understand and authorize: from a body to a permit and the place it goes to.
+//! Understand and authorize: from a body to what is sent, and where.
 
 use super::Visit;
 use crate::{
     asked::AskedModel,
     authorize::{self, Body, Findings, Permit},
     clock,
-    dialect::openai::{self, Api},
+    dialect::{self, Api, Family, HoldLimits},
+    exchange::Terms,
     json,
     records::Content,
     refusal::Refusal,
-    snapshot::Model,
-    upstream::{Received, Target},
+    snapshot::{Model, Snapshot},
+    stored::Stored,
+    upstream::{Destination, Parcel, Parcels, Received, Target},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::sync::Arc;
 
-/// Headers of a client's that mean something to an upstream. All others stay here: they could name another
-/// organisation, carry a credential, or tell who the tenant is.
-const FORWARDED: [HeaderName; 3] =
+/// Headers of a client's that mean something to an upstream of OpenAI's dialects. All others stay here: they could name
+/// another organisation, carry a credential, or tell who the tenant is.
+const TO_OPENAI: [HeaderName; 3] =
     [header::ACCEPT, header::USER_AGENT, HeaderName::from_static("openai-beta")];
+/// The same for Anthropic's dialects.
+const TO_ANTHROPIC: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// The version that is asked for where a client names none. Source: Anthropic's API reference, "Versions".
+const ANTHROPIC_VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// A call that may be forwarded.
 #[derive(Debug)]
 pub(super) struct Ask {
     permit: Permit,
-    model: Arc<Model>,
+    destination: Destination,
+    api: Api,
+    pub(super) terms: Terms,
+}
+
+/// The kept answer that a body goes on from, if it does: to be looked up before anything is decided.
+pub(super) fn previous(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Option<String>, Refusal> {
+    // Most bodies do not, and are not read twice.
+    if api != Api::Responses || memchr::memmem::find(bytes, b"previous_response_id").is_none() {
+        return Ok(None);
+    }
+    let parsed = parse(bytes, nesting_max)?;
+    Ok(dialect::understand(api, &parsed)?.previous.map(ToOwned::to_owned))
+}
+
+fn parse(bytes: &Bytes, nesting_max: usize) -> Result<json::Value<'_>, Refusal> {
+    json::parse(bytes, nesting_max).map_err(|error| Refusal::invalid(error.to_string(), None))
 }
 
 /// Reads the body, decides on all that it asks for, and records the decisions.
-pub(super) fn understand_and_authorize(visit: &mut Visit, api: Api, bytes: &Bytes) -> Result<Ask, Refusal> {
+pub(super) fn understand_and_authorize(
+    visit: &mut Visit,
+    api: Api,
+    bytes: &Bytes,
+    previous: Option<&Stored>,
+) -> Result<Ask, Refusal> {
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
-    let parsed = json::parse(bytes, snapshot.limits.nesting)
-        .map_err(|error| Refusal::invalid(error.to_string(), None))?;
+    let parsed = parse(bytes, snapshot.limits.nesting)?;
     if asked.identity.tenant().journal.content == Content::Redacted {
-        asked.prompt = Some(openai::prompt(&parsed, bytes.len()));
+        asked.prompt = Some(dialect::prompt(api, &parsed, bytes.len()));
     }
-    let request = openai::understand(api, &parsed)?;
+    let request = dialect::understand(api, &parsed)?;
     let known = snapshot.models.find(request.model);
-    asked.model = Some(known.map_or_else(
-        || AskedModel::Unknown(request.model.chars().take(256).collect()),
-        |model| AskedModel::Declared {
-            name: Arc::clone(&model.name),
-            asked: (*model.name != *request.model).then(|| request.model.chars().take(256).collect()),
-            price: model.price,
-        },
-    ));
+    asked.model = Some(asked_model(request.model, known));
     let may_use = asked.identity.tenant().may_use(asked.identity.key(), request.model);
     let Some(model) = known.filter(|_| may_use) else {
         return Err(Refusal::ModelNotFound { model: request.model.chars().take(256).collect() });
     };
-    let body = Body { bytes, parsed: &parsed, model_as: model.model_as.as_deref() };
+    let destination = destination(model, previous, request.previous)?;
+    let denied = previous.map(|stored| stored.denied.as_slice()).unwrap_or_default();
+    let body = Body { bytes, parsed: &parsed, model_as: model.model_as.as_deref(), denied };
     let mut found = Findings::default();
     let permit = authorize::authorize(asked, &request, &body, &mut found);
     visit.tools_denied.append(&mut found.tools_denied);
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
-    Ok(Ask { permit: permit?, model: Arc::clone(model) })
+    let permit = permit?;
+    let terms = Terms::of(&request, hold_limits(&snapshot), permit.body().len());
+    Ok(Ask { permit, destination, api, terms })
+}
+
+/// How much of an answer may be held.
+pub(super) fn hold_limits(snapshot: &Snapshot) -> HoldLimits {
+    let limits = snapshot.limits;
+    HoldLimits { nesting: limits.nesting, tool_arguments: limits.tool_arguments }
+}
+
+/// A model as it was asked for.
+pub(super) fn asked_model(name: &str, known: Option<&Arc<Model>>) -> AskedModel {
+    let text = || name.chars().take(256).collect();
+    known.map_or_else(
+        || AskedModel::Unknown(text()),
+        |model| AskedModel::Declared {
+            name: Arc::clone(&model.name),
+            asked: (*model.name != *name).then(text),
+            price: model.price,
+        },
+    )
+}
+
+/// Where a call goes. What a provider keeps is known to that provider alone.
+fn destination(model: &Model, previous: Option<&Stored>, id: Option<&str>) -> Result<Destination, Refusal> {
+    let Some(id) = id else { return Ok(model.destination.clone()) };
+    let keeper = previous.and_then(|stored| {
+        model.destination.upstreams.iter().find(|upstream| upstream.name.as_str() == &*stored.upstream)
+    });
+    match keeper {
+        Some(keeper) => Ok(Destination { upstreams: vec![Arc::clone(keeper)] }),
+        None => Err(Refusal::PreviousNotFound { id: id.chars().take(256).collect() }),
+    }
 }
 
 impl Ask {
     /// Sends the call on and waits for the head of its answer.
-    pub(super) async fn forward(
-        &self,
-        visit: &mut Visit,
-        api: Api,
-        headers: &HeaderMap,
-    ) -> Result<Received, Refusal> {
-        let path = match api {
-            Api::Chat => "/chat/completions",
-            Api::Completions => "/completions",
-            Api::Embeddings => "/embeddings",
-            Api::Moderations => "/moderations",
-        };
-        let mut sent = HeaderMap::new();
-        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for name in FORWARDED {
-            if let Some(value) = headers.get(&name) {
-                sent.insert(name, value.clone());
-            }
-        }
-        let target = Target { method: Method::POST, path, headers: sent };
+    pub(super) async fn forward(&self, visit: &mut Visit, headers: &HeaderMap) -> Result<Received, Refusal> {
+        let parcels = self.parcels(headers)?;
         let started = clock::now();
-        let received = self.model.destination.forward(&self.permit, &target).await;
+        let received = self.destination.forward(&parcels).await;
         visit.waited += clock::now().saturating_duration_since(started);
         let (upstream, result) = match received {
             Ok(received) => (received.upstream.name.shared(), Ok(received)),
@@ -92,4 +130,57 @@ impl Ask {
         visit.asked()?.upstream = Some(upstream);
         result
     }
+
+    /// The call in the dialect of every kind of upstream that it may go to.
+    fn parcels(&self, headers: &HeaderMap) -> Result<Parcels<'static>, Refusal> {
+        let mut parcels = Parcels::default();
+        for upstream in &self.destination.upstreams {
+            let place = parcels.of_mut(upstream.speaks);
+            if place.is_none() {
+                let (api, permit) = self.spoken(upstream.speaks)?;
+                let target = Target {
+                    method: Method::POST,
+                    path: api.path(),
+                    headers: sent(upstream.speaks, headers),
+                };
+                *place = Some(Parcel { permit, target });
+            }
+        }
+        Ok(parcels)
+    }
+
+    /// The call as such an upstream understands it.
+    fn spoken(&self, speaks: Family) -> Result<(Api, Permit), Refusal> {
+        if speaks == self.api.family() {
+            return Ok((self.api, self.permit.clone()));
+        }
+        let message = "the upstream of this model speaks another dialect";
+        Err(Refusal::invalid(message, Some("model")))
+    }
+}
+
+/// The headers that go with a call.
+pub(super) fn sent(speaks: Family, headers: &HeaderMap) -> HeaderMap {
+    let mut sent = HeaderMap::new();
+    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let passed: &[HeaderName] = match speaks {
+        Family::Anthropic => &TO_ANTHROPIC,
+        Family::OpenAi => &TO_OPENAI,
+    };
+    for name in passed {
+        if let Some(value) = headers.get(name) {
+            sent.insert(name.clone(), value.clone());
+        }
+    }
+    if speaks == Family::Anthropic {
+        let version = headers.get(&ANTHROPIC_VERSION).cloned().unwrap_or(ANTHROPIC_VERSION_DEFAULT);
+        sent.insert(ANTHROPIC_VERSION, version);
+        // What a beta lets a body ask for is decided on the body: the names only have to be names.
+        for value in headers.get_all(&ANTHROPIC_BETA) {
+            if value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_., ".contains(byte)) {
+                sent.append(ANTHROPIC_BETA, value.clone());
+            }
+        }
+    }
+    sent
 }

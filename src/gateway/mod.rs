@@ -10,13 +10,17 @@ mod ask;
 mod body;
 mod models;
 mod route;
+mod stored;
 mod visit;
 
 pub use answer::{Body, StreamBody};
-pub use route::Route;
+pub use route::{Act, Route};
 pub use visit::Visit;
 
-use crate::{clock, records::Records, refusal::Refusal, snapshot::Snapshot, telemetry::Telemetry};
+use crate::{
+    clock, dialect::Api, records::Records, refusal::Refusal, snapshot::Snapshot, stored::Shelf,
+    telemetry::Telemetry,
+};
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -28,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
     pub records: Records,
+    /// What providers keep for tenants.
+    pub stored: Shelf,
     pub telemetry: Telemetry,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
@@ -37,8 +43,8 @@ impl Gateway {
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let arrival = visit::Arrival::now();
         let route = Route::of(&head);
+        let arrival = visit::Arrival::now(route::family(&head));
         let snapshot = self.snapshot.load_full();
         let identity = match snapshot.directory.identify(&head.headers, clock::unix_seconds(arrival.time)) {
             Ok(identity) => identity.clone(),
@@ -47,7 +53,7 @@ impl Gateway {
                 body::discard(body).await;
                 // That a path does not exist is no secret.
                 let refusal = route.err().unwrap_or(Refusal::InvalidApiKey);
-                return answer::refused(&refusal, &arrival.request_id, None);
+                return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
             }
         };
         let dialect = route.as_ref().map_or("none", Route::dialect);
@@ -61,6 +67,10 @@ impl Gateway {
         let answered = match route {
             Ok(Route::Models) => models::list(&mut visit),
             Ok(Route::Model(id)) => models::one(&mut visit, &id),
+            Ok(Route::Stored { id, act }) => {
+                body::discard(body).await;
+                stored::respond(&mut visit, id, act, &head).await
+            }
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
                 body::discard(body).await;
@@ -74,7 +84,7 @@ impl Gateway {
 /// A call to a model, from its body to its answer.
 async fn call(
     visit: &mut Visit,
-    api: crate::dialect::openai::Api,
+    api: Api,
     head: http::request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
@@ -91,8 +101,12 @@ async fn call(
             return Err(refusal);
         }
     };
-    let ask = ask::understand_and_authorize(visit, api, &bytes)?;
+    let previous = match ask::previous(api, &bytes, visit.snapshot().limits.nesting)? {
+        Some(id) => stored::find(visit, &id).await?,
+        None => None,
+    };
+    let ask = ask::understand_and_authorize(visit, api, &bytes, previous.as_ref())?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
-    let received = ask.forward(visit, api, &head.headers).await?;
-    answer::inspect(visit, api, received).await
+    let received = ask.forward(visit, &head.headers).await?;
+    answer::inspect(visit, ask.terms, received).await
 }

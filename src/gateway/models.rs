@@ -2,15 +2,17 @@
 
 use super::{Body, Visit, answer};
 use crate::{
+    dialect::Family,
     json::{self, Value},
     policy::glob::{Glob, Globs},
     refusal::Refusal,
 };
 use http::Response;
 
-/// The models of the tenant and key, in OpenAI's shape.
+/// The models of the tenant and key, in the shape that the client knows.
 pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
     let snapshot = visit.snapshot().clone();
+    let family = visit.family;
     let asked = visit.asked()?;
     let (tenant, key) = (asked.identity.tenant(), asked.identity.key());
     // What is configured by name, and what the tenant or key names of what a glob is configured for.
@@ -20,8 +22,20 @@ pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
     names.sort_unstable();
     names.dedup();
     let mine = names.into_iter().filter(|name| tenant.may_use(key, name));
-    let mine = mine.map(|name| model(name).into_owned()).collect();
-    let list = Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]);
+    let mine: Vec<_> = mine.map(|name| model(name, family).into_owned()).collect();
+    let list = match family {
+        Family::Anthropic => {
+            let id = |model: Option<&Value<'static>>| model.and_then(|model| model.get("id")).cloned();
+            let (first, last) = (id(mine.first()).unwrap_or_default(), id(mine.last()).unwrap_or_default());
+            Value::object([
+                ("data", Value::Array(mine)),
+                ("has_more", Value::Bool(false)),
+                ("first_id", first),
+                ("last_id", last),
+            ])
+        }
+        Family::OpenAi => Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]),
+    };
     respond(visit, &list)
 }
 
@@ -33,25 +47,29 @@ pub(super) fn one(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal
     if !mine || snapshot.models.find(id).is_none() {
         return Err(Refusal::ModelNotFound { model: id.chars().take(256).collect() });
     }
-    respond(visit, &model(id))
+    let model = model(id, visit.family);
+    respond(visit, &model)
 }
 
-fn model(id: &str) -> Value<'_> {
-    Value::object([
-        ("id", Value::string(id)),
-        ("object", Value::string("model")),
-        ("created", Value::integer(0)),
-        ("owned_by", Value::string("tollgate")),
-    ])
+fn model(id: &str, family: Family) -> Value<'_> {
+    match family {
+        Family::Anthropic => Value::object([
+            ("type", Value::string("model")),
+            ("id", Value::string(id)),
+            ("display_name", Value::string(id)),
+            ("created_at", Value::string("1970-01-01T00:00:00Z")),
+        ]),
+        Family::OpenAi => Value::object([
+            ("id", Value::string(id)),
+            ("object", Value::string("model")),
+            ("created", Value::integer(0)),
+            ("owned_by", Value::string("tollgate")),
+        ]),
+    }
 }
 
 fn respond(visit: &mut Visit, value: &Value<'_>) -> Result<Response<Body>, Refusal> {
     let mut body = Vec::new();
     json::write(value, &mut body);
-    let asked = visit.asked()?;
-    let mut response = Response::new(Body::full(body));
-    answer::label(response.headers_mut(), &asked.request_id, asked.standing);
-    response.headers_mut().insert(http::header::CONTENT_TYPE, answer::JSON);
-    visit.answered();
-    Ok(response)
+    answer::own(visit, body)
 }

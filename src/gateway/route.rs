@@ -1,6 +1,9 @@
 //! Which path means what. Anything that is not exactly one of these is 404.
 
-use crate::{dialect::openai::Api, refusal::Refusal};
+use crate::{
+    dialect::{Api, Family},
+    refusal::Refusal,
+};
 use http::{Method, request::Parts};
 
 /// What a request is for.
@@ -9,24 +12,48 @@ pub enum Route {
     Call(Api),
     Model(String),
     Models,
+    /// Something that the provider keeps.
+    Stored {
+        id: String,
+        act: Act,
+    },
 }
 
-const CALLS: [(&str, Api); 4] = [
+/// What is done with a stored response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Cancel,
+    Delete,
+    Get,
+    ListInput,
+}
+
+const CALLS: [(&str, Api); 7] = [
     ("/v1/chat/completions", Api::Chat),
     ("/v1/completions", Api::Completions),
     ("/v1/embeddings", Api::Embeddings),
+    ("/v1/messages", Api::Messages),
+    ("/v1/messages/count_tokens", Api::CountTokens),
     ("/v1/moderations", Api::Moderations),
+    ("/v1/responses", Api::Responses),
 ];
 
 impl Route {
     /// The route of a request; the query plays no part in it.
     pub fn of(head: &Parts) -> Result<Self, Refusal> {
         let path = head.uri.path();
+        if asks_for_websocket(head) {
+            let message = "WebSocket upgrades are not served; send the request by POST";
+            return Err(Refusal::invalid(message, None));
+        }
         if let Some((_, api)) = CALLS.iter().find(|(call, _)| *call == path) {
             return on(&head.method, &Method::POST, Self::Call(*api));
         }
         if path == "/v1/models" {
             return on(&head.method, &Method::GET, Self::Models);
+        }
+        if let Some(stored) = path.strip_prefix("/v1/responses/") {
+            return Self::stored(&head.method, stored);
         }
         match path.strip_prefix("/v1/models/").and_then(decode) {
             Some(id) if !id.is_empty() => on(&head.method, &Method::GET, Self::Model(id)),
@@ -34,13 +61,53 @@ impl Route {
         }
     }
 
+    fn stored(method: &Method, rest: &str) -> Result<Self, Refusal> {
+        let (id, act) = match rest.split_once('/') {
+            None if *method == Method::DELETE => (rest, Act::Delete),
+            None => (rest, Act::Get),
+            Some((id, "cancel")) => (id, Act::Cancel),
+            Some((id, "input_items")) => (id, Act::ListInput),
+            Some(_) => return Err(Refusal::NotFound),
+        };
+        // An id is written plainly: it goes into the upstream's path as it is.
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            return Err(Refusal::NotFound);
+        }
+        let wanted = match act {
+            Act::Cancel => Method::POST,
+            Act::Delete => Method::DELETE,
+            Act::Get | Act::ListInput => Method::GET,
+        };
+        on(method, &wanted, Self::Stored { id: id.to_owned(), act })
+    }
+
     /// The dialect and API, as records name it.
     pub fn dialect(&self) -> &'static str {
         match self {
             Self::Call(api) => api.as_str(),
             Self::Model(_) | Self::Models => "openai.models",
+            Self::Stored { .. } => Api::Responses.as_str(),
         }
     }
+}
+
+/// In whose words a request is answered, whatever its path comes to.
+pub(super) fn family(head: &Parts) -> Family {
+    let path = head.uri.path();
+    let lists_models = path == "/v1/models" || path.starts_with("/v1/models/");
+    let anthropic = path == "/v1/messages" || path.starts_with("/v1/messages/");
+    if anthropic || (lists_models && head.headers.contains_key("anthropic-version")) {
+        Family::Anthropic
+    } else {
+        Family::OpenAi
+    }
+}
+
+fn asks_for_websocket(head: &Parts) -> bool {
+    let upgrades = head.headers.get_all(http::header::UPGRADE).iter();
+    upgrades
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.to_ascii_lowercase().contains("websocket"))
 }
 
 fn on(method: &Method, wanted: &Method, route: Route) -> Result<Route, Refusal> {
@@ -97,5 +164,24 @@ mod tests {
         check("GET", "/v1/models/%00", Err(Refusal::NotFound));
         check("GET", "/v1/models/%+1", Err(Refusal::NotFound));
         check("DELETE", "/v1/models/x", Err(Refusal::MethodNotAllowed));
+        let stored = |act| Ok(Route::Stored { id: "resp_1".into(), act });
+        check("GET", "/v1/responses/resp_1", stored(Act::Get));
+        check("GET", "/v1/responses/resp_1?include[]=x", stored(Act::Get));
+        check("DELETE", "/v1/responses/resp_1", stored(Act::Delete));
+        check("POST", "/v1/responses/resp_1/cancel", stored(Act::Cancel));
+        check("GET", "/v1/responses/resp_1/input_items", stored(Act::ListInput));
+        check("POST", "/v1/responses/compact", Err(Refusal::MethodNotAllowed));
+        check("GET", "/v1/responses", Err(Refusal::MethodNotAllowed));
+        for path in [
+            "/v1/responses/",
+            "/v1/responses/a/b",
+            "/v1/responses/a%2Fb",
+            "/v1/responses/..",
+            "/v1/responses/a/cancel/",
+        ] {
+            check("GET", path, Err(Refusal::NotFound));
+        }
+        check("POST", "/v1/messages", Ok(Route::Call(Api::Messages)));
+        check("POST", "/v1/messages/batches", Err(Refusal::NotFound));
     }
 }

@@ -4,6 +4,7 @@ use super::{Body, Gateway, answer};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
+    dialect::Family,
     identity::Identity,
     quota::{Admission, Exceeded},
     records::Entry,
@@ -27,13 +28,15 @@ pub(super) struct Arrival {
     pub started: Instant,
     pub time: SystemTime,
     pub request_id: Arc<str>,
+    /// In whose words it is answered.
+    pub family: Family,
 }
 
 impl Arrival {
-    pub(super) fn now() -> Self {
+    pub(super) fn now(family: Family) -> Self {
         let id = uuid::Uuid::now_v7();
         let request_id = Arc::from(&*id.simple().encode_lower(&mut uuid::Uuid::encode_buffer()));
-        Self { started: clock::now(), time: clock::wall(), request_id }
+        Self { started: clock::now(), time: clock::wall(), request_id, family }
     }
 }
 
@@ -44,6 +47,8 @@ pub struct Visit {
     snapshot: Arc<Snapshot>,
     /// `None` once the exchange has it, or it is on record.
     asked: Option<Asked>,
+    /// In whose words the request is answered.
+    pub(super) family: Family,
     pub(super) tools_denied: Vec<String>,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
@@ -92,6 +97,7 @@ impl Visit {
                 standing: admission.standing,
                 slot: admission.slot,
             }),
+            family: arrival.family,
             tools_denied: Vec::new(),
             waited: Duration::ZERO,
         };
@@ -157,9 +163,9 @@ impl Visit {
     /// Answers with a refusal, and records it.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Body> {
         let Some(asked) = self.asked.take() else {
-            return answer::refused(&refusal, "", None);
+            return answer::refused(&refusal, self.family, "", None);
         };
-        let response = answer::refused(&refusal, &asked.request_id, asked.standing);
+        let response = answer::refused(&refusal, self.family, &asked.request_id, asked.standing);
         let end = End::Refused(refusal);
         let outcomes = self.outcomes(None);
         conclude(&self.gateway, asked, &end, outcomes, self.waited);

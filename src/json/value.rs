@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 /// A JSON value. Object keys are unique, in the order of the text; a number is its digits.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Value<'a> {
     Array(Vec<Value<'a>>),
     Bool(bool),
+    #[default]
     Null,
     /// The number as it was written, a valid JSON number within a double's range.
     Number(Cow<'a, str>),

@@ -148,6 +148,8 @@ pub struct RequestEntry {
     pub ttft: Option<Duration>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
+    /// The tokens are an estimate: the provider did not count, or not to the end.
+    pub usage_estimated: bool,
     pub cost_micro_usd: Option<u64>,
     pub tools_denied: Vec<Raw>,
     pub prompt: Option<Raw>,

@@ -58,6 +58,10 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
     member_number(out, "input_tokens", entry.input_tokens);
     member_number(out, "output_tokens", entry.output_tokens);
     member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));
+    if entry.usage_estimated {
+        member(out, "usage_estimated");
+        out.extend_from_slice(b"true");
+    }
     member(out, "tools_denied");
     out.push(b'[');
     for (at, tool) in entry.tools_denied.into_iter().take(TOOLS_DENIED_MAX).enumerate() {

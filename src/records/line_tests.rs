@@ -61,6 +61,7 @@ fn a_request_reads_as_the_contract_says() {
         ttft: Some(Duration::from_micros(1500)),
         input_tokens: Some(0),
         output_tokens: Some(20),
+        usage_estimated: false,
         cost_micro_usd: Some(1_020_300),
         tools_denied: vec![Raw::text("shell"), Raw::text("rm")],
         completion: Some(Raw::json(r#"[ "a", 1 ]"#)),
@@ -232,7 +233,9 @@ proptest! {
         let secret = ["jane.doe@corp-example.com", "4111 1111 1111 1111", pem.as_str()][kind];
         let filler = if dense { "mail a@corp-example.org now, " } else { "the harbour was rebuilt after the storm, " };
         let mut text = filler.repeat(length / filler.len());
-        text.insert_str(place.min(text.len()), &format!(" {secret} "));
+        // Between two of the filler's addresses: half of one would be none.
+        let place = place.min(text.len()) / filler.len() * filler.len();
+        text.insert_str(place, &format!(" {secret} "));
         let line = request_line(fixture::request("acme", Content::Redacted, &text));
         prop_assert!(line.len() < TEXT_BYTES_MAX * 2);
         for part in ["jane.doe", "4111 1111", "MIIEvQIBADANBgkqhki", "a@corp"] {

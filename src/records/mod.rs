@@ -35,7 +35,7 @@ pub use chain::{Broken, Digest, genesis};
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
-pub use stamp::Day;
+pub use stamp::{Day, rfc3339};
 pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify};
 
 /// What a gateway does when a record cannot be written.

@@ -50,6 +50,13 @@ impl fmt::Display for Day {
     }
 }
 
+/// `2026-11-25T20:11:49.123Z`.
+pub fn rfc3339(time: SystemTime) -> String {
+    let mut out = Vec::with_capacity(24);
+    write_time(&mut out, time);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// Appends `2026-11-25T20:11:49.123Z`.
 pub(super) fn write_time(out: &mut Vec<u8>, time: SystemTime) {
     let (seconds, ms) = seconds(time);

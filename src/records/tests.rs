@@ -54,6 +54,7 @@ pub(super) mod fixture {
             ttft: None,
             input_tokens: None,
             output_tokens: None,
+            usage_estimated: false,
             cost_micro_usd: None,
             tools_denied: Vec::new(),
             prompt: Some(Raw::text(prompt)),

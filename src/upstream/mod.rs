@@ -5,9 +5,9 @@
 pub mod http1;
 mod route;
 
-pub use route::{Destination, Received, Target, refusal_for};
+pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 
-use crate::names::UpstreamName;
+use crate::{dialect::Family, names::UpstreamName};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Upstream {
     pub name: UpstreamName,
+    /// Whose dialects it speaks.
+    pub speaks: Family,
     /// One a URL, with the path that the URL ends in.
     endpoints: Vec<Endpoint>,
     credentials: Vec<Credential>,
@@ -44,11 +46,12 @@ impl Upstream {
     /// An upstream of these endpoints, which are taken in turns.
     pub fn new(
         name: UpstreamName,
+        speaks: Family,
         endpoints: Vec<Endpoint>,
         credentials: Vec<Credential>,
         retries: u32,
     ) -> Self {
-        Self { name, endpoints, credentials, retries, turn: AtomicUsize::new(0) }
+        Self { name, speaks, endpoints, credentials, retries, turn: AtomicUsize::new(0) }
     }
 
     /// The endpoint and credential of the next try.

@@ -7,7 +7,7 @@ use super::{
     Credential, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
-use crate::{authorize::Permit, refusal::Refusal};
+use crate::{authorize::Permit, dialect::Family, refusal::Refusal};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +28,45 @@ pub struct Target<'t> {
     pub path: &'t str,
     /// Headers that go upstream as they are.
     pub headers: HeaderMap,
+}
+
+/// What is sent to an upstream, as it was permitted.
+#[derive(Debug)]
+pub struct Parcel<'t> {
+    pub permit: Permit,
+    pub target: Target<'t>,
+}
+
+/// The same call in the dialect of each kind of upstream that it may go to.
+#[derive(Debug, Default)]
+pub struct Parcels<'t> {
+    pub anthropic: Option<Parcel<'t>>,
+    pub openai: Option<Parcel<'t>>,
+}
+
+impl<'t> Parcels<'t> {
+    /// A call that goes to upstreams of one kind.
+    pub fn one(speaks: Family, parcel: Parcel<'t>) -> Self {
+        let mut parcels = Self::default();
+        *parcels.of_mut(speaks) = Some(parcel);
+        parcels
+    }
+
+    /// What is sent to an upstream that speaks so.
+    pub fn of(&self, speaks: Family) -> Option<&Parcel<'t>> {
+        match speaks {
+            Family::Anthropic => self.anthropic.as_ref(),
+            Family::OpenAi => self.openai.as_ref(),
+        }
+    }
+
+    /// The place of what is sent to an upstream that speaks so.
+    pub fn of_mut(&mut self, speaks: Family) -> &mut Option<Parcel<'t>> {
+        match speaks {
+            Family::Anthropic => &mut self.anthropic,
+            Family::OpenAi => &mut self.openai,
+        }
+    }
 }
 
 /// An answer, and who gave it.
@@ -52,16 +91,12 @@ enum Failure {
 
 impl Destination {
     /// Sends what was permitted to the first upstream that answers.
-    pub async fn forward(
-        &self,
-        permit: &Permit,
-        target: &Target<'_>,
-    ) -> Result<Received, (Arc<str>, Refusal)> {
+    pub async fn forward(&self, parcels: &Parcels<'_>) -> Result<Received, (Arc<str>, Refusal)> {
         let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
         for upstream in self.upstreams.iter().cycle().take(tries_max + 1) {
-            match try_once(upstream, permit, target).await {
+            match try_once(upstream, parcels).await {
                 Tried::Answered(answer) => {
                     return Ok(Received { upstream: Arc::clone(upstream), answer });
                 }
@@ -84,7 +119,12 @@ impl Destination {
     }
 }
 
-async fn try_once(upstream: &Upstream, permit: &Permit, target: &Target<'_>) -> Tried {
+async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
+    let Some(Parcel { permit, target }) = parcels.of(upstream.speaks) else {
+        return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
+            message: "the upstream does not speak what is asked of it",
+        }));
+    };
     let Some((endpoint, credential)) = upstream.next() else {
         return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
             message: "the upstream has no address",

@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "refusal",
     "identity",
     "dialect",
+    "stored",
     "asked",
     "authorize",
     "exchange",
@@ -50,6 +51,7 @@ const SHELL: &[&str] = &[
     "config/watch",
     "config/tests",
     "dialect/openai/tests",
+    "dialect/tests",
     "records/disk",
     "records/mod",
     "records/recover",
@@ -60,6 +62,7 @@ const SHELL: &[&str] = &[
     "records/tests",
     "records/verify",
     "records/writer",
+    "stored/shelf",
 ];
 const WORLD: &[&str] = &[
     "tokio",

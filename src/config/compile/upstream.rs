@@ -3,6 +3,7 @@
 use super::Compiler;
 use crate::{
     config::{At, Mark, nearest, raw},
+    dialect::Family,
     names::UpstreamName,
     snapshot::{Model, Models},
     upstream::{
@@ -20,13 +21,15 @@ impl Compiler<'_> {
         let mut upstreams = BTreeMap::new();
         for (name, raw) in &gateway.upstreams.0 {
             match raw.kind.value {
-                raw::UpstreamKind::Openai => {
-                    if let Some(upstream) = self.upstream(name, raw) {
-                        upstreams.insert(name.value.clone(), Arc::new(upstream));
-                    }
+                raw::UpstreamKind::Anthropic => {
+                    let upstream = self.upstream(name, raw, Family::Anthropic);
+                    upstreams.extend(upstream.map(|upstream| (name.value.clone(), Arc::new(upstream))));
                 }
-                raw::UpstreamKind::Anthropic
-                | raw::UpstreamKind::Chroma
+                raw::UpstreamKind::Openai => {
+                    let upstream = self.upstream(name, raw, Family::OpenAi);
+                    upstreams.extend(upstream.map(|upstream| (name.value.clone(), Arc::new(upstream))));
+                }
+                raw::UpstreamKind::Chroma
                 | raw::UpstreamKind::Http
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Opensearch
@@ -41,7 +44,7 @@ impl Compiler<'_> {
         upstreams
     }
 
-    fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream) -> Option<Upstream> {
+    fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {
         let urls: Vec<&At<String>> = raw.url.iter().chain(&raw.urls).collect();
         if urls.is_empty() {
             self.error("missing-key", name.at, "the upstream has no `url`");
@@ -61,7 +64,7 @@ impl Compiler<'_> {
         let attempts = raw.retry.as_ref().and_then(|retry| retry.attempts.as_ref()).map_or(2, |at| at.value);
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
         match UpstreamName::try_from(name.value.as_str()) {
-            Ok(name) => Some(Upstream::new(name, endpoints, credentials, attempts)),
+            Ok(name) => Some(Upstream::new(name, speaks, endpoints, credentials, attempts)),
             Err(bad) => {
                 self.error("bad-name", name.at, format!("an upstream's name {bad}"));
                 None

@@ -1,4 +1,4 @@
-//! A refusal in OpenAI's words, and an upstream's refusal in ours.
+//! A refusal in OpenAI's words.
 
 use crate::{
     json::{self, Value},
@@ -24,7 +24,7 @@ pub fn error_event(refusal: &Refusal) -> Vec<u8> {
     [b"data: ".as_slice(), &error_body(refusal), b"\n\n"].concat()
 }
 
-fn error_type(status: u16) -> &'static str {
+pub(in crate::dialect) fn error_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         403 => "permission_error",
@@ -32,15 +32,4 @@ fn error_type(status: u16) -> &'static str {
         500.. => "api_error",
         _ => "invalid_request_error",
     }
-}
-
-/// The message of an upstream's error body, if it has one where OpenAI's and its relatives put it.
-pub fn upstream_message(body: &[u8]) -> Option<String> {
-    let body = json::parse(body, 32).ok()?;
-    let error = body.get("error");
-    let message = error
-        .and_then(|error| error.get("message").or(Some(error)))
-        .or_else(|| body.get("message"))
-        .or_else(|| body.get("detail"))?;
-    message.as_str().map(ToOwned::to_owned)
 }

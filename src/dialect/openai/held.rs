@@ -5,28 +5,18 @@
 //! belongs to the last call; a repeated name or id is one. What is released is written anew from what was
 //! decided, so that no client can read another call out of the fragments than the one that was judged.
 
-use super::{
-    call_parts::{self, Form},
-    transcript,
-    whole::ECHOED,
-};
+use super::{told_together, whole::ECHOED};
 use crate::{
-    dialect::{Judge, Transcript, Verdict},
+    dialect::{
+        CALLS_MAX, CUT_SHORT, Desk, HoldLimits, Judge, TOO_LONG, Verdict,
+        input::{self, Form},
+        notice, transcript,
+    },
     json::Value,
     refusal::Refusal,
 };
 use std::borrow::Cow;
 
-/// How much may be held, and how deep arguments may nest.
-#[derive(Debug, Clone, Copy)]
-pub struct HoldLimits {
-    pub nesting: usize,
-    /// Bytes of one call's arguments; a longer call is denied.
-    pub tool_arguments: usize,
-}
-
-/// So many calls are held in one stream at most.
-pub(super) const CALLS_MAX: usize = 128;
 /// A call with a longer id or name is denied.
 const WORD_BYTES_MAX: usize = 1024;
 
@@ -83,7 +73,6 @@ impl Choice {
     }
 
     /// How much is held, beside a constant for each call.
-    #[cfg(test)]
     pub(super) fn bytes_held(&self) -> usize {
         let extra = |call: &Call| {
             call.extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>()
@@ -120,8 +109,8 @@ impl Choice {
             }
         };
         if let Some(call) = call {
-            call.name(&call_parts::string(fragment.get("name")));
-            call.text(&call_parts::string(fragment.get("arguments")), limits);
+            call.name(&input::string(fragment.get("name")));
+            call.text(&input::string(fragment.get("arguments")), limits);
         }
         Ok(())
     }
@@ -132,10 +121,10 @@ impl Choice {
             None => (Form::Function, fragment.present("function")),
         };
         let at = fragment.get("index").and_then(Value::as_u64);
-        let id = call_parts::string(fragment.get("id"));
-        let name = call_parts::string(part.and_then(|part| part.get("name")));
+        let id = input::string(fragment.get("id"));
+        let name = input::string(part.and_then(|part| part.get("name")));
         let input = if form == Form::Custom { "input" } else { "arguments" };
-        let text = call_parts::string(part.and_then(|part| part.get(input)));
+        let text = input::string(part.and_then(|part| part.get(input)));
         let call = match self.position(at, &id, &name) {
             Some(position) => self.calls.get_mut(position).ok_or(TooMuch)?,
             None => self.start(at, form)?,
@@ -180,25 +169,21 @@ impl Choice {
     }
 
     /// Judges every held call, now that the choice has finished.
-    pub(super) fn settle(
-        &mut self,
-        judge: &mut dyn Judge,
-        limits: HoldLimits,
-        completion: &mut Transcript,
-    ) -> Result<Settled, Refusal> {
+    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> Result<Settled, Refusal> {
         let mut settled = Settled::default();
         let mut notices = Vec::new();
         let mut told = Vec::new();
         let mut calls = std::mem::take(&mut self.calls).into_iter();
         while let Some(mut call) = calls.next() {
+            desk.told.produce(call.text.len());
             if call.too_long {
-                judge.incomplete(&call.name, &call.text);
-                notices.push(super::notice(&call.name, "its arguments are too long"));
+                desk.judge.incomplete(&call.name, &call.text);
+                notices.push(notice(&call.name, TOO_LONG));
                 continue;
             }
             let verdict = {
-                let args = call_parts::arguments(call.form, &call.text, limits.nesting);
-                judge.judge(&call.name, &args, &call.text)
+                let args = input::arguments(call.form, &call.text, desk.limits.nesting);
+                desk.judge.judge(&call.name, &args, &call.text)
             };
             match verdict {
                 Verdict::Abort(refusal) => {
@@ -211,7 +196,7 @@ impl Choice {
                     notices.push(notice);
                     continue;
                 }
-                Verdict::Rewrite { arguments } => call.text = call_parts::rewritten(call.form, arguments),
+                Verdict::Rewrite { arguments } => call.text = input::rewritten(call.form, arguments),
             }
             told.push(transcript::call(&call.name, &call.text));
             self.legacy_released |= call.legacy;
@@ -220,9 +205,9 @@ impl Choice {
             settled.deltas.push(call.delta(index));
         }
         for told in told {
-            completion.add(self.index, &told);
+            desk.told.completion.add(self.index, &told);
         }
-        settled.notice = super::notices(self.said, &notices);
+        settled.notice = told_together(self.said, &notices);
         self.said |= settled.notice.is_some();
         Ok(settled)
     }
@@ -234,10 +219,10 @@ impl Choice {
             .into_iter()
             .map(|call| {
                 judge.incomplete(&call.name, &call.text);
-                super::notice(&call.name, "the answer ended before its arguments did")
+                notice(&call.name, CUT_SHORT)
             })
             .collect();
-        super::notices(self.said, &notices)
+        told_together(self.said, &notices)
     }
 }
 

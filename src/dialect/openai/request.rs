@@ -1,69 +1,28 @@
 //! What a request asks for: model, stream, the tools it offers and forces, the calls of its history.
 //! Reading finds everything that a decision depends on; `restrict` takes out what was denied.
 
-use crate::{call::Arguments, json::Value, refusal::Refusal};
+use super::call_parts::{self, Emitted};
+use crate::{
+    call::Arguments,
+    dialect::{
+        Api, keys,
+        request::{
+            Answered, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream, no_stored_files,
+            provider_defined, provider_offer, text, undecidable, wrong,
+        },
+    },
+    json::Value,
+    refusal::Refusal,
+};
+use bytes::Bytes;
 use std::borrow::Cow;
 
-use super::{
-    Api,
-    call_parts::{self, Emitted},
-    keys,
-};
-
-/// A request, understood. Borrows from the parsed body.
-#[derive(Debug)]
-pub struct Request<'v> {
-    pub model: &'v str,
-    pub stream: bool,
-    /// Every tool that is offered to the model, in the order of the body.
-    pub offers: Vec<Offer<'v>>,
-    /// Tools that a `tool_choice` forces: if one of them is denied, so is the request.
-    pub forced: Vec<Cow<'v, str>>,
-    /// Tools that an `allowed_tools` choice narrows the model to.
-    pub listed: Listed<'v>,
-    /// Calls of earlier turns to which the request brings a result.
-    pub answered: Vec<Answered<'v>>,
-}
-
-/// What an `allowed_tools` choice lists.
-#[derive(Debug, Default)]
-pub struct Listed<'v> {
-    pub tools: Vec<Cow<'v, str>>,
-    /// Whether the model must call one of them.
-    pub required: bool,
-}
-
-/// What becomes of an offer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kept {
-    /// It stays, with these parameters forced.
-    As(Value<'static>),
-    AsIs,
-    Out,
-}
-
-/// A call of an earlier turn, as the request tells it.
-#[derive(Debug)]
-pub struct Answered<'v> {
-    pub tool: Cow<'v, str>,
-    /// Its arguments' text.
-    pub text: Cow<'v, str>,
-}
-
-/// A tool as a request offers it.
-#[derive(Debug)]
-pub struct Offer<'v> {
-    /// The name that rules speak of.
-    pub tool: Cow<'v, str>,
-    /// Open for a function; for a tool that the provider runs, its own parameters.
-    pub args: Arguments<'v>,
-}
-
 /// Members of a body that are decided on.
-const DECIDED: [&str; 14] = [
+const DECIDED: [&str; 15] = [
     "model",
     "models",
     "stream",
+    "stream_options",
     "messages",
     "tools",
     "functions",
@@ -87,35 +46,16 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
     keys::no_twins(body, &DECIDED, "model")?;
-    if let Some(param) = UNDECIDED.iter().find(|param| body.present(param).is_some()) {
-        let message =
-            format!("`{param}` cannot be checked against the tenant's rules, so it is not passed on");
-        return Err(Refusal::invalid(message, Some(param)));
-    }
-    let model = match body.get("model") {
-        Some(Value::String(model)) => model.as_ref(),
-        Some(other) => return Err(wrong("model", "a string", other)),
-        None => return Err(Refusal::invalid("`model` is missing", Some("model"))),
-    };
-    let stream = match body.present("stream") {
-        None => false,
-        Some(Value::Bool(stream)) => *stream,
-        Some(other) => return Err(wrong("stream", "a boolean", other)),
-    };
-    let mut request = Request {
-        model,
-        stream,
-        offers: Vec::new(),
-        forced: Vec::new(),
-        listed: Listed::default(),
-        answered: Vec::new(),
-    };
+    undecidable(body, &UNDECIDED)?;
+    let (model, stream) = model_and_stream(body)?;
+    let mut request = Request::new(api, model, stream);
     if api != Api::Chat
         && let Some(param) = ["tools", "functions"].iter().find(|param| body.present(param).is_some())
     {
         let message = format!("`{param}` belongs to chat completions");
         return Err(Refusal::invalid(message, Some(param)));
     }
+    request.usage_unasked = stream && super::generates(api) && !usage_is_asked(body)?;
     if api == Api::Chat {
         request.offers = offers(body)?;
         request.forced = forced(body)?;
@@ -125,15 +65,16 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     Ok(request)
 }
 
-fn wrong(param: &str, wanted: &str, found: &Value<'_>) -> Refusal {
-    Refusal::invalid(format!("`{param}` must be {wanted}, not {}", found.type_name()), Some(param))
-}
-
-fn array<'v, 'a>(body: &'v Value<'a>, param: &str) -> Result<&'v [Value<'a>], Refusal> {
-    match body.present(param) {
-        None => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(other) => Err(wrong(param, "an array", other)),
+/// Whether a stream is to tell its usage.
+fn usage_is_asked(body: &Value<'_>) -> Result<bool, Refusal> {
+    match body.present("stream_options") {
+        None => Ok(false),
+        Some(options @ Value::Object(_)) => match options.present("include_usage") {
+            None => Ok(false),
+            Some(Value::Bool(asked)) => Ok(*asked),
+            Some(other) => Err(wrong("stream_options.include_usage", "a boolean", other)),
+        },
+        Some(other) => Err(wrong("stream_options", "an object", other)),
     }
 }
 
@@ -156,11 +97,11 @@ fn offers<'v>(body: &'v Value<'_>) -> Result<Vec<Offer<'v>>, Refusal> {
 /// One entry of `tools`.
 fn offer<'v>(tool: &'v Value<'_>) -> Result<Offer<'v>, Refusal> {
     let kind = text(tool, "type", "tools")?;
-    let args = match kind {
-        "function" | "custom" => Arguments::Open,
-        _ => Arguments::Known(tool.clone()),
-    };
-    Ok(Offer { tool: named(tool, kind, "tools")?, args })
+    let name = named(tool, kind, "tools")?;
+    Ok(match kind {
+        "function" | "custom" => Offer { tool: name, args: Arguments::Open },
+        _ => provider_offer(tool, kind),
+    })
 }
 
 /// The name that rules speak of, of a tool definition or a tool choice.
@@ -177,32 +118,8 @@ fn named<'v>(tool: &'v Value<'_>, kind: &'v str, param: &str) -> Result<Cow<'v, 
             }
             Ok(Cow::Borrowed(text(inner, "name", param)?))
         }
-        // Tools that the client runs though the provider defined them go by their name, else their type.
-        "bash" | "computer" | "local_shell" | "shell" | "apply_patch" | "computer_use_preview" => {
-            Ok(Cow::Borrowed(tool.get("name").and_then(Value::as_str).unwrap_or(kind)))
-        }
-        _ => Ok(Cow::Owned(builtin(kind))),
+        _ => Ok(provider_defined(tool, kind)),
     }
-}
-
-/// `builtin__TYPE`, the type without a date: `web_search_20250305` and `web_search_2025_08_26` are `web_search`.
-fn builtin(kind: &str) -> String {
-    let undated = kind.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '-');
-    let dated =
-        kind.get(undated.len()..).is_some_and(|date| date.bytes().filter(u8::is_ascii_digit).count() >= 6);
-    let kind = if dated { undated } else { kind };
-    format!("builtin__{kind}")
-}
-
-fn text<'v>(value: &'v Value<'_>, key: &str, param: &str) -> Result<&'v str, Refusal> {
-    match value.get(key) {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(missing(param, key)),
-    }
-}
-
-fn missing(param: &str, key: &str) -> Refusal {
-    Refusal::invalid(format!("an entry of `{param}` has no `{key}` of the right type"), Some(param))
 }
 
 fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
@@ -252,6 +169,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let mut results = Vec::new();
     let mut functions = Vec::new();
     for message in messages {
+        no_stored_files(message.get("content").unwrap_or(&Value::Null), "messages")?;
         match message.get("role").and_then(Value::as_str) {
             Some("tool") => results.push(message.get("tool_call_id").and_then(Value::as_str)),
             Some("function") => functions.push(message.get("name").and_then(Value::as_str)),
@@ -264,63 +182,72 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let mut calls = Vec::new();
     for message in messages {
         for call in array(message, "tool_calls")? {
-            let Emitted { tool, text } = call_parts::emitted(call);
+            let Emitted { tool, text, form } = call_parts::emitted(call);
             let id = call.get("id").and_then(Value::as_str);
             // A result that names no call may be the result of any.
             if results.contains(&id) || results.contains(&None) {
-                calls.push(Answered { tool, text });
+                calls.push(Answered { tool, text, form });
             }
         }
         if let Some(call) = message.present("function_call") {
-            let Emitted { tool, text } = call_parts::function(call);
+            let Emitted { tool, text, form } = call_parts::function(call);
             if functions.contains(&Some(&*tool)) {
-                calls.push(Answered { tool, text });
+                calls.push(Answered { tool, text, form });
             }
         }
     }
     Ok(calls)
 }
 
-impl Request<'_> {
-    /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
-    /// offer, in their order, what becomes of it.
-    pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
-        let mut body = body.clone();
-        let mut kept = kept.iter();
-        let mut next = || kept.next().unwrap_or(&Kept::Out);
-        for param in ["tools", "functions"] {
-            if let Some(items) = body.get_mut(param).and_then(Value::items_mut) {
-                items.retain_mut(|item| keep(item, next()));
-                if items.is_empty() {
-                    body.remove(param);
-                }
+/// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
+/// offer, in their order, what becomes of it.
+pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
+    let mut body = body.clone();
+    let mut kept = kept.iter();
+    let mut next = || kept.next().unwrap_or(&Kept::Out);
+    for param in ["tools", "functions"] {
+        if let Some(items) = body.get_mut(param).and_then(Value::items_mut) {
+            items.retain_mut(|item| keep(item, next()));
+            if items.is_empty() {
+                body.remove(param);
             }
         }
-        if let Some(options) = body.get_mut("web_search_options").filter(|options| !options.is_null())
-            && !keep(options, next())
-        {
-            body.remove("web_search_options");
-        }
-        if body.get("tools").is_none() {
-            body.remove("tool_choice");
-            body.remove("parallel_tool_calls");
-        }
-        if body.get("functions").is_none() {
-            body.remove("function_call");
-        }
-        restrict_choice(&mut body);
-        body
+    }
+    if let Some(options) = body.get_mut("web_search_options").filter(|options| !options.is_null())
+        && !keep(options, next())
+    {
+        body.remove("web_search_options");
+    }
+    if body.get("tools").is_none() {
+        body.remove("tool_choice");
+        body.remove("parallel_tool_calls");
+    }
+    if body.get("functions").is_none() {
+        body.remove("function_call");
+    }
+    restrict_choice(&mut body);
+    body
+}
+
+/// Has a stream tell its usage, whatever the client asked for.
+pub fn ask_for_usage(body: &mut Value<'_>) {
+    if !matches!(body.get("stream_options"), Some(Value::Object(_))) {
+        body.set("stream_options", Value::Object(Vec::new()));
+    }
+    if let Some(options) = body.get_mut("stream_options") {
+        options.set("include_usage", Value::Bool(true));
     }
 }
 
-/// Forces the parameters of an offer that stays. Whether it does.
-fn keep(offer: &mut Value<'_>, kept: &Kept) -> bool {
-    match kept {
-        Kept::As(parameters) => *offer = parameters.clone(),
-        Kept::AsIs => {}
-        Kept::Out => return false,
-    }
-    true
+/// The bytes of a body without `stream_options`, with that put in front of its members.
+pub fn with_usage(body: &Bytes) -> Option<Bytes> {
+    let start = memchr::memchr(b'{', body)?;
+    let (open, rest) = body.split_at_checked(start + 1)?;
+    let mut out = Vec::with_capacity(body.len() + 48);
+    out.extend_from_slice(open);
+    out.extend_from_slice(br#""stream_options":{"include_usage":true},"#);
+    out.extend_from_slice(rest);
+    Some(out.into())
 }
 
 /// An `allowed_tools` choice names only tools that are still offered; with none left, nothing may be called.

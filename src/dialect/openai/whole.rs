@@ -1,14 +1,14 @@
 //! An unstreamed answer: every call in it is judged, what was denied is taken out, the rest stays as it came.
 
-use super::{
-    Api,
-    call_parts::{self, Form},
-    held::HoldLimits,
-    keys::reads_as,
-    stream::{finish_after, is_empty},
-};
+use super::{call_parts, stream::finish_after, told_together};
 use crate::{
-    dialect::{Judge, Told, Verdict},
+    dialect::{
+        Api, HoldLimits, Judge, TOO_LONG, Told, Verdict,
+        input::{self, Form},
+        notice, reported_error,
+        stray::{is_nothing, stray_call},
+        tokens, transcript, unreadable,
+    },
     json::{self, Value},
     refusal::Refusal,
     usage::Usage,
@@ -25,12 +25,17 @@ pub fn whole(
     let mut answer = json::parse(body, limits.nesting.max(32)).map_err(|_| unreadable())?;
     if has_error(&answer) {
         // With a status of 200 too, an upstream's error is told in the gateway's words.
-        return Err(Refusal::UpstreamError { message: "the upstream reported an error" });
+        return Err(reported_error());
     }
     let result = match api {
-        Api::Chat | Api::Completions => "choices",
         Api::Embeddings => "data",
         Api::Moderations => "results",
+        Api::Chat
+        | Api::Completions
+        | Api::CountTokens
+        | Api::Messages
+        | Api::Responses
+        | Api::ResponseItems => "choices",
     };
     answer.get(result).and_then(Value::items).ok_or_else(unreadable)?;
     told.usage = answer.present("usage").and_then(read_usage);
@@ -42,7 +47,7 @@ pub fn whole(
     if stray_call(&answer) {
         return Err(unreadable());
     }
-    if !api.generates() {
+    if !super::generates(api) {
         return Ok(None);
     }
     let choices = answer.get_mut("choices").and_then(Value::items_mut).into_iter().flatten();
@@ -66,7 +71,7 @@ struct Calls<'a> {
 fn take_calls<'a>(choice: &mut Value<'a>) -> Calls<'a> {
     let Some(message) = choice.get_mut("message") else { return Calls::default() };
     let mut take = |key: &str| {
-        if is_empty(message.get(key)?) {
+        if is_nothing(message.get(key)?) {
             return None;
         }
         let at = message.members()?.iter().position(|(name, _)| name == key)?;
@@ -158,9 +163,9 @@ impl Judging<'_> {
             let emitted = call_parts::emitted(call);
             if emitted.text.len() > self.limits.tool_arguments {
                 self.judge.incomplete(&emitted.tool, &emitted.text);
-                return Ok(Kept::Not(super::notice(&emitted.tool, "its arguments are too long")));
+                return Ok(Kept::Not(notice(&emitted.tool, TOO_LONG)));
             }
-            let args = call_parts::arguments(form, &emitted.text, self.limits.nesting);
+            let args = input::arguments(form, &emitted.text, self.limits.nesting);
             (emitted.tool.to_string(), self.judge.judge(&emitted.tool, &args, &emitted.text))
         };
         let rewritten = match verdict {
@@ -169,13 +174,13 @@ impl Judging<'_> {
             Verdict::Release => false,
             Verdict::Rewrite { arguments } => {
                 if let Some(part) = call.get_mut(part) {
-                    part.set(input, Value::string(call_parts::rewritten(form, arguments)));
+                    part.set(input, Value::string(input::rewritten(form, arguments)));
                 }
                 true
             }
         };
-        let text = call_parts::string(call.get(part).and_then(|part| part.get(input)));
-        self.told.completion.add(index, &super::transcript::call(&tool, &text));
+        let text = input::string(call.get(part).and_then(|part| part.get(input)));
+        self.told.completion.add(index, &transcript::call(&tool, &text));
         Ok(Kept::As { rewritten })
     }
 
@@ -183,7 +188,7 @@ impl Judging<'_> {
     fn explain(&mut self, index: u64, choice: &mut Value<'_>, notices: &[String]) {
         let Some(message) = choice.get_mut("message") else { return };
         let said = message.get("content").and_then(Value::as_str).unwrap_or_default();
-        let notice = super::notices(!said.is_empty(), notices).unwrap_or_default();
+        let notice = told_together(!said.is_empty(), notices).unwrap_or_default();
         self.told.completion.add(index, &notice);
         let text = format!("{said}{notice}");
         // Some providers answer in parts; these stay.
@@ -220,10 +225,6 @@ fn only_what_is_judged(call: &mut Value<'_>, part: &str, form: Form) -> bool {
 /// A member of a call that carries a provider's own state (thought signatures, say) and has to come back to it.
 pub(super) const ECHOED: &str = "extra_content";
 
-fn unreadable() -> Refusal {
-    Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" }
-}
-
 /// Whether an upstream's error stands in an answer or a chunk, or in one of its choices.
 pub(super) fn has_error(answer: &Value<'_>) -> bool {
     let choices = answer.get("choices").and_then(Value::items).unwrap_or_default();
@@ -235,31 +236,18 @@ enum Kept {
     Not(String),
 }
 
-const CALLS: [&str; 3] = ["tool_calls", "tool_call", "function_call"];
-/// Types of content parts that are calls in other dialects.
-const CALL_PARTS: [&str; 6] =
-    ["tool_use", "server_tool_use", "mcp_tool_use", "mcp_call", "function_call", "custom_tool_call"];
-
-/// Whether a call stands anywhere in a value: after the known places were emptied, a place that nobody judges.
-pub(super) fn stray_call(value: &Value<'_>) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(stray_call),
-        Value::Object(members) => members.iter().any(|(key, value)| {
-            let call = CALLS.iter().any(|call| reads_as(key, call));
-            let part = key == "type" && value.as_str().is_some_and(|kind| CALL_PARTS.contains(&kind));
-            (call && !is_empty(value)) || part || stray_call(value)
-        }),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// `usage` as OpenAI reports it. Negative or absurd figures are no usage.
+/// `usage` as OpenAI's relatives report it. Some count reasoning beside the completion's tokens, not among them:
+/// then the total says so.
 pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
-    let count =
-        |value: Option<&Value<'_>>| value.and_then(Value::as_u64).filter(|&tokens| tokens < 100_000_000);
-    let input = count(usage.get("prompt_tokens").or_else(|| usage.get("input_tokens")))?;
-    let output = count(usage.get("completion_tokens").or_else(|| usage.get("output_tokens"))).unwrap_or(0);
-    let details = usage.get("prompt_tokens_details").or_else(|| usage.get("input_tokens_details"));
-    let cached_input = count(details.and_then(|details| details.get("cached_tokens"))).unwrap_or(0);
+    let input = tokens(usage.get("prompt_tokens").or_else(|| usage.get("input_tokens")))?;
+    let completion = usage.get("completion_tokens").or_else(|| usage.get("output_tokens"));
+    let completion = tokens(completion).unwrap_or(0);
+    let cached = usage.get("prompt_tokens_details").and_then(|details| details.get("cached_tokens"));
+    let cached_input = tokens(cached.or_else(|| usage.get("prompt_cache_hit_tokens"))).unwrap_or(0);
+    let reasoning =
+        usage.get("completion_tokens_details").and_then(|details| details.get("reasoning_tokens"));
+    let reasoning = tokens(reasoning).unwrap_or(0);
+    let apart = tokens(usage.get("total_tokens")) == Some(input + completion + reasoning);
+    let output = if apart { completion + reasoning } else { completion };
     Some(Usage { input, cached_input: cached_input.min(input), output })
 }

@@ -50,7 +50,7 @@ fn messages_are_the_plans(plan: &Plan, seen: &client::Seen) -> Result<(), TestCa
 }
 
 fn whole(body: &[u8]) -> (Vec<u8>, Script, String) {
-    let mut told = Told { usage: None, completion: Transcript::keeping(1 << 20) };
+    let mut told = Told { completion: Transcript::keeping(1 << 20), ..Told::default() };
     let mut script = Script::default();
     let changed = super::whole(Api::Chat, body, LIMITS, &mut told, &mut script).unwrap();
     (changed.unwrap_or_else(|| body.to_vec()), script, told.completion.into_text())

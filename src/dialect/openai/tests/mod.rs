@@ -2,6 +2,7 @@
 
 mod client;
 mod golden;
+mod known;
 mod laws;
 mod mutations;
 mod plan;
@@ -9,4 +10,5 @@ mod requests;
 mod script;
 mod shapes;
 
-use super::*;
+use super::{restrict, understand, whole};
+use crate::dialect::{Api, HoldLimits, Progress, Stream, notice};

@@ -1,6 +1,6 @@
 //! A judge that decides by a tool's name and remembers what it was asked, and a run of a stream before it.
 
-use super::{HoldLimits, Progress, Stream};
+use super::{Api, HoldLimits, Progress, Stream};
 use crate::{
     call::Arguments,
     dialect::{Judge, Transcript, Verdict},
@@ -98,7 +98,7 @@ pub(super) enum Reading {
 pub(super) fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, script: Script, reading: Reading) -> Run {
     let mut script = script;
     let mut out = Vec::new();
-    let mut stream = Stream::new(LIMITS, Transcript::keeping(1 << 20));
+    let mut stream = Stream::new(Api::Chat, LIMITS, Transcript::keeping(1 << 20));
     let mut came = 0;
     let mut progress = Progress::Continue;
     for piece in pieces {
@@ -107,7 +107,8 @@ pub(super) fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, script: Script
         }
         came += piece.len();
         progress = stream.read(piece, &mut script, &mut out);
-        assert!(stream.bytes_held() <= 2 * came, "{} bytes held of {came}", stream.bytes_held());
+        let held = stream.bytes_held() + stream.bytes_pending();
+        assert!(held <= 2 * came, "{held} bytes held of {came}");
         if progress != Progress::Continue {
             break;
         }

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 
 fn whole(api: Api, body: &Value, script: &mut Script) -> Result<Option<Value>, Refusal> {
-    let mut told = Told { usage: None, completion: Transcript::keeping(1 << 20) };
+    let mut told = Told { completion: Transcript::keeping(1 << 20), ..Told::default() };
     let text = body.to_string();
     let left = super::whole(api, text.as_bytes(), LIMITS, &mut told, script)?;
     Ok(left.map(|left| serde_json::from_slice(&left).unwrap()))
@@ -189,7 +189,7 @@ fn two_allowed_pieces_do_not_join_to_a_denied_call() {
 
 #[test]
 fn usage_and_texts_are_told() {
-    let mut told = Told { usage: None, completion: Transcript::keeping(100) };
+    let mut told = Told { completion: Transcript::keeping(100), ..Told::default() };
     let body = json!({ "choices": [{ "text": "a\"é", "index": 0 }], "usage": { "prompt_tokens": 3, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 9 } } });
     let left = super::whole(
         Api::Completions,
@@ -260,7 +260,7 @@ fn arguments_beyond_the_limit_are_denied_in_a_stream_and_whole() {
 
 /// Feeds a stream without end and tells how much was held at most, until it failed.
 fn held_at_most(mut next: impl FnMut(u64) -> String) -> usize {
-    let mut stream = Stream::new(LIMITS, Transcript::keeping(0));
+    let mut stream = Stream::new(super::Api::Chat, LIMITS, Transcript::keeping(0));
     let (mut script, mut most) = (Script::default(), 0);
     for number in 0..3000 {
         let mut out = Vec::new();

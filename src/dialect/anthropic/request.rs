@@ -1,0 +1,234 @@
+//! What a request of Messages asks for: model, stream, the tools it offers and forces, the calls of its history.
+//! Reading finds everything that a decision depends on; `restrict` takes out what was denied.
+
+use crate::{
+    call::Arguments,
+    dialect::{
+        Api,
+        input::Form,
+        keys, parameters,
+        request::{
+            Answered, BUILTIN, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
+            no_stored_files, provider_defined, provider_offer, text, undecidable, wrong,
+        },
+    },
+    json::Value,
+    refusal::Refusal,
+};
+use std::borrow::Cow;
+
+/// Members of a body that are decided on.
+const DECIDED: [&str; 8] =
+    ["container", "mcp_servers", "messages", "model", "stream", "system", "tool_choice", "tools"];
+/// A container keeps files, and may be another tenant's.
+const UNDECIDED: [&str; 1] = ["container"];
+/// The servers' tools are decided with the server.
+const TOOLSET: &str = "mcp_toolset";
+
+/// Reads a request for a message, or for the count of its tokens.
+pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
+    if body.members().is_none() {
+        return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
+    }
+    keys::no_twins(body, &DECIDED, "model")?;
+    undecidable(body, &UNDECIDED)?;
+    let (model, stream) = model_and_stream(body)?;
+    let mut request = Request::new(api, model, stream);
+    for tool in array(body, "tools")? {
+        request.offers.extend(offer(tool)?);
+    }
+    one_set_a_server(body)?;
+    for server in array(body, "mcp_servers")? {
+        keys::no_twins(server, &["url", "name", "type", "tool_configuration"], "mcp_servers")?;
+        text(server, "url", "mcp_servers")?;
+        let args = Arguments::Known(server_parameters(server, body));
+        request.offers.push(Offer { tool: Cow::Borrowed("builtin__mcp"), args });
+    }
+    request.forced = forced(body)?;
+    request.answered = answered(body)?;
+    Ok(request)
+}
+
+/// One entry of `tools`; nothing for a set of tools of a server, which is decided with it.
+fn offer<'v>(tool: &'v Value<'_>) -> Result<Option<Offer<'v>>, Refusal> {
+    keys::no_twins(tool, &["type", "name", "input_schema", "mcp_server_name"], "tools")?;
+    let kind = match tool.present("type") {
+        None => "custom",
+        Some(Value::String(kind)) => kind.as_ref(),
+        Some(other) => return Err(wrong("tools.type", "a string", other)),
+    };
+    Ok(match kind {
+        "custom" => {
+            let tool = Cow::Borrowed(text(tool, "name", "tools")?);
+            Some(Offer { tool, args: Arguments::Open })
+        }
+        TOOLSET => {
+            text(tool, "mcp_server_name", "tools")?;
+            None
+        }
+        _ => Some(provider_offer(tool, kind)),
+    })
+}
+
+/// The tools of a server are narrowed in one place.
+fn one_set_a_server(body: &Value<'_>) -> Result<(), Refusal> {
+    let sets = array(body, "tools")?.iter().filter(|tool| is_toolset(tool));
+    let mut names: Vec<_> = sets.map(|set| set.get("mcp_server_name").and_then(Value::as_str)).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() == all {
+        return Ok(());
+    }
+    let message = "two `mcp_toolset` entries name one server; put them into one";
+    Err(Refusal::invalid(message, Some("tools")))
+}
+
+/// A server's parameters as rules see them, with the tools that a set of tools narrows it to.
+fn server_parameters<'a>(server: &Value<'a>, body: &Value<'a>) -> Value<'a> {
+    let mut seen = parameters::seen(server, parameters::MCP_SERVER);
+    let name = server.get("name").and_then(Value::as_str);
+    let toolset = body.get("tools").and_then(Value::items).unwrap_or_default().iter().find(|tool| {
+        tool.get("type").and_then(Value::as_str) == Some(TOOLSET)
+            && tool.get("mcp_server_name").and_then(Value::as_str) == name
+    });
+    let Some(toolset) = toolset else { return seen };
+    let enabled = |config: &Value<'_>| config.present("enabled").and_then(Value::as_bool);
+    if toolset.get("default_config").and_then(enabled) == Some(false) && seen.get("allowed_tools").is_none() {
+        let configs = toolset.get("configs").and_then(Value::members).unwrap_or_default();
+        let on = configs.iter().filter(|(_, config)| enabled(config) == Some(true));
+        let names = on.map(|(name, _)| Value::String(name.clone())).collect();
+        seen.set("allowed_tools", Value::Array(names));
+    }
+    seen
+}
+
+fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
+    let choice = match body.present("tool_choice") {
+        None => return Ok(Vec::new()),
+        Some(choice @ Value::Object(_)) => choice,
+        Some(other) => return Err(wrong("tool_choice", "an object", other)),
+    };
+    keys::no_twins(choice, &["type", "name"], "tool_choice")?;
+    match text(choice, "type", "tool_choice")? {
+        "auto" | "any" | "none" => Ok(Vec::new()),
+        "tool" => Ok(vec![offered_as(body, text(choice, "name", "tool_choice")?)]),
+        _ => {
+            let message = "`tool_choice.type` must be `auto`, `any`, `tool` or `none`";
+            Err(Refusal::invalid(message, Some("tool_choice")))
+        }
+    }
+}
+
+/// The name that rules speak of, of a tool that is called by its own.
+fn offered_as<'v>(body: &'v Value<'_>, name: &'v str) -> Cow<'v, str> {
+    let tools = body.get("tools").and_then(Value::items).unwrap_or_default();
+    let tool = tools.iter().find(|tool| tool.get("name").and_then(Value::as_str) == Some(name));
+    match tool.and_then(|tool| Some((tool, tool.get("type")?.as_str()?))) {
+        Some((tool, kind)) if kind != "custom" => provider_defined(tool, kind),
+        Some(_) | None => Cow::Borrowed(name),
+    }
+}
+
+/// Calls of earlier turns that some block answers.
+fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
+    let mut results = Vec::new();
+    let mut calls = Vec::new();
+    for message in array(body, "messages")? {
+        let content = message.get("content").unwrap_or(&Value::Null);
+        no_stored_files(content, "messages")?;
+        for block in content.items().unwrap_or_default() {
+            keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
+            match block.get("type").and_then(Value::as_str) {
+                Some("tool_result") => results.push(block.get("tool_use_id").and_then(Value::as_str)),
+                Some("tool_use") => calls.push(block),
+                Some(_) | None => {}
+            }
+        }
+    }
+    let mut answered = Vec::new();
+    for call in calls {
+        let id = call.get("id").and_then(Value::as_str);
+        // A result that names no call may be the result of any.
+        if results.contains(&id) || results.contains(&None) {
+            let tool = Cow::Borrowed(text(call, "name", "messages")?);
+            let input = call.get("input").ok_or_else(|| missing("messages", "input"))?;
+            answered.push(Answered { tool, text: Cow::Owned(input.to_string()), form: Form::Function });
+        }
+    }
+    Ok(answered)
+}
+
+/// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
+/// offer, in their order, what becomes of it.
+pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
+    let mut body = body.clone();
+    let mut kept = kept.iter();
+    let mut next = || kept.next().unwrap_or(&Kept::Out);
+    if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
+        tools.retain_mut(|tool| is_toolset(tool) || keep(tool, next()));
+    }
+    let mut servers = Vec::new();
+    if let Some(items) = body.get_mut("mcp_servers").and_then(Value::items_mut) {
+        items.retain_mut(|server| {
+            let kept = next();
+            let stays = keep_server(server, kept);
+            if let (true, Some(name)) = (stays, server.get("name").and_then(Value::as_str)) {
+                servers.push((name.to_owned(), kept));
+            }
+            stays
+        });
+        if items.is_empty() {
+            body.remove("mcp_servers");
+        }
+    }
+    if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
+        tools.retain_mut(|tool| !is_toolset(tool) || keep_toolset(tool, &servers));
+        if tools.is_empty() {
+            body.remove("tools");
+        }
+    }
+    if body.get("tools").is_none() && body.get("mcp_servers").is_none() {
+        body.remove("tool_choice");
+    }
+    body
+}
+
+fn is_toolset(tool: &Value<'_>) -> bool {
+    tool.get("type").and_then(Value::as_str) == Some(TOOLSET)
+}
+
+/// Keeps a set of tools whose server stays, narrowed as a rule narrowed the server. Whether it does.
+fn keep_toolset(toolset: &mut Value<'_>, servers: &[(String, &Kept)]) -> bool {
+    let name = toolset.get("mcp_server_name").and_then(Value::as_str);
+    let Some((_, kept)) = servers.iter().find(|(server, _)| Some(server.as_str()) == name) else {
+        return false;
+    };
+    if let Kept::As(forced) = kept
+        && let Some(allowed) = forced.get("allowed_tools").and_then(Value::items)
+    {
+        let enabled = |enabled| Value::object([("enabled", Value::Bool(enabled))]);
+        let configs =
+            allowed.iter().filter_map(|tool| Some((Cow::Owned(tool.as_str()?.to_owned()), enabled(true))));
+        toolset.set("configs", Value::Object(configs.collect()));
+        toolset.set("default_config", enabled(false));
+    }
+    true
+}
+
+fn keep_server(server: &mut Value<'_>, kept: &Kept) -> bool {
+    match kept {
+        Kept::As(forced) => parameters::force(server, forced, parameters::MCP_SERVER),
+        Kept::AsIs => {}
+        Kept::Out => return false,
+    }
+    true
+}
+
+/// The name that rules speak of, of a tool that the provider ran: the name in an answer is not always its type.
+pub(super) fn hosted(name: &str) -> String {
+    if name.ends_with("code_execution") {
+        return format!("{BUILTIN}code_execution");
+    }
+    builtin(name)
+}

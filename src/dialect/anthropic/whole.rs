@@ -1,0 +1,138 @@
+//! An unstreamed message: every call in it is judged, what was denied is replaced, the rest stays as it came.
+
+use super::block::{Judged, Kind, RESULT_WITHHELD, judge, judge_hosted, restop, text_block};
+use crate::{
+    dialect::{Api, Desk, HoldLimits, Judge, Told, reported_error, stray::stray_call, tokens, unreadable},
+    json::{self, Value},
+    refusal::Refusal,
+    usage::Usage,
+};
+
+/// Judges an answer. `None`: it leaves as it came.
+pub fn whole(
+    api: Api,
+    body: &[u8],
+    limits: HoldLimits,
+    told: &mut Told,
+    judge: &mut dyn Judge,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut answer = json::parse(body, limits.nesting.max(32)).map_err(|_| unreadable())?;
+    if answer.present("error").is_some() || answer.get("type").and_then(Value::as_str) == Some("error") {
+        return Err(reported_error());
+    }
+    if api == Api::CountTokens {
+        answer.get("input_tokens").and_then(Value::as_u64).ok_or_else(unreadable)?;
+        return if stray_call(&answer) { Err(unreadable()) } else { Ok(None) };
+    }
+    let Some(Value::Array(mut blocks)) = answer.get_mut("content").map(std::mem::take) else {
+        return Err(unreadable());
+    };
+    if stray_call(&answer) {
+        return Err(unreadable());
+    }
+    let mut meter = Meter::default();
+    meter.read(answer.get("usage"));
+    told.usage = meter.usage();
+    let mut unused = Vec::new();
+    let mut desk = Desk { limits, told, judge, out: &mut unused };
+    let changed = judge_all(&mut blocks, &mut answer, &mut desk)?;
+    answer.set("content", Value::Array(blocks));
+    Ok(changed.then(|| {
+        let mut out = Vec::with_capacity(body.len());
+        json::write(&answer, &mut out);
+        out
+    }))
+}
+
+/// Judges the blocks, and makes the answer's reason to stop fit. Whether anything changed.
+fn judge_all(blocks: &mut [Value<'_>], answer: &mut Value<'_>, desk: &mut Desk<'_>) -> Result<bool, Refusal> {
+    let mut changed = false;
+    let mut left = 0;
+    let mut denied = Vec::new();
+    for block in blocks {
+        match Kind::of(block)? {
+            Kind::Call => {
+                let input = block.get("input").map_or_else(|| "{}".to_owned(), ToString::to_string);
+                match judge(block, input, desk)? {
+                    Judged::Removed(notice) => {
+                        changed = true;
+                        replace(block, notice, desk);
+                    }
+                    Judged::Released { input, rewritten } => {
+                        left += 1;
+                        if rewritten {
+                            changed = true;
+                            let input = json::parse(input.as_bytes(), json::NESTING_MAX);
+                            block.set("input", input.map_err(|_| unreadable())?.into_owned());
+                        }
+                    }
+                }
+            }
+            Kind::Hosted => {
+                let id = block.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+                if let Some(notice) = judge_hosted(block, desk)? {
+                    changed = true;
+                    denied.push(id);
+                    replace(block, notice, desk);
+                }
+            }
+            Kind::HostedResult => {
+                let id = block.get("tool_use_id").and_then(Value::as_str).unwrap_or_default();
+                if denied.iter().any(|denied| denied == id) {
+                    replace(block, RESULT_WITHHELD.to_owned(), desk);
+                }
+            }
+            Kind::Other => tell(block, desk.told),
+        }
+    }
+    if changed {
+        restop(answer, left);
+    }
+    Ok(changed)
+}
+
+fn replace(block: &mut Value<'_>, text: String, desk: &mut Desk<'_>) {
+    desk.told.completion.add(0, &text);
+    *block = text_block(text);
+}
+
+/// Keeps a block's text for the record.
+pub(super) fn tell(block: &Value<'_>, told: &mut Told) {
+    if let Some(text) = block.get("text").and_then(Value::as_str) {
+        told.produce(text.len());
+        told.completion.add(0, text);
+    }
+    if let Some(thinking) = block.get("thinking").and_then(Value::as_str) {
+        told.produce(thinking.len());
+    }
+}
+
+/// Tokens as Anthropic reports them, in pieces: cached ones are not among its `input_tokens`, and later figures
+/// replace earlier ones. Source: Anthropic's API reference, "Streaming" and "Prompt caching".
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    input: Option<u64>,
+    cache_creation: u64,
+    cache_read: u64,
+    output: u64,
+}
+
+impl Meter {
+    /// Takes in a `usage`.
+    pub(super) fn read(&mut self, usage: Option<&Value<'_>>) {
+        let Some(usage) = usage else { return };
+        self.input = tokens(usage.get("input_tokens")).or(self.input);
+        self.cache_creation = tokens(usage.get("cache_creation_input_tokens")).unwrap_or(self.cache_creation);
+        self.cache_read = tokens(usage.get("cache_read_input_tokens")).unwrap_or(self.cache_read);
+        self.output = tokens(usage.get("output_tokens")).unwrap_or(self.output);
+    }
+
+    /// What was used so far; `None` while nothing was reported.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        Some(Usage {
+            input: self.input? + self.cache_creation + self.cache_read,
+            cached_input: self.cache_read,
+            output: self.output,
+        })
+    }
+}

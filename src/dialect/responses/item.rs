@@ -1,0 +1,270 @@
+//! An item of an answer: what kind of call it is, what rules see of it, and what is left of it after they decided.
+
+use crate::{
+    call::Arguments,
+    dialect::{
+        CUT_SHORT, DeniedCall, Desk, TOO_LONG, Told, Verdict,
+        input::{self, Form},
+        keys, notice,
+        request::BUILTIN,
+        stray::stray_call,
+        transcript, unreadable,
+    },
+    json::{self, Value},
+    refusal::Refusal,
+};
+use std::borrow::Cow;
+
+/// What an item of an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A call that the client is to run, or to approve.
+    Call(Call),
+    /// A call that the provider ran already.
+    Hosted,
+    /// What came of a call that the provider ran.
+    HostedResult,
+    /// A message, reasoning, and whatever else carries no call.
+    Other,
+}
+
+/// How an item carries a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// `name` and `arguments`, a text of JSON.
+    Function,
+    /// `name` and `input`, free text.
+    Custom,
+    /// An object in this member, of the tool of this name.
+    Action { tool: &'static str, member: &'static str },
+    /// A question whether the provider may run a tool of an MCP server.
+    Approval,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) enum Judged {
+    /// The item as it leaves. The same as it came unless `rewritten`.
+    Released { rewritten: bool },
+    /// This text stands in its place.
+    Removed(String),
+}
+
+/// Members of items that are decided on.
+const DECIDED: [&str; 9] =
+    ["type", "id", "call_id", "name", "arguments", "input", "action", "actions", "operation"];
+
+impl Kind {
+    /// The kind of an item.
+    pub(super) fn of(item: &Value<'_>) -> Result<Self, Refusal> {
+        let kind = item.get("type").and_then(Value::as_str).ok_or_else(unreadable)?;
+        Ok(match kind {
+            "function_call" => Self::Call(Call::Function),
+            "custom_tool_call" => Self::Call(Call::Custom),
+            "computer_call" => Self::Call(Call::Action { tool: "computer", member: "action" }),
+            "local_shell_call" => Self::Call(Call::Action { tool: "local_shell", member: "action" }),
+            "shell_call" if runs_here(item) => Self::Call(Call::Action { tool: "shell", member: "action" }),
+            "apply_patch_call" => Self::Call(Call::Action { tool: "apply_patch", member: "operation" }),
+            "mcp_approval_request" => Self::Call(Call::Approval),
+            "program" | "mcp_list_tools" => Self::Hosted,
+            "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
+            _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
+            _ if kind.ends_with("_call") => Self::Hosted,
+            _ if kind.contains("call") || stray_call(item) => return Err(unreadable()),
+            _ => Self::Other,
+        })
+    }
+}
+
+/// Whether a shell call is for the client's shell, not for a container of the provider's.
+fn runs_here(item: &Value<'_>) -> bool {
+    let place = item.present("environment").and_then(|environment| environment.get("type"));
+    place.and_then(Value::as_str).is_none_or(|place| place == "local")
+}
+
+/// The id by which a call's result names it.
+pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
+    let id = item.present("call_id").or_else(|| item.get("id"));
+    id.and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Call {
+    /// The name that rules speak of.
+    pub(super) fn tool<'v>(self, item: &'v Value<'_>) -> Result<Cow<'v, str>, Refusal> {
+        match self {
+            Self::Function | Self::Custom => {
+                let name = item.get("name").and_then(Value::as_str).ok_or_else(unreadable)?;
+                Ok(Cow::Borrowed(name))
+            }
+            Self::Action { tool, .. } => Ok(Cow::Borrowed(tool)),
+            Self::Approval => Ok(Cow::Borrowed("builtin__mcp")),
+        }
+    }
+
+    /// What the model produced as the call's arguments.
+    pub(super) fn text<'v>(self, item: &'v Value<'_>) -> Cow<'v, str> {
+        match self {
+            Self::Function | Self::Approval => input::string(item.get("arguments")),
+            Self::Custom => input::string(item.get("input")),
+            Self::Action { member, .. } => match (item.present(member), item.present("actions")) {
+                (Some(action), None) => Cow::Owned(action.to_string()),
+                (None, Some(actions)) => Cow::Owned(format!(r#"{{"actions":{actions}}}"#)),
+                (action, actions) => {
+                    let member = |value: Option<&Value<'_>>| value.map_or("null".into(), ToString::to_string);
+                    Cow::Owned(format!(r#"{{"action":{},"actions":{}}}"#, member(action), member(actions)))
+                }
+            },
+        }
+    }
+
+    /// How the text is read.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Self::Custom => Form::Custom,
+            Self::Function | Self::Action { .. } | Self::Approval => Form::Function,
+        }
+    }
+
+    /// Puts arguments into the item in the place of its own. Whether they fit there.
+    fn rewrite(self, item: &mut Value<'_>, arguments: String) -> bool {
+        match self {
+            Self::Function => item.set("arguments", Value::string(arguments)),
+            Self::Custom => item.set("input", Value::string(input::rewritten(Form::Custom, arguments))),
+            Self::Action { member, .. } => {
+                let Ok(forced) = json::parse(arguments.as_bytes(), json::NESTING_MAX) else { return false };
+                if item.present(member).is_none() {
+                    let Some(actions) = forced.get("actions") else { return false };
+                    item.set("actions", actions.clone().into_owned());
+                } else {
+                    item.set(member, forced.into_owned());
+                }
+            }
+            // What is asked for stands upstream; it is approved as it is, or not at all.
+            Self::Approval => return false,
+        }
+        true
+    }
+}
+
+/// Judges a call, and makes its item what may leave of it.
+pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Result<Judged, Refusal> {
+    check(item)?;
+    let tool = call.tool(item)?.into_owned();
+    let text = call.text(item).into_owned();
+    desk.told.produce(text.len());
+    let incomplete = item.get("status").and_then(Value::as_str) == Some("incomplete");
+    if incomplete || text.len() > desk.limits.tool_arguments {
+        desk.judge.incomplete(&tool, &text);
+        return Ok(Judged::Removed(notice(&tool, if incomplete { CUT_SHORT } else { TOO_LONG })));
+    }
+    let name = match call {
+        Call::Function | Call::Custom => tool,
+        Call::Action { .. } | Call::Approval => desk.judge.offered_as(&tool),
+    };
+    let verdict = {
+        let args = match call {
+            // What it would be allowed with was decided when it was offered.
+            Call::Approval => Arguments::Open,
+            Call::Function | Call::Custom | Call::Action { .. } => {
+                input::arguments(call.form(), &text, desk.limits.nesting)
+            }
+        };
+        desk.judge.judge(&name, &args, &text)
+    };
+    let rewritten = match verdict {
+        Verdict::Abort(refusal) => return Err(refusal),
+        Verdict::Remove { notice } => return Ok(Judged::Removed(notice)),
+        Verdict::Release => false,
+        Verdict::Rewrite { arguments } => {
+            if !call.rewrite(item, arguments) {
+                return Ok(Judged::Removed(notice(
+                    &name,
+                    "its arguments cannot be changed as a rule demands",
+                )));
+            }
+            true
+        }
+    };
+    desk.told.completion.add(0, &transcript::call(&name, &call.text(item)));
+    Ok(Judged::Released { rewritten })
+}
+
+/// No member of a call may be read as another of them, and no call may hide in one that nobody judges.
+fn check(item: &Value<'_>) -> Result<(), Refusal> {
+    keys::no_twins(item, &DECIDED, "").map_err(|_| unreadable())?;
+    for (key, member) in item.members().unwrap_or_default() {
+        if !DECIDED.contains(&key.as_ref()) && stray_call(member) {
+            return Err(unreadable());
+        }
+    }
+    Ok(())
+}
+
+/// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
+/// offered is not waved through. The text that stands in its place, if it is denied.
+pub(super) fn judge_hosted(item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
+    let tool = desk.judge.offered_as(&hosted(item));
+    match desk.judge.judge(&tool, &Arguments::Open, &item.to_string()) {
+        Verdict::Abort(refusal) => Err(refusal),
+        Verdict::Remove { notice } => Ok(Some(notice)),
+        Verdict::Release | Verdict::Rewrite { .. } => Ok(None),
+    }
+}
+
+/// The tool that the provider ran.
+fn hosted(item: &Value<'_>) -> String {
+    let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
+    let tool = match kind {
+        "program" => "programmatic_tool_calling",
+        "mcp_call" | "mcp_list_tools" => "mcp",
+        _ => kind.strip_suffix("_call").unwrap_or(kind),
+    };
+    format!("{BUILTIN}{tool}")
+}
+
+/// Remembers a denied call, for which the provider waits.
+pub(super) fn remember(item: &Value<'_>, notice: &str, told: &mut Told) {
+    if let (Some(kept), Ok(Kind::Call(call))) = (&mut told.kept, Kind::of(item)) {
+        let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
+        kept.denied.push(DeniedCall {
+            call_id: call_id(item).to_owned(),
+            tool: call.tool(item).unwrap_or_default().into_owned(),
+            kind: kind.to_owned(),
+            notice: notice.to_owned(),
+        });
+    }
+}
+
+/// The message that stands where a denied call was. Its id is made of the response's, not of the call's.
+pub(super) fn message(response_id: &str, output_index: u64, text: String) -> Value<'static> {
+    let response = response_id.strip_prefix("resp_").unwrap_or(response_id);
+    Value::object([
+        ("id", Value::string(format!("msg_{response}_{output_index}"))),
+        ("type", Value::string("message")),
+        ("status", Value::string("completed")),
+        ("role", Value::string("assistant")),
+        ("content", Value::Array(vec![text_part(text)])),
+    ])
+}
+
+/// A part of a message's content.
+pub(super) fn text_part(text: String) -> Value<'static> {
+    Value::object([
+        ("type", Value::string("output_text")),
+        ("annotations", Value::Array(Vec::new())),
+        ("logprobs", Value::Array(Vec::new())),
+        ("text", Value::string(text)),
+    ])
+}
+
+/// Keeps a message's text for the record.
+pub(super) fn tell(item: &Value<'_>, told: &mut Told) {
+    for part in item.get("content").and_then(Value::items).unwrap_or_default() {
+        for key in ["text", "refusal"] {
+            if let Some(text) = part.get(key).and_then(Value::as_str) {
+                told.produce(text.len());
+                told.completion.add(0, text);
+            }
+        }
+    }
+}

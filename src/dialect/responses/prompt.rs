@@ -1,0 +1,47 @@
+//! A request's texts as one text, for the record: who said what, calls and results, files summarised.
+
+use super::item::Kind;
+use crate::{
+    dialect::transcript::{call, content},
+    json::Value,
+};
+
+/// The prompt of a request body of about so many bytes. Empty where there is none.
+pub fn prompt(body: &Value<'_>, bytes: usize) -> String {
+    let mut out = String::with_capacity(bytes);
+    if let Some(instructions) = body.present("instructions") {
+        out.push_str("system: ");
+        content(instructions, &mut out);
+        out.push('\n');
+    }
+    match body.present("input") {
+        Some(Value::Array(items)) => items.iter().for_each(|item| line(item, &mut out)),
+        Some(text) => content(text, &mut out),
+        None => {}
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn line(item: &Value<'_>, out: &mut String) {
+    let is_message = item.get("role").is_some();
+    match Kind::of(item) {
+        Ok(Kind::Call(found)) if !is_message => {
+            let tool = found.tool(item).unwrap_or_default();
+            out.push_str(&call(&tool, &found.text(item)));
+        }
+        _ if is_message => {
+            out.push_str(item.get("role").and_then(Value::as_str).unwrap_or("?"));
+            out.push_str(": ");
+            content(item.get("content").unwrap_or(&Value::Null), out);
+        }
+        _ => match item.present("output") {
+            Some(output) => {
+                out.push_str("tool: ");
+                content(output, out);
+            }
+            None => content(item, out),
+        },
+    }
+    out.push('\n');
+}

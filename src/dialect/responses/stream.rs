@@ -1,0 +1,498 @@
+//! A streamed response, event by event. Text and reasoning leave at once; a call is held until its item is complete.
+//!
+//! Items keep their places: a message stands where a denied call was. What belongs to items behind a held call waits
+//! for it, since clients take items in their order. Numbers of events are dense, whatever was taken out.
+
+use super::{
+    events::{Numbers, call_events, message_events},
+    item::{Call, Judged, Kind, call_id, judge, judge_hosted, message, remember, tell},
+    whole::{RESULT_WITHHELD, conceal_error, judge_item, keep, read_usage},
+};
+use crate::{
+    dialect::{
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, known::is_plain_named,
+        notice, reported_error, stray::stray_call, uninspectable,
+    },
+    json::Value,
+    refusal::Refusal,
+};
+
+/// What is known of a stream so far.
+#[derive(Debug, Default)]
+pub(in crate::dialect) struct Reader {
+    slots: Vec<Slot>,
+    queue: Queue,
+    numbers: Numbers,
+    /// Calls that the provider ran though they are denied.
+    denied: Vec<String>,
+}
+
+/// A place in the response's output.
+#[derive(Debug)]
+struct Slot {
+    index: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A call whose item is not complete.
+    Held(Box<Held>),
+    /// It flows.
+    Open { hosted: bool },
+    /// It left as this item: the call of this id, judged, or what stands for it.
+    Settled { call_id: String, item: Value<'static> },
+}
+
+#[derive(Debug)]
+struct Held {
+    call: Call,
+    start: Value<'static>,
+    /// Arguments as they came in pieces.
+    text: String,
+    too_long: bool,
+}
+
+/// Events that wait for a held call before them.
+#[derive(Debug, Default)]
+struct Queue {
+    events: Vec<(u64, Value<'static>)>,
+    bytes: usize,
+}
+
+/// Where events stand that belong to no item.
+const BEHIND_ALL: u64 = u64::MAX;
+
+impl Reader {
+    /// Whether a call is held.
+    pub(in crate::dialect) fn holds(&self) -> bool {
+        self.lowest_held().is_some()
+    }
+
+    fn lowest_held(&self) -> Option<u64> {
+        let held = self.slots.iter().filter(|slot| matches!(slot.state, State::Held(_)));
+        held.map(|slot| slot.index).min()
+    }
+
+    /// How much is held.
+    pub(in crate::dialect) fn bytes_held(&self) -> usize {
+        let held = |slot: &Slot| match &slot.state {
+            State::Held(held) => held.text.len(),
+            State::Open { .. } | State::Settled { .. } => 0,
+        };
+        self.queue.bytes + self.slots.iter().map(held).sum::<usize>()
+    }
+
+    /// The number that an event of ours carries.
+    pub(in crate::dialect) fn next_sequence_number(&self) -> u64 {
+        self.numbers.last.map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Denies what is held: the stream ends before it did.
+    pub(in crate::dialect) fn abandon(&mut self, judge: &mut dyn Judge, told: &mut Told) {
+        for slot in std::mem::take(&mut self.slots) {
+            if let State::Held(held) = slot.state {
+                let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
+                judge.incomplete(&tool, &held.text);
+                remember(&held.start, &notice(&tool, CUT_SHORT), told);
+            }
+        }
+        self.queue = Queue::default();
+    }
+
+    /// Takes in one event, of which `raw` are the bytes.
+    pub(in crate::dialect) fn event(
+        &mut self,
+        event: Value<'_>,
+        name: Option<&str>,
+        raw: &[u8],
+        desk: &mut Desk<'_>,
+    ) -> Result<Seen, Refusal> {
+        let kind = event.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?.to_owned();
+        if name.is_some_and(|name| name != kind) {
+            return Err(uninspectable());
+        }
+        let raw = is_plain_named(raw, &kind).then_some(raw);
+        match kind.as_str() {
+            "error" => return Err(reported_error()),
+            "response.created" | "response.in_progress" | "response.queued" => {
+                self.tell_of_response(event, raw, desk)?;
+            }
+            "response.output_item.added" => self.begin(event, raw, desk)?,
+            "response.output_item.done" => self.finish(event, raw, desk)?,
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.close(event, raw, desk)?;
+                return Ok(Seen::Last);
+            }
+            _ => self.go_on(&kind, event, raw, desk)?,
+        }
+        if self.queue.bytes > EVENT_BYTES_MAX || self.slots.len() > 8 * CALLS_MAX {
+            return Err(uninspectable());
+        }
+        Ok(Seen::Other)
+    }
+
+    /// The response as it begins: nothing in it yet.
+    fn tell_of_response(
+        &mut self,
+        event: Value<'_>,
+        raw: Option<&[u8]>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Refusal> {
+        let mut event = event;
+        let response = event.get_mut("response").ok_or_else(uninspectable)?;
+        let items = response.get("output").and_then(Value::items).unwrap_or_default();
+        if !items.is_empty() {
+            return Err(uninspectable());
+        }
+        keep(response, desk.told);
+        let concealed = conceal_error(response);
+        if stray_call(&event) {
+            return Err(uninspectable());
+        }
+        self.send(BEHIND_ALL, event, raw.filter(|_| !concealed), desk.out);
+        Ok(())
+    }
+
+    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let index = index_of(&event)?;
+        if self.slot(index).is_some() {
+            return Err(uninspectable());
+        }
+        let item = item_of(&event)?;
+        match Kind::of(item).map_err(|_| uninspectable())? {
+            Kind::Call(call) => {
+                let start = item.clone().into_owned();
+                let held = Held { call, start, text: String::new(), too_long: false };
+                self.slots.push(Slot { index, state: State::Held(Box::new(held)) });
+            }
+            kind @ (Kind::Hosted | Kind::HostedResult) => {
+                self.slots.push(Slot { index, state: State::Open { hosted: true } });
+                match self.withheld(kind, item, desk)? {
+                    None => self.send(index, event, raw, desk.out),
+                    Some(notice) => {
+                        let id = call_id(item).to_owned();
+                        self.denied.push(id.clone());
+                        self.replace(index, id, notice, desk);
+                    }
+                }
+            }
+            Kind::Other => {
+                self.slots.push(Slot { index, state: State::Open { hosted: false } });
+                self.send(index, event, raw, desk.out);
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands in the place of a call that the provider ran, or of its result, if it is denied.
+    fn withheld(&self, kind: Kind, item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
+        match kind {
+            Kind::Hosted => judge_hosted(item, desk).map_err(|refusal| match refusal {
+                Refusal::UpstreamError { .. } => uninspectable(),
+                refusal => refusal,
+            }),
+            Kind::HostedResult if self.denied.iter().any(|denied| denied == call_id(item)) => {
+                Ok(Some(RESULT_WITHHELD.to_owned()))
+            }
+            Kind::HostedResult | Kind::Call(_) | Kind::Other => Ok(None),
+        }
+    }
+
+    /// Any event between an item's begin and its end, or of no item at all.
+    fn go_on(
+        &mut self,
+        kind: &str,
+        event: Value<'_>,
+        raw: Option<&[u8]>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Refusal> {
+        let of_call = kind.contains("_call") || kind.contains("arguments") || kind.contains("tool_input");
+        let index = event.get("output_index").and_then(Value::as_u64);
+        let slot = index.and_then(|index| self.slots.iter_mut().find(|slot| slot.index == index));
+        match slot.map(|slot| &mut slot.state) {
+            Some(State::Held(held)) => {
+                held.absorb(kind, &event, desk.limits.tool_arguments);
+                return Ok(());
+            }
+            Some(State::Settled { .. }) => return Ok(()),
+            Some(State::Open { hosted: true }) => {}
+            Some(State::Open { hosted: false }) | None if of_call => return Err(uninspectable()),
+            Some(State::Open { hosted: false }) | None => {}
+        }
+        if stray_call(&event) {
+            return Err(uninspectable());
+        }
+        if let Some(delta) = event.get("delta").and_then(Value::as_str) {
+            desk.told.produce(delta.len());
+            if kind == "response.output_text.delta" || kind == "response.refusal.delta" {
+                desk.told.completion.add(0, delta);
+            }
+        }
+        self.send(index.unwrap_or(BEHIND_ALL), event, raw, desk.out);
+        Ok(())
+    }
+
+    fn finish(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let index = index_of(&event)?;
+        let item = item_of(&event)?;
+        let kind = Kind::of(item).map_err(|_| uninspectable())?;
+        let at = self.slots.iter().position(|slot| slot.index == index);
+        let state = at.and_then(|at| self.slots.get(at)).map(|slot| &slot.state);
+        match (state, kind) {
+            (Some(State::Settled { .. }), _) => Ok(()),
+            (Some(State::Open { hosted: true }), Kind::Hosted | Kind::HostedResult)
+            | (Some(State::Open { hosted: false }), Kind::Other) => {
+                self.send(index, event, raw, desk.out);
+                Ok(())
+            }
+            // An item that comes whole, without a begin.
+            (None, Kind::Other | Kind::Hosted | Kind::HostedResult) => {
+                if kind == Kind::Other {
+                    tell(item, desk.told);
+                }
+                self.begin(event.clone(), None, desk)?;
+                self.finish(event, raw, desk)
+            }
+            (Some(State::Held(_)) | None, Kind::Call(call)) => {
+                let item = item.clone().into_owned();
+                let held = at.map(|at| self.slots.remove(at).state);
+                self.settle(index, call, item, held, desk)
+            }
+            (Some(State::Held(_) | State::Open { .. }), _) => Err(uninspectable()),
+        }
+    }
+
+    /// Judges a complete call and sends it as it was judged, or the message that stands for it.
+    fn settle(
+        &mut self,
+        index: u64,
+        call: Call,
+        item: Value<'static>,
+        held: Option<State>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Refusal> {
+        let mut item = item;
+        if let Some(State::Held(held)) = held {
+            held.complete(call, &mut item);
+        }
+        let id = call_id(&item).to_owned();
+        let judged = match judge(call, &mut item, desk) {
+            Ok(judged) => judged,
+            Err(refusal) => {
+                remember(&item, &notice(&call.tool(&item).unwrap_or_default(), CUT_SHORT), desk.told);
+                return Err(match refusal {
+                    Refusal::UpstreamError { .. } => uninspectable(),
+                    refusal => refusal,
+                });
+            }
+        };
+        match judged {
+            Judged::Removed(notice) => {
+                remember(&item, &notice, desk.told);
+                self.replace(index, id, notice, desk);
+            }
+            Judged::Released { .. } => {
+                self.settled(index, id, item.clone());
+                for event in call_events(index, call, &item) {
+                    self.send(index, event, None, desk.out);
+                }
+            }
+        }
+        self.release(desk.out);
+        Ok(())
+    }
+
+    /// Sends a message in the place of a call.
+    fn replace(&mut self, index: u64, call_id: String, notice: String, desk: &mut Desk<'_>) {
+        desk.told.completion.add(0, &notice);
+        let response = desk.told.kept.as_ref().map(|kept| kept.id.as_str()).unwrap_or_default();
+        let item = message(response, index, notice.clone());
+        self.settled(index, call_id, item.clone());
+        for event in message_events(index, &item, &notice) {
+            self.send(index, event, None, desk.out);
+        }
+        self.release(desk.out);
+    }
+
+    fn settled(&mut self, index: u64, call_id: String, item: Value<'static>) {
+        self.slots.retain(|slot| slot.index != index);
+        self.slots.push(Slot { index, state: State::Settled { call_id, item } });
+    }
+
+    /// The response as it ends: its copy of every call is the one that was judged.
+    fn close(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let mut event = event;
+        let response = event.get_mut("response").ok_or_else(uninspectable)?;
+        keep(response, desk.told);
+        let mut changed = conceal_error(response);
+        if let Some(usage) = response.present("usage").and_then(read_usage) {
+            desk.told.usage = Some(usage);
+        }
+        let output = response.get_mut("output").filter(|output| !output.is_null()).map(std::mem::take);
+        if stray_call(&event) {
+            return Err(uninspectable());
+        }
+        let mut output = match output {
+            None => None,
+            Some(Value::Array(items)) => Some(items),
+            Some(_) => return Err(uninspectable()),
+        };
+        self.deny_the_rest(output.as_deref().unwrap_or_default(), desk)?;
+        let id = desk.told.kept.as_ref().map(|kept| kept.id.clone()).unwrap_or_default();
+        for (at, item) in output.iter_mut().flatten().enumerate() {
+            let at = u64::try_from(at).unwrap_or(u64::MAX);
+            changed |= self.copy(at, item, &id, desk)?;
+        }
+        if let (Some(output), Some(response)) = (output, event.get_mut("response")) {
+            response.set("output", Value::Array(output));
+        }
+        self.send(BEHIND_ALL, event, raw.filter(|_| !changed), desk.out);
+        Ok(())
+    }
+
+    /// Makes the copy of an item what left of it. Whether that changed it.
+    fn copy(
+        &mut self,
+        index: u64,
+        item: &mut Value<'_>,
+        response_id: &str,
+        desk: &mut Desk<'_>,
+    ) -> Result<bool, Refusal> {
+        let kind = Kind::of(item).map_err(|_| uninspectable())?;
+        if kind == Kind::Other {
+            // Its text was told as it came, unless nothing came before.
+            if self.slots.is_empty() {
+                tell(item, desk.told);
+            }
+            return Ok(false);
+        }
+        let id = call_id(item);
+        let known = self.slots.iter().find_map(|slot| match &slot.state {
+            State::Settled { call_id, item } if call_id == id => Some(item),
+            State::Settled { .. } | State::Held(_) | State::Open { .. } => None,
+        });
+        if let Some(known) = known {
+            let changed = *item != *known;
+            *item = known.clone();
+            return Ok(changed);
+        }
+        let flowed = matches!(self.slot(index), Some(Slot { state: State::Open { hosted: true }, .. }));
+        if flowed && matches!(kind, Kind::Hosted | Kind::HostedResult) {
+            return Ok(false);
+        }
+        judge_item(item, response_id, index, &mut self.denied, desk)
+    }
+
+    /// Calls whose item did not end before the response did: the response may tell the whole of them.
+    fn deny_the_rest(&mut self, output: &[Value<'_>], desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        while let Some(index) = self.lowest_held() {
+            let Some(at) = self.slots.iter().position(|slot| slot.index == index) else { return Ok(()) };
+            let State::Held(held) = self.slots.remove(at).state else { return Ok(()) };
+            let id = call_id(&held.start);
+            let whole = output.iter().find(|item| {
+                call_id(item) == id && matches!(Kind::of(item), Ok(Kind::Call(call)) if call == held.call)
+            });
+            if let Some(whole) = whole {
+                let whole = whole.clone().into_owned();
+                self.settle(index, held.call, whole, Some(State::Held(held)), desk)?;
+                continue;
+            }
+            let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
+            desk.judge.incomplete(&tool, &held.text);
+            let why = if held.too_long { TOO_LONG } else { CUT_SHORT };
+            remember(&held.start, &notice(&tool, why), desk.told);
+            self.replace(index, id.to_owned(), notice(&tool, why), desk);
+        }
+        self.release(desk.out);
+        Ok(())
+    }
+
+    fn slot(&self, index: u64) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.index == index)
+    }
+
+    /// Sends an event of the item at `index`, behind what is held before it.
+    fn send(&mut self, index: u64, event: Value<'_>, raw: Option<&[u8]>, out: &mut Vec<u8>) {
+        if self.lowest_held().is_some_and(|held| index > held) {
+            self.queue.bytes += raw.map_or_else(|| event.to_string().len(), <[u8]>::len);
+            self.queue.events.push((index, event.into_owned()));
+        } else {
+            self.numbers.write(event, raw, out);
+        }
+    }
+
+    /// Sends what waited for calls that are held no longer.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let lowest = self.lowest_held().unwrap_or(u64::MAX);
+        let (mut free, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.queue.events)
+            .into_iter()
+            .partition(|(index, _)| *index < lowest || lowest == u64::MAX);
+        free.sort_by_key(|(index, _)| *index);
+        self.queue.bytes = waiting.iter().map(|(_, event)| event.to_string().len()).sum();
+        self.queue.events = waiting;
+        for (_, event) in free {
+            self.numbers.write(event, None, out);
+        }
+    }
+}
+
+impl Held {
+    /// Takes in a piece of the arguments, or all of them; other events of the call are told by its end.
+    fn absorb(&mut self, kind: &str, event: &Value<'_>, bytes_max: usize) {
+        let (member, whole) = match kind {
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                ("delta", false)
+            }
+            "response.function_call_arguments.done" => ("arguments", true),
+            "response.custom_tool_call_input.done" => ("input", true),
+            _ => return,
+        };
+        let piece = event.get(member).and_then(Value::as_str).unwrap_or_default();
+        let before = if whole { 0 } else { self.text.len() };
+        self.too_long |= before + piece.len() > bytes_max;
+        if self.too_long {
+            self.text.clear();
+        } else if whole {
+            if !piece.is_empty() {
+                piece.clone_into(&mut self.text);
+            }
+        } else {
+            self.text.push_str(piece);
+        }
+    }
+
+    /// An item that ends without arguments has those that came before.
+    fn complete(&self, call: Call, item: &mut Value<'_>) {
+        let member = match call {
+            Call::Function => "arguments",
+            Call::Custom => "input",
+            Call::Action { .. } | Call::Approval => return,
+        };
+        if item.get(member).and_then(Value::as_str).is_none_or(str::is_empty) {
+            item.set(member, Value::string(self.text.clone()));
+            if self.too_long {
+                item.set("status", Value::string("incomplete"));
+            }
+        }
+    }
+}
+
+fn index_of(event: &Value<'_>) -> Result<u64, Refusal> {
+    event
+        .get("output_index")
+        .and_then(Value::as_u64)
+        .filter(|index| *index < BEHIND_ALL)
+        .ok_or_else(uninspectable)
+}
+
+/// The item of an event. Beside it nothing of the event may carry a call.
+fn item_of<'v, 'a>(event: &'v Value<'a>) -> Result<&'v Value<'a>, Refusal> {
+    let beside = event.members().unwrap_or_default().iter().filter(|(key, _)| key != "item");
+    for (_, member) in beside {
+        if stray_call(member) {
+            return Err(uninspectable());
+        }
+    }
+    event.get("item").ok_or_else(uninspectable)
+}

@@ -1,0 +1,104 @@
+//! What a provider keeps for a tenant: looked up, listed, cancelled and deleted by the tenant that made it. Another
+//! tenant's is one that does not exist.
+
+use super::{Act, Body, Visit, answer, ask};
+use crate::{
+    authorize::Permit,
+    clock,
+    dialect::{Api, Family},
+    exchange::Terms,
+    json::{self, Value},
+    refusal::Refusal,
+    stored::Stored,
+    upstream::{Destination, Parcel, Parcels, Target},
+};
+use http::{Method, Response, request::Parts};
+use std::sync::Arc;
+
+/// Parameters of a look-up that say nothing of whose things are looked at.
+const PARAMETERS: [&str; 7] = ["include", "include[]", "include%5B%5D", "limit", "order", "after", "before"];
+
+/// What is kept of this id for the tenant.
+pub(super) async fn find(visit: &mut Visit, id: &str) -> Result<Option<Stored>, Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let tenant = visit.asked()?.identity.tenant().id.shared();
+    let id = id.to_owned();
+    let now = clock::unix_seconds(clock::wall());
+    let found = tokio::task::spawn_blocking(move || gateway.stored.find(&tenant, &id, now)).await;
+    Ok(found.unwrap_or(None))
+}
+
+/// Answers a request for a stored response.
+pub(super) async fn respond(
+    visit: &mut Visit,
+    id: String,
+    act: Act,
+    head: &Parts,
+) -> Result<Response<Body>, Refusal> {
+    visit.check_records().await?;
+    let query = query(head)?;
+    let missing = || Refusal::StoredNotFound { id: id.chars().take(256).collect() };
+    let stored = find(visit, &id).await?.ok_or_else(missing)?;
+    let snapshot = Arc::clone(visit.snapshot());
+    let asked = visit.asked()?;
+    // A key that may not use the model may not read what it said.
+    if !asked.identity.tenant().may_use(asked.identity.key(), &stored.model) {
+        return Err(missing());
+    }
+    asked.model = Some(ask::asked_model(&stored.model, snapshot.models.find(&stored.model)));
+    let keeper = snapshot.upstreams.iter().find(|upstream| upstream.name.as_str() == &*stored.upstream);
+    let keeper = Arc::clone(keeper.ok_or_else(missing)?);
+    asked.upstream = Some(keeper.name.shared());
+    let (method, api, behind) = match act {
+        Act::Cancel => (Method::POST, Api::Responses, "/cancel"),
+        Act::Delete => (Method::DELETE, Api::Responses, ""),
+        Act::Get => (Method::GET, Api::Responses, ""),
+        Act::ListInput => (Method::GET, Api::ResponseItems, "/input_items"),
+    };
+    let path = format!("{}/{id}{behind}{query}", api.path());
+    let headers = ask::sent(Family::OpenAi, &head.headers);
+    let parcel =
+        Parcel { permit: Permit::for_stored(&stored), target: Target { method, path: &path, headers } };
+    let destination = Destination { upstreams: vec![keeper] };
+    let started = clock::now();
+    let received = destination.forward(&Parcels::one(Family::OpenAi, parcel)).await;
+    visit.waited += clock::now().saturating_duration_since(started);
+    let received = received.map_err(|(_, refusal)| refusal)?;
+    if act == Act::Delete && received.answer.status.is_success() {
+        return deleted(visit, &id);
+    }
+    let terms = Terms::plain(api, ask::hold_limits(&snapshot));
+    answer::inspect(visit, terms, received).await
+}
+
+/// The query to send on, with its question mark.
+fn query(head: &Parts) -> Result<String, Refusal> {
+    let Some(query) = head.uri.query().filter(|query| !query.is_empty()) else { return Ok(String::new()) };
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name == "stream" && value == "false" {
+            continue;
+        }
+        if name == "stream" || name == "starting_after" {
+            let message = "a stored response is not streamed; ask for it whole";
+            return Err(Refusal::invalid(message, Some("stream")));
+        }
+        if !PARAMETERS.contains(&name) {
+            return Err(Refusal::invalid("the query has a parameter that is not known here", None));
+        }
+    }
+    Ok(format!("?{query}"))
+}
+
+fn deleted(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal> {
+    let tenant = visit.asked()?.identity.tenant().id.shared();
+    visit.gateway().stored.forget(tenant, id, clock::unix_seconds(clock::wall()));
+    let told = Value::object([
+        ("id", Value::string(id.to_owned())),
+        ("object", Value::string("response")),
+        ("deleted", Value::Bool(true)),
+    ]);
+    let mut body = Vec::new();
+    json::write(&told, &mut body);
+    answer::own(visit, body)
+}

@@ -1,0 +1,52 @@
+//! What providers keep for tenants: whose it is, where it is, and which calls in it were denied. A provider's account
+//! is shared by all tenants, so that an id alone says nothing of whose answer it names: here it does.
+//!
+//! An entry is there before the client has read the id, and stays for 30 days. It is found in memory until it is on
+//! disk; one thread writes. A disk that fails costs later requests their way back to an answer, and never shows it to
+//! another tenant.
+
+mod shelf;
+
+pub use shelf::{OpenError, Shelf};
+
+use crate::{
+    dialect::DeniedCall,
+    json::{self, Value},
+};
+use std::sync::Arc;
+
+/// Entries are kept for so long, in seconds: as long as OpenAI keeps responses.
+pub const KEPT_FOR_S: i64 = 30 * 86_400;
+/// A longer id is none.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// An answer that a provider keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The upstream that has it.
+    pub upstream: Arc<str>,
+    /// The model as the tenant asked for it.
+    pub model: String,
+    /// Calls for which the provider waits, and which the client never saw.
+    pub denied: Vec<DeniedCall>,
+}
+
+/// Denied calls as text, for the disk: `[[call_id, tool, kind, notice], …]`.
+fn write_denied(denied: &[DeniedCall]) -> String {
+    let rows = denied.iter().map(|call| {
+        let texts = [&call.call_id, &call.tool, &call.kind, &call.notice];
+        Value::Array(texts.into_iter().map(|text| Value::string(text.as_str())).collect())
+    });
+    Value::Array(rows.collect()).to_string()
+}
+
+/// The same, read again. `None` for what was not written so.
+fn read_denied(text: &str) -> Option<Vec<DeniedCall>> {
+    let rows = json::parse(text.as_bytes(), 4).ok()?;
+    let row = |row: &Value<'_>| {
+        let mut texts = row.items()?.iter().map(|text| Some(text.as_str()?.to_owned()));
+        let mut next = || texts.next().flatten();
+        Some(DeniedCall { call_id: next()?, tool: next()?, kind: next()?, notice: next()? })
+    };
+    rows.items()?.iter().map(row).collect()
+}

@@ -1,0 +1,253 @@
+//! The shelf on disk: one SQLite table, one thread that writes it, and what is on the way there in memory.
+
+use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, read_denied, write_denied};
+use crate::operator;
+use dashmap::DashMap;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+const FILE: &str = "stored.sqlite";
+/// So many entries may be on their way to disk; more are not taken, and their ids are unknown later.
+const PENDING_MAX: usize = 100_000;
+/// What came is written together, so often at most.
+const WRITE_EVERY: Duration = Duration::from_millis(50);
+
+/// The disk does not take it.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be opened: {source}; is the disk full, or the file another program's?")]
+pub struct OpenError {
+    path: String,
+    source: rusqlite::Error,
+}
+
+type Key = (Arc<str>, String);
+
+/// What providers keep, by tenant and id.
+#[derive(Debug)]
+pub struct Shelf {
+    /// Written and not on disk yet; `None` for what was forgotten.
+    pending: Arc<DashMap<Key, Option<Stored>>>,
+    changes: Sender<Change>,
+    reader: Mutex<Connection>,
+}
+
+#[derive(Debug)]
+struct Change {
+    key: Key,
+    stored: Option<Stored>,
+    /// Seconds since 1970.
+    now: i64,
+}
+
+impl Shelf {
+    /// Opens the shelf of a data directory; `now` in seconds since 1970, UTC.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or the file is not a shelf.
+    pub fn open(data_dir: &Path, now: i64) -> Result<Self, OpenError> {
+        let path = data_dir.join(FILE);
+        let failed = |source| OpenError { path: path.display().to_string(), source };
+        drop(std::fs::create_dir_all(data_dir));
+        let mut writer = connect(&path).map_err(failed)?;
+        prepare(&mut writer, now).map_err(failed)?;
+        let reader = connect(&path).map_err(failed)?;
+        let pending: Arc<DashMap<Key, Option<Stored>>> = Arc::default();
+        let (changes, received) = channel();
+        let shared = Arc::clone(&pending);
+        // It ends when the shelf, and with it the sender, is dropped.
+        thread::Builder::new()
+            .name("stored".into())
+            .spawn(move || write_all(writer, &received, &shared))
+            .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+        Ok(Self { pending, changes, reader: Mutex::new(reader) })
+    }
+
+    /// Keeps an entry, found from now on.
+    pub fn keep(&self, tenant: Arc<str>, id: &str, stored: Stored, now: i64) {
+        if id.is_empty() || id.len() > ID_BYTES_MAX || self.pending.len() >= PENDING_MAX {
+            return;
+        }
+        self.change((tenant, id.to_owned()), Some(stored), now);
+    }
+
+    /// Forgets an entry.
+    pub fn forget(&self, tenant: Arc<str>, id: &str, now: i64) {
+        self.change((tenant, id.to_owned()), None, now);
+    }
+
+    fn change(&self, key: Key, stored: Option<Stored>, now: i64) {
+        self.pending.insert(key.clone(), stored.clone());
+        drop(self.changes.send(Change { key, stored, now }));
+    }
+
+    /// A tenant's entry of this id. Reads the disk: not for a thread that must not wait.
+    pub fn find(&self, tenant: &Arc<str>, id: &str, now: i64) -> Option<Stored> {
+        if id.is_empty() || id.len() > ID_BYTES_MAX {
+            return None;
+        }
+        if let Some(pending) = self.pending.get(&(Arc::clone(tenant), id.to_owned())) {
+            return pending.value().clone();
+        }
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = reader
+            .prepare_cached(
+                "SELECT upstream, model, denied FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
+            )
+            .and_then(|mut statement| {
+                let since = now.saturating_sub(KEPT_FOR_S);
+                let columns = |row: &rusqlite::Row<'_>| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+                };
+                statement.query_row(params![&**tenant, id, since], columns).optional()
+            });
+        match row {
+            Ok(row) => {
+                let (upstream, model, denied) = row?;
+                Some(Stored { upstream: upstream.into(), model, denied: read_denied(&denied)? })
+            }
+            Err(error) => {
+                operator::warn(&format!(
+                    "{FILE} cannot be read: {error}; a stored answer is taken for unknown"
+                ));
+                None
+            }
+        }
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS stored (
+            tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL,
+            time INTEGER NOT NULL, denied TEXT NOT NULL, PRIMARY KEY (tenant, id)
+        ) WITHOUT ROWID;
+        CREATE INDEX IF NOT EXISTS stored_by_time ON stored (time);",
+    )?;
+    sweep(connection, now)
+}
+
+/// Forgets what providers have forgotten too.
+fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM stored WHERE time <= ?1", [now.saturating_sub(KEPT_FOR_S)])?;
+    Ok(())
+}
+
+fn write_all(mut connection: Connection, changes: &Receiver<Change>, pending: &DashMap<Key, Option<Stored>>) {
+    let mut swept = 0;
+    while let Ok(first) = changes.recv() {
+        thread::sleep(WRITE_EVERY);
+        let now = first.now;
+        let batch: Vec<Change> = std::iter::once(first).chain(changes.try_iter()).collect();
+        if let Err(error) = write(&mut connection, &batch) {
+            operator::warn(&format!(
+                "{FILE} cannot be written: {error}; stored answers will be unknown later"
+            ));
+            // They stay in memory, as far as there is room.
+            continue;
+        }
+        for change in batch {
+            // Only what was written: it may have changed since.
+            pending.remove_if(&change.key, |_, stored| *stored == change.stored);
+        }
+        let day = now.div_euclid(86_400);
+        if day != swept && sweep(&connection, now).is_ok() {
+            swept = day;
+        }
+    }
+}
+
+fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for Change { key: (tenant, id), stored, now } in batch {
+        match stored {
+            Some(stored) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![
+                    &**tenant,
+                    id,
+                    &*stored.upstream,
+                    stored.model,
+                    now,
+                    write_denied(&stored.denied)
+                ])?,
+            None => transaction
+                .prepare_cached("DELETE FROM stored WHERE tenant = ?1 AND id = ?2")?
+                .execute(params![&**tenant, id])?,
+        };
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::DeniedCall;
+
+    fn stored(upstream: &str) -> Stored {
+        let denied = DeniedCall {
+            call_id: "call_1".into(),
+            tool: "delete".into(),
+            kind: "function_call".into(),
+            notice: "[no \"really\"]".into(),
+        };
+        Stored { upstream: upstream.into(), model: "gpt-5".into(), denied: vec![denied] }
+    }
+
+    fn written(shelf: &Shelf) {
+        while !shelf.pending.is_empty() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_entry_is_its_tenants_alone_in_memory_and_on_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let (acme, globex): (Arc<str>, Arc<str>) = ("acme".into(), "globex".into());
+        let shelf = Shelf::open(directory.path(), 1000).unwrap();
+        shelf.keep(Arc::clone(&acme), "resp_1", stored("openai"), 1000);
+        for _ in 0..2 {
+            assert_eq!(shelf.find(&acme, "resp_1", 1001), Some(stored("openai")));
+            assert_eq!(shelf.find(&globex, "resp_1", 1001), None);
+            assert_eq!(shelf.find(&acme, "resp_2", 1001), None);
+            written(&shelf);
+        }
+        drop(shelf);
+        let shelf = Shelf::open(directory.path(), 1002).unwrap();
+        assert_eq!(shelf.find(&acme, "resp_1", 1002), Some(stored("openai")));
+        shelf.forget(Arc::clone(&acme), "resp_1", 1003);
+        for _ in 0..2 {
+            assert_eq!(shelf.find(&acme, "resp_1", 1003), None);
+            written(&shelf);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_gone_after_thirty_days() {
+        let directory = tempfile::tempdir().unwrap();
+        let acme: Arc<str> = "acme".into();
+        let shelf = Shelf::open(directory.path(), 0).unwrap();
+        shelf.keep(Arc::clone(&acme), "resp_1", stored("openai"), 1000);
+        written(&shelf);
+        assert!(shelf.find(&acme, "resp_1", 1000 + KEPT_FOR_S - 1).is_some());
+        assert!(shelf.find(&acme, "resp_1", 1000 + KEPT_FOR_S).is_none());
+        drop(shelf);
+        let shelf = Shelf::open(directory.path(), 1000 + KEPT_FOR_S).unwrap();
+        assert!(shelf.find(&acme, "resp_1", 1000).is_none(), "swept");
+    }
+}
