@@ -172,7 +172,7 @@ pub(super) fn provider_defined<'v>(tool: &'v Value<'_>, kind: &'v str) -> Cow<'v
         | "text_editor"
         | "memory" => {
             let name = tool.get("name").and_then(Value::as_str);
-            Cow::Borrowed(name.unwrap_or(undated(kind)))
+            Cow::Borrowed(name.unwrap_or_else(|| undated(kind)))
         }
         _ => Cow::Owned(builtin(kind)),
     }

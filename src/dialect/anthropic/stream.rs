@@ -45,21 +45,28 @@ enum Part {
     /// Replaced by a text; only its end is still to be sent.
     Denied,
     /// A call: what it began with, and its input so far.
-    Held { start: Value<'static>, input: String, too_long: bool },
+    Held(Box<Held>),
     /// It flows.
     Open { hosted: bool },
+}
+
+#[derive(Debug)]
+struct Held {
+    start: Value<'static>,
+    input: String,
+    too_long: bool,
 }
 
 impl Reader {
     /// Whether a call is held.
     pub(in crate::dialect) fn holds(&self) -> bool {
-        self.open.iter().any(|block| matches!(block.part, Part::Held { .. }))
+        self.open.iter().any(|block| matches!(block.part, Part::Held(_)))
     }
 
     /// How much is held.
     pub(in crate::dialect) fn bytes_held(&self) -> usize {
         let held = |block: &Block| match &block.part {
-            Part::Held { input, .. } => input.len(),
+            Part::Held(held) => held.input.len(),
             Part::Denied | Part::Open { .. } => 0,
         };
         self.behind.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
@@ -69,8 +76,8 @@ impl Reader {
     /// Denies what is held: the stream ends before it did.
     pub(in crate::dialect) fn abandon(&mut self, judge: &mut dyn Judge) {
         for block in std::mem::take(&mut self.open) {
-            if let Part::Held { start, input, .. } = block.part {
-                judge.incomplete(name_of(&start), &input);
+            if let Part::Held(held) = block.part {
+                judge.incomplete(name_of(&held.start), &held.input);
             }
         }
         self.behind = Vec::new();
@@ -93,9 +100,9 @@ impl Reader {
             return Err(uninspectable());
         }
         match kind.as_str() {
-            "content_block_start" => self.begin(event, raw, desk),
-            "content_block_delta" => self.go_on(event, raw, desk),
-            "content_block_stop" => self.stop(event, raw, desk),
+            "content_block_start" => self.begin(&event, raw, desk),
+            "content_block_delta" => self.go_on(&event, raw, desk),
+            "content_block_stop" => self.stop(&event, raw, desk),
             "error" => Err(reported_error()),
             _ if stray_call(&event) => Err(uninspectable()),
             "message_start" => {
@@ -126,8 +133,8 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
-        let index = index_of(&event)?;
+    fn begin(&mut self, event: &Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        let index = index_of(event)?;
         let block = event.get("content_block").ok_or_else(uninspectable)?;
         if index < self.next_index || self.open.len() >= CALLS_MAX {
             return Err(uninspectable());
@@ -148,7 +155,7 @@ impl Reader {
                 let too_long = input.len() > desk.limits.tool_arguments;
                 let input = if too_long { String::new() } else { input };
                 super::block::call_name(block).map_err(|_| uninspectable())?;
-                Part::Held { start: block.clone().into_owned(), input, too_long }
+                Part::Held(Box::new(Held { start: block.clone().into_owned(), input, too_long }))
             }
             Kind::Hosted => match judge_hosted(block, desk)? {
                 None => Part::Open { hosted: true },
@@ -174,36 +181,36 @@ impl Reader {
             }
         };
         if matches!(part, Part::Open { .. }) {
-            self.send(&event, raw, desk.out);
+            self.send(event, raw, desk.out);
         }
         self.open.push(Block { index, part });
         Ok(Seen::Forget)
     }
 
-    fn go_on(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
-        let index = index_of(&event)?;
+    fn go_on(&mut self, event: &Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        let index = index_of(event)?;
         let delta = event.get("delta").ok_or_else(uninspectable)?;
         let kind = delta.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?;
         let piece =
             delta.get("partial_json").map(|piece| piece.as_str().ok_or_else(uninspectable)).transpose()?;
         let block = self.open.iter_mut().find(|block| block.index == index).ok_or_else(uninspectable)?;
         match (&mut block.part, piece) {
-            (Part::Held { input, too_long, .. }, Some(piece)) if kind == "input_json_delta" => {
-                *too_long |= input.len() + piece.len() > desk.limits.tool_arguments;
-                if !*too_long {
-                    input.push_str(piece);
+            (Part::Held(held), Some(piece)) if kind == "input_json_delta" => {
+                held.too_long |= held.input.len() + piece.len() > desk.limits.tool_arguments;
+                if !held.too_long {
+                    held.input.push_str(piece);
                 }
                 return Ok(Seen::Other);
             }
             (Part::Denied, _) => return Ok(Seen::Other),
             (Part::Open { hosted: true }, _) | (Part::Open { hosted: false }, None) => {}
-            (Part::Held { .. } | Part::Open { hosted: false }, _) => return Err(uninspectable()),
+            (Part::Held(_) | Part::Open { hosted: false }, _) => return Err(uninspectable()),
         }
-        if stray_call(&event) {
+        if stray_call(event) {
             return Err(uninspectable());
         }
         tell(delta, desk.told);
-        self.send(&event, raw, desk.out);
+        self.send(event, raw, desk.out);
         let text = delta.get("text").and_then(Value::as_str);
         let known = match (raw, text) {
             (Some(raw), Some(text)) if kind == "text_delta" && !self.holds() => Known::learn(text, raw, 0),
@@ -212,16 +219,16 @@ impl Reader {
         Ok(known.map_or(Seen::Other, Seen::Known))
     }
 
-    fn stop(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
-        let index = index_of(&event)?;
-        if stray_call(&event) {
+    fn stop(&mut self, event: &Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        let index = index_of(event)?;
+        if stray_call(event) {
             return Err(uninspectable());
         }
         let at = self.open.iter().position(|block| block.index == index).ok_or_else(uninspectable)?;
         let block = self.open.remove(at);
         match block.part {
-            Part::Held { start, input, too_long } => self.settle(index, start, input, too_long, desk)?,
-            Part::Denied | Part::Open { .. } => self.send(&event, raw, desk.out),
+            Part::Held(held) => self.settle(index, *held, desk)?,
+            Part::Denied | Part::Open { .. } => self.send(event, raw, desk.out),
         }
         if !self.holds() {
             self.flush(desk.out);
@@ -230,14 +237,8 @@ impl Reader {
     }
 
     /// Sends a held call as it was judged, or the text that stands for it.
-    fn settle(
-        &mut self,
-        index: u64,
-        start: Value<'static>,
-        input: String,
-        too_long: bool,
-        desk: &mut Desk<'_>,
-    ) -> Result<(), Refusal> {
+    fn settle(&mut self, index: u64, held: Held, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let Held { start, input, too_long } = held;
         if too_long {
             let name = name_of(&start);
             desk.judge.incomplete(name, &input);
@@ -290,9 +291,9 @@ impl Reader {
     /// Calls whose block did not stop before the message did.
     fn deny_the_rest(&mut self, desk: &mut Desk<'_>) {
         for block in std::mem::take(&mut self.open) {
-            if let Part::Held { start, input, .. } = block.part {
-                let name = name_of(&start);
-                desk.judge.incomplete(name, &input);
+            if let Part::Held(held) = block.part {
+                let name = name_of(&held.start);
+                desk.judge.incomplete(name, &held.input);
                 self.begin_text(block.index, notice(name, CUT_SHORT), desk);
                 self.send(&block_event("content_block_stop", block.index, []), None, desk.out);
             }

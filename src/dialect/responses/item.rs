@@ -110,7 +110,9 @@ impl Call {
                 (Some(action), None) => Cow::Owned(action.to_string()),
                 (None, Some(actions)) => Cow::Owned(format!(r#"{{"actions":{actions}}}"#)),
                 (action, actions) => {
-                    let member = |value: Option<&Value<'_>>| value.map_or("null".into(), ToString::to_string);
+                    let member = |value: Option<&Value<'_>>| {
+                        value.map_or_else(|| "null".to_owned(), ToString::to_string)
+                    };
                     Cow::Owned(format!(r#"{{"action":{},"actions":{}}}"#, member(action), member(actions)))
                 }
             },

@@ -189,7 +189,7 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             }
             "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
             "local_shell_call_output" => {
-                request.results.extend(id(item, "call_id").or_else(|| id(item, "id")))
+                request.results.extend(id(item, "call_id").or_else(|| id(item, "id")));
             }
             _ if kind.ends_with("_output") => request.results.extend(id(item, "call_id")),
             "message" => {}

@@ -173,7 +173,7 @@ impl Reader {
                     Some(notice) => {
                         let id = call_id(item).to_owned();
                         self.denied.push(id.clone());
-                        self.replace(index, id, notice, desk);
+                        self.replace(index, id, &notice, desk);
                     }
                 }
             }
@@ -255,9 +255,11 @@ impl Reader {
                 self.finish(event, raw, desk)
             }
             (Some(State::Held(_)) | None, Kind::Call(call)) => {
-                let item = item.clone().into_owned();
-                let held = at.map(|at| self.slots.remove(at).state);
-                self.settle(index, call, item, held, desk)
+                let mut item = item.clone().into_owned();
+                if let Some(State::Held(held)) = at.map(|at| self.slots.remove(at).state) {
+                    held.complete(call, &mut item);
+                }
+                self.settle(index, call, item, desk)
             }
             (Some(State::Held(_) | State::Open { .. }), _) => Err(uninspectable()),
         }
@@ -269,13 +271,9 @@ impl Reader {
         index: u64,
         call: Call,
         item: Value<'static>,
-        held: Option<State>,
         desk: &mut Desk<'_>,
     ) -> Result<(), Refusal> {
         let mut item = item;
-        if let Some(State::Held(held)) = held {
-            held.complete(call, &mut item);
-        }
         let id = call_id(&item).to_owned();
         let judged = match judge(call, &mut item, desk) {
             Ok(judged) => judged,
@@ -290,7 +288,7 @@ impl Reader {
         match judged {
             Judged::Removed(notice) => {
                 remember(&item, &notice, desk.told);
-                self.replace(index, id, notice, desk);
+                self.replace(index, id, &notice, desk);
             }
             Judged::Released { .. } => {
                 self.settled(index, id, item.clone());
@@ -304,12 +302,12 @@ impl Reader {
     }
 
     /// Sends a message in the place of a call.
-    fn replace(&mut self, index: u64, call_id: String, notice: String, desk: &mut Desk<'_>) {
-        desk.told.completion.add(0, &notice);
+    fn replace(&mut self, index: u64, call_id: String, notice: &str, desk: &mut Desk<'_>) {
+        desk.told.completion.add(0, notice);
         let response = desk.told.kept.as_ref().map(|kept| kept.id.as_str()).unwrap_or_default();
-        let item = message(response, index, notice.clone());
+        let item = message(response, index, notice.to_owned());
         self.settled(index, call_id, item.clone());
-        for event in message_events(index, &item, &notice) {
+        for event in message_events(index, &item, notice) {
             self.send(index, event, None, desk.out);
         }
         self.release(desk.out);
@@ -394,15 +392,16 @@ impl Reader {
                 call_id(item) == id && matches!(Kind::of(item), Ok(Kind::Call(call)) if call == held.call)
             });
             if let Some(whole) = whole {
-                let whole = whole.clone().into_owned();
-                self.settle(index, held.call, whole, Some(State::Held(held)), desk)?;
+                let mut whole = whole.clone().into_owned();
+                held.complete(held.call, &mut whole);
+                self.settle(index, held.call, whole, desk)?;
                 continue;
             }
             let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
             desk.judge.incomplete(&tool, &held.text);
             let why = if held.too_long { TOO_LONG } else { CUT_SHORT };
             remember(&held.start, &notice(&tool, why), desk.told);
-            self.replace(index, id.to_owned(), notice(&tool, why), desk);
+            self.replace(index, id.to_owned(), &notice(&tool, why), desk);
         }
         self.release(desk.out);
         Ok(())

@@ -260,7 +260,7 @@ fn arguments_beyond_the_limit_are_denied_in_a_stream_and_whole() {
 
 /// Feeds a stream without end and tells how much was held at most, until it failed.
 fn held_at_most(mut next: impl FnMut(u64) -> String) -> usize {
-    let mut stream = Stream::new(super::Api::Chat, LIMITS, Transcript::keeping(0));
+    let mut stream = Stream::new(Api::Chat, LIMITS, Transcript::keeping(0));
     let (mut script, mut most) = (Script::default(), 0);
     for number in 0..3000 {
         let mut out = Vec::new();
