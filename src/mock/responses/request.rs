@@ -10,6 +10,16 @@ use super::{
     stored::Stored,
 };
 
+/// Calls that a client answers; the item that does has the same name and `_output`.
+const CALLS: [&str; 6] = [
+    "function_call",
+    "custom_tool_call",
+    "computer_call",
+    "local_shell_call",
+    "shell_call",
+    "apply_patch_call",
+];
+
 /// The input as items: a string is a message, a reference is the stored item.
 ///
 /// # Errors
@@ -42,8 +52,10 @@ fn kind(item: &Value) -> &str {
     item.get("type").and_then(Value::as_str).unwrap_or("message")
 }
 
+/// The call that an item is, or is the output of; a local shell's output has it as its own id.
 fn call_id(item: &Value) -> &str {
-    item.get("call_id").and_then(Value::as_str).unwrap_or_default()
+    let local = || item.get("id").filter(|_| kind(item) == "local_shell_call_output");
+    item.get("call_id").or_else(local).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether every call, of the response `before` or in the input itself, has its output in the input, and every output
@@ -53,10 +65,9 @@ fn call_id(item: &Value) -> &str {
 /// Otherwise, in OpenAI's words.
 pub(super) fn settled(input: &[Value], before: &[Value]) -> Result<(), Fault> {
     let refuse = |message: String| Err(Fault { param: Some("input"), ..Fault::bad(message) });
-    for (call, output, named) in [
-        ("function_call", "function_call_output", "function call"),
-        ("custom_tool_call", "custom_tool_call_output", "custom tool call"),
-    ] {
+    for call in CALLS {
+        let output = format!("{call}_output");
+        let named = call.replace('_', " ");
         let calls = || before.iter().chain(input).filter(|item| kind(item) == call).map(call_id);
         let outputs = || input.iter().filter(|item| kind(item) == output).map(call_id);
         if let Some(open) = calls().find(|call| !outputs().any(|output| output == *call)) {

@@ -235,6 +235,16 @@ fn calls_and_outputs_belong_together() {
     assert!(text.contains("The tool answered: sunny"), "{text}");
     let stray = refused(&json!({ "model": "m", "input": [output("call_x")] }), &stored);
     assert_eq!(stray.message, "No tool call found for function call output with call_id call_x.");
+    let shell: Value = serde_json::from_str(&written(&request("!item local_shell_call"), &stored)).unwrap();
+    let mut next_to_shell = json!({ "model": "m", "previous_response_id": shell["id"], "input": "hi" });
+    assert!(
+        refused(&next_to_shell, &stored)
+            .message
+            .starts_with("No tool output found for local shell call call_")
+    );
+    let ran = shell["output"][0]["call_id"].clone();
+    next_to_shell["input"] = json!([{ "type": "local_shell_call_output", "id": ran, "output": "" }]);
+    assert!(create(&next_to_shell, &stored, 1).is_ok());
     let mut own = first["output"].as_array().unwrap().clone();
     own.extend([output(ids[0]), output(ids[1])]);
     assert!(create(&json!({ "model": "m", "input": own }), &stored, 1).is_ok());
