@@ -5,14 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     dice,
-    directions::{CallKind, Form, IndexForm, Order, PlannedCall, Speech},
-    plan::{Delivery, Plan, Usage},
+    directions::{CallKind, Form, IndexForm, Order, PlannedCall, Speech, Usage},
+    layout::{self, in_turn, pieces},
+    plan::{Delivery, Plan},
 };
 
 /// The time that every answer was made at.
 pub(super) const CREATED: u64 = 1_790_000_000;
-const WORDS_MAX: usize = 64;
-const FRAGMENT_BYTES: usize = 16;
 
 /// The whole body, as JSON text. `number` is the request's, for the id.
 pub(super) fn whole(plan: &Plan, number: u64) -> String {
@@ -51,30 +50,21 @@ pub(super) fn chunks(plan: &Plan, number: u64) -> Vec<String> {
     chunks
 }
 
-/// `{"prompt_tokens": …}` as OpenAI writes it.
-pub(super) fn usage_json(Usage { input, output }: Usage) -> String {
+/// `{"prompt_tokens": …}` as OpenAI writes it, with details where there are any.
+pub(super) fn usage_json(Usage { input, output, cached, reasoning }: Usage) -> String {
     let total = input.saturating_add(output);
-    format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}}}"#)
+    let details = match (cached, reasoning) {
+        (0, 0) => String::new(),
+        _ => format!(
+            r#","prompt_tokens_details":{{"cached_tokens":{cached}}},"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}"#
+        ),
+    };
+    format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}{details}}}"#)
 }
 
 /// The text of a choice, which says which one it is when there are several.
 pub(super) fn text_of(plan: &Plan, choice: usize, text: &str) -> String {
     if plan.choices > 1 { format!("[choice {choice}] {text}") } else { text.to_owned() }
-}
-
-/// Text in as many deltas as the form asks for; one a word without it.
-pub(super) fn pieces(text: &str, form: &Form) -> Vec<String> {
-    let words: Vec<&str> = text.split_inclusive(' ').collect();
-    let letters: Vec<String> = text.chars().map(String::from).collect();
-    let (units, count) = match form.text_chunks {
-        Some(count) => (letters, count),
-        None => (words.iter().map(|word| (*word).to_owned()).collect(), WORDS_MAX),
-    };
-    let (total, count) = (units.len(), count.min(units.len()));
-    // Piece `i` ends before unit `total * (i + 1) / count`, so that sizes differ by at most one.
-    let mut rest = units.into_iter();
-    let end = |piece: usize| total * piece / count;
-    (0..count).map(|piece| rest.by_ref().take(end(piece + 1) - end(piece)).collect()).collect()
 }
 
 fn head(plan: &Plan, number: u64, object: &str) -> String {
@@ -97,8 +87,10 @@ fn message(plan: &Plan, choice: usize) -> Value {
             Some(("tool_calls", entries.collect()))
         }
     };
+    let reasoning = plan.reasoning.as_deref().map(|text| ("reasoning_content", Value::from(text)));
     [("role", "assistant".into()), ("content", content), ("refusal", refusal)]
         .into_iter()
+        .chain(reasoning)
         .chain(tools)
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
@@ -118,12 +110,14 @@ fn deltas(plan: &Plan, choice: usize) -> Vec<Delta> {
     };
     let first = if plan.speech.is_some() { Value::from("") } else { Value::Null };
     let mut row = vec![json!({ "role": "assistant", "content": first })];
+    let thoughts = plan.reasoning.iter().flat_map(|text| pieces(text, &plan.form));
+    row.extend(thoughts.map(|piece| json!({ "reasoning_content": piece })));
     if !text.is_empty() {
         let spoken = pieces(&text_of(plan, choice, text), &plan.form);
         row.extend(spoken.into_iter().map(|piece| json!({ key: piece })));
     }
     row.extend(call_deltas(plan, choice));
-    let whole = plan.form.order == Order::Whole && !plan.calls.is_empty();
+    let whole = plan.form.order == Order::Whole && plan.calls().next().is_some();
     if !whole {
         row.push(json!({}));
     }
@@ -167,7 +161,7 @@ enum Id {
 }
 
 fn calls(plan: &Plan, choice: usize) -> Vec<Call<'_>> {
-    let numbered = plan.calls.iter().enumerate();
+    let numbered = plan.calls().enumerate();
     let calls = numbered.map(|(position, PlannedCall { name, arguments })| {
         let seed = format!("{}\0{name}\0{arguments}\0{choice}\0{position}", plan.seed);
         let id = format!("call_{}", dice::letters(&seed, 24));
@@ -224,7 +218,7 @@ impl Call<'_> {
         if !rest.is_empty() {
             entries.push(self.entry(self.body("name", rest, None), later, index));
         }
-        let fragments = self.fragments().into_iter();
+        let fragments = layout::fragments(self.arguments, self.form).into_iter();
         entries
             .extend(fragments.map(|fragment| self.entry(self.body("", "", Some(&fragment)), later, index)));
         entries
@@ -235,33 +229,9 @@ impl Call<'_> {
             return vec![json!({ "function_call": self.all() })];
         }
         let head = self.body("name", self.name, Some(""));
-        let bodies = self.fragments().into_iter().map(|fragment| self.body("", "", Some(&fragment)));
+        let bodies = layout::fragments(self.arguments, self.form)
+            .into_iter()
+            .map(|fragment| self.body("", "", Some(&fragment)));
         std::iter::once(head).chain(bodies).map(|body| json!({ "function_call": body })).collect()
-    }
-
-    /// The arguments in pieces of about the form's size, cut between characters.
-    fn fragments(&self) -> Vec<String> {
-        let size = self.form.fragment_bytes.unwrap_or(FRAGMENT_BYTES);
-        let mut fragments: Vec<String> = Vec::new();
-        for letter in self.arguments.chars() {
-            match fragments.last_mut() {
-                Some(last) if last.len() + letter.len_utf8() <= size => last.push(letter),
-                _ => fragments.push(letter.into()),
-            }
-        }
-        fragments
-    }
-}
-
-/// The first of each row, then the second of each, and so on.
-fn in_turn<T>(rows: Vec<Vec<T>>) -> Vec<T> {
-    let mut rows: Vec<_> = rows.into_iter().map(Vec::into_iter).collect();
-    let mut turns = Vec::new();
-    loop {
-        let before = turns.len();
-        turns.extend(rows.iter_mut().filter_map(Iterator::next));
-        if turns.len() == before {
-            return turns;
-        }
     }
 }

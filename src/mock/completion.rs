@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     chat::{self, CREATED},
     directions::Speech,
+    layout,
     plan::{Delivery, Plan},
 };
 
@@ -24,7 +25,7 @@ pub(super) fn chunks(plan: &Plan, number: u64) -> Vec<String> {
     let chunk = |element: String| format!(r#"{{{head},"choices":[{element}]}}"#);
     let mut chunks = Vec::new();
     for choice in 0..plan.choices {
-        let pieces = chat::pieces(&text(plan, choice), &plan.form);
+        let pieces = layout::pieces(&text(plan, choice), &plan.form);
         chunks.extend(pieces.iter().map(|piece| chunk(element(choice, piece, None))));
         chunks.push(chunk(element(choice, "", Some(plan.finish.word()))));
     }

@@ -1,4 +1,4 @@
-//! The answers that need no plan: embeddings, moderations, the list of models, and errors. Pure.
+//! The answers that need no plan: embeddings, moderations, the list of models. Pure.
 
 use serde_json::{Value, json};
 
@@ -62,18 +62,6 @@ pub(super) fn models() -> Value {
 /// Answers `GET /v1/models/ID`; none for one that is not listed.
 pub(super) fn model(id: &str) -> Option<Value> {
     MODELS.contains(&id).then(|| describe(id))
-}
-
-/// An error in OpenAI's shape.
-pub(super) fn error(status: u16, message: &str) -> String {
-    let (kind, code) = match status {
-        401 => ("invalid_request_error", Some("invalid_api_key")),
-        404 => ("invalid_request_error", Some("model_not_found")),
-        429 => ("requests", Some("rate_limit_exceeded")),
-        500.. => ("server_error", None),
-        _ => ("invalid_request_error", None),
-    };
-    json!({ "error": { "message": message, "type": kind, "param": null, "code": code } }).to_string()
 }
 
 /// The text of an error that was asked for: it quotes a key, as careless providers do. The key is made up.

@@ -1,13 +1,13 @@
-//! What a chat or text completion will answer: request JSON in, [`Plan`] out. Pure; how it looks on the wire is the
-//! business of `chat` and `completion`.
+//! What will be answered: request JSON in, [`Plan`] out. Pure; how it looks on the wire is the business of the dialects
+//! (`chat`, `completion`, `responses`, `messages`), and how the latter two are asked is theirs too.
 
 use serde_json::Value;
 
 use super::{
-    directions::{
-        BadDirective, CallKind, Directions, Finish, Form, PlannedCall, Speech, Transport, UsageForm,
-    },
-    schema,
+    dice,
+    directions::{Act, CallKind, Directions, Finish, Form, PlannedCall, Speech, Transport, Usage, UsageForm},
+    directive::BadDirective,
+    offered,
 };
 
 const CHOICES_MAX: u64 = 128;
@@ -23,6 +23,8 @@ pub(super) enum BadRequest {
     Choices,
     #[error("the legacy `function_call` holds one call")]
     SeveralLegacyCalls,
+    #[error("`!hosted` and `!item` have no form in this dialect")]
+    Foreign,
 }
 
 /// An answer, before it is written down.
@@ -33,8 +35,9 @@ pub(super) struct Plan {
     pub(super) seed: String,
     pub(super) choices: usize,
     pub(super) delivery: Delivery,
+    pub(super) reasoning: Option<String>,
     pub(super) speech: Option<Speech>,
-    pub(super) calls: Vec<PlannedCall>,
+    pub(super) acts: Vec<Act>,
     pub(super) finish: Finish,
     pub(super) form: Form,
     pub(super) usage: Option<Usage>,
@@ -49,11 +52,15 @@ pub(super) enum Delivery {
     StreamWithUsage,
 }
 
-/// Tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
-    pub(super) input: u64,
-    pub(super) output: u64,
+/// What is asked, but for the directions in it.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) model: String,
+    /// The message that is answered.
+    pub(super) seed: String,
+    pub(super) choices: usize,
+    pub(super) delivery: Delivery,
+    pub(super) prompt_bytes: usize,
 }
 
 impl Plan {
@@ -66,17 +73,18 @@ impl Plan {
         let role = |message: &Value| message.get("role").and_then(Value::as_str).map(str::to_owned);
         let user = messages.iter().rev().find(|message| role(message).as_deref() == Some("user"));
         let seed = user.map(content).unwrap_or_default();
-        let mut directions = Directions::read(&seed)?;
         let result =
             messages.last().filter(|last| matches!(role(last).as_deref(), Some("tool" | "function")));
-        if let Some(result) = result {
-            directions.calls.clear();
-            directions.speech = Some(Speech::Text(format!("The tool answered: {}", content(result))));
-        } else if directions.speech.is_none() && directions.calls.is_empty() {
-            choose_calls(body, &mut directions);
+        let directions = directions(body, &seed, result.map(content))?;
+        let calls = directions.acts.iter().filter(|act| matches!(act, Act::Call(_))).count();
+        if directions.form.kind == CallKind::Legacy && calls > 1 {
+            return Err(BadRequest::SeveralLegacyCalls);
+        }
+        if calls < directions.acts.len() {
+            return Err(BadRequest::Foreign);
         }
         let prompt_bytes = messages.iter().map(|message| content(message).len()).sum();
-        Self::from(body, seed, directions, prompt_bytes)
+        Ok(Self::new(Question::of(body, seed, choices(body)?, prompt_bytes)?, directions))
     }
 
     /// Plans the answer to a body of `POST /v1/completions`; of several prompts, to the last.
@@ -87,45 +95,74 @@ impl Plan {
         let prompt = body.get("prompt").map(last_text).unwrap_or_default();
         let directions = Directions::read(&prompt)?;
         let prompt_bytes = prompt.len();
-        Self::from(body, prompt, directions, prompt_bytes)
+        Ok(Self::new(Question::of(body, prompt, choices(body)?, prompt_bytes)?, directions))
     }
 
-    fn from(
-        body: &Value,
-        seed: String,
-        directions: Directions,
-        prompt_bytes: usize,
-    ) -> Result<Self, BadRequest> {
-        let model = body.get("model").and_then(Value::as_str).ok_or(BadRequest::Field("model"))?;
-        let Directions { plain, speech, calls, finish, form, usage, transport } = directions;
-        if form.kind == CallKind::Legacy && calls.len() > 1 {
-            return Err(BadRequest::SeveralLegacyCalls);
-        }
-        let choices = choices(body)?;
-        let speech = speech.or_else(|| calls.is_empty().then(|| Speech::Text(friendly(&plain))));
-        let natural = match (calls.is_empty(), form.kind) {
-            (true, _) => Finish::Stop,
-            (false, CallKind::Legacy) => Finish::FunctionCall,
-            (false, CallKind::Function | CallKind::Custom) => Finish::ToolCalls,
+    pub(super) fn new(question: Question, directions: Directions) -> Self {
+        let Question { model, seed, choices, delivery, prompt_bytes } = question;
+        let Directions { plain, reasoning, speech, acts, finish, form, usage, transport } = directions;
+        let speech = speech.or_else(|| acts.is_empty().then(|| Speech::Text(friendly(&plain))));
+        let called = acts.iter().any(|act| matches!(act, Act::Call(_)));
+        let natural = match (called, form.kind) {
+            (false, _) => Finish::Stop,
+            (true, CallKind::Legacy) => Finish::FunctionCall,
+            (true, CallKind::Function | CallKind::Custom) => Finish::ToolCalls,
         };
-        let said = said_bytes(speech.as_ref(), &calls).saturating_mul(choices);
-        Ok(Self {
-            model: model.to_owned(),
-            seed,
-            choices,
-            delivery: delivery(body),
-            finish: finish.unwrap_or(natural),
-            usage: match usage {
-                UsageForm::Absent => None,
-                UsageForm::Stated { input, output } => Some(Usage { input, output }),
-                UsageForm::Estimated => Some(Usage { input: tokens(prompt_bytes), output: tokens(said) }),
-            },
-            speech,
-            calls,
-            form,
-            transport,
+        let said = said_bytes(reasoning.as_deref(), speech.as_ref(), &acts).saturating_mul(choices);
+        let usage = match usage {
+            UsageForm::Absent => None,
+            UsageForm::Stated(usage) => Some(usage),
+            UsageForm::Estimated => {
+                Some(Usage { input: tokens(prompt_bytes), output: tokens(said), ..Usage::default() })
+            }
+        };
+        let finish = finish.unwrap_or(natural);
+        Self { model, seed, choices, delivery, reasoning, speech, acts, finish, form, usage, transport }
+    }
+
+    pub(super) fn calls(&self) -> impl Iterator<Item = &PlannedCall> {
+        self.acts.iter().filter_map(|act| match act {
+            Act::Call(call) => Some(call),
+            Act::Hosted(_) | Act::Item { .. } => None,
         })
     }
+
+    /// An id that is the same whenever the same message is answered.
+    pub(super) fn id(&self, prefix: &str, what: &str) -> String {
+        format!("{prefix}_{}", dice::letters(&format!("{}\0{prefix}\0{what}", self.seed), 24))
+    }
+}
+
+impl Question {
+    /// # Errors
+    /// No model is named.
+    pub(super) fn of(
+        body: &Value,
+        seed: String,
+        choices: usize,
+        prompt_bytes: usize,
+    ) -> Result<Self, BadRequest> {
+        let model = body.get("model").and_then(Value::as_str).ok_or(BadRequest::Field("model"))?.to_owned();
+        Ok(Self { model, seed, choices, delivery: delivery(body), prompt_bytes })
+    }
+}
+
+/// The directions in the message that is answered. After a tool's result the answer is text; without any, tools that
+/// are offered may be called.
+pub(super) fn directions(
+    body: &Value,
+    message: &str,
+    result: Option<String>,
+) -> Result<Directions, BadDirective> {
+    let mut directions = Directions::read(message)?;
+    if let Some(result) = result {
+        directions.acts.clear();
+        directions.reasoning = None;
+        directions.speech = Some(Speech::Text(format!("The tool answered: {result}")));
+    } else if directions.speech.is_none() && directions.acts.is_empty() {
+        offered::choose_calls(body, &mut directions);
+    }
+    Ok(directions)
 }
 
 /// The text that steers an endpoint with an `input` or a `prompt`: the string, or the last string of the list.
@@ -141,16 +178,20 @@ fn friendly(text: &str) -> String {
     }
 }
 
-fn said_bytes(speech: Option<&Speech>, calls: &[PlannedCall]) -> usize {
+fn said_bytes(reasoning: Option<&str>, speech: Option<&Speech>, acts: &[Act]) -> usize {
     let said = match speech {
         Some(Speech::Text(text) | Speech::Refusal(text)) => text.len(),
         None => 0,
     };
-    calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>() + said
+    let act = |act: &Act| match act {
+        Act::Call(call) => call.name.len() + call.arguments.len(),
+        Act::Hosted(kind) | Act::Item { kind, .. } => kind.len(),
+    };
+    acts.iter().map(act).sum::<usize>() + said + reasoning.map_or(0, str::len)
 }
 
 /// About four bytes a token, and at least one.
-fn tokens(bytes: usize) -> u64 {
+pub(super) fn tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(4).max(1)).unwrap_or(u64::MAX)
 }
 
@@ -175,81 +216,11 @@ fn delivery(body: &Value) -> Delivery {
 }
 
 /// The text of a message: a string, or the text parts of a list, a line each.
-fn content(message: &Value) -> String {
+pub(super) fn content(message: &Value) -> String {
     let content = message.get("content");
     let parts = content.and_then(Value::as_array).map(|parts| {
         let texts: Vec<&str> = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
         texts.join("\n")
     });
     content.and_then(Value::as_str).map(str::to_owned).or(parts).unwrap_or_default()
-}
-
-/// What a real model would do with the tools on offer: obey `tool_choice`, else call those that the text names.
-fn choose_calls(body: &Value, directions: &mut Directions) {
-    let offered = offered(body);
-    let choice = body.get("tool_choice").or_else(|| body.get("function_call"));
-    let forced = choice.and_then(|choice| {
-        let name = ["/function/name", "/custom/name", "/name"].iter().find_map(|path| choice.pointer(path));
-        name?.as_str()
-    });
-    let named = |text: &str| {
-        let mut found: Vec<(usize, &Offered<'_>)> =
-            offered.iter().filter_map(|tool| Some((word_at(text, tool.name)?, tool))).collect();
-        found.sort_by_key(|(position, _)| *position);
-        found.into_iter().map(|(_, tool)| tool).collect::<Vec<_>>()
-    };
-    let chosen: Vec<&Offered<'_>> = match (forced, choice.and_then(Value::as_str)) {
-        (Some(name), _) => offered.iter().filter(|tool| tool.name == name).collect(),
-        (None, Some("none")) => Vec::new(),
-        (None, Some("required")) => offered.iter().take(1).collect(),
-        (None, Some(_) | None) => named(&directions.plain),
-    };
-    for tool in chosen {
-        if directions.form.kind == CallKind::Function {
-            directions.form.kind = tool.kind;
-        }
-        let arguments = schema::arguments(tool.parameters);
-        directions.calls.push(PlannedCall { name: tool.name.to_owned(), arguments });
-        if tool.kind == CallKind::Legacy {
-            return;
-        }
-    }
-}
-
-struct Offered<'a> {
-    name: &'a str,
-    kind: CallKind,
-    parameters: Option<&'a Value>,
-}
-
-fn offered(body: &Value) -> Vec<Offered<'_>> {
-    let list = |key: &str| body.get(key).and_then(Value::as_array).into_iter().flatten();
-    let tools = list("tools").filter_map(|tool| {
-        let (kind, inner) = match tool.get("function") {
-            Some(function) => (CallKind::Function, function),
-            None => (CallKind::Custom, tool.get("custom")?),
-        };
-        Some(Offered { name: inner.get("name")?.as_str()?, kind, parameters: inner.get("parameters") })
-    });
-    let functions = list("functions").filter_map(|tool| {
-        Some(Offered {
-            name: tool.get("name")?.as_str()?,
-            kind: CallKind::Legacy,
-            parameters: tool.get("parameters"),
-        })
-    });
-    tools.chain(functions).collect()
-}
-
-/// Where `name` stands in `text` as a word of its own.
-fn word_at(text: &str, name: &str) -> Option<usize> {
-    let part_of_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
-    text.match_indices(name)
-        .filter(|(start, found)| {
-            let before = text.get(..*start).and_then(|before| before.chars().next_back());
-            let after = text.get(start + found.len()..).and_then(|after| after.chars().next());
-            !name.is_empty() && !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
-        })
-        .map(|(start, _)| start)
-        .next()
 }

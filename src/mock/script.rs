@@ -34,6 +34,12 @@ pub(super) struct Reply {
     pub(super) steps: Vec<Step>,
 }
 
+impl Reply {
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), length: Some(0), steps: Vec::new() }
+    }
+}
+
 /// Plays the steps. Every write is flushed before the next; the ticket learns how it ended.
 pub(super) struct Script {
     steps: VecDeque<Step>,

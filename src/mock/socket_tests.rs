@@ -87,6 +87,14 @@ async fn a_conversation_over_a_socket() {
     assert!(mock.ask("GET", "/v1/nowhere", "").await.starts_with("HTTP/1.1 404 "));
     assert!(mock.ask("GET", "/mcp", "").await.starts_with("HTTP/1.1 405 "));
 
+    let messages = mock.ask("POST", "/v1/messages", &request("!say hi").to_string()).await;
+    assert!(messages.contains("request-id: req_") && messages.contains("authentication_error"), "{messages}");
+    let response = mock.ask("POST", "/v1/responses", r#"{"model":"m","input":"hi","stream":true}"#).await;
+    assert!(response.contains("event: response.completed\ndata: {\"type\":"), "{response}");
+    let id = response.split(r#""id":""#).nth(1).unwrap().split('"').next().unwrap();
+    let stored = mock.ask("GET", &format!("/v1/responses/{id}"), "").await;
+    assert!(stored.starts_with("HTTP/1.1 200 ") && stored.contains(id), "{stored}");
+
     let seen = mock.seen().await;
     let outcomes: Vec<&str> = seen.iter().map(|request| request["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes[..3], ["answered", "cut", "answered"]);

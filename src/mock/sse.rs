@@ -4,15 +4,15 @@
 use bytes::Bytes;
 
 use super::{
+    dialect::{Dialect, Event},
     directions::{End, Transport},
     script::{Reply, Step},
 };
 
 const GARBAGE: &str = r#"{"id": "chatcmpl-"#;
-const STREAM_ERROR: &str = r#"{"error":{"message":"The mock was asked to fail here.","type":"server_error","param":null,"code":null}}"#;
 
 /// A JSON body.
-pub(super) fn whole(status: u16, body: String, transport: &Transport) -> Reply {
+pub(super) fn whole(dialect: Dialect, status: u16, body: String, transport: &Transport) -> Reply {
     let mut bytes = Bytes::from(if transport.garbage { GARBAGE.to_owned() } else { body });
     let length = u64::try_from(bytes.len()).ok();
     let last = match transport.end {
@@ -24,61 +24,55 @@ pub(super) fn whole(status: u16, body: String, transport: &Transport) -> Reply {
         bytes.truncate(bytes.len() / 2);
     }
     let steps = std::iter::once(Step::Write(bytes)).chain(last).collect();
-    Reply { status, headers: headers(transport, "application/json"), length, steps }
+    Reply { status, headers: headers(dialect, transport, "application/json"), length, steps }
 }
 
-/// A stream of events, one for each of `events`.
-pub(super) fn stream(events: Vec<String>, transport: &Transport) -> Reply {
-    let mut payloads = events;
+/// A stream of events.
+pub(super) fn stream(dialect: Dialect, events: Vec<Event>, transport: &Transport) -> Reply {
+    let mut events = events;
     if transport.garbage {
-        payloads.insert(payloads.len().min(1), GARBAGE.to_owned());
+        let at = events.len().min(1);
+        let name = events.first().and_then(|first| first.name.clone());
+        events.insert(at, Event { name, data: GARBAGE.to_owned() });
     }
-    let (kept, last) = match transport.end {
-        End::Done => {
-            payloads.push("[DONE]".to_owned());
+    let (kept, last) = match (transport.end, dialect.done_marker()) {
+        (End::Done, marker) => {
+            events.extend(marker);
             (usize::MAX, None)
         }
-        End::NoDone => (usize::MAX, None),
-        End::Cut(events) => (events, Some(Step::Abort)),
-        End::Stall(events) => (events, Some(Step::Stall)),
-        End::Error(events) => {
-            payloads.truncate(events);
-            payloads.push(STREAM_ERROR.to_owned());
+        (End::NoDone, Some(_)) => (usize::MAX, None),
+        (End::NoDone, None) => (events.len().saturating_sub(1), None),
+        (End::Cut(count), _) => (count, Some(Step::Abort)),
+        (End::Stall(count), _) => (count, Some(Step::Stall)),
+        (End::Error(count), _) => {
+            events.truncate(count);
+            events.push(dialect.error_event(events.len()));
             (usize::MAX, None)
         }
     };
-    let end = if transport.crlf { "\r\n\r\n" } else { "\n\n" };
     let mut steps = Vec::new();
-    for payload in payloads.into_iter().take(kept) {
+    for event in events.into_iter().take(kept) {
         if !steps.is_empty() && !transport.delay.is_zero() {
             steps.push(Step::Wait(transport.delay));
         }
-        steps.push(Step::Write(format!("data: {payload}{end}").into()));
+        steps.push(Step::Write(written(&event, if transport.crlf { "\r\n" } else { "\n" }).into()));
     }
     steps.extend(last);
     Reply {
         status: 200,
-        headers: headers(transport, "text/event-stream; charset=utf-8"),
+        headers: headers(dialect, transport, "text/event-stream; charset=utf-8"),
         length: None,
         steps,
     }
 }
 
-fn headers(transport: &Transport, content_type: &str) -> Vec<(&'static str, String)> {
-    let provider: &[(&str, &str)] = match transport.headers {
-        true => &[
-            ("openai-organization", "org-of-the-mock"),
-            ("openai-processing-ms", "7"),
-            ("set-cookie", "__mock=tasty; Path=/; HttpOnly"),
-            ("x-ratelimit-limit-requests", "10000"),
-            ("x-ratelimit-remaining-requests", "9999"),
-            ("x-ratelimit-reset-requests", "6ms"),
-            ("x-ratelimit-limit-tokens", "2000000"),
-            ("x-ratelimit-remaining-tokens", "1999990"),
-            ("x-ratelimit-reset-tokens", "1ms"),
-        ],
-        false => &[],
-    };
+fn written(Event { name, data }: &Event, end: &str) -> String {
+    let name = name.as_ref().map_or_else(String::new, |name| format!("event: {name}{end}"));
+    format!("{name}data: {data}{end}{end}")
+}
+
+fn headers(dialect: Dialect, transport: &Transport, content_type: &str) -> Vec<(&'static str, String)> {
+    let provider = if transport.headers { dialect.provider_headers() } else { &[] };
     let provider = provider.iter().map(|(name, value)| (*name, (*value).to_owned()));
     std::iter::once(("content-type", content_type.to_owned())).chain(provider).collect()
 }

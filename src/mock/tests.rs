@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     chat,
-    directions::{BadDirective, Directions, End, Fate, PlannedCall, Transport},
+    dialect::{Dialect, Event},
+    directions::{Directions, End, Fate, PlannedCall, Transport},
+    directive::BadDirective,
     fixed, mcp,
     plan::{BadRequest, Plan},
     schema,
@@ -283,7 +285,7 @@ fn with_tools(message: &str, choice: Value) -> Value {
 #[track_caller]
 fn check_called(message: &str, choice: Value, expected: &[&str]) {
     let plan = Plan::chat(&with_tools(message, choice)).unwrap();
-    assert_eq!(plan.calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(), expected, "{message}");
+    assert_eq!(plan.calls().map(|call| call.name.as_str()).collect::<Vec<_>>(), expected, "{message}");
 }
 
 #[test]
@@ -298,7 +300,7 @@ fn tools_on_offer_are_called_when_named() {
     check_called("get\n!say only this", Value::Null, &[]);
     check_called("get\n!call other {}", Value::Null, &["other"]);
     let plan = Plan::chat(&with_tools("get_weather", Value::Null)).unwrap();
-    assert_eq!(plan.calls[0].arguments, r#"{"city":"Bern","days":3,"unit":"C"}"#);
+    assert_eq!(plan.calls().next().unwrap().arguments, r#"{"city":"Bern","days":3,"unit":"C"}"#);
 }
 
 #[test]
@@ -308,7 +310,7 @@ fn a_tool_result_is_answered_with_text() {
     messages.push(json!({ "role": "assistant", "tool_calls": [] }));
     messages.push(json!({ "role": "tool", "tool_call_id": "c", "content": "sunny" }));
     let plan = Plan::chat(&body).unwrap();
-    assert_eq!(plan.calls, Vec::<PlannedCall>::new());
+    assert_eq!(plan.calls().collect::<Vec<_>>(), Vec::<&PlannedCall>::new());
     assert!(chat::whole(&plan, 1).contains("The tool answered: sunny"));
 }
 
@@ -326,10 +328,14 @@ fn a_deep_schema_is_cut_short() {
 #[track_caller]
 fn check_end(end: End, expected: &[&str], last: Option<&Step>) {
     let transport = Transport { end, ..Transport::default() };
-    let reply = sse::stream(vec!["1".into(), "2".into()], &transport);
+    let reply = sse::stream(Dialect::OpenAi, ["1", "2"].map(unnamed).into(), &transport);
     let written: Vec<&str> = reply.steps.iter().filter_map(written).collect();
     assert_eq!(written, expected, "{end:?}");
     assert_eq!(reply.steps.last().filter(|step| written_is_none(step)), last, "{end:?}");
+}
+
+fn unnamed(data: &str) -> Event {
+    Event { name: None, data: data.to_owned() }
 }
 
 fn written(step: &Step) -> Option<&str> {
@@ -352,7 +358,7 @@ fn streams_end_as_asked() {
     check_end(End::Cut(0), &[], Some(&Step::Abort));
     check_end(End::Stall(1), &[one], Some(&Step::Stall));
     let transport = Transport { end: End::Error(1), crlf: true, ..Transport::default() };
-    let reply = sse::stream(vec!["1".into(), "2".into()], &transport);
+    let reply = sse::stream(Dialect::OpenAi, ["1", "2"].map(unnamed).into(), &transport);
     assert_eq!(written(&reply.steps[0]), Some("data: 1\r\n\r\n"));
     assert!(written(&reply.steps[1]).unwrap().starts_with(r#"data: {"error":"#));
     assert_eq!(reply.steps.len(), 2);

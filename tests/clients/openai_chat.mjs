@@ -1,4 +1,4 @@
-// The official OpenAI SDK for JavaScript against a running gateway (or, without GATEWAY_URL, against the mock alone).
+// Chat Completions with the official OpenAI SDK for JavaScript.
 // The same checks as openai_chat.py, with the same table: cases.json. What is expected of a tool call is what the mock
 // says when it is asked directly, less what the rules deny.
 
@@ -6,13 +6,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
+import { GATEWAY, HIDDEN, MOCK, TARGET, forget, key, run, seen, until } from "./harness.mjs";
 
-const { MOCK_URL: MOCK, GATEWAY_URL: GATEWAY } = process.env;
 const TABLE = JSON.parse(readFileSync(new URL("cases.json", import.meta.url), "utf8"));
-const HIDDEN = TABLE.hidden;
 
 const client = (tenant, retries = 0, more = {}) => new OpenAI({
-  baseURL: `${GATEWAY ?? MOCK}/v1`, apiKey: process.env[`KEY_${tenant.toUpperCase()}`], maxRetries: retries, timeout: 20000, ...more,
+  baseURL: `${TARGET}/v1`, apiKey: key(tenant), maxRetries: retries, timeout: 20000, ...more,
 });
 const CLIENTS = Object.fromEntries(
   ["acme", "globex", "tight", "single", "expired", "unknown"].map((tenant) => [tenant, client(tenant)]));
@@ -23,16 +22,6 @@ const user = (lines, more = {}) => ({ model: "gpt-5", messages: [{ role: "user",
 const chat = (sdk, lines, more) => sdk.chat.completions.create(user(lines, more));
 const fn = (name) => ({ name, parameters: { type: "object", properties: {}, additionalProperties: false } });
 const tools = (...names) => names.map((name) => ({ type: "function", function: { ...fn(name), strict: true } }));
-const seen = async () => (await fetch(`${MOCK}/mock/requests`)).json();
-const forget = () => fetch(`${MOCK}/mock/requests`, { method: "DELETE" });
-
-async function until(condition, seconds, what) {
-  const end = performance.now() + seconds * 1000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < end, `not within ${seconds} s: ${what}`);
-    await sleep(20);
-  }
-}
 
 /** The error that `ask` throws, which must be of this class, status and code, in OpenAI's shape. */
 async function refused(kind, status, code, ask) {
@@ -272,8 +261,8 @@ const GATEWAY_ONLY = {
       for await (const { id } of sdk.models.list()) ids.push(id);
       return ids.sort();
     };
-    assert.deepEqual(await listed(ACME), ["gpt-4o", "gpt-5", "omni-moderation-latest", "text-embedding-3-small"]);
-    assert.deepEqual(await listed(CLIENTS.globex), ["gpt-4o"]);
+    assert.deepEqual(await listed(ACME), ["claude-opus", "claude-raw", "gpt-4o", "gpt-5", "omni-moderation-latest", "text-embedding-3-small"]);
+    assert.deepEqual(await listed(CLIENTS.globex), ["claude-raw", "gpt-4o"]);
     assert.equal((await ACME.models.retrieve("gpt-5")).id, "gpt-5");
   },
   async "a model that is not the tenant's does not exist"() {
@@ -426,16 +415,4 @@ function* checks() {
   if (GATEWAY) yield* Object.entries(GATEWAY_ONLY);
 }
 
-let failed = 0;
-let total = 0;
-for (const [name, check] of checks()) {
-  total += 1;
-  try {
-    await check();
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}\n      ${error.name}: ${error.message}`);
-  }
-}
-console.log(`javascript: ${total - failed} of ${total} passed`);
-process.exit(failed ? 1 : 0);
+await run("openai_chat.mjs", checks());

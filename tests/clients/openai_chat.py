@@ -1,4 +1,4 @@
-"""The official OpenAI SDK for Python against a running gateway (or, with TARGET=mock, against the mock alone).
+"""Chat Completions with the official OpenAI SDK for Python.
 
 What is expected of a tool call is not written down: the mock is asked the same directly, and the gateway has to say
 the same, less what its rules deny. Cases that need no code are in cases.json, which openai_chat.mjs reads too.
@@ -7,24 +7,19 @@ the same, less what its rules deny. Cases that need no code are in cases.json, w
 import json
 import os
 import pathlib
-import sys
 import threading
 import time
-import urllib.request
 
 import openai
 
-MOCK = os.environ["MOCK_URL"]
-GATEWAY = os.environ.get("GATEWAY_URL")
-BASE = f"{GATEWAY or MOCK}/v1"
+from harness import GATEWAY, HIDDEN, MOCK, TARGET, forget, key, named, run, same, seen, until
+
 TABLE = json.loads(pathlib.Path(__file__).with_name("cases.json").read_text())
-HIDDEN = TABLE["hidden"]
 
 
 def client(tenant, retries=0, hooks=None):
     http = openai.DefaultHttpxClient(event_hooks={"request": [hooks]}) if hooks else None
-    return openai.OpenAI(base_url=BASE, api_key=os.environ[f"KEY_{tenant.upper()}"], max_retries=retries, timeout=20,
-                         http_client=http)
+    return openai.OpenAI(base_url=f"{TARGET}/v1", api_key=key(tenant), max_retries=retries, timeout=20, http_client=http)
 
 
 CLIENTS = {tenant: client(tenant) for tenant in ("acme", "globex", "tight", "single", "expired", "unknown")}
@@ -42,26 +37,6 @@ def function(name):
 
 def tools(*names):
     return [{"type": "function", "function": {**function(name), "strict": True}} for name in names]
-
-
-def seen():
-    with urllib.request.urlopen(f"{MOCK}/mock/requests") as answer:
-        return json.load(answer)
-
-
-def forget():
-    urllib.request.urlopen(urllib.request.Request(f"{MOCK}/mock/requests", method="DELETE")).close()
-
-
-def until(condition, seconds, what):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
-
-
-def same(got, expected, what):
-    assert got == expected, f"{what}:\n      got      {got!r}\n      expected {expected!r}"
 
 
 def refused(error, status, code, ask):
@@ -278,8 +253,8 @@ def moderations():
 
 def models_are_the_tenants_own():
     listed = {tenant: sorted(model.id for model in CLIENTS[tenant].models.list()) for tenant in ("acme", "globex")}
-    acme = ["gpt-4o", "gpt-5", "omni-moderation-latest", "text-embedding-3-small"]
-    same(listed, {"acme": acme, "globex": ["gpt-4o"]}, "models")
+    acme = ["claude-opus", "claude-raw", "gpt-4o", "gpt-5", "omni-moderation-latest", "text-embedding-3-small"]
+    same(listed, {"acme": acme, "globex": ["claude-raw", "gpt-4o"]}, "models")
     same(ACME.models.retrieve("gpt-5").id, "gpt-5", "retrieved")
 
 
@@ -468,21 +443,7 @@ def checks():
     for case in TABLE["cases"]:
         for name in case.get("forms", ["one by one"]):
             yield f"{case['name']} ({name})", lambda case=case, name=name: run_case(case, TABLE["forms"][name])
-    for check in ANYWHERE + (GATEWAY_ONLY if GATEWAY else []):
-        yield check.__name__.replace("_", " "), check
+    yield from named(ANYWHERE + (GATEWAY_ONLY if GATEWAY else []))
 
 
-def main():
-    failed = total = 0
-    for name, check in checks():
-        total += 1
-        try:
-            check()
-        except Exception as error:  # a report of all failures is worth more than the first
-            failed += 1
-            print(f"FAIL {name}\n      {type(error).__name__}: {error}")
-    print(f"python: {total - failed} of {total} passed")
-    sys.exit(1 if failed else 0)
-
-
-main()
+run("openai_chat.py", checks())
