@@ -25,5 +25,6 @@ pub mod snapshot;
 pub mod sse;
 pub mod telemetry;
 pub mod tenant;
+pub mod translate;
 pub mod upstream;
 pub mod usage;

@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "refusal",
     "identity",
     "dialect",
+    "translate",
     "asked",
     "authorize",
     "exchange",
@@ -60,6 +61,7 @@ const SHELL: &[&str] = &[
     "records/tests",
     "records/verify",
     "records/writer",
+    "translate/tests",
 ];
 const WORLD: &[&str] = &[
     "tokio",
