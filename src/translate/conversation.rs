@@ -85,7 +85,7 @@ pub(super) struct Outcome<'v> {
 #[derive(Debug)]
 pub(super) enum Part<'v> {
     Document(Document<'v>),
-    Image { source: Source<'v>, at: At },
+    Image(Source<'v>),
     Text(&'v str),
 }
 

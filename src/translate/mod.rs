@@ -6,5 +6,38 @@
 //! one writer more. What cannot be carried over is a 400 that names the parameter, never dropped in silence;
 //! `docs/translation.md` has the whole table.
 
+mod chat;
 mod conversation;
+mod members;
+mod messages;
 mod piece;
+
+use crate::{json::Value, refusal::Refusal};
+use conversation::{At, Choice};
+
+/// An API for conversations with a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// OpenAI Chat Completions.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
+}
+
+/// The body for an upstream that speaks another language than the client. The name of the model stays as it is.
+/// `Err`: a 400 that names the parameter that cannot be carried over, and says what to do.
+pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<Value<'v>, Refusal> {
+    let conversation = match from {
+        Language::Chat => chat::read(body),
+        Language::Messages => messages::read(body),
+    }?;
+    if conversation.tools.is_empty()
+        && let Some(Choice::Any | Choice::One(_)) = conversation.choice
+    {
+        return Err(At("tool_choice".into()).refuse("demands a call, but no tools are offered"));
+    }
+    match to {
+        Language::Chat => chat::write(conversation),
+        Language::Messages => messages::write(conversation),
+    }
+}
