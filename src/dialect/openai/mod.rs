@@ -12,10 +12,13 @@ mod whole;
 
 pub use errors::{error_body, error_event, upstream_message};
 pub use held::HoldLimits;
+pub(crate) use held::{CALLS_MAX, Choice, TooMuch};
 pub use request::{Answered, Kept, Listed, Offer, Request, understand};
+pub(crate) use stream::is_empty;
 pub use stream::{Progress, Stream};
 pub use transcript::prompt;
 pub use whole::whole;
+pub(crate) use whole::{has_error, stray_call};
 
 /// Which of OpenAI's answers is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -369,7 +369,7 @@ fn absorb(held: &mut Choice, choice: &mut Value<'_>, limits: HoldLimits) -> Resu
     Ok(absorbed)
 }
 
-pub(super) fn is_empty(calls: &Value<'_>) -> bool {
+pub(crate) fn is_empty(calls: &Value<'_>) -> bool {
     calls.is_null() || calls.items().is_some_and(<[_]>::is_empty)
 }
 

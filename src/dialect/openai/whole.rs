@@ -225,7 +225,7 @@ fn unreadable() -> Refusal {
 }
 
 /// Whether an upstream's error stands in an answer or a chunk, or in one of its choices.
-pub(super) fn has_error(answer: &Value<'_>) -> bool {
+pub(crate) fn has_error(answer: &Value<'_>) -> bool {
     let choices = answer.get("choices").and_then(Value::items).unwrap_or_default();
     answer.present("error").is_some() || choices.iter().any(|choice| choice.present("error").is_some())
 }
@@ -241,7 +241,7 @@ const CALL_PARTS: [&str; 6] =
     ["tool_use", "server_tool_use", "mcp_tool_use", "mcp_call", "function_call", "custom_tool_call"];
 
 /// Whether a call stands anywhere in a value: after the known places were emptied, a place that nobody judges.
-pub(super) fn stray_call(value: &Value<'_>) -> bool {
+pub(crate) fn stray_call(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(stray_call),
         Value::Object(members) => members.iter().any(|(key, value)| {
