@@ -6,11 +6,16 @@
 //! one writer more. What cannot be carried over is a 400 that names the parameter, never dropped in silence;
 //! `docs/translation.md` has the whole table.
 
+mod answer;
 mod chat;
 mod conversation;
 mod members;
 mod messages;
 mod piece;
+mod refusals;
+mod whole;
+
+pub use answer::{About, Answer};
 
 use crate::{json::Value, refusal::Refusal};
 use conversation::{At, Choice};
@@ -40,4 +45,14 @@ pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<
         Language::Chat => chat::write(conversation),
         Language::Messages => messages::write(conversation),
     }
+}
+
+/// The id of a call; where the provider gave none, one made of the answer's id and the number of calls before it, so
+/// that no two calls of a conversation share theirs.
+fn made_up(kind: &str, id: &str, answer: &str, calls: u64) -> String {
+    if !id.is_empty() {
+        return id.to_owned();
+    }
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    format!("{kind}_{}_{calls}", answer.chars().map(plain).collect::<String>())
 }

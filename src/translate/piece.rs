@@ -2,6 +2,7 @@
 //! are read into the same pieces, and both are written from them. Apart from the readers and writers because it is
 //! all that they share.
 
+use crate::json::Value;
 use std::borrow::Cow;
 
 /// A piece of an answer. The first is `Start`, the last `End`; calls do not overlap.
@@ -78,4 +79,9 @@ impl Tokens {
     pub(super) fn input(&self) -> u64 {
         self.fresh.saturating_add(self.cache_read).saturating_add(self.cache_written)
     }
+}
+
+/// A count of tokens as a provider reports it. Negative or absurd figures are none.
+pub(super) fn count(value: Option<&Value<'_>>) -> Option<u64> {
+    value.and_then(Value::as_u64).filter(|&tokens| tokens < 100_000_000)
 }
