@@ -6,10 +6,7 @@ use divan::{Bencher, black_box, counter::BytesCount};
 use std::fmt;
 use tollgate::{
     call::Arguments,
-    dialect::{
-        Judge, Transcript, Verdict,
-        openai::{HoldLimits, Progress, Stream},
-    },
+    dialect::{Api, HoldLimits, Judge, Progress, Stream, Transcript, Verdict},
 };
 
 fn main() {
@@ -112,7 +109,7 @@ impl Judge for AllowAll {
 fn inspect(bencher: Bencher<'_, '_>, case: Case, kept: usize) {
     let bytes = case.bytes();
     bencher.counter(BytesCount::of_slice(&bytes)).bench(|| {
-        let mut stream = Stream::new(LIMITS, Transcript::keeping(kept));
+        let mut stream = Stream::new(Api::Chat, LIMITS, Transcript::keeping(kept));
         let mut out = Vec::with_capacity(READ_BYTES);
         for read in black_box(&bytes).chunks(READ_BYTES) {
             out.clear();

@@ -35,7 +35,7 @@ impl Permit {
     /// The same leave in another dialect.
     pub fn translated(
         &self,
-        translate: impl FnOnce(&Value<'_>) -> Result<Value<'static>, Refusal>,
+        translate: impl for<'v> FnOnce(&'v Value<'v>) -> Result<Value<'v>, Refusal>,
     ) -> Result<Self, Refusal> {
         let body = json::parse(&self.body, json::NESTING_MAX)
             .map_err(|error| Refusal::invalid(error.to_string(), None))?;

@@ -11,6 +11,7 @@ use crate::{
     records::{Content, Entry, Raw},
     refusal::Refusal,
     tenant::OnDeny,
+    translate,
     usage::Usage,
 };
 use bytes::Bytes;
@@ -27,6 +28,8 @@ const BYTES_A_TOKEN: u64 = 4;
 pub struct Exchange {
     asked: Asked,
     terms: Terms,
+    /// Where the upstream speaks another dialect: its answer is translated first, and judged in the client's.
+    translation: Option<translate::Answer>,
     stream: Option<Stream>,
     told: Told,
     court: Court,
@@ -103,7 +106,14 @@ impl Exchange {
         };
         let told = Told { completion: Transcript::keeping(keeps), ..Told::default() };
         let court = Court { evidence: Vec::new(), tools_denied };
-        Self { asked, terms, stream: None, told, court, ttft: None }
+        Self { asked, terms, translation: None, stream: None, told, court, ttft: None }
+    }
+
+    /// The answer comes in another dialect.
+    #[must_use]
+    pub fn translated(mut self, translation: Option<translate::Answer>) -> Self {
+        self.translation = translation;
+        self
     }
 
     /// The answer comes as a stream.
@@ -117,6 +127,10 @@ impl Exchange {
     /// Judges a whole answer; what it returns is what leaves.
     pub fn whole(&mut self, body: Bytes, now: Instant) -> Result<Bytes, Refusal> {
         self.ttft = Some(now.saturating_duration_since(self.asked.started));
+        let body = match &mut self.translation {
+            Some(translation) => Bytes::from(translation.whole(&body)?),
+            None => body,
+        };
         let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
         let changed = dialect::whole(self.terms.api, &body, self.terms.limits, &mut self.told, &mut bench)?;
         Ok(changed.map_or(body, Bytes::from))
@@ -125,12 +139,40 @@ impl Exchange {
     /// Takes in bytes of a stream and appends what may leave.
     pub fn read(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>) -> Progress {
         self.ttft.get_or_insert_with(|| now.saturating_duration_since(self.asked.started));
-        self.with_stream(|stream, bench| stream.read(bytes, bench, out))
+        match &mut self.translation {
+            None => self.with_stream(|stream, bench| stream.read(bytes, bench, out)),
+            Some(translation) => {
+                let mut translated = Vec::new();
+                let result = translation.read(bytes, &mut translated);
+                self.read_translated(&translated, result, out)
+            }
+        }
     }
 
     /// The upstream's stream ended.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Progress {
+        if let Some(translation) = &mut self.translation {
+            let mut translated = Vec::new();
+            let result = translation.end(&mut translated);
+            match self.read_translated(&translated, result, out) {
+                Progress::Continue => {}
+                ended @ (Progress::Done | Progress::Failed(_)) => return ended,
+            }
+        }
         self.with_stream(|stream, bench| stream.end(bench, out))
+    }
+
+    fn read_translated(
+        &mut self,
+        translated: &[u8],
+        result: Result<(), Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        let progress = self.with_stream(|stream, bench| stream.read(translated, bench, out));
+        match (progress, result) {
+            (Progress::Continue, Err(refusal)) => self.fail(refusal, out),
+            (progress, _) => progress,
+        }
     }
 
     /// The upstream's stream broke off.

@@ -26,5 +26,6 @@ pub mod sse;
 pub mod stored;
 pub mod telemetry;
 pub mod tenant;
+pub mod translate;
 pub mod upstream;
 pub mod usage;

@@ -17,6 +17,7 @@ mod stream;
 mod transcript;
 
 pub use request::{Answered, Kept, Listed, Offer, Request};
+pub(crate) use stray::{is_nothing, stray_call};
 use stream::{Desk, EVENT_BYTES_MAX, Seen};
 pub use stream::{Progress, Stream};
 pub use transcript::Transcript;
@@ -104,7 +105,7 @@ pub struct HoldLimits {
 }
 
 /// So many calls are held in one stream at most.
-const CALLS_MAX: usize = 128;
+pub(crate) const CALLS_MAX: usize = 128;
 
 /// Decides each emitted call. Implemented by the exchange, with the tenant's policy and records behind it.
 pub trait Judge {

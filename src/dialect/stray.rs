@@ -21,7 +21,7 @@ const CALL_PARTS: [&str; 11] = [
 ];
 
 /// Whether a call stands anywhere in a value: after the known places were emptied, a place that nobody judges.
-pub(super) fn stray_call(value: &Value<'_>) -> bool {
+pub(crate) fn stray_call(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(stray_call),
         Value::Object(members) => members.iter().any(|(key, value)| {
@@ -34,6 +34,6 @@ pub(super) fn stray_call(value: &Value<'_>) -> bool {
 }
 
 /// Whether no call stands in the place of some.
-pub(super) fn is_nothing(calls: &Value<'_>) -> bool {
+pub(crate) fn is_nothing(calls: &Value<'_>) -> bool {
     calls.is_null() || calls.items().is_some_and(<[_]>::is_empty)
 }

@@ -13,6 +13,7 @@ use crate::{
     records::rfc3339,
     refusal::{Refusal, seconds},
     stored::Stored,
+    translate,
     upstream::{
         self, Received, Upstream,
         http1::{Answer, AnswerBody, BodyError, Read},
@@ -73,6 +74,7 @@ impl Body {
 pub(super) async fn inspect(
     visit: &mut Visit,
     terms: Terms,
+    translation: Option<translate::Answer>,
     received: Received,
 ) -> Result<Response<Body>, Refusal> {
     let (upstream, answer) = (received.upstream, received.answer);
@@ -88,13 +90,13 @@ pub(super) async fn inspect(
     }
     let Answer { headers, body, .. } = answer;
     if is_event_stream(&headers) {
-        return stream(visit, terms, body);
+        return stream(visit, terms, translation, body);
     }
     let waiting = clock::now();
     let collected = body.collect(WHOLE_BYTES_MAX).await;
     visit.waited += clock::now().saturating_duration_since(waiting);
     let bytes = collected.map_err(broke_off)?;
-    whole(visit, terms, bytes)
+    whole(visit, terms, translation, bytes)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -126,13 +128,18 @@ fn broke_off(error: BodyError) -> Refusal {
     }
 }
 
-fn whole(visit: &mut Visit, terms: Terms, bytes: Bytes) -> Result<Response<Body>, Refusal> {
+fn whole(
+    visit: &mut Visit,
+    terms: Terms,
+    translation: Option<translate::Answer>,
+    bytes: Bytes,
+) -> Result<Response<Body>, Refusal> {
     let gateway = Arc::clone(visit.gateway());
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
     let asked = visit.hand_over()?;
     let (family, request_id, standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
     let summary = Summary::of(&asked);
-    let mut exchange = Exchange::new(asked, terms, denied);
+    let mut exchange = Exchange::new(asked, terms, denied).translated(translation);
     let judged = exchange.whole(bytes, clock::now());
     let (response, end) = match judged {
         Ok(bytes) => {
@@ -154,7 +161,12 @@ fn whole(visit: &mut Visit, terms: Terms, bytes: Bytes) -> Result<Response<Body>
     })
 }
 
-fn stream(visit: &mut Visit, terms: Terms, body: AnswerBody) -> Result<Response<Body>, Refusal> {
+fn stream(
+    visit: &mut Visit,
+    terms: Terms,
+    translation: Option<translate::Answer>,
+    body: AnswerBody,
+) -> Result<Response<Body>, Refusal> {
     let gateway = Arc::clone(visit.gateway());
     let denied = std::mem::take(&mut visit.tools_denied);
     let started = visit.asked()?.started;
@@ -166,7 +178,7 @@ fn stream(visit: &mut Visit, terms: Terms, body: AnswerBody) -> Result<Response<
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
-    let exchange = Exchange::new(asked, terms, denied).streamed();
+    let exchange = Exchange::new(asked, terms, denied).translated(translation).streamed();
     let body =
         StreamBody { gateway, upstream: Some(body), exchange: Some(exchange), closing, comment: None, busy };
     let mut response = Response::new(Body::Stream(Box::new(body)));

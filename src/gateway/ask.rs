@@ -12,6 +12,7 @@ use crate::{
     refusal::Refusal,
     snapshot::{Model, Snapshot},
     stored::Stored,
+    translate::{self, About, Language},
     upstream::{Destination, Parcel, Parcels, Received, Target},
 };
 use bytes::Bytes;
@@ -35,7 +36,9 @@ pub(super) struct Ask {
     permit: Permit,
     destination: Destination,
     api: Api,
-    pub(super) terms: Terms,
+    /// What a translated answer needs to know of the request.
+    about: Option<About>,
+    terms: Terms,
 }
 
 /// The kept answer that a body goes on from, if it does: to be looked up before anything is decided.
@@ -82,7 +85,9 @@ pub(super) fn understand_and_authorize(
     visit.record(found.evidence)?;
     let permit = permit?;
     let terms = Terms::of(&request, hold_limits(&snapshot), permit.body().len());
-    Ok(Ask { permit, destination, api, terms })
+    let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
+    let about = language(api).map(|client| About::request(client, &parsed, created, terms.limits));
+    Ok(Ask { permit, destination, api, about, terms })
 }
 
 /// How much of an answer may be held.
@@ -154,8 +159,43 @@ impl Ask {
         if speaks == self.api.family() {
             return Ok((self.api, self.permit.clone()));
         }
-        let message = "the upstream of this model speaks another dialect";
-        Err(Refusal::invalid(message, Some("model")))
+        let (upstream, whose) = match speaks {
+            Family::Anthropic => (Api::Messages, "Anthropic's Messages"),
+            Family::OpenAi => (Api::Chat, "OpenAI's Chat Completions"),
+        };
+        let (Some(from), Some(to)) = (language(self.api), language(upstream)) else {
+            let message =
+                format!("the upstream of this model speaks {whose}, which has nothing like this path");
+            return Err(Refusal::invalid(message, Some("model")));
+        };
+        Ok((upstream, self.permit.translated(|body| translate::request(from, to, body))?))
+    }
+
+    /// How the answer of an upstream is read, and how it is translated where it speaks another dialect.
+    pub(super) fn answered_by(self, speaks: Family) -> (Terms, Option<translate::Answer>) {
+        let upstream = match speaks {
+            _ if speaks == self.api.family() => None,
+            Family::Anthropic => Some(Language::Messages),
+            Family::OpenAi => Some(Language::Chat),
+        };
+        let languages = upstream.zip(language(self.api)).zip(self.about);
+        let translation =
+            languages.map(|((upstream, client), about)| translate::Answer::new(upstream, client, about));
+        (self.terms, translation)
+    }
+}
+
+/// The language of an API whose requests and answers can be translated.
+fn language(api: Api) -> Option<Language> {
+    match api {
+        Api::Chat => Some(Language::Chat),
+        Api::Messages => Some(Language::Messages),
+        Api::Completions
+        | Api::CountTokens
+        | Api::Embeddings
+        | Api::Moderations
+        | Api::Responses
+        | Api::ResponseItems => None,
     }
 }
 

@@ -108,5 +108,6 @@ async fn call(
     let ask = ask::understand_and_authorize(visit, api, &bytes, previous.as_ref())?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
     let received = ask.forward(visit, &head.headers).await?;
-    answer::inspect(visit, ask.terms, received).await
+    let (terms, translation) = ask.answered_by(received.upstream.speaks);
+    answer::inspect(visit, terms, translation, received).await
 }

@@ -68,7 +68,7 @@ pub(super) async fn respond(
         return deleted(visit, &id);
     }
     let terms = Terms::plain(api, ask::hold_limits(&snapshot));
-    answer::inspect(visit, terms, received).await
+    answer::inspect(visit, terms, None, received).await
 }
 
 /// The query to send on, with its question mark.

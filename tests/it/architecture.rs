@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "refusal",
     "identity",
     "dialect",
+    "translate",
     "stored",
     "asked",
     "authorize",
@@ -63,6 +64,7 @@ const SHELL: &[&str] = &[
     "records/verify",
     "records/writer",
     "stored/shelf",
+    "translate/tests",
 ];
 const WORLD: &[&str] = &[
     "tokio",

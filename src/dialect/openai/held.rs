@@ -22,7 +22,7 @@ const WORD_BYTES_MAX: usize = 1024;
 
 /// One choice of a stream.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(crate) struct Choice {
     pub(super) index: u64,
     pub(super) finished: bool,
     /// Whether the choice has said any text, from which a notice then stands apart.
@@ -51,7 +51,20 @@ struct Call {
 
 /// More was to be held than a stream may hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TooMuch;
+pub(crate) struct TooMuch;
+
+/// A call of a choice, put together from its fragments.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    /// Empty where the provider gave none.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Whether it is a call of a function, not of a custom tool.
+    pub(crate) function: bool,
+    /// Whether it is longer than may be held: its parts are not all here.
+    pub(crate) too_long: bool,
+}
 
 /// What is left of a choice's calls after judgement.
 #[derive(Debug, Default)]
@@ -63,12 +76,12 @@ pub(super) struct Settled {
 }
 
 impl Choice {
-    pub(super) fn new(index: u64) -> Self {
+    pub(crate) fn new(index: u64) -> Self {
         Self { index, finished: false, said: false, calls: Vec::new(), released: 0, legacy_released: false }
     }
 
     /// How many calls are held.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.calls.len()
     }
 
@@ -86,7 +99,7 @@ impl Choice {
     }
 
     /// Takes in a `delta.tool_calls` array.
-    pub(super) fn absorb(&mut self, fragments: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+    pub(crate) fn absorb(&mut self, fragments: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
         let single = std::slice::from_ref(fragments);
         for fragment in fragments.items().unwrap_or(single) {
             self.fragment(fragment, limits)?;
@@ -95,7 +108,7 @@ impl Choice {
     }
 
     /// Takes in a legacy `delta.function_call`: one a choice.
-    pub(super) fn absorb_legacy(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
+    pub(crate) fn absorb_legacy(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {
         if self.legacy_released {
             return Err(TooMuch);
         }
@@ -113,6 +126,18 @@ impl Choice {
             call.text(&input::string(fragment.get("arguments")), limits);
         }
         Ok(())
+    }
+
+    /// Takes the calls, unjudged: for what is judged in another dialect.
+    pub(crate) fn take_calls(&mut self) -> Vec<Assembled> {
+        let assembled = |call: Call| Assembled {
+            function: call.form == Form::Function,
+            id: call.id,
+            name: call.name,
+            text: call.text,
+            too_long: call.too_long,
+        };
+        std::mem::take(&mut self.calls).into_iter().map(assembled).collect()
     }
 
     fn fragment(&mut self, fragment: &Value<'_>, limits: HoldLimits) -> Result<(), TooMuch> {

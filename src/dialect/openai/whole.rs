@@ -226,7 +226,7 @@ fn only_what_is_judged(call: &mut Value<'_>, part: &str, form: Form) -> bool {
 pub(super) const ECHOED: &str = "extra_content";
 
 /// Whether an upstream's error stands in an answer or a chunk, or in one of its choices.
-pub(super) fn has_error(answer: &Value<'_>) -> bool {
+pub(crate) fn has_error(answer: &Value<'_>) -> bool {
     let choices = answer.get("choices").and_then(Value::items).unwrap_or_default();
     answer.present("error").is_some() || choices.iter().any(|choice| choice.present("error").is_some())
 }

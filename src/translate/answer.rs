@@ -1,0 +1,217 @@
+//! One answer on its way back: the upstream's bytes in, the client's dialect out, whole or streamed and split
+//! anywhere. Apart from the readers and writers because it alone knows of bytes, and of the end of a body.
+
+use super::{
+    Language, chat, messages,
+    piece::{Piece, Tokens},
+    refusals,
+    whole::Whole,
+};
+use crate::{
+    dialect::HoldLimits,
+    json::{self, Value},
+    refusal::Refusal,
+    sse,
+    usage::Usage,
+};
+
+/// An event larger than this (beyond the longest arguments) cannot be read and ends the answer.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// What an answer needs of its request.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// When the request came, in seconds since 1970.
+    pub created: u64,
+    pub limits: HoldLimits,
+    /// Whether the client is to see the model's thinking. Chat Completions clients always are.
+    pub thinking: bool,
+}
+
+impl About {
+    /// What the answer to this request needs. `created`: when it came, in seconds since 1970.
+    pub fn request(client: Language, body: &Value<'_>, created: u64, limits: HoldLimits) -> Self {
+        let thinking = match client {
+            Language::Chat => true,
+            Language::Messages => body.present("thinking").is_some_and(|thinking| {
+                let is = |key, value| thinking.get(key).and_then(Value::as_str) == Some(value);
+                !is("type", "disabled") && !is("display", "omitted")
+            }),
+        };
+        Self { created, limits, thinking }
+    }
+}
+
+/// Translates one answer. Whatever `read` and `end` append before they return `Err` may be sent; nothing after.
+#[derive(Debug)]
+pub struct Answer {
+    about: About,
+    client: Language,
+    reader: Reader,
+    writer: Writer,
+    /// An incomplete event.
+    pending: Vec<u8>,
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Chat(chat::Reader),
+    Messages(messages::Reader),
+}
+
+#[derive(Debug)]
+enum Writer {
+    Chat(chat::Writer),
+    Messages(messages::Writer),
+}
+
+impl Answer {
+    /// Translates an answer in the upstream's language into the client's.
+    pub fn new(upstream: Language, client: Language, about: About) -> Self {
+        let reader = match upstream {
+            Language::Chat => Reader::Chat(chat::Reader::new(about.limits)),
+            Language::Messages => Reader::Messages(messages::Reader::new(about.limits)),
+        };
+        let writer = match client {
+            Language::Chat => Writer::Chat(chat::Writer::new(about.created)),
+            Language::Messages => Writer::Messages(messages::Writer::new(about)),
+        };
+        Self { about, client, reader, writer, pending: Vec::new(), failed: false }
+    }
+
+    /// Translates a whole answer.
+    pub fn whole(&mut self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let body = json::parse(body, self.about.limits.nesting.max(32))
+            .map_err(|_| refusals::unreadable_answer())?;
+        let mut whole = Whole::default();
+        let hidden = !self.about.thinking;
+        let mut put = |piece: Piece<'_>| {
+            if !(hidden && matches!(piece, Piece::Thinking(_))) {
+                whole.add(piece);
+            }
+        };
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.whole(body, &mut put),
+            Reader::Messages(reader) => reader.whole(&body, &mut put),
+        }?;
+        let body = match self.client {
+            Language::Chat => chat::whole(&whole, self.about.created),
+            Language::Messages => messages::whole(&whole, &self.about),
+        };
+        let mut out = Vec::new();
+        json::write(&body, &mut out);
+        Ok(out)
+    }
+
+    /// Takes in bytes of a stream as they come, split anywhere, and appends what they say.
+    pub fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.failed || self.reader.is_done() {
+            return Ok(());
+        }
+        let mut buffer = std::mem::take(&mut self.pending);
+        let read = if buffer.is_empty() {
+            self.events(bytes, out).map(<[u8]>::to_vec)
+        } else {
+            buffer.extend_from_slice(bytes);
+            let rest = self.events(&buffer, out).map(<[u8]>::len);
+            rest.map(|rest| {
+                buffer.drain(..buffer.len() - rest);
+                buffer
+            })
+        };
+        let read = read.and_then(|rest| {
+            if rest.len() < self.event_bytes_max() { Ok(rest) } else { Err(refusals::unreadable_stream()) }
+        });
+        self.failed = read.is_err();
+        self.pending = read?;
+        Ok(())
+    }
+
+    /// The upstream's body ended. An answer that did not come to its end gets none here: what is missing shows.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        // A CR at the very end ends a line after all: no LF follows it any more.
+        if self.pending.last() == Some(&b'\r') {
+            self.read(b"\n", out)?;
+        }
+        if self.failed {
+            return Ok(());
+        }
+        let mut put = self.writer.sink(self.about, out);
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.end(&mut put),
+            // Only its own last event ends it.
+            Reader::Messages(_) => Ok(()),
+        }
+    }
+
+    /// What the upstream says was used; `None` until it does, though the client may read zeros.
+    pub fn usage(&self) -> Option<Usage> {
+        let Tokens { cache_read, output, .. } = self.reader.tokens()?;
+        let input = self.reader.tokens()?.input();
+        Some(Usage { input, cached_input: cache_read, output })
+    }
+
+    /// What is larger cannot be read, whether it comes in pieces or at once.
+    fn event_bytes_max(&self) -> usize {
+        EVENT_BYTES_MAX + self.about.limits.tool_arguments
+    }
+
+    /// Handles every complete event and returns the incomplete rest.
+    fn events<'b>(&mut self, input: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], Refusal> {
+        let mut rest = input;
+        while !self.reader.is_done() {
+            let Some(sse::Boundary { end }) = sse::boundary(rest) else { return Ok(rest) };
+            if end > self.event_bytes_max() {
+                return Err(refusals::unreadable_stream());
+            }
+            let (raw, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            let event = sse::event(raw).ok_or_else(refusals::unreadable_stream)?;
+            if event.data.is_none() && event.comment {
+                // Comments keep a connection alive.
+                out.extend_from_slice(b":\n\n");
+            }
+            let mut put = self.writer.sink(self.about, out);
+            match &mut self.reader {
+                Reader::Chat(reader) => reader.event(&event, &mut put),
+                Reader::Messages(reader) => reader.event(&event, &mut put),
+            }?;
+            rest = after;
+        }
+        Ok(&[])
+    }
+}
+
+impl Reader {
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Chat(reader) => reader.is_done(),
+            Self::Messages(reader) => reader.is_done(),
+        }
+    }
+
+    fn tokens(&self) -> Option<Tokens> {
+        match self {
+            Self::Chat(reader) => reader.tokens(),
+            Self::Messages(reader) => reader.tokens(),
+        }
+    }
+}
+
+impl Writer {
+    /// Where the pieces go, without what the client is not to see.
+    fn sink<'w>(&'w mut self, about: About, out: &'w mut Vec<u8>) -> impl FnMut(Piece<'_>) + 'w {
+        move |piece| {
+            if about.thinking || !matches!(piece, Piece::Thinking(_)) {
+                self.put(&piece, out);
+            }
+        }
+    }
+
+    fn put(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.put(piece, out),
+            Self::Messages(writer) => writer.put(piece, out),
+        }
+    }
+}

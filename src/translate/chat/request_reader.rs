@@ -1,0 +1,312 @@
+//! A Chat Completions request into the neutral form. Apart from the writer because it is the only file that knows
+//! what an OpenAI client may send, and what each member of it becomes.
+
+use super::super::{
+    conversation::{
+        At, Choice, Conversation, Document, DocumentSource, Effort, Format, Outcome, Part, Said, Source,
+        Tool, Turn,
+    },
+    members::{Members, parts},
+};
+use crate::{json::Value, refusal::Refusal};
+use std::borrow::Cow;
+
+/// Members that may only ask for what happens anyway, and the values that do.
+const DEFAULTS: [(&str, &[&str]); 11] = [
+    ("n", &["1"]),
+    ("logprobs", &["false"]),
+    ("top_logprobs", &["0"]),
+    ("presence_penalty", &["0", "0.0"]),
+    ("frequency_penalty", &["0", "0.0"]),
+    ("store", &["false"]),
+    ("modalities", &["[\"text\"]"]),
+    ("logit_bias", &["{}"]),
+    ("metadata", &["{}"]),
+    ("service_tier", &["\"auto\"", "\"default\""]),
+    ("verbosity", &["\"medium\""]),
+];
+/// Hints for OpenAI's cache. They change what a request costs, not what it says.
+const CACHE_HINTS: [&str; 3] = ["prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"];
+/// The same at a part of a message.
+const PART_HINTS: [&str; 1] = ["prompt_cache_breakpoint"];
+const USE_TOOLS: &str = "use `tools` and `tool_choice` instead";
+
+/// Reads a request.
+pub(in crate::translate) fn read<'v>(body: &'v Value<'v>) -> Result<Conversation<'v>, Refusal> {
+    let mut body = Members::of(body, String::new())?;
+    let mut conversation = Conversation::with(body.need_text("model")?);
+    for legacy in ["functions", "function_call"] {
+        body.refuse(legacy, USE_TOOLS)?;
+    }
+    for (key, accepted) in DEFAULTS {
+        body.only(key, accepted)?;
+    }
+    body.pass_over(&CACHE_HINTS);
+    conversation.stream = body.truth("stream")?.unwrap_or(false);
+    if let Some(mut options) = body.object("stream_options")? {
+        // Usage is always asked for upstream; whether the client sees it is decided when the answer is inspected.
+        options.pass_over(&["include_usage", "include_obfuscation"]);
+        options.end()?;
+    }
+    settings(&mut body, &mut conversation)?;
+    tools(&mut body, &mut conversation)?;
+    for (at, message) in body.need_items("messages")? {
+        conversation.turns.push(turn(Members::of(message, at.0)?)?);
+    }
+    body.end()?;
+    Ok(conversation)
+}
+
+fn settings<'v>(body: &mut Members<'v>, conversation: &mut Conversation<'v>) -> Result<(), Refusal> {
+    let (older, newer) = (body.count("max_tokens")?, body.count("max_completion_tokens")?);
+    if older.is_some() && newer.is_some() && older != newer {
+        return Err(body.at("max_tokens").refuse("and `max_completion_tokens` differ; give one of them"));
+    }
+    conversation.tokens_max = newer.or(older);
+    conversation.temperature = body.number("temperature")?;
+    conversation.top_p = body.number("top_p")?;
+    let stop = body.take("stop");
+    conversation.stop = match stop {
+        Some(Value::Array(items)) => {
+            let texts = body.at("stop").each(items).into_iter();
+            let text =
+                |(at, item): (At, &'v Value<'v>)| item.as_str().ok_or_else(|| at.refuse("must be a string"));
+            texts.map(text).collect::<Result<_, _>>()?
+        }
+        Some(Value::String(text)) => vec![text],
+        Some(_) => return Err(body.at("stop").refuse("must be a string or an array of strings")),
+        None => Vec::new(),
+    };
+    // The newer name wins, as OpenAI replaces `user` by it.
+    let user = body.text("user")?;
+    conversation.user = body.text("safety_identifier")?.or(user);
+    let at = body.at("reasoning_effort");
+    let effort = body.text("reasoning_effort")?;
+    let known = |name| Effort::named(name).ok_or_else(|| at.refuse("is no effort that is known"));
+    conversation.effort = effort.map(known).transpose()?;
+    conversation.format = body.object("response_format")?.map(format).transpose()?.flatten();
+    Ok(())
+}
+
+fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
+    let found = match format.need_text("type")? {
+        "text" => None,
+        "json_object" => Some(Format::Object { at: format.here() }),
+        "json_schema" => {
+            let mut schema = format.need_object("json_schema")?;
+            // Whether it is strict is not asked: the other API always is.
+            schema.truth("strict")?;
+            let found = Format::Schema {
+                name: schema.text("name")?,
+                description: schema.text("description")?,
+                schema: schema.need("schema")?,
+            };
+            schema.end()?;
+            Some(found)
+        }
+        _ => return Err(format.at("type").uncarried()),
+    };
+    format.end()?;
+    Ok(found)
+}
+
+fn tools<'v>(body: &mut Members<'v>, conversation: &mut Conversation<'v>) -> Result<(), Refusal> {
+    for (at, tool) in body.items("tools")? {
+        conversation.tools.push(self::tool(Members::of(tool, at.0)?)?);
+    }
+    conversation.one_call = body.truth("parallel_tool_calls")? == Some(false);
+    let at = body.at("tool_choice");
+    conversation.choice = match body.take("tool_choice") {
+        None => None,
+        Some(Value::String(mode)) => Some(match mode.as_ref() {
+            "auto" => Choice::Auto,
+            "none" => Choice::None,
+            "required" => Choice::Any,
+            _ => return Err(at.refuse("is no choice that is known")),
+        }),
+        Some(choice) => Some(chosen(Members::of(choice, at.0)?, &mut conversation.tools)?),
+    };
+    Ok(())
+}
+
+fn tool(mut tool: Members<'_>) -> Result<Tool<'_>, Refusal> {
+    let at = tool.at("type");
+    if tool.need_text("type")? != "function" {
+        return Err(at.uncarried_but("only tools of type `function` can"));
+    }
+    let mut function = tool.need_object("function")?;
+    tool.end()?;
+    let found = Tool {
+        name: function.need_text("name")?,
+        description: function.text("description")?,
+        parameters: function.take("parameters"),
+        strict: function.truth("strict")?.unwrap_or(false),
+    };
+    function.end()?;
+    Ok(found)
+}
+
+/// A choice that is an object. `allowed_tools` leaves only the tools that it lists.
+fn chosen<'v>(mut choice: Members<'v>, tools: &mut Vec<Tool<'v>>) -> Result<Choice<'v>, Refusal> {
+    let at = choice.at("type");
+    let found = match choice.need_text("type")? {
+        "function" => Choice::One(function_name(&mut choice)?),
+        "allowed_tools" => {
+            let mut allowed = choice.need_object("allowed_tools")?;
+            let mut names = Vec::new();
+            for (at, tool) in allowed.items("tools")? {
+                let mut tool = Members::of(tool, at.0)?;
+                let at = tool.at("type");
+                if tool.need_text("type")? != "function" {
+                    return Err(at.uncarried_but("only tools of type `function` can"));
+                }
+                let name = function_name(&mut tool)?;
+                if !tools.iter().any(|tool| tool.name == name) {
+                    return Err(tool.here().refuse("names a tool that is not offered"));
+                }
+                names.push(name);
+                tool.end()?;
+            }
+            tools.retain(|tool| names.contains(&tool.name));
+            let at = allowed.at("mode");
+            let mode = allowed.need_text("mode")?;
+            allowed.end()?;
+            match mode {
+                "auto" => Choice::Auto,
+                "required" => Choice::Any,
+                _ => return Err(at.refuse("must be `auto` or `required`")),
+            }
+        }
+        _ => return Err(at.uncarried_but("only a `function` can be chosen")),
+    };
+    choice.end()?;
+    Ok(found)
+}
+
+fn function_name<'v>(owner: &mut Members<'v>) -> Result<&'v str, Refusal> {
+    let mut function = owner.need_object("function")?;
+    let name = function.need_text("name")?;
+    function.end()?;
+    Ok(name)
+}
+
+fn turn(mut message: Members<'_>) -> Result<Turn<'_>, Refusal> {
+    let role = message.need_text("role")?;
+    let at = message.at("content");
+    let turn = match role {
+        "system" | "developer" => {
+            Turn::System(parts(Some(message.need("content")?), &at, |text| text, text_part)?)
+        }
+        "user" => Turn::User(parts(Some(message.need("content")?), &at, Part::Text, user_part)?),
+        "assistant" => Turn::Assistant(said(&mut message)?),
+        "tool" => {
+            // The name says nothing that the call does not.
+            message.pass_over(&["name"]);
+            let content = parts(Some(message.need("content")?), &at, Part::Text, |part| {
+                text_part(part).map(Part::Text)
+            })?;
+            Turn::Result(Outcome { call: message.need_text("tool_call_id")?, content, error: false })
+        }
+        "function" => return Err(message.at("role").uncarried_but(USE_TOOLS)),
+        _ => return Err(message.at("role").refuse("is no role that is known")),
+    };
+    message.end()?;
+    Ok(turn)
+}
+
+fn text_part(mut part: Members<'_>) -> Result<&str, Refusal> {
+    part.pass_over(&PART_HINTS);
+    let at = part.at("type");
+    if part.need_text("type")? != "text" {
+        return Err(at.uncarried_but("only text can stand here"));
+    }
+    let text = part.need_text("text")?;
+    part.end()?;
+    Ok(text)
+}
+
+fn user_part(mut part: Members<'_>) -> Result<Part<'_>, Refusal> {
+    part.pass_over(&PART_HINTS);
+    let at = part.at("type");
+    let found = match part.need_text("type")? {
+        "text" => Part::Text(part.need_text("text")?),
+        "image_url" => {
+            let mut image = part.need_object("image_url")?;
+            // How closely to look is a hint; the other API decides by the image's size.
+            image.pass_over(&["detail"]);
+            let at = image.at("url");
+            let source = source(image.need_text("url")?, &at)?;
+            image.end()?;
+            Part::Image(source)
+        }
+        "file" => Part::Document(file(part.need_object("file")?)?),
+        "input_audio" => return Err(at.uncarried_but("send text, images or a PDF")),
+        _ => return Err(at.uncarried()),
+    };
+    part.end()?;
+    Ok(found)
+}
+
+fn file(mut file: Members<'_>) -> Result<Document<'_>, Refusal> {
+    file.refuse("file_id", "send the file itself as `file_data`")?;
+    let at = file.at("file_data");
+    let source = source(file.need_text("file_data")?, &at)?;
+    if !matches!(source, Source::Base64 { media_type: "application/pdf", .. }) {
+        return Err(at.uncarried_but("only a data URL of a PDF can: `data:application/pdf;base64,…`"));
+    }
+    let title = file.text("filename")?;
+    file.end()?;
+    Ok(Document { title, context: None, source: DocumentSource::Pdf(source), at })
+}
+
+/// What a URL of an image or file says: its bytes in Base64, or where they are.
+fn source<'v>(url: &'v str, at: &At) -> Result<Source<'v>, Refusal> {
+    let is = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if is("https:") || is("http:") {
+        return Ok(Source::Url(url));
+    }
+    let data = is("data:").then(|| url.split_at_checked("data:".len())).flatten();
+    data.and_then(|(_, rest)| rest.split_once(";base64,"))
+        .map(|(media_type, data)| Source::Base64 { media_type, data })
+        .ok_or_else(|| at.uncarried_but("use an https URL, or `data:TYPE;base64,…`"))
+}
+
+fn said<'v>(message: &mut Members<'v>) -> Result<Vec<Said<'v>>, Refusal> {
+    message.refuse("function_call", "use `tool_calls` instead")?;
+    message.refuse("audio", "send what was said as text")?;
+    // What clients echo of an answer: its thinking is the other model's own, its citations are in its text.
+    message.pass_over(&["reasoning_content", "reasoning", "reasoning_details", "annotations"]);
+    let at = message.at("content");
+    let mut said = parts(message.take("content"), &at, Said::Text, |mut part| {
+        part.pass_over(&PART_HINTS);
+        let at = part.at("type");
+        let text = match part.need_text("type")? {
+            kind @ ("text" | "refusal") => part.need_text(kind)?,
+            _ => return Err(at.uncarried_but("only text and refusals can stand here")),
+        };
+        part.end()?;
+        Ok(Said::Text(text))
+    })?;
+    said.extend(message.text("refusal")?.map(Said::Text));
+    for (at, call) in message.items("tool_calls")? {
+        said.push(self::call(Members::of(call, at.0)?)?);
+    }
+    Ok(said)
+}
+
+fn call(mut call: Members<'_>) -> Result<Said<'_>, Refusal> {
+    // The first is another provider's own state, the second some clients' echo of a stream.
+    call.pass_over(&["extra_content", "index"]);
+    let at = call.at("type");
+    if call.text("type")?.is_some_and(|kind| kind != "function") {
+        return Err(at.uncarried_but("only calls of type `function` can"));
+    }
+    let id = call.need_text("id")?;
+    let mut function = call.need_object("function")?;
+    call.end()?;
+    let at = function.at("arguments");
+    let arguments = Cow::Borrowed(function.text("arguments")?.unwrap_or_default());
+    let name = function.need_text("name")?;
+    function.end()?;
+    Ok(Said::Call { id, name, arguments, at })
+}
