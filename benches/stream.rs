@@ -101,6 +101,10 @@ impl Judge for AllowAll {
         Verdict::Release
     }
 
+    fn offered_as(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn incomplete(&mut self, tool: &str, text: &str) {
         black_box((tool, text));
     }

@@ -50,6 +50,8 @@ impl Permit {
 pub struct Findings {
     pub evidence: Vec<Entry>,
     pub tools_denied: Vec<String>,
+    /// Tools that stay offered and that calls may name otherwise: those of the provider, and computers.
+    pub offered: Vec<String>,
     /// Offers that were allowed, and are on record for today already.
     pub repeated: u64,
 }
@@ -99,6 +101,8 @@ pub fn authorize(
         };
         if !stays {
             found.tools_denied.push(tool.to_string());
+        } else if tool.starts_with("builtin__") || tool.starts_with("computer") {
+            found.offered.push(tool.to_string());
         }
         kept.push(match decision.rewritten {
             _ if !stays => Kept::Out,

@@ -53,13 +53,11 @@ pub struct Terms {
 
 impl Terms {
     /// The terms of a request that was understood, of which so many bytes are sent.
-    pub fn of(request: &Request<'_>, limits: HoldLimits, sent: usize) -> Self {
-        let renamed = |tool: &&str| tool.starts_with("builtin__") || tool.starts_with("computer");
-        let offered = request.offers.iter().map(|offer| &*offer.tool).filter(renamed);
+    pub fn of(request: &Request<'_>, limits: HoldLimits, offered: Vec<String>, sent: usize) -> Self {
         Self {
             api: request.api,
             limits,
-            offered: offered.map(ToOwned::to_owned).collect(),
+            offered,
             usage_unasked: request.usage_unasked,
             kept: request.kept,
             sent: u64::try_from(sent).unwrap_or(u64::MAX),
@@ -264,10 +262,10 @@ impl Judge for Bench<'_> {
         }
     }
 
-    fn offered_as(&self, tool: &str) -> String {
+    fn offered_as(&self, tool: &str) -> Option<String> {
         let exactly = self.offered.iter().find(|offered| *offered == tool);
         let longer = || self.offered.iter().find(|offered| offered.starts_with(tool));
-        exactly.or_else(longer).cloned().unwrap_or_else(|| tool.to_owned())
+        exactly.or_else(longer).cloned()
     }
 
     fn incomplete(&mut self, tool: &str, text: &str) {

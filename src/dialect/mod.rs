@@ -116,8 +116,16 @@ pub trait Judge {
     fn incomplete(&mut self, tool: &str, text: &str);
 
     /// The name under which a tool was offered whose calls go by another: `web_search_preview` calls `web_search`.
-    fn offered_as(&self, tool: &str) -> String {
-        tool.to_owned()
+    /// `None` if the request offered none.
+    fn offered_as(&self, tool: &str) -> Option<String>;
+}
+
+/// The name and the arguments by which rules decide on a call that the provider ran. What was offered was decided on
+/// its parameters then; of what was not, no condition can be shown to hold.
+fn judge_hosted(tool: &str, text: &str, judge: &mut dyn Judge) -> Verdict {
+    match judge.offered_as(tool) {
+        Some(offered) => judge.judge(&offered, &Arguments::Open, text),
+        None => judge.judge(tool, &Arguments::Known(Value::Object(Vec::new())), text),
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) fn understand_and_authorize(
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
     let permit = permit?;
-    let terms = Terms::of(&request, hold_limits(&snapshot), permit.body().len());
+    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, permit.body().len());
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = language(api).map(|client| About::request(client, &parsed, created, terms.limits));
     Ok(Ask { permit, destination, api, about, terms })

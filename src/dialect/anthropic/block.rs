@@ -3,7 +3,7 @@
 use super::request::hosted;
 use crate::{
     call::Arguments,
-    dialect::{Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable},
+    dialect::{self, Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable},
     json::Value,
     refusal::Refusal,
 };
@@ -81,7 +81,7 @@ pub(super) fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Opt
         Some(_) | None => hosted(name),
     };
     let input = block.get("input").map(ToString::to_string).unwrap_or_default();
-    match desk.judge.judge(&tool, &Arguments::Open, &input) {
+    match dialect::judge_hosted(&tool, &input, desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),
         Verdict::Release | Verdict::Rewrite { .. } => Ok(None),

@@ -31,6 +31,7 @@ pub(in crate::dialect) struct Reader {
     /// Calls that the provider ran though they are denied.
     denied: Vec<String>,
     released: usize,
+    removed: usize,
     meter: Meter,
 }
 
@@ -270,6 +271,7 @@ impl Reader {
     }
 
     fn begin_text(&mut self, index: u64, text: String, desk: &mut Desk<'_>) {
+        self.removed += 1;
         desk.told.completion.add(0, &text);
         let start = text_block(String::new());
         self.send(&block_event("content_block_start", index, [("content_block", start)]), None, desk.out);
@@ -283,7 +285,8 @@ impl Reader {
         self.flush(desk.out);
         self.meter.read(event.get("usage"));
         desk.told.usage = self.meter.usage();
-        let changed = event.get_mut("delta").is_some_and(|delta| restop(delta, self.released));
+        let removed = self.removed > 0;
+        let changed = removed && event.get_mut("delta").is_some_and(|delta| restop(delta, self.released));
         self.send(&event, raw.filter(|_| !changed), desk.out);
         Ok(Seen::Forget)
     }
@@ -302,7 +305,7 @@ impl Reader {
 
     /// Sends an event, behind what is held.
     fn send(&mut self, event: &Value<'_>, raw: Option<&[u8]>, out: &mut Vec<u8>) {
-        if self.holds() {
+        if self.holds() || !self.behind.is_empty() {
             let mut bytes = Vec::new();
             write(event, raw, &mut bytes);
             let index = event.get("index").and_then(Value::as_u64).unwrap_or(u64::MAX);

@@ -1,9 +1,8 @@
 //! An item of an answer: what kind of call it is, what rules see of it, and what is left of it after they decided.
 
 use crate::{
-    call::Arguments,
     dialect::{
-        CUT_SHORT, DeniedCall, Desk, TOO_LONG, Told, Verdict,
+        self, CUT_SHORT, DeniedCall, Desk, TOO_LONG, Told, Verdict,
         input::{self, Form},
         keys, notice,
         request::BUILTIN,
@@ -161,17 +160,15 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     }
     let name = match call {
         Call::Function | Call::Custom => tool,
-        Call::Action { .. } | Call::Approval => desk.judge.offered_as(&tool),
+        Call::Action { .. } => desk.judge.offered_as(&tool).unwrap_or(tool),
+        Call::Approval => tool,
     };
-    let verdict = {
-        let args = match call {
-            // What it would be allowed with was decided when it was offered.
-            Call::Approval => Arguments::Open,
-            Call::Function | Call::Custom | Call::Action { .. } => {
-                input::arguments(call.form(), &text, desk.limits.nesting)
-            }
-        };
-        desk.judge.judge(&name, &args, &text)
+    let verdict = match call {
+        Call::Approval => dialect::judge_hosted(&name, &text, desk.judge),
+        Call::Function | Call::Custom | Call::Action { .. } => {
+            let args = input::arguments(call.form(), &text, desk.limits.nesting);
+            desk.judge.judge(&name, &args, &text)
+        }
     };
     let rewritten = match verdict {
         Verdict::Abort(refusal) => return Err(refusal),
@@ -205,8 +202,7 @@ fn check(item: &Value<'_>) -> Result<(), Refusal> {
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
 /// offered is not waved through. The text that stands in its place, if it is denied.
 pub(super) fn judge_hosted(item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
-    let tool = desk.judge.offered_as(&hosted(item));
-    match desk.judge.judge(&tool, &Arguments::Open, &item.to_string()) {
+    match dialect::judge_hosted(&hosted(item), &item.to_string(), desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),
         Verdict::Release | Verdict::Rewrite { .. } => Ok(None),

@@ -14,6 +14,10 @@ impl Judge for NoCalls {
         panic!("{tool} was judged")
     }
 
+    fn offered_as(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn incomplete(&mut self, tool: &str, _: &str) {
         panic!("{tool} was held")
     }

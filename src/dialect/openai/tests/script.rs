@@ -71,6 +71,10 @@ impl Judge for Script {
         verdict
     }
 
+    fn offered_as(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn incomplete(&mut self, tool: &str, text: &str) {
         self.log.push(Ruling { tool: tool.to_owned(), text: text.to_owned(), args: None, verdict: None });
     }
