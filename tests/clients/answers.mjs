@@ -39,8 +39,7 @@ async function runCase(dialect, case_, form) {
   const body = dialect.body([...case_.lines, ...form.lines], tenant, [...new Set(case_.offer ?? names)]);
   if (case_.raises) return breaks(dialect, case_, sdk, body);
   const truth = await dialect.whole(dialect.direct, body);
-  const whole = await dialect.whole(sdk, body);
-  judge(dialect, case_, truth, whole);
+  const whole = await unstreamed(dialect, case_, truth, sdk, body);
   for (const [way, ask] of [["stream: true", dialect.byHand], [".stream()", dialect.helped]]) {
     if (ask === dialect.helped && case_.helper === false) continue;
     try {
@@ -50,13 +49,27 @@ async function runCase(dialect, case_, form) {
       }
       const streamed = await ask(sdk, body);
       judge(dialect, case_, truth, streamed);
-      assert.deepEqual(withoutNewIds(dialect, streamed), withoutNewIds(dialect, whole), "unlike unstreamed");
+      if (whole) assert.deepEqual(withoutNewIds(dialect, streamed), withoutNewIds(dialect, whole), "unlike unstreamed");
     } catch (error) {
       error.message = `${way}: ${error.message}`;
       throw error;
     }
   }
   nothingHidden(dialect, case_, truth, await dialect.raw(sdk, body));
+}
+
+/** The whole answer. In some dialects it cannot say all that a stream can, and may be refused; then there is none. */
+async function unstreamed(dialect, case_, truth, sdk, body) {
+  const alone = case_.streamed_alone === dialect.name;
+  try {
+    const whole = await dialect.whole(sdk, body);
+    judge(dialect, case_, truth, whole);
+    return alone ? null : whole;
+  } catch (error) {
+    if (!alone || !(error instanceof dialect.error)) throw error;
+    nothingHidden(dialect, case_, truth, `${error}`);
+    return null;
+  }
 }
 
 /** Where the truth's calls are that are kept, and those that are not. */
@@ -84,7 +97,7 @@ function judge(dialect, case_, truth, got) {
   });
   const asSaid = JSON.stringify(got.end) === JSON.stringify(truth.end);
   if (gone.length || !asSaid) {
-    const fitting = dialect.ends(truth.end, kept).some((end) => JSON.stringify(end) === JSON.stringify(got.end));
+    const fitting = dialect.ends(truth.end, kept.map((at) => truth.parts[at])).some((end) => JSON.stringify(end) === JSON.stringify(got.end));
     assert.ok(fitting && (gone.length || kept.length), `the end is ${JSON.stringify(got.end)}, not ${JSON.stringify(truth.end)}`);
   }
   assert.deepEqual(got.usage, truth.usage, "usage");

@@ -41,8 +41,7 @@ def run_case(dialect, case, form):
     if case.get("raises"):
         return breaks(dialect, case, sdk, body)
     truth = dialect.whole(dialect.direct, body)
-    whole = dialect.whole(sdk, body)
-    judge(dialect, case, truth, whole)
+    whole = unstreamed(dialect, case, truth, sdk, body)
     ways = {"stream=True": dialect.by_hand, **({".stream()": dialect.helped} if case.get("helper", True) else {})}
     for way, ask in ways.items():
         try:
@@ -51,10 +50,24 @@ def run_case(dialect, case, form):
                 continue
             streamed = ask(sdk, body)
             judge(dialect, case, truth, streamed)
-            same(without_new_ids(dialect, streamed), without_new_ids(dialect, whole), "unlike unstreamed")
+            if whole:
+                same(without_new_ids(dialect, streamed), without_new_ids(dialect, whole), "unlike unstreamed")
         except AssertionError as error:
             raise AssertionError(f"{way}: {error}") from None
     nothing_hidden(dialect, case, truth, dialect.raw(sdk, body))
+
+
+def unstreamed(dialect, case, truth, sdk, body):
+    """The whole answer. In some dialects it cannot say all that a stream can, and may be refused; then there is none."""
+    if case.get("streamed_alone") != dialect.name:
+        whole = dialect.whole(sdk, body)
+        judge(dialect, case, truth, whole)
+        return whole
+    try:
+        judge(dialect, case, truth, dialect.whole(sdk, body))
+    except dialect.error as error:
+        nothing_hidden(dialect, case, truth, str(error))
+    return None
 
 
 def places(dialect, case, truth):
@@ -77,10 +90,9 @@ def judge(dialect, case, truth, got):
             same(dialect.arguments(part), becomes, f"the arguments of part {at}")
         else:
             same(part, expected, f"part {at}")
-    if gone:
-        assert got.end in dialect.ends(truth.end, kept), f"the end is {got.end}"
-    elif got.end != truth.end:
-        assert kept and got.end in dialect.ends(truth.end, kept), f"the end is {got.end}, not {truth.end}"
+    if gone or got.end != truth.end:
+        fitting = dialect.ends(truth.end, [truth.parts[at] for at in kept])
+        assert got.end in fitting and (gone or kept), f"the end is {got.end}, not {truth.end}"
     same(got.usage, truth.usage, "usage")
     nothing_hidden(dialect, case, truth, got.dump)
 

@@ -97,7 +97,7 @@ const Messages = {
   withoutArguments: (part) => ({ ...part, input: null }),
   notice: ({ type, text }) => (type === "text" ? text : null),
   /** With calls left, what the model said or that there are calls; without, that the turn is over. */
-  ends: (end, kept) => (kept.length ? [end, "tool_use"] : ["end_turn"]),
+  ends: (end, kept) => (kept.some(({ type }) => type === "tool_use") ? [end, "tool_use"] : ["end_turn"]),
   refused: (status, ask) =>
     refused(status, { 401: "authentication_error", 403: "permission_error", 404: "not_found_error" }[status], ask),
 };

@@ -97,7 +97,7 @@ class Messages:
     @staticmethod
     def ends(end, kept):
         """With calls left, what the model said or that there are calls; without, that the turn is over."""
-        return {end, "tool_use"} if kept else {"end_turn"}
+        return {end, "tool_use"} if any(part["type"] == "tool_use" for part in kept) else {"end_turn"}
 
     @staticmethod
     def refused(status, ask):

@@ -188,7 +188,13 @@ def compared(dialect, lines, form):
     for way, ask in dialect.ways.items():
         if "!finish length" in lines and dialect is FromChat and way == ".stream()":
             continue  # the helper raises, as it does without a gateway
-        got, dump = ask(dialect.client, body)
+        try:
+            got, dump = ask(dialect.client, body)
+        except dialect.error as error:
+            # Anthropic's blocks never interleave: such a stream may be refused, but nothing of it may be told.
+            assert GATEWAY and dialect is FromChat and "!interleave" in form and len(truth.calls) > 1, f"{way}: {error}"
+            assert HIDDEN not in str(error), f"{way}: arguments of a denied call came through"
+            continue
         same((got.calls, got.end), (calls, end), f"{way}: calls and end")
         assert not GATEWAY or got.usage == truth.usage, f"{way}: usage {got.usage}, expected {truth.usage}"
         assert got.text == truth.text if not gone else got.text.startswith(truth.text), f"{way}: text {got.text!r}"
@@ -259,11 +265,11 @@ def tool_choices_are_carried():
                          ({"type": "function", "function": {"name": "ok_a"}}, {"type": "tool", "name": "ok_a"})):
         forget()
         CHAT.chat.completions.create(**FromChat.body(["hello"], "ok_a"), tool_choice=chat)
-        choice = sent()[1]["tool_choice"]
+        choice = sent()[1].get("tool_choice", {"type": "auto"})  # what it is without one
         same({name: choice[name] for name in ("type", "name") if name in choice}, claude, f"{chat} as Anthropic's")
         forget()
         CLAUDE.messages.create(**FromClaude.body(["hello"], "ok_a"), tool_choice=claude)
-        same(sent()[1]["tool_choice"], chat, f"{claude} as OpenAI's")
+        same(sent()[1].get("tool_choice", "auto"), chat, f"{claude} as OpenAI's")
     for dialect, choice in ((FromChat, {"type": "function", "function": {"name": "no_b"}}), (FromClaude, {"type": "tool", "name": "no_b"})):
         forget()
         raises(dialect.denied, lambda: dialect.ways["whole"](dialect.client, {**dialect.body(["hello"], "ok_a", "no_b"), "tool_choice": choice}))
