@@ -152,6 +152,16 @@ impl Answer {
         Some(Usage { input, cached_input: cache_read, output })
     }
 
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        let calls = match &self.reader {
+            Reader::Chat(reader) => reader.bytes_held(),
+            Reader::Messages(reader) => reader.bytes_held(),
+        };
+        self.pending.len() + calls
+    }
+
     /// What is larger cannot be read, whether it comes in pieces or at once.
     fn event_bytes_max(&self) -> usize {
         EVENT_BYTES_MAX + self.about.limits.tool_arguments

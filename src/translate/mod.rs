@@ -56,3 +56,6 @@ fn made_up(kind: &str, id: &str, answer: &str, calls: u64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     format!("{kind}_{}_{calls}", answer.chars().map(plain).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,12 @@ impl Reader {
         }
     }
 
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(in crate::translate) fn bytes_held(&self) -> usize {
+        self.choice.bytes_held()
+    }
+
     /// Whether the answer came to its end.
     pub(in crate::translate) fn is_done(&self) -> bool {
         self.done
@@ -131,8 +137,8 @@ impl Reader {
                 return None;
             }
             if let Some(delta) = choice.get_mut("delta").filter(|delta| !delta.is_null()) {
-                let calls = take_calls(delta, "tool_calls");
-                let legacy = take_calls(delta, "function_call");
+                let calls = take_calls(delta, "tool_calls")?;
+                let legacy = take_calls(delta, "function_call")?;
                 self.say(delta, put)?;
                 let limits = self.limits;
                 let absorb = |choice: &mut Choice| -> Result<(), TooMuch> {
@@ -162,8 +168,8 @@ impl Reader {
             return None;
         }
         let message = choice.get_mut("message")?;
-        let calls = take_calls(message, "tool_calls");
-        let legacy = take_calls(message, "function_call");
+        let calls = take_calls(message, "tool_calls")?;
+        let legacy = take_calls(message, "function_call")?;
         self.say(message, put)?;
         for call in calls.as_ref().map(Value::items).unwrap_or_default().unwrap_or_default() {
             // Each is a call of its own, whatever its id.
@@ -240,8 +246,10 @@ fn is_first(choice: &Value<'_>) -> bool {
     choice.present("index").is_none_or(|index| index.as_u64() == Some(0))
 }
 
-fn take_calls<'a>(message: &mut Value<'a>, key: &str) -> Option<Value<'a>> {
-    message.remove(key).filter(|calls| !is_empty(calls))
+/// Takes calls out of what says them, if there are any; the outer `None` if one of them hides another.
+fn take_calls<'a>(message: &mut Value<'a>, key: &str) -> Option<Option<Value<'a>>> {
+    let calls = message.remove(key).filter(|calls| !is_empty(calls));
+    (!calls.as_ref().is_some_and(stray_call)).then_some(calls)
 }
 
 fn put_text<'p>(text: Option<&'p str>, piece: impl Fn(Cow<'p, str>) -> Piece<'p>, put: Put<'_>) {

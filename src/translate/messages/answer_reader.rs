@@ -54,6 +54,15 @@ impl Reader {
         Self { limits, started: false, open: None, calls: 0, stop: None, tokens: None, done: false }
     }
 
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(in crate::translate) fn bytes_held(&self) -> usize {
+        match self.open.as_ref().map(|open| &open.kind) {
+            Some(Kind::Call { input, .. }) => input.len(),
+            Some(Kind::Sealed | Kind::Text | Kind::Thinking) | None => 0,
+        }
+    }
+
     /// Whether the answer came to its end.
     pub(in crate::translate) fn is_done(&self) -> bool {
         self.done

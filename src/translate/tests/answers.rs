@@ -1,0 +1,414 @@
+//! Laws over answers: a stream reads the same however it is cut into pieces, a whole answer says what a stream says,
+//! a stream that breaks off never looks complete, and whatever comes, what leaves is well-formed.
+
+use super::{
+    About, Answer, Language, client,
+    client::Seen,
+    golden::streams,
+    run::{ABOUT, client_of, once, run},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+const BOTH: [Language; 2] = [Language::Chat, Language::Messages];
+
+/// Every place of a short stream, and some hundreds of a long one.
+fn places(input: &[u8]) -> impl Iterator<Item = usize> {
+    (0..input.len()).step_by(1 + input.len() / 400)
+}
+
+#[test]
+fn every_split_reads_the_same() {
+    for (upstream, name, input) in streams() {
+        let whole = once(upstream, &input);
+        for at in places(&input) {
+            let (first, second) = input.split_at(at);
+            assert_eq!(run(upstream, ABOUT, [first, second]), whole, "{name} split at {at}");
+        }
+        for size in [1, 2, 3, 7] {
+            assert_eq!(run(upstream, ABOUT, input.chunks(size)), whole, "{name} by {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_never_looks_complete() {
+    for (upstream, name, input) in streams() {
+        let client = client_of(upstream);
+        let last = client::read_stream(client, &once(upstream, &input).out);
+        for at in places(&input) {
+            let found = once(upstream, &input[..at]);
+            let seen = client::read_stream(client, &found.out);
+            if seen.done {
+                // Only what had come to its end before the cut. Some Chat providers send nothing behind the finish.
+                assert!(found.failed.is_none(), "{name} cut at {at}");
+                match upstream {
+                    Language::Chat => {
+                        assert!(String::from_utf8_lossy(&input[..at]).contains("finish_reason"));
+                    }
+                    Language::Messages => assert_eq!(seen, last, "{name} cut at {at}"),
+                }
+            } else {
+                let text = String::from_utf8_lossy(&found.out).into_owned();
+                assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{name} cut at {at}");
+                assert_eq!(seen.stop, None, "{name} cut at {at}: {text}");
+            }
+        }
+    }
+}
+
+/// A whole answer of this upstream, and the stream that says the same, its texts cut at every `cut` characters.
+fn both(upstream: Language, plan: &Plan, cut: usize) -> (Value, String) {
+    match upstream {
+        Language::Chat => (plan.chat(), plan.chat_stream(cut)),
+        Language::Messages => (plan.messages(), plan.messages_stream(cut)),
+    }
+}
+
+/// What a model says, in an order that both dialects can keep.
+#[derive(Debug, Clone)]
+struct Plan {
+    thinking: String,
+    text: String,
+    calls: Vec<(String, Value)>,
+    stop: usize,
+    /// Fresh, read from a cache, written to a cache, output.
+    tokens: [u64; 4],
+}
+
+fn json_object() -> impl Strategy<Value = Value> {
+    let leaf =
+        prop_oneof![any::<i64>().prop_map(|n| json!(n)), ".{0,8}".prop_map(|s| json!(s)), Just(Value::Null)];
+    let value = leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|map| json!(map)),
+        ]
+    });
+    prop::collection::hash_map("[a-z\"é]{0,6}", value, 0..4).prop_map(|map| json!(map))
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let call = ("[a-z_]{1,8}", json_object());
+    let calls = prop::collection::vec(call, 0..4);
+    let tokens = prop::array::uniform4(0..1000_u64);
+    (".{0,12}", ".{0,40}", calls, 0..3_usize, tokens).prop_map(|(thinking, text, calls, stop, tokens)| Plan {
+        thinking,
+        text,
+        calls,
+        stop,
+        tokens,
+    })
+}
+
+fn cut(text: &str, every: usize) -> Vec<String> {
+    let all: Vec<char> = text.chars().collect();
+    all.chunks(every).map(|piece| piece.iter().collect()).collect()
+}
+
+impl Plan {
+    fn chat_stop(&self) -> &'static str {
+        [if self.calls.is_empty() { "stop" } else { "tool_calls" }, "length", "content_filter"][self.stop]
+    }
+
+    fn messages_stop(&self) -> &'static str {
+        [if self.calls.is_empty() { "end_turn" } else { "tool_use" }, "max_tokens", "refusal"][self.stop]
+    }
+
+    fn chat_usage(&self) -> Value {
+        let [fresh, read, written, output] = self.tokens;
+        let prompt = fresh + read + written;
+        let mut details = json!({ "cached_tokens": read });
+        if written > 0 {
+            details["cache_write_tokens"] = json!(written);
+        }
+        json!({
+            "prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output,
+            "prompt_tokens_details": details,
+        })
+    }
+
+    fn messages_usage(&self) -> Value {
+        let [fresh, read, written, output] = self.tokens;
+        json!({
+            "input_tokens": fresh, "cache_read_input_tokens": read, "cache_creation_input_tokens": written,
+            "output_tokens": output,
+        })
+    }
+
+    fn chat(&self) -> Value {
+        let call = |(at, (name, input)): (usize, &(String, Value))| json!({ "id": format!("c{at}"), "type": "function", "function": { "name": name, "arguments": input.to_string() } });
+        let calls: Vec<Value> = self.calls.iter().enumerate().map(call).collect();
+        let message = json!({ "role": "assistant", "content": self.text, "reasoning_content": self.thinking, "tool_calls": calls });
+        json!({
+            "id": "a1", "model": "m", "object": "chat.completion", "usage": self.chat_usage(),
+            "choices": [{ "index": 0, "message": message, "finish_reason": self.chat_stop() }],
+        })
+    }
+
+    fn chat_stream(&self, every: usize) -> String {
+        let mut out = String::new();
+        let mut chunk = |delta: Value, finish: Option<&str>| {
+            let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+            let chunk =
+                json!({ "id": "a1", "model": "m", "object": "chat.completion.chunk", "choices": [choice] });
+            out.push_str(&format!("data: {chunk}\n\n"));
+        };
+        chunk(json!({ "role": "assistant" }), None);
+        cut(&self.thinking, every).iter().for_each(|text| chunk(json!({ "reasoning_content": text }), None));
+        cut(&self.text, every).iter().for_each(|text| chunk(json!({ "content": text }), None));
+        for (at, (name, input)) in self.calls.iter().enumerate() {
+            chunk(
+                json!({ "tool_calls": [{ "index": at, "id": format!("c{at}"), "function": { "name": name, "arguments": "" } }] }),
+                None,
+            );
+            for text in cut(&input.to_string(), every) {
+                let call = json!({ "index": at, "function": { "arguments": text } });
+                chunk(json!({ "tool_calls": [call] }), None);
+            }
+        }
+        chunk(json!({}), Some(self.chat_stop()));
+        let last = json!({ "id": "a1", "model": "m", "choices": [], "usage": self.chat_usage() });
+        format!("{out}data: {last}\n\ndata: [DONE]\n\n")
+    }
+
+    fn messages(&self) -> Value {
+        let mut content = Vec::new();
+        if !self.thinking.is_empty() {
+            content.push(json!({ "type": "thinking", "thinking": self.thinking, "signature": "s" }));
+        }
+        if !self.text.is_empty() {
+            content.push(json!({ "type": "text", "text": self.text }));
+        }
+        for (at, (name, input)) in self.calls.iter().enumerate() {
+            content.push(json!({ "type": "tool_use", "id": format!("c{at}"), "name": name, "input": input }));
+        }
+        json!({
+            "id": "a1", "model": "m", "type": "message", "role": "assistant", "content": content,
+            "stop_reason": self.messages_stop(), "stop_sequence": null, "usage": self.messages_usage(),
+        })
+    }
+
+    fn messages_stream(&self, every: usize) -> String {
+        let mut out = String::new();
+        let mut event = |data: Value| {
+            out.push_str(&format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()));
+        };
+        let message = self.messages();
+        let mut start = message.clone();
+        (start["content"], start["stop_reason"]) = (json!([]), Value::Null);
+        event(json!({ "type": "message_start", "message": start }));
+        for (index, block) in message["content"].as_array().unwrap().iter().enumerate() {
+            let (key, kind, delta) = match block["type"].as_str().unwrap() {
+                "text" => ("text", "text_delta", "text"),
+                "thinking" => ("thinking", "thinking_delta", "thinking"),
+                _ => ("input", "input_json_delta", "partial_json"),
+            };
+            let (mut empty, all) =
+                (block.clone(), block[key].as_str().map_or_else(|| block[key].to_string(), Into::into));
+            empty[key] = if key == "input" { json!({}) } else { json!("") };
+            event(json!({ "type": "content_block_start", "index": index, "content_block": empty }));
+            for text in cut(&all, every) {
+                event(
+                    json!({ "type": "content_block_delta", "index": index, "delta": { "type": kind, delta: text } }),
+                );
+            }
+            event(json!({ "type": "content_block_stop", "index": index }));
+        }
+        let delta = json!({ "stop_reason": self.messages_stop(), "stop_sequence": null });
+        event(json!({ "type": "message_delta", "delta": delta, "usage": self.messages_usage() }));
+        event(json!({ "type": "message_stop" }));
+        out
+    }
+
+    /// What a client of this dialect must hold in the end.
+    fn expected(&self, client: Language) -> Seen {
+        let call = |(at, (name, input)): (usize, &(String, Value))| client::Call {
+            id: format!("c{at}"),
+            name: name.clone(),
+            input: input.clone(),
+        };
+        let (stop, usage) = match client {
+            Language::Chat => (self.chat_stop(), self.chat_usage()),
+            Language::Messages => (self.messages_stop(), self.messages_usage()),
+        };
+        Seen {
+            id: "a1".into(),
+            model: "m".into(),
+            text: self.text.clone(),
+            thinking: self.thinking.clone(),
+            calls: self.calls.iter().enumerate().map(call).collect(),
+            stop: Some(stop.into()),
+            usage: Some(usage),
+            done: true,
+            ..Seen::default()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_whole_answer_and_a_stream_say_what_the_model_said(plan in plan(), every in 1..9_usize, pieces in 1..50_usize) {
+        for upstream in BOTH {
+            let client = client_of(upstream);
+            let (body, stream) = both(upstream, &plan, every);
+            let mut answer = Answer::new(upstream, client, ABOUT);
+            let whole = answer.whole(body.to_string().as_bytes()).unwrap();
+            prop_assert_eq!(client::read_whole(client, &whole), plan.expected(client));
+            let streamed = run(upstream, ABOUT, stream.as_bytes().chunks(pieces));
+            prop_assert_eq!(&streamed.failed, &None);
+            prop_assert_eq!(client::read_stream(client, &streamed.out), plan.expected(client));
+            prop_assert_eq!(streamed.usage, answer.usage());
+            let usage = streamed.usage.unwrap();
+            prop_assert_eq!((usage.input, usage.cached_input, usage.output), (plan.tokens[0] + plan.tokens[1] + plan.tokens[2], plan.tokens[1], plan.tokens[3]));
+        }
+    }
+
+    #[test]
+    fn thinking_is_shown_only_to_those_who_asked(plan in plan()) {
+        let about = About { thinking: false, ..ABOUT };
+        let (body, stream) = both(Language::Chat, &plan, 3);
+        let expected = Plan { thinking: String::new(), ..plan }.expected(Language::Messages);
+        let whole = Answer::new(Language::Chat, Language::Messages, about).whole(body.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(&client::read_whole(Language::Messages, &whole), &expected);
+        let streamed = run(Language::Chat, about, [stream.as_bytes()]);
+        prop_assert_eq!(client::read_stream(Language::Messages, &streamed.out), expected);
+    }
+
+    #[test]
+    fn an_answer_comes_back_as_it_was(plan in plan()) {
+        for upstream in BOTH {
+            let client = client_of(upstream);
+            let (body, _) = both(upstream, &plan, 1);
+            let there = Answer::new(upstream, client, ABOUT).whole(body.to_string().as_bytes()).unwrap();
+            let back = Answer::new(client, upstream, ABOUT).whole(&there).unwrap();
+            prop_assert_eq!(client::read_whole(upstream, &back), plan.expected(upstream));
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), pieces in 1..40_usize) {
+        for upstream in BOTH {
+            well_formed(upstream, &bytes, pieces);
+            let whole = Answer::new(upstream, client_of(upstream), ABOUT).whole(&bytes);
+            prop_assert!(whole.is_err() || serde_json::from_slice::<Value>(&bytes).is_ok());
+        }
+    }
+
+    #[test]
+    fn changed_streams_do_no_harm(changes in prop::collection::vec(change(), 1..6), stream in any::<usize>(), pieces in 1..200_usize) {
+        let (upstream, _, input) = &STREAMS[stream % STREAMS.len()];
+        let mut input = input.clone();
+        changes.iter().for_each(|change| apply(*upstream, &mut input, change));
+        well_formed(*upstream, &input, pieces);
+        // What comes whole is read by the same rules.
+        for data in input.split(|&b| b == b'\n').filter_map(|line| line.strip_prefix(b"data: ")) {
+            if let Ok(body) = Answer::new(*upstream, client_of(*upstream), ABOUT).whole(data) {
+                client::read_whole(client_of(*upstream), &body);
+            }
+        }
+    }
+}
+
+static STREAMS: LazyLock<Vec<(Language, String, Vec<u8>)>> = LazyLock::new(streams);
+
+/// What leaves is in the one form that all clients read alike, and the same however the input was cut.
+fn well_formed(upstream: Language, input: &[u8], pieces: usize) {
+    let found = once(upstream, input);
+    let seen = client::read_stream(client_of(upstream), &found.out);
+    assert!(!(seen.done && found.failed.is_some()));
+    assert_eq!(run(upstream, ABOUT, input.chunks(pieces)), found);
+}
+
+/// One change of a stream.
+#[derive(Debug, Clone)]
+enum Change {
+    Byte {
+        at: usize,
+        byte: u8,
+    },
+    Cut {
+        at: usize,
+        len: usize,
+    },
+    /// A whole event of some stream comes in between.
+    Event {
+        at: usize,
+        stream: usize,
+        from: usize,
+    },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let byte = prop_oneof![prop::sample::select(&b"\"\\{}[]:,0 \n\rn1"[..]), any::<u8>()];
+    prop_oneof![
+        3 => (any::<usize>(), byte).prop_map(|(at, byte)| Change::Byte { at, byte }),
+        1 => (any::<usize>(), 0..40_usize).prop_map(|(at, len)| Change::Cut { at, len }),
+        4 => (any::<usize>(), any::<usize>(), any::<usize>()).prop_map(|(at, stream, from)| Change::Event { at, stream, from }),
+    ]
+}
+
+fn apply(upstream: Language, input: &mut Vec<u8>, change: &Change) {
+    match *change {
+        Change::Byte { at, byte } => {
+            let at = at % input.len().max(1);
+            input.get_mut(at).into_iter().for_each(|old| *old = byte);
+        }
+        Change::Cut { at, len } => {
+            let at = at % input.len().max(1);
+            input.drain(at..(at + len).min(input.len()));
+        }
+        Change::Event { at, stream, from } => {
+            let own: Vec<_> = STREAMS.iter().filter(|(other, ..)| *other == upstream).collect();
+            let other = String::from_utf8_lossy(&own[stream % own.len()].2).into_owned();
+            let events: Vec<&str> = other.split_inclusive("\n\n").collect();
+            let event = events[from % events.len()].as_bytes();
+            let text = String::from_utf8_lossy(input).into_owned();
+            let places: Vec<usize> = text.match_indices("\n\n").map(|(at, _)| at + 2).collect();
+            if let Some(&place) = places.get(at % places.len().max(1)) {
+                *input = [&text.as_bytes()[..place], event, &text.as_bytes()[place..]].concat();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_too_large_ends_the_answer() {
+    for upstream in BOTH {
+        let mut answer = Answer::new(upstream, client_of(upstream), ABOUT);
+        let mut out = Vec::new();
+        let piece = vec![b'x'; 64 << 10];
+        let mut came = 0;
+        while answer.read(&piece, &mut out).is_ok() {
+            came += piece.len();
+            assert!(came < 2 << 20, "held without end");
+        }
+        assert_eq!((answer.bytes_held(), out.len()), (0, 0));
+    }
+}
+
+#[test]
+fn a_call_that_is_too_long_or_one_too_many_ends_the_answer() {
+    let fragment = |index: usize, text: &str| {
+        let call = json!({ "index": index, "id": format!("c{index}"), "function": { "name": "a", "arguments": text } });
+        format!("data: {}\n\n", json!({ "choices": [{ "delta": { "tool_calls": [call] } }] }))
+    };
+    let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+    let check = |calls: String, fails: bool| {
+        let found = once(Language::Chat, (calls + finish).as_bytes());
+        assert_eq!(found.failed.is_some(), fails);
+        assert_eq!(client::read_stream(Language::Messages, &found.out).done, !fails);
+    };
+    check(fragment(0, &"x".repeat(4096)), false);
+    check(fragment(0, &"x".repeat(4097)), true);
+    check((0..128).map(|at| fragment(at, "{}")).collect(), false);
+    check((0..129).map(|at| fragment(at, "{}")).collect(), true);
+}
