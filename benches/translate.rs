@@ -4,7 +4,7 @@
 use divan::{Bencher, black_box, counter::ItemsCount};
 use tollgate::{
     dialect::openai::HoldLimits,
-    translate::{About, Answer, Language},
+    translate::{About, Answer, Client, Upstream},
 };
 
 fn main() {
@@ -46,7 +46,7 @@ fn messages() -> String {
     stream + &event("message_delta", end) + &event("message_stop", "")
 }
 
-fn translate(bencher: Bencher<'_, '_>, upstream: Language, client: Language, stream: &str) {
+fn translate(bencher: Bencher<'_, '_>, upstream: Upstream, client: Client, stream: &str) {
     let events: Vec<&str> = stream.split_inclusive("\n\n").collect();
     bencher.counter(ItemsCount::new(CHUNKS)).bench(|| {
         let mut answer = Answer::new(upstream, client, ABOUT);
@@ -62,10 +62,10 @@ fn translate(bencher: Bencher<'_, '_>, upstream: Language, client: Language, str
 
 #[divan::bench]
 fn chat_to_messages(bencher: Bencher<'_, '_>) {
-    translate(bencher, Language::Chat, Language::Messages, &chat());
+    translate(bencher, Upstream::Chat, Client::Messages, &chat());
 }
 
 #[divan::bench]
 fn messages_to_chat(bencher: Bencher<'_, '_>) {
-    translate(bencher, Language::Messages, Language::Chat, &messages());
+    translate(bencher, Upstream::Messages, Client::Chat, &messages());
 }

@@ -2,7 +2,7 @@
 //! anywhere. Apart from the readers and writers because it alone knows of bytes, and of the end of a body.
 
 use super::{
-    Language, chat, messages,
+    Client, Upstream, chat, messages,
     piece::{Piece, Tokens},
     refusals,
     whole::Whole,
@@ -30,10 +30,10 @@ pub struct About {
 
 impl About {
     /// What the answer to this request needs. `created`: when it came, in seconds since 1970.
-    pub fn request(client: Language, body: &Value<'_>, created: u64, limits: HoldLimits) -> Self {
+    pub fn request(client: Client, body: &Value<'_>, created: u64, limits: HoldLimits) -> Self {
         let thinking = match client {
-            Language::Chat => true,
-            Language::Messages => body.present("thinking").is_some_and(|thinking| {
+            Client::Chat => true,
+            Client::Messages => body.present("thinking").is_some_and(|thinking| {
                 let is = |key, value| thinking.get(key).and_then(Value::as_str) == Some(value);
                 !is("type", "disabled") && !is("display", "omitted")
             }),
@@ -46,7 +46,7 @@ impl About {
 #[derive(Debug)]
 pub struct Answer {
     about: About,
-    client: Language,
+    client: Client,
     reader: Reader,
     writer: Writer,
     /// An incomplete event.
@@ -67,15 +67,15 @@ enum Writer {
 }
 
 impl Answer {
-    /// Translates an answer in the upstream's language into the client's.
-    pub fn new(upstream: Language, client: Language, about: About) -> Self {
+    /// Translates an answer of the upstream's API into one of the client's.
+    pub fn new(upstream: Upstream, client: Client, about: About) -> Self {
         let reader = match upstream {
-            Language::Chat => Reader::Chat(chat::Reader::new(about.limits)),
-            Language::Messages => Reader::Messages(messages::Reader::new(about.limits)),
+            Upstream::Chat => Reader::Chat(chat::Reader::new(about.limits)),
+            Upstream::Messages => Reader::Messages(messages::Reader::new(about.limits)),
         };
         let writer = match client {
-            Language::Chat => Writer::Chat(chat::Writer::new(about.created)),
-            Language::Messages => Writer::Messages(messages::Writer::new(about)),
+            Client::Chat => Writer::Chat(chat::Writer::new(about.created)),
+            Client::Messages => Writer::Messages(messages::Writer::new(about)),
         };
         Self { about, client, reader, writer, pending: Vec::new(), failed: false }
     }
@@ -96,8 +96,8 @@ impl Answer {
             Reader::Messages(reader) => reader.whole(&body, &mut put),
         }?;
         let body = match self.client {
-            Language::Chat => chat::whole(&whole, self.about.created),
-            Language::Messages => messages::whole(&whole, &self.about),
+            Client::Chat => chat::whole(&whole, self.about.created),
+            Client::Messages => messages::whole(&whole, &self.about),
         };
         let mut out = Vec::new();
         json::write(&body, &mut out);

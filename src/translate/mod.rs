@@ -20,21 +20,30 @@ pub use answer::{About, Answer};
 use crate::{json::Value, refusal::Refusal};
 use conversation::{At, Choice};
 
-/// An API for conversations with a model.
+/// The API that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub enum Client {
     /// OpenAI Chat Completions.
     Chat,
     /// Anthropic Messages.
     Messages,
 }
 
-/// The body for an upstream that speaks another language than the client. The name of the model stays as it is.
+/// The API that an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// OpenAI Chat Completions, and its many relatives.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
+}
+
+/// The body for an upstream that speaks another API than the client. The name of the model stays as it is.
 /// `Err`: a 400 that names the parameter that cannot be carried over, and says what to do.
-pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<Value<'v>, Refusal> {
+pub fn request<'v>(from: Client, to: Upstream, body: &'v Value<'v>) -> Result<Value<'v>, Refusal> {
     let conversation = match from {
-        Language::Chat => chat::read(body),
-        Language::Messages => messages::read(body),
+        Client::Chat => chat::read(body),
+        Client::Messages => messages::read(body),
     }?;
     if conversation.tools.is_empty()
         && let Some(Choice::Any | Choice::One(_)) = conversation.choice
@@ -42,8 +51,8 @@ pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<
         return Err(At("tool_choice".into()).refuse("demands a call, but no tools are offered"));
     }
     match to {
-        Language::Chat => chat::write(conversation),
-        Language::Messages => messages::write(conversation),
+        Upstream::Chat => chat::write(conversation),
+        Upstream::Messages => messages::write(conversation),
     }
 }
 

@@ -2,7 +2,7 @@
 //! a stream that breaks off never looks complete, and whatever comes, what leaves is well-formed.
 
 use super::{
-    About, Answer, Language, client,
+    About, Answer, Client, Upstream, client,
     client::Seen,
     golden::streams,
     run::{ABOUT, client_of, once, run},
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-const BOTH: [Language; 2] = [Language::Chat, Language::Messages];
+const BOTH: [Upstream; 2] = [Upstream::Chat, Upstream::Messages];
 
 /// Every place of a short stream, and some hundreds of a long one.
 fn places(input: &[u8]) -> impl Iterator<Item = usize> {
@@ -44,10 +44,10 @@ fn a_stream_that_breaks_off_never_looks_complete() {
                 // Only what had come to its end before the cut. Some Chat providers send nothing behind the finish.
                 assert!(found.failed.is_none(), "{name} cut at {at}");
                 match upstream {
-                    Language::Chat => {
+                    Upstream::Chat => {
                         assert!(String::from_utf8_lossy(&input[..at]).contains("finish_reason"));
                     }
-                    Language::Messages => assert_eq!(seen, last, "{name} cut at {at}"),
+                    Upstream::Messages => assert_eq!(seen, last, "{name} cut at {at}"),
                 }
             } else {
                 let text = String::from_utf8_lossy(&found.out).into_owned();
@@ -59,10 +59,10 @@ fn a_stream_that_breaks_off_never_looks_complete() {
 }
 
 /// A whole answer of this upstream, and the stream that says the same, its texts cut at every `cut` characters.
-fn both(upstream: Language, plan: &Plan, cut: usize) -> (Value, String) {
+fn both(upstream: Upstream, plan: &Plan, cut: usize) -> (Value, String) {
     match upstream {
-        Language::Chat => (plan.chat(), plan.chat_stream(cut)),
-        Language::Messages => (plan.messages(), plan.messages_stream(cut)),
+        Upstream::Chat => (plan.chat(), plan.chat_stream(cut)),
+        Upstream::Messages => (plan.messages(), plan.messages_stream(cut)),
     }
 }
 
@@ -223,15 +223,15 @@ impl Plan {
     }
 
     /// What a client of this dialect must hold in the end.
-    fn expected(&self, client: Language) -> Seen {
+    fn expected(&self, client: Client) -> Seen {
         let call = |(at, (name, input)): (usize, &(String, Value))| client::Call {
             id: format!("c{at}"),
             name: name.clone(),
             input: input.clone(),
         };
         let (stop, usage) = match client {
-            Language::Chat => (self.chat_stop(), self.chat_usage()),
-            Language::Messages => (self.messages_stop(), self.messages_usage()),
+            Client::Chat => (self.chat_stop(), self.chat_usage()),
+            Client::Messages => (self.messages_stop(), self.messages_usage()),
         };
         Seen {
             id: "a1".into(),
@@ -270,22 +270,25 @@ proptest! {
     #[test]
     fn thinking_is_shown_only_to_those_who_asked(plan in plan()) {
         let about = About { thinking: false, ..ABOUT };
-        let (body, stream) = both(Language::Chat, &plan, 3);
-        let expected = Plan { thinking: String::new(), ..plan }.expected(Language::Messages);
-        let whole = Answer::new(Language::Chat, Language::Messages, about).whole(body.to_string().as_bytes()).unwrap();
-        prop_assert_eq!(&client::read_whole(Language::Messages, &whole), &expected);
-        let streamed = run(Language::Chat, about, [stream.as_bytes()]);
-        prop_assert_eq!(client::read_stream(Language::Messages, &streamed.out), expected);
+        let (body, stream) = both(Upstream::Chat, &plan, 3);
+        let expected = Plan { thinking: String::new(), ..plan }.expected(Client::Messages);
+        let whole = Answer::new(Upstream::Chat, Client::Messages, about).whole(body.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(&client::read_whole(Client::Messages, &whole), &expected);
+        let streamed = run(Upstream::Chat, about, [stream.as_bytes()]);
+        prop_assert_eq!(client::read_stream(Client::Messages, &streamed.out), expected);
     }
 
     #[test]
     fn an_answer_comes_back_as_it_was(plan in plan()) {
         for upstream in BOTH {
-            let client = client_of(upstream);
+            let (other, own) = match upstream {
+                Upstream::Chat => (Upstream::Messages, Client::Chat),
+                Upstream::Messages => (Upstream::Chat, Client::Messages),
+            };
             let (body, _) = both(upstream, &plan, 1);
-            let there = Answer::new(upstream, client, ABOUT).whole(body.to_string().as_bytes()).unwrap();
-            let back = Answer::new(client, upstream, ABOUT).whole(&there).unwrap();
-            prop_assert_eq!(client::read_whole(upstream, &back), plan.expected(upstream));
+            let there = Answer::new(upstream, client_of(upstream), ABOUT).whole(body.to_string().as_bytes()).unwrap();
+            let back = Answer::new(other, own, ABOUT).whole(&there).unwrap();
+            prop_assert_eq!(client::read_whole(own, &back), plan.expected(own));
         }
     }
 
@@ -318,10 +321,10 @@ proptest! {
     }
 }
 
-static STREAMS: LazyLock<Vec<(Language, String, Vec<u8>)>> = LazyLock::new(streams);
+static STREAMS: LazyLock<Vec<(Upstream, String, Vec<u8>)>> = LazyLock::new(streams);
 
 /// What leaves is in the one form that all clients read alike, and the same however the input was cut.
-fn well_formed(upstream: Language, input: &[u8], pieces: usize) {
+fn well_formed(upstream: Upstream, input: &[u8], pieces: usize) {
     let found = once(upstream, input);
     let seen = client::read_stream(client_of(upstream), &found.out);
     assert!(!(seen.done && found.failed.is_some()));
@@ -356,7 +359,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn apply(upstream: Language, input: &mut Vec<u8>, change: &Change) {
+fn apply(upstream: Upstream, input: &mut Vec<u8>, change: &Change) {
     match *change {
         Change::Byte { at, byte } => {
             let at = at % input.len().max(1);
@@ -403,9 +406,9 @@ fn a_call_that_is_too_long_or_one_too_many_ends_the_answer() {
     };
     let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
     let check = |calls: String, fails: bool| {
-        let found = once(Language::Chat, (calls + finish).as_bytes());
+        let found = once(Upstream::Chat, (calls + finish).as_bytes());
         assert_eq!(found.failed.is_some(), fails);
-        assert_eq!(client::read_stream(Language::Messages, &found.out).done, !fails);
+        assert_eq!(client::read_stream(Client::Messages, &found.out).done, !fails);
     };
     check(fragment(0, &"x".repeat(4096)), false);
     check(fragment(0, &"x".repeat(4097)), true);

@@ -1,7 +1,7 @@
 //! What a client makes of an answer: a small model of how the official clients put each dialect together, with
 //! another JSON reader than the translator's.
 
-use super::Language;
+use super::Client;
 use serde_json::{Value, json};
 
 /// An answer as a client holds it in the end, in neither dialect.
@@ -60,19 +60,19 @@ fn events(out: &[u8], named: bool) -> Vec<(String, String)> {
 }
 
 /// Reads what the translator sent to a client of this dialect.
-pub(super) fn read_stream(client: Language, out: &[u8]) -> Seen {
+pub(super) fn read_stream(client: Client, out: &[u8]) -> Seen {
     match client {
-        Language::Chat => chat_stream(out),
-        Language::Messages => messages_stream(out),
+        Client::Chat => chat_stream(out),
+        Client::Messages => messages_stream(out),
     }
 }
 
 /// Reads a whole answer for a client of this dialect.
-pub(super) fn read_whole(client: Language, body: &[u8]) -> Seen {
+pub(super) fn read_whole(client: Client, body: &[u8]) -> Seen {
     let body: Value = serde_json::from_slice(body).expect("JSON leaves");
     match client {
-        Language::Chat => chat_whole(&body),
-        Language::Messages => messages_whole(&body),
+        Client::Chat => chat_whole(&body),
+        Client::Messages => messages_whole(&body),
     }
 }
 

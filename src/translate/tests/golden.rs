@@ -1,6 +1,6 @@
 //! Requests and answers as they come and as they leave, in `golden`. With UPDATE=1 what leaves is written anew.
 
-use super::{Language, NESTING, json, run::once, translated};
+use super::{Client, NESTING, Upstream, json, run::once, translated};
 use crate::json::Value;
 use std::{fs, path::Path};
 
@@ -70,8 +70,8 @@ pub(super) fn readable(json: &str) -> String {
 #[test]
 fn requests_leave_as_expected() {
     for (folder, from, to) in [
-        ("requests/chat_to_messages", Language::Chat, Language::Messages),
-        ("requests/messages_to_chat", Language::Messages, Language::Chat),
+        ("requests/chat_to_messages", Client::Chat, Upstream::Messages),
+        ("requests/messages_to_chat", Client::Messages, Upstream::Chat),
     ] {
         for (name, input) in inputs(folder, "input.json") {
             let found = translated(from, to, &input).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
@@ -81,8 +81,8 @@ fn requests_leave_as_expected() {
 }
 
 /// The golden streams of each upstream.
-pub(super) fn streams() -> Vec<(Language, String, Vec<u8>)> {
-    [(Language::Chat, "answers/chat"), (Language::Messages, "answers/messages")]
+pub(super) fn streams() -> Vec<(Upstream, String, Vec<u8>)> {
+    [(Upstream::Chat, "answers/chat"), (Upstream::Messages, "answers/messages")]
         .into_iter()
         .flat_map(|(upstream, folder)| {
             let found = inputs(folder, "input.sse").into_iter();
@@ -95,8 +95,8 @@ pub(super) fn streams() -> Vec<(Language, String, Vec<u8>)> {
 fn answers_leave_as_expected() {
     for (upstream, name, input) in streams() {
         let folder = match upstream {
-            Language::Chat => "answers/chat",
-            Language::Messages => "answers/messages",
+            Upstream::Chat => "answers/chat",
+            Upstream::Messages => "answers/messages",
         };
         check(folder, &name, "expected.sse", &once(upstream, &input).text());
     }

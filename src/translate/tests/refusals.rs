@@ -1,13 +1,13 @@
 //! What cannot be carried over is a 400 that names the parameter and says what to do.
 
-use super::{Language, Refusal, translated};
+use super::{Client, Refusal, Upstream, translated};
 use serde_json::{Value, json};
 
 /// The least that a request of each dialect must say.
-fn least(from: Language) -> Value {
+fn least(from: Client) -> Value {
     match from {
-        Language::Chat => json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }] }),
-        Language::Messages => {
+        Client::Chat => json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }] }),
+        Client::Messages => {
             json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] })
         }
     }
@@ -15,7 +15,7 @@ fn least(from: Language) -> Value {
 
 /// A change of the least request is refused, and the refusal names the parameter and says it in words.
 #[track_caller]
-fn refused(from: Language, to: Language, changes: &Value, param: &str) {
+fn refused(from: Client, to: Upstream, changes: &Value, param: &str) {
     let mut body = least(from);
     for (key, value) in changes.as_object().unwrap() {
         body[key] = value.clone();
@@ -29,13 +29,13 @@ fn refused(from: Language, to: Language, changes: &Value, param: &str) {
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better")]
 fn chat(changes: Value, param: &str) {
-    refused(Language::Chat, Language::Messages, &changes, param);
+    refused(Client::Chat, Upstream::Messages, &changes, param);
 }
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better")]
 fn messages(changes: Value, param: &str) {
-    refused(Language::Messages, Language::Chat, &changes, param);
+    refused(Client::Messages, Upstream::Chat, &changes, param);
 }
 
 #[test]

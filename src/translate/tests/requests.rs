@@ -1,7 +1,7 @@
 //! Laws over requests: what one dialect can say and the other too comes back as it was, in turns as Anthropic wants
 //! them, and no body does harm.
 
-use super::{Language, translated};
+use super::{Client, Upstream, translated};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -153,14 +153,14 @@ fn conversation() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was(body in conversation()) {
-        let there = translated(Language::Chat, Language::Messages, body.to_string().as_bytes()).unwrap();
-        let back = translated(Language::Messages, Language::Chat, there.as_bytes()).unwrap();
+        let there = translated(Client::Chat, Upstream::Messages, body.to_string().as_bytes()).unwrap();
+        let back = translated(Client::Messages, Upstream::Chat, there.as_bytes()).unwrap();
         prop_assert_eq!(serde_json::from_str::<Value>(&back).unwrap(), body, "{}", there);
     }
 
     #[test]
     fn anthropics_rules_for_turns_are_kept(body in conversation()) {
-        let there = translated(Language::Chat, Language::Messages, body.to_string().as_bytes()).unwrap();
+        let there = translated(Client::Chat, Upstream::Messages, body.to_string().as_bytes()).unwrap();
         let there: Value = serde_json::from_str(&there).unwrap();
         let mut waiting: Vec<Value> = Vec::new();
         for message in there["messages"].as_array().unwrap() {
@@ -181,7 +181,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bodies_do_no_harm(body in json_value()) {
-        for (from, to) in [(Language::Chat, Language::Messages), (Language::Messages, Language::Chat)] {
+        for (from, to) in [(Client::Chat, Upstream::Messages), (Client::Messages, Upstream::Chat)] {
             if let Err(refusal) = translated(from, to, body.to_string().as_bytes()) {
                 prop_assert_eq!(refusal.status(), 400);
             }

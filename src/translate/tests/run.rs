@@ -1,16 +1,16 @@
 //! A run of an answer through the translator, in pieces, as the gateway does it.
 
-use super::{About, Answer, Language};
+use super::{About, Answer, Client, Upstream};
 use crate::{dialect::openai::HoldLimits, refusal::Refusal, usage::Usage};
 
 pub(super) const LIMITS: HoldLimits = HoldLimits { nesting: 32, tool_arguments: 4096 };
 pub(super) const ABOUT: About = About { created: 1_800_000_000, limits: LIMITS, thinking: true };
 
-/// The client of an upstream that speaks this language.
-pub(super) fn client_of(upstream: Language) -> Language {
+/// The client that speaks the other API.
+pub(super) fn client_of(upstream: Upstream) -> Client {
     match upstream {
-        Language::Chat => Language::Messages,
-        Language::Messages => Language::Chat,
+        Upstream::Chat => Client::Messages,
+        Upstream::Messages => Client::Chat,
     }
 }
 
@@ -34,7 +34,7 @@ impl Run {
 }
 
 /// Reads a stream in these pieces, to its end or until it fails.
-pub(super) fn run<'p>(upstream: Language, about: About, pieces: impl IntoIterator<Item = &'p [u8]>) -> Run {
+pub(super) fn run<'p>(upstream: Upstream, about: About, pieces: impl IntoIterator<Item = &'p [u8]>) -> Run {
     let mut answer = Answer::new(upstream, client_of(upstream), about);
     let mut out = Vec::new();
     let mut failed = None;
@@ -58,6 +58,6 @@ pub(super) fn run<'p>(upstream: Language, about: About, pieces: impl IntoIterato
 }
 
 /// The stream in one piece.
-pub(super) fn once(upstream: Language, input: &[u8]) -> Run {
+pub(super) fn once(upstream: Upstream, input: &[u8]) -> Run {
     run(upstream, ABOUT, [input])
 }
