@@ -4,7 +4,7 @@
 use super::{
     Client, Upstream, chat, messages,
     piece::{Piece, Tokens},
-    refusals,
+    refusals, responses,
     whole::Whole,
 };
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// An event larger than this (beyond the longest arguments) cannot be read and ends the answer.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// So much of an answer's text is held at most, where the client's API says all of it again at its end.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
 /// What an answer needs of its request.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,9 @@ impl About {
             Client::Messages => body.present("thinking").is_some_and(|thinking| {
                 let is = |key, value| thinking.get(key).and_then(Value::as_str) == Some(value);
                 !is("type", "disabled") && !is("display", "omitted")
+            }),
+            Client::Responses => body.present("reasoning").is_some_and(|reasoning| {
+                reasoning.present("summary").or_else(|| reasoning.present("generate_summary")).is_some()
             }),
         };
         Self { created, limits, thinking }
@@ -64,6 +70,7 @@ enum Reader {
 enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
+    Responses(Box<responses::Writer>),
 }
 
 impl Answer {
@@ -76,6 +83,7 @@ impl Answer {
         let writer = match client {
             Client::Chat => Writer::Chat(chat::Writer::new(about.created)),
             Client::Messages => Writer::Messages(messages::Writer::new(about)),
+            Client::Responses => Writer::Responses(Box::new(responses::Writer::new(about))),
         };
         Self { about, client, reader, writer, pending: Vec::new(), failed: false }
     }
@@ -98,6 +106,9 @@ impl Answer {
         let body = match self.client {
             Client::Chat => chat::whole(&whole, self.about.created),
             Client::Messages => messages::whole(&whole, &self.about),
+            Client::Responses => {
+                responses::whole(whole, self.about).ok_or_else(refusals::unreadable_answer)?
+            }
         };
         let mut out = Vec::new();
         json::write(&body, &mut out);
@@ -159,12 +170,20 @@ impl Answer {
             Reader::Chat(reader) => reader.bytes_held(),
             Reader::Messages(reader) => reader.bytes_held(),
         };
-        self.pending.len() + calls
+        self.pending.len() + calls + self.writer.bytes_held()
     }
 
     /// What is larger cannot be read, whether it comes in pieces or at once.
     fn event_bytes_max(&self) -> usize {
         EVENT_BYTES_MAX + self.about.limits.tool_arguments
+    }
+
+    fn event(&mut self, event: &sse::Event<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let mut put = self.writer.sink(self.about, out);
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.event(event, &mut put),
+            Reader::Messages(reader) => reader.event(event, &mut put),
+        }
     }
 
     /// Handles every complete event and returns the incomplete rest.
@@ -181,11 +200,10 @@ impl Answer {
                 // Comments keep a connection alive.
                 out.extend_from_slice(b":\n\n");
             }
-            let mut put = self.writer.sink(self.about, out);
-            match &mut self.reader {
-                Reader::Chat(reader) => reader.event(&event, &mut put),
-                Reader::Messages(reader) => reader.event(&event, &mut put),
-            }?;
+            self.event(&event, out)?;
+            if self.writer.bytes_held() > OUTPUT_BYTES_MAX {
+                return Err(refusals::unreadable_stream());
+            }
             rest = after;
         }
         Ok(&[])
@@ -209,6 +227,14 @@ impl Reader {
 }
 
 impl Writer {
+    /// How much of the answer's text is held.
+    fn bytes_held(&self) -> usize {
+        match self {
+            Self::Chat(_) | Self::Messages(_) => 0,
+            Self::Responses(writer) => writer.bytes_held(),
+        }
+    }
+
     /// Where the pieces go, without what the client is not to see.
     fn sink<'w>(&'w mut self, about: About, out: &'w mut Vec<u8>) -> impl FnMut(Piece<'_>) + 'w {
         move |piece| {
@@ -222,6 +248,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.put(piece, out),
             Self::Messages(writer) => writer.put(piece, out),
+            Self::Responses(writer) => writer.put(piece, out),
         }
     }
 }

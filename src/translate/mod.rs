@@ -13,6 +13,7 @@ mod members;
 mod messages;
 mod piece;
 mod refusals;
+mod responses;
 mod whole;
 
 pub use answer::{About, Answer};
@@ -27,6 +28,8 @@ pub enum Client {
     Chat,
     /// Anthropic Messages.
     Messages,
+    /// OpenAI Responses.
+    Responses,
 }
 
 /// The API that an upstream speaks.
@@ -44,6 +47,7 @@ pub fn request<'v>(from: Client, to: Upstream, body: &'v Value<'v>) -> Result<Va
     let conversation = match from {
         Client::Chat => chat::read(body),
         Client::Messages => messages::read(body),
+        Client::Responses => responses::read(body),
     }?;
     if conversation.tools.is_empty()
         && let Some(Choice::Any | Choice::One(_)) = conversation.choice

@@ -5,40 +5,45 @@ use super::{
     About, Answer, Client, Upstream, client,
     client::Seen,
     golden::streams,
-    run::{ABOUT, client_of, once, run},
+    run::{ABOUT, PAIRS, Pair, once, pairs_of, run},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-const BOTH: [Upstream; 2] = [Upstream::Chat, Upstream::Messages];
+/// Every golden stream with each of its clients.
+fn streams_of_pairs() -> impl Iterator<Item = (Pair, String, Vec<u8>)> {
+    let streams = streams().into_iter();
+    streams.flat_map(|(upstream, name, input)| {
+        pairs_of(upstream).map(move |pair| (pair, name.clone(), input.clone()))
+    })
+}
 
-/// Every place of a short stream, and some hundreds of a long one.
+/// Every place of a short stream, and a hundred of a long one.
 fn places(input: &[u8]) -> impl Iterator<Item = usize> {
-    (0..input.len()).step_by(1 + input.len() / 400)
+    (0..input.len()).step_by(1 + input.len() / 100)
 }
 
 #[test]
 fn every_split_reads_the_same() {
-    for (upstream, name, input) in streams() {
-        let whole = once(upstream, &input);
+    for (pair, name, input) in streams_of_pairs() {
+        let whole = once(pair, &input);
         for at in places(&input) {
             let (first, second) = input.split_at(at);
-            assert_eq!(run(upstream, ABOUT, [first, second]), whole, "{name} split at {at}");
+            assert_eq!(run(pair, ABOUT, [first, second]), whole, "{name} split at {at}");
         }
         for size in [1, 2, 3, 7] {
-            assert_eq!(run(upstream, ABOUT, input.chunks(size)), whole, "{name} by {size} bytes");
+            assert_eq!(run(pair, ABOUT, input.chunks(size)), whole, "{name} by {size} bytes");
         }
     }
 }
 
 #[test]
 fn a_stream_that_breaks_off_never_looks_complete() {
-    for (upstream, name, input) in streams() {
-        let client = client_of(upstream);
-        let last = client::read_stream(client, &once(upstream, &input).out);
+    for (pair @ (upstream, client), name, input) in streams_of_pairs() {
+        let last = client::read_stream(client, &once(pair, &input).out);
         for at in places(&input) {
-            let found = once(upstream, &input[..at]);
+            let found = once(pair, &input[..at]);
             let seen = client::read_stream(client, &found.out);
             if seen.done {
                 // Only what had come to its end before the cut. Some Chat providers send nothing behind the finish.
@@ -51,7 +56,12 @@ fn a_stream_that_breaks_off_never_looks_complete() {
                 }
             } else {
                 let text = String::from_utf8_lossy(&found.out).into_owned();
-                assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{name} cut at {at}");
+                assert!(
+                    ["[DONE]", "message_stop", "response.completed", "response.incomplete"]
+                        .iter()
+                        .all(|last| !text.contains(last)),
+                    "{name} cut at {at}"
+                );
                 assert_eq!(seen.stop, None, "{name} cut at {at}: {text}");
             }
         }
@@ -126,6 +136,16 @@ impl Plan {
         json!({
             "prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output,
             "prompt_tokens_details": details,
+        })
+    }
+
+    fn responses_usage(&self) -> Value {
+        let [fresh, read, written, output] = self.tokens;
+        let input = fresh + read + written;
+        json!({
+            "input_tokens": input, "output_tokens": output, "total_tokens": input + output,
+            "input_tokens_details": { "cached_tokens": read, "cache_write_tokens": written },
+            "output_tokens_details": { "reasoning_tokens": 0 },
         })
     }
 
@@ -232,9 +252,12 @@ impl Plan {
         let (stop, usage) = match client {
             Client::Chat => (self.chat_stop(), self.chat_usage()),
             Client::Messages => (self.messages_stop(), self.messages_usage()),
+            Client::Responses => {
+                (["completed", "max_output_tokens", "content_filter"][self.stop], self.responses_usage())
+            }
         };
         Seen {
-            id: "a1".into(),
+            id: if client == Client::Responses { "resp_a1" } else { "a1" }.into(),
             model: "m".into(),
             text: self.text.clone(),
             thinking: self.thinking.clone(),
@@ -248,17 +271,16 @@ impl Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn a_whole_answer_and_a_stream_say_what_the_model_said(plan in plan(), every in 1..9_usize, pieces in 1..50_usize) {
-        for upstream in BOTH {
-            let client = client_of(upstream);
+        for pair @ (upstream, client) in PAIRS {
             let (body, stream) = both(upstream, &plan, every);
             let mut answer = Answer::new(upstream, client, ABOUT);
             let whole = answer.whole(body.to_string().as_bytes()).unwrap();
             prop_assert_eq!(client::read_whole(client, &whole), plan.expected(client));
-            let streamed = run(upstream, ABOUT, stream.as_bytes().chunks(pieces));
+            let streamed = run(pair, ABOUT, stream.as_bytes().chunks(pieces));
             prop_assert_eq!(&streamed.failed, &None);
             prop_assert_eq!(client::read_stream(client, &streamed.out), plan.expected(client));
             prop_assert_eq!(streamed.usage, answer.usage());
@@ -274,19 +296,18 @@ proptest! {
         let expected = Plan { thinking: String::new(), ..plan }.expected(Client::Messages);
         let whole = Answer::new(Upstream::Chat, Client::Messages, about).whole(body.to_string().as_bytes()).unwrap();
         prop_assert_eq!(&client::read_whole(Client::Messages, &whole), &expected);
-        let streamed = run(Upstream::Chat, about, [stream.as_bytes()]);
+        let streamed = run((Upstream::Chat, Client::Messages), about, [stream.as_bytes()]);
         prop_assert_eq!(client::read_stream(Client::Messages, &streamed.out), expected);
     }
 
     #[test]
     fn an_answer_comes_back_as_it_was(plan in plan()) {
-        for upstream in BOTH {
-            let (other, own) = match upstream {
-                Upstream::Chat => (Upstream::Messages, Client::Chat),
-                Upstream::Messages => (Upstream::Chat, Client::Messages),
-            };
+        for (upstream, client, other, own) in [
+                (Upstream::Chat, Client::Messages, Upstream::Messages, Client::Chat),
+                (Upstream::Messages, Client::Chat, Upstream::Chat, Client::Messages),
+            ] {
             let (body, _) = both(upstream, &plan, 1);
-            let there = Answer::new(upstream, client_of(upstream), ABOUT).whole(body.to_string().as_bytes()).unwrap();
+            let there = Answer::new(upstream, client, ABOUT).whole(body.to_string().as_bytes()).unwrap();
             let back = Answer::new(other, own, ABOUT).whole(&there).unwrap();
             prop_assert_eq!(client::read_whole(own, &back), plan.expected(own));
         }
@@ -299,9 +320,9 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), pieces in 1..40_usize) {
-        for upstream in BOTH {
-            well_formed(upstream, &bytes, pieces);
-            let whole = Answer::new(upstream, client_of(upstream), ABOUT).whole(&bytes);
+        for pair @ (upstream, client) in PAIRS {
+            well_formed(pair, &bytes, pieces);
+            let whole = Answer::new(upstream, client, ABOUT).whole(&bytes);
             prop_assert!(whole.is_err() || serde_json::from_slice::<Value>(&bytes).is_ok());
         }
     }
@@ -311,11 +332,15 @@ proptest! {
         let (upstream, _, input) = &STREAMS[stream % STREAMS.len()];
         let mut input = input.clone();
         changes.iter().for_each(|change| apply(*upstream, &mut input, change));
-        well_formed(*upstream, &input, pieces);
+        for pair in pairs_of(*upstream) {
+            well_formed(pair, &input, pieces);
+        }
         // What comes whole is read by the same rules.
         for data in input.split(|&b| b == b'\n').filter_map(|line| line.strip_prefix(b"data: ")) {
-            if let Ok(body) = Answer::new(*upstream, client_of(*upstream), ABOUT).whole(data) {
-                client::read_whole(client_of(*upstream), &body);
+            for (upstream, client) in pairs_of(*upstream) {
+                if let Ok(body) = Answer::new(upstream, client, ABOUT).whole(data) {
+                    client::read_whole(client, &body);
+                }
             }
         }
     }
@@ -324,11 +349,11 @@ proptest! {
 static STREAMS: LazyLock<Vec<(Upstream, String, Vec<u8>)>> = LazyLock::new(streams);
 
 /// What leaves is in the one form that all clients read alike, and the same however the input was cut.
-fn well_formed(upstream: Upstream, input: &[u8], pieces: usize) {
-    let found = once(upstream, input);
-    let seen = client::read_stream(client_of(upstream), &found.out);
+fn well_formed(pair: Pair, input: &[u8], pieces: usize) {
+    let found = once(pair, input);
+    let seen = client::read_stream(pair.1, &found.out);
     assert!(!(seen.done && found.failed.is_some()));
-    assert_eq!(run(upstream, ABOUT, input.chunks(pieces)), found);
+    assert_eq!(run(pair, ABOUT, input.chunks(pieces)), found);
 }
 
 /// One change of a stream.
@@ -385,8 +410,8 @@ fn apply(upstream: Upstream, input: &mut Vec<u8>, change: &Change) {
 
 #[test]
 fn what_is_too_large_ends_the_answer() {
-    for upstream in BOTH {
-        let mut answer = Answer::new(upstream, client_of(upstream), ABOUT);
+    for (upstream, client) in PAIRS {
+        let mut answer = Answer::new(upstream, client, ABOUT);
         let mut out = Vec::new();
         let piece = vec![b'x'; 64 << 10];
         let mut came = 0;
@@ -406,7 +431,7 @@ fn a_call_that_is_too_long_or_one_too_many_ends_the_answer() {
     };
     let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
     let check = |calls: String, fails: bool| {
-        let found = once(Upstream::Chat, (calls + finish).as_bytes());
+        let found = once((Upstream::Chat, Client::Messages), (calls + finish).as_bytes());
         assert_eq!(found.failed.is_some(), fails);
         assert_eq!(client::read_stream(Client::Messages, &found.out).done, !fails);
     };

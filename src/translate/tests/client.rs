@@ -64,6 +64,7 @@ pub(super) fn read_stream(client: Client, out: &[u8]) -> Seen {
     match client {
         Client::Chat => chat_stream(out),
         Client::Messages => messages_stream(out),
+        Client::Responses => responses_stream(out),
     }
 }
 
@@ -73,6 +74,7 @@ pub(super) fn read_whole(client: Client, body: &[u8]) -> Seen {
     match client {
         Client::Chat => chat_whole(&body),
         Client::Messages => messages_whole(&body),
+        Client::Responses => responses_whole(&body),
     }
 }
 
@@ -218,6 +220,127 @@ fn messages_whole(message: &Value) -> Seen {
                 id: string(&block["id"]),
                 name: string(&block["name"]),
                 input: block["input"].clone(),
+            }),
+            other => panic!("{other}"),
+        }
+    }
+    seen
+}
+
+/// What a response says, whose items were told one by one in a stream.
+fn responses_stream(out: &[u8]) -> Seen {
+    let mut response = Value::Null;
+    // Items as their events told them, in place of what the response says of them.
+    let mut output: Vec<Value> = Vec::new();
+    for (number, (name, data)) in events(out, true).into_iter().enumerate() {
+        let event: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!((&event["type"], &event["sequence_number"]), (&json!(name), &json!(number)));
+        assert!(
+            matches!(response["status"].as_str(), None | Some("in_progress")),
+            "something behind the end: {data}"
+        );
+        if let Some(told) = event.get("response") {
+            let begins = ["response.created", "response.in_progress"].get(number);
+            assert!(begins.is_none_or(|begins| *begins == name), "{data}");
+            assert_eq!(told["output"], json!(output), "the response says what its items said");
+            response = told.clone();
+            continue;
+        }
+        let kind = name.strip_prefix("response.").unwrap();
+        let index = usize::try_from(event["output_index"].as_u64().unwrap()).unwrap();
+        if kind == "output_item.added" {
+            assert_eq!(index, output.len(), "a gap or an overlap: {data}");
+            output.push(event["item"].clone());
+            continue;
+        }
+        assert_eq!(index + 1, output.len(), "items come one after the other: {data}");
+        let item = output.last_mut().unwrap();
+        if kind == "output_item.done" {
+            let mut done = item.clone();
+            if done.get("status").is_some() {
+                done["status"] = json!("completed");
+            }
+            assert_eq!(event["item"], done, "an item is done as it was told");
+            *item = done;
+            continue;
+        }
+        assert_eq!(event["item_id"], item["id"]);
+        tell(kind, &event, item);
+    }
+    if response.is_null() { Seen::default() } else { responses_whole(&response) }
+}
+
+/// Adds what an event says to its item.
+fn tell(kind: &str, event: &Value, item: &mut Value) {
+    let (list, key, place) = match item["type"].as_str().unwrap() {
+        "message" => ("content", "text", "content_index"),
+        "reasoning" => ("summary", "text", "summary_index"),
+        _ => {
+            match kind {
+                "function_call_arguments.delta" => append(&mut item["arguments"], &event["delta"]),
+                "function_call_arguments.done" => {
+                    assert_eq!((&event["arguments"], &event["name"]), (&item["arguments"], &item["name"]));
+                }
+                other => panic!("{other} of a call"),
+            }
+            return;
+        }
+    };
+    let parts = item[list].as_array_mut().unwrap();
+    let index = usize::try_from(event[place].as_u64().unwrap()).unwrap();
+    if kind.ends_with("part.added") {
+        assert_eq!(index, parts.len());
+        parts.push(event["part"].clone());
+        return;
+    }
+    assert_eq!(index + 1, parts.len());
+    let part = parts.last_mut().unwrap();
+    let key = if part["type"] == "refusal" { "refusal" } else { key };
+    match kind {
+        "output_text.delta" | "refusal.delta" | "reasoning_summary_text.delta" => {
+            assert_eq!(kind == "refusal.delta", key == "refusal");
+            append(&mut part[key], &event["delta"]);
+        }
+        "output_text.done" | "refusal.done" | "reasoning_summary_text.done" => {
+            assert_eq!(event[key], part[key]);
+        }
+        "content_part.done" | "reasoning_summary_part.done" => assert_eq!(event["part"], *part),
+        other => panic!("{other}"),
+    }
+}
+
+fn append(text: &mut Value, more: &Value) {
+    *text = json!(string(text) + more.as_str().unwrap());
+}
+
+fn responses_whole(response: &Value) -> Seen {
+    assert_eq!(response["object"], "response");
+    let status = response["status"].as_str().unwrap();
+    let reason = response["incomplete_details"]["reason"].as_str();
+    assert_eq!(status == "incomplete", reason.is_some());
+    let mut seen = Seen {
+        id: string(&response["id"]),
+        model: string(&response["model"]),
+        stop: (status != "in_progress").then(|| reason.unwrap_or(status).to_owned()),
+        usage: response.get("usage").filter(|usage| !usage.is_null()).cloned(),
+        done: status != "in_progress",
+        ..Seen::default()
+    };
+    for item in response["output"].as_array().unwrap() {
+        let of = |list: &str, kind: &str, key: &str| -> String {
+            let parts = item[list].as_array().into_iter().flatten();
+            parts.filter(|part| part["type"] == kind).map(|part| string(&part[key])).collect()
+        };
+        match item["type"].as_str().unwrap() {
+            "message" => {
+                seen.text.push_str(&of("content", "output_text", "text"));
+                seen.refusal.push_str(&of("content", "refusal", "refusal"));
+            }
+            "reasoning" => seen.thinking.push_str(&of("summary", "summary_text", "text")),
+            "function_call" => seen.calls.push(Call {
+                id: string(&item["call_id"]),
+                name: string(&item["name"]),
+                input: input(item["arguments"].as_str().unwrap()),
             }),
             other => panic!("{other}"),
         }

@@ -17,7 +17,7 @@ pub(super) fn inputs(folder: &str, file: &str) -> Vec<(String, Vec<u8>)> {
         })
         .collect();
     found.sort();
-    assert!(found.len() > 10, "the golden pairs are not where they are looked for");
+    assert!(found.len() > 5, "the golden pairs are not where they are looked for");
     found
 }
 
@@ -72,6 +72,8 @@ fn requests_leave_as_expected() {
     for (folder, from, to) in [
         ("requests/chat_to_messages", Client::Chat, Upstream::Messages),
         ("requests/messages_to_chat", Client::Messages, Upstream::Chat),
+        ("requests/responses_to_chat", Client::Responses, Upstream::Chat),
+        ("requests/responses_to_messages", Client::Responses, Upstream::Messages),
     ] {
         for (name, input) in inputs(folder, "input.json") {
             let found = translated(from, to, &input).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
@@ -91,13 +93,32 @@ pub(super) fn streams() -> Vec<(Upstream, String, Vec<u8>)> {
         .collect()
 }
 
+/// Streams that are also written for a Responses client.
+const FOR_RESPONSES: [&str; 12] = [
+    "text",
+    "call",
+    "parallel_calls",
+    "text_between_calls",
+    "thinking",
+    "length",
+    "refusal",
+    "breaks_off_in_call",
+    "text_then_refusal",
+    "three_calls",
+    "thinking_then_text",
+    "content_filter",
+];
+
 #[test]
 fn answers_leave_as_expected() {
     for (upstream, name, input) in streams() {
-        let folder = match upstream {
-            Upstream::Chat => "answers/chat",
-            Upstream::Messages => "answers/messages",
+        let (folder, client) = match upstream {
+            Upstream::Chat => ("answers/chat", Client::Messages),
+            Upstream::Messages => ("answers/messages", Client::Chat),
         };
-        check(folder, &name, "expected.sse", &once(upstream, &input).text());
+        check(folder, &name, "expected.sse", &once((upstream, client), &input).text());
+        if FOR_RESPONSES.contains(&name.as_str()) {
+            check(folder, &name, "responses.sse", &once((upstream, Client::Responses), &input).text());
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 fn least(from: Client) -> Value {
     match from {
         Client::Chat => json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }] }),
+        Client::Responses => json!({ "model": "m", "input": "x" }),
         Client::Messages => {
             json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] })
         }
@@ -241,4 +242,72 @@ fn blocks_that_chat_does_not_know_are_refused_by_name() {
     check(json!({ "messages": [{ "role": "user", "content": "x", "name": "y" }] }), "messages[0].name");
     check(json!({ "messages": [{ "role": "user" }] }), "messages[0].content");
     check(json!({ "messages": ["x"] }), "messages[0]");
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better")]
+fn responses(changes: Value, param: &str) {
+    refused(Client::Responses, Upstream::Chat, &changes, param);
+    refused(Client::Responses, Upstream::Messages, &changes, param);
+}
+
+#[test]
+fn what_the_others_do_not_know_of_responses_is_refused_by_name() {
+    let check = responses;
+    for (key, value) in [
+        ("previous_response_id", json!("resp_1")),
+        ("conversation", json!("conv_1")),
+        ("prompt", json!({ "id": "p" })),
+        ("background", json!(true)),
+        ("store", json!(true)),
+        ("truncation", json!("auto")),
+        ("metadata", json!({ "a": "b" })),
+        ("service_tier", json!("flex")),
+        ("top_logprobs", json!(3)),
+        ("context_management", json!([])),
+        ("moderation", json!({})),
+        ("messages", json!([])),
+        ("tool_choice", json!("required")),
+        ("input", Value::Null),
+        ("input", json!(5)),
+        ("max_output_tokens", json!(0)),
+    ] {
+        check(json!({ key: value }), key);
+    }
+    check(json!({ "include": ["message.output_text.logprobs"] }), "include[0]");
+    check(json!({ "reasoning": { "mode": "pro" } }), "reasoning.mode");
+    check(json!({ "text": { "verbosity": "low" } }), "text.verbosity");
+    for kind in ["web_search", "file_search", "mcp", "code_interpreter", "custom", "shell"] {
+        check(json!({ "tools": [{ "type": kind, "name": "x" }] }), "tools[0].type");
+    }
+    check(
+        json!({ "tools": [{ "type": "function", "name": "x", "output_schema": {} }] }),
+        "tools[0].output_schema",
+    );
+    check(json!({ "tool_choice": { "type": "mcp", "server_label": "x" } }), "tool_choice.type");
+    for kind in ["item_reference", "custom_tool_call", "mcp_call", "computer_call_output", "compaction"] {
+        check(json!({ "input": [{ "type": kind, "id": "x" }] }), "input[0].type");
+    }
+    let user = |part: Value| json!({ "input": [{ "role": "user", "content": [part] }] });
+    check(user(json!({ "type": "input_audio" })), "input[0].content[0].type");
+    check(user(json!({ "type": "input_image", "file_id": "f" })), "input[0].content[0].file_id");
+    check(user(json!({ "type": "input_file", "file_id": "f" })), "input[0].content[0].file_id");
+    check(user(json!({ "type": "input_file", "file_data": "AAAA" })), "input[0].content[0].file_data");
+    check(
+        json!({ "input": [{ "type": "function_call", "call_id": "a", "name": "b", "namespace": "c" }] }),
+        "input[0].namespace",
+    );
+    check(json!({ "input": [{ "type": "function_call_output", "output": "x" }] }), "input[0].call_id");
+    refused(
+        Client::Responses,
+        Upstream::Messages,
+        &json!({ "text": { "format": { "type": "json_object" } } }),
+        "text.format",
+    );
+    refused(
+        Client::Responses,
+        Upstream::Chat,
+        &user(json!({ "type": "input_file", "file_url": "https://x/a.pdf" })),
+        "input[0].content[0].file_url",
+    );
 }

@@ -181,7 +181,12 @@ proptest! {
 
     #[test]
     fn arbitrary_bodies_do_no_harm(body in json_value()) {
-        for (from, to) in [(Client::Chat, Upstream::Messages), (Client::Messages, Upstream::Chat)] {
+        for (from, to) in [
+            (Client::Chat, Upstream::Messages),
+            (Client::Messages, Upstream::Chat),
+            (Client::Responses, Upstream::Chat),
+            (Client::Responses, Upstream::Messages),
+        ] {
             if let Err(refusal) = translated(from, to, body.to_string().as_bytes()) {
                 prop_assert_eq!(refusal.status(), 400);
             }

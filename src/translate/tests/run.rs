@@ -6,12 +6,19 @@ use crate::{dialect::openai::HoldLimits, refusal::Refusal, usage::Usage};
 pub(super) const LIMITS: HoldLimits = HoldLimits { nesting: 32, tool_arguments: 4096 };
 pub(super) const ABOUT: About = About { created: 1_800_000_000, limits: LIMITS, thinking: true };
 
-/// The client that speaks the other API.
-pub(super) fn client_of(upstream: Upstream) -> Client {
-    match upstream {
-        Upstream::Chat => Client::Messages,
-        Upstream::Messages => Client::Chat,
-    }
+/// An upstream's API and a client's.
+pub(super) type Pair = (Upstream, Client);
+
+pub(super) const PAIRS: [Pair; 4] = [
+    (Upstream::Chat, Client::Messages),
+    (Upstream::Messages, Client::Chat),
+    (Upstream::Chat, Client::Responses),
+    (Upstream::Messages, Client::Responses),
+];
+
+/// The pairs with this upstream.
+pub(super) fn pairs_of(upstream: Upstream) -> impl Iterator<Item = Pair> {
+    PAIRS.into_iter().filter(move |pair| pair.0 == upstream)
 }
 
 /// What came of a stream.
@@ -34,8 +41,8 @@ impl Run {
 }
 
 /// Reads a stream in these pieces, to its end or until it fails.
-pub(super) fn run<'p>(upstream: Upstream, about: About, pieces: impl IntoIterator<Item = &'p [u8]>) -> Run {
-    let mut answer = Answer::new(upstream, client_of(upstream), about);
+pub(super) fn run<'p>(pair: Pair, about: About, pieces: impl IntoIterator<Item = &'p [u8]>) -> Run {
+    let mut answer = Answer::new(pair.0, pair.1, about);
     let mut out = Vec::new();
     let mut failed = None;
     let mut came = 0;
@@ -58,6 +65,6 @@ pub(super) fn run<'p>(upstream: Upstream, about: About, pieces: impl IntoIterato
 }
 
 /// The stream in one piece.
-pub(super) fn once(upstream: Upstream, input: &[u8]) -> Run {
-    run(upstream, ABOUT, [input])
+pub(super) fn once(pair: Pair, input: &[u8]) -> Run {
+    run(pair, ABOUT, [input])
 }
