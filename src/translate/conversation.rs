@@ -198,13 +198,13 @@ impl Effort {
 #[derive(Debug)]
 pub(super) enum Format<'v> {
     /// Any JSON object.
-    Object {
-        at: At,
-    },
+    Object { at: At },
     Schema {
         name: Option<&'v str>,
         description: Option<&'v str>,
         schema: &'v Value<'v>,
+        /// Whether the answer must follow it, not only be led by it.
+        strict: bool,
     },
 }
 

@@ -94,12 +94,11 @@ fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
         "json_object" => Some(Format::Object { at: format.here() }),
         "json_schema" => {
             let mut schema = format.need_object("json_schema")?;
-            // Whether it is strict is not asked: the other API always is.
-            schema.truth("strict")?;
             let found = Format::Schema {
                 name: schema.text("name")?,
                 description: schema.text("description")?,
                 schema: schema.need("schema")?,
+                strict: schema.truth("strict")?.unwrap_or(false),
             };
             schema.end()?;
             Some(found)

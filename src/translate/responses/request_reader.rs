@@ -94,15 +94,12 @@ fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
     let found = match format.need_text("type")? {
         "text" => None,
         "json_object" => Some(Format::Object { at: format.here() }),
-        "json_schema" => {
-            // Whether it is strict is not asked: the other APIs always are.
-            format.truth("strict")?;
-            Some(Format::Schema {
-                name: format.text("name")?,
-                description: format.text("description")?,
-                schema: format.need("schema")?,
-            })
-        }
+        "json_schema" => Some(Format::Schema {
+            name: format.text("name")?,
+            description: format.text("description")?,
+            schema: format.need("schema")?,
+            strict: format.truth("strict")?.unwrap_or(false),
+        }),
         _ => return Err(format.at("type").uncarried()),
     };
     format.end()?;
