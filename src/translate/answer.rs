@@ -48,6 +48,14 @@ impl About {
     }
 }
 
+/// A call that did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub tool: String,
+    /// Its arguments, as far as they came.
+    pub text: String,
+}
+
 /// Translates one answer. Whatever `read` and `end` append before they return `Err` may be sent; nothing after.
 #[derive(Debug)]
 pub struct Answer {
@@ -153,6 +161,23 @@ impl Answer {
             Reader::Chat(reader) => reader.end(&mut put),
             // Only its own last event ends it.
             Reader::Messages(_) => Ok(()),
+        }
+    }
+
+    /// Whether a call is held back at the moment, so that nothing is sent though the upstream goes on.
+    pub fn holds(&self) -> bool {
+        match &self.reader {
+            Reader::Chat(reader) => reader.held() > 0,
+            Reader::Messages(_) => false,
+        }
+    }
+
+    /// Takes the calls that the client never sees any part of, because the answer ended before they did: for the
+    /// record. Calls whose parts were sent are the inspector's to miss the end of.
+    pub fn take_unfinished(&mut self) -> Vec<Unfinished> {
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.take_unfinished(),
+            Reader::Messages(_) => Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ mod refusals;
 mod responses;
 mod whole;
 
-pub use answer::{About, Answer};
+pub use answer::{About, Answer, Unfinished};
 
 use crate::{json::Value, refusal::Refusal};
 use conversation::{At, Choice};

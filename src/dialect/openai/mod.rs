@@ -12,7 +12,7 @@ mod whole;
 
 pub use errors::{error_body, error_event, upstream_message};
 pub use held::HoldLimits;
-pub(crate) use held::{CALLS_MAX, Choice, TooMuch};
+pub(crate) use held::{Assembled, CALLS_MAX, Choice, TooMuch};
 pub use request::{Answered, Kept, Listed, Offer, Request, understand};
 pub(crate) use stream::is_empty;
 pub use stream::{Progress, Stream};

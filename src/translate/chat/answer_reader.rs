@@ -2,11 +2,12 @@
 //! has many forms (see `dialect::openai`, whose way of putting calls together this uses) and what is written has one.
 
 use super::super::{
-    piece::{Piece, Stop, Tokens, count},
+    answer::Unfinished,
+    piece::{Piece, Stop, Tokens, count, start},
     refusals,
 };
 use crate::{
-    dialect::openai::{CALLS_MAX, Choice, HoldLimits, TooMuch, has_error, is_empty, stray_call},
+    dialect::openai::{Assembled, CALLS_MAX, Choice, HoldLimits, TooMuch, has_error, is_empty, stray_call},
     json::{self, Value},
     refusal::Refusal,
     sse,
@@ -60,6 +61,17 @@ impl Reader {
         self.tokens
     }
 
+    /// How many calls are held.
+    pub(in crate::translate) fn held(&self) -> usize {
+        self.choice.held()
+    }
+
+    /// Takes the calls that were held and did not come to their end.
+    pub(in crate::translate) fn take_unfinished(&mut self) -> Vec<Unfinished> {
+        let unfinished = |call: Assembled| Unfinished { tool: call.name, text: call.text };
+        self.choice.take_calls().into_iter().map(unfinished).collect()
+    }
+
     /// Reads one event.
     pub(in crate::translate) fn event(
         &mut self,
@@ -99,7 +111,7 @@ impl Reader {
             return Err(refusals::upstream_error());
         }
         self.tokens = body.present("usage").and_then(tokens);
-        self.start(&body, put);
+        self.start(&body, put).ok_or_else(refusals::unreadable_answer)?;
         let choices = body.get_mut("choices").and_then(Value::items_mut);
         let Some([choice]) = choices.map(Vec::as_mut_slice) else {
             return Err(refusals::unreadable_answer());
@@ -118,12 +130,12 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, chunk: &Value<'_>, put: Put<'_>) {
+    fn start(&mut self, chunk: &Value<'_>, put: Put<'_>) -> Option<()> {
         if !self.started {
-            let text = |key| Cow::Borrowed(chunk.get(key).and_then(Value::as_str).unwrap_or_default());
-            put(Piece::Start { id: text("id"), model: text("model") });
+            put(start(chunk)?);
             self.started = true;
         }
+        Some(())
     }
 
     /// Reads the choices of a chunk. Whether there were any; `None` if they cannot be read.
@@ -131,7 +143,7 @@ impl Reader {
         if chunk.get("choices")?.items()?.is_empty() {
             return Some(Ok(false));
         }
-        self.start(chunk, put);
+        self.start(chunk, put)?;
         for choice in chunk.get_mut("choices")?.items_mut()? {
             if !is_first(choice) || choice.present("message").is_some() || choice.present("text").is_some() {
                 return None;

@@ -2,7 +2,7 @@
 //! reads: blocks that no request could ask for, or that come out of order, end the answer.
 
 use super::super::{
-    piece::{Piece, Stop, Tokens, count},
+    piece::{Piece, Stop, Tokens, count, start},
     refusals,
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     fn message(&mut self, body: &Value<'_>, put: Put<'_>) -> Option<()> {
-        self.start(body, put);
+        self.start(body, put)?;
         self.add_tokens(body.get("usage"));
         for (index, block) in (0..).zip(body.get("content")?.items()?) {
             self.open(index, block, put)?;
@@ -131,10 +131,10 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, message: &Value<'_>, put: Put<'_>) {
-        let text = |key| Cow::Borrowed(message.get(key).and_then(Value::as_str).unwrap_or_default());
-        put(Piece::Start { id: text("id"), model: text("model") });
+    fn start(&mut self, message: &Value<'_>, put: Put<'_>) -> Option<()> {
+        put(start(message)?);
         self.started = true;
+        Some(())
     }
 
     fn message_start(&mut self, data: &Value<'_>, put: Put<'_>) -> Option<()> {
@@ -144,8 +144,7 @@ impl Reader {
             return None;
         }
         self.add_tokens(message.get("usage"));
-        self.start(message, put);
-        Some(())
+        self.start(message, put)
     }
 
     fn block_start(&mut self, data: &Value<'_>, put: Put<'_>) -> Option<()> {

@@ -3,13 +3,16 @@
 
 use crate::json::Value;
 
+/// About what an item or a part takes beside its text.
+const PART_BYTES: usize = 512;
+
 /// What was said so far.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     /// Items that are complete.
     pub(super) done: Vec<Value<'static>>,
     pub(super) current: Option<Open>,
-    /// Bytes of all texts.
+    /// Bytes of all texts, and about what items and parts take beside.
     pub(super) bytes: usize,
     /// Whether any of it is a refusal.
     pub(super) refused: bool,
@@ -95,6 +98,7 @@ impl Output {
 
     /// An item begins.
     pub(super) fn open(&mut self, open: Open) {
+        self.bytes += PART_BYTES;
         if let Open::Call { call_id, name, .. } = &open {
             self.bytes += call_id.len() + name.len();
         }
@@ -149,6 +153,7 @@ impl Output {
 
     /// A part begins in the open message.
     pub(super) fn open_part(&mut self, kind: Part) {
+        self.bytes += PART_BYTES;
         self.refused |= kind == Part::Refusal;
         if let Some(Open::Message { part, .. }) = &mut self.current {
             *part = Some((kind, String::new()));

@@ -440,3 +440,58 @@ fn a_call_that_is_too_long_or_one_too_many_ends_the_answer() {
     check((0..128).map(|at| fragment(at, "{}")).collect(), false);
     check((0..129).map(|at| fragment(at, "{}")).collect(), true);
 }
+
+#[test]
+fn a_responses_answer_is_not_held_without_end() {
+    let start = r#"{"type":"message_start","message":{"id":"a","model":"m","content":[]}}"#;
+    let mut answer = Answer::new(Upstream::Messages, Client::Responses, ABOUT);
+    let mut out = Vec::new();
+    answer.read(format!("data: {start}\n\n").as_bytes(), &mut out).unwrap();
+    let mut came = 0;
+    for index in 0.. {
+        let kind = ["text", "thinking"][index % 2];
+        let events = [
+            json!({ "type": "content_block_start", "index": index, "content_block": { "type": kind, kind: "x" } }),
+            json!({ "type": "content_block_stop", "index": index }),
+        ];
+        let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        came += events.len();
+        out.clear();
+        if answer.read(events.as_bytes(), &mut out).is_err() {
+            break;
+        }
+        assert!(came < 16 << 20, "many small items are held without end");
+    }
+}
+
+#[test]
+fn words_that_stand_in_every_event_are_short() {
+    let long = "x".repeat(1025);
+    let chunk = json!({ "id": long, "choices": [{ "delta": { "content": "x" } }] });
+    let start = json!({ "type": "message_start", "message": { "id": "a", "model": long, "content": [] } });
+    for (upstream, event) in [(Upstream::Chat, chunk), (Upstream::Messages, start)] {
+        for pair in pairs_of(upstream) {
+            let found = once(pair, format!("data: {event}\n\n").as_bytes());
+            assert!(found.failed.is_some() && found.out.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_is_held_is_told_when_the_answer_breaks_off() {
+    let call = json!({ "index": 0, "id": "c", "function": { "name": "pay", "arguments": "{\"sum\":" } });
+    let chunk = json!({ "choices": [{ "delta": { "tool_calls": [call] } }] });
+    let mut answer = Answer::new(Upstream::Chat, Client::Messages, ABOUT);
+    let mut out = Vec::new();
+    assert!(!answer.holds());
+    answer.read(format!("data: {chunk}\n\n").as_bytes(), &mut out).unwrap();
+    assert!(answer.holds());
+    answer.end(&mut out).unwrap();
+    assert!(!String::from_utf8(out).unwrap().contains("pay"));
+    let unfinished = answer.take_unfinished();
+    assert_eq!(
+        unfinished.iter().map(|call| (&*call.tool, &*call.text)).collect::<Vec<_>>(),
+        [("pay", "{\"sum\":")]
+    );
+    assert!(!answer.holds() && answer.take_unfinished().is_empty());
+}
