@@ -175,6 +175,11 @@ impl Exchange {
 
     /// The upstream's stream broke off.
     pub fn fail(&mut self, refusal: Refusal, out: &mut Vec<u8>) -> Progress {
+        let unfinished = self.translation.as_mut().map(translate::Answer::take_unfinished);
+        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
+        for call in unfinished.into_iter().flatten() {
+            bench.incomplete(&call.tool, &call.text);
+        }
         self.with_stream(|stream, bench| stream.fail(refusal, bench, out))
     }
 
@@ -187,6 +192,7 @@ impl Exchange {
     /// Whether a call is held back at the moment.
     pub fn holds(&self) -> bool {
         self.stream.as_ref().is_some_and(Stream::holds)
+            || self.translation.as_ref().is_some_and(translate::Answer::holds)
     }
 
     /// The audit lines since the last time.
@@ -209,6 +215,10 @@ impl Exchange {
     pub fn finish(self, end: &End, status: u16, now: Instant) -> (Vec<Entry>, Entry) {
         let held = self.stream.as_ref().map_or(0, Stream::bytes_held);
         let told = self.stream.map_or(self.told, |stream| stream.told);
+        let mut told = told;
+        if let Some(translation) = &self.translation {
+            told.usage = translation.usage();
+        }
         let (usage, usage_estimated) = self.terms.usage(&told, u64::try_from(held).unwrap_or(0), end);
         let weight = told.completion.len();
         let completion = (!told.completion.is_empty())

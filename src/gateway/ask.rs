@@ -12,7 +12,7 @@ use crate::{
     refusal::Refusal,
     snapshot::{Model, Snapshot},
     stored::Stored,
-    translate::{self, About, Language},
+    translate::{self, About, Client},
     upstream::{Destination, Parcel, Parcels, Received, Target},
 };
 use bytes::Bytes;
@@ -86,7 +86,7 @@ pub(super) fn understand_and_authorize(
     let permit = permit?;
     let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, permit.body().len());
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
-    let about = language(api).map(|client| About::request(client, &parsed, created, terms.limits));
+    let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
     Ok(Ask { permit, destination, api, about, terms })
 }
 
@@ -159,43 +159,41 @@ impl Ask {
         if speaks == self.api.family() {
             return Ok((self.api, self.permit.clone()));
         }
-        let (upstream, whose) = match speaks {
-            Family::Anthropic => (Api::Messages, "Anthropic's Messages"),
-            Family::OpenAi => (Api::Chat, "OpenAI's Chat Completions"),
+        let (api, to, whose) = match speaks {
+            Family::Anthropic => (Api::Messages, translate::Upstream::Messages, "Anthropic's Messages"),
+            Family::OpenAi => (Api::Chat, translate::Upstream::Chat, "OpenAI's Chat Completions"),
         };
-        let (Some(from), Some(to)) = (language(self.api), language(upstream)) else {
+        let Some(from) = client(self.api) else {
             let message =
                 format!("the upstream of this model speaks {whose}, which has nothing like this path");
             return Err(Refusal::invalid(message, Some("model")));
         };
-        Ok((upstream, self.permit.translated(|body| translate::request(from, to, body))?))
+        Ok((api, self.permit.translated(|body| translate::request(from, to, body))?))
     }
 
     /// How the answer of an upstream is read, and how it is translated where it speaks another dialect.
     pub(super) fn answered_by(self, speaks: Family) -> (Terms, Option<translate::Answer>) {
         let upstream = match speaks {
             _ if speaks == self.api.family() => None,
-            Family::Anthropic => Some(Language::Messages),
-            Family::OpenAi => Some(Language::Chat),
+            Family::Anthropic => Some(translate::Upstream::Messages),
+            Family::OpenAi => Some(translate::Upstream::Chat),
         };
-        let languages = upstream.zip(language(self.api)).zip(self.about);
-        let translation =
-            languages.map(|((upstream, client), about)| translate::Answer::new(upstream, client, about));
-        (self.terms, translation)
+        let Some(((upstream, client), about)) = upstream.zip(client(self.api)).zip(self.about) else {
+            return (self.terms, None);
+        };
+        // A translated answer is kept by nobody.
+        let terms = Terms { kept: false, ..self.terms };
+        (terms, Some(translate::Answer::new(upstream, client, about)))
     }
 }
 
-/// The language of an API whose requests and answers can be translated.
-fn language(api: Api) -> Option<Language> {
+/// An API whose requests and answers can be translated.
+fn client(api: Api) -> Option<Client> {
     match api {
-        Api::Chat => Some(Language::Chat),
-        Api::Messages => Some(Language::Messages),
-        Api::Completions
-        | Api::CountTokens
-        | Api::Embeddings
-        | Api::Moderations
-        | Api::Responses
-        | Api::ResponseItems => None,
+        Api::Chat => Some(Client::Chat),
+        Api::Messages => Some(Client::Messages),
+        Api::Responses => Some(Client::Responses),
+        Api::Completions | Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => None,
     }
 }
 

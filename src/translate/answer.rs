@@ -2,9 +2,9 @@
 //! anywhere. Apart from the readers and writers because it alone knows of bytes, and of the end of a body.
 
 use super::{
-    Language, chat, messages,
+    Client, Upstream, chat, messages,
     piece::{Piece, Tokens},
-    refusals,
+    refusals, responses,
     whole::Whole,
 };
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
 /// An event larger than this (beyond the longest arguments) cannot be read and ends the answer.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
+/// So much of an answer's text is held at most, where the client's API says all of it again at its end.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
+
 /// What an answer needs of its request.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
@@ -30,23 +33,34 @@ pub struct About {
 
 impl About {
     /// What the answer to this request needs. `created`: when it came, in seconds since 1970.
-    pub fn request(client: Language, body: &Value<'_>, created: u64, limits: HoldLimits) -> Self {
+    pub fn request(client: Client, body: &Value<'_>, created: u64, limits: HoldLimits) -> Self {
         let thinking = match client {
-            Language::Chat => true,
-            Language::Messages => body.present("thinking").is_some_and(|thinking| {
+            Client::Chat => true,
+            Client::Messages => body.present("thinking").is_some_and(|thinking| {
                 let is = |key, value| thinking.get(key).and_then(Value::as_str) == Some(value);
                 !is("type", "disabled") && !is("display", "omitted")
+            }),
+            Client::Responses => body.present("reasoning").is_some_and(|reasoning| {
+                reasoning.present("summary").or_else(|| reasoning.present("generate_summary")).is_some()
             }),
         };
         Self { created, limits, thinking }
     }
 }
 
+/// A call that did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub tool: String,
+    /// Its arguments, as far as they came.
+    pub text: String,
+}
+
 /// Translates one answer. Whatever `read` and `end` append before they return `Err` may be sent; nothing after.
 #[derive(Debug)]
 pub struct Answer {
     about: About,
-    client: Language,
+    client: Client,
     reader: Reader,
     writer: Writer,
     /// An incomplete event.
@@ -64,18 +78,20 @@ enum Reader {
 enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
+    Responses(Box<responses::Writer>),
 }
 
 impl Answer {
-    /// Translates an answer in the upstream's language into the client's.
-    pub fn new(upstream: Language, client: Language, about: About) -> Self {
+    /// Translates an answer of the upstream's API into one of the client's.
+    pub fn new(upstream: Upstream, client: Client, about: About) -> Self {
         let reader = match upstream {
-            Language::Chat => Reader::Chat(chat::Reader::new(about.limits)),
-            Language::Messages => Reader::Messages(messages::Reader::new(about.limits)),
+            Upstream::Chat => Reader::Chat(chat::Reader::new(about.limits)),
+            Upstream::Messages => Reader::Messages(messages::Reader::new(about.limits)),
         };
         let writer = match client {
-            Language::Chat => Writer::Chat(chat::Writer::new(about.created)),
-            Language::Messages => Writer::Messages(messages::Writer::new(about)),
+            Client::Chat => Writer::Chat(chat::Writer::new(about.created)),
+            Client::Messages => Writer::Messages(messages::Writer::new(about)),
+            Client::Responses => Writer::Responses(Box::new(responses::Writer::new(about))),
         };
         Self { about, client, reader, writer, pending: Vec::new(), failed: false }
     }
@@ -96,8 +112,11 @@ impl Answer {
             Reader::Messages(reader) => reader.whole(&body, &mut put),
         }?;
         let body = match self.client {
-            Language::Chat => chat::whole(&whole, self.about.created),
-            Language::Messages => messages::whole(&whole, &self.about),
+            Client::Chat => chat::whole(&whole, self.about.created),
+            Client::Messages => messages::whole(&whole, &self.about),
+            Client::Responses => {
+                responses::whole(whole, self.about).ok_or_else(refusals::unreadable_answer)?
+            }
         };
         let mut out = Vec::new();
         json::write(&body, &mut out);
@@ -145,6 +164,23 @@ impl Answer {
         }
     }
 
+    /// Whether a call is held back at the moment, so that nothing is sent though the upstream goes on.
+    pub fn holds(&self) -> bool {
+        match &self.reader {
+            Reader::Chat(reader) => reader.held() > 0,
+            Reader::Messages(_) => false,
+        }
+    }
+
+    /// Takes the calls that the client never sees any part of, because the answer ended before they did: for the
+    /// record. Calls whose parts were sent are the inspector's to miss the end of.
+    pub fn take_unfinished(&mut self) -> Vec<Unfinished> {
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.take_unfinished(),
+            Reader::Messages(_) => Vec::new(),
+        }
+    }
+
     /// What the upstream says was used; `None` until it does, though the client may read zeros.
     pub fn usage(&self) -> Option<Usage> {
         let Tokens { cache_read, output, .. } = self.reader.tokens()?;
@@ -152,9 +188,27 @@ impl Answer {
         Some(Usage { input, cached_input: cache_read, output })
     }
 
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        let calls = match &self.reader {
+            Reader::Chat(reader) => reader.bytes_held(),
+            Reader::Messages(reader) => reader.bytes_held(),
+        };
+        self.pending.len() + calls + self.writer.bytes_held()
+    }
+
     /// What is larger cannot be read, whether it comes in pieces or at once.
     fn event_bytes_max(&self) -> usize {
         EVENT_BYTES_MAX + self.about.limits.tool_arguments
+    }
+
+    fn event(&mut self, event: &sse::Event<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let mut put = self.writer.sink(self.about, out);
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.event(event, &mut put),
+            Reader::Messages(reader) => reader.event(event, &mut put),
+        }
     }
 
     /// Handles every complete event and returns the incomplete rest.
@@ -171,11 +225,10 @@ impl Answer {
                 // Comments keep a connection alive.
                 out.extend_from_slice(b":\n\n");
             }
-            let mut put = self.writer.sink(self.about, out);
-            match &mut self.reader {
-                Reader::Chat(reader) => reader.event(&event, &mut put),
-                Reader::Messages(reader) => reader.event(&event, &mut put),
-            }?;
+            self.event(&event, out)?;
+            if self.writer.bytes_held() > OUTPUT_BYTES_MAX {
+                return Err(refusals::unreadable_stream());
+            }
             rest = after;
         }
         Ok(&[])
@@ -199,6 +252,14 @@ impl Reader {
 }
 
 impl Writer {
+    /// How much of the answer's text is held.
+    fn bytes_held(&self) -> usize {
+        match self {
+            Self::Chat(_) | Self::Messages(_) => 0,
+            Self::Responses(writer) => writer.bytes_held(),
+        }
+    }
+
     /// Where the pieces go, without what the client is not to see.
     fn sink<'w>(&'w mut self, about: About, out: &'w mut Vec<u8>) -> impl FnMut(Piece<'_>) + 'w {
         move |piece| {
@@ -212,6 +273,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.put(piece, out),
             Self::Messages(writer) => writer.put(piece, out),
+            Self::Responses(writer) => writer.put(piece, out),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The neutral form of a request: what a client asks of a model, in no provider's words. Apart from the readers and
 //! writers because it is all that they share. Borrows from the client's body; nothing in it is decided on.
 
-use crate::json::Value;
+use crate::{json::Value, refusal::Refusal};
 use std::borrow::Cow;
 
 /// A request. What is `None` or empty was not asked for, or asks for what happens anyway.
@@ -112,6 +112,31 @@ pub(super) enum Source<'v> {
     Url(&'v str),
 }
 
+impl<'v> Source<'v> {
+    /// What a URL in an OpenAI request says: bytes in Base64, or where they are.
+    pub(super) fn url(url: &'v str, at: &At) -> Result<Self, Refusal> {
+        let is =
+            |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        if is("https:") || is("http:") {
+            return Ok(Self::Url(url));
+        }
+        let data = is("data:").then(|| url.split_at_checked("data:".len())).flatten();
+        data.and_then(|(_, rest)| rest.split_once(";base64,"))
+            .map(|(media_type, data)| Self::Base64 { media_type, data })
+            .ok_or_else(|| at.uncarried_but("use an https URL, or `data:TYPE;base64,…`"))
+    }
+
+    /// The bytes of a PDF in an OpenAI request.
+    pub(super) fn pdf(url: &'v str, at: &At) -> Result<Self, Refusal> {
+        match Self::url(url, at) {
+            Ok(source @ Self::Base64 { media_type: "application/pdf", .. }) => Ok(source),
+            Ok(_) | Err(_) => {
+                Err(at.uncarried_but("only a data URL of a PDF can: `data:application/pdf;base64,…`"))
+            }
+        }
+    }
+}
+
 /// A function that the model may call.
 #[derive(Debug)]
 pub(super) struct Tool<'v> {
@@ -173,13 +198,13 @@ impl Effort {
 #[derive(Debug)]
 pub(super) enum Format<'v> {
     /// Any JSON object.
-    Object {
-        at: At,
-    },
+    Object { at: At },
     Schema {
         name: Option<&'v str>,
         description: Option<&'v str>,
         schema: &'v Value<'v>,
+        /// Whether the answer must follow it, not only be led by it.
+        strict: bool,
     },
 }
 

@@ -13,28 +13,41 @@ mod members;
 mod messages;
 mod piece;
 mod refusals;
+mod responses;
 mod whole;
 
-pub use answer::{About, Answer};
+pub use answer::{About, Answer, Unfinished};
 
 use crate::{json::Value, refusal::Refusal};
 use conversation::{At, Choice};
 
-/// An API for conversations with a model.
+/// The API that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub enum Client {
     /// OpenAI Chat Completions.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
+    /// OpenAI Responses.
+    Responses,
+}
+
+/// The API that an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// OpenAI Chat Completions, and its many relatives.
     Chat,
     /// Anthropic Messages.
     Messages,
 }
 
-/// The body for an upstream that speaks another language than the client. The name of the model stays as it is.
+/// The body for an upstream that speaks another API than the client. The name of the model stays as it is.
 /// `Err`: a 400 that names the parameter that cannot be carried over, and says what to do.
-pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<Value<'v>, Refusal> {
+pub fn request<'v>(from: Client, to: Upstream, body: &'v Value<'v>) -> Result<Value<'v>, Refusal> {
     let conversation = match from {
-        Language::Chat => chat::read(body),
-        Language::Messages => messages::read(body),
+        Client::Chat => chat::read(body),
+        Client::Messages => messages::read(body),
+        Client::Responses => responses::read(body),
     }?;
     if conversation.tools.is_empty()
         && let Some(Choice::Any | Choice::One(_)) = conversation.choice
@@ -42,8 +55,8 @@ pub fn request<'v>(from: Language, to: Language, body: &'v Value<'v>) -> Result<
         return Err(At("tool_choice".into()).refuse("demands a call, but no tools are offered"));
     }
     match to {
-        Language::Chat => chat::write(conversation),
-        Language::Messages => messages::write(conversation),
+        Upstream::Chat => chat::write(conversation),
+        Upstream::Messages => messages::write(conversation),
     }
 }
 
@@ -56,3 +69,6 @@ fn made_up(kind: &str, id: &str, answer: &str, calls: u64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     format!("{kind}_{}_{calls}", answer.chars().map(plain).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,18 @@ impl Tokens {
     }
 }
 
+/// A longer id or name of a model is none: it stands in every event that is written.
+const WORD_BYTES_MAX: usize = 1024;
+
+/// The start of an answer, as both APIs tell it; `None` if its words are too long.
+pub(super) fn start<'p>(message: &'p Value<'_>) -> Option<Piece<'p>> {
+    let word = |key| {
+        let word = message.get(key).and_then(Value::as_str).unwrap_or_default();
+        (word.len() <= WORD_BYTES_MAX).then_some(Cow::Borrowed(word))
+    };
+    Some(Piece::Start { id: word("id")?, model: word("model")? })
+}
+
 /// A count of tokens as a provider reports it. Negative or absurd figures are none.
 pub(super) fn count(value: Option<&Value<'_>>) -> Option<u64> {
     value.and_then(Value::as_u64).filter(|&tokens| tokens < 100_000_000)

@@ -30,6 +30,27 @@ pub(super) enum Block {
 }
 
 impl Whole {
+    /// The pieces again.
+    pub(super) fn into_pieces(self) -> Vec<Piece<'static>> {
+        let mut pieces = vec![Piece::Start { id: self.id.into(), model: self.model.into() }];
+        for block in self.blocks {
+            match block {
+                Block::Call { id, name, arguments } => {
+                    pieces.push(Piece::Call { id: id.into(), name: name.into() });
+                    if !arguments.is_empty() {
+                        pieces.push(Piece::Arguments(arguments.into()));
+                    }
+                    pieces.push(Piece::CallEnd);
+                }
+                Block::Refusal(text) => pieces.push(Piece::Refusal(text.into())),
+                Block::Text(text) => pieces.push(Piece::Text(text.into())),
+                Block::Thinking(text) => pieces.push(Piece::Thinking(text.into())),
+            }
+        }
+        pieces.extend(self.stop.map(|stop| Piece::End { stop, tokens: self.tokens }));
+        pieces
+    }
+
     /// Adds the next piece.
     pub(super) fn add(&mut self, piece: Piece<'_>) {
         match (piece, self.blocks.last_mut()) {

@@ -86,7 +86,7 @@ impl Choice {
     }
 
     /// How much is held, beside a constant for each call.
-    pub(super) fn bytes_held(&self) -> usize {
+    pub(crate) fn bytes_held(&self) -> usize {
         let extra = |call: &Call| {
             call.extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>()
         };

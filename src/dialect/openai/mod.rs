@@ -11,7 +11,7 @@ mod whole;
 
 pub(super) use errors::error_type;
 pub use errors::{error_body, error_event};
-pub(crate) use held::{Choice, TooMuch};
+pub(crate) use held::{Assembled, Choice, TooMuch};
 pub use prompt::prompt;
 pub use request::{ask_for_usage, restrict, understand, with_usage};
 pub(super) use stream::Reader;

@@ -2,13 +2,14 @@
 //! has many forms (see `dialect::openai`, whose way of putting calls together this uses) and what is written has one.
 
 use super::super::{
-    piece::{Piece, Stop, Tokens, count},
+    answer::Unfinished,
+    piece::{Piece, Stop, Tokens, count, start},
     refusals,
 };
 use crate::{
     dialect::{
         CALLS_MAX, HoldLimits, is_nothing,
-        openai::{Choice, TooMuch, has_error},
+        openai::{Assembled, Choice, TooMuch, has_error},
         stray_call,
     },
     json::{self, Value},
@@ -48,6 +49,12 @@ impl Reader {
         }
     }
 
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(in crate::translate) fn bytes_held(&self) -> usize {
+        self.choice.bytes_held()
+    }
+
     /// Whether the answer came to its end.
     pub(in crate::translate) fn is_done(&self) -> bool {
         self.done
@@ -56,6 +63,17 @@ impl Reader {
     /// What the provider says was used, once it does.
     pub(in crate::translate) fn tokens(&self) -> Option<Tokens> {
         self.tokens
+    }
+
+    /// How many calls are held.
+    pub(in crate::translate) fn held(&self) -> usize {
+        self.choice.held()
+    }
+
+    /// Takes the calls that were held and did not come to their end.
+    pub(in crate::translate) fn take_unfinished(&mut self) -> Vec<Unfinished> {
+        let unfinished = |call: Assembled| Unfinished { tool: call.name, text: call.text };
+        self.choice.take_calls().into_iter().map(unfinished).collect()
     }
 
     /// Reads one event.
@@ -97,7 +115,7 @@ impl Reader {
             return Err(refusals::upstream_error());
         }
         self.tokens = body.present("usage").and_then(tokens);
-        self.start(&body, put);
+        self.start(&body, put).ok_or_else(refusals::unreadable_answer)?;
         let choices = body.get_mut("choices").and_then(Value::items_mut);
         let Some([choice]) = choices.map(Vec::as_mut_slice) else {
             return Err(refusals::unreadable_answer());
@@ -116,12 +134,12 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, chunk: &Value<'_>, put: Put<'_>) {
+    fn start(&mut self, chunk: &Value<'_>, put: Put<'_>) -> Option<()> {
         if !self.started {
-            let text = |key| Cow::Borrowed(chunk.get(key).and_then(Value::as_str).unwrap_or_default());
-            put(Piece::Start { id: text("id"), model: text("model") });
+            put(start(chunk)?);
             self.started = true;
         }
+        Some(())
     }
 
     /// Reads the choices of a chunk. Whether there were any; `None` if they cannot be read.
@@ -129,14 +147,14 @@ impl Reader {
         if chunk.get("choices")?.items()?.is_empty() {
             return Some(Ok(false));
         }
-        self.start(chunk, put);
+        self.start(chunk, put)?;
         for choice in chunk.get_mut("choices")?.items_mut()? {
             if !is_first(choice) || choice.present("message").is_some() || choice.present("text").is_some() {
                 return None;
             }
             if let Some(delta) = choice.get_mut("delta").filter(|delta| !delta.is_null()) {
-                let calls = take_calls(delta, "tool_calls");
-                let legacy = take_calls(delta, "function_call");
+                let calls = take_calls(delta, "tool_calls")?;
+                let legacy = take_calls(delta, "function_call")?;
                 self.say(delta, put)?;
                 let limits = self.limits;
                 let absorb = |choice: &mut Choice| -> Result<(), TooMuch> {
@@ -166,8 +184,8 @@ impl Reader {
             return None;
         }
         let message = choice.get_mut("message")?;
-        let calls = take_calls(message, "tool_calls");
-        let legacy = take_calls(message, "function_call");
+        let calls = take_calls(message, "tool_calls")?;
+        let legacy = take_calls(message, "function_call")?;
         self.say(message, put)?;
         for call in calls.as_ref().map(Value::items).unwrap_or_default().unwrap_or_default() {
             // Each is a call of its own, whatever its id.
@@ -244,8 +262,10 @@ fn is_first(choice: &Value<'_>) -> bool {
     choice.present("index").is_none_or(|index| index.as_u64() == Some(0))
 }
 
-fn take_calls<'a>(message: &mut Value<'a>, key: &str) -> Option<Value<'a>> {
-    message.remove(key).filter(|calls| !is_nothing(calls))
+/// Takes calls out of what says them, if there are any; the outer `None` if one of them hides another.
+fn take_calls<'a>(message: &mut Value<'a>, key: &str) -> Option<Option<Value<'a>>> {
+    let calls = message.remove(key).filter(|calls| !is_nothing(calls));
+    (!calls.as_ref().is_some_and(stray_call)).then_some(calls)
 }
 
 fn put_text<'p>(text: Option<&'p str>, piece: impl Fn(Cow<'p, str>) -> Piece<'p>, put: Put<'_>) {

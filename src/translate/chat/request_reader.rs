@@ -94,12 +94,11 @@ fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
         "json_object" => Some(Format::Object { at: format.here() }),
         "json_schema" => {
             let mut schema = format.need_object("json_schema")?;
-            // Whether it is strict is not asked: the other API always is.
-            schema.truth("strict")?;
             let found = Format::Schema {
                 name: schema.text("name")?,
                 description: schema.text("description")?,
                 schema: schema.need("schema")?,
+                strict: schema.truth("strict")?.unwrap_or(false),
             };
             schema.end()?;
             Some(found)
@@ -235,7 +234,7 @@ fn user_part(mut part: Members<'_>) -> Result<Part<'_>, Refusal> {
             // How closely to look is a hint; the other API decides by the image's size.
             image.pass_over(&["detail"]);
             let at = image.at("url");
-            let source = source(image.need_text("url")?, &at)?;
+            let source = Source::url(image.need_text("url")?, &at)?;
             image.end()?;
             Part::Image(source)
         }
@@ -250,25 +249,10 @@ fn user_part(mut part: Members<'_>) -> Result<Part<'_>, Refusal> {
 fn file(mut file: Members<'_>) -> Result<Document<'_>, Refusal> {
     file.refuse("file_id", "send the file itself as `file_data`")?;
     let at = file.at("file_data");
-    let source = source(file.need_text("file_data")?, &at)?;
-    if !matches!(source, Source::Base64 { media_type: "application/pdf", .. }) {
-        return Err(at.uncarried_but("only a data URL of a PDF can: `data:application/pdf;base64,…`"));
-    }
+    let source = Source::pdf(file.need_text("file_data")?, &at)?;
     let title = file.text("filename")?;
     file.end()?;
     Ok(Document { title, context: None, source: DocumentSource::Pdf(source), at })
-}
-
-/// What a URL of an image or file says: its bytes in Base64, or where they are.
-fn source<'v>(url: &'v str, at: &At) -> Result<Source<'v>, Refusal> {
-    let is = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    if is("https:") || is("http:") {
-        return Ok(Source::Url(url));
-    }
-    let data = is("data:").then(|| url.split_at_checked("data:".len())).flatten();
-    data.and_then(|(_, rest)| rest.split_once(";base64,"))
-        .map(|(media_type, data)| Source::Base64 { media_type, data })
-        .ok_or_else(|| at.uncarried_but("use an https URL, or `data:TYPE;base64,…`"))
 }
 
 fn said<'v>(message: &mut Members<'v>) -> Result<Vec<Said<'v>>, Refusal> {

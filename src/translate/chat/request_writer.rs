@@ -53,13 +53,15 @@ fn settings<'v>(conversation: &Conversation<'v>, body: &mut Value<'v>) -> Result
         Some(Format::Object { .. }) => {
             body.set("response_format", Value::object([("type", Value::string("json_object"))]));
         }
-        Some(Format::Schema { name, description, schema }) => {
+        Some(Format::Schema { name, description, schema, strict }) => {
             let mut inner = Value::object([("name", Value::string(name.unwrap_or(SCHEMA_NAME)))]);
             if let Some(description) = *description {
                 inner.set("description", Value::string(description));
             }
             inner.set("schema", (*schema).clone());
-            inner.set("strict", Value::Bool(true));
+            if *strict {
+                inner.set("strict", Value::Bool(true));
+            }
             let kind = ("type", Value::string("json_schema"));
             body.set("response_format", Value::object([kind, ("json_schema", inner)]));
         }

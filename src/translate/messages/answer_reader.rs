@@ -2,7 +2,7 @@
 //! reads: blocks that no request could ask for, or that come out of order, end the answer.
 
 use super::super::{
-    piece::{Piece, Stop, Tokens, count},
+    piece::{Piece, Stop, Tokens, count, start},
     refusals,
 };
 use crate::{
@@ -52,6 +52,15 @@ impl Reader {
     /// Reads an answer of which no more than this is held.
     pub(in crate::translate) fn new(limits: HoldLimits) -> Self {
         Self { limits, started: false, open: None, calls: 0, stop: None, tokens: None, done: false }
+    }
+
+    /// How much is held of what came.
+    #[cfg(test)]
+    pub(in crate::translate) fn bytes_held(&self) -> usize {
+        match self.open.as_ref().map(|open| &open.kind) {
+            Some(Kind::Call { input, .. }) => input.len(),
+            Some(Kind::Sealed | Kind::Text | Kind::Thinking) | None => 0,
+        }
     }
 
     /// Whether the answer came to its end.
@@ -104,7 +113,7 @@ impl Reader {
     }
 
     fn message(&mut self, body: &Value<'_>, put: Put<'_>) -> Option<()> {
-        self.start(body, put);
+        self.start(body, put)?;
         self.add_tokens(body.get("usage"));
         for (index, block) in (0..).zip(body.get("content")?.items()?) {
             self.open(index, block, put)?;
@@ -122,10 +131,10 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, message: &Value<'_>, put: Put<'_>) {
-        let text = |key| Cow::Borrowed(message.get(key).and_then(Value::as_str).unwrap_or_default());
-        put(Piece::Start { id: text("id"), model: text("model") });
+    fn start(&mut self, message: &Value<'_>, put: Put<'_>) -> Option<()> {
+        put(start(message)?);
         self.started = true;
+        Some(())
     }
 
     fn message_start(&mut self, data: &Value<'_>, put: Put<'_>) -> Option<()> {
@@ -135,8 +144,7 @@ impl Reader {
             return None;
         }
         self.add_tokens(message.get("usage"));
-        self.start(message, put);
-        Some(())
+        self.start(message, put)
     }
 
     fn block_start(&mut self, data: &Value<'_>, put: Put<'_>) -> Option<()> {

@@ -43,8 +43,7 @@ impl Writer {
         match piece {
             Piece::Start { id, model } => {
                 self.id = answer_id(id, &self.about);
-                let mut message = message(&self.id, model, Vec::new(), None, Some(Tokens::default()));
-                message.set("stop_reason", Value::Null);
+                let message = message(&self.id, model, Vec::new(), None, None);
                 event("message_start", [("message", message)], out);
             }
             Piece::Text(text) => self.say(Kind::Text, text, out),

@@ -104,7 +104,7 @@ fn format(mut format: Members<'_>) -> Result<Format<'_>, Refusal> {
     }
     let schema = format.need("schema")?;
     format.end()?;
-    Ok(Format::Schema { name: None, description: None, schema })
+    Ok(Format::Schema { name: None, description: None, schema, strict: true })
 }
 
 /// Thinking of earlier turns is not sent, so that to clear it asks for nothing. Other edits would change what the

@@ -74,11 +74,11 @@ fn settings<'v>(conversation: &Conversation<'v>, body: &mut Value<'v>) -> Result
     Ok(())
 }
 
-/// A schema's name is a label and is not sent; its description goes where a schema has its own.
+/// A schema's name is a label and is not sent, and it is always strict; its description goes where a schema has its own.
 fn format<'v>(format: &Format<'v>) -> Result<Value<'v>, Refusal> {
     match format {
         Format::Object { at } => Err(at.uncarried_but("use `json_schema` instead")),
-        Format::Schema { name: _, description, schema } => {
+        Format::Schema { name: _, description, schema, strict: _ } => {
             let mut schema = (*schema).clone();
             if let Some(description) = *description
                 && schema.get("description").is_none()
