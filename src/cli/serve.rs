@@ -246,7 +246,11 @@ impl Running {
         self.servers.wait().await;
         self.gateway.closing.cancel();
         let gateway = Arc::clone(&self.gateway);
-        let flushed = tokio::task::spawn_blocking(move || gateway.records.flush()).await;
+        let flushed = tokio::task::spawn_blocking(move || {
+            gateway.stored.flush();
+            gateway.records.flush()
+        })
+        .await;
         if !matches!(flushed, Ok(Ok(()))) {
             operator::warn("the last records could not be written");
         }

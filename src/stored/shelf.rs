@@ -5,6 +5,7 @@ use crate::operator;
 use dashmap::DashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,6 +20,9 @@ const FILE: &str = "stored.sqlite";
 const PENDING_MAX: usize = 100_000;
 /// What came is written together, so often at most.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
+
+/// A process that ends waits no longer for the disk.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// The disk does not take it.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +39,15 @@ type Key = (Arc<str>, String);
 pub struct Shelf {
     /// Written and not on disk yet; `None` for what was forgotten.
     pending: Arc<DashMap<Key, Option<Stored>>>,
-    changes: Sender<Change>,
+    changes: Sender<Message>,
     reader: Mutex<Connection>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Change(Change),
+    /// Everything before it is to be on disk; told when it is.
+    Flush(Sender<()>),
 }
 
 #[derive(Debug)]
@@ -85,7 +96,15 @@ impl Shelf {
 
     fn change(&self, key: Key, stored: Option<Stored>, now: i64) {
         self.pending.insert(key.clone(), stored.clone());
-        drop(self.changes.send(Change { key, stored, now }));
+        drop(self.changes.send(Message::Change(Change { key, stored, now })));
+    }
+
+    /// Waits until what was kept is on disk, or cannot be brought there. For the end of a process.
+    pub fn flush(&self) {
+        let (done, wait) = channel();
+        if self.changes.send(Message::Flush(done)).is_ok() {
+            drop(wait.recv_timeout(FLUSH_MAX));
+        }
     }
 
     /// A tenant's entry of this id. Reads the disk: not for a thread that must not wait.
@@ -125,6 +144,8 @@ impl Shelf {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
+    // Its companions take their mode from it.
+    drop(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)));
     connection.busy_timeout(Duration::from_secs(2))?;
     Ok(connection)
 }
@@ -148,27 +169,49 @@ fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn write_all(mut connection: Connection, changes: &Receiver<Change>, pending: &DashMap<Key, Option<Stored>>) {
+fn write_all(
+    mut connection: Connection,
+    messages: &Receiver<Message>,
+    pending: &DashMap<Key, Option<Stored>>,
+) {
     let mut swept = 0;
-    while let Ok(first) = changes.recv() {
-        thread::sleep(WRITE_EVERY);
-        let now = first.now;
-        let batch: Vec<Change> = std::iter::once(first).chain(changes.try_iter()).collect();
-        if let Err(error) = write(&mut connection, &batch) {
-            operator::warn(&format!(
-                "{FILE} cannot be written: {error}; stored answers will be unknown later"
-            ));
-            // They stay in memory, as far as there is room.
-            continue;
+    while let Ok(first) = messages.recv() {
+        if matches!(first, Message::Change(_)) {
+            thread::sleep(WRITE_EVERY);
         }
-        for change in batch {
-            // Only what was written: it may have changed since.
-            pending.remove_if(&change.key, |_, stored| *stored == change.stored);
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        for message in std::iter::once(first).chain(messages.try_iter()) {
+            match message {
+                Message::Change(change) => batch.push(change),
+                Message::Flush(done) => waiting.push(done),
+            }
         }
-        let day = now.div_euclid(86_400);
-        if day != swept && sweep(&connection, now).is_ok() {
-            swept = day;
+        write_batch(&mut connection, &batch, pending, &mut swept);
+        for done in waiting {
+            drop(done.send(()));
         }
+    }
+}
+
+fn write_batch(
+    connection: &mut Connection,
+    batch: &[Change],
+    pending: &DashMap<Key, Option<Stored>>,
+    swept: &mut i64,
+) {
+    if let Err(error) = write(connection, batch) {
+        operator::warn(&format!("{FILE} cannot be written: {error}; stored answers will be unknown later"));
+        // They stay in memory, as far as there is room.
+        return;
+    }
+    for change in batch {
+        // Only what was written: it may have changed since.
+        pending.remove_if(&change.key, |_, stored| *stored == change.stored);
+    }
+    let Some(now) = batch.last().map(|change| change.now) else { return };
+    let day = now.div_euclid(86_400);
+    if day != *swept && sweep(connection, now).is_ok() {
+        *swept = day;
     }
 }
 
@@ -210,9 +253,8 @@ mod tests {
     }
 
     fn written(shelf: &Shelf) {
-        while !shelf.pending.is_empty() {
-            thread::yield_now();
-        }
+        shelf.flush();
+        assert!(shelf.pending.is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod commands;
+mod dialects;
 mod journey;
 mod licences;
 mod support;

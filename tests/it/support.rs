@@ -152,7 +152,7 @@ impl Gateway {
             _ => format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n"),
         };
         let yaml = format!(
-            "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n{more}"
+            "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\n  anthropic: {{ kind: anthropic, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ header: {{ name: x-api-key, value: sk-ant-upstream }} }}, retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n  claude: {{ upstream: anthropic, price: {{ input: 1, output: 10 }} }}\n  either: {{ upstream: [gone, anthropic] }}\n{more}"
         );
         std::fs::write(dir.path().join("tollgate.yaml"), yaml).unwrap();
         let process = spawn(&["serve", "--config", "tollgate.yaml"], dir.path());
@@ -162,6 +162,16 @@ impl Gateway {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
         });
         gateway
+    }
+
+    /// Ends the gateway as an operator does, and starts it again on the same directory.
+    pub(crate) fn restart(&mut self) {
+        self.signal("TERM");
+        self.exit_status();
+        self.process = spawn(&["serve", "--config", "tollgate.yaml"], self.dir.path());
+        self.wait("the gateway", |gateway| {
+            try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
+        });
     }
 
     /// Waits, up to 10 s, until something holds.
@@ -188,6 +198,18 @@ impl Gateway {
         ))
     }
 
+    /// A request of Anthropic's clients.
+    pub(crate) fn messages(&self, path: &str, key: &str, body: &str) -> Answer {
+        let length = body.len();
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+    }
+
+    pub(crate) fn delete(&self, path: &str, key: &str) -> Answer {
+        self.raw(&format!(
+            "DELETE {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
     pub(crate) fn raw(&self, request: &str) -> Answer {
         exchange(self.port, request).unwrap()
     }
@@ -200,6 +222,11 @@ impl Gateway {
 
     pub(crate) fn admin_get(&self, path: &str) -> Answer {
         try_get(self.admin, path).unwrap()
+    }
+
+    /// What the mock upstream answers, asked directly.
+    pub(crate) fn mock_get(&self, path: &str) -> Answer {
+        try_get(self.mock, path).unwrap()
     }
 
     /// What the mock upstream saw.

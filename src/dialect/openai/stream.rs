@@ -198,6 +198,10 @@ impl Reader {
     fn tell(&mut self, chunk: &Value<'_>, desk: &mut Desk<'_>) {
         for choice in chunk.get("choices").and_then(Value::items).unwrap_or_default() {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            for key in ["reasoning_content", "reasoning", "refusal"] {
+                let text = choice.get("delta").and_then(|delta| delta.get(key)).and_then(Value::as_str);
+                desk.told.produce(text.map_or(0, str::len));
+            }
             if let Some(text) = text_of(choice).and_then(Value::as_str) {
                 desk.told.produce(text.len());
                 desk.told.completion.add(index, text);

@@ -1,0 +1,256 @@
+//! Responses, Messages and translation on the real binary: what the SDKs' tests do not look at. Whose a stored answer
+//! is, over a restart too; headers and errors in Anthropic's words; what is metered; where a call may go.
+
+use crate::support::{ACME, Answer, GLOBEX, Gateway, chat};
+use serde_json::{Value, json};
+
+const TENANTS: &str = r#"
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }, { id: narrow, sha256: 35224d0d3465d74e855f8d69a136e79c744ea35a675d3393360a327cbf6359a2, models: [claude] }]
+    models: [gpt-5, claude, either]
+    tools:
+      - allow: ["get_*", builtin__web_search]
+      - deny: "delete_*"
+        reason: Deletions go through support.
+    limits: { requests: 6000/min }
+  globex:
+    keys: [{ id: prod, sha256: @GLOBEX@ }]
+    models: [gpt-5, claude]
+"#;
+/// Its SHA-256 stands above.
+const NARROW: &str = "secret2";
+
+fn response(input: &str, more: &str) -> String {
+    let input = Value::from(input);
+    format!(r#"{{"model":"gpt-5","input":{input}{more}}}"#)
+}
+
+fn message(model: &str, text: &str, more: &str) -> String {
+    let text = Value::from(text);
+    format!(r#"{{"model":"{model}","max_tokens":100,"messages":[{{"role":"user","content":{text}}}]{more}}}"#)
+}
+
+fn id(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// An error without what differs by nature.
+fn told(answer: &Answer, id: &str) -> (u16, String) {
+    (answer.status, answer.body.replace(id, "ID"))
+}
+
+#[test]
+fn a_stored_response_is_its_tenants_alone_over_a_restart_too() {
+    let mut gateway = Gateway::with(TENANTS, "");
+    let id = id(&gateway.post("/v1/responses", ACME, &response("hello", "")));
+    let path = format!("/v1/responses/{id}");
+    let items = format!("{path}/input_items");
+    for round in 0..2 {
+        assert_eq!(gateway.get(&path, ACME).json()["id"], *id, "round {round}");
+        assert_eq!(gateway.get(&items, ACME).status, 200, "round {round}");
+        let unknown =
+            |path: &str| told(&gateway.get(&path.replace(&id, "resp_unknown"), ACME), "resp_unknown");
+        for path in [&path, &items] {
+            assert_eq!(told(&gateway.get(path, GLOBEX), &id), unknown(path), "round {round}");
+            // A key that may not use the model may not read what it said.
+            assert_eq!(told(&gateway.get(path, NARROW), &id), unknown(path), "round {round}");
+        }
+        assert_eq!(gateway.delete(&path, GLOBEX).status, 404);
+        assert_eq!(gateway.post(&format!("{path}/cancel"), GLOBEX, "").status, 404);
+        let previous = format!(r#","previous_response_id":"{id}""#);
+        let foreign = gateway.post("/v1/responses", GLOBEX, &response("hi", &previous));
+        let unknown =
+            gateway.post("/v1/responses", GLOBEX, &response("hi", &previous).replace(&id, "resp_unknown"));
+        assert_eq!((foreign.status, foreign.code().as_str()), (400, "previous_response_not_found"));
+        assert_eq!(told(&foreign, &id), told(&unknown, "resp_unknown"));
+        assert_eq!(gateway.post("/v1/responses", ACME, &response("hi", &previous)).status, 200);
+        if round == 0 {
+            gateway.restart();
+        }
+    }
+    assert_eq!(gateway.delete(&path, ACME).json()["deleted"], true);
+    assert_eq!(gateway.get(&path, ACME).status, 404);
+}
+
+#[test]
+fn a_conversation_goes_on_after_a_denied_call() {
+    let mut gateway = Gateway::with(TENANTS, "");
+    let asked = response("!call delete_x {\"v\":\"hidden\"}", "");
+    let first = gateway.post("/v1/responses", ACME, &asked);
+    assert!(
+        !first.body.contains("hidden") && first.body.contains("Deletions go through support."),
+        "{first:?}"
+    );
+    let id = id(&first);
+    let call_id = {
+        let seen: Value = serde_json::from_str(&gateway.seen().to_string()).unwrap();
+        assert_eq!(seen.as_array().unwrap().len(), 1);
+        // The mock keeps the call; its id is read from there.
+        let stored = gateway.mock_get(&format!("/v1/responses/{id}"));
+        stored.json()["output"][0]["call_id"].as_str().unwrap().to_owned()
+    };
+    let previous = format!(r#","previous_response_id":"{id}""#);
+    let result = format!(
+        r#"{{"model":"gpt-5","input":[{{"type":"function_call_output","call_id":"{call_id}","output":"done"}}]{previous}}}"#
+    );
+    for round in 0..2 {
+        let forged = gateway.post("/v1/responses", ACME, &result);
+        assert_eq!((forged.status, forged.code().as_str()), (403, "tool_not_allowed"), "{forged:?}");
+        let second = gateway.post("/v1/responses", ACME, &response("and now?", &previous));
+        assert_eq!(second.status, 200, "{second:?}");
+        let sent = gateway.seen();
+        let sent: Value =
+            serde_json::from_str(sent.as_array().unwrap().last().unwrap()["body"].as_str().unwrap()).unwrap();
+        assert_eq!(sent["input"][0]["type"], "function_call_output");
+        assert_eq!(sent["input"][0]["call_id"], *call_id);
+        assert!(sent["input"][0]["output"].as_str().unwrap().contains("was denied"), "{sent}");
+        assert_eq!(sent["input"][1], json!({ "role": "user", "content": "and now?" }));
+        if round == 0 {
+            gateway.restart();
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
+    let gateway = Gateway::with(TENANTS, "");
+    for more in [
+        r#","background":true"#,
+        r#","prompt":{"id":"pmpt_1"}"#,
+        r#","conversation":"conv_1""#,
+        r#","conversation":{"id":"conv_1"}"#,
+        r#","tools":[{"type":"namespace","name":"a","tools":[{"type":"namespace","name":"b","tools":[]}]}]"#,
+    ] {
+        let answer = gateway.post("/v1/responses", ACME, &response("hi", more));
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{more}: {answer:?}");
+    }
+    for item in [
+        r#"{"type":"item_reference","id":"msg_1"}"#,
+        r#"{"type":"additional_tools","role":"developer","tools":[{"type":"web_search"}]}"#,
+        r#"{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}"#,
+    ] {
+        let answer = gateway.post("/v1/responses", ACME, &format!(r#"{{"model":"gpt-5","input":[{item}]}}"#));
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{item}: {answer:?}");
+    }
+    for more in [r#","container":"container_1""#, r#","tools":[{"type":"mcp_toolset"}]"#] {
+        let answer = gateway.messages("/v1/messages", ACME, &message("claude", "hi", more));
+        assert_eq!(answer.status, 400, "{more}: {answer:?}");
+        assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
+    }
+    let upgrade = format!(
+        "GET /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    let answer = gateway.raw(&upgrade);
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.body.contains("WebSocket"), "{answer:?}");
+    assert_eq!(gateway.seen(), json!([]));
+}
+
+#[test]
+fn anthropics_clients_read_anthropics_words() {
+    let gateway = Gateway::with(TENANTS, "");
+    let check = |answer: &Answer, status: u16, kind: &str| {
+        assert_eq!(answer.status, status, "{answer:?}");
+        let body = answer.json();
+        assert_eq!((&body["type"], &body["error"]["type"]), (&"error".into(), &kind.into()), "{answer:?}");
+        assert!(body["error"]["message"].is_string());
+        assert_eq!(body["request_id"].as_str(), answer.header("request-id"));
+    };
+    check(
+        &gateway.messages("/v1/messages", "wrong", &message("claude", "hi", "")),
+        401,
+        "authentication_error",
+    );
+    check(&gateway.messages("/v1/messages", ACME, &message("nope", "hi", "")), 404, "not_found_error");
+    check(&gateway.messages("/v1/messages", ACME, "{"), 400, "invalid_request_error");
+    check(&gateway.messages("/v1/messages/batches", ACME, "{}"), 404, "not_found_error");
+    check(&gateway.messages("/v1/messages", ACME, &message("claude", "!status 529", "")), 502, "api_error");
+    let forced = r#","tools":[{"name":"delete_x","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"delete_x"}"#;
+    check(&gateway.messages("/v1/messages", ACME, &message("claude", "hi", forced)), 403, "permission_error");
+    let answer = gateway.messages("/v1/messages", ACME, &message("claude", "hi", ""));
+    assert_eq!(answer.json()["type"], "message", "{answer:?}");
+    assert_eq!(answer.header("anthropic-ratelimit-requests-limit"), Some("6000"), "{answer:?}");
+    assert_eq!(answer.header("x-ratelimit-limit-requests"), Some("6000"), "{answer:?}");
+    let count = gateway.messages("/v1/messages/count_tokens", ACME, &message("claude", "hi", ""));
+    assert!(count.json()["input_tokens"].is_number(), "{count:?}");
+    let models = gateway.raw(&format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\nanthropic-version: 2023-06-01\r\nconnection: close\r\n\r\n"));
+    let models = models.json();
+    assert_eq!((&models["data"][0]["type"], &models["data"][0]["id"]), (&"model".into(), &"claude".into()));
+    assert_eq!((&models["first_id"], &models["has_more"]), (&"claude".into(), &false.into()));
+    let seen = gateway.seen().to_string();
+    assert!(seen.contains("sk-ant-upstream") && !seen.contains(ACME), "{seen}");
+    assert!(seen.contains(r#"["anthropic-version","2023-06-01"]"#), "{seen}");
+    assert!(seen.contains(r#"["anthropic-beta","interleaved-thinking-2025-05-14"]"#), "{seen}");
+}
+
+#[test]
+fn a_stream_is_metered_though_its_client_did_not_ask() {
+    let gateway = Gateway::with(TENANTS, "");
+    let answer = gateway.chat(ACME, &chat("!usage 11 7\n!say one two", r#","stream":true"#));
+    assert!(answer.body.contains("one") && !answer.body.contains("usage"), "{answer:?}");
+    let asked = gateway.chat(
+        ACME,
+        &chat("!usage 11 7\n!say one two", r#","stream":true,"stream_options":{"include_usage":true}"#),
+    );
+    assert!(asked.body.contains(r#""prompt_tokens":11"#), "{asked:?}");
+    for line in gateway.lines("log", "acme", 2) {
+        assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&11.into(), &7.into()), "{line}");
+        assert!(line.get("usage_estimated").is_none(), "{line}");
+    }
+}
+
+#[test]
+fn usage_is_read_from_every_dialect_and_estimated_where_an_answer_is_cut() {
+    let gateway = Gateway::with(TENANTS, "");
+    let said = "!usage 1000 200 300 50\n!say one two three four five six seven eight nine ten";
+    let stream = r#","stream":true"#;
+    for more in ["", stream] {
+        gateway.post("/v1/responses", ACME, &response(said, more));
+        gateway.messages("/v1/messages", ACME, &message("claude", said, more));
+        gateway.messages("/v1/messages", ACME, &message("gpt-5", said, more));
+        gateway.chat(ACME, &chat(said, more).replace("gpt-5", "claude"));
+    }
+    for line in gateway.lines("log", "acme", 8) {
+        assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&1000.into(), &200.into()), "{line}");
+    }
+    let cut = said.replace("!usage 1000 200 300 50", "!usage-none\n!cut 6");
+    gateway.post("/v1/responses", ACME, &response(&cut, stream));
+    gateway.messages("/v1/messages", ACME, &message("claude", &cut, stream));
+    gateway.chat(ACME, &chat(&cut, stream));
+    for line in gateway.lines("log", "acme", 11).iter().skip(8) {
+        assert_eq!(line["usage_estimated"], true, "{line}");
+        assert!(
+            line["input_tokens"].as_u64() > Some(5) && line["output_tokens"].as_u64() > Some(0),
+            "{line}"
+        );
+        assert_eq!(line["error"], "upstream_error", "{line}");
+    }
+}
+
+#[test]
+fn a_call_falls_back_to_an_upstream_of_another_dialect() {
+    let gateway = Gateway::with(TENANTS, "");
+    let answer = gateway.chat(ACME, &chat("!say over there", "").replace("gpt-5", "either"));
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "over there", "{answer:?}");
+    let seen = gateway.seen();
+    assert_eq!(seen[0]["path"], "/v1/messages", "{seen}");
+    let embeddings = gateway.post("/v1/embeddings", ACME, r#"{"model":"claude","input":"x"}"#);
+    assert_eq!((embeddings.status, embeddings.code().as_str()), (400, "invalid_request"), "{embeddings:?}");
+    let count = gateway.messages("/v1/messages/count_tokens", ACME, &message("gpt-5", "x", ""));
+    assert_eq!(count.status, 400, "{count:?}");
+}
+
+#[test]
+fn a_responses_client_reaches_anthropics_models() {
+    let gateway = Gateway::with(TENANTS, "");
+    let asked = "!say Well.\n!call get_x {\"v\":1}\n!call delete_x {\"v\":\"hidden\"}";
+    for more in ["", r#","stream":true"#] {
+        let answer = gateway.post("/v1/responses", ACME, &response(asked, more).replace("gpt-5", "claude"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.contains("get_x") && !answer.body.contains("hidden"), "{answer:?}");
+        assert!(answer.body.contains("Deletions go through support."), "{answer:?}");
+    }
+    let kept = response("hi", r#","previous_response_id":"resp_1""#).replace("gpt-5", "claude");
+    assert_eq!(gateway.post("/v1/responses", ACME, &kept).code(), "previous_response_not_found");
+}
