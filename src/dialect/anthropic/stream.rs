@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, kind_of,
         known::{Known, is_plain_named},
         notice, reported_error,
         stray::stray_call,
@@ -18,6 +18,9 @@ use crate::{
     json::{self, Value},
     refusal::Refusal,
 };
+
+/// Members of events that are read, here or by clients.
+const MEMBERS: [&str; 5] = ["type", "index", "message", "content_block", "delta"];
 
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
@@ -92,10 +95,7 @@ impl Reader {
         raw: &[u8],
         desk: &mut Desk<'_>,
     ) -> Result<Seen, Refusal> {
-        let kind = event.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?.to_owned();
-        if name.is_some_and(|name| name != kind) {
-            return Err(uninspectable());
-        }
+        let kind = kind_of(&event, name, &MEMBERS)?;
         let raw = is_plain_named(raw, &kind).then_some(raw);
         if self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
             return Err(uninspectable());
