@@ -111,6 +111,22 @@ pub(in crate::dialect) fn events(input: &[u8]) -> Vec<&[u8]> {
     events
 }
 
+/// A stream of named events in the one form that all clients read alike, up to its last event; nothing where an event
+/// has no name.
+pub(in crate::dialect) fn regular(input: &[u8], last: &str) -> Option<String> {
+    let mut regular = String::new();
+    for event in events(input) {
+        let event = sse::event(event)?;
+        let Some(data) = event.data else { continue };
+        let name = event.name?;
+        regular.push_str(&format!("event: {name}\ndata: {}\n\n", data.replace('\n', "")));
+        if name == last {
+            break;
+        }
+    }
+    Some(regular)
+}
+
 /// The same stream, event by event, read with and without what it learns of its events.
 pub(in crate::dialect) fn both_ways(api: Api, input: &[u8], script: &Script) -> [Run; 2] {
     [Reading::Plain, Reading::Forgetful].map(|reading| run(api, events(input), script.clone(), reading))

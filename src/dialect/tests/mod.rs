@@ -5,3 +5,4 @@ pub(in crate::dialect) mod golden;
 pub(in crate::dialect) mod mutate;
 pub(in crate::dialect) mod script;
 mod table;
+pub(in crate::dialect) mod wire;
