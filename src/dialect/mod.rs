@@ -18,7 +18,7 @@ mod transcript;
 
 pub use request::{Answered, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
-use stream::{Desk, EVENT_BYTES_MAX, Seen};
+use stream::{Desk, EVENT_BYTES_MAX, Seen, kind_of};
 pub use stream::{Progress, Stream};
 pub use transcript::Transcript;
 

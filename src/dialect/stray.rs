@@ -26,7 +26,7 @@ pub(crate) fn stray_call(value: &Value<'_>) -> bool {
         Value::Array(items) => items.iter().any(stray_call),
         Value::Object(members) => members.iter().any(|(key, value)| {
             let call = CALLS.iter().any(|call| reads_as(key, call));
-            let part = key == "type" && value.as_str().is_some_and(|kind| CALL_PARTS.contains(&kind));
+            let part = reads_as(key, "type") && value.as_str().is_some_and(|kind| CALL_PARTS.contains(&kind));
             (call && !is_nothing(value)) || part || stray_call(value)
         }),
         Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,

@@ -7,9 +7,13 @@
 //! same state. A test holds the two against each other.
 
 use super::{
-    Api, HoldLimits, Judge, Told, Transcript, anthropic, known::Known, openai, responses, uninspectable,
+    Api, HoldLimits, Judge, Told, Transcript, anthropic, keys, known::Known, openai, responses, uninspectable,
 };
-use crate::{json, refusal::Refusal, sse};
+use crate::{
+    json::{self, Value},
+    refusal::Refusal,
+    sse,
+};
 
 /// An event larger than this (beyond held arguments) cannot be inspected and ends the stream.
 pub(super) const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -298,6 +302,18 @@ impl Stream {
         }
         Ok(())
     }
+}
+
+/// The type of a named event, of which these members are read. It is written into a line of its own, which it must
+/// not end, and no other key may be read as one of its members.
+pub(super) fn kind_of(event: &Value<'_>, name: Option<&str>, members: &[&str]) -> Result<String, Refusal> {
+    let kind = event.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?;
+    let is_word = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.');
+    if !is_word || name.is_some_and(|name| name != kind) {
+        return Err(uninspectable());
+    }
+    keys::no_twins(event, members, "").map_err(|_| uninspectable())?;
+    Ok(kind.to_owned())
 }
 
 impl Told {

@@ -40,7 +40,7 @@ impl Kind {
         Ok(match kind {
             "tool_use" => Self::Call,
             "server_tool_use" | "mcp_tool_use" => Self::Hosted,
-            _ if kind.ends_with("_tool_result") => Self::HostedResult,
+            _ if kind.ends_with("_tool_result") && !stray_call(block) => Self::HostedResult,
             _ if kind.ends_with("tool_use") || stray_call(block) => return Err(unreadable()),
             _ => Self::Other,
         })

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, kind_of,
         known::{Known, is_plain_named},
         notice, reported_error,
         stray::stray_call,
@@ -19,12 +19,15 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Members of events that are read, here or by clients.
+const MEMBERS: [&str; 5] = ["type", "index", "message", "content_block", "delta"];
+
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct Reader {
     /// Blocks that have begun and not stopped.
     open: Vec<Block>,
-    /// Every block that begins has a higher index than those before it.
+    /// The index of the block that begins next: clients append a block, and find it by its index.
     next_index: u64,
     /// What has to leave behind the calls that are held, by the block that it belongs to.
     behind: Vec<(u64, Vec<u8>)>,
@@ -92,10 +95,7 @@ impl Reader {
         raw: &[u8],
         desk: &mut Desk<'_>,
     ) -> Result<Seen, Refusal> {
-        let kind = event.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?.to_owned();
-        if name.is_some_and(|name| name != kind) {
-            return Err(uninspectable());
-        }
+        let kind = kind_of(&event, name, &MEMBERS)?;
         let raw = is_plain_named(raw, &kind).then_some(raw);
         if self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
             return Err(uninspectable());
@@ -137,7 +137,7 @@ impl Reader {
     fn begin(&mut self, event: &Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
         let index = index_of(event)?;
         let block = event.get("content_block").ok_or_else(uninspectable)?;
-        if index < self.next_index || self.open.len() >= CALLS_MAX {
+        if index != self.next_index || self.open.len() >= CALLS_MAX {
             return Err(uninspectable());
         }
         let mut outside = event.clone();
@@ -229,7 +229,8 @@ impl Reader {
         let block = self.open.remove(at);
         match block.part {
             Part::Held(held) => self.settle(index, *held, desk)?,
-            Part::Denied | Part::Open { .. } => self.send(event, raw, desk.out),
+            Part::Denied => self.send(&block_event("content_block_stop", index, []), None, desk.out),
+            Part::Open { .. } => self.send(event, raw, desk.out),
         }
         if !self.holds() {
             self.flush(desk.out);

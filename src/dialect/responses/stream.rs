@@ -10,12 +10,29 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, known::is_plain_named,
-        notice, reported_error, stray::stray_call, uninspectable,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, kind_of,
+        known::is_plain_named, notice, reported_error, stray::stray_call, uninspectable,
     },
     json::Value,
     refusal::Refusal,
 };
+
+/// Members of events that are read, here or by clients.
+const MEMBERS: [&str; 13] = [
+    "type",
+    "sequence_number",
+    "output_index",
+    "content_index",
+    "item_id",
+    "item",
+    "part",
+    "response",
+    "delta",
+    "text",
+    "name",
+    "arguments",
+    "input",
+];
 
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
@@ -108,10 +125,7 @@ impl Reader {
         raw: &[u8],
         desk: &mut Desk<'_>,
     ) -> Result<Seen, Refusal> {
-        let kind = event.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?.to_owned();
-        if name.is_some_and(|name| name != kind) {
-            return Err(uninspectable());
-        }
+        let kind = kind_of(&event, name, &MEMBERS)?;
         let raw = is_plain_named(raw, &kind).then_some(raw);
         match kind.as_str() {
             "error" => return Err(reported_error()),

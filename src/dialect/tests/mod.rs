@@ -1,1 +1,8 @@
-//! What all dialects promise alike.
+//! What all dialects promise alike, and what their own tests share: a judge, golden streams, changes of streams.
+
+pub(in crate::dialect) mod dice;
+pub(in crate::dialect) mod golden;
+pub(in crate::dialect) mod mutate;
+pub(in crate::dialect) mod script;
+mod table;
+pub(in crate::dialect) mod wire;

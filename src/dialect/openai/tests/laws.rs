@@ -1,12 +1,16 @@
 //! Laws over random answers: what a client holds in the end is what the model produced, without what was denied.
 
 use super::{
-    Api, client,
-    plan::{Dice, Manner, Plan, plan},
-    script::{LIMITS, Reading, Run, Script, once, run},
+    Api, Reading, Run, Script, client, once,
+    plan::{Manner, Plan, plan},
+    run,
+    script::{self, Ruling},
 };
 use crate::{
-    dialect::{Told, Transcript},
+    dialect::tests::{
+        dice::{Dice, pieces},
+        golden::events,
+    },
     usage::Usage,
 };
 use proptest::prelude::*;
@@ -49,15 +53,8 @@ fn messages_are_the_plans(plan: &Plan, seen: &client::Seen) -> Result<(), TestCa
     Ok(())
 }
 
-fn whole(body: &[u8]) -> (Vec<u8>, Script, String) {
-    let mut told = Told { completion: Transcript::keeping(1 << 20), ..Told::default() };
-    let mut script = Script::default();
-    let changed = super::whole(Api::Chat, body, LIMITS, &mut told, &mut script).unwrap();
-    (changed.unwrap_or_else(|| body.to_vec()), script, told.completion.into_text())
-}
-
 /// The verdicts of each choice; a stream judges a choice when it finishes, a whole answer one after the other.
-fn sorted(script: &[super::script::Ruling]) -> Vec<String> {
+fn sorted(script: &[Ruling]) -> Vec<String> {
     let mut found: Vec<String> = script.iter().map(|ruling| format!("{ruling:?}")).collect();
     found.sort();
     found
@@ -79,8 +76,8 @@ proptest! {
         prop_assert_eq!(found.usage, Some(Usage { input: 5, cached_input: 0, output: 6 }));
         prop_assert!(found.log.iter().all(|ruling| ruling.verdict.is_some()));
         // Split anywhere, and without the fast path, it reads the same.
-        prop_assert_eq!(&in_pieces(input.as_bytes(), &cuts), &found);
-        let slow = run(super::golden::events(input.as_bytes()), Script::default(), Reading::Forgetful);
+        prop_assert_eq!(&run(pieces(input.as_bytes(), &cuts), Script::default()), &found);
+        let slow = script::run(Api::Chat, events(input.as_bytes()), Script::default(), Reading::Forgetful);
         prop_assert_eq!(&slow, &found);
     }
 
@@ -89,7 +86,8 @@ proptest! {
         let mut dice = Dice(&dice);
         let plan = plan(&mut dice);
         let body = plan.whole().to_string();
-        let (out, script, completion) = whole(body.as_bytes());
+        let Run { out, log, completion, failed, .. } = script::whole(Api::Chat, body.as_bytes(), Script::default());
+        prop_assert_eq!(failed, None);
         let seen = client::read_whole(&out);
         messages_are_the_plans(&plan, &seen)?;
         nothing_denied_leaks(&plan, &out)?;
@@ -97,7 +95,7 @@ proptest! {
         prop_assert_eq!(changes, out != body.as_bytes(), "an answer is written anew only where it changed");
         let streamed = once(plan.stream(&mut dice, Manner::Odd).as_bytes());
         prop_assert_eq!(client::read_stream(&streamed.out).messages, seen.messages);
-        prop_assert_eq!(sorted(&streamed.log), sorted(&script.log));
+        prop_assert_eq!(sorted(&streamed.log), sorted(&log));
         if plan.choices.len() == 1 {
             prop_assert_eq!(streamed.completion, completion);
         }
@@ -118,18 +116,4 @@ proptest! {
             prop_assert!(found.log.is_empty());
         }
     }
-}
-
-fn in_pieces(input: &[u8], cuts: &[usize]) -> Run {
-    let mut pieces = Vec::new();
-    let mut rest = input;
-    for &cut in cuts.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, after) = rest.split_at(cut.min(rest.len()));
-        pieces.push(piece);
-        rest = after;
-    }
-    run(pieces, Script::default(), Reading::Plain)
 }

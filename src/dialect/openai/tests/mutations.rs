@@ -2,14 +2,16 @@
 //! the judge did not release.
 
 use super::{
+    GOLDEN, Run,
     client::{self, Seen},
-    golden,
-    script::{Run, once},
+    fast_and_slow, once,
 };
+use crate::dialect::tests::mutate::{apply, changes, place};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-static STREAMS: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(golden::streams);
+static STREAMS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| GOLDEN.all().into_iter().map(|golden| golden.input).collect());
 
 /// Every call that the client sees was released by the judge, with this name and this text, and as often.
 #[track_caller]
@@ -34,94 +36,9 @@ fn check(input: &[u8]) {
     let run = once(input);
     let seen = client::read_stream(&run.out);
     only_released_calls(&run, &seen);
-    let [fast, slow] = golden::both_ways(input);
+    let [fast, slow] = fast_and_slow(input);
     assert_eq!(fast, slow);
     assert_eq!(fast, run);
-}
-
-/// One change of a stream.
-#[derive(Debug, Clone)]
-enum Change {
-    Byte {
-        at: usize,
-        byte: u8,
-    },
-    Cut {
-        at: usize,
-        len: usize,
-    },
-    /// A run of another stream is put in.
-    Splice {
-        at: usize,
-        stream: usize,
-        from: usize,
-        len: usize,
-    },
-    /// A whole event comes again somewhere else.
-    Event {
-        at: usize,
-        from: usize,
-    },
-    /// A whole event of another stream comes in between.
-    Foreign {
-        at: usize,
-        stream: usize,
-        from: usize,
-    },
-}
-
-fn changes() -> impl Strategy<Value = Change> {
-    let anywhere = || any::<usize>();
-    let byte = prop_oneof![prop::sample::select(&b"\"\\{}[]:,0 \n\rn"[..]), any::<u8>()];
-    prop_oneof![
-        3 => (anywhere(), byte).prop_map(|(at, byte)| Change::Byte { at, byte }),
-        1 => (anywhere(), 0..40_usize).prop_map(|(at, len)| Change::Cut { at, len }),
-        1 => (anywhere(), anywhere(), anywhere(), 0..80_usize)
-            .prop_map(|(at, stream, from, len)| Change::Splice { at, stream, from, len }),
-        4 => (anywhere(), anywhere()).prop_map(|(at, from)| Change::Event { at, from }),
-        4 => (anywhere(), anywhere(), anywhere()).prop_map(|(at, stream, from)| Change::Foreign { at, stream, from }),
-    ]
-}
-
-fn place(any: usize, len: usize) -> usize {
-    any % len.max(1)
-}
-
-fn apply(input: &mut Vec<u8>, change: &Change) {
-    match *change {
-        Change::Byte { at, byte } => {
-            let at = place(at, input.len());
-            if let Some(old) = input.get_mut(at) {
-                *old = byte;
-            }
-        }
-        Change::Cut { at, len } => {
-            let at = place(at, input.len());
-            input.drain(at..(at + len).min(input.len()));
-        }
-        Change::Splice { at, stream, from, len } => {
-            let other = &STREAMS[place(stream, STREAMS.len())].1;
-            let from = place(from, other.len());
-            let at = place(at, input.len());
-            input.splice(at..at, other[from..(from + len).min(other.len())].iter().copied());
-        }
-        Change::Event { at, from } => {
-            let own = input.clone();
-            insert(input, at, &own, from);
-        }
-        Change::Foreign { at, stream, from } => {
-            insert(input, at, &STREAMS[place(stream, STREAMS.len())].1, from);
-        }
-    }
-}
-
-/// Puts an event of `other` between two events.
-fn insert(input: &mut Vec<u8>, at: usize, other: &[u8], from: usize) {
-    let theirs = golden::events(other);
-    let event = theirs[place(from, theirs.len())];
-    let own = golden::events(input);
-    let start = own.iter().take(place(at, own.len())).map(|event| event.len()).sum::<usize>();
-    input.splice(start..start, event.iter().copied());
 }
 
 proptest! {
@@ -131,9 +48,9 @@ proptest! {
     fn a_changed_stream_releases_nothing_unjudged(
         stream in any::<usize>(), changes in prop::collection::vec(changes(), 1..6)
     ) {
-        let mut input = STREAMS[place(stream, STREAMS.len())].1.clone();
+        let mut input = STREAMS[place(stream, STREAMS.len())].clone();
         for change in &changes {
-            apply(&mut input, change);
+            apply(&mut input, change, &STREAMS);
         }
         check(&input);
     }

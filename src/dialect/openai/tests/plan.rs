@@ -3,29 +3,9 @@
 //! Everything is drawn from a row of dice, so that a failing plan shrinks towards a small and plain one.
 
 use super::client::{Call, Message};
+use crate::dialect::tests::dice::Dice;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// Numbers that decide, in order; all zero behind the last.
-#[derive(Debug)]
-pub(super) struct Dice<'d>(pub(super) &'d [u16]);
-
-impl Dice<'_> {
-    /// A number below `sides`.
-    fn roll(&mut self, sides: usize) -> usize {
-        let Some((&first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        usize::from(first) % sides
-    }
-
-    fn one_in(&mut self, sides: usize) -> bool {
-        self.roll(sides) == sides - 1
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.roll(of.len())]
-    }
-}
 
 /// An answer of the model.
 #[derive(Debug)]
@@ -270,7 +250,7 @@ fn legacy(spoken: &Spoken, dice: &mut Dice<'_>) -> Vec<(&'static str, Value)> {
     for call in &spoken.calls {
         found.push(("function_call", json!({ "name": call.name, "arguments": "" })));
         found.extend(
-            cut(&call.input, dice).into_iter().map(|text| ("function_call", json!({ "arguments": text }))),
+            dice.cut(&call.input).into_iter().map(|text| ("function_call", json!({ "arguments": text }))),
         );
     }
     found
@@ -367,7 +347,7 @@ fn call_fragments(call: &Called, dice: &mut Dice<'_>, names: Names, odd: bool) -
     if let Some(object) = object.filter(|object| serde_json::to_string(object).unwrap() == call.input) {
         found.push(fragment(json!({ input: object })));
     } else {
-        found.extend(cut(&call.input, dice).into_iter().map(|text| fragment(json!({ input: text }))));
+        found.extend(dice.cut(&call.input).into_iter().map(|text| fragment(json!({ input: text }))));
     }
     if names == Names::Repeated {
         found.iter_mut().for_each(|fragment| fragment[part]["name"] = json!(call.name));
@@ -379,21 +359,6 @@ fn call_fragments(call: &Called, dice: &mut Dice<'_>, names: Names, odd: bool) -
         found[0]["type"] = json!(part);
     }
     found
-}
-
-/// A text in random pieces, some of them empty.
-fn cut(text: &str, dice: &mut Dice<'_>) -> Vec<String> {
-    let mut pieces = vec![String::new()];
-    for c in text.chars() {
-        if dice.one_in(5) {
-            pieces.push(String::new());
-        }
-        pieces.last_mut().unwrap().push(c);
-    }
-    if dice.one_in(3) {
-        pieces.push(String::new());
-    }
-    pieces
 }
 
 /// How events are put on the wire.

@@ -1,8 +1,8 @@
 //! Whole answers in odd shapes, limits, and the forms that only a hostile upstream would send.
 
 use super::{
-    Api, Stream, client,
-    script::{FORCED, LIMITS, Reading, Script, once, run},
+    Api, Script, Stream, client, once, run,
+    script::{FORCED, LIMITS},
 };
 use crate::{
     dialect::{Told, Transcript},
@@ -316,7 +316,7 @@ fn an_event_without_end_is_not_held_for_ever() {
     // Too large is too large, in pieces or whole.
     let large = event(0, &json!({ "content": "a".repeat(2 << 20) }), None);
     let at_once = once(large.as_bytes());
-    let in_pieces = run(large.as_bytes().chunks(1 << 16), Script::default(), Reading::Plain);
+    let in_pieces = run(large.as_bytes().chunks(1 << 16), Script::default());
     assert!(at_once.failed.is_some());
     assert_eq!(at_once, in_pieces);
 }

@@ -1,0 +1,37 @@
+//! What the Messages dialect promises, as laws over golden streams, random plans and arbitrary bytes.
+
+mod client;
+mod golden;
+
+use super::{restrict, understand};
+use crate::dialect::{
+    Api,
+    tests::{
+        golden::Goldens,
+        script::{self, Run},
+        wire::Keys,
+    },
+};
+
+const GOLDEN: Goldens = Goldens { api: Api::Messages, dir: "src/dialect/anthropic/tests/golden", count: 50 };
+
+/// Every call that a client sees was released by the judge, with this name and this input, and as often; and nothing
+/// ran at the provider that was not released too. However the client reads keys.
+#[track_caller]
+fn only_released(run: &Run) {
+    for keys in [Keys::Exact, Keys::Folded] {
+        let seen = client::read_stream(&run.out, keys);
+        let mut released: Vec<(&str, &str)> =
+            run.log.iter().filter_map(|ruling| Some((&*ruling.tool, ruling.released()?))).collect();
+        for call in seen.calls() {
+            let at = released.iter().position(|released| *released == call);
+            let at = at.unwrap_or_else(|| panic!("{call:?} was not released: {run:?}"));
+            released.remove(at);
+        }
+        for tool in seen.hosted() {
+            let at = released.iter().position(|(released, _)| *released == tool);
+            let at = at.unwrap_or_else(|| panic!("{tool} was not released: {run:?}"));
+            released.remove(at);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! One rule set decides alike in every dialect.
