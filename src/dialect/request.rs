@@ -112,6 +112,19 @@ pub(super) fn model_and_stream<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool
     Ok((model, stream))
 }
 
+/// Refuses a member that is none of these: what nobody knows could bring tools, turns or models that nobody checked.
+pub(super) fn only_known(body: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
+    let mut members = body.members().unwrap_or_default().iter();
+    match members.find(|(key, value)| !value.is_null() && !known.contains(&key.as_ref())) {
+        None => Ok(()),
+        Some((key, _)) => {
+            let key: String = key.chars().take(64).collect();
+            let message = format!("`{key}` cannot be checked against the tenant's rules; leave it out");
+            Err(Refusal::invalid(message, Some(&key)))
+        }
+    }
+}
+
 /// Refuses a member that cannot be decided on.
 pub(super) fn undecidable(body: &Value<'_>, params: &[&str]) -> Result<(), Refusal> {
     match params.iter().find(|param| body.present(param).is_some()) {

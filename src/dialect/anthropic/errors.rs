@@ -5,6 +5,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Turns that the provider keeps.
+const THREAD: &str = "thread";
+
 /// `{"type":"error","error":{"type","message"},"request_id"}`
 pub fn error_body(refusal: &Refusal, request_id: &str) -> Vec<u8> {
     let mut body = body(refusal);
@@ -23,10 +26,18 @@ pub fn error_event(refusal: &Refusal) -> Vec<u8> {
 }
 
 fn body(refusal: &Refusal) -> Value<'static> {
-    let error = Value::object([
+    let mut error = Value::object([
         ("type", Value::string(error_type(refusal.status()))),
         ("message", Value::string(refusal.message())),
     ]);
+    if refusal.param() == Some(THREAD) {
+        // By this the official clients know that they have to go on without.
+        let details = Value::object([
+            ("error_code", Value::string("thread_unsupported_request")),
+            ("unsupported", Value::Array(vec![Value::string(THREAD)])),
+        ]);
+        error.set("details", details);
+    }
     Value::object([("type", Value::string("error")), ("error", error)])
 }
 

@@ -9,7 +9,7 @@ use crate::{
         keys, parameters,
         request::{
             Answered, BUILTIN, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
-            no_stored_files, provider_defined, provider_offer, text, undecidable, wrong,
+            no_stored_files, only_known, provider_defined, provider_offer, text, wrong,
         },
     },
     json::Value,
@@ -17,11 +17,54 @@ use crate::{
 };
 use std::borrow::Cow;
 
-/// Members of a body that are decided on.
-const DECIDED: [&str; 8] =
-    ["container", "mcp_servers", "messages", "model", "stream", "system", "tool_choice", "tools"];
-/// A container keeps files, and may be another tenant's.
-const UNDECIDED: [&str; 1] = ["container"];
+/// Members of a body that are decided on, or that say nothing of tools, turns and models. Any other is refused: a
+/// `container` keeps files, a `thread` turns of whoever made it, `fallbacks` are models. Source: the parameters of
+/// Anthropic's official clients.
+const KNOWN: [&str; 25] = [
+    "betas",
+    "cache_control",
+    "compaction",
+    "context_management",
+    "inference_geo",
+    "max_tokens",
+    "mcp_servers",
+    "messages",
+    "metadata",
+    "model",
+    "output_config",
+    "output_format",
+    "prefill",
+    "service_tier",
+    "speed",
+    "stop_sequences",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+    "user",
+];
+/// Blocks of a message that bring nothing but content. Any other is refused: `tool_addition` offers tools in the middle of
+/// a conversation, `container_upload` names a stored file.
+const BLOCKS: [&str; 14] = [
+    "compaction",
+    "document",
+    "fallback",
+    "image",
+    "mcp_tool_listing",
+    "mcp_tool_use",
+    "redacted_thinking",
+    "search_result",
+    "server_tool_use",
+    "text",
+    "thinking",
+    "tool_removal",
+    "tool_result",
+    "tool_use",
+];
 /// The servers' tools are decided with the server.
 const TOOLSET: &str = "mcp_toolset";
 
@@ -30,8 +73,7 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     if body.members().is_none() {
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
-    keys::no_twins(body, &DECIDED, "model")?;
-    undecidable(body, &UNDECIDED)?;
+    only_known(body, &KNOWN)?;
     let (model, stream) = model_and_stream(body)?;
     let mut request = Request::new(api, model, stream);
     for tool in array(body, "tools")? {
@@ -139,6 +181,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         no_stored_files(content, "messages")?;
         for block in content.items().unwrap_or_default() {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
+            known_block(block)?;
             match block.get("type").and_then(Value::as_str) {
                 Some("tool_result") => results.push(block.get("tool_use_id").and_then(Value::as_str)),
                 Some("tool_use") => calls.push(block),
@@ -157,6 +200,17 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         }
     }
     Ok(answered)
+}
+
+fn known_block(block: &Value<'_>) -> Result<(), Refusal> {
+    let kind = text(block, "type", "messages")?;
+    if BLOCKS.contains(&kind) || kind.ends_with("_tool_result") {
+        return Ok(());
+    }
+    let kind: String = kind.chars().take(64).collect();
+    let message =
+        format!("a block of type `{kind}` cannot be checked against the tenant's rules; leave it out");
+    Err(Refusal::invalid(message, Some("messages")))
 }
 
 /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each

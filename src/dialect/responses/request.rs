@@ -8,7 +8,7 @@ use crate::{
         Api, keys, parameters,
         request::{
             Answered, BUILTIN, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            no_stored_files, provider_defined, provider_offer, text, undecidable, wrong,
+            no_stored_files, only_known, provider_defined, provider_offer, text, undecidable, wrong,
         },
     },
     json::Value,
@@ -16,37 +16,40 @@ use crate::{
 };
 use std::borrow::Cow;
 
-/// Members of a body that are decided on.
-const DECIDED: [&str; 18] = [
+/// Members of a body that are decided on, or that say nothing of tools, turns and models. Any other is refused: a
+/// `conversation` keeps turns of whoever made it, a `prompt` tools that do not stand in the request. Source: the
+/// parameters of OpenAI's official clients; `client_metadata` is Codex's.
+const KNOWN: [&str; 30] = [
     "background",
-    "background_options",
-    "conversation",
+    "client_metadata",
+    "context_management",
+    "image",
+    "include",
     "input",
-    "mcp_servers",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
     "model",
-    "models",
     "parallel_tool_calls",
-    "plugins",
     "previous_response_id",
-    "prompt",
+    "prompt_cache_key",
     "prompt_cache_options",
-    "search_parameters",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
     "store",
     "stream",
+    "stream_options",
+    "temperature",
+    "text",
     "tool_choice",
-    "tool_resources",
     "tools",
-];
-/// Members by which a provider is told of tools, models or turns that do not stand in the request.
-const UNDECIDED: [&str; 8] = [
-    "background_options",
-    "conversation",
-    "mcp_servers",
-    "models",
-    "plugins",
-    "prompt",
-    "search_parameters",
-    "tool_resources",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
 ];
 /// Members of a tool, as it is offered or chosen.
 const TOOL: [&str; 7] = ["type", "name", "environment", "tools", "function", "custom", "mode"];
@@ -56,8 +59,7 @@ pub fn understand<'v>(body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
     if body.members().is_none() {
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
-    keys::no_twins(body, &DECIDED, "model")?;
-    undecidable(body, &UNDECIDED)?;
+    only_known(body, &KNOWN)?;
     let (model, stream) = model_and_stream(body)?;
     match body.present("background") {
         None | Some(Value::Bool(false)) => {}
