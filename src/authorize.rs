@@ -4,7 +4,7 @@
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    dialect::{self, DeniedCall, Kept, Offer, Request},
+    dialect::{self, DeniedCall, Kept, Notice, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
     records::Entry,
@@ -65,6 +65,8 @@ pub struct Body<'b> {
     pub model_as: Option<&'b str>,
     /// Calls in the turn before that the provider waits for, and the client never saw.
     pub denied: &'b [DeniedCall],
+    /// Items that the request may name and the provider never had.
+    pub notices: &'b [Notice],
 }
 
 /// Decides on every tool that a request offers, forces or answers. The model was decided before.
@@ -189,7 +191,8 @@ fn refuse(found: &mut Findings, tool: &str, reason: &str) -> Refusal {
 /// The body as it came where nothing changed, else written anew from what was decided on.
 fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_changes: bool) -> Bytes {
     let restricted = choice_changes || kept.iter().any(|kept| *kept != Kept::AsIs);
-    let as_it_came = !restricted && body.model_as.is_none() && body.denied.is_empty();
+    let history = !body.denied.is_empty() || !body.notices.is_empty();
+    let as_it_came = !restricted && body.model_as.is_none() && !history;
     if as_it_came && !request.usage_unasked {
         return body.bytes.clone();
     }
@@ -207,6 +210,7 @@ fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_change
     if request.usage_unasked {
         dialect::openai::ask_for_usage(&mut parsed);
     }
+    dialect::responses::spell_out(&mut parsed, body.notices);
     if !body.denied.is_empty() {
         dialect::responses::answer_denied(&mut parsed, body.denied);
     }
@@ -233,7 +237,7 @@ mod tests {
         let parsed = json::parse(&bytes, 32).unwrap();
         let request = understand(Api::Chat, &parsed).unwrap();
         let mut found = Findings::default();
-        let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[] };
+        let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[], notices: &[] };
         let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found);
         (permit.map(|permit| permit.body().clone()), decisions(&found.evidence), found.tools_denied)
     }

@@ -160,8 +160,20 @@ pub struct Told {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeptAnswer {
     pub id: String,
+    /// The ids of its items, by which a later request may name them.
+    pub items: Vec<String>,
+    /// Items that the provider does not know: what the client was told in the place of a denied call.
+    pub notices: Vec<Notice>,
     /// The calls in it that the provider still waits for and the client never saw.
     pub denied: Vec<DeniedCall>,
+}
+
+/// What a client was told in the place of a denied call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The id of the item that told it.
+    pub id: String,
+    pub text: String,
 }
 
 /// A denied call as the provider remembers it.
@@ -173,6 +185,14 @@ pub struct DeniedCall {
     pub kind: String,
     /// What the model is told in place of a result.
     pub notice: String,
+}
+
+impl DeniedCall {
+    /// A call of which nothing is known but what the client was told in its place.
+    pub fn told(notice: &str) -> Self {
+        let nothing = String::new;
+        Self { call_id: nothing(), tool: nothing(), kind: nothing(), notice: notice.to_owned() }
+    }
 }
 
 /// Reads a request.

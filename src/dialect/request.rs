@@ -27,6 +27,8 @@ pub struct Request<'v> {
     pub results: Vec<&'v str>,
     /// The kept answer that the request goes on from.
     pub previous: Option<&'v str>,
+    /// Items of kept answers that the request names by their ids.
+    pub references: Vec<&'v str>,
     /// Whether the provider keeps the answer, so that a later request can go on from it.
     pub kept: bool,
     /// Whether a stream is to tell its usage though the client did not ask for that.
@@ -46,6 +48,7 @@ impl<'v> Request<'v> {
             answered: Vec::new(),
             results: Vec::new(),
             previous: None,
+            references: Vec::new(),
             kept: false,
             usage_unasked: false,
         }

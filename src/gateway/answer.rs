@@ -7,7 +7,7 @@ use super::{
 use crate::{
     asked::End,
     clock,
-    dialect::{self, Family, Progress},
+    dialect::{self, DeniedCall, Family, Progress},
     exchange::{Exchange, Terms},
     quota::Standing,
     records::rfc3339,
@@ -357,13 +357,17 @@ impl hyper::body::Body for Body {
 fn shelve(gateway: &Gateway, exchange: &Exchange) {
     let asked = exchange.asked();
     if let (Some(kept), Some(upstream), Some(model)) = (exchange.kept(), &asked.upstream, &asked.model) {
-        let stored = Stored {
-            upstream: Arc::clone(upstream),
-            model: model.name().to_owned(),
-            denied: kept.denied.clone(),
-        };
+        let tenant = asked.identity.tenant().id.shared();
         let now = clock::unix_seconds(clock::wall());
-        gateway.stored.keep(asked.identity.tenant().id.shared(), &kept.id, stored, now);
+        let keep = |id: &str, denied: Vec<DeniedCall>| {
+            let stored = Stored { upstream: Arc::clone(upstream), model: model.name().to_owned(), denied };
+            gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
+        };
+        keep(&kept.id, kept.denied.clone());
+        kept.items.iter().for_each(|id| keep(id, Vec::new()));
+        for notice in &kept.notices {
+            keep(&notice.id, vec![DeniedCall::told(&notice.text)]);
+        }
     }
 }
 

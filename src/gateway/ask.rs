@@ -5,13 +5,13 @@ use crate::{
     asked::AskedModel,
     authorize::{self, Body, Findings, Permit},
     clock,
-    dialect::{self, Api, Family, HoldLimits},
+    dialect::{self, Api, Family, HoldLimits, Request},
     exchange::Terms,
     json,
     records::Content,
     refusal::Refusal,
     snapshot::{Model, Snapshot},
-    stored::Stored,
+    stored::{Recalled, Stored},
     translate::{self, About, Client},
     upstream::{Destination, Parcel, Parcels, Received, Target},
 };
@@ -41,14 +41,32 @@ pub(super) struct Ask {
     terms: Terms,
 }
 
-/// The kept answer that a body goes on from, if it does: to be looked up before anything is decided.
-pub(super) fn previous(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Option<String>, Refusal> {
-    // Most bodies do not, and are not read twice.
-    if api != Api::Responses || memchr::memmem::find(bytes, b"previous_response_id").is_none() {
-        return Ok(None);
+/// What a body names of what providers keep: to be looked up before anything is decided.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) previous: Option<String>,
+    pub(super) items: Vec<String>,
+}
+
+/// So many items may be named in a request.
+const REFERENCES_MAX: usize = 1024;
+
+/// What a body names of what providers keep.
+pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
+    let says = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+    // Most bodies name nothing, and are not read twice.
+    if api != Api::Responses || !(says(b"previous_response_id") || says(b"item_reference")) {
+        return Ok(Named::default());
     }
     let parsed = parse(bytes, nesting_max)?;
-    Ok(dialect::understand(api, &parsed)?.previous.map(ToOwned::to_owned))
+    let request = dialect::understand(api, &parsed)?;
+    if request.references.len() > REFERENCES_MAX {
+        let message =
+            format!("more than {REFERENCES_MAX} items are named by their ids; send the items themselves");
+        return Err(Refusal::invalid(message, Some("input")));
+    }
+    let items = request.references.iter().map(|id| (*id).to_owned()).collect();
+    Ok(Named { previous: request.previous.map(ToOwned::to_owned), items })
 }
 
 fn parse(bytes: &Bytes, nesting_max: usize) -> Result<json::Value<'_>, Refusal> {
@@ -60,7 +78,7 @@ pub(super) fn understand_and_authorize(
     visit: &mut Visit,
     api: Api,
     bytes: &Bytes,
-    previous: Option<&Stored>,
+    recalled: &Recalled,
 ) -> Result<Ask, Refusal> {
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
@@ -75,9 +93,11 @@ pub(super) fn understand_and_authorize(
     let Some(model) = known.filter(|_| may_use) else {
         return Err(Refusal::ModelNotFound { model: request.model.chars().take(256).collect() });
     };
-    let destination = destination(model, previous, request.previous)?;
-    let denied = previous.map(|stored| stored.denied.as_slice()).unwrap_or_default();
-    let body = Body { bytes, parsed: &parsed, model_as: model.model_as.as_deref(), denied };
+    let may_read = |stored: &Stored| asked.identity.tenant().may_use(asked.identity.key(), &stored.model);
+    let destination = destination(model, recalled, &request, &may_read)?;
+    let notices = recalled.notices();
+    let model_as = model.model_as.as_deref();
+    let body = Body { bytes, parsed: &parsed, model_as, denied: recalled.denied(), notices: &notices };
     let mut found = Findings::default();
     let permit = authorize::authorize(asked, &request, &body, &mut found);
     visit.tools_denied.append(&mut found.tools_denied);
@@ -109,16 +129,34 @@ pub(super) fn asked_model(name: &str, known: Option<&Arc<Model>>) -> AskedModel 
     )
 }
 
-/// Where a call goes. What a provider keeps is known to that provider alone.
-fn destination(model: &Model, previous: Option<&Stored>, id: Option<&str>) -> Result<Destination, Refusal> {
-    let Some(id) = id else { return Ok(model.destination.clone()) };
-    let keeper = previous.and_then(|stored| {
-        model.destination.upstreams.iter().find(|upstream| upstream.name.as_str() == &*stored.upstream)
-    });
-    match keeper {
-        Some(keeper) => Ok(Destination { upstreams: vec![Arc::clone(keeper)] }),
-        None => Err(Refusal::PreviousNotFound { id: id.chars().take(256).collect() }),
+/// Where a call goes. What a provider keeps is known to that provider alone, and read by keys that may use its model.
+fn destination(
+    model: &Model,
+    recalled: &Recalled,
+    request: &Request<'_>,
+    may_read: &dyn Fn(&Stored) -> bool,
+) -> Result<Destination, Refusal> {
+    let mut upstreams = model.destination.upstreams.clone();
+    let mut keep_to = |stored: Option<&Stored>| {
+        upstreams.retain(|upstream| {
+            stored.is_some_and(|stored| may_read(stored) && upstream.name.as_str() == &*stored.upstream)
+        });
+        !upstreams.is_empty()
+    };
+    if let Some(id) = request.previous
+        && !keep_to(recalled.previous.as_ref())
+    {
+        return Err(Refusal::PreviousNotFound { id: id.chars().take(256).collect() });
     }
+    for id in &request.references {
+        let stored = recalled.items.iter().find(|(known, _)| known == id).map(|(_, stored)| stored);
+        if !keep_to(stored) {
+            let id: String = id.chars().take(256).collect();
+            let message = format!("the item `{id}` was not found; send the item itself");
+            return Err(Refusal::invalid(message, Some("input")));
+        }
+    }
+    Ok(Destination { upstreams })
 }
 
 impl Ask {

@@ -101,11 +101,9 @@ async fn call(
             return Err(refusal);
         }
     };
-    let previous = match ask::previous(api, &bytes, visit.snapshot().limits.nesting)? {
-        Some(id) => stored::find(visit, &id).await?,
-        None => None,
-    };
-    let ask = ask::understand_and_authorize(visit, api, &bytes, previous.as_ref())?;
+    let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
+    let recalled = stored::recall(visit, named).await?;
+    let ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);

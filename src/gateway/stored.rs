@@ -1,7 +1,10 @@
 //! What a provider keeps for a tenant: looked up, listed, cancelled and deleted by the tenant that made it. Another
 //! tenant's is one that does not exist.
 
-use super::{Act, Body, Visit, answer, ask};
+use super::{
+    Act, Body, Visit, answer,
+    ask::{self, Named},
+};
 use crate::{
     authorize::Permit,
     clock,
@@ -9,7 +12,7 @@ use crate::{
     exchange::Terms,
     json::{self, Value},
     refusal::Refusal,
-    stored::Stored,
+    stored::Recalled,
     upstream::{Destination, Parcel, Parcels, Target},
 };
 use http::{Method, Response, request::Parts};
@@ -18,14 +21,20 @@ use std::sync::Arc;
 /// Parameters of a look-up that say nothing of whose things are looked at.
 const PARAMETERS: [&str; 7] = ["include", "include[]", "include%5B%5D", "limit", "order", "after", "before"];
 
-/// What is kept of this id for the tenant.
-pub(super) async fn find(visit: &mut Visit, id: &str) -> Result<Option<Stored>, Refusal> {
+/// What is kept of these ids for the tenant.
+pub(super) async fn recall(visit: &mut Visit, named: Named) -> Result<Recalled, Refusal> {
+    if named.previous.is_none() && named.items.is_empty() {
+        return Ok(Recalled::default());
+    }
     let gateway = Arc::clone(visit.gateway());
     let tenant = visit.asked()?.identity.tenant().id.shared();
-    let id = id.to_owned();
     let now = clock::unix_seconds(clock::wall());
-    let found = tokio::task::spawn_blocking(move || gateway.stored.find(&tenant, &id, now)).await;
-    Ok(found.unwrap_or(None))
+    let recalled = tokio::task::spawn_blocking(move || {
+        let find = |id: &str| gateway.stored.find(&tenant, id, now);
+        let items = named.items.into_iter().filter_map(|id| find(&id).map(|stored| (id, stored)));
+        Recalled { items: items.collect(), previous: named.previous.as_deref().and_then(find) }
+    });
+    Ok(recalled.await.unwrap_or_default())
 }
 
 /// Answers a request for a stored response.
@@ -38,7 +47,8 @@ pub(super) async fn respond(
     visit.check_records().await?;
     let query = query(head)?;
     let missing = || Refusal::StoredNotFound { id: id.chars().take(256).collect() };
-    let stored = find(visit, &id).await?.ok_or_else(missing)?;
+    let named = Named { previous: Some(id.clone()), items: Vec::new() };
+    let stored = recall(visit, named).await?.previous.ok_or_else(missing)?;
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
     // A key that may not use the model may not read what it said.

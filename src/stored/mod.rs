@@ -10,7 +10,7 @@ mod shelf;
 pub use shelf::{OpenError, Shelf};
 
 use crate::{
-    dialect::DeniedCall,
+    dialect::{DeniedCall, Notice},
     json::{self, Value},
 };
 use std::sync::Arc;
@@ -27,8 +27,33 @@ pub struct Stored {
     pub upstream: Arc<str>,
     /// The model as the tenant asked for it.
     pub model: String,
-    /// Calls for which the provider waits, and which the client never saw.
+    /// Calls for which the provider waits, and which the client never saw. Of an item: the call in whose place it stands.
     pub denied: Vec<DeniedCall>,
+}
+
+/// What a request goes on from: kept answers and items of its tenant.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// The answer that it names as the one before.
+    pub previous: Option<Stored>,
+    /// Items that it names, by their ids.
+    pub items: Vec<(String, Stored)>,
+}
+
+impl Recalled {
+    /// Calls that the provider waits for.
+    pub fn denied(&self) -> &[DeniedCall] {
+        self.previous.as_ref().map(|stored| stored.denied.as_slice()).unwrap_or_default()
+    }
+
+    /// Items that are ours: what the client was told in the place of denied calls.
+    pub fn notices(&self) -> Vec<Notice> {
+        let told = |(id, stored): &(String, Stored)| {
+            let text = stored.denied.first()?.notice.clone();
+            Some(Notice { id: id.clone(), text })
+        };
+        self.items.iter().filter_map(told).collect()
+    }
 }
 
 /// Denied calls as text, for the disk: `[[call_id, tool, kind, notice], …]`.

@@ -1,7 +1,11 @@
 //! Calls that were denied, as the provider remembers them: it waits for a result that no client can bring, since none
 //! saw the call. The next request brings it in the client's stead, and tells the model why.
 
-use crate::{dialect::DeniedCall, json::Value};
+use super::item::text_part;
+use crate::{
+    dialect::{DeniedCall, Notice},
+    json::Value,
+};
 
 /// A picture of one white pixel: a denied use of the computer is answered by a screenshot, for want of another form.
 const WHITE_PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=";
@@ -19,6 +23,22 @@ pub fn answer_denied(body: &mut Value<'_>, denied: &[DeniedCall]) {
     body.set("input", Value::Array(items));
 }
 
+/// Puts what the client was told in the place of denied calls where the request names it: the provider never had it.
+pub fn spell_out(body: &mut Value<'_>, notices: &[Notice]) {
+    for item in body.get_mut("input").and_then(Value::items_mut).into_iter().flatten() {
+        if item.get("type").and_then(Value::as_str) != Some("item_reference") {
+            continue;
+        }
+        let id = item.get("id").and_then(Value::as_str);
+        let Some(notice) = notices.iter().find(|notice| Some(notice.id.as_str()) == id) else { continue };
+        *item = Value::object([
+            ("type", Value::string("message")),
+            ("role", Value::string("assistant")),
+            ("content", Value::Array(vec![text_part(notice.text.clone())])),
+        ]);
+    }
+}
+
 /// The item that answers a call of its kind.
 fn result(call: &DeniedCall) -> Value<'static> {
     let text = |text: &str| Value::string(text.to_owned());
@@ -27,6 +47,7 @@ fn result(call: &DeniedCall) -> Value<'static> {
         "local_shell_call" => ("local_shell_call_output", "id", ("output", text(&call.notice))),
         "apply_patch_call" => ("apply_patch_call_output", "call_id", ("output", text(&call.notice))),
         "shell_call" => ("shell_call_output", "call_id", ("output", Value::Array(vec![shell(&call.notice)]))),
+        "tool_search_call" => ("tool_search_output", "call_id", ("tools", Value::Array(Vec::new()))),
         "computer_call" => {
             let screenshot = Value::object([
                 ("type", Value::string("computer_screenshot")),

@@ -65,6 +65,9 @@ impl Kind {
             "shell_call" if runs_here(item) => Self::Call(Call::Action { tool: "shell", member: "action" }),
             "apply_patch_call" => Self::Call(Call::Action { tool: "apply_patch", member: "operation" }),
             "mcp_approval_request" => Self::Call(Call::Approval),
+            "tool_search_call" if item.get("execution").and_then(Value::as_str) == Some("client") => {
+                Self::Call(Call::Action { tool: "tool_search", member: "arguments" })
+            }
             "program" | "mcp_list_tools" => Self::Hosted,
             "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
             _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
@@ -106,7 +109,7 @@ impl Call {
             Self::Function | Self::Approval => input::string(item.get("arguments")),
             Self::Custom => input::string(item.get("input")),
             Self::Action { member, .. } => match (item.present(member), item.present("actions")) {
-                (Some(action), None) => Cow::Owned(action.to_string()),
+                (Some(action), None) => input::string(Some(action)),
                 (None, Some(actions)) => Cow::Owned(format!(r#"{{"actions":{actions}}}"#)),
                 (action, actions) => {
                     let member = |value: Option<&Value<'_>>| {

@@ -14,7 +14,7 @@ mod stream;
 mod whole;
 
 pub use errors::error_event;
-pub use history::answer_denied;
+pub use history::{answer_denied, spell_out};
 pub use prompt::prompt;
 pub use request::{restrict, understand};
 pub(super) use stream::Reader;

@@ -84,12 +84,32 @@ pub fn understand<'v>(body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
         Some(Value::String(id)) => Some(id.as_ref()),
         Some(other) => return Err(wrong("previous_response_id", "a string", other)),
     };
-    for tool in array(body, "tools")? {
-        offer(tool, &mut request.offers)?;
+    for tools in tool_lists(body)? {
+        for tool in tools {
+            offer(tool, &mut request.offers)?;
+        }
     }
     choice(body, &mut request)?;
     input(body, &mut request)?;
     Ok(request)
+}
+
+/// Items of an input that bring tools.
+const BRINGS_TOOLS: [&str; 2] = ["additional_tools", "tool_search_output"];
+
+/// Every list of tools in a request: its own, and those that items of its input bring.
+fn tool_lists<'v, 'a>(body: &'v Value<'a>) -> Result<Vec<&'v [Value<'a>]>, Refusal> {
+    let mut lists = vec![array(body, "tools")?];
+    for item in body.get("input").and_then(Value::items).unwrap_or_default() {
+        if brings_tools(item) {
+            lists.push(array(item, "tools")?);
+        }
+    }
+    Ok(lists)
+}
+
+fn brings_tools(item: &Value<'_>) -> bool {
+    item.get("type").and_then(Value::as_str).is_some_and(|kind| BRINGS_TOOLS.contains(&kind))
 }
 
 /// One entry of `tools`, or those of a namespace.
@@ -118,6 +138,9 @@ fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Offer<'v> {
     if kind == "shell" && environment.and_then(Value::as_str).is_some_and(|place| place != "local") {
         let args = Arguments::Known(parameters::seen(tool, &[]));
         return Offer { tool: Cow::Owned(format!("{BUILTIN}shell")), args };
+    }
+    if kind == "tool_search" && tool.get("execution").and_then(Value::as_str) == Some("client") {
+        return Offer { tool: Cow::Borrowed(kind), args: Arguments::Open };
     }
     provider_offer(tool, kind)
 }
@@ -180,21 +203,19 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             Some(other) => return Err(wrong("input.type", "a string", other)),
         };
         match kind {
-            "item_reference" => {
-                let message =
-                    "`item_reference` names a stored item whose owner cannot be known; send the item itself";
-                return Err(Refusal::invalid(message, Some("input")));
-            }
-            "additional_tools" | "tool_search_output" if item.present("tools").is_some() => {
-                let message = format!("`{kind}` brings tools; offer them in `tools`, where they are checked");
-                return Err(Refusal::invalid(message, Some("input")));
-            }
+            "item_reference" => request.references.push(text(item, "id", "input")?),
+            // What it brings is an offer, and taken out like one.
+            "additional_tools" => {}
             "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
             "local_shell_call_output" => {
                 request.results.extend(id(item, "call_id").or_else(|| id(item, "id")));
             }
             _ if kind.ends_with("_output") => request.results.extend(id(item, "call_id")),
             "message" => {}
+            _ if item.present("tools").is_some() && kind != "mcp_list_tools" => {
+                let message = "an item brings tools in a way that is not known here; offer them in `tools`";
+                return Err(Refusal::invalid(message, Some("input")));
+            }
             _ => {
                 if let Ok(Kind::Call(call)) = Kind::of(item) {
                     calls.push((call, item));
@@ -218,7 +239,12 @@ fn answered<'v>(calls: &[(Call, &'v Value<'_>)], request: &mut Request<'v>) -> R
         if !request.results.contains(&call_id(item)) {
             continue;
         }
-        let tool = call.tool(item).map_err(|_| missing("input", "name"))?;
+        let mut tool = call.tool(item).map_err(|_| missing("input", "name"))?;
+        // A computer goes by the type under which it was offered.
+        if matches!(call, Call::Action { .. }) && !request.offers.iter().any(|offer| offer.tool == tool) {
+            let longer = request.offers.iter().find(|offer| offer.tool.starts_with(&*tool));
+            tool = longer.map_or(tool, |offer| offer.tool.clone());
+        }
         let text = call.text(item);
         request.answered.push(Answered { tool, text, form: call.form() });
     }
@@ -232,19 +258,21 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     let mut kept = kept.iter();
     let mut next = || kept.next().unwrap_or(&Kept::Out);
     if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
-        tools.retain_mut(|tool| {
-            if tool.get("type").and_then(Value::as_str) != Some("namespace") {
-                return keep(tool, next());
-            }
-            let Some(inner) = tool.get_mut("tools").and_then(Value::items_mut) else { return true };
-            inner.retain_mut(|tool| keep(tool, next()));
-            !inner.is_empty()
-        });
+        retain(tools, &mut next);
         if tools.is_empty() {
             body.remove("tools");
         }
     }
-    if body.get("tools").is_none() {
+    let mut brought = false;
+    for item in body.get_mut("input").and_then(Value::items_mut).into_iter().flatten() {
+        if brings_tools(item)
+            && let Some(tools) = item.get_mut("tools").and_then(Value::items_mut)
+        {
+            retain(tools, &mut next);
+            brought |= !tools.is_empty();
+        }
+    }
+    if body.get("tools").is_none() && !brought {
         body.remove("tool_choice");
         body.remove("parallel_tool_calls");
     }
@@ -252,10 +280,21 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     body
 }
 
+fn retain<'k>(tools: &mut Vec<Value<'_>>, next: &mut dyn FnMut() -> &'k Kept) {
+    tools.retain_mut(|tool| {
+        if tool.get("type").and_then(Value::as_str) != Some("namespace") {
+            return keep(tool, next());
+        }
+        let Some(inner) = tool.get_mut("tools").and_then(Value::items_mut) else { return true };
+        inner.retain_mut(|tool| keep(tool, next()));
+        !inner.is_empty()
+    });
+}
+
 /// An `allowed_tools` choice names only tools that are still offered; with none left, nothing may be called.
 fn restrict_choice(body: &mut Value<'_>) {
     let mut offers = Vec::new();
-    for tool in body.get("tools").and_then(Value::items).unwrap_or_default() {
+    for tool in tool_lists(body).unwrap_or_default().into_iter().flatten() {
         if offer(tool, &mut offers).is_err() {
             return;
         }

@@ -6,7 +6,7 @@
 use super::{
     events::{Numbers, call_events, message_events},
     item::{Call, Judged, Kind, call_id, judge, judge_hosted, message, remember, tell},
-    whole::{RESULT_WITHHELD, conceal_error, judge_item, keep, read_usage},
+    whole::{RESULT_WITHHELD, conceal_error, judge_item, keep, keep_items, read_usage, told_instead},
 };
 use crate::{
     dialect::{
@@ -320,6 +320,7 @@ impl Reader {
         desk.told.completion.add(0, notice);
         let response = desk.told.kept.as_ref().map(|kept| kept.id.as_str()).unwrap_or_default();
         let item = message(response, index, notice.to_owned());
+        told_instead(&item, notice.to_owned(), desk.told);
         self.settled(index, call_id, item.clone());
         for event in message_events(index, &item, notice) {
             self.send(index, event, None, desk.out);
@@ -357,6 +358,7 @@ impl Reader {
             changed |= self.copy(at, item, &id, desk)?;
         }
         if let (Some(output), Some(response)) = (output, event.get_mut("response")) {
+            keep_items(&output, desk.told);
             response.set("output", Value::Array(output));
         }
         self.send(BEHIND_ALL, event, raw.filter(|_| !changed), desk.out);

@@ -4,7 +4,8 @@
 use super::item::{Judged, Kind, call_id, judge, judge_hosted, message, remember, tell};
 use crate::{
     dialect::{
-        Api, Desk, HoldLimits, Judge, KeptAnswer, Told, reported_error, stray::stray_call, tokens, unreadable,
+        Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, reported_error, stray::stray_call,
+        tokens, unreadable,
     },
     json::{self, Value},
     refusal::Refusal,
@@ -49,6 +50,7 @@ pub fn whole(
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         changed |= judge_item(item, &response_id, at, &mut denied, &mut desk)?;
     }
+    keep_items(&items, desk.told);
     answer.set(list, Value::Array(items));
     Ok(changed.then(|| {
         let mut out = Vec::with_capacity(body.len());
@@ -91,7 +93,8 @@ pub(super) fn judge_item(
         }
     };
     desk.told.completion.add(0, &notice);
-    *item = message(response_id, output_index, notice);
+    *item = message(response_id, output_index, notice.clone());
+    told_instead(item, notice, desk.told);
     Ok(true)
 }
 
@@ -103,7 +106,22 @@ pub(super) fn keep(response: &Value<'_>, told: &mut Told) {
     if let Some(id) = response.get("id").and_then(Value::as_str)
         && told.kept.is_none()
     {
-        told.kept = Some(KeptAnswer { id: id.to_owned(), denied: Vec::new() });
+        told.kept = Some(KeptAnswer { id: id.to_owned(), ..KeptAnswer::default() });
+    }
+}
+
+/// Takes down the ids of a kept answer's items.
+pub(super) fn keep_items(items: &[Value<'_>], told: &mut Told) {
+    if let Some(kept) = &mut told.kept {
+        let ids = items.iter().filter_map(|item| item.get("id").and_then(Value::as_str));
+        kept.items.extend(ids.take(CALLS_MAX).map(ToOwned::to_owned));
+    }
+}
+
+/// Takes down what stands in the place of a denied call.
+pub(super) fn told_instead(message: &Value<'_>, text: String, told: &mut Told) {
+    if let (Some(kept), Some(id)) = (&mut told.kept, message.get("id").and_then(Value::as_str)) {
+        kept.notices.push(Notice { id: id.to_owned(), text });
     }
 }
 
