@@ -103,7 +103,7 @@ pub fn authorize(
         };
         if !stays {
             found.tools_denied.push(tool.to_string());
-        } else if tool.starts_with("builtin__") || tool.starts_with("computer") {
+        } else if tool.starts_with("builtin__") || *tool == "computer_use_preview" {
             found.offered.push(tool.to_string());
         }
         kept.push(match decision.rewritten {
@@ -191,7 +191,8 @@ fn refuse(found: &mut Findings, tool: &str, reason: &str) -> Refusal {
 /// The body as it came where nothing changed, else written anew from what was decided on.
 fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_changes: bool) -> Bytes {
     let restricted = choice_changes || kept.iter().any(|kept| *kept != Kept::AsIs);
-    let history = !body.denied.is_empty() || !body.notices.is_empty();
+    let open: Vec<DeniedCall> = body.denied.iter().filter(|call| call.open).cloned().collect();
+    let history = !open.is_empty() || !body.notices.is_empty();
     let as_it_came = !restricted && body.model_as.is_none() && !history;
     if as_it_came && !request.usage_unasked {
         return body.bytes.clone();
@@ -211,8 +212,8 @@ fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_change
         dialect::openai::ask_for_usage(&mut parsed);
     }
     dialect::responses::spell_out(&mut parsed, body.notices);
-    if !body.denied.is_empty() {
-        dialect::responses::answer_denied(&mut parsed, body.denied);
+    if !open.is_empty() {
+        dialect::responses::answer_denied(&mut parsed, &open);
     }
     let mut out = Vec::with_capacity(body.bytes.len());
     json::write(&parsed, &mut out);

@@ -5,7 +5,8 @@ use crate::{
     asked::{Asked, End, Outcomes},
     call::{Arguments, Place},
     dialect::{
-        self, Api, HoldLimits, Judge, KeptAnswer, Progress, Request, Stream, Told, Transcript, Verdict,
+        self, Api, DeniedCall, HoldLimits, Judge, KeptAnswer, Progress, Request, Stream, Told, Transcript,
+        Verdict,
     },
     policy::{Outcome, Question},
     records::{Content, Entry, Raw},
@@ -43,6 +44,8 @@ pub struct Terms {
     pub limits: HoldLimits,
     /// Tools that the request offered and that calls may name otherwise: those of the provider, and computers.
     pub offered: Vec<String>,
+    /// Calls that were denied in the turns before.
+    pub denied: Vec<DeniedCall>,
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
     /// Whether the provider keeps the answer.
@@ -58,6 +61,7 @@ impl Terms {
             api: request.api,
             limits,
             offered,
+            denied: Vec::new(),
             usage_unasked: request.usage_unasked,
             kept: request.kept,
             sent: u64::try_from(sent).unwrap_or(u64::MAX),
@@ -66,7 +70,15 @@ impl Terms {
 
     /// The terms of what is only looked up: it was metered when it was made.
     pub fn plain(api: Api, limits: HoldLimits) -> Self {
-        Self { api, limits, offered: Vec::new(), usage_unasked: false, kept: false, sent: 0 }
+        Self {
+            api,
+            limits,
+            offered: Vec::new(),
+            denied: Vec::new(),
+            usage_unasked: false,
+            kept: false,
+            sent: 0,
+        }
     }
 
     /// What was used: as the provider counted, or an estimate where it did not, or not to the end. Whether it is one.
@@ -129,7 +141,12 @@ impl Exchange {
             Some(translation) => Bytes::from(translation.whole(&body)?),
             None => body,
         };
-        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
+        let mut bench = Bench {
+            asked: &self.asked,
+            offered: &self.terms.offered,
+            denied: &self.terms.denied,
+            court: &mut self.court,
+        };
         let changed = dialect::whole(self.terms.api, &body, self.terms.limits, &mut self.told, &mut bench)?;
         Ok(changed.map_or(body, Bytes::from))
     }
@@ -176,7 +193,12 @@ impl Exchange {
     /// The upstream's stream broke off.
     pub fn fail(&mut self, refusal: Refusal, out: &mut Vec<u8>) -> Progress {
         let unfinished = self.translation.as_mut().map(translate::Answer::take_unfinished);
-        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
+        let mut bench = Bench {
+            asked: &self.asked,
+            offered: &self.terms.offered,
+            denied: &self.terms.denied,
+            court: &mut self.court,
+        };
         for call in unfinished.into_iter().flatten() {
             bench.incomplete(&call.tool, &call.text);
         }
@@ -185,7 +207,12 @@ impl Exchange {
 
     fn with_stream(&mut self, act: impl FnOnce(&mut Stream, &mut dyn Judge) -> Progress) -> Progress {
         let Some(stream) = &mut self.stream else { return Progress::Continue };
-        let mut bench = Bench { asked: &self.asked, offered: &self.terms.offered, court: &mut self.court };
+        let mut bench = Bench {
+            asked: &self.asked,
+            offered: &self.terms.offered,
+            denied: &self.terms.denied,
+            court: &mut self.court,
+        };
         act(stream, &mut bench)
     }
 
@@ -204,6 +231,12 @@ impl Exchange {
     pub fn kept(&self) -> Option<&KeptAnswer> {
         let told = self.stream.as_ref().map_or(&self.told, |stream| &stream.told);
         told.kept.as_ref().filter(|_| self.terms.kept)
+    }
+
+    /// Calls that were denied in this answer and the turns before it.
+    pub fn denied(&self) -> Vec<DeniedCall> {
+        let own = self.kept().map(|kept| kept.denied.as_slice()).unwrap_or_default();
+        crate::stored::remembered(own, &self.terms.denied)
     }
 
     /// Who asked.
@@ -235,10 +268,15 @@ impl Exchange {
     }
 }
 
+/// Tools whose calls go by another name than the one under which they were offered.
+const OLDER_NAMES: [(&str, &str); 2] =
+    [("computer", "computer_use_preview"), ("builtin__web_search", "builtin__web_search_preview")];
+
 /// The judge of emitted calls: the tenant's policy, with every verdict on record.
 struct Bench<'e> {
     asked: &'e Asked,
     offered: &'e [String],
+    denied: &'e [DeniedCall],
     court: &'e mut Court,
 }
 
@@ -273,9 +311,15 @@ impl Judge for Bench<'_> {
     }
 
     fn offered_as(&self, tool: &str) -> Option<String> {
-        let exactly = self.offered.iter().find(|offered| *offered == tool);
-        let longer = || self.offered.iter().find(|offered| offered.starts_with(tool));
-        exactly.or_else(longer).cloned()
+        let older = OLDER_NAMES.iter().find(|(name, _)| *name == tool).map(|(_, older)| *older);
+        let names = [Some(tool), older];
+        let mut offered =
+            names.into_iter().flatten().filter(|name| self.offered.iter().any(|offer| offer == name));
+        offered.next().map(ToOwned::to_owned)
+    }
+
+    fn was_denied(&self, call_id: &str) -> bool {
+        self.denied.iter().any(|call| call.call_id == call_id)
     }
 
     fn incomplete(&mut self, tool: &str, text: &str) {

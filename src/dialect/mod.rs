@@ -118,6 +118,12 @@ pub trait Judge {
     /// The name under which a tool was offered whose calls go by another: `web_search_preview` calls `web_search`.
     /// `None` if the request offered none.
     fn offered_as(&self, tool: &str) -> Option<String>;
+
+    /// Whether a call of this id was denied in an earlier turn.
+    fn was_denied(&self, call_id: &str) -> bool {
+        let _ = call_id;
+        false
+    }
 }
 
 /// The name and the arguments by which rules decide on a call that the provider ran. What was offered was decided on
@@ -185,13 +191,15 @@ pub struct DeniedCall {
     pub kind: String,
     /// What the model is told in place of a result.
     pub notice: String,
+    /// Whether the provider still waits for a result. A later turn answers it, and remembers it.
+    pub open: bool,
 }
 
 impl DeniedCall {
     /// A call of which nothing is known but what the client was told in its place.
     pub fn told(notice: &str) -> Self {
         let nothing = String::new;
-        Self { call_id: nothing(), tool: nothing(), kind: nothing(), notice: notice.to_owned() }
+        Self { call_id: nothing(), tool: nothing(), kind: nothing(), notice: notice.to_owned(), open: false }
     }
 }
 

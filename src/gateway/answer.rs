@@ -363,7 +363,7 @@ fn shelve(gateway: &Gateway, exchange: &Exchange) {
             let stored = Stored { upstream: Arc::clone(upstream), model: model.name().to_owned(), denied };
             gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
         };
-        keep(&kept.id, kept.denied.clone());
+        keep(&kept.id, exchange.denied());
         kept.items.iter().for_each(|id| keep(id, Vec::new()));
         for notice in &kept.notices {
             keep(&notice.id, vec![DeniedCall::told(&notice.text)]);

@@ -105,6 +105,7 @@ pub(super) fn understand_and_authorize(
     visit.record(found.evidence)?;
     let permit = permit?;
     let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, permit.body().len());
+    let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
     Ok(Ask { permit, destination, api, about, terms })

@@ -77,7 +77,7 @@ pub(super) async fn respond(
     if act == Act::Delete && received.answer.status.is_success() {
         return deleted(visit, &id);
     }
-    let terms = Terms::plain(api, ask::hold_limits(&snapshot));
+    let terms = Terms { denied: stored.denied.clone(), ..Terms::plain(api, ask::hold_limits(&snapshot)) };
     answer::inspect(visit, terms, None, received).await
 }
 
@@ -86,6 +86,9 @@ fn query(head: &Parts) -> Result<String, Refusal> {
     let Some(query) = head.uri.query().filter(|query| !query.is_empty()) else { return Ok(String::new()) };
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if pair.contains(';') {
+            return Err(Refusal::invalid("the query has a `;`, which some read as an `&`", None));
+        }
         if name == "stream" && value == "false" {
             continue;
         }

@@ -56,11 +56,22 @@ impl Recalled {
     }
 }
 
-/// Denied calls as text, for the disk: `[[call_id, tool, kind, notice], …]`.
+/// So many denied calls are remembered along a conversation.
+const REMEMBERED_MAX: usize = 256;
+
+/// What an answer's successor has to know: its own denied calls, and those of the turns before, which are answered.
+pub fn remembered(own: &[DeniedCall], before: &[DeniedCall]) -> Vec<DeniedCall> {
+    let answered = before.iter().map(|call| DeniedCall { open: false, ..call.clone() });
+    own.iter().cloned().chain(answered).take(REMEMBERED_MAX).collect()
+}
+
+/// Denied calls as text, for the disk: `[[call_id, tool, kind, notice, open], …]`.
 fn write_denied(denied: &[DeniedCall]) -> String {
     let rows = denied.iter().map(|call| {
         let texts = [&call.call_id, &call.tool, &call.kind, &call.notice];
-        Value::Array(texts.into_iter().map(|text| Value::string(text.as_str())).collect())
+        let mut row: Vec<_> = texts.into_iter().map(|text| Value::string(text.as_str())).collect();
+        row.push(Value::Bool(call.open));
+        Value::Array(row)
     });
     Value::Array(rows.collect()).to_string()
 }
@@ -71,7 +82,8 @@ fn read_denied(text: &str) -> Option<Vec<DeniedCall>> {
     let row = |row: &Value<'_>| {
         let mut texts = row.items()?.iter().map(|text| Some(text.as_str()?.to_owned()));
         let mut next = || texts.next().flatten();
-        Some(DeniedCall { call_id: next()?, tool: next()?, kind: next()?, notice: next()? })
+        let open = row.items()?.last()?.as_bool()?;
+        Some(DeniedCall { call_id: next()?, tool: next()?, kind: next()?, notice: next()?, open })
     };
     rows.items()?.iter().map(row).collect()
 }

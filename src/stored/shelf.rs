@@ -248,6 +248,7 @@ mod tests {
             tool: "delete".into(),
             kind: "function_call".into(),
             notice: "[no \"really\"]".into(),
+            open: true,
         };
         Stored { upstream: upstream.into(), model: "gpt-5".into(), denied: vec![denied] }
     }

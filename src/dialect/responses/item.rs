@@ -2,7 +2,7 @@
 
 use crate::{
     dialect::{
-        self, CUT_SHORT, DeniedCall, Desk, TOO_LONG, Told, Verdict,
+        self, CUT_SHORT, DeniedCall, Desk, Judge, TOO_LONG, Told, Verdict,
         input::{self, Form},
         keys, notice,
         request::BUILTIN,
@@ -25,6 +25,24 @@ pub(super) enum Kind {
     HostedResult,
     /// A message, reasoning, and whatever else carries no call.
     Other,
+}
+
+/// Where the shell runs that a request offers. What an item says of its place is the upstream's word; a client takes
+/// every shell call for its own shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shell {
+    Here,
+    Hosted,
+}
+
+impl Shell {
+    /// The shell that a request offered.
+    pub(super) fn offered(judge: &dyn Judge) -> Self {
+        match judge.offered_as("builtin__shell") {
+            Some(_) => Self::Hosted,
+            None => Self::Here,
+        }
+    }
 }
 
 /// How an item carries a call.
@@ -55,14 +73,16 @@ const DECIDED: [&str; 9] =
 
 impl Kind {
     /// The kind of an item.
-    pub(super) fn of(item: &Value<'_>) -> Result<Self, Refusal> {
+    pub(super) fn of(item: &Value<'_>, shell: Shell) -> Result<Self, Refusal> {
         let kind = item.get("type").and_then(Value::as_str).ok_or_else(unreadable)?;
         Ok(match kind {
             "function_call" => Self::Call(Call::Function),
             "custom_tool_call" => Self::Call(Call::Custom),
             "computer_call" => Self::Call(Call::Action { tool: "computer", member: "action" }),
             "local_shell_call" => Self::Call(Call::Action { tool: "local_shell", member: "action" }),
-            "shell_call" if runs_here(item) => Self::Call(Call::Action { tool: "shell", member: "action" }),
+            "shell_call" if shell == Shell::Here || runs_here(item) => {
+                Self::Call(Call::Action { tool: "shell", member: "action" })
+            }
             "apply_patch_call" => Self::Call(Call::Action { tool: "apply_patch", member: "operation" }),
             "mcp_approval_request" => Self::Call(Call::Approval),
             "tool_search_call" if item.get("execution").and_then(Value::as_str) == Some("client") => {
@@ -72,10 +92,19 @@ impl Kind {
             "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
             _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
             _ if kind.ends_with("_call") => Self::Hosted,
-            _ if kind.contains("call") || stray_call(item) => return Err(unreadable()),
+            _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
+                return Err(unreadable());
+            }
             _ => Self::Other,
         })
     }
+}
+
+/// Whether an item of a type that is not known here has what a call has.
+fn looks_like_a_call(item: &Value<'_>) -> bool {
+    let of_a_call = ["arguments", "input", "action", "actions", "operation", "call_id"];
+    let members = item.members().unwrap_or_default();
+    members.iter().any(|(key, _)| of_a_call.iter().any(|name| keys::reads_as(key, name)))
 }
 
 /// Whether a shell call is for the client's shell, not for a container of the provider's.
@@ -86,7 +115,8 @@ fn runs_here(item: &Value<'_>) -> bool {
 
 /// The id by which a call's result names it.
 pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
-    let id = item.present("call_id").or_else(|| item.get("id"));
+    let own = item.get("type").and_then(Value::as_str) == Some("mcp_approval_request");
+    let id = item.present("call_id").filter(|_| !own).or_else(|| item.get("id"));
     id.and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -217,21 +247,23 @@ fn hosted(item: &Value<'_>) -> String {
     let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
     let tool = match kind {
         "program" => "programmatic_tool_calling",
+        "program_output" => "programmatic_tool_calling",
         "mcp_call" | "mcp_list_tools" => "mcp",
-        _ => kind.strip_suffix("_call").unwrap_or(kind),
+        _ => kind.trim_end_matches("_output").trim_end_matches("_call"),
     };
     format!("{BUILTIN}{tool}")
 }
 
 /// Remembers a denied call, for which the provider waits.
 pub(super) fn remember(item: &Value<'_>, notice: &str, told: &mut Told) {
-    if let (Some(kept), Ok(Kind::Call(call))) = (&mut told.kept, Kind::of(item)) {
+    if let (Some(kept), Ok(Kind::Call(call))) = (&mut told.kept, Kind::of(item, Shell::Here)) {
         let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
         kept.denied.push(DeniedCall {
             call_id: call_id(item).to_owned(),
             tool: call.tool(item).unwrap_or_default().into_owned(),
             kind: kind.to_owned(),
             notice: notice.to_owned(),
+            open: true,
         });
     }
 }

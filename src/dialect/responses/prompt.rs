@@ -1,6 +1,6 @@
 //! A request's texts as one text, for the record: who said what, calls and results, files summarised.
 
-use super::item::Kind;
+use super::item::{Kind, Shell};
 use crate::{
     dialect::transcript::{call, content},
     json::Value,
@@ -25,7 +25,7 @@ pub fn prompt(body: &Value<'_>, bytes: usize) -> String {
 
 fn line(item: &Value<'_>, out: &mut String) {
     let is_message = item.get("role").is_some();
-    match Kind::of(item) {
+    match Kind::of(item, Shell::Here) {
         Ok(Kind::Call(found)) if !is_message => {
             let tool = found.tool(item).unwrap_or_default();
             out.push_str(&call(&tool, &found.text(item)));

@@ -1,7 +1,7 @@
 //! What a request of Responses asks for: model, stream, the tools it offers and forces, the calls of its history.
 //! Reading finds everything that a decision depends on; `restrict` takes out what was denied.
 
-use super::item::{Call, Kind, call_id};
+use super::item::{Call, Kind, Shell, call_id};
 use crate::{
     call::Arguments,
     dialect::{
@@ -190,6 +190,8 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
         Some(Value::Array(items)) => items,
         Some(other) => return Err(wrong("input", "a string or an array", other)),
     };
+    let hosted = request.offers.iter().any(|offer| offer.tool == "builtin__shell");
+    let shell = if hosted { Shell::Hosted } else { Shell::Here };
     let mut calls = Vec::new();
     for item in items {
         keys::no_twins(
@@ -217,7 +219,7 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
                 return Err(Refusal::invalid(message, Some("input")));
             }
             _ => {
-                if let Ok(Kind::Call(call)) = Kind::of(item) {
+                if let Ok(Kind::Call(call)) = Kind::of(item, shell) {
                     calls.push((call, item));
                 }
             }

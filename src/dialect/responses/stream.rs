@@ -5,8 +5,8 @@
 
 use super::{
     events::{Numbers, call_events, message_events},
-    item::{Call, Judged, Kind, call_id, judge, judge_hosted, message, remember, tell},
-    whole::{RESULT_WITHHELD, conceal_error, judge_item, keep, keep_items, read_usage, told_instead},
+    item::{Call, Judged, Kind, Shell, call_id, judge, message, remember, tell},
+    whole::{Ran, conceal_error, judge_item, keep, keep_items, read_usage, told_instead},
 };
 use crate::{
     dialect::{
@@ -40,8 +40,10 @@ pub(in crate::dialect) struct Reader {
     slots: Vec<Slot>,
     queue: Queue,
     numbers: Numbers,
-    /// Calls that the provider ran though they are denied.
-    denied: Vec<String>,
+    /// Calls that the provider ran.
+    ran: Ran,
+    /// Bytes of items that left, kept for their copies.
+    bytes_settled: usize,
 }
 
 /// A place in the response's output.
@@ -55,8 +57,8 @@ struct Slot {
 enum State {
     /// A call whose item is not complete.
     Held(Box<Held>),
-    /// It flows.
-    Open { hosted: bool },
+    /// It flows: an item of this type and id, judged if the provider ran it.
+    Open { hosted: bool, kind: String, id: String },
     /// It left as this item: the call of this id, judged, or what stands for it.
     Settled { call_id: String, item: Value<'static> },
 }
@@ -76,6 +78,9 @@ struct Queue {
     events: Vec<(u64, Value<'static>)>,
     bytes: usize,
 }
+
+/// So much is kept of items that left, for their copies in the response that ends the stream.
+const SETTLED_BYTES_MAX: usize = 16 << 20;
 
 /// Where events stand that belong to no item.
 const BEHIND_ALL: u64 = u64::MAX;
@@ -140,7 +145,8 @@ impl Reader {
             }
             _ => self.go_on(&kind, event, raw, desk)?,
         }
-        if self.queue.bytes > EVENT_BYTES_MAX || self.slots.len() > 8 * CALLS_MAX {
+        let much = self.queue.bytes > EVENT_BYTES_MAX || self.bytes_settled > SETTLED_BYTES_MAX;
+        if much || self.slots.len() > 8 * CALLS_MAX {
             return Err(uninspectable());
         }
         Ok(Seen::Other)
@@ -174,43 +180,37 @@ impl Reader {
             return Err(uninspectable());
         }
         let item = item_of(&event)?;
-        match Kind::of(item).map_err(|_| uninspectable())? {
+        let kind = self.kind(item, desk)?;
+        match kind {
             Kind::Call(call) => {
-                let start = item.clone().into_owned();
+                let start = start_of(item);
                 let held = Held { call, start, text: String::new(), too_long: false };
                 self.slots.push(Slot { index, state: State::Held(Box::new(held)) });
             }
-            kind @ (Kind::Hosted | Kind::HostedResult) => {
-                self.slots.push(Slot { index, state: State::Open { hosted: true } });
-                match self.withheld(kind, item, desk)? {
+            Kind::Hosted | Kind::HostedResult => {
+                self.slots.push(Slot { index, state: State::open(item, true) });
+                match self.ran.judge(kind, item, desk).map_err(of_stream)? {
                     None => self.send(index, event, raw, desk.out),
                     Some(notice) => {
                         let id = call_id(item).to_owned();
-                        self.denied.push(id.clone());
                         self.replace(index, id, &notice, desk);
                     }
                 }
             }
             Kind::Other => {
-                self.slots.push(Slot { index, state: State::Open { hosted: false } });
+                self.slots.push(Slot { index, state: State::open(item, false) });
                 self.send(index, event, raw, desk.out);
             }
         }
         Ok(())
     }
 
-    /// What stands in the place of a call that the provider ran, or of its result, if it is denied.
-    fn withheld(&self, kind: Kind, item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
-        match kind {
-            Kind::Hosted => judge_hosted(item, desk).map_err(|refusal| match refusal {
-                Refusal::UpstreamError { .. } => uninspectable(),
-                refusal => refusal,
-            }),
-            Kind::HostedResult if self.denied.iter().any(|denied| denied == call_id(item)) => {
-                Ok(Some(RESULT_WITHHELD.to_owned()))
-            }
-            Kind::HostedResult | Kind::Call(_) | Kind::Other => Ok(None),
+    /// What an item is. Its id must be one.
+    fn kind(&self, item: &Value<'_>, desk: &Desk<'_>) -> Result<Kind, Refusal> {
+        if call_id(item).len() > 1024 {
+            return Err(uninspectable());
         }
+        Kind::of(item, Shell::offered(desk.judge)).map_err(of_stream)
     }
 
     /// Any event between an item's begin and its end, or of no item at all.
@@ -230,9 +230,17 @@ impl Reader {
                 return Ok(());
             }
             Some(State::Settled { .. }) => return Ok(()),
-            Some(State::Open { hosted: true }) => {}
-            Some(State::Open { hosted: false }) | None if of_call => return Err(uninspectable()),
-            Some(State::Open { hosted: false }) | None => {}
+            Some(State::Open { hosted: true, kind: item, id }) => {
+                // Only what is told of the item itself: another call's arguments could come under its index.
+                let told = kind.strip_prefix("response.").and_then(|told| told.strip_prefix(item.as_str()));
+                let own = told.is_some_and(|rest| rest.starts_with(['.', '_']));
+                let item_id = event.present("item_id").and_then(Value::as_str);
+                if !own || item_id.is_some_and(|item_id| item_id != id) {
+                    return Err(uninspectable());
+                }
+            }
+            Some(State::Open { hosted: false, .. }) | None if of_call => return Err(uninspectable()),
+            Some(State::Open { hosted: false, .. }) | None => {}
         }
         if stray_call(&event) {
             return Err(uninspectable());
@@ -250,13 +258,15 @@ impl Reader {
     fn finish(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
         let index = index_of(&event)?;
         let item = item_of(&event)?;
-        let kind = Kind::of(item).map_err(|_| uninspectable())?;
+        let kind = self.kind(item, desk)?;
         let at = self.slots.iter().position(|slot| slot.index == index);
         let state = at.and_then(|at| self.slots.get(at)).map(|slot| &slot.state);
         match (state, kind) {
             (Some(State::Settled { .. }), _) => Ok(()),
-            (Some(State::Open { hosted: true }), Kind::Hosted | Kind::HostedResult)
-            | (Some(State::Open { hosted: false }), Kind::Other) => {
+            (Some(open @ State::Open { .. }), Kind::Hosted | Kind::HostedResult | Kind::Other) => {
+                if !open.is_of(item) {
+                    return Err(uninspectable());
+                }
                 self.send(index, event, raw, desk.out);
                 Ok(())
             }
@@ -293,10 +303,7 @@ impl Reader {
             Ok(judged) => judged,
             Err(refusal) => {
                 remember(&item, &notice(&call.tool(&item).unwrap_or_default(), CUT_SHORT), desk.told);
-                return Err(match refusal {
-                    Refusal::UpstreamError { .. } => uninspectable(),
-                    refusal => refusal,
-                });
+                return Err(of_stream(refusal));
             }
         };
         match judged {
@@ -329,6 +336,7 @@ impl Reader {
     }
 
     fn settled(&mut self, index: u64, call_id: String, item: Value<'static>) {
+        self.bytes_settled += item.to_string().len();
         self.slots.retain(|slot| slot.index != index);
         self.slots.push(Slot { index, state: State::Settled { call_id, item } });
     }
@@ -373,7 +381,7 @@ impl Reader {
         response_id: &str,
         desk: &mut Desk<'_>,
     ) -> Result<bool, Refusal> {
-        let kind = Kind::of(item).map_err(|_| uninspectable())?;
+        let kind = self.kind(item, desk)?;
         if kind == Kind::Other {
             // Its text was told as it came, unless nothing came before.
             if self.slots.is_empty() {
@@ -382,30 +390,31 @@ impl Reader {
             return Ok(false);
         }
         let id = call_id(item);
-        let known = self.slots.iter().find_map(|slot| match &slot.state {
-            State::Settled { call_id, item } if call_id == id => Some(item),
-            State::Settled { .. } | State::Held(_) | State::Open { .. } => None,
-        });
-        if let Some(known) = known {
+        let settled = |slot: &&Slot| matches!(&slot.state, State::Settled { call_id, .. } if call_id == id);
+        // Two calls may have one id: the one that stood at this place is meant.
+        let here = self.slots.iter().find(|slot| slot.index == index).filter(settled);
+        let known = here.or_else(|| self.slots.iter().find(settled));
+        if let Some(State::Settled { item: known, .. }) = known.map(|slot| &slot.state) {
             let changed = *item != *known;
             *item = known.clone();
             return Ok(changed);
         }
-        let flowed = matches!(self.slot(index), Some(Slot { state: State::Open { hosted: true }, .. }));
-        if flowed && matches!(kind, Kind::Hosted | Kind::HostedResult) {
+        if self.slot(index).is_some_and(|slot| slot.state.is_of(item)) && !matches!(kind, Kind::Call(_)) {
             return Ok(false);
         }
-        judge_item(item, response_id, index, &mut self.denied, desk)
+        judge_item(item, response_id, index, &mut self.ran, desk).map_err(of_stream)
     }
 
     /// Calls whose item did not end before the response did: the response may tell the whole of them.
     fn deny_the_rest(&mut self, output: &[Value<'_>], desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let shell = Shell::offered(desk.judge);
         while let Some(index) = self.lowest_held() {
             let Some(at) = self.slots.iter().position(|slot| slot.index == index) else { return Ok(()) };
             let State::Held(held) = self.slots.remove(at).state else { return Ok(()) };
             let id = call_id(&held.start);
             let whole = output.iter().find(|item| {
-                call_id(item) == id && matches!(Kind::of(item), Ok(Kind::Call(call)) if call == held.call)
+                call_id(item) == id
+                    && matches!(Kind::of(item, shell), Ok(Kind::Call(call)) if call == held.call)
             });
             if let Some(whole) = whole {
                 let mut whole = whole.clone().into_owned();
@@ -449,6 +458,45 @@ impl Reader {
         for (_, event) in free {
             self.numbers.write(event, None, out);
         }
+    }
+}
+
+impl State {
+    fn open(item: &Value<'_>, hosted: bool) -> Self {
+        let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self::Open { hosted, kind: text("type"), id: text("id") }
+    }
+
+    /// Whether it is this item that flows: of the same type, under the same id.
+    fn is_of(&self, item: &Value<'_>) -> bool {
+        match self {
+            Self::Open { kind, id, .. } => {
+                let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+                text("type") == kind && text("id") == id
+            }
+            Self::Held(_) | Self::Settled { .. } => false,
+        }
+    }
+}
+
+/// What has to be known of a call before it is complete.
+fn start_of(item: &Value<'_>) -> Value<'static> {
+    let mut start = Value::Object(Vec::new());
+    for key in ["type", "id", "call_id", "name", "environment", "execution"] {
+        if let Some(value) =
+            item.get(key).filter(|value| value.as_str().is_some_and(|text| text.len() <= 1024))
+        {
+            start.set(key, value.clone().into_owned());
+        }
+    }
+    start
+}
+
+/// An answer that cannot be read is a stream that cannot be inspected.
+fn of_stream(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::UpstreamError { .. } => uninspectable(),
+        refusal => refusal,
     }
 }
 

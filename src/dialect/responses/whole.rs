@@ -1,7 +1,7 @@
 //! An unstreamed response, and the one that ends a stream: every call in it is judged, what was denied is replaced,
 //! the rest stays as it came.
 
-use super::item::{Judged, Kind, call_id, judge, judge_hosted, message, remember, tell};
+use super::item::{Judged, Kind, Shell, call_id, judge, judge_hosted, message, remember, tell};
 use crate::{
     dialect::{
         Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, reported_error, stray::stray_call,
@@ -45,10 +45,16 @@ pub fn whole(
         return Err(unreadable());
     }
     desk.told.usage = answer.present("usage").and_then(read_usage);
-    let mut denied = Vec::new();
+    if api == Api::ResponseItems {
+        // Results that the gateway brought for calls that the client never saw.
+        let before = items.len();
+        items.retain(|item| !desk.judge.was_denied(call_id(item)));
+        changed |= items.len() < before;
+    }
+    let mut ran = Ran::default();
     for (at, item) in items.iter_mut().enumerate() {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
-        changed |= judge_item(item, &response_id, at, &mut denied, &mut desk)?;
+        changed |= judge_item(item, &response_id, at, &mut ran, &mut desk)?;
     }
     keep_items(&items, desk.told);
     answer.set(list, Value::Array(items));
@@ -59,16 +65,52 @@ pub fn whole(
     }))
 }
 
-/// Judges one item and makes it what may leave. `denied` are the calls that the provider ran in vain. Whether
-/// anything changed.
+/// Calls that the provider ran, by their ids: those that the client may see, and those in vain.
+#[derive(Debug, Default)]
+pub(super) struct Ran {
+    allowed: Vec<String>,
+    denied: Vec<String>,
+}
+
+impl Ran {
+    /// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
+    pub(super) fn judge(
+        &mut self,
+        kind: Kind,
+        item: &Value<'_>,
+        desk: &mut Desk<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let id = call_id(item);
+        if id.len() > ID_BYTES_MAX || self.allowed.len() + self.denied.len() > 8 * CALLS_MAX {
+            return Err(unreadable());
+        }
+        let of_a_call = kind == Kind::HostedResult;
+        if of_a_call && self.allowed.iter().any(|allowed| allowed == id) {
+            return Ok(None);
+        }
+        if of_a_call && self.denied.iter().any(|denied| denied == id) {
+            return Ok(Some(RESULT_WITHHELD.to_owned()));
+        }
+        let notice = judge_hosted(item, desk)?;
+        let list = if notice.is_some() { &mut self.denied } else { &mut self.allowed };
+        list.push(id.to_owned());
+        Ok(notice)
+    }
+}
+
+/// A longer id is none.
+const ID_BYTES_MAX: usize = 1024;
+
+/// Judges one item and makes it what may leave. `ran` are the calls that the provider ran. Whether anything changed.
 pub(super) fn judge_item(
     item: &mut Value<'_>,
     response_id: &str,
     output_index: u64,
-    denied: &mut Vec<String>,
+    ran: &mut Ran,
     desk: &mut Desk<'_>,
 ) -> Result<bool, Refusal> {
-    let notice = match Kind::of(item)? {
+    let kind = Kind::of(item, Shell::offered(desk.judge))?;
+    let notice = match kind {
         Kind::Call(call) => match judge(call, item, desk)? {
             Judged::Released { rewritten } => return Ok(rewritten),
             Judged::Removed(notice) => {
@@ -76,17 +118,10 @@ pub(super) fn judge_item(
                 notice
             }
         },
-        Kind::Hosted => match judge_hosted(item, desk)? {
+        Kind::Hosted | Kind::HostedResult => match ran.judge(kind, item, desk)? {
             None => return Ok(false),
-            Some(notice) => {
-                denied.push(call_id(item).to_owned());
-                notice
-            }
+            Some(notice) => notice,
         },
-        Kind::HostedResult if denied.iter().any(|denied| denied == call_id(item)) => {
-            RESULT_WITHHELD.to_owned()
-        }
-        Kind::HostedResult => return Ok(false),
         Kind::Other => {
             tell(item, desk.told);
             return Ok(false);
@@ -99,7 +134,7 @@ pub(super) fn judge_item(
 }
 
 /// What stands in the place of a result that the client may not see.
-pub(super) const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
+const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
 
 /// Takes down under which id the provider keeps the answer.
 pub(super) fn keep(response: &Value<'_>, told: &mut Told) {
