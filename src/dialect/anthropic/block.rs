@@ -3,7 +3,9 @@
 use super::request::hosted;
 use crate::{
     call::Arguments,
-    dialect::{self, Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable},
+    dialect::{
+        self, CALLS_MAX, Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable,
+    },
     json::Value,
     refusal::Refusal,
 };
@@ -41,10 +43,19 @@ impl Kind {
             "tool_use" => Self::Call,
             "server_tool_use" | "mcp_tool_use" => Self::Hosted,
             _ if kind.ends_with("_tool_result") && !stray_call(block) => Self::HostedResult,
-            _ if kind.ends_with("tool_use") || stray_call(block) => return Err(unreadable()),
+            _ if stray_call(block) => return Err(unreadable()),
+            "text" | "thinking" | "redacted_thinking" => Self::Other,
+            _ if looks_like_a_call(block) => return Err(unreadable()),
             _ => Self::Other,
         })
     }
+}
+
+/// Whether a block of a type that is not known here has what a call has.
+fn looks_like_a_call(block: &Value<'_>) -> bool {
+    let of_a_call = ["input", "arguments", "partial_json", "tool_use_id"];
+    let members = block.members().unwrap_or_default();
+    members.iter().any(|(key, _)| of_a_call.iter().any(|name| keys::reads_as(key, name)))
 }
 
 /// Judges a call that the client is to run, by the text of its input.
@@ -74,7 +85,7 @@ pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Re
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
 /// offered is not waved through. The text that stands in its place, if it is denied.
-pub(super) fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
+fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
     let name = call_name(block)?;
     let tool = match block.get("type").and_then(Value::as_str) {
         Some("mcp_tool_use") => "builtin__mcp".to_owned(),
@@ -84,6 +95,54 @@ pub(super) fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Opt
     match dialect::judge_hosted(&tool, &input, desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),
+        Verdict::Release | Verdict::Rewrite { .. } => Ok(None),
+    }
+}
+
+/// Calls that the provider ran, by their ids: those that the client may see, and those in vain.
+#[derive(Debug, Default)]
+pub(super) struct Ran {
+    allowed: Vec<String>,
+    denied: Vec<String>,
+}
+
+/// A longer id is none.
+const ID_BYTES_MAX: usize = 1024;
+
+impl Ran {
+    /// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
+    pub(super) fn judge(
+        &mut self,
+        kind: Kind,
+        block: &Value<'_>,
+        desk: &mut Desk<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let is_result = kind == Kind::HostedResult;
+        let id = block.get(if is_result { "tool_use_id" } else { "id" }).and_then(Value::as_str);
+        let id = id.unwrap_or_default();
+        if id.len() > ID_BYTES_MAX || self.allowed.len() + self.denied.len() > 8 * CALLS_MAX {
+            return Err(unreadable());
+        }
+        if is_result && self.allowed.iter().any(|allowed| allowed == id) {
+            return Ok(None);
+        }
+        if is_result && self.denied.iter().any(|denied| denied == id) {
+            return Ok(Some(RESULT_WITHHELD.to_owned()));
+        }
+        // A result whose call nobody saw is judged by what it says it is.
+        let notice = if is_result { judge_result(block, desk)? } else { judge_hosted(block, desk)? };
+        let list = if notice.is_some() { &mut self.denied } else { &mut self.allowed };
+        list.push(id.to_owned());
+        Ok(notice)
+    }
+}
+
+fn judge_result(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
+    let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
+    let tool = hosted(kind.strip_suffix("_tool_result").unwrap_or(kind));
+    match dialect::judge_hosted(&tool, "{}", desk.judge) {
+        Verdict::Abort(refusal) => Err(refusal),
+        Verdict::Remove { .. } => Ok(Some(RESULT_WITHHELD.to_owned())),
         Verdict::Release | Verdict::Rewrite { .. } => Ok(None),
     }
 }
@@ -105,7 +164,7 @@ pub(super) fn text_block(text: String) -> Value<'static> {
 }
 
 /// What stands in the place of a result that the client may not see.
-pub(super) const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
+const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
 
 /// The reason that fits what is left: a message without calls did not end for calls.
 pub(super) fn restop(delta: &mut Value<'_>, calls_left: usize) -> bool {

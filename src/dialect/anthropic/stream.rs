@@ -4,7 +4,7 @@
 //! it, since clients take blocks in their order.
 
 use super::{
-    block::{Judged, Kind, RESULT_WITHHELD, judge, judge_hosted, restop, text_block},
+    block::{Judged, Kind, Ran, call_name, judge, restop, text_block},
     whole::{Meter, tell},
 };
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 /// Members of events that are read, here or by clients.
 const MEMBERS: [&str; 5] = ["type", "index", "message", "content_block", "delta"];
 
+/// A call that begins with more beside its input is none.
+const START_BYTES_MAX: usize = 16 << 10;
+
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct Reader {
@@ -31,8 +34,9 @@ pub(in crate::dialect) struct Reader {
     next_index: u64,
     /// What has to leave behind the calls that are held, by the block that it belongs to.
     behind: Vec<(u64, Vec<u8>)>,
-    /// Calls that the provider ran though they are denied.
-    denied: Vec<String>,
+    /// Calls that the provider ran.
+    ran: Ran,
+    started: bool,
     released: usize,
     removed: usize,
     meter: Meter,
@@ -111,12 +115,16 @@ impl Reader {
                 if message.get("content").and_then(Value::items).is_some_and(|blocks| !blocks.is_empty()) {
                     return Err(uninspectable());
                 }
+                if std::mem::replace(&mut self.started, true) {
+                    return Err(uninspectable());
+                }
                 self.meter.read(message.get("usage"));
                 desk.told.usage = self.meter.usage();
                 self.send(&event, raw, desk.out);
                 Ok(Seen::Forget)
             }
             "message_delta" => self.close(event, raw, desk),
+            "message_stop" if !self.started => Err(uninspectable()),
             "message_stop" => {
                 self.deny_the_rest(desk);
                 self.flush(desk.out);
@@ -155,25 +163,16 @@ impl Reader {
                 };
                 let too_long = input.len() > desk.limits.tool_arguments;
                 let input = if too_long { String::new() } else { input };
-                super::block::call_name(block).map_err(|_| uninspectable())?;
-                Part::Held(Box::new(Held { start: block.clone().into_owned(), input, too_long }))
+                call_name(block).map_err(of_stream)?;
+                Part::Held(Box::new(Held { start: start_of(block)?, input, too_long }))
             }
-            Kind::Hosted => match judge_hosted(block, desk)? {
-                None => Part::Open { hosted: true },
-                Some(notice) => {
-                    let id = block.get("id").and_then(Value::as_str).unwrap_or_default();
-                    self.denied.push(id.to_owned());
-                    self.begin_text(index, notice, desk);
-                    Part::Denied
-                }
-            },
-            Kind::HostedResult => {
-                let id = block.get("tool_use_id").and_then(Value::as_str).unwrap_or_default();
-                if self.denied.iter().any(|denied| denied == id) {
-                    self.begin_text(index, RESULT_WITHHELD.to_owned(), desk);
-                    Part::Denied
-                } else {
-                    Part::Open { hosted: true }
+            kind @ (Kind::Hosted | Kind::HostedResult) => {
+                match self.ran.judge(kind, block, desk).map_err(of_stream)? {
+                    None => Part::Open { hosted: true },
+                    Some(notice) => {
+                        self.begin_text(index, notice, desk);
+                        Part::Denied
+                    }
                 }
             }
             Kind::Other => {
@@ -323,6 +322,21 @@ impl Reader {
         for (_, bytes) in behind {
             out.extend_from_slice(&bytes);
         }
+    }
+}
+
+/// What a call begins with, without its input: bounded, since it is kept until the call is complete.
+fn start_of(block: &Value<'_>) -> Result<Value<'static>, Refusal> {
+    let mut start = block.clone().into_owned();
+    start.set("input", Value::Object(Vec::new()));
+    if start.to_string().len() > START_BYTES_MAX { Err(uninspectable()) } else { Ok(start) }
+}
+
+/// An answer that cannot be read is a stream that cannot be inspected.
+fn of_stream(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::UpstreamError { .. } => uninspectable(),
+        refusal => refusal,
     }
 }
 

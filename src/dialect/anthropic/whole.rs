@@ -1,6 +1,6 @@
 //! An unstreamed message: every call in it is judged, what was denied is replaced, the rest stays as it came.
 
-use super::block::{Judged, Kind, RESULT_WITHHELD, judge, judge_hosted, restop, text_block};
+use super::block::{Judged, Kind, Ran, judge, restop, text_block};
 use crate::{
     dialect::{Api, Desk, HoldLimits, Judge, Told, reported_error, stray::stray_call, tokens, unreadable},
     json::{self, Value},
@@ -48,7 +48,7 @@ pub fn whole(
 fn judge_all(blocks: &mut [Value<'_>], answer: &mut Value<'_>, desk: &mut Desk<'_>) -> Result<bool, Refusal> {
     let mut changed = false;
     let mut left = 0;
-    let mut denied = Vec::new();
+    let mut ran = Ran::default();
     for block in blocks {
         match Kind::of(block)? {
             Kind::Call => {
@@ -68,18 +68,10 @@ fn judge_all(blocks: &mut [Value<'_>], answer: &mut Value<'_>, desk: &mut Desk<'
                     }
                 }
             }
-            Kind::Hosted => {
-                let id = block.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-                if let Some(notice) = judge_hosted(block, desk)? {
+            kind @ (Kind::Hosted | Kind::HostedResult) => {
+                if let Some(notice) = ran.judge(kind, block, desk)? {
                     changed = true;
-                    denied.push(id);
                     replace(block, notice, desk);
-                }
-            }
-            Kind::HostedResult => {
-                let id = block.get("tool_use_id").and_then(Value::as_str).unwrap_or_default();
-                if denied.iter().any(|denied| denied == id) {
-                    replace(block, RESULT_WITHHELD.to_owned(), desk);
                 }
             }
             Kind::Other => tell(block, desk.told),
