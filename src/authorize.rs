@@ -12,7 +12,7 @@ use crate::{
     stored::Stored,
 };
 use bytes::Bytes;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Leave to forward this body, and no other.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ fn check_history(
     denied: &[DeniedCall],
     found: &mut Findings,
 ) -> Result<(), Refusal> {
-    let reason = "the request brings a result for a call that was denied";
+    let reason = "the request brings a result for a call that the rules deny; go on without it";
     for answered in &request.answered {
         let tool = &answered.tool;
         let decision = decide(asked, tool, &answered.arguments(json::NESTING_MAX), Place::Emitted);
@@ -139,7 +139,8 @@ fn check_history(
             return Err(refuse(found, tool, reason));
         }
     }
-    match denied.iter().find(|call| request.results.contains(&call.call_id.as_str())) {
+    let results: HashSet<&str> = request.results.iter().copied().collect();
+    match denied.iter().find(|call| results.contains(call.call_id.as_str())) {
         Some(call) => {
             let line = asked.evidence_of_denial(Place::Emitted, &call.tool, "{}", reason);
             found.evidence.push(line);

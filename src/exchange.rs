@@ -24,6 +24,12 @@ const COMPLETION_BYTES_MAX: usize = 1 << 20;
 /// So many bytes of text are taken for a token where the provider does not count.
 const BYTES_A_TOKEN: u64 = 4;
 
+/// What was used by a request of so many bytes, of whose answer nothing is known.
+pub fn estimate(sent: usize) -> Usage {
+    let input = u64::try_from(sent).unwrap_or(u64::MAX).div_ceil(BYTES_A_TOKEN);
+    Usage { input, cached_input: 0, output: 0 }
+}
+
 /// A call that is being answered.
 #[derive(Debug)]
 pub struct Exchange {

@@ -10,22 +10,43 @@ pub struct Boundary {
     pub end: usize,
 }
 
+/// How far an incomplete event was looked through, so that what comes in many pieces is looked through once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scan {
+    line_start: usize,
+    from: usize,
+}
+
 /// Finds the end of the first event in `bytes`, `None` while it is incomplete. A CR as the very last
 /// byte is not yet a line end: an LF may follow.
 pub fn boundary(bytes: &[u8]) -> Option<Boundary> {
-    let mut line_start = 0;
-    let mut from = 0;
+    boundary_from(bytes, &mut Scan::default())
+}
+
+/// The same for bytes that were looked through so far. Once a boundary is found, the next event is looked through anew.
+pub fn boundary_from(bytes: &[u8], scan: &mut Scan) -> Option<Boundary> {
     loop {
-        let at = from + memchr::memchr2(b'\n', b'\r', bytes.get(from..)?)?;
+        let Some(found) = memchr::memchr2(b'\n', b'\r', bytes.get(scan.from..)?) else {
+            scan.from = bytes.len();
+            return None;
+        };
+        let at = scan.from + found;
         let next = match bytes.get(at) {
-            Some(b'\r') if bytes.get(at + 1)? == &b'\n' => at + 2,
+            Some(b'\r') => match bytes.get(at + 1) {
+                None => {
+                    scan.from = at;
+                    return None;
+                }
+                Some(b'\n') => at + 2,
+                Some(_) => at + 1,
+            },
             _ => at + 1,
         };
-        if at == line_start {
+        if at == scan.line_start {
+            *scan = Scan::default();
             return Some(Boundary { end: next });
         }
-        line_start = next;
-        from = next;
+        *scan = Scan { line_start: next, from: next };
     }
 }
 
@@ -54,7 +75,12 @@ pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
             "data" => {
                 event.data = Some(match event.data.take() {
                     None => Cow::Borrowed(value),
-                    Some(earlier) => Cow::Owned(format!("{earlier}\n{value}")),
+                    Some(earlier) => {
+                        let mut lines = earlier.into_owned();
+                        lines.push('\n');
+                        lines.push_str(value);
+                        Cow::Owned(lines)
+                    }
                 });
             }
             _ => {}
@@ -90,6 +116,15 @@ mod tests {
         check("data: \u{2028}\n\n", &["\u{2028}"]);
         check("data: cut", &[]);
         check("data: cut\r\n\r", &[]);
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_looked_through_as_if_it_were_whole() {
+        let text = b"data: a\rdata: b\r\n: c\n\r\ndata: d\n\n";
+        let mut scan = Scan::default();
+        let found = (0..=text.len()).find_map(|end| boundary_from(&text[..end], &mut scan));
+        assert_eq!(found, boundary(text));
+        assert_eq!(scan, Scan::default());
     }
 
     #[test]

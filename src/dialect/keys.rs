@@ -6,12 +6,20 @@ use crate::{json::Value, refusal::Refusal};
 
 /// Whether a reader that folds case takes `key` for `name`, which is lower-case ASCII.
 pub(super) fn reads_as(key: &str, name: &str) -> bool {
-    let fold = |c: char| match c {
+    key.chars().map(fold_char).eq(name.chars())
+}
+
+/// A key as a reader that folds case takes it.
+pub(super) fn fold(key: &str) -> String {
+    key.chars().map(fold_char).collect()
+}
+
+fn fold_char(c: char) -> char {
+    match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
         _ => c.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).eq(name.chars())
+    }
 }
 
 /// Refuses an object in which a key is not one of these names and yet could be read as one of them.

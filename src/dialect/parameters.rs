@@ -2,7 +2,8 @@
 //! dialects, because one rule has to hold in all of them: what one calls `url` and another `server_url` is one
 //! argument here.
 
-use crate::json::Value;
+use super::{Api, keys};
+use crate::{json::Value, refusal::Refusal};
 
 /// What stands for a credential: a rule sees that there is one, and no record ever holds it.
 const HIDDEN: &str = "[CREDENTIAL]";
@@ -23,9 +24,74 @@ pub(super) const WEB_SEARCH: &[Alias] = &[
     ("blocked_domains", &["filters", "blocked_domains"]),
 ];
 
-/// The other names of a tool's parameters.
-pub(super) fn aliases(tool: &str) -> &'static [Alias] {
-    if tool == "builtin__web_search" { WEB_SEARCH } else { &[] }
+/// The other names of a tool's parameters in an API.
+pub(super) fn aliases(api: Api, tool: &str) -> &'static [Alias] {
+    if api == Api::Responses && tool == "builtin__web_search" { WEB_SEARCH } else { &[] }
+}
+
+/// Names that rules know and that this API's provider does not read: beside the true one they would only deceive a rule.
+fn foreign(api: Api, tool: &str) -> &'static [&'static str] {
+    match (api, tool) {
+        (Api::Responses, "builtin__web_search") => &["allowed_domains", "blocked_domains"],
+        (Api::Messages | Api::CountTokens, "builtin__web_search") => &["filters"],
+        (Api::Messages | Api::CountTokens, "builtin__mcp") => {
+            &["server_url", "server_label", "allowed_tools", "connector_id", "tunnel_id"]
+        }
+        _ => &[],
+    }
+}
+
+/// Where an MCP server is: one of these says it.
+const SERVERS: [&str; 4] = ["server_url", "connector_id", "tunnel_id", "url"];
+
+/// Refuses parameters that a rule and a provider could read differently, or that name what another tenant may have
+/// stored.
+pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::invalid(message, Some(param)));
+    let members = parameters.members().unwrap_or_default();
+    for (key, _) in members {
+        if !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+            return refuse("a parameter's name must be of small letters, digits and `_`".to_owned());
+        }
+        if foreign(api, tool).contains(&key.as_ref()) {
+            return refuse(format!("`{key}` is not a parameter of `{tool}` in this API; leave it out"));
+        }
+    }
+    if members.iter().filter(|(key, value)| SERVERS.contains(&key.as_ref()) && !value.is_null()).count() > 1 {
+        return refuse("two members say where the server is; name one".to_owned());
+    }
+    if let Some(Value::String(_)) = parameters.get("container") {
+        return refuse(
+            "a container is named by its id, which may be another tenant's; ask for a new one".to_owned(),
+        );
+    }
+    unambiguous(parameters, param)
+}
+
+/// What stored things are named by.
+const STORED: [&str; 3] = ["container_id", "file_id", "file_ids"];
+
+fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    for item in value.items().unwrap_or_default() {
+        unambiguous(item, param)?;
+    }
+    let members = value.members().unwrap_or_default();
+    let mut folded: Vec<String> = members.iter().map(|(key, _)| keys::fold(key)).collect();
+    folded.sort_unstable();
+    if folded.windows(2).any(|pair| pair.first() == pair.last()) {
+        let message = "two parameters have one name but for the size of letters; leave one out";
+        return Err(Refusal::invalid(message, Some(param)));
+    }
+    for (key, member) in members {
+        let nothing = member.is_null() || member.items().is_some_and(<[_]>::is_empty);
+        if STORED.contains(&key.as_ref()) && !nothing {
+            let message =
+                format!("`{key}` names something stored, which may be another tenant's; leave it out");
+            return Err(Refusal::invalid(message, Some(param)));
+        }
+        unambiguous(member, param)?;
+    }
+    Ok(())
 }
 
 /// The arguments that rules decide on.

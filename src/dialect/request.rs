@@ -194,24 +194,35 @@ pub(super) fn provider_defined<'v>(tool: &'v Value<'_>, kind: &'v str) -> Cow<'v
     }
 }
 
+/// So many tools are offered in a request, or listed by a choice, at most.
+pub(super) const TOOLS_MAX: usize = 2048;
+
+/// Refuses more tools than are looked at.
+pub(super) fn not_too_many(count: usize, param: &str) -> Result<(), Refusal> {
+    if count <= TOOLS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("`{param}` has more than {TOOLS_MAX} tools"), Some(param)))
+}
+
 /// A tool of a type that the provider defined. What the client runs has its arguments when the model calls it; what the
 /// provider runs has them now.
-pub(super) fn provider_offer<'v>(tool: &'v Value<'_>, kind: &'v str) -> Offer<'v> {
+pub(super) fn provider_offer<'v>(api: Api, tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Refusal> {
     let name = provider_defined(tool, kind);
-    let args = if name.starts_with(BUILTIN) {
-        Arguments::Known(parameters::seen(tool, parameters::aliases(&name)))
-    } else {
-        Arguments::Open
-    };
-    Offer { tool: name, args }
+    if !name.starts_with(BUILTIN) {
+        return Ok(Offer { tool: name, args: Arguments::Open });
+    }
+    parameters::check(api, &name, tool, "tools")?;
+    let args = Arguments::Known(parameters::seen(tool, parameters::aliases(api, &name)));
+    Ok(Offer { tool: name, args })
 }
 
 /// Forces the parameters of an offer that stays. Whether it does.
-pub(super) fn keep(offer: &mut Value<'_>, kept: &Kept) -> bool {
+pub(super) fn keep(api: Api, offer: &mut Value<'_>, kept: &Kept) -> bool {
     match kept {
         Kept::As(forced) => {
             let kind = offer.get("type").and_then(Value::as_str).map(builtin).unwrap_or_default();
-            parameters::force(offer, forced, parameters::aliases(&kind));
+            parameters::force(offer, forced, parameters::aliases(api, &kind));
         }
         Kept::AsIs => {}
         Kept::Out => return false,
@@ -219,18 +230,19 @@ pub(super) fn keep(offer: &mut Value<'_>, kept: &Kept) -> bool {
     true
 }
 
-/// Refuses content that is named by the id of a file: whose file it is cannot be known.
+/// Refuses content that is named by the id of a file or a container: whose it is cannot be known. What a call carries
+/// is the call's own.
 pub(super) fn no_stored_files(content: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    let Some(parts) = content.items() else { return Ok(()) };
-    for part in parts {
-        let places = [Some(part), part.get("file"), part.get("source")];
-        let named = places.into_iter().flatten().any(|place| place.present("file_id").is_some());
-        if named || part.get("type").and_then(Value::as_str) == Some("container_upload") {
+    for item in content.items().unwrap_or_default() {
+        no_stored_files(item, param)?;
+    }
+    for (key, member) in content.members().unwrap_or_default() {
+        if matches!(key.as_ref(), "file_id" | "container_id") && !member.is_null() {
             let message = format!("`{param}` names a stored file by its id; send the content itself");
             return Err(Refusal::invalid(message, Some(param)));
         }
-        for inner in ["content", "output"] {
-            no_stored_files(part.get(inner).unwrap_or(&Value::Null), param)?;
+        if !matches!(key.as_ref(), "input" | "arguments" | "action" | "operation") {
+            no_stored_files(member, param)?;
         }
     }
     Ok(())

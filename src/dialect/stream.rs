@@ -24,6 +24,8 @@ pub struct Stream {
     limits: HoldLimits,
     /// An incomplete event; at most `EVENT_BYTES_MAX` and the longest arguments.
     pending: Vec<u8>,
+    /// How far it was looked through.
+    scan: sse::Scan,
     known: Option<Known>,
     phase: Phase,
     reader: Reader,
@@ -90,7 +92,15 @@ impl Stream {
             Api::Responses | Api::ResponseItems => Reader::Responses(Box::default()),
         };
         let told = Told { completion: transcript, ..Told::default() };
-        Self { limits, pending: Vec::new(), known: None, phase: Phase::Open, reader, told }
+        Self {
+            limits,
+            pending: Vec::new(),
+            scan: sse::Scan::default(),
+            known: None,
+            phase: Phase::Open,
+            reader,
+            told,
+        }
     }
 
     /// The client did not ask for the stream's usage: it is read and does not leave.
@@ -247,6 +257,7 @@ impl Stream {
                 let done = input.len() - rest.len();
                 let before = input.get(done - run..done).unwrap_or_default();
                 rest = after;
+                self.scan = sse::Scan::default();
                 if known.sends_less() {
                     out.extend_from_slice(before);
                     known.write_less(event, out);
@@ -259,7 +270,9 @@ impl Stream {
             let done = input.len() - rest.len();
             out.extend_from_slice(input.get(done - run..done).unwrap_or_default());
             run = 0;
-            let Some(sse::Boundary { end }) = sse::boundary(rest) else { return Ok(rest) };
+            let Some(sse::Boundary { end }) = sse::boundary_from(rest, &mut self.scan) else {
+                return Ok(rest);
+            };
             if end > self.event_bytes_max() {
                 return Err(uninspectable());
             }

@@ -6,7 +6,7 @@ use crate::{
     authorize::{self, Body, Findings, Permit},
     clock,
     dialect::{self, Api, Family, HoldLimits, Request},
-    exchange::Terms,
+    exchange::{self, Terms},
     json,
     records::Content,
     refusal::Refusal,
@@ -140,7 +140,10 @@ fn destination(
     let mut upstreams = model.destination.upstreams.clone();
     let mut keep_to = |stored: Option<&Stored>| {
         upstreams.retain(|upstream| {
-            stored.is_some_and(|stored| may_read(stored) && upstream.name.as_str() == &*stored.upstream)
+            // What is translated names nothing that a provider keeps: the translator sees to that.
+            upstream.speaks != request.api.family()
+                || stored
+                    .is_some_and(|stored| may_read(stored) && upstream.name.as_str() == &*stored.upstream)
         });
         !upstreams.is_empty()
     };
@@ -161,9 +164,17 @@ fn destination(
 }
 
 impl Ask {
+    /// A count of tokens that no upstream of the model can make: an estimate. Anthropic's own is called one too.
+    pub(super) fn counted_here(&self) -> Option<u64> {
+        let counts = self.destination.upstreams.iter().any(|upstream| upstream.speaks == Family::Anthropic);
+        let here = self.api == Api::CountTokens && !counts;
+        here.then(|| exchange::estimate(self.permit.body().len()).input)
+    }
+
     /// Sends the call on and waits for the head of its answer.
     pub(super) async fn forward(&self, visit: &mut Visit, headers: &HeaderMap) -> Result<Received, Refusal> {
         let parcels = self.parcels(headers)?;
+        visit.sent = self.permit.body().len();
         let started = clock::now();
         let received = self.destination.forward(&parcels).await;
         visit.waited += clock::now().saturating_duration_since(started);

@@ -104,6 +104,9 @@ async fn call(
     let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
     let recalled = stored::recall(visit, named).await?;
     let ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
+    if let Some(tokens) = ask.counted_here() {
+        return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
+    }
     // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);

@@ -5,6 +5,7 @@ use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
     dialect::Family,
+    exchange,
     identity::Identity,
     quota::{Admission, Exceeded},
     records::Entry,
@@ -50,6 +51,8 @@ pub struct Visit {
     /// In whose words the request is answered.
     pub(super) family: Family,
     pub(super) tools_denied: Vec<String>,
+    /// Bytes that were sent to a provider, which counts them whether its answer is read or not.
+    pub(super) sent: usize,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
 }
@@ -99,6 +102,7 @@ impl Visit {
             }),
             family: arrival.family,
             tools_denied: Vec::new(),
+            sent: 0,
             waited: Duration::ZERO,
         };
         match refused {
@@ -188,7 +192,9 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(asked) = self.asked.take() {
-            let outcomes = self.outcomes(None);
+            let usage = (self.sent > 0).then(|| exchange::estimate(self.sent));
+            let usage_estimated = usage.is_some();
+            let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
             conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);
         }
     }

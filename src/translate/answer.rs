@@ -65,6 +65,8 @@ pub struct Answer {
     writer: Writer,
     /// An incomplete event.
     pending: Vec<u8>,
+    /// How far it was looked through.
+    scan: sse::Scan,
     failed: bool,
 }
 
@@ -93,7 +95,7 @@ impl Answer {
             Client::Messages => Writer::Messages(messages::Writer::new(about)),
             Client::Responses => Writer::Responses(Box::new(responses::Writer::new(about))),
         };
-        Self { about, client, reader, writer, pending: Vec::new(), failed: false }
+        Self { about, client, reader, writer, pending: Vec::new(), scan: sse::Scan::default(), failed: false }
     }
 
     /// Translates a whole answer.
@@ -215,7 +217,9 @@ impl Answer {
     fn events<'b>(&mut self, input: &'b [u8], out: &mut Vec<u8>) -> Result<&'b [u8], Refusal> {
         let mut rest = input;
         while !self.reader.is_done() {
-            let Some(sse::Boundary { end }) = sse::boundary(rest) else { return Ok(rest) };
+            let Some(sse::Boundary { end }) = sse::boundary_from(rest, &mut self.scan) else {
+                return Ok(rest);
+            };
             if end > self.event_bytes_max() {
                 return Err(refusals::unreadable_stream());
             }

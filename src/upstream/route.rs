@@ -1,7 +1,7 @@
 //! One call to whichever upstream answers it: tries, fallbacks, and what a failure is called.
 //!
 //! A further try is made only before the first byte went to the client, and only where it can help: a failed
-//! connect, 429, 502, 503, 504, no answer at all, or one refused credential of several. A 500 is told as it is.
+//! connect, 429, 502, 503, 504, 529, no answer at all, or one refused credential of several. A 500 is told as it is.
 
 use super::{
     Credential, Upstream,
@@ -148,6 +148,8 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
 fn judge(upstream: &Upstream, answer: Answer) -> Tried {
     match answer.status {
         status if status.is_success() => Tried::Answered(answer),
+        // Anthropic's word for being overloaded.
+        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer)),
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE

@@ -127,13 +127,27 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
     }
     for item in [
         r#"{"type":"item_reference","id":"msg_1"}"#,
-        r#"{"type":"additional_tools","role":"developer","tools":[{"type":"web_search"}]}"#,
+        r#"{"id":"msg_1"}"#,
+        r#"{"type":null,"id":"msg_1"}"#,
+        r#"{"type":"reasoning","id":"rs_1","summary":[]}"#,
+        r#"{"type":"image_generation_call","id":"ig_1"}"#,
+        r#"{"type":"computer_call_output","call_id":"c","output":{"type":"computer_screenshot","file_id":"f"}}"#,
+        r#"{"role":"user","content":{"type":"input_image","file_id":"f"}}"#,
+        r#"{"type":"unheard_of","tools":[{"type":"web_search"}]}"#,
         r#"{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}"#,
     ] {
         let answer = gateway.post("/v1/responses", ACME, &format!(r#"{{"model":"gpt-5","input":[{item}]}}"#));
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{item}: {answer:?}");
     }
-    for more in [r#","container":"container_1""#, r#","tools":[{"type":"mcp_toolset"}]"#] {
+    for more in [
+        r#","container":"container_1""#,
+        r#","fallbacks":[{"model":"other"}]"#,
+        r#","thread":{"type":"create"}"#,
+        r#","diagnostics":{"previous_message_id":"msg_1"}"#,
+        r#","tools":[{"type":"mcp_toolset"}]"#,
+        r#","mcp_servers":[{"type":"url","url":"https://evil.example","name":"x","server_url":"https://mcp.acme.example"}]"#,
+        r#","tools":[{"type":"web_search_20250305","name":"web_search","filters":{}}]"#,
+    ] {
         let answer = gateway.messages("/v1/messages", ACME, &message("claude", "hi", more));
         assert_eq!(answer.status, 400, "{more}: {answer:?}");
         assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
@@ -238,7 +252,7 @@ fn a_call_falls_back_to_an_upstream_of_another_dialect() {
     let embeddings = gateway.post("/v1/embeddings", ACME, r#"{"model":"claude","input":"x"}"#);
     assert_eq!((embeddings.status, embeddings.code().as_str()), (400, "invalid_request"), "{embeddings:?}");
     let count = gateway.messages("/v1/messages/count_tokens", ACME, &message("gpt-5", "x", ""));
-    assert_eq!(count.status, 400, "{count:?}");
+    assert!(count.json()["input_tokens"].as_u64() > Some(10), "an estimate: {count:?}");
 }
 
 #[test]
@@ -252,5 +266,6 @@ fn a_responses_client_reaches_anthropics_models() {
         assert!(answer.body.contains("Deletions go through support."), "{answer:?}");
     }
     let kept = response("hi", r#","previous_response_id":"resp_1""#).replace("gpt-5", "claude");
-    assert_eq!(gateway.post("/v1/responses", ACME, &kept).code(), "previous_response_not_found");
+    let refused = gateway.post("/v1/responses", ACME, &kept).json();
+    assert_eq!(refused["error"]["param"], "previous_response_id", "{refused}");
 }

@@ -9,13 +9,13 @@ use crate::{
         keys, parameters,
         request::{
             Answered, BUILTIN, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
-            no_stored_files, only_known, provider_defined, provider_offer, text, wrong,
+            no_stored_files, not_too_many, only_known, provider_defined, provider_offer, text, wrong,
         },
     },
     json::Value,
     refusal::Refusal,
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Members of a body that are decided on, or that say nothing of tools, turns and models. Any other is refused: a
 /// `container` keeps files, a `thread` turns of whoever made it, `fallbacks` are models. Source: the parameters of
@@ -76,6 +76,8 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     only_known(body, &KNOWN)?;
     let (model, stream) = model_and_stream(body)?;
     let mut request = Request::new(api, model, stream);
+    not_too_many(array(body, "tools")?.len(), "tools")?;
+    not_too_many(array(body, "mcp_servers")?.len(), "mcp_servers")?;
     for tool in array(body, "tools")? {
         request.offers.extend(offer(tool)?);
     }
@@ -83,6 +85,7 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     for server in array(body, "mcp_servers")? {
         keys::no_twins(server, &["url", "name", "type", "tool_configuration"], "mcp_servers")?;
         text(server, "url", "mcp_servers")?;
+        parameters::check(Api::Messages, "builtin__mcp", server, "mcp_servers")?;
         let args = Arguments::Known(server_parameters(server, body));
         request.offers.push(Offer { tool: Cow::Borrowed("builtin__mcp"), args });
     }
@@ -108,7 +111,7 @@ fn offer<'v>(tool: &'v Value<'_>) -> Result<Option<Offer<'v>>, Refusal> {
             text(tool, "mcp_server_name", "tools")?;
             None
         }
-        _ => Some(provider_offer(tool, kind)),
+        _ => Some(provider_offer(Api::Messages, tool, kind)?),
     })
 }
 
@@ -174,16 +177,19 @@ fn offered_as<'v>(body: &'v Value<'_>, name: &'v str) -> Cow<'v, str> {
 
 /// Calls of earlier turns that some block answers.
 fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
-    let mut results = Vec::new();
+    let mut results = HashSet::new();
     let mut calls = Vec::new();
     for message in array(body, "messages")? {
+        keys::no_twins(message, &["role", "content"], "messages")?;
         let content = message.get("content").unwrap_or(&Value::Null);
         no_stored_files(content, "messages")?;
         for block in content.items().unwrap_or_default() {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
             known_block(block)?;
             match block.get("type").and_then(Value::as_str) {
-                Some("tool_result") => results.push(block.get("tool_use_id").and_then(Value::as_str)),
+                Some("tool_result") => {
+                    results.insert(block.get("tool_use_id").and_then(Value::as_str));
+                }
                 Some("tool_use") => calls.push(block),
                 Some(_) | None => {}
             }
@@ -220,7 +226,7 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     let mut kept = kept.iter();
     let mut next = || kept.next().unwrap_or(&Kept::Out);
     if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
-        tools.retain_mut(|tool| is_toolset(tool) || keep(tool, next()));
+        tools.retain_mut(|tool| is_toolset(tool) || keep(Api::Messages, tool, next()));
     }
     let mut servers = Vec::new();
     if let Some(items) = body.get_mut("mcp_servers").and_then(Value::items_mut) {

@@ -5,17 +5,17 @@ use super::call_parts::{self, Emitted};
 use crate::{
     call::Arguments,
     dialect::{
-        Api, keys,
+        Api, keys, parameters,
         request::{
             Answered, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream, no_stored_files,
-            provider_defined, provider_offer, text, undecidable, wrong,
+            not_too_many, provider_defined, provider_offer, text, undecidable, wrong,
         },
     },
     json::Value,
     refusal::Refusal,
 };
 use bytes::Bytes;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Members of a body that are decided on.
 const DECIDED: [&str; 15] = [
@@ -37,6 +37,8 @@ const DECIDED: [&str; 15] = [
 ];
 /// Members by which some providers are told of other models, or of tools that they run themselves.
 const UNDECIDED: [&str; 5] = ["models", "mcp_servers", "plugins", "search_parameters", "tool_resources"];
+/// Members of a message that are decided on.
+const MESSAGE: [&str; 6] = ["role", "content", "tool_calls", "function_call", "tool_call_id", "name"];
 /// Members of a tool, as it is offered or chosen.
 const TOOL: [&str; 5] = ["type", "function", "custom", "name", "allowed_tools"];
 
@@ -80,14 +82,18 @@ fn usage_is_asked(body: &Value<'_>) -> Result<bool, Refusal> {
 
 fn offers<'v>(body: &'v Value<'_>) -> Result<Vec<Offer<'v>>, Refusal> {
     let mut offers = Vec::new();
+    not_too_many(array(body, "tools")?.len(), "tools")?;
+    not_too_many(array(body, "functions")?.len(), "functions")?;
     for tool in array(body, "tools")? {
         offers.push(offer(tool)?);
     }
     for function in array(body, "functions")? {
+        keys::no_twins(function, &["name"], "functions")?;
         let tool = Cow::Borrowed(text(function, "name", "functions")?);
         offers.push(Offer { tool, args: Arguments::Open });
     }
     if let Some(options) = body.present("web_search_options") {
+        parameters::check(Api::Chat, "builtin__web_search", options, "web_search_options")?;
         let args = Arguments::Known(options.clone());
         offers.push(Offer { tool: Cow::Borrowed("builtin__web_search"), args });
     }
@@ -100,7 +106,7 @@ fn offer<'v>(tool: &'v Value<'_>) -> Result<Offer<'v>, Refusal> {
     let name = named(tool, kind, "tools")?;
     Ok(match kind {
         "function" | "custom" => Offer { tool: name, args: Arguments::Open },
-        _ => provider_offer(tool, kind),
+        _ => provider_offer(Api::Chat, tool, kind)?,
     })
 }
 
@@ -157,6 +163,7 @@ fn listed<'v>(body: &'v Value<'_>) -> Result<Listed<'v>, Refusal> {
     let inner = choice.get("allowed_tools").ok_or_else(|| missing("tool_choice", "allowed_tools"))?;
     let mut listed =
         Listed { tools: Vec::new(), required: text(inner, "mode", "tool_choice")? == "required" };
+    not_too_many(array(inner, "tools")?.len(), "tool_choice")?;
     for tool in array(inner, "tools")? {
         listed.tools.push(named(tool, text(tool, "type", "tool_choice")?, "tool_choice")?);
     }
@@ -166,13 +173,22 @@ fn listed<'v>(body: &'v Value<'_>) -> Result<Listed<'v>, Refusal> {
 /// Calls of earlier assistant turns that some message answers.
 fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let messages = array(body, "messages")?;
-    let mut results = Vec::new();
-    let mut functions = Vec::new();
+    let mut results = HashSet::new();
+    let mut functions = HashSet::new();
     for message in messages {
+        keys::no_twins(message, &MESSAGE, "messages")?;
         no_stored_files(message.get("content").unwrap_or(&Value::Null), "messages")?;
+        if message.present("audio").is_some() {
+            let message = "`audio` names a stored answer, which may be another tenant's; send its text";
+            return Err(Refusal::invalid(message, Some("messages")));
+        }
         match message.get("role").and_then(Value::as_str) {
-            Some("tool") => results.push(message.get("tool_call_id").and_then(Value::as_str)),
-            Some("function") => functions.push(message.get("name").and_then(Value::as_str)),
+            Some("tool") => {
+                results.insert(message.get("tool_call_id").and_then(Value::as_str));
+            }
+            Some("function") => {
+                functions.insert(message.get("name").and_then(Value::as_str));
+            }
             _ => {}
         }
     }
@@ -182,6 +198,11 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let mut calls = Vec::new();
     for message in messages {
         for call in array(message, "tool_calls")? {
+            keys::no_twins(call, &["id", "type", "function", "custom"], "messages")?;
+            for part in ["function", "custom"] {
+                let part = call.get(part).unwrap_or(&Value::Null);
+                keys::no_twins(part, &["name", "arguments", "input"], "messages")?;
+            }
             let Emitted { tool, text, form } = call_parts::emitted(call);
             let id = call.get("id").and_then(Value::as_str);
             // A result that names no call may be the result of any.
@@ -207,14 +228,14 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     let mut next = || kept.next().unwrap_or(&Kept::Out);
     for param in ["tools", "functions"] {
         if let Some(items) = body.get_mut(param).and_then(Value::items_mut) {
-            items.retain_mut(|item| keep(item, next()));
+            items.retain_mut(|item| keep(Api::Chat, item, next()));
             if items.is_empty() {
                 body.remove(param);
             }
         }
     }
     if let Some(options) = body.get_mut("web_search_options").filter(|options| !options.is_null())
-        && !keep(options, next())
+        && !keep(Api::Chat, options, next())
     {
         body.remove("web_search_options");
     }
@@ -252,7 +273,7 @@ pub fn with_usage(body: &Bytes) -> Option<Bytes> {
 
 /// An `allowed_tools` choice names only tools that are still offered; with none left, nothing may be called.
 fn restrict_choice(body: &mut Value<'_>) {
-    let offered: Vec<String> = body
+    let offered: HashSet<String> = body
         .get("tools")
         .and_then(Value::items)
         .unwrap_or_default()
@@ -269,7 +290,7 @@ fn restrict_choice(body: &mut Value<'_>) {
     };
     tools.retain(|tool| {
         let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
-        named(tool, kind, "tool_choice").is_ok_and(|name| offered.iter().any(|offer| *offer == *name))
+        named(tool, kind, "tool_choice").is_ok_and(|name| offered.contains(&*name))
     });
     if tools.is_empty() {
         body.set("tool_choice", Value::string("none"));

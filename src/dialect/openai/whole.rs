@@ -152,6 +152,7 @@ impl Judging<'_> {
         let text =
             choice.get("message").and_then(|message| message.get("content")).or_else(|| choice.get("text"));
         if let Some(text) = text.and_then(Value::as_str) {
+            self.told.produce(text.len());
             self.told.completion.add(index, text);
         }
     }
@@ -241,7 +242,11 @@ enum Kept {
 pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
     let input = tokens(usage.get("prompt_tokens").or_else(|| usage.get("input_tokens")))?;
     let completion = usage.get("completion_tokens").or_else(|| usage.get("output_tokens"));
-    let completion = tokens(completion).unwrap_or(0);
+    let completion = match completion {
+        None | Some(Value::Null) => 0,
+        // An absurd figure is no usage.
+        figure => tokens(figure)?,
+    };
     let cached = usage.get("prompt_tokens_details").and_then(|details| details.get("cached_tokens"));
     let cached_input = tokens(cached.or_else(|| usage.get("prompt_cache_hit_tokens"))).unwrap_or(0);
     let reasoning =

@@ -8,13 +8,14 @@ use crate::{
         Api, keys, parameters,
         request::{
             Answered, BUILTIN, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            no_stored_files, only_known, provider_defined, provider_offer, text, undecidable, wrong,
+            no_stored_files, not_too_many, only_known, provider_defined, provider_offer, text, undecidable,
+            wrong,
         },
     },
     json::Value,
     refusal::Refusal,
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Members of a body that are decided on, or that say nothing of tools, turns and models. Any other is refused: a
 /// `conversation` keeps turns of whoever made it, a `prompt` tools that do not stand in the request. Source: the
@@ -117,6 +118,12 @@ fn offer<'v>(tool: &'v Value<'_>, offers: &mut Vec<Offer<'v>>) -> Result<(), Ref
     keys::no_twins(tool, &TOOL, "tools")?;
     match text(tool, "type", "tools")? {
         "function" | "custom" => {
+            if let Some(nested) = ["function", "custom"].iter().find(|key| tool.present(key).is_some()) {
+                let message = format!(
+                    "`{nested}` stands in a tool of Chat Completions; here its members stand in the tool itself"
+                );
+                return Err(Refusal::invalid(message, Some("tools")));
+            }
             offers.push(Offer { tool: Cow::Borrowed(text(tool, "name", "tools")?), args: Arguments::Open });
         }
         "namespace" => {
@@ -127,22 +134,24 @@ fn offer<'v>(tool: &'v Value<'_>, offers: &mut Vec<Offer<'v>>) -> Result<(), Ref
                 offer(tool, offers)?;
             }
         }
-        kind => offers.push(hosted_or_not(tool, kind)),
+        kind => offers.push(hosted_or_not(tool, kind)?),
     }
-    Ok(())
+    not_too_many(offers.len(), "tools")
 }
 
 /// A tool of a type that the provider defined; a shell runs where its environment is.
-fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Offer<'v> {
+fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Refusal> {
     let environment = tool.present("environment").and_then(|environment| environment.get("type"));
     if kind == "shell" && environment.and_then(Value::as_str).is_some_and(|place| place != "local") {
+        let name = format!("{BUILTIN}shell");
+        parameters::check(Api::Responses, &name, tool, "tools")?;
         let args = Arguments::Known(parameters::seen(tool, &[]));
-        return Offer { tool: Cow::Owned(format!("{BUILTIN}shell")), args };
+        return Ok(Offer { tool: Cow::Owned(name), args });
     }
     if kind == "tool_search" && tool.get("execution").and_then(Value::as_str) == Some("client") {
-        return Offer { tool: Cow::Borrowed(kind), args: Arguments::Open };
+        return Ok(Offer { tool: Cow::Borrowed(kind), args: Arguments::Open });
     }
-    provider_offer(tool, kind)
+    provider_offer(Api::Responses, tool, kind)
 }
 
 /// The name that rules speak of, of a tool choice.
@@ -155,7 +164,10 @@ fn chosen<'v>(choice: &'v Value<'_>, body: &'v Value<'_>) -> Result<Cow<'v, str>
             let offered = array(body, "tools")?
                 .iter()
                 .find(|tool| tool.get("type").and_then(Value::as_str) == Some(kind));
-            Ok(offered.map_or_else(|| provider_defined(choice, kind), |tool| hosted_or_not(tool, kind).tool))
+            match offered {
+                Some(tool) => Ok(hosted_or_not(tool, kind)?.tool),
+                None => Ok(provider_defined(choice, kind)),
+            }
         }
     }
 }
@@ -173,6 +185,7 @@ fn choice<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refu
         {
             let required = text(choice, "mode", "tool_choice")? == "required";
             request.listed = Listed { tools: Vec::new(), required };
+            not_too_many(array(choice, "tools")?.len(), "tool_choice")?;
             for tool in array(choice, "tools")? {
                 request.listed.tools.push(chosen(tool, body)?);
             }
@@ -200,6 +213,8 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             "input",
         )?;
         let kind = match item.present("type") {
+            // The one that names nothing but an id is a reference, whatever its type is left at.
+            None if item.present("role").is_none() => "item_reference",
             None => "message",
             Some(Value::String(kind)) => kind.as_ref(),
             Some(other) => return Err(wrong("input.type", "a string", other)),
@@ -208,6 +223,10 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             "item_reference" => request.references.push(text(item, "id", "input")?),
             // What it brings is an offer, and taken out like one.
             "additional_tools" => {}
+            "reasoning" if is_kept_by_the_provider(item) => request.references.extend(id(item, "id")),
+            "image_generation_call" if item.present("result").is_none() => {
+                request.references.push(text(item, "id", "input")?);
+            }
             "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
             "local_shell_call_output" => {
                 request.results.extend(id(item, "call_id").or_else(|| id(item, "id")));
@@ -224,9 +243,7 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
                 }
             }
         }
-        for content in ["content", "output"] {
-            no_stored_files(item.get(content).unwrap_or(&Value::Null), "input")?;
-        }
+        no_stored_files(item, "input")?;
     }
     answered(&calls, request)
 }
@@ -235,17 +252,29 @@ fn id<'v>(item: &'v Value<'_>, key: &str) -> Option<&'v str> {
     item.get(key).and_then(Value::as_str)
 }
 
+/// Whether a reasoning item is looked up by its id: it has nothing else to be read.
+fn is_kept_by_the_provider(item: &Value<'_>) -> bool {
+    let is_something = |key: &str| match item.present(key) {
+        None => false,
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    };
+    !is_something("encrypted_content") && !is_something("content")
+}
+
 /// Calls of the input to which it brings a result too.
 fn answered<'v>(calls: &[(Call, &'v Value<'_>)], request: &mut Request<'v>) -> Result<(), Refusal> {
+    let results: HashSet<&str> = request.results.iter().copied().collect();
+    let computer = request.offers.iter().any(|offer| offer.tool == "computer_use_preview");
     for (call, item) in calls {
-        if !request.results.contains(&call_id(item)) {
+        if !results.contains(call_id(item)) {
             continue;
         }
         let mut tool = call.tool(item).map_err(|_| missing("input", "name"))?;
         // A computer goes by the type under which it was offered.
-        if matches!(call, Call::Action { .. }) && !request.offers.iter().any(|offer| offer.tool == tool) {
-            let longer = request.offers.iter().find(|offer| offer.tool.starts_with(&*tool));
-            tool = longer.map_or(tool, |offer| offer.tool.clone());
+        if computer && tool == "computer" {
+            tool = Cow::Borrowed("computer_use_preview");
         }
         let text = call.text(item);
         request.answered.push(Answered { tool, text, form: call.form() });
@@ -285,10 +314,10 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
 fn retain<'k>(tools: &mut Vec<Value<'_>>, next: &mut dyn FnMut() -> &'k Kept) {
     tools.retain_mut(|tool| {
         if tool.get("type").and_then(Value::as_str) != Some("namespace") {
-            return keep(tool, next());
+            return keep(Api::Responses, tool, next());
         }
         let Some(inner) = tool.get_mut("tools").and_then(Value::items_mut) else { return true };
-        inner.retain_mut(|tool| keep(tool, next()));
+        inner.retain_mut(|tool| keep(Api::Responses, tool, next()));
         !inner.is_empty()
     });
 }
@@ -301,14 +330,14 @@ fn restrict_choice(body: &mut Value<'_>) {
             return;
         }
     }
-    let offered: Vec<String> = offers.into_iter().map(|offer| offer.tool.into_owned()).collect();
+    let offered: HashSet<String> = offers.into_iter().map(|offer| offer.tool.into_owned()).collect();
     let before = body.clone();
     let Some(choice) = body.get_mut("tool_choice") else { return };
     if choice.get("type").and_then(Value::as_str) != Some("allowed_tools") {
         return;
     }
     let Some(tools) = choice.get_mut("tools").and_then(Value::items_mut) else { return };
-    tools.retain(|tool| chosen(tool, &before).is_ok_and(|name| offered.iter().any(|offer| *offer == *name)));
+    tools.retain(|tool| chosen(tool, &before).is_ok_and(|name| offered.contains(&*name)));
     if tools.is_empty() {
         body.set("tool_choice", Value::string("none"));
     }
