@@ -3,7 +3,11 @@
 use super::request::hosted;
 use crate::{
     call::Arguments,
-    dialect::{self, Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable},
+    dialect::{
+        self, Desk, TOO_LONG, Verdict, keys, notice,
+        stray::{stray_beside, stray_call},
+        transcript, unreadable,
+    },
     json::Value,
     refusal::Refusal,
 };
@@ -91,10 +95,8 @@ pub(super) fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Opt
 /// The name of a call. No member of the call may be read as another of them, and no call may hide in it.
 pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
     keys::no_twins(block, &["type", "id", "name", "input"], "").map_err(|_| unreadable())?;
-    for (key, member) in block.members().unwrap_or_default() {
-        if key != "input" && stray_call(member) {
-            return Err(unreadable());
-        }
+    if stray_beside(block, &["type", "input"]) {
+        return Err(unreadable());
     }
     block.get("name").and_then(Value::as_str).ok_or_else(unreadable)
 }
@@ -102,6 +104,15 @@ pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
 /// The block that stands where a denied call was.
 pub(super) fn text_block(text: String) -> Value<'static> {
     Value::object([("type", Value::string("text")), ("text", Value::string(text))])
+}
+
+/// Whether a block is the result of one of these calls, which were denied. One that names no call may be the result of
+/// any.
+pub(super) fn is_of(block: &Value<'_>, denied: &[String]) -> bool {
+    match block.get("tool_use_id").and_then(Value::as_str) {
+        Some(id) => denied.iter().any(|denied| denied == id),
+        None => !denied.is_empty(),
+    }
 }
 
 /// What stands in the place of a result that the client may not see.

@@ -4,7 +4,7 @@
 //! it, since clients take blocks in their order.
 
 use super::{
-    block::{Judged, Kind, RESULT_WITHHELD, judge, judge_hosted, restop, text_block},
+    block::{Judged, Kind, RESULT_WITHHELD, is_of, judge, judge_hosted, restop, text_block},
     whole::{Meter, tell},
 };
 use crate::{
@@ -168,8 +168,7 @@ impl Reader {
                 }
             },
             Kind::HostedResult => {
-                let id = block.get("tool_use_id").and_then(Value::as_str).unwrap_or_default();
-                if self.denied.iter().any(|denied| denied == id) {
+                if is_of(block, &self.denied) {
                     self.begin_text(index, RESULT_WITHHELD.to_owned(), desk);
                     Part::Denied
                 } else {

@@ -1,6 +1,6 @@
 //! An unstreamed message: every call in it is judged, what was denied is replaced, the rest stays as it came.
 
-use super::block::{Judged, Kind, RESULT_WITHHELD, judge, judge_hosted, restop, text_block};
+use super::block::{Judged, Kind, RESULT_WITHHELD, is_of, judge, judge_hosted, restop, text_block};
 use crate::{
     dialect::{Api, Desk, HoldLimits, Judge, Told, reported_error, stray::stray_call, tokens, unreadable},
     json::{self, Value},
@@ -77,8 +77,7 @@ fn judge_all(blocks: &mut [Value<'_>], answer: &mut Value<'_>, desk: &mut Desk<'
                 }
             }
             Kind::HostedResult => {
-                let id = block.get("tool_use_id").and_then(Value::as_str).unwrap_or_default();
-                if denied.iter().any(|denied| denied == id) {
+                if is_of(block, &denied) {
                     replace(block, RESULT_WITHHELD.to_owned(), desk);
                 }
             }
