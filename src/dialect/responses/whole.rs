@@ -1,7 +1,7 @@
 //! An unstreamed response, and the one that ends a stream: every call in it is judged, what was denied is replaced,
 //! the rest stays as it came.
 
-use super::item::{Judged, Kind, call_id, judge, judge_hosted, message, remember, tell};
+use super::item::{Judged, Kind, call_id, is_of, judge, judge_hosted, message, remember, tell};
 use crate::{
     dialect::{
         Api, Desk, HoldLimits, Judge, KeptAnswer, Told, reported_error, stray::stray_call, tokens, unreadable,
@@ -81,9 +81,7 @@ pub(super) fn judge_item(
                 notice
             }
         },
-        Kind::HostedResult if denied.iter().any(|denied| denied == call_id(item)) => {
-            RESULT_WITHHELD.to_owned()
-        }
+        Kind::HostedResult if is_of(item, denied) => RESULT_WITHHELD.to_owned(),
         Kind::HostedResult => return Ok(false),
         Kind::Other => {
             tell(item, desk.told);
