@@ -5,13 +5,18 @@
 
 use super::{
     events::{Numbers, call_events, message_events},
-    item::{Call, Judged, Kind, call_id, judge, judge_hosted, message, remember, tell},
+    item::{Call, Judged, Kind, call_id, is_of, judge, judge_hosted, message, remember, tell},
     whole::{RESULT_WITHHELD, conceal_error, judge_item, keep, read_usage},
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, kind_of,
-        known::is_plain_named, notice, reported_error, stray::stray_call, uninspectable,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told,
+        input::string,
+        kind_of,
+        known::is_plain_named,
+        notice, reported_error,
+        stray::{stray_beside, stray_call},
+        uninspectable,
     },
     json::Value,
     refusal::Refusal,
@@ -38,6 +43,8 @@ const MEMBERS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct Reader {
     slots: Vec<Slot>,
+    /// Every item that begins has a higher index than those before it: clients append it.
+    next_index: u64,
     queue: Queue,
     numbers: Numbers,
     /// Calls that the provider ran though they are denied.
@@ -55,8 +62,8 @@ struct Slot {
 enum State {
     /// A call whose item is not complete.
     Held(Box<Held>),
-    /// It flows.
-    Open { hosted: bool },
+    /// It flows. A call that the provider ran, or its result, is of this type.
+    Open { hosted: Option<String> },
     /// It left as this item: the call of this id, judged, or what stands for it.
     Settled { call_id: String, item: Value<'static> },
 }
@@ -77,6 +84,8 @@ struct Queue {
     bytes: usize,
 }
 
+/// What the events are called that tell of a call which the client is to run.
+const CLIENTS_CALL: [&str; 2] = ["response.function_call_arguments.", "response.custom_tool_call_input."];
 /// Where events stand that belong to no item.
 const BEHIND_ALL: u64 = u64::MAX;
 
@@ -168,11 +177,18 @@ impl Reader {
         Ok(())
     }
 
-    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
-        let index = index_of(&event)?;
-        if self.slot(index).is_some() {
+    /// Takes the place of an item that begins.
+    fn take_place(&mut self, index: u64) -> Result<(), Refusal> {
+        if index < self.next_index {
             return Err(uninspectable());
         }
+        self.next_index = index.saturating_add(1);
+        Ok(())
+    }
+
+    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let index = index_of(&event)?;
+        self.take_place(index)?;
         let item = item_of(&event)?;
         match Kind::of(item).map_err(|_| uninspectable())? {
             Kind::Call(call) => {
@@ -181,7 +197,8 @@ impl Reader {
                 self.slots.push(Slot { index, state: State::Held(Box::new(held)) });
             }
             kind @ (Kind::Hosted | Kind::HostedResult) => {
-                self.slots.push(Slot { index, state: State::Open { hosted: true } });
+                let hosted = Some(type_of(item));
+                self.slots.push(Slot { index, state: State::Open { hosted } });
                 match self.withheld(kind, item, desk)? {
                     None => self.send(index, event, raw, desk.out),
                     Some(notice) => {
@@ -192,7 +209,7 @@ impl Reader {
                 }
             }
             Kind::Other => {
-                self.slots.push(Slot { index, state: State::Open { hosted: false } });
+                self.slots.push(Slot { index, state: State::Open { hosted: None } });
                 self.send(index, event, raw, desk.out);
             }
         }
@@ -206,9 +223,7 @@ impl Reader {
                 Refusal::UpstreamError { .. } => uninspectable(),
                 refusal => refusal,
             }),
-            Kind::HostedResult if self.denied.iter().any(|denied| denied == call_id(item)) => {
-                Ok(Some(RESULT_WITHHELD.to_owned()))
-            }
+            Kind::HostedResult if is_of(item, &self.denied) => Ok(Some(RESULT_WITHHELD.to_owned())),
             Kind::HostedResult | Kind::Call(_) | Kind::Other => Ok(None),
         }
     }
@@ -222,6 +237,7 @@ impl Reader {
         desk: &mut Desk<'_>,
     ) -> Result<(), Refusal> {
         let of_call = kind.contains("_call") || kind.contains("arguments") || kind.contains("tool_input");
+        let of_clients_call = CLIENTS_CALL.iter().any(|family| kind.starts_with(family));
         let index = event.get("output_index").and_then(Value::as_u64);
         let slot = index.and_then(|index| self.slots.iter_mut().find(|slot| slot.index == index));
         match slot.map(|slot| &mut slot.state) {
@@ -230,9 +246,9 @@ impl Reader {
                 return Ok(());
             }
             Some(State::Settled { .. }) => return Ok(()),
-            Some(State::Open { hosted: true }) => {}
-            Some(State::Open { hosted: false }) | None if of_call => return Err(uninspectable()),
-            Some(State::Open { hosted: false }) | None => {}
+            Some(State::Open { hosted: Some(_) }) if !of_clients_call => {}
+            Some(State::Open { .. }) | None if of_call => return Err(uninspectable()),
+            Some(State::Open { .. }) | None => {}
         }
         if stray_call(&event) {
             return Err(uninspectable());
@@ -255,8 +271,13 @@ impl Reader {
         let state = at.and_then(|at| self.slots.get(at)).map(|slot| &slot.state);
         match (state, kind) {
             (Some(State::Settled { .. }), _) => Ok(()),
-            (Some(State::Open { hosted: true }), Kind::Hosted | Kind::HostedResult)
-            | (Some(State::Open { hosted: false }), Kind::Other) => {
+            (Some(State::Open { hosted: Some(begun) }), Kind::Hosted | Kind::HostedResult)
+                if *begun == type_of(item) =>
+            {
+                self.send(index, event, raw, desk.out);
+                Ok(())
+            }
+            (Some(State::Open { hosted: None }), Kind::Other) => {
                 self.send(index, event, raw, desk.out);
                 Ok(())
             }
@@ -265,13 +286,21 @@ impl Reader {
                 if kind == Kind::Other {
                     tell(item, desk.told);
                 }
-                self.begin(event.clone(), None, desk)?;
+                let mut begin = event.clone();
+                begin.set("type", Value::string("response.output_item.added"));
+                self.begin(begin, None, desk)?;
                 self.finish(event, raw, desk)
             }
             (Some(State::Held(_)) | None, Kind::Call(call)) => {
                 let mut item = item.clone().into_owned();
-                if let Some(State::Held(held)) = at.map(|at| self.slots.remove(at).state) {
-                    held.complete(call, &mut item);
+                match at.map(|at| self.slots.remove(at).state) {
+                    Some(State::Held(held)) => {
+                        if !held.complete(call, &mut item) {
+                            self.deny(index, &held, TOO_LONG, desk);
+                            return Ok(());
+                        }
+                    }
+                    Some(State::Open { .. } | State::Settled { .. }) | None => self.take_place(index)?,
                 }
                 self.settle(index, call, item, desk)
             }
@@ -379,21 +408,38 @@ impl Reader {
             }
             return Ok(false);
         }
-        let id = call_id(item);
-        let known = self.slots.iter().find_map(|slot| match &slot.state {
-            State::Settled { call_id, item } if call_id == id => Some(item),
-            State::Settled { .. } | State::Held(_) | State::Open { .. } => None,
-        });
-        if let Some(known) = known {
-            let changed = *item != *known;
-            *item = known.clone();
-            return Ok(changed);
-        }
-        let flowed = matches!(self.slot(index), Some(Slot { state: State::Open { hosted: true }, .. }));
-        if flowed && matches!(kind, Kind::Hosted | Kind::HostedResult) {
-            return Ok(false);
+        if let Some(at) = self.left_as(index, item) {
+            return Ok(match self.slots.remove(at).state {
+                State::Settled { item: known, .. } => {
+                    let changed = *item != known;
+                    *item = known;
+                    changed
+                }
+                State::Open { .. } | State::Held(_) => false,
+            });
         }
         judge_item(item, response_id, index, &mut self.denied, desk)
+    }
+
+    /// Denies a call of which not all is known.
+    fn deny(&mut self, index: u64, held: &Held, why: &str, desk: &mut Desk<'_>) {
+        let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
+        desk.judge.incomplete(&tool, &held.text);
+        let notice = notice(&tool, why);
+        remember(&held.start, &notice, desk.told);
+        self.replace(index, call_id(&held.start).to_owned(), &notice, desk);
+    }
+
+    /// The place of what left of an item of the response: its own, or else one of the same id; one that flowed is of the
+    /// same type.
+    fn left_as(&self, index: u64, item: &Value<'_>) -> Option<usize> {
+        let is_it = |slot: &Slot| match &slot.state {
+            State::Settled { call_id: id, .. } => id == call_id(item),
+            State::Open { hosted: Some(begun) } => slot.index == index && *begun == type_of(item),
+            State::Open { hosted: None } | State::Held(_) => false,
+        };
+        let own = self.slots.iter().position(|slot| slot.index == index && is_it(slot));
+        own.or_else(|| self.slots.iter().position(is_it))
     }
 
     /// Calls whose item did not end before the response did: the response may tell the whole of them.
@@ -407,22 +453,15 @@ impl Reader {
             });
             if let Some(whole) = whole {
                 let mut whole = whole.clone().into_owned();
-                held.complete(held.call, &mut whole);
-                self.settle(index, held.call, whole, desk)?;
-                continue;
+                if held.complete(held.call, &mut whole) {
+                    self.settle(index, held.call, whole, desk)?;
+                    continue;
+                }
             }
-            let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
-            desk.judge.incomplete(&tool, &held.text);
-            let why = if held.too_long { TOO_LONG } else { CUT_SHORT };
-            remember(&held.start, &notice(&tool, why), desk.told);
-            self.replace(index, id.to_owned(), &notice(&tool, why), desk);
+            self.deny(index, &held, if held.too_long { TOO_LONG } else { CUT_SHORT }, desk);
         }
         self.release(desk.out);
         Ok(())
-    }
-
-    fn slot(&self, index: u64) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.index == index)
     }
 
     /// Sends an event of the item at `index`, behind what is held before it.
@@ -475,20 +514,23 @@ impl Held {
         }
     }
 
-    /// An item that ends without arguments has those that came before.
-    fn complete(&self, call: Call, item: &mut Value<'_>) {
+    /// An item that ends without arguments has those that came before. Whether these are all known.
+    fn complete(&self, call: Call, item: &mut Value<'_>) -> bool {
         let member = match call {
             Call::Function => "arguments",
             Call::Custom => "input",
-            Call::Action { .. } | Call::Approval => return,
+            Call::Action { .. } | Call::Approval => return true,
         };
-        if item.get(member).and_then(Value::as_str).is_none_or(str::is_empty) {
+        if string(item.get(member)).is_empty() {
             item.set(member, Value::string(self.text.clone()));
-            if self.too_long {
-                item.set("status", Value::string("incomplete"));
-            }
+            return !self.too_long;
         }
+        true
     }
+}
+
+fn type_of(item: &Value<'_>) -> String {
+    item.get("type").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn index_of(event: &Value<'_>) -> Result<u64, Refusal> {
@@ -501,11 +543,8 @@ fn index_of(event: &Value<'_>) -> Result<u64, Refusal> {
 
 /// The item of an event. Beside it nothing of the event may carry a call.
 fn item_of<'v, 'a>(event: &'v Value<'a>) -> Result<&'v Value<'a>, Refusal> {
-    let beside = event.members().unwrap_or_default().iter().filter(|(key, _)| key != "item");
-    for (_, member) in beside {
-        if stray_call(member) {
-            return Err(uninspectable());
-        }
+    if stray_beside(event, &["item"]) {
+        return Err(uninspectable());
     }
     event.get("item").ok_or_else(uninspectable)
 }
