@@ -24,13 +24,20 @@ const CALL_PARTS: [&str; 11] = [
 pub(crate) fn stray_call(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => items.iter().any(stray_call),
-        Value::Object(members) => members.iter().any(|(key, value)| {
+        Value::Object(_) => stray_beside(value, &[]),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether a call stands in a member of an object, beside those of these names.
+pub(super) fn stray_beside(object: &Value<'_>, known: &[&str]) -> bool {
+    object.members().unwrap_or_default().iter().filter(|(key, _)| !known.contains(&key.as_ref())).any(
+        |(key, value)| {
             let call = CALLS.iter().any(|call| reads_as(key, call));
             let part = reads_as(key, "type") && value.as_str().is_some_and(|kind| CALL_PARTS.contains(&kind));
             (call && !is_nothing(value)) || part || stray_call(value)
-        }),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,
-    }
+        },
+    )
 }
 
 /// Whether no call stands in the place of some.

@@ -4,7 +4,9 @@ use super::request::hosted;
 use crate::{
     call::Arguments,
     dialect::{
-        self, CALLS_MAX, Desk, TOO_LONG, Verdict, keys, notice, stray::stray_call, transcript, unreadable,
+        self, CALLS_MAX, Desk, TOO_LONG, Verdict, keys, notice,
+        stray::{stray_beside, stray_call},
+        transcript, unreadable,
     },
     json::Value,
     refusal::Refusal,
@@ -126,7 +128,7 @@ impl Ran {
         if is_result && self.allowed.iter().any(|allowed| allowed == id) {
             return Ok(None);
         }
-        if is_result && self.denied.iter().any(|denied| denied == id) {
+        if is_result && is_of(block, &self.denied) {
             return Ok(Some(RESULT_WITHHELD.to_owned()));
         }
         // A result whose call nobody saw is judged by what it says it is.
@@ -150,10 +152,8 @@ fn judge_result(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>
 /// The name of a call. No member of the call may be read as another of them, and no call may hide in it.
 pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
     keys::no_twins(block, &["type", "id", "name", "input"], "").map_err(|_| unreadable())?;
-    for (key, member) in block.members().unwrap_or_default() {
-        if key != "input" && stray_call(member) {
-            return Err(unreadable());
-        }
+    if stray_beside(block, &["type", "input"]) {
+        return Err(unreadable());
     }
     block.get("name").and_then(Value::as_str).ok_or_else(unreadable)
 }
@@ -161,6 +161,15 @@ pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
 /// The block that stands where a denied call was.
 pub(super) fn text_block(text: String) -> Value<'static> {
     Value::object([("type", Value::string("text")), ("text", Value::string(text))])
+}
+
+/// Whether a block is the result of one of these calls, which were denied. One that names no call may be the result of
+/// any.
+fn is_of(block: &Value<'_>, denied: &[String]) -> bool {
+    match block.get("tool_use_id").and_then(Value::as_str) {
+        Some(id) => denied.iter().any(|denied| denied == id),
+        None => !denied.is_empty(),
+    }
 }
 
 /// What stands in the place of a result that the client may not see.

@@ -26,8 +26,9 @@ impl Numbers {
         match raw {
             Some(raw) if number == given || self.none => out.extend_from_slice(raw),
             Some(_) | None => {
-                if let Some(number) = number {
-                    event.set("sequence_number", Value::integer(number));
+                match number {
+                    Some(number) => event.set("sequence_number", Value::integer(number)),
+                    None => drop(event.remove("sequence_number")),
                 }
                 out.extend_from_slice(b"event: ");
                 let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::{
         input::{self, Form},
         keys, notice,
         request::BUILTIN,
-        stray::stray_call,
+        stray::{stray_beside, stray_call},
         transcript, unreadable,
     },
     json::{self, Value},
@@ -90,7 +90,9 @@ impl Kind {
             }
             "program" | "mcp_list_tools" => Self::Hosted,
             "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
-            _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
+            _ if (kind.ends_with("_call_output") || kind == "program_output") && !stray_call(item) => {
+                Self::HostedResult
+            }
             _ if kind.ends_with("_call") => Self::Hosted,
             _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
                 return Err(unreadable());
@@ -118,6 +120,15 @@ pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
     let own = item.get("type").and_then(Value::as_str) == Some("mcp_approval_request");
     let id = item.present("call_id").filter(|_| !own).or_else(|| item.get("id"));
     id.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether an item is the result of one of these calls, which were denied. One that names no call may be the result of
+/// any.
+pub(super) fn is_of(item: &Value<'_>, denied: &[String]) -> bool {
+    match item.get("call_id").and_then(Value::as_str) {
+        Some(id) => denied.iter().any(|denied| denied == id),
+        None => !denied.is_empty(),
+    }
 }
 
 impl Call {
@@ -159,6 +170,21 @@ impl Call {
         }
     }
 
+    /// Makes arguments the text that was judged, where they are something else or missing: every copy says them so.
+    /// Whether it did.
+    fn put_as_text(self, item: &mut Value<'_>, text: &str) -> bool {
+        let member = match self {
+            Self::Function => "arguments",
+            Self::Custom => "input",
+            Self::Action { .. } | Self::Approval => return false,
+        };
+        if matches!(item.get(member), Some(Value::String(_))) {
+            return false;
+        }
+        item.set(member, Value::string(text.to_owned()));
+        true
+    }
+
     /// Puts arguments into the item in the place of its own. Whether they fit there.
     fn rewrite(self, item: &mut Value<'_>, arguments: String) -> bool {
         match self {
@@ -185,6 +211,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     check(item)?;
     let tool = call.tool(item)?.into_owned();
     let text = call.text(item).into_owned();
+    let put_as_text = call.put_as_text(item, &text);
     desk.told.produce(text.len());
     let incomplete = item.get("status").and_then(Value::as_str) == Some("incomplete");
     if incomplete || text.len() > desk.limits.tool_arguments {
@@ -206,7 +233,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     let rewritten = match verdict {
         Verdict::Abort(refusal) => return Err(refusal),
         Verdict::Remove { notice } => return Ok(Judged::Removed(notice)),
-        Verdict::Release => false,
+        Verdict::Release => put_as_text,
         Verdict::Rewrite { arguments } => {
             if !call.rewrite(item, arguments) {
                 return Ok(Judged::Removed(notice(
@@ -224,17 +251,13 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
 /// No member of a call may be read as another of them, and no call may hide in one that nobody judges.
 fn check(item: &Value<'_>) -> Result<(), Refusal> {
     keys::no_twins(item, &DECIDED, "").map_err(|_| unreadable())?;
-    for (key, member) in item.members().unwrap_or_default() {
-        if !DECIDED.contains(&key.as_ref()) && stray_call(member) {
-            return Err(unreadable());
-        }
-    }
-    Ok(())
+    if stray_beside(item, &DECIDED) { Err(unreadable()) } else { Ok(()) }
 }
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
 /// offered is not waved through. The text that stands in its place, if it is denied.
 pub(super) fn judge_hosted(item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
+    check(item)?;
     match dialect::judge_hosted(&hosted(item), &item.to_string(), desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),

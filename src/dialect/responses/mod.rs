@@ -19,3 +19,6 @@ pub use prompt::prompt;
 pub use request::{restrict, understand};
 pub(super) use stream::Reader;
 pub use whole::whole;
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,13 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, kind_of,
-        known::is_plain_named, notice, reported_error, stray::stray_call, uninspectable,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told,
+        input::string,
+        kind_of,
+        known::is_plain_named,
+        notice, reported_error,
+        stray::{stray_beside, stray_call},
+        uninspectable,
     },
     json::Value,
     refusal::Refusal,
@@ -38,6 +43,8 @@ const MEMBERS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct Reader {
     slots: Vec<Slot>,
+    /// Every item that begins has a higher index than those before it: clients append it.
+    next_index: u64,
     queue: Queue,
     numbers: Numbers,
     /// Calls that the provider ran.
@@ -174,11 +181,18 @@ impl Reader {
         Ok(())
     }
 
-    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
-        let index = index_of(&event)?;
-        if self.slot(index).is_some() {
+    /// Takes the place of an item that begins.
+    fn take_place(&mut self, index: u64) -> Result<(), Refusal> {
+        if index < self.next_index {
             return Err(uninspectable());
         }
+        self.next_index = index.saturating_add(1);
+        Ok(())
+    }
+
+    fn begin(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
+        let index = index_of(&event)?;
+        self.take_place(index)?;
         let item = item_of(&event)?;
         let kind = self.kind(item, desk)?;
         match kind {
@@ -275,13 +289,21 @@ impl Reader {
                 if kind == Kind::Other {
                     tell(item, desk.told);
                 }
-                self.begin(event.clone(), None, desk)?;
+                let mut begin = event.clone();
+                begin.set("type", Value::string("response.output_item.added"));
+                self.begin(begin, None, desk)?;
                 self.finish(event, raw, desk)
             }
             (Some(State::Held(_)) | None, Kind::Call(call)) => {
                 let mut item = item.clone().into_owned();
-                if let Some(State::Held(held)) = at.map(|at| self.slots.remove(at).state) {
-                    held.complete(call, &mut item);
+                match at.map(|at| self.slots.remove(at).state) {
+                    Some(State::Held(held)) => {
+                        if !held.complete(call, &mut item) {
+                            self.deny(index, &held, TOO_LONG, desk);
+                            return Ok(());
+                        }
+                    }
+                    Some(State::Open { .. } | State::Settled { .. }) | None => self.take_place(index)?,
                 }
                 self.settle(index, call, item, desk)
             }
@@ -309,6 +331,7 @@ impl Reader {
         match judged {
             Judged::Removed(notice) => {
                 remember(&item, &notice, desk.told);
+                self.ran.deny(&id);
                 self.replace(index, id, &notice, desk);
             }
             Judged::Released { .. } => {
@@ -389,20 +412,38 @@ impl Reader {
             }
             return Ok(false);
         }
-        let id = call_id(item);
-        let settled = |slot: &&Slot| matches!(&slot.state, State::Settled { call_id, .. } if call_id == id);
-        // Two calls may have one id: the one that stood at this place is meant.
-        let here = self.slots.iter().find(|slot| slot.index == index).filter(settled);
-        let known = here.or_else(|| self.slots.iter().find(settled));
-        if let Some(State::Settled { item: known, .. }) = known.map(|slot| &slot.state) {
-            let changed = *item != *known;
-            *item = known.clone();
-            return Ok(changed);
-        }
-        if self.slot(index).is_some_and(|slot| slot.state.is_of(item)) && !matches!(kind, Kind::Call(_)) {
-            return Ok(false);
+        if let Some(at) = self.left_as(index, item) {
+            return Ok(match self.slots.remove(at).state {
+                State::Settled { item: known, .. } => {
+                    let changed = *item != known;
+                    *item = known;
+                    changed
+                }
+                State::Open { .. } | State::Held(_) => false,
+            });
         }
         judge_item(item, response_id, index, &mut self.ran, desk).map_err(of_stream)
+    }
+
+    /// Denies a call of which not all is known.
+    fn deny(&mut self, index: u64, held: &Held, why: &str, desk: &mut Desk<'_>) {
+        let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
+        desk.judge.incomplete(&tool, &held.text);
+        let notice = notice(&tool, why);
+        remember(&held.start, &notice, desk.told);
+        self.replace(index, call_id(&held.start).to_owned(), &notice, desk);
+    }
+
+    /// The place of what left of an item of the response: its own, or else one of the same id; one that flowed is of the
+    /// same type.
+    fn left_as(&self, index: u64, item: &Value<'_>) -> Option<usize> {
+        let is_it = |slot: &Slot| match &slot.state {
+            State::Settled { call_id: id, .. } => id == call_id(item),
+            open @ State::Open { hosted: true, .. } => slot.index == index && open.is_of(item),
+            State::Open { hosted: false, .. } | State::Held(_) => false,
+        };
+        let own = self.slots.iter().position(|slot| slot.index == index && is_it(slot));
+        own.or_else(|| self.slots.iter().position(is_it))
     }
 
     /// Calls whose item did not end before the response did: the response may tell the whole of them.
@@ -418,22 +459,15 @@ impl Reader {
             });
             if let Some(whole) = whole {
                 let mut whole = whole.clone().into_owned();
-                held.complete(held.call, &mut whole);
-                self.settle(index, held.call, whole, desk)?;
-                continue;
+                if held.complete(held.call, &mut whole) {
+                    self.settle(index, held.call, whole, desk)?;
+                    continue;
+                }
             }
-            let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
-            desk.judge.incomplete(&tool, &held.text);
-            let why = if held.too_long { TOO_LONG } else { CUT_SHORT };
-            remember(&held.start, &notice(&tool, why), desk.told);
-            self.replace(index, id.to_owned(), &notice(&tool, why), desk);
+            self.deny(index, &held, if held.too_long { TOO_LONG } else { CUT_SHORT }, desk);
         }
         self.release(desk.out);
         Ok(())
-    }
-
-    fn slot(&self, index: u64) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.index == index)
     }
 
     /// Sends an event of the item at `index`, behind what is held before it.
@@ -525,19 +559,18 @@ impl Held {
         }
     }
 
-    /// An item that ends without arguments has those that came before.
-    fn complete(&self, call: Call, item: &mut Value<'_>) {
+    /// An item that ends without arguments has those that came before. Whether these are all known.
+    fn complete(&self, call: Call, item: &mut Value<'_>) -> bool {
         let member = match call {
             Call::Function => "arguments",
             Call::Custom => "input",
-            Call::Action { .. } | Call::Approval => return,
+            Call::Action { .. } | Call::Approval => return true,
         };
-        if item.get(member).and_then(Value::as_str).is_none_or(str::is_empty) {
+        if string(item.get(member)).is_empty() {
             item.set(member, Value::string(self.text.clone()));
-            if self.too_long {
-                item.set("status", Value::string("incomplete"));
-            }
+            return !self.too_long;
         }
+        true
     }
 }
 
@@ -551,11 +584,8 @@ fn index_of(event: &Value<'_>) -> Result<u64, Refusal> {
 
 /// The item of an event. Beside it nothing of the event may carry a call.
 fn item_of<'v, 'a>(event: &'v Value<'a>) -> Result<&'v Value<'a>, Refusal> {
-    let beside = event.members().unwrap_or_default().iter().filter(|(key, _)| key != "item");
-    for (_, member) in beside {
-        if stray_call(member) {
-            return Err(uninspectable());
-        }
+    if stray_beside(event, &["item"]) {
+        return Err(uninspectable());
     }
     event.get("item").ok_or_else(uninspectable)
 }

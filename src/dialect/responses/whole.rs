@@ -1,7 +1,7 @@
 //! An unstreamed response, and the one that ends a stream: every call in it is judged, what was denied is replaced,
 //! the rest stays as it came.
 
-use super::item::{Judged, Kind, Shell, call_id, judge, judge_hosted, message, remember, tell};
+use super::item::{Judged, Kind, Shell, call_id, is_of, judge, judge_hosted, message, remember, tell};
 use crate::{
     dialect::{
         Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, reported_error, stray::stray_call,
@@ -73,6 +73,11 @@ pub(super) struct Ran {
 }
 
 impl Ran {
+    /// A call was denied, wherever it was to run: no result of it may leave.
+    pub(super) fn deny(&mut self, id: &str) {
+        self.denied.push(id.to_owned());
+    }
+
     /// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
     pub(super) fn judge(
         &mut self,
@@ -88,7 +93,7 @@ impl Ran {
         if of_a_call && self.allowed.iter().any(|allowed| allowed == id) {
             return Ok(None);
         }
-        if of_a_call && self.denied.iter().any(|denied| denied == id) {
+        if of_a_call && is_of(item, &self.denied) {
             return Ok(Some(RESULT_WITHHELD.to_owned()));
         }
         let notice = judge_hosted(item, desk)?;
@@ -115,6 +120,7 @@ pub(super) fn judge_item(
             Judged::Released { rewritten } => return Ok(rewritten),
             Judged::Removed(notice) => {
                 remember(item, &notice, desk.told);
+                ran.deny(call_id(item));
                 notice
             }
         },

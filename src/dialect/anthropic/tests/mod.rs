@@ -3,7 +3,6 @@
 mod client;
 mod golden;
 
-use super::{restrict, understand};
 use crate::dialect::{
     Api,
     tests::{
