@@ -266,8 +266,20 @@ def another_tenants_response_does_not_exist():
         assert told[0][0] in (400, 404), told
     same(ACME.responses.retrieve(made.id).output_text, "Mine.", "what its owner gets afterwards")
     item = {"type": "item_reference", "id": made.output[0].id}
-    for sdk in (ACME, GLOBEX):
-        refused(400, "invalid_request", lambda: create(sdk, "hello", input=[item, {"role": "user", "content": "hi"}]))
+    asked = {"input": [item, {"role": "user", "content": "hi"}]}
+    assert create(ACME, "hello", **asked).output_text, "its owner may name an item"
+    refused(400, "invalid_request", lambda: create(GLOBEX, "hello", **asked))
+
+
+def a_notice_is_an_item_that_may_be_named():
+    """The provider never had the message that stands for a denied call; clients that send ids name it all the same."""
+    made = create(ACME, f'!call no_b {{"v": "{HIDDEN}"}}')
+    item = {"type": "item_reference", "id": made.output[0].id}
+    forget()
+    assert create(ACME, "hello", input=[item, {"role": "user", "content": "hi"}]).output_text
+    sent = json.loads(seen()[-1]["body"])["input"][0]
+    same((sent["type"], sent["role"]), ("message", "assistant"), "what the provider gets in its place")
+    assert "no_b" in sent["content"][0]["text"] and HIDDEN not in json.dumps(sent)
 
 
 def what_cannot_be_checked_is_refused():
@@ -396,6 +408,7 @@ def requests_in_parallel_do_not_mix():
 ANYWHERE = [usage_is_the_mocks, stored_responses_can_be_asked_for, an_agent_comes_to_an_end, leaving_closes_the_upstream]
 GATEWAY_ONLY = [
     a_denied_call_leaves_no_debt, what_is_retrieved_is_what_was_answered, another_tenants_response_does_not_exist,
+    a_notice_is_an_item_that_may_be_named,
     what_cannot_be_checked_is_refused, offered_tools_that_are_denied_never_arrive, hosted_tools_are_offered_by_rule,
     a_forced_tool_that_is_denied_is_refused_once, a_result_for_a_denied_call_is_refused,
     model_that_is_not_the_tenants_does_not_exist, credentials_are_one_answer, credentials_stay_on_their_side,

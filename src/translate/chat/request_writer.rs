@@ -5,9 +5,13 @@ use super::super::conversation::{
     Choice, Conversation, Document, DocumentSource, Format, Outcome, Part, Said, Source, Tool, Turn,
 };
 use crate::{json::Value, refusal::Refusal};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// So many stop sequences an OpenAI request takes at most.
 const STOP_MAX: usize = 4;
+/// A user's label is no longer than this for OpenAI's `safety_identifier`, and others refuse longer ones.
+const USER_BYTES_MAX: usize = 64;
 /// What a schema is called where the client gave it no name; OpenAI demands one.
 const SCHEMA_NAME: &str = "answer";
 /// What a document is called where the client gave it no title; OpenAI demands one.
@@ -43,9 +47,10 @@ fn settings<'v>(conversation: &Conversation<'v>, body: &mut Value<'v>) -> Result
         body.set("stop", Value::Array(stop.collect()));
     }
     if let Some(user) = conversation.user {
-        body.set("user", Value::string(user));
+        body.set("user", Value::string(label(user)));
     }
-    if let Some(effort) = conversation.effort {
+    // OpenAI's newer models take an effort in Chat Completions only where no tools are offered.
+    if let Some(effort) = conversation.effort.filter(|_| conversation.tools.is_empty()) {
         body.set("reasoning_effort", Value::string(effort.as_str()));
     }
     match &conversation.format {
@@ -71,6 +76,15 @@ fn settings<'v>(conversation: &Conversation<'v>, body: &mut Value<'v>) -> Result
         body.set("stream_options", Value::object([("include_usage", Value::Bool(true))]));
     }
     Ok(())
+}
+
+/// What tells the provider one user from another: the client's own label, or its SHA-256 where that is longer than a
+/// provider takes. Claude Code's is a JSON text of 150 characters.
+fn label(user: &str) -> Cow<'_, str> {
+    if user.len() <= USER_BYTES_MAX {
+        return Cow::Borrowed(user);
+    }
+    Cow::Owned(Sha256::digest(user).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn tools<'v>(conversation: &Conversation<'v>, body: &mut Value<'v>) {

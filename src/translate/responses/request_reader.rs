@@ -20,8 +20,13 @@ const DEFAULTS: [(&str, &[&str]); 6] = [
     ("truncation", &["\"disabled\""]),
 ];
 /// Hints for OpenAI's cache, and a bound on tools that only OpenAI runs: none of those can be offered.
-const WITHOUT_EFFECT: [&str; 4] =
-    ["prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "max_tool_calls"];
+const WITHOUT_EFFECT: [&str; 5] = [
+    "client_metadata",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "max_tool_calls",
+];
 /// Members that name what OpenAI keeps.
 const KEPT_ELSEWHERE: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 

@@ -150,12 +150,29 @@ fn conversation() -> impl Strategy<Value = Value> {
     )
 }
 
+#[test]
+fn a_long_label_of_a_user_is_sent_as_its_digest() {
+    let sent = |user: &str| {
+        let body = json!({ "model": "m", "max_tokens": 1, "metadata": { "user_id": user }, "messages": [] });
+        let there = translated(Client::Messages, Upstream::Chat, body.to_string().as_bytes()).unwrap();
+        serde_json::from_str::<Value>(&there).unwrap()["user"].as_str().unwrap().to_owned()
+    };
+    let (short, long) = ("u".repeat(64), "u".repeat(65));
+    assert_eq!(sent(&short), short);
+    assert_eq!((sent(&long).len(), sent(&long) == sent(&"v".repeat(65))), (64, false));
+}
+
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was(body in conversation()) {
         let there = translated(Client::Chat, Upstream::Messages, body.to_string().as_bytes()).unwrap();
         let back = translated(Client::Messages, Upstream::Chat, there.as_bytes()).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Value>(&back).unwrap(), body, "{}", there);
+        let mut expected = body;
+        if expected.get("tools").is_some() {
+            // An effort beside tools goes to no provider of Chat Completions.
+            expected.as_object_mut().unwrap().remove("reasoning_effort");
+        }
+        prop_assert_eq!(serde_json::from_str::<Value>(&back).unwrap(), expected, "{}", there);
     }
 
     #[test]
