@@ -63,7 +63,9 @@ pub(super) fn question(body: &Value) -> Result<Plan, Fault> {
 
 fn check_message(at: usize, message: &Value) -> Result<(), Fault> {
     let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-    if !matches!(role, "user" | "assistant") {
+    // A turn of the system's may stand among the others, never before them.
+    let in_between = role == "system" && at > 0;
+    if !in_between && !matches!(role, "user" | "assistant") {
         return Err(Fault::bad(format!(
             "messages: Unexpected role \"{role}\". The Messages API accepts a top-level `system` parameter."
         )));
