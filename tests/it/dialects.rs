@@ -3,6 +3,7 @@
 
 use crate::support::{ACME, Answer, GLOBEX, Gateway, chat};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 
 const TENANTS: &str = r#"
   acme:
@@ -268,4 +269,38 @@ fn a_responses_client_reaches_anthropics_models() {
     let kept = response("hi", r#","previous_response_id":"resp_1""#).replace("gpt-5", "claude");
     let refused = gateway.post("/v1/responses", ACME, &kept).json();
     assert_eq!(refused["error"]["param"], "previous_response_id", "{refused}");
+}
+
+#[test]
+fn a_stream_says_something_while_a_call_is_held() {
+    let gateway = Gateway::with(TENANTS, "");
+    // The call has begun in each of them, and nothing more comes.
+    let held = |stalls: usize| format!("!call get_x {{\"v\":1}}\n!arg-chunk 1\n!stall {stalls}");
+    let stream = r#","stream":true"#;
+    let asks = [
+        ("/v1/chat/completions", chat(&held(2), stream)),
+        ("/v1/responses", response(&held(4), stream)),
+        ("/v1/messages", message("claude", &held(4), stream)),
+        // Translated: the chunks of a call are put together before they become a block.
+        ("/v1/messages", message("gpt-5", &held(3), stream)),
+    ];
+    std::thread::scope(|scope| {
+        for (path, body) in &asks {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let mut socket = gateway.connect();
+                let length = body.len();
+                let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-length: {length}\r\n\r\n{body}");
+                socket.write_all(head.as_bytes()).unwrap();
+                let mut read = Vec::new();
+                let mut buffer = [0; 4096];
+                while !String::from_utf8_lossy(&read).contains("\n: a tool call is being checked\n\n") {
+                    let more = socket.read(&mut buffer).unwrap();
+                    assert!(more > 0, "{path} ended: {}", String::from_utf8_lossy(&read));
+                    read.extend_from_slice(&buffer[..more]);
+                }
+                assert!(!String::from_utf8_lossy(&read).contains("get_x"), "{path}: the call is held");
+            });
+        }
+    });
 }
