@@ -272,6 +272,35 @@ fn a_responses_client_reaches_anthropics_models() {
 }
 
 #[test]
+fn tools_that_items_of_the_input_bring_are_offers() {
+    let gateway = Gateway::with(TENANTS, "");
+    let brought = json!({ "type": "additional_tools", "role": "developer", "tools": [
+        { "type": "namespace", "name": "functions", "description": "", "tools": [
+            { "type": "custom", "name": "get_a" }, { "type": "function", "name": "delete_b" } ] },
+        { "type": "namespace", "name": "gone", "tools": [{ "type": "function", "name": "delete_c" }] },
+        { "type": "web_search" }, { "type": "file_search", "vector_store_ids": ["vs"] } ] });
+    let found = json!({ "type": "tool_search_output", "call_id": "c", "execution": "client", "status": "completed",
+        "tools": [{ "type": "function", "name": "delete_d" }, { "type": "function", "name": "get_e" }] });
+    let searched =
+        json!({ "type": "tool_search_call", "call_id": "c", "execution": "client", "arguments": {} });
+    let body = json!({ "model": "gpt-5", "tools": [{ "type": "function", "name": "delete_f" }, { "type": "function", "name": "get_g" }],
+        "input": [brought, { "role": "user", "content": "hi" }, searched, found] });
+    let tenants = TENANTS.replace("builtin__web_search]", "builtin__web_search, tool_search]");
+    let gateway_with_search = Gateway::with(&tenants, "");
+    let refused = gateway.post("/v1/responses", ACME, &body.to_string());
+    assert_eq!(refused.status, 403, "a result of a search that no rule allows: {refused:?}");
+    gateway_with_search.post("/v1/responses", ACME, &body.to_string());
+    let sent = gateway_with_search.seen();
+    let sent: Value = serde_json::from_str(sent[0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(sent["tools"], json!([{ "type": "function", "name": "get_g" }]));
+    assert_eq!(
+        sent["input"][0]["tools"],
+        json!([{ "type": "namespace", "name": "functions", "description": "", "tools": [{ "type": "custom", "name": "get_a" }] }, { "type": "web_search" }])
+    );
+    assert_eq!(sent["input"][3]["tools"], json!([{ "type": "function", "name": "get_e" }]));
+}
+
+#[test]
 fn a_stream_says_something_while_a_call_is_held() {
     let gateway = Gateway::with(TENANTS, "");
     // The call has begun in each of them, and nothing more comes.
