@@ -55,6 +55,8 @@ pub(in crate::dialect) struct Reader {
 #[derive(Debug)]
 struct Slot {
     index: u64,
+    /// The item's id, under which its pieces come.
+    id: Option<String>,
     state: State,
 }
 
@@ -194,11 +196,11 @@ impl Reader {
             Kind::Call(call) => {
                 let start = item.clone().into_owned();
                 let held = Held { call, start, text: String::new(), too_long: false };
-                self.slots.push(Slot { index, state: State::Held(Box::new(held)) });
+                self.slots.push(Slot { index, id: None, state: State::Held(Box::new(held)) });
             }
             kind @ (Kind::Hosted | Kind::HostedResult) => {
                 let hosted = Some(type_of(item));
-                self.slots.push(Slot { index, state: State::Open { hosted } });
+                self.slots.push(Slot { index, id: id_of(item), state: State::Open { hosted } });
                 match self.withheld(kind, item, desk)? {
                     None => self.send(index, event, raw, desk.out),
                     Some(notice) => {
@@ -209,7 +211,8 @@ impl Reader {
                 }
             }
             Kind::Other => {
-                self.slots.push(Slot { index, state: State::Open { hosted: None } });
+                let state = State::Open { hosted: None };
+                self.slots.push(Slot { index, id: id_of(item), state });
                 self.send(index, event, raw, desk.out);
             }
         }
@@ -317,6 +320,7 @@ impl Reader {
         desk: &mut Desk<'_>,
     ) -> Result<(), Refusal> {
         let mut item = item;
+        self.no_id_twice(&item)?;
         let id = call_id(&item).to_owned();
         let judged = match judge(call, &mut item, desk) {
             Ok(judged) => judged,
@@ -344,6 +348,13 @@ impl Reader {
         Ok(())
     }
 
+    /// Some clients find the item that a piece of a call belongs to by its id.
+    fn no_id_twice(&self, item: &Value<'_>) -> Result<(), Refusal> {
+        let id = id_of(item);
+        let has_left = id.is_some() && self.slots.iter().any(|slot| slot.id == id);
+        if has_left { Err(uninspectable()) } else { Ok(()) }
+    }
+
     /// Sends a message in the place of a call.
     fn replace(&mut self, index: u64, call_id: String, notice: &str, desk: &mut Desk<'_>) {
         desk.told.completion.add(0, notice);
@@ -358,7 +369,7 @@ impl Reader {
 
     fn settled(&mut self, index: u64, call_id: String, item: Value<'static>) {
         self.slots.retain(|slot| slot.index != index);
-        self.slots.push(Slot { index, state: State::Settled { call_id, item } });
+        self.slots.push(Slot { index, id: id_of(&item), state: State::Settled { call_id, item } });
     }
 
     /// The response as it ends: its copy of every call is the one that was judged.
@@ -408,7 +419,7 @@ impl Reader {
             }
             return Ok(false);
         }
-        if let Some(at) = self.left_as(index, item) {
+        if let Some(at) = self.left_as(index, kind, item) {
             return Ok(match self.slots.remove(at).state {
                 State::Settled { item: known, .. } => {
                     let changed = *item != known;
@@ -432,10 +443,11 @@ impl Reader {
 
     /// The place of what left of an item of the response: its own, or else one of the same id; one that flowed is of the
     /// same type.
-    fn left_as(&self, index: u64, item: &Value<'_>) -> Option<usize> {
+    fn left_as(&self, index: u64, kind: Kind, item: &Value<'_>) -> Option<usize> {
+        let ran = matches!(kind, Kind::Hosted | Kind::HostedResult);
         let is_it = |slot: &Slot| match &slot.state {
             State::Settled { call_id: id, .. } => id == call_id(item),
-            State::Open { hosted: Some(begun) } => slot.index == index && *begun == type_of(item),
+            State::Open { hosted: Some(begun) } => ran && slot.index == index && *begun == type_of(item),
             State::Open { hosted: None } | State::Held(_) => false,
         };
         let own = self.slots.iter().position(|slot| slot.index == index && is_it(slot));
@@ -527,6 +539,10 @@ impl Held {
         }
         true
     }
+}
+
+fn id_of(item: &Value<'_>) -> Option<String> {
+    item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(ToOwned::to_owned)
 }
 
 fn type_of(item: &Value<'_>) -> String {
