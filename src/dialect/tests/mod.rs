@@ -5,4 +5,5 @@ pub(in crate::dialect) mod golden;
 pub(in crate::dialect) mod mutate;
 pub(in crate::dialect) mod script;
 mod table;
+pub(in crate::dialect) mod twist;
 pub(in crate::dialect) mod wire;
