@@ -33,6 +33,8 @@ pub(in crate::dialect) struct Reader {
     behind: Vec<(u64, Vec<u8>)>,
     /// Calls that the provider ran though they are denied.
     denied: Vec<String>,
+    /// Bytes that were kept of calls beside their input.
+    kept: usize,
     released: usize,
     removed: usize,
     meter: Meter,
@@ -97,7 +99,7 @@ impl Reader {
     ) -> Result<Seen, Refusal> {
         let kind = kind_of(&event, name, &MEMBERS)?;
         let raw = is_plain_named(raw, &kind).then_some(raw);
-        if self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
+        if self.kept + self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
             return Err(uninspectable());
         }
         match kind.as_str() {
@@ -156,6 +158,7 @@ impl Reader {
                 let too_long = input.len() > desk.limits.tool_arguments;
                 let input = if too_long { String::new() } else { input };
                 super::block::call_name(block).map_err(|_| uninspectable())?;
+                self.kept += block.to_string().len();
                 Part::Held(Box::new(Held { start: block.clone().into_owned(), input, too_long }))
             }
             Kind::Hosted => match judge_hosted(block, desk)? {
@@ -163,6 +166,7 @@ impl Reader {
                 Some(notice) => {
                     let id = block.get("id").and_then(Value::as_str).unwrap_or_default();
                     self.denied.push(id.to_owned());
+                    self.kept += id.len();
                     self.begin_text(index, notice, desk);
                     Part::Denied
                 }

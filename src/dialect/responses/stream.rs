@@ -49,6 +49,8 @@ pub(in crate::dialect) struct Reader {
     numbers: Numbers,
     /// Calls that the provider ran though they are denied.
     denied: Vec<String>,
+    /// Bytes that were kept of items, beside arguments that are held.
+    kept: usize,
 }
 
 /// A place in the response's output.
@@ -151,7 +153,9 @@ impl Reader {
             }
             _ => self.go_on(&kind, event, raw, desk)?,
         }
-        if self.queue.bytes > EVENT_BYTES_MAX || self.slots.len() > 8 * CALLS_MAX {
+        let room = EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments;
+        let full = self.queue.bytes > EVENT_BYTES_MAX || self.kept + self.bytes_held() > room;
+        if full || self.slots.len() > 8 * CALLS_MAX {
             return Err(uninspectable());
         }
         Ok(Seen::Other)
@@ -195,6 +199,7 @@ impl Reader {
         match Kind::of(item).map_err(|_| uninspectable())? {
             Kind::Call(call) => {
                 let start = item.clone().into_owned();
+                self.kept += item.to_string().len();
                 let held = Held { call, start, text: String::new(), too_long: false };
                 self.slots.push(Slot { index, id: None, state: State::Held(Box::new(held)) });
             }
@@ -206,6 +211,7 @@ impl Reader {
                     Some(notice) => {
                         let id = call_id(item).to_owned();
                         self.denied.push(id.clone());
+                        self.kept += id.len();
                         self.replace(index, id, &notice, desk);
                     }
                 }
@@ -368,6 +374,7 @@ impl Reader {
     }
 
     fn settled(&mut self, index: u64, call_id: String, item: Value<'static>) {
+        self.kept += item.to_string().len();
         self.slots.retain(|slot| slot.index != index);
         self.slots.push(Slot { index, id: id_of(&item), state: State::Settled { call_id, item } });
     }

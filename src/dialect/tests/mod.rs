@@ -1,5 +1,6 @@
 //! What all dialects promise alike, and what their own tests share: a judge, golden streams, changes of streams.
 
+mod bounds;
 pub(in crate::dialect) mod dice;
 pub(in crate::dialect) mod golden;
 pub(in crate::dialect) mod mutate;
