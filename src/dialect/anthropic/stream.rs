@@ -37,6 +37,8 @@ pub(in crate::dialect) struct Reader {
     /// Calls that the provider ran.
     ran: Ran,
     started: bool,
+    /// Bytes that were kept of calls beside their input.
+    kept: usize,
     released: usize,
     removed: usize,
     meter: Meter,
@@ -101,7 +103,7 @@ impl Reader {
     ) -> Result<Seen, Refusal> {
         let kind = kind_of(&event, name, &MEMBERS)?;
         let raw = is_plain_named(raw, &kind).then_some(raw);
-        if self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
+        if self.kept + self.bytes_held() > EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments {
             return Err(uninspectable());
         }
         match kind.as_str() {
@@ -164,6 +166,7 @@ impl Reader {
                 let too_long = input.len() > desk.limits.tool_arguments;
                 let input = if too_long { String::new() } else { input };
                 call_name(block).map_err(of_stream)?;
+                self.kept += block.to_string().len();
                 Part::Held(Box::new(Held { start: start_of(block)?, input, too_long }))
             }
             kind @ (Kind::Hosted | Kind::HostedResult) => {

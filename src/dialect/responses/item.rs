@@ -68,8 +68,10 @@ pub(super) enum Judged {
 }
 
 /// Members of items that are decided on.
-const DECIDED: [&str; 9] =
-    ["type", "id", "call_id", "name", "arguments", "input", "action", "actions", "operation"];
+const DECIDED: [&str; 10] =
+    ["type", "id", "call_id", "name", "environment", "arguments", "input", "action", "actions", "operation"];
+/// Those of them that carry the arguments of one kind of call or another.
+const ARGUMENTS: [&str; 5] = ["arguments", "input", "action", "actions", "operation"];
 
 impl Kind {
     /// The kind of an item.
@@ -80,7 +82,7 @@ impl Kind {
             "custom_tool_call" => Self::Call(Call::Custom),
             "computer_call" => Self::Call(Call::Action { tool: "computer", member: "action" }),
             "local_shell_call" => Self::Call(Call::Action { tool: "local_shell", member: "action" }),
-            "shell_call" if shell == Shell::Here || runs_here(item) => {
+            "shell_call" if shell == Shell::Here || runs_here(item)? => {
                 Self::Call(Call::Action { tool: "shell", member: "action" })
             }
             "apply_patch_call" => Self::Call(Call::Action { tool: "apply_patch", member: "operation" }),
@@ -88,11 +90,10 @@ impl Kind {
             "tool_search_call" if item.get("execution").and_then(Value::as_str) == Some("client") => {
                 Self::Call(Call::Action { tool: "tool_search", member: "arguments" })
             }
-            "program" | "mcp_list_tools" => Self::Hosted,
             "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
-            _ if (kind.ends_with("_call_output") || kind == "program_output") && !stray_call(item) => {
-                Self::HostedResult
-            }
+            _ if hides_a_call(item) => return Err(unreadable()),
+            "program" | "mcp_list_tools" => Self::Hosted,
+            _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
             _ if kind.ends_with("_call") => Self::Hosted,
             _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
                 return Err(unreadable());
@@ -110,9 +111,11 @@ fn looks_like_a_call(item: &Value<'_>) -> bool {
 }
 
 /// Whether a shell call is for the client's shell, not for a container of the provider's.
-fn runs_here(item: &Value<'_>) -> bool {
-    let place = item.present("environment").and_then(|environment| environment.get("type"));
-    place.and_then(Value::as_str).is_none_or(|place| place == "local")
+fn runs_here(item: &Value<'_>) -> Result<bool, Refusal> {
+    let Some(environment) = item.present("environment") else { return Ok(true) };
+    keys::no_twins(environment, &["type"], "").map_err(|_| unreadable())?;
+    let place = environment.get("type").and_then(Value::as_str).ok_or_else(unreadable)?;
+    Ok(place == "local")
 }
 
 /// The id by which a call's result names it.
@@ -152,12 +155,10 @@ impl Call {
             Self::Action { member, .. } => match (item.present(member), item.present("actions")) {
                 (Some(action), None) => input::string(Some(action)),
                 (None, Some(actions)) => Cow::Owned(format!(r#"{{"actions":{actions}}}"#)),
-                (action, actions) => {
-                    let member = |value: Option<&Value<'_>>| {
-                        value.map_or_else(|| "null".to_owned(), ToString::to_string)
-                    };
-                    Cow::Owned(format!(r#"{{"action":{},"actions":{}}}"#, member(action), member(actions)))
+                (Some(action), Some(actions)) => {
+                    Cow::Owned(format!(r#"{{"action":{action},"actions":{actions}}}"#))
                 }
+                (None, None) => Cow::Borrowed("{}"),
             },
         }
     }
@@ -208,7 +209,7 @@ impl Call {
 
 /// Judges a call, and makes its item what may leave of it.
 pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Result<Judged, Refusal> {
-    check(item)?;
+    check(call, item)?;
     let tool = call.tool(item)?.into_owned();
     let text = call.text(item).into_owned();
     let put_as_text = call.put_as_text(item, &text);
@@ -248,16 +249,28 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     Ok(Judged::Released { rewritten })
 }
 
-/// No member of a call may be read as another of them, and no call may hide in one that nobody judges.
-fn check(item: &Value<'_>) -> Result<(), Refusal> {
+/// Whether a member of an item that nobody asks to run can be read as another of them, or is a call.
+fn hides_a_call(item: &Value<'_>) -> bool {
+    keys::no_twins(item, &DECIDED, "").is_err() || stray_beside(item, &["type"])
+}
+
+/// No member of a call may be read as another of them, or be the arguments of another kind of call, and no call may
+/// hide in one that nobody judges.
+fn check(call: Call, item: &Value<'_>) -> Result<(), Refusal> {
     keys::no_twins(item, &DECIDED, "").map_err(|_| unreadable())?;
-    if stray_beside(item, &DECIDED) { Err(unreadable()) } else { Ok(()) }
+    let own = match call {
+        Call::Function | Call::Approval => ["type", "arguments", "arguments"],
+        Call::Custom => ["type", "input", "input"],
+        Call::Action { tool: "computer", member } => ["type", member, "actions"],
+        Call::Action { member, .. } => ["type", member, member],
+    };
+    let foreign = ARGUMENTS.iter().any(|name| !own.contains(name) && item.present(name).is_some());
+    if foreign || stray_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
 }
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
 /// offered is not waved through. The text that stands in its place, if it is denied.
 pub(super) fn judge_hosted(item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
-    check(item)?;
     match dialect::judge_hosted(&hosted(item), &item.to_string(), desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),

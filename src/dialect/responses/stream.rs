@@ -49,14 +49,16 @@ pub(in crate::dialect) struct Reader {
     numbers: Numbers,
     /// Calls that the provider ran.
     ran: Ran,
-    /// Bytes of items that left, kept for their copies.
-    bytes_settled: usize,
+    /// Bytes that were kept of items, beside arguments that are held.
+    kept: usize,
 }
 
 /// A place in the response's output.
 #[derive(Debug)]
 struct Slot {
     index: u64,
+    /// The item's id, under which its pieces come.
+    id: Option<String>,
     state: State,
 }
 
@@ -85,9 +87,6 @@ struct Queue {
     events: Vec<(u64, Value<'static>)>,
     bytes: usize,
 }
-
-/// So much is kept of items that left, for their copies in the response that ends the stream.
-const SETTLED_BYTES_MAX: usize = 16 << 20;
 
 /// Where events stand that belong to no item.
 const BEHIND_ALL: u64 = u64::MAX;
@@ -152,8 +151,9 @@ impl Reader {
             }
             _ => self.go_on(&kind, event, raw, desk)?,
         }
-        let much = self.queue.bytes > EVENT_BYTES_MAX || self.bytes_settled > SETTLED_BYTES_MAX;
-        if much || self.slots.len() > 8 * CALLS_MAX {
+        let room = EVENT_BYTES_MAX + CALLS_MAX * desk.limits.tool_arguments;
+        let full = self.queue.bytes > EVENT_BYTES_MAX || self.kept + self.bytes_held() > room;
+        if full || self.slots.len() > 8 * CALLS_MAX {
             return Err(uninspectable());
         }
         Ok(Seen::Other)
@@ -198,11 +198,12 @@ impl Reader {
         match kind {
             Kind::Call(call) => {
                 let start = start_of(item);
+                self.kept += item.to_string().len();
                 let held = Held { call, start, text: String::new(), too_long: false };
-                self.slots.push(Slot { index, state: State::Held(Box::new(held)) });
+                self.slots.push(Slot { index, id: None, state: State::Held(Box::new(held)) });
             }
             Kind::Hosted | Kind::HostedResult => {
-                self.slots.push(Slot { index, state: State::open(item, true) });
+                self.slots.push(Slot { index, id: id_of(item), state: State::open(item, true) });
                 match self.ran.judge(kind, item, desk).map_err(of_stream)? {
                     None => self.send(index, event, raw, desk.out),
                     Some(notice) => {
@@ -212,7 +213,7 @@ impl Reader {
                 }
             }
             Kind::Other => {
-                self.slots.push(Slot { index, state: State::open(item, false) });
+                self.slots.push(Slot { index, id: id_of(item), state: State::open(item, false) });
                 self.send(index, event, raw, desk.out);
             }
         }
@@ -320,6 +321,7 @@ impl Reader {
         desk: &mut Desk<'_>,
     ) -> Result<(), Refusal> {
         let mut item = item;
+        self.no_id_twice(&item)?;
         let id = call_id(&item).to_owned();
         let judged = match judge(call, &mut item, desk) {
             Ok(judged) => judged,
@@ -345,6 +347,13 @@ impl Reader {
         Ok(())
     }
 
+    /// Some clients find the item that a piece of a call belongs to by its id.
+    fn no_id_twice(&self, item: &Value<'_>) -> Result<(), Refusal> {
+        let id = id_of(item);
+        let has_left = id.is_some() && self.slots.iter().any(|slot| slot.id == id);
+        if has_left { Err(uninspectable()) } else { Ok(()) }
+    }
+
     /// Sends a message in the place of a call.
     fn replace(&mut self, index: u64, call_id: String, notice: &str, desk: &mut Desk<'_>) {
         desk.told.completion.add(0, notice);
@@ -359,9 +368,9 @@ impl Reader {
     }
 
     fn settled(&mut self, index: u64, call_id: String, item: Value<'static>) {
-        self.bytes_settled += item.to_string().len();
+        self.kept += item.to_string().len();
         self.slots.retain(|slot| slot.index != index);
-        self.slots.push(Slot { index, state: State::Settled { call_id, item } });
+        self.slots.push(Slot { index, id: id_of(&item), state: State::Settled { call_id, item } });
     }
 
     /// The response as it ends: its copy of every call is the one that was judged.
@@ -412,7 +421,7 @@ impl Reader {
             }
             return Ok(false);
         }
-        if let Some(at) = self.left_as(index, item) {
+        if let Some(at) = self.left_as(index, kind, item) {
             return Ok(match self.slots.remove(at).state {
                 State::Settled { item: known, .. } => {
                     let changed = *item != known;
@@ -436,10 +445,11 @@ impl Reader {
 
     /// The place of what left of an item of the response: its own, or else one of the same id; one that flowed is of the
     /// same type.
-    fn left_as(&self, index: u64, item: &Value<'_>) -> Option<usize> {
+    fn left_as(&self, index: u64, kind: Kind, item: &Value<'_>) -> Option<usize> {
+        let ran = matches!(kind, Kind::Hosted | Kind::HostedResult);
         let is_it = |slot: &Slot| match &slot.state {
             State::Settled { call_id: id, .. } => id == call_id(item),
-            open @ State::Open { hosted: true, .. } => slot.index == index && open.is_of(item),
+            open @ State::Open { hosted: true, .. } => ran && slot.index == index && open.is_of(item),
             State::Open { hosted: false, .. } | State::Held(_) => false,
         };
         let own = self.slots.iter().position(|slot| slot.index == index && is_it(slot));
@@ -572,6 +582,10 @@ impl Held {
         }
         true
     }
+}
+
+fn id_of(item: &Value<'_>) -> Option<String> {
+    item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(ToOwned::to_owned)
 }
 
 fn index_of(event: &Value<'_>) -> Result<u64, Refusal> {

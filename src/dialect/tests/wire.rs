@@ -67,7 +67,8 @@ const NAMES: [&str; 30] = [
     "type",
 ];
 
-fn folded(value: Value) -> Value {
+/// A value as a reader finds it that folds the case of keys.
+pub(in crate::dialect) fn folded(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(folded).collect(),
         Value::Object(members) => {

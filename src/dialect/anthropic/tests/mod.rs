@@ -2,6 +2,7 @@
 
 mod client;
 mod golden;
+mod mutations;
 
 use crate::dialect::{
     Api,

@@ -52,7 +52,9 @@ impl Seen {
                 self.pieces.push((index, event["item"].clone()));
             }
             "response.output_item.done" => {
-                self.ended.push((event["output_index"].as_u64().unwrap(), event["item"].clone()));
+                let index = event["output_index"].as_u64().unwrap();
+                self.ended.retain(|(ended, _)| *ended != index);
+                self.ended.push((index, event["item"].clone()));
             }
             "response.content_part.added" => {
                 if let Some(parts) = self.item(event, by).and_then(|item| item["content"].as_array_mut()) {
@@ -62,10 +64,13 @@ impl Seen {
             "response.output_text.delta" | "response.refusal.delta" => {
                 let part = event["content_index"].as_u64().and_then(|at| usize::try_from(at).ok());
                 let item = self.item(event, by);
-                if let Some(part) = part.and_then(|at| item?.get_mut("content")?.get_mut(at)) {
+                if let Some(part) = part.and_then(|at| item?.get_mut("content")?.get_mut(at)?.as_object_mut())
+                {
                     let key =
                         if text(event, "type") == "response.refusal.delta" { "refusal" } else { "text" };
-                    part[key] = json!(format!("{}{}", text(part, key), text(event, "delta")));
+                    let so_far = part.get(key).and_then(Value::as_str).unwrap_or_default();
+                    let text = json!(format!("{so_far}{}", text(event, "delta")));
+                    part.insert(key.to_owned(), text);
                 }
             }
             "response.function_call_arguments.delta" => self.piece(event, by, "function_call", "arguments"),
@@ -82,7 +87,10 @@ impl Seen {
 
     fn place(&self, event: &Value, by: By) -> Option<usize> {
         match by {
-            By::Id => self.pieces.iter().position(|(_, item)| item.get("id") == event.get("item_id")),
+            By::Id => {
+                let id = event["item_id"].as_str()?;
+                self.pieces.iter().position(|(_, item)| item["id"] == id)
+            }
             By::Index => {
                 let index = event["output_index"].as_u64()?;
                 self.pieces.iter().position(|(at, _)| *at == index)
@@ -123,19 +131,29 @@ pub(super) fn call(item: &Value) -> Option<(String, Option<String>)> {
     let here = item["environment"].is_null() || text(&item["environment"], "type") == "local";
     let json = |member: &str| {
         let value = &item[member];
-        value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+        match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
     };
+    let object =
+        |member: &str| if item[member].is_null() { "{}".to_owned() } else { item[member].to_string() };
     Some(match kind {
         "function_call" => (text(item, "name").to_owned(), Some(json("arguments"))),
         "custom_tool_call" => (text(item, "name").to_owned(), Some(json("input"))),
         "mcp_approval_request" => ("builtin__mcp".to_owned(), Some(json("arguments"))),
-        "apply_patch_call" => ("apply_patch".to_owned(), Some(json("operation"))),
-        "computer_call" if item["action"].is_null() => {
-            ("computer".to_owned(), Some(json!({ "actions": item["actions"] }).to_string()))
+        "apply_patch_call" => ("apply_patch".to_owned(), Some(object("operation"))),
+        "computer_call" if item["actions"].is_null() => ("computer".to_owned(), Some(object("action"))),
+        "computer_call" => {
+            let mut both = json!({ "actions": item["actions"] });
+            if !item["action"].is_null() {
+                both["action"] = item["action"].clone();
+            }
+            ("computer".to_owned(), Some(both.to_string()))
         }
-        "computer_call" => ("computer".to_owned(), Some(json("action"))),
-        "local_shell_call" => ("local_shell".to_owned(), Some(json("action"))),
-        "shell_call" if here => ("shell".to_owned(), Some(json("action"))),
+        "local_shell_call" => ("local_shell".to_owned(), Some(object("action"))),
+        "shell_call" if here => ("shell".to_owned(), Some(object("action"))),
         "mcp_call" | "mcp_list_tools" => ("builtin__mcp".to_owned(), None),
         "program" => ("builtin__programmatic_tool_calling".to_owned(), None),
         _ => (format!("builtin__{}", kind.strip_suffix("_call")?), None),
