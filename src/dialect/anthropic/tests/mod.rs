@@ -3,6 +3,7 @@
 mod client;
 mod golden;
 mod mutations;
+mod plan;
 
 use crate::dialect::{
     Api,
