@@ -205,7 +205,12 @@ pub(super) fn keep(offer: &mut Value<'_>, kept: &Kept) -> bool {
 
 /// Refuses content that is named by the id of a file: whose file it is cannot be known.
 pub(super) fn no_stored_files(content: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    let Some(parts) = content.items() else { return Ok(()) };
+    // A screenshot is one part, not a list of them.
+    let parts = match content {
+        Value::Array(parts) => parts,
+        Value::Object(_) => std::slice::from_ref(content),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => return Ok(()),
+    };
     for part in parts {
         let places = [Some(part), part.get("file"), part.get("source")];
         let named = places.into_iter().flatten().any(|place| place.present("file_id").is_some());
