@@ -4,7 +4,7 @@
 use super::{
     Api,
     input::{self, Form},
-    parameters,
+    keys, parameters,
 };
 use crate::{call::Arguments, json::Value, refusal::Refusal};
 use std::borrow::Cow;
@@ -118,7 +118,9 @@ pub(super) fn model_and_stream<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool
 /// Refuses a member that is none of these: what nobody knows could bring tools, turns or models that nobody checked.
 pub(super) fn only_known(body: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
     let mut members = body.members().unwrap_or_default().iter();
-    match members.find(|(key, value)| !value.is_null() && !known.contains(&key.as_ref())) {
+    // Clients send `null` for what they know and did not set; a name in capitals is nobody's.
+    let unset = |key: &str, value: &Value<'_>| value.is_null() && key == keys::fold(key);
+    match members.find(|(key, value)| !known.contains(&key.as_ref()) && !unset(key, value)) {
         None => Ok(()),
         Some((key, _)) => {
             let key: String = key.chars().take(64).collect();

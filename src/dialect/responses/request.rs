@@ -113,17 +113,21 @@ fn brings_tools(item: &Value<'_>) -> bool {
     item.get("type").and_then(Value::as_str).is_some_and(|kind| BRINGS_TOOLS.contains(&kind))
 }
 
+/// No key of a tool may be read as another, and none be named twice: here, and in the form of chat.
+fn one_name(tool: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    keys::no_twins(tool, &TOOL, param)?;
+    if tool.present("function").is_some() || tool.present("custom").is_some() {
+        let message = format!("an entry of `{param}` has the parts of two kinds of tool");
+        return Err(Refusal::invalid(message, Some(param)));
+    }
+    Ok(())
+}
+
 /// One entry of `tools`, or those of a namespace.
 fn offer<'v>(tool: &'v Value<'_>, offers: &mut Vec<Offer<'v>>) -> Result<(), Refusal> {
-    keys::no_twins(tool, &TOOL, "tools")?;
+    one_name(tool, "tools")?;
     match text(tool, "type", "tools")? {
         "function" | "custom" => {
-            if let Some(nested) = ["function", "custom"].iter().find(|key| tool.present(key).is_some()) {
-                let message = format!(
-                    "`{nested}` stands in a tool of Chat Completions; here its members stand in the tool itself"
-                );
-                return Err(Refusal::invalid(message, Some("tools")));
-            }
             offers.push(Offer { tool: Cow::Borrowed(text(tool, "name", "tools")?), args: Arguments::Open });
         }
         "namespace" => {
@@ -156,7 +160,7 @@ fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Re
 
 /// The name that rules speak of, of a tool choice.
 fn chosen<'v>(choice: &'v Value<'_>, body: &'v Value<'_>) -> Result<Cow<'v, str>, Refusal> {
-    keys::no_twins(choice, &TOOL, "tool_choice")?;
+    one_name(choice, "tool_choice")?;
     match text(choice, "type", "tool_choice")? {
         "function" | "custom" => Ok(Cow::Borrowed(text(choice, "name", "tool_choice")?)),
         kind => {
@@ -330,6 +334,10 @@ fn restrict_choice(body: &mut Value<'_>) {
             return;
         }
     }
+    let label = |tool: &Value<'_>| tool.get("server_label").and_then(Value::as_str).map(ToOwned::to_owned);
+    let tools = body.get("tools").and_then(Value::items).unwrap_or_default();
+    let inner = tools.iter().flat_map(|tool| tool.get("tools").and_then(Value::items).unwrap_or_default());
+    let labels: HashSet<String> = tools.iter().chain(inner).filter_map(label).collect();
     let offered: HashSet<String> = offers.into_iter().map(|offer| offer.tool.into_owned()).collect();
     let before = body.clone();
     let Some(choice) = body.get_mut("tool_choice") else { return };
@@ -337,7 +345,10 @@ fn restrict_choice(body: &mut Value<'_>) {
         return;
     }
     let Some(tools) = choice.get_mut("tools").and_then(Value::items_mut) else { return };
-    tools.retain(|tool| chosen(tool, &before).is_ok_and(|name| offered.contains(&*name)));
+    tools.retain(|tool| {
+        let named = chosen(tool, &before).is_ok_and(|name| offered.contains(&*name));
+        named && label(tool).is_none_or(|label| labels.contains(&label))
+    });
     if tools.is_empty() {
         body.set("tool_choice", Value::string("none"));
     }

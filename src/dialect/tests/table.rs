@@ -183,7 +183,9 @@ impl Form {
     /// The arguments that the model writes.
     fn input(self, decision: Decision) -> String {
         match decision {
-            Decision::TooLong => json!({ "v": format!("{CANARY}{}", "a".repeat(LIMITS.tool_arguments)) }).to_string(),
+            Decision::TooLong => {
+                json!({ "v": format!("{CANARY}{}", "a".repeat(LIMITS.tool_arguments)) }).to_string()
+            }
             Decision::Unreadable if self.is_text() => format!("{{\"v\":\"{CANARY}\""),
             Decision::Unreadable => json!({ "w": CANARY }).to_string(),
             _ => json!({ "v": CANARY }).to_string(),

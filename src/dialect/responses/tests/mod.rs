@@ -4,6 +4,7 @@ mod client;
 mod golden;
 mod mutations;
 mod plan;
+mod requests;
 
 use crate::dialect::{
     Api,

@@ -1,0 +1,329 @@
+//! What a request of Messages offers, forces and answers, what is refused, and what is left when offers are denied.
+
+use crate::dialect::{Api, Kept, Request, restrict, understand};
+use crate::{call::Arguments, json, refusal::Refusal};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Understands a request of these members beside its model.
+fn with<T>(members: &Value, read: impl FnOnce(Result<Request<'_>, Refusal>) -> T) -> T {
+    let mut body = json!({ "model": "claude", "max_tokens": 5 });
+    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let text = body.to_string();
+    let parsed = json::parse(text.as_bytes(), 32).unwrap();
+    // The count of a message's tokens is asked for in the same words.
+    let counted = understand(Api::CountTokens, &parsed).map(|request| format!("{:?}", request.offers));
+    let message = understand(Api::Messages, &parsed);
+    assert_eq!(counted.ok(), message.as_ref().ok().map(|request| format!("{:?}", request.offers)));
+    read(message)
+}
+
+fn offered(members: &Value) -> Vec<(String, Option<Value>)> {
+    with(members, |request| {
+        let args = |args: &Arguments<'_>| match args {
+            Arguments::Known(args) => Some(serde_json::from_str(&args.to_string()).unwrap()),
+            Arguments::Open => None,
+            Arguments::Unreadable => panic!("what is offered is readable"),
+        };
+        request.unwrap().offers.iter().map(|offer| (offer.tool.to_string(), args(&offer.args))).collect()
+    })
+}
+
+#[track_caller]
+fn offers(members: &Value, expected: &[(&str, Option<Value>)]) {
+    let expected: Vec<_> = expected.iter().map(|(tool, args)| ((*tool).to_owned(), args.clone())).collect();
+    assert_eq!(offered(members), expected, "{members}");
+}
+
+fn tool(name: &str) -> Value {
+    json!({ "name": name, "input_schema": { "type": "object" } })
+}
+
+fn server(name: &str) -> Value {
+    json!({ "type": "url", "url": format!("https://{name}"), "name": name, "authorization_token": "secret" })
+}
+
+/// A server's parameters by the names that rules know.
+fn seen(name: &str, more: &Value) -> Value {
+    let mut seen = server(name);
+    seen["authorization_token"] = json!("[CREDENTIAL]");
+    seen["server_url"] = json!(format!("https://{name}"));
+    seen["server_label"] = json!(name);
+    seen.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    seen
+}
+
+fn toolset(server: &str) -> Value {
+    json!({ "type": "mcp_toolset", "mcp_server_name": server })
+}
+
+#[test]
+fn offers_are_found_wherever_they_stand() {
+    offers(&json!({}), &[]);
+    offers(&json!({ "tools": null, "mcp_servers": null }), &[]);
+    offers(&json!({ "tools": [], "mcp_servers": [] }), &[]);
+    let custom = json!({ "type": "custom", "name": "sql", "input_schema": {} });
+    let untyped = json!({ "type": null, "name": "old", "input_schema": {} });
+    offers(
+        &json!({ "tools": [tool("get"), custom, untyped] }),
+        &[("get", None), ("sql", None), ("old", None)],
+    );
+    let search = json!({ "type": "web_search_20250305", "name": "web_search", "max_uses": 5 });
+    let fetch = json!({ "type": "web_fetch_20250910", "name": "web_fetch" });
+    let bash = json!({ "type": "bash_20250124", "name": "bash" });
+    let editor = json!({ "type": "text_editor_20250728", "name": "str_replace_based_edit_tool" });
+    offers(
+        &json!({ "mcp_servers": [server("crm")], "tools": [search, fetch, bash, editor, { "type": "moon_20300101" }] }),
+        &[
+            ("builtin__web_search", Some(search.clone())),
+            ("builtin__web_fetch", Some(fetch.clone())),
+            ("bash", None),
+            ("str_replace_based_edit_tool", None),
+            ("builtin__moon", Some(json!({ "type": "moon_20300101" }))),
+            ("builtin__mcp", Some(seen("crm", &json!({})))),
+        ],
+    );
+}
+
+#[test]
+fn a_server_shows_the_tools_that_it_is_narrowed_to() {
+    let mut narrow = toolset("crm");
+    narrow["default_config"] = json!({ "enabled": false });
+    narrow["configs"] = json!({ "a": { "enabled": true }, "b": { "enabled": false }, "c": {} });
+    let narrowed = json!({ "allowed_tools": ["a"] });
+    offers(
+        &json!({ "mcp_servers": [server("crm"), server("hr")], "tools": [narrow, toolset("hr")] }),
+        &[("builtin__mcp", Some(seen("crm", &narrowed))), ("builtin__mcp", Some(seen("hr", &json!({}))))],
+    );
+    let mut configured = server("crm");
+    configured["tool_configuration"] = json!({ "enabled": true, "allowed_tools": ["x"] });
+    let more = json!({ "tool_configuration": configured["tool_configuration"], "allowed_tools": ["x"] });
+    offers(&json!({ "mcp_servers": [configured] }), &[("builtin__mcp", Some(seen("crm", &more)))]);
+}
+
+#[test]
+fn what_a_choice_forces() {
+    let check = |choice: Value, expected: &[&str]| {
+        let search = json!({ "type": "web_search_20250305", "name": "search" });
+        let members = json!({ "tools": [tool("pay"), search], "tool_choice": choice });
+        let forced: Vec<String> =
+            with(&members, |request| request.unwrap().forced.iter().map(ToString::to_string).collect());
+        assert_eq!(forced, expected, "{members}");
+    };
+    check(json!(null), &[]);
+    for free in ["auto", "any", "none"] {
+        check(json!({ "type": free, "disable_parallel_tool_use": true }), &[]);
+    }
+    check(json!({ "type": "tool", "name": "pay" }), &["pay"]);
+    check(json!({ "type": "tool", "name": "unheard_of" }), &["unheard_of"]);
+    check(json!({ "type": "tool", "name": "search" }), &["builtin__web_search"]);
+}
+
+#[test]
+fn what_cannot_be_decided_on_is_refused_by_name() {
+    let check = |members: Value, param: &str| {
+        with(&members, |request| match request.unwrap_err() {
+            Refusal::Invalid { param: found, .. } => assert_eq!(found.as_deref(), Some(param), "{members}"),
+            other => panic!("{other:?} for {members}"),
+        });
+    };
+    for model in [json!(null), json!(5), json!(["claude"])] {
+        check(json!({ "model": model }), "model");
+    }
+    check(json!({ "stream": "yes" }), "stream");
+    check(json!({ "container": "container_1" }), "container");
+    check(json!({ "container": { "skills": [] } }), "container");
+    for tools in [json!({}), json!("get"), json!([5]), json!([{}]), json!([{ "name": 5 }])] {
+        check(json!({ "tools": tools }), "tools");
+    }
+    check(json!({ "tools": [{ "type": 5, "name": "get" }] }), "tools.type");
+    check(json!({ "tools": [{ "type": "custom" }] }), "tools");
+    check(json!({ "tools": [{ "type": "mcp_toolset" }] }), "tools");
+    check(json!({ "mcp_servers": [server("crm")], "tools": [toolset("crm"), toolset("crm")] }), "tools");
+    for servers in [json!({}), json!([5]), json!([{ "name": "crm" }]), json!([{ "url": 5 }])] {
+        check(json!({ "mcp_servers": servers }), "mcp_servers");
+    }
+    for choice in [json!("auto"), json!([]), json!({}), json!({ "type": "some" }), json!({ "type": "tool" })]
+    {
+        check(json!({ "tool_choice": choice }), "tool_choice");
+    }
+    check(json!({ "messages": {} }), "messages");
+    let document = json!({ "type": "document", "source": { "type": "file", "file_id": "file_1" } });
+    let upload = json!({ "type": "container_upload", "file_id": "file_1" });
+    let said = |blocks: Value| json!({ "messages": [{ "role": "user", "content": blocks }] });
+    check(said(json!([document])), "messages");
+    check(said(json!([{ "type": "text", "text": "hi" }, upload])), "messages");
+    check(said(json!([{ "type": "tool_result", "tool_use_id": "a", "content": [document] }])), "messages");
+    let text = "[]";
+    let refused = understand(Api::Messages, &json::parse(text.as_bytes(), 2).unwrap()).unwrap_err();
+    assert_eq!((refused.status(), refused.param()), (400, None));
+}
+
+#[test]
+fn what_another_reader_could_take_for_a_decided_member_is_refused() {
+    let refused = |members: Value| with(&members, |request| assert!(request.is_err(), "{members}"));
+    let upper = |key: &str| format!("{}{}", key[..1].to_uppercase(), &key[1..]);
+    for key in ["container", "mcp_servers", "messages", "model", "stream", "system", "tool_choice", "tools"] {
+        refused(json!({ upper(key): null }));
+        refused(json!({ key.to_uppercase(): null }));
+    }
+    refused(json!({ "tool\u{17f}": [tool("delete")] }));
+    for key in ["type", "name", "input_schema", "mcp_server_name"] {
+        let mut twin = tool("get");
+        twin[upper(key)] = json!("delete");
+        refused(json!({ "tools": [twin] }));
+    }
+    for key in ["url", "name", "type", "tool_configuration"] {
+        let mut twin = server("crm");
+        twin[upper(key)] = json!("https://evil");
+        refused(json!({ "mcp_servers": [twin] }));
+    }
+    for key in ["type", "name"] {
+        refused(json!({ "tool_choice": { "type": "auto", upper(key): "delete" } }));
+    }
+    for key in ["type", "id", "name", "input", "tool_use_id"] {
+        refused(
+            json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "", upper(key): "x" }] }] }),
+        );
+    }
+}
+
+#[test]
+fn calls_that_a_request_brings_results_for() {
+    let check = |blocks: Value, expected: &[(&str, &str)]| {
+        let members = json!({ "messages": [{ "role": "user", "content": "hi" }, { "role": "assistant", "content": blocks }] });
+        let found: Vec<(String, String)> = with(&members, |request| {
+            let answered = request.unwrap().answered;
+            answered.iter().map(|call| (call.tool.to_string(), call.text.to_string())).collect()
+        });
+        let found: Vec<(&str, &str)> = found.iter().map(|(tool, text)| (&**tool, &**text)).collect();
+        assert_eq!(found, expected, "{blocks}");
+    };
+    let call =
+        |id: &str, name: &str| json!({ "type": "tool_use", "id": id, "name": name, "input": { "v": 1 } });
+    let result = |id: &str| json!({ "type": "tool_result", "tool_use_id": id, "content": "ok" });
+    check(json!([]), &[]);
+    check(json!([call("a", "pay")]), &[]);
+    check(json!([call("a", "pay"), call("b", "get"), result("b")]), &[("get", "{\"v\":1}")]);
+    // The result may stand before its call; a decision must not depend on the order.
+    check(json!([result("a"), call("a", "pay")]), &[("pay", "{\"v\":1}")]);
+    // A result that names no call may be the result of any.
+    check(json!([call("a", "pay"), { "type": "tool_result" }]), &[("pay", "{\"v\":1}")]);
+    check(
+        json!([{ "type": "tool_use", "name": "pay", "input": {} }, { "type": "tool_result" }]),
+        &[("pay", "{}")],
+    );
+    let nameless = json!([{ "type": "tool_use", "id": "a", "input": {} }, result("a")]);
+    with(&json!({ "messages": [{ "role": "assistant", "content": nameless }] }), |request| {
+        assert!(request.is_err())
+    });
+    // What ran at the provider is not the client's to answer.
+    let ran = json!({ "type": "server_tool_use", "id": "s", "name": "web_search", "input": {} });
+    check(json!([ran, { "type": "web_search_tool_result", "tool_use_id": "s", "content": [] }]), &[]);
+}
+
+fn restricted(body: &Value, kept: &[Kept]) -> Value {
+    let text = body.to_string();
+    let parsed = json::parse(text.as_bytes(), 32).unwrap();
+    serde_json::from_str(&restrict(Api::Messages, &parsed, kept).to_string()).unwrap()
+}
+
+#[test]
+fn what_is_denied_is_taken_out() {
+    let body = json!({ "model": "m", "tools": [tool("a"), toolset("crm"), tool("b")], "mcp_servers": [server("crm")], "tool_choice": { "type": "any" } });
+    let check = |kept: [Kept; 3], expected: Value| assert_eq!(restricted(&body, &kept), expected, "{kept:?}");
+    check([Kept::AsIs, Kept::AsIs, Kept::AsIs], body.clone());
+    // The set of tools goes with its server.
+    check(
+        [Kept::Out, Kept::AsIs, Kept::Out],
+        json!({ "model": "m", "tools": [tool("b")], "tool_choice": { "type": "any" } }),
+    );
+    check(
+        [Kept::Out, Kept::Out, Kept::AsIs],
+        json!({ "model": "m", "tools": [toolset("crm")], "mcp_servers": [server("crm")], "tool_choice": { "type": "any" } }),
+    );
+    check([Kept::Out, Kept::Out, Kept::Out], json!({ "model": "m" }));
+    // An offer without a decision is not kept.
+    assert_eq!(restricted(&body, &[]), json!({ "model": "m" }));
+    let stray = json!({ "tools": [toolset("unheard_of")] });
+    assert_eq!(restricted(&stray, &[]), json!({}));
+}
+
+#[test]
+fn what_a_rule_forces_into_a_server_narrows_its_tools() {
+    let body = json!({ "tools": [toolset("crm")], "mcp_servers": [server("crm")] });
+    let forced = seen("crm", &json!({ "allowed_tools": ["x"] })).to_string();
+    let kept = Kept::As(json::parse(forced.as_bytes(), 32).unwrap().into_owned());
+    let left = restricted(&body, &[kept]);
+    assert_eq!(left["tools"][0]["configs"], json!({ "x": { "enabled": true } }));
+    assert_eq!(left["tools"][0]["default_config"], json!({ "enabled": false }));
+    let mut narrowed = server("crm");
+    narrowed["tool_configuration"] = json!({ "allowed_tools": ["x"] });
+    assert_eq!(
+        left["mcp_servers"],
+        json!([narrowed]),
+        "its credential is its own, its names are Anthropic's"
+    );
+    let moved = seen("crm", &json!({ "server_url": "https://b" })).to_string();
+    let kept = Kept::As(json::parse(moved.as_bytes(), 32).unwrap().into_owned());
+    let mut elsewhere = server("crm");
+    elsewhere["url"] = json!("https://b");
+    assert_eq!(restricted(&body, &[kept])["mcp_servers"], json!([elsewhere]));
+}
+
+/// Members with a random selection of offers, and others that no decision concerns.
+fn bodies() -> impl Strategy<Value = Value> {
+    let name = || prop::sample::select(vec!["a", "b", "c", "d"]);
+    let kind = prop::sample::select(vec!["web_search_20250305", "bash_20250124", "code_execution_20250825"]);
+    let offer = prop_oneof![
+        4 => name().prop_map(tool),
+        1 => kind.prop_map(|kind| json!({ "type": kind, "name": "x", "max_uses": 1 })),
+    ];
+    let servers = prop::sample::subsequence(vec!["crm", "hr", "it"], 0..=3);
+    let sets = prop::sample::subsequence(vec!["crm", "hr", "it"], 0..=3);
+    let choice = prop::sample::select(vec![json!({ "type": "auto" }), json!({ "type": "any" }), json!(null)]);
+    (prop::collection::vec(offer, 0..5), servers, sets, prop::option::of(choice), any::<u32>()).prop_map(
+        |(mut tools, servers, sets, choice, seed)| {
+            for (at, set) in sets.into_iter().enumerate() {
+                tools.insert((at * 2).min(tools.len()), toolset(set));
+            }
+            let servers: Vec<Value> = servers.into_iter().map(server).collect();
+            let mut body =
+                json!({ "model": "m", "messages": [{ "role": "user", "content": "é\u{1}" }], "top_p": seed });
+            for (key, value) in
+                [("tools", json!(tools)), ("mcp_servers", json!(servers)), ("tool_choice", json!(choice))]
+            {
+                if value != json!([]) && !value.is_null() {
+                    body[key] = value;
+                }
+            }
+            body
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_left_offers_what_was_kept_and_nothing_else_changes(body in bodies(), keep in prop::collection::vec(any::<bool>(), 12)) {
+        let offered_before = offered(&body);
+        let keep = &keep[..offered_before.len()];
+        let kept: Vec<Kept> = keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect();
+        let left = restricted(&body, &kept);
+        let expected: Vec<_> = offered_before.into_iter().zip(keep).filter(|(_, keep)| **keep).map(|(offer, _)| offer).collect();
+        prop_assert_eq!(offered(&left), expected.clone());
+        // Nothing is left over that speaks of what was taken out.
+        let items = |key: &str| left.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let servers = items("mcp_servers");
+        for tool in items("tools").iter().filter(|tool| tool["type"] == "mcp_toolset") {
+            prop_assert!(servers.iter().any(|server| server["name"] == tool["mcp_server_name"]), "{}", left);
+        }
+        prop_assert!(left.get("tools") != Some(&json!([])) && left.get("mcp_servers") != Some(&json!([])));
+        prop_assert!(!expected.is_empty() || left.get("tool_choice").is_none());
+        let (mut before, mut after) = (body, left);
+        for key in ["tools", "mcp_servers", "tool_choice"] {
+            before.as_object_mut().unwrap().remove(key);
+            after.as_object_mut().unwrap().remove(key);
+        }
+        prop_assert_eq!(before, after);
+    }
+}
