@@ -101,9 +101,11 @@ pub fn authorize(
             (Outcome::Allow, _) | (Outcome::Ask, Arguments::Open) => true,
             (Outcome::Ask | Outcome::Deny, _) => false,
         };
+        // With a shell of the client's beside it, every shell call may be run by the client.
+        let ambiguous = tool == "builtin__shell" && request.offers.iter().any(|offer| offer.tool == "shell");
         if !stays {
             found.tools_denied.push(tool.to_string());
-        } else if tool.starts_with("builtin__") || *tool == "computer_use_preview" {
+        } else if (tool.starts_with("builtin__") && !ambiguous) || *tool == "computer_use_preview" {
             found.offered.push(tool.to_string());
         }
         kept.push(match decision.rewritten {

@@ -70,7 +70,8 @@ impl Terms {
             denied: Vec::new(),
             usage_unasked: request.usage_unasked,
             kept: request.kept,
-            sent: u64::try_from(sent).unwrap_or(u64::MAX),
+            // A count costs nothing.
+            sent: if request.api == Api::CountTokens { 0 } else { u64::try_from(sent).unwrap_or(u64::MAX) },
         }
     }
 
@@ -220,6 +221,12 @@ impl Exchange {
             court: &mut self.court,
         };
         act(stream, &mut bench)
+    }
+
+    /// The client left: what is held never came to its end for it.
+    pub fn leave(&mut self) {
+        let refusal = Refusal::UpstreamError { message: "the client left" };
+        self.fail(refusal, &mut Vec::new());
     }
 
     /// Whether a call is held back at the moment.

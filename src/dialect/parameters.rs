@@ -32,13 +32,22 @@ pub(super) fn aliases(api: Api, tool: &str) -> &'static [Alias] {
 /// Names that rules know and that this API's provider does not read: beside the true one they would only deceive a rule.
 fn foreign(api: Api, tool: &str) -> &'static [&'static str] {
     match (api, tool) {
-        (Api::Responses, "builtin__web_search") => &["allowed_domains", "blocked_domains"],
+        (Api::Responses, "builtin__web_search" | "builtin__web_search_preview") => {
+            &["allowed_domains", "blocked_domains"]
+        }
+        (Api::Chat, "builtin__web_search") => &["allowed_domains", "blocked_domains"],
         (Api::Messages | Api::CountTokens, "builtin__web_search") => &["filters"],
         (Api::Messages | Api::CountTokens, "builtin__mcp") => {
             &["server_url", "server_label", "allowed_tools", "connector_id", "tunnel_id"]
         }
         _ => &[],
     }
+}
+
+/// Whether the provider reads all of a tool's parameters by their names.
+pub(super) fn is_readable(api: Api, tool: &str, parameters: &Value<'_>) -> bool {
+    let members = parameters.members().unwrap_or_default();
+    !members.iter().any(|(key, _)| foreign(api, tool).contains(&key.as_ref()))
 }
 
 /// Where an MCP server is: one of these says it.

@@ -223,8 +223,12 @@ pub(super) fn provider_offer<'v>(api: Api, tool: &'v Value<'_>, kind: &'v str) -
 pub(super) fn keep(api: Api, offer: &mut Value<'_>, kept: &Kept) -> bool {
     match kept {
         Kept::As(forced) => {
-            let kind = offer.get("type").and_then(Value::as_str).map(builtin).unwrap_or_default();
+            let kind = offer.get("type").and_then(Value::as_str).map(builtin);
+            // Chat's only tool without a type.
+            let kind = kind.unwrap_or_else(|| builtin("web_search"));
             parameters::force(offer, forced, parameters::aliases(api, &kind));
+            // What a rule forces has a place that the provider reads, or the tool is not offered.
+            return parameters::is_readable(api, &kind, offer);
         }
         Kept::AsIs => {}
         Kept::Out => return false,
@@ -239,11 +243,16 @@ pub(super) fn no_stored_files(content: &Value<'_>, param: &str) -> Result<(), Re
         no_stored_files(item, param)?;
     }
     for (key, member) in content.members().unwrap_or_default() {
-        if matches!(key.as_ref(), "file_id" | "container_id") && !member.is_null() {
+        let names_one = keys::reads_as(key, "file_id") || keys::reads_as(key, "container_id");
+        let uploads = key == "type" && member.as_str() == Some("container_upload");
+        if (names_one || uploads) && !member.is_null() {
             let message = format!("`{param}` names a stored file by its id; send the content itself");
             return Err(Refusal::invalid(message, Some(param)));
         }
-        if !matches!(key.as_ref(), "input" | "arguments" | "action" | "operation") {
+        if !matches!(
+            key.as_ref(),
+            "input" | "arguments" | "action" | "operation" | "annotations" | "citations"
+        ) {
             no_stored_files(member, param)?;
         }
     }

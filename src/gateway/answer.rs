@@ -277,7 +277,10 @@ impl StreamBody {
     fn finish(&mut self, end: &End) {
         self.upstream = None;
         self.comment = None;
-        if let Some(exchange) = self.exchange.take() {
+        if let Some(mut exchange) = self.exchange.take() {
+            if *end == End::ClientGone {
+                exchange.leave();
+            }
             let summary = Summary::of(exchange.asked());
             shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());

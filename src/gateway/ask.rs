@@ -54,8 +54,9 @@ const REFERENCES_MAX: usize = 1024;
 /// What a body names of what providers keep.
 pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
     let says = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
-    // Most bodies name nothing, and are not read twice.
-    if api != Api::Responses || !(says(b"previous_response_id") || says(b"item_reference")) {
+    // A body without an id names nothing, and is not read twice. A key may be written with escapes.
+    let may_name = says(b"previous_response_id") || says(b"\"id\"") || says(b"\\u");
+    if api != Api::Responses || !may_name {
         return Ok(Named::default());
     }
     let parsed = parse(bytes, nesting_max)?;
@@ -140,10 +141,14 @@ fn destination(
     let mut upstreams = model.destination.upstreams.clone();
     let mut keep_to = |stored: Option<&Stored>| {
         upstreams.retain(|upstream| {
-            // What is translated names nothing that a provider keeps: the translator sees to that.
-            upstream.speaks != request.api.family()
-                || stored
-                    .is_some_and(|stored| may_read(stored) && upstream.name.as_str() == &*stored.upstream)
+            // Towards another dialect the translator says what cannot be named.
+            let translated = upstream.speaks != request.api.family();
+            match stored {
+                Some(stored) => {
+                    may_read(stored) && (translated || upstream.name.as_str() == &*stored.upstream)
+                }
+                None => translated,
+            }
         });
         !upstreams.is_empty()
     };
@@ -174,9 +179,12 @@ impl Ask {
     /// Sends the call on and waits for the head of its answer.
     pub(super) async fn forward(&self, visit: &mut Visit, headers: &HeaderMap) -> Result<Received, Refusal> {
         let parcels = self.parcels(headers)?;
+        let upstreams = self.destination.upstreams.iter();
+        let upstreams = upstreams.filter(|upstream| parcels.of(upstream.speaks).is_some()).cloned().collect();
+        let destination = Destination { upstreams };
         visit.sent = self.permit.body().len();
         let started = clock::now();
-        let received = self.destination.forward(&parcels).await;
+        let received = destination.forward(&parcels).await;
         visit.waited += clock::now().saturating_duration_since(started);
         let (upstream, result) = match received {
             Ok(received) => (received.upstream.name.shared(), Ok(received)),
@@ -189,17 +197,24 @@ impl Ask {
     /// The call in the dialect of every kind of upstream that it may go to.
     fn parcels(&self, headers: &HeaderMap) -> Result<Parcels<'static>, Refusal> {
         let mut parcels = Parcels::default();
+        let mut uncarried = None;
         for upstream in &self.destination.upstreams {
             let place = parcels.of_mut(upstream.speaks);
-            if place.is_none() {
-                let (api, permit) = self.spoken(upstream.speaks)?;
-                let target = Target {
-                    method: Method::POST,
-                    path: api.path(),
-                    headers: sent(upstream.speaks, headers),
-                };
-                *place = Some(Parcel { permit, target });
+            if place.is_some() {
+                continue;
             }
+            match self.spoken(upstream.speaks) {
+                Ok((api, permit)) => {
+                    let headers = sent(upstream.speaks, headers);
+                    let target = Target { method: Method::POST, path: api.path(), headers };
+                    *place = Some(Parcel { permit, target });
+                }
+                Err(refusal) => uncarried = Some(refusal),
+            }
+        }
+        // What one kind of upstream cannot be told, another may.
+        if let (None, None, Some(refusal)) = (&parcels.anthropic, &parcels.openai, uncarried) {
+            return Err(refusal);
         }
         Ok(parcels)
     }

@@ -74,6 +74,11 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
     only_known(body, &KNOWN)?;
+    for key in ["system", "prefill", "compaction", "context_management", "output_config"] {
+        let value = body.get(key).unwrap_or(&Value::Null);
+        no_tools_inside(value, key)?;
+        no_stored_files(value, key)?;
+    }
     let (model, stream) = model_and_stream(body)?;
     let mut request = Request::new(api, model, stream);
     not_too_many(array(body, "tools")?.len(), "tools")?;
@@ -82,6 +87,7 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         request.offers.extend(offer(tool)?);
     }
     one_set_a_server(body)?;
+    one_server_a_name(body)?;
     for server in array(body, "mcp_servers")? {
         keys::no_twins(server, &["url", "name", "type", "tool_configuration"], "mcp_servers")?;
         text(server, "url", "mcp_servers")?;
@@ -127,6 +133,18 @@ fn one_set_a_server(body: &Value<'_>) -> Result<(), Refusal> {
     }
     let message = "two `mcp_toolset` entries name one server; put them into one";
     Err(Refusal::invalid(message, Some("tools")))
+}
+
+/// A set of tools names its server.
+fn one_server_a_name(body: &Value<'_>) -> Result<(), Refusal> {
+    let mut names = HashSet::new();
+    for server in array(body, "mcp_servers")? {
+        if !names.insert(text(server, "name", "mcp_servers")?) {
+            let message = "two entries of `mcp_servers` have one name";
+            return Err(Refusal::invalid(message, Some("mcp_servers")));
+        }
+    }
+    Ok(())
 }
 
 /// A server's parameters as rules see them, with the tools that a set of tools narrows it to.
@@ -182,10 +200,14 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     for message in array(body, "messages")? {
         keys::no_twins(message, &["role", "content"], "messages")?;
         let content = message.get("content").unwrap_or(&Value::Null);
-        no_stored_files(content, "messages")?;
+        no_tools_inside(content, "messages")?;
         for block in content.items().unwrap_or_default() {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
             known_block(block)?;
+            // What a tool of the provider's found comes back as it came.
+            if !is_result_of_the_providers(block) {
+                no_stored_files(block, "messages")?;
+            }
             match block.get("type").and_then(Value::as_str) {
                 Some("tool_result") => {
                     results.insert(block.get("tool_use_id").and_then(Value::as_str));
@@ -206,6 +228,30 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         }
     }
     Ok(answered)
+}
+
+fn is_result_of_the_providers(block: &Value<'_>) -> bool {
+    block.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("_tool_result"))
+}
+
+/// Tools are offered in `tools`, and nowhere else. What a call carries is the call's own.
+fn no_tools_inside(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    for item in value.items().unwrap_or_default() {
+        no_tools_inside(item, param)?;
+    }
+    for (key, member) in value.members().unwrap_or_default() {
+        let kind = member.as_str().filter(|_| keys::reads_as(key, "type"));
+        let brings = matches!(kind, Some("tool_addition" | "tool_definition"))
+            || keys::reads_as(key, "tool_changes") && !member.is_null();
+        if brings {
+            let message = format!("`{param}` brings tools; offer them in `tools`, where they are checked");
+            return Err(Refusal::invalid(message, Some(param)));
+        }
+        if key != "input" {
+            no_tools_inside(member, param)?;
+        }
+    }
+    Ok(())
 }
 
 fn known_block(block: &Value<'_>) -> Result<(), Refusal> {

@@ -26,7 +26,8 @@ pub fn answer_denied(body: &mut Value<'_>, denied: &[DeniedCall]) {
 /// Puts what the client was told in the place of denied calls where the request names it: the provider never had it.
 pub fn spell_out(body: &mut Value<'_>, notices: &[Notice]) {
     for item in body.get_mut("input").and_then(Value::items_mut).into_iter().flatten() {
-        if item.get("type").and_then(Value::as_str) != Some("item_reference") {
+        let kind = item.present("type").and_then(Value::as_str);
+        if !matches!(kind, None | Some("item_reference")) || item.present("role").is_some() {
             continue;
         }
         let id = item.get("id").and_then(Value::as_str);

@@ -67,6 +67,8 @@ pub(super) enum Judged {
     Removed(String),
 }
 
+/// An id or a name is no longer than this.
+const WORD_BYTES_MAX: usize = 1024;
 /// Members of items that are decided on.
 const DECIDED: [&str; 10] =
     ["type", "id", "call_id", "name", "environment", "arguments", "input", "action", "actions", "operation"];
@@ -77,6 +79,12 @@ impl Kind {
     /// The kind of an item.
     pub(super) fn of(item: &Value<'_>, shell: Shell) -> Result<Self, Refusal> {
         let kind = item.get("type").and_then(Value::as_str).ok_or_else(unreadable)?;
+        for key in ["type", "id", "call_id", "name"] {
+            // They are kept beyond the item: a longer one is none.
+            if item.get(key).and_then(Value::as_str).is_some_and(|word| word.len() > WORD_BYTES_MAX) {
+                return Err(unreadable());
+            }
+        }
         Ok(match kind {
             "function_call" => Self::Call(Call::Function),
             "custom_tool_call" => Self::Call(Call::Custom),
@@ -93,7 +101,11 @@ impl Kind {
             "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
             _ if hides_a_call(item) => return Err(unreadable()),
             "program" | "mcp_list_tools" => Self::Hosted,
-            _ if kind.ends_with("_call_output") || kind == "program_output" => Self::HostedResult,
+            _ if kind.ends_with("_call_output")
+                || matches!(kind, "program_output" | "tool_search_output") =>
+            {
+                Self::HostedResult
+            }
             _ if kind.ends_with("_call") => Self::Hosted,
             _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
                 return Err(unreadable());

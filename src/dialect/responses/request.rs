@@ -145,17 +145,28 @@ fn offer<'v>(tool: &'v Value<'_>, offers: &mut Vec<Offer<'v>>) -> Result<(), Ref
 
 /// A tool of a type that the provider defined; a shell runs where its environment is.
 fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Refusal> {
+    let name = type_name(tool, kind);
+    if !name.starts_with(BUILTIN) || name != format!("{BUILTIN}shell") {
+        return match name.as_ref() {
+            "tool_search" => Ok(Offer { tool: name, args: Arguments::Open }),
+            _ => provider_offer(Api::Responses, tool, kind),
+        };
+    }
+    parameters::check(Api::Responses, &name, tool, "tools")?;
+    let args = Arguments::Known(parameters::seen(tool, &[]));
+    Ok(Offer { tool: name, args })
+}
+
+/// The name that rules speak of, of a tool of a type that the provider defined.
+fn type_name<'v>(tool: &'v Value<'_>, kind: &'v str) -> Cow<'v, str> {
     let environment = tool.present("environment").and_then(|environment| environment.get("type"));
     if kind == "shell" && environment.and_then(Value::as_str).is_some_and(|place| place != "local") {
-        let name = format!("{BUILTIN}shell");
-        parameters::check(Api::Responses, &name, tool, "tools")?;
-        let args = Arguments::Known(parameters::seen(tool, &[]));
-        return Ok(Offer { tool: Cow::Owned(name), args });
+        return Cow::Owned(format!("{BUILTIN}shell"));
     }
     if kind == "tool_search" && tool.get("execution").and_then(Value::as_str) == Some("client") {
-        return Ok(Offer { tool: Cow::Borrowed(kind), args: Arguments::Open });
+        return Cow::Borrowed(kind);
     }
-    provider_offer(Api::Responses, tool, kind)
+    provider_defined(tool, kind)
 }
 
 /// The name that rules speak of, of a tool choice.
@@ -168,10 +179,7 @@ fn chosen<'v>(choice: &'v Value<'_>, body: &'v Value<'_>) -> Result<Cow<'v, str>
             let offered = array(body, "tools")?
                 .iter()
                 .find(|tool| tool.get("type").and_then(Value::as_str) == Some(kind));
-            match offered {
-                Some(tool) => Ok(hosted_or_not(tool, kind)?.tool),
-                None => Ok(provider_defined(choice, kind)),
-            }
+            Ok(type_name(offered.unwrap_or(choice), kind))
         }
     }
 }
@@ -207,9 +215,10 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
         Some(Value::Array(items)) => items,
         Some(other) => return Err(wrong("input", "a string or an array", other)),
     };
-    let hosted = request.offers.iter().any(|offer| offer.tool == "builtin__shell");
+    let offers = |name: &str| request.offers.iter().any(|offer| offer.tool == name);
+    let hosted = offers("builtin__shell") && !offers("shell");
     let shell = if hosted { Shell::Hosted } else { Shell::Here };
-    let mut calls = Vec::new();
+    let (mut calls, mut unnamed) = (Vec::new(), false);
     for item in items {
         keys::no_twins(
             item,
@@ -233,10 +242,15 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             }
             "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
             "local_shell_call_output" => {
-                request.results.extend(id(item, "call_id").or_else(|| id(item, "id")));
+                request.results.extend(id(item, "call_id").into_iter().chain(id(item, "id")));
             }
-            _ if kind.ends_with("_output") => request.results.extend(id(item, "call_id")),
-            "message" => {}
+            _ if kind.ends_with("_output") => match item.present("call_id") {
+                Some(Value::String(call)) => request.results.push(call),
+                Some(other) => return Err(wrong("input.call_id", "a string", other)),
+                // It may be the result of any.
+                None => unnamed = true,
+            },
+            "message" => plain_message(item)?,
             _ if item.present("tools").is_some() && kind != "mcp_list_tools" => {
                 let message = "an item brings tools in a way that is not known here; offer them in `tools`";
                 return Err(Refusal::invalid(message, Some("input")));
@@ -247,13 +261,36 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
                 }
             }
         }
-        no_stored_files(item, "input")?;
+        if !kind.ends_with("_call") {
+            no_stored_files(item, "input")?;
+        }
     }
-    answered(&calls, request)
+    answered(&calls, unnamed, request)
 }
 
 fn id<'v>(item: &'v Value<'_>, key: &str) -> Option<&'v str> {
     item.get(key).and_then(Value::as_str)
+}
+
+/// A message says something, and neither calls nor brings results: those are items of their own here.
+fn plain_message(item: &Value<'_>) -> Result<(), Refusal> {
+    let role = text(item, "role", "input")?;
+    let parts = item.get("content").and_then(Value::items).unwrap_or_default();
+    let foreign = |part: &Value<'_>| {
+        part.get("type")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| kind.contains("tool") || kind.contains("call"))
+    };
+    let calls = ["tool_calls", "function_call", "tools", "tool_call_id"];
+    if matches!(role, "tool" | "function")
+        || calls.iter().any(|key| item.present(key).is_some())
+        || parts.iter().any(foreign)
+    {
+        let message =
+            "a message carries a call or a result in the form of another API; make it an item of its own";
+        return Err(Refusal::invalid(message, Some("input")));
+    }
+    Ok(())
 }
 
 /// Whether a reasoning item is looked up by its id: it has nothing else to be read.
@@ -268,11 +305,16 @@ fn is_kept_by_the_provider(item: &Value<'_>) -> bool {
 }
 
 /// Calls of the input to which it brings a result too.
-fn answered<'v>(calls: &[(Call, &'v Value<'_>)], request: &mut Request<'v>) -> Result<(), Refusal> {
+fn answered<'v>(
+    calls: &[(Call, &'v Value<'_>)],
+    unnamed: bool,
+    request: &mut Request<'v>,
+) -> Result<(), Refusal> {
     let results: HashSet<&str> = request.results.iter().copied().collect();
     let computer = request.offers.iter().any(|offer| offer.tool == "computer_use_preview");
     for (call, item) in calls {
-        if !results.contains(call_id(item)) {
+        let names = [Some(call_id(item)), id(item, "id"), id(item, "call_id")];
+        if !unnamed && !names.into_iter().flatten().any(|name| results.contains(name)) {
             continue;
         }
         let mut tool = call.tool(item).map_err(|_| missing("input", "name"))?;

@@ -54,6 +54,12 @@ pub fn whole(
     let mut ran = Ran::default();
     for (at, item) in items.iter_mut().enumerate() {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
+        // What went in as a result came from the client.
+        let from_client = api == Api::ResponseItems
+            && item.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("_output"));
+        if from_client {
+            continue;
+        }
         changed |= judge_item(item, &response_id, at, &mut ran, &mut desk)?;
     }
     keep_items(&items, desk.told);

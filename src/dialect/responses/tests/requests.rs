@@ -161,9 +161,25 @@ fn what_brings_in_what_nobody_sees_is_refused() {
         "comparison_response_id",
     );
     let input = |item: Value| json!({ "input": [{ "role": "user", "content": "hi" }, item] });
-    refused(input(json!({ "type": "item_reference", "id": "msg_1" })), "input");
-    refused(input(json!({ "type": "additional_tools", "tools": [function("delete")] })), "input");
-    refused(input(json!({ "type": "tool_search_output", "tools": [] })), "input");
+    // What names a stored item is looked up before anything is decided.
+    for item in [
+        json!({ "type": "item_reference", "id": "x" }),
+        json!({ "id": "x" }),
+        json!({ "type": "reasoning", "id": "x", "summary": [] }),
+        json!({ "type": "image_generation_call", "id": "x" }),
+    ] {
+        with(&input(item), |request| assert_eq!(request.unwrap().references, ["x"]));
+    }
+    let whole = json!({ "type": "reasoning", "id": "x", "summary": [], "encrypted_content": "e" });
+    with(&input(whole), |request| assert!(request.unwrap().references.is_empty()));
+    for kind in ["additional_tools", "tool_search_output"] {
+        let brought = input(json!({ "type": kind, "tools": [function("delete")] }));
+        with(&brought, |request| assert_eq!(request.unwrap().offers.len(), 1, "{kind}"));
+    }
+    refused(input(json!({ "type": "unheard_of", "tools": [function("delete")] })), "input");
+    refused(input(json!({ "role": "assistant", "content": "", "tool_calls": [] })), "input");
+    refused(input(json!({ "role": "tool", "content": "done" })), "input");
+    refused(input(json!({ "role": "user", "content": [{ "type": "tool_result" }] })), "input");
     for part in [
         json!({ "type": "input_file", "file_id": "file_1" }),
         json!({ "type": "input_image", "file_id": "file_1" }),
