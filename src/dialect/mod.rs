@@ -127,11 +127,14 @@ pub trait Judge {
 }
 
 /// The name and the arguments by which rules decide on a call that the provider ran. What was offered was decided on
-/// its parameters then; of what was not, no condition can be shown to hold.
+/// its parameters then; of what was not, no condition can be shown to hold, and nothing was forced into it.
 fn judge_hosted(tool: &str, text: &str, judge: &mut dyn Judge) -> Verdict {
     match judge.offered_as(tool) {
         Some(offered) => judge.judge(&offered, &Arguments::Open, text),
-        None => judge.judge(tool, &Arguments::Known(Value::Object(Vec::new())), text),
+        None => match judge.judge(tool, &Arguments::Known(Value::Object(Vec::new())), text) {
+            Verdict::Rewrite { .. } => Verdict::Remove { notice: notice(tool, NOT_FORCED) },
+            verdict @ (Verdict::Abort(_) | Verdict::Release | Verdict::Remove { .. }) => verdict,
+        },
     }
 }
 
@@ -276,6 +279,8 @@ pub fn notice(tool: &str, reason: &str) -> String {
 const TOO_LONG: &str = "its arguments are too long";
 /// Why a call is denied whose arguments did not come to their end.
 const CUT_SHORT: &str = "the answer ended before its arguments did";
+/// Why a call is denied that is not what a rule would have made of it.
+const NOT_FORCED: &str = "its arguments cannot be changed as a rule demands";
 
 fn uninspectable() -> Refusal {
     Refusal::UpstreamError { message: "the upstream's stream cannot be inspected" }

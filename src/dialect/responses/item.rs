@@ -2,7 +2,7 @@
 
 use crate::{
     dialect::{
-        self, CUT_SHORT, DeniedCall, Desk, Judge, TOO_LONG, Told, Verdict,
+        self, CUT_SHORT, DeniedCall, Desk, Judge, NOT_FORCED, TOO_LONG, Told, Verdict,
         input::{self, Form},
         keys, notice,
         request::BUILTIN,
@@ -249,10 +249,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
         Verdict::Release => put_as_text,
         Verdict::Rewrite { arguments } => {
             if !call.rewrite(item, arguments) {
-                return Ok(Judged::Removed(notice(
-                    &name,
-                    "its arguments cannot be changed as a rule demands",
-                )));
+                return Ok(Judged::Removed(notice(&name, NOT_FORCED)));
             }
             true
         }

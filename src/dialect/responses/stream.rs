@@ -194,7 +194,7 @@ impl Reader {
         let index = index_of(&event)?;
         self.take_place(index)?;
         let item = item_of(&event)?;
-        let kind = self.kind(item, desk)?;
+        let kind = Self::kind(item, desk)?;
         match kind {
             Kind::Call(call) => {
                 let start = start_of(item);
@@ -221,7 +221,7 @@ impl Reader {
     }
 
     /// What an item is. Its id must be one.
-    fn kind(&self, item: &Value<'_>, desk: &Desk<'_>) -> Result<Kind, Refusal> {
+    fn kind(item: &Value<'_>, desk: &Desk<'_>) -> Result<Kind, Refusal> {
         if call_id(item).len() > 1024 {
             return Err(uninspectable());
         }
@@ -273,7 +273,7 @@ impl Reader {
     fn finish(&mut self, event: Value<'_>, raw: Option<&[u8]>, desk: &mut Desk<'_>) -> Result<(), Refusal> {
         let index = index_of(&event)?;
         let item = item_of(&event)?;
-        let kind = self.kind(item, desk)?;
+        let kind = Self::kind(item, desk)?;
         let at = self.slots.iter().position(|slot| slot.index == index);
         let state = at.and_then(|at| self.slots.get(at)).map(|slot| &slot.state);
         match (state, kind) {
@@ -413,7 +413,7 @@ impl Reader {
         response_id: &str,
         desk: &mut Desk<'_>,
     ) -> Result<bool, Refusal> {
-        let kind = self.kind(item, desk)?;
+        let kind = Self::kind(item, desk)?;
         if kind == Kind::Other {
             // Its text was told as it came, unless nothing came before.
             if self.slots.is_empty() {

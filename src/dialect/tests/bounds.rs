@@ -58,7 +58,7 @@ fn messages() {
             json!({ "type": "server_tool_use", "id": format!("{n}{big}"), "name": "delete_a", "input": {} });
         vec![start(n, block), stop(n)]
     });
-    check("unknown events behind a call", &[start(0, call.clone())], &|_| {
+    check("unknown events behind a call", &[start(0, call)], &|_| {
         vec![json!({ "type": "note", "note": big })]
     });
 }

@@ -128,7 +128,7 @@ pub(in crate::dialect) fn is_absent(canary: char, text: &str) -> bool {
 /// A text as it stands between the quotes of a JSON string.
 pub(in crate::dialect) fn in_quotes(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+    quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap().to_owned()
 }
 
 /// Texts that an answer is made of.

@@ -131,6 +131,14 @@ pub(in crate::dialect) fn twist(input: &mut Vec<u8>, twist: &Twist, words: Words
     *input = out;
 }
 
+/// Twists a whole answer.
+pub(in crate::dialect) fn twist_whole(body: &mut String, by: &Twist, words: Words) {
+    let Ok(value) = json::parse(body.as_bytes(), 64) else { return };
+    let mut value = value.into_owned();
+    change(&mut value, by, words);
+    *body = value.to_string();
+}
+
 fn change(value: &mut Value<'static>, twist: &Twist, words: Words) {
     let call = || json::parse(words.call.as_bytes(), 32).unwrap().into_owned();
     match *twist {

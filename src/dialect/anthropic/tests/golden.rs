@@ -135,7 +135,7 @@ fn a_stream_put_together_is_the_whole_answer_judged() {
 }
 
 /// The message that a client holds of a stream as it came; nothing where that is no message.
-fn from_upstream(input: &[u8]) -> Option<Value> {
+pub(super) fn from_upstream(input: &[u8]) -> Option<Value> {
     let stream = regular(input, "message_stop")?;
     let seen = client::read_stream(stream.as_bytes(), Keys::Exact);
     let whole = seen.whole();

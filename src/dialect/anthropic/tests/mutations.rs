@@ -1,14 +1,15 @@
 //! Whatever an upstream sends, and however broken it is: no panic, and no client puts a call together that the judge
 //! did not release, nor sees anything of one.
 
-use super::{GOLDEN, Run, only_released, script};
+use super::{GOLDEN, Run, client, golden::from_upstream, only_released, script, were_released};
 use crate::dialect::{
     Api,
     tests::{
-        golden::both_ways,
+        golden::{Golden, both_ways},
         mutate::{apply, changes, place},
         script::Script,
-        twist::{HIDDEN, Twist, Words, twist, twists},
+        twist::{HIDDEN, Twist, Words, twist, twist_whole, twists},
+        wire::folded,
     },
 };
 use proptest::prelude::*;
@@ -17,6 +18,12 @@ use std::sync::LazyLock;
 
 static STREAMS: LazyLock<Vec<Vec<u8>>> =
     LazyLock::new(|| GOLDEN.all().into_iter().map(|golden| golden.input).collect());
+
+/// The messages that a client holds of the streams.
+static BODIES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let whole = |golden: Golden| from_upstream(&golden.input).map(|message| message.to_string());
+    GOLDEN.all().into_iter().filter(|golden| golden.run().failed.is_none()).filter_map(whole).collect()
+});
 
 const WORDS: Words = Words {
     kinds: &[
@@ -89,6 +96,26 @@ proptest! {
             apply(&mut input, change, &STREAMS);
         }
         check(&input);
+    }
+
+    #[test]
+    fn a_twisted_whole_answer_releases_nothing_unjudged(
+        stream in any::<usize>(), twists in prop::collection::vec(twists(), 1..5)
+    ) {
+        let mut body = BODIES[place(stream, BODIES.len())].clone();
+        let mut twists = twists;
+        twists.sort_by_key(Twist::rank);
+        for each in &twists {
+            twist_whole(&mut body, each, WORDS);
+        }
+        let run = script::whole(Api::Messages, body.as_bytes(), Script::default());
+        hidden_stays(&run);
+        if run.failed.is_none() {
+            let left: Value = serde_json::from_slice(&run.out).unwrap();
+            for left in [left.clone(), folded(left)] {
+                were_released(&client::read_whole(left.to_string().as_bytes()), &run);
+            }
+        }
     }
 
     #[test]

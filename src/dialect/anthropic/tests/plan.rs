@@ -168,10 +168,10 @@ fn stream(plan: &[Part], dice: &mut Dice<'_>, manner: Manner) -> String {
     let mut rows: Vec<Vec<Value>> = Vec::new();
     for part in plan {
         match part {
-            Part::Text(texts) => rows.push(said(json!({ "type": "text", "text": "" }), "text", texts)),
+            Part::Text(texts) => rows.push(said(&json!({ "type": "text", "text": "" }), "text", texts)),
             Part::Thinking(texts) => {
                 let mut row =
-                    said(json!({ "type": "thinking", "thinking": "", "signature": "" }), "thinking", texts);
+                    said(&json!({ "type": "thinking", "thinking": "", "signature": "" }), "thinking", texts);
                 row.push(json!({ "type": "content_block_delta", "delta": { "type": "signature_delta", "signature": "s" } }));
                 rows.push(row);
             }
@@ -203,7 +203,7 @@ fn stream(plan: &[Part], dice: &mut Dice<'_>, manner: Manner) -> String {
     out
 }
 
-fn said(block: Value, key: &str, texts: &[String]) -> Vec<Value> {
+fn said(block: &Value, key: &str, texts: &[String]) -> Vec<Value> {
     let mut row = vec![json!({ "type": "content_block_start", "content_block": block })];
     row.extend(texts.iter().map(
         |text| json!({ "type": "content_block_delta", "delta": { "type": format!("{key}_delta"), key: text } }),
@@ -213,9 +213,10 @@ fn said(block: Value, key: &str, texts: &[String]) -> Vec<Value> {
 
 fn called(call: &Called, kind: &str, dice: &mut Dice<'_>, manner: Manner) -> Vec<Value> {
     let mut block = call.start(kind);
-    let object = call
-        .object()
-        .filter(|object| object.to_string() == call.input && manner == Manner::Odd && dice.one_in(3));
+    let object = call.object().filter(|object| {
+        let text = object.to_string();
+        text == call.input && manner == Manner::Odd && dice.one_in(3)
+    });
     if let Some(object) = object {
         // The whole call as it begins.
         block["input"] = object;

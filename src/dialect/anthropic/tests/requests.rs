@@ -75,8 +75,8 @@ fn offers_are_found_wherever_they_stand() {
     offers(
         &json!({ "mcp_servers": [server("crm")], "tools": [search, fetch, bash, editor, { "type": "moon_20300101" }] }),
         &[
-            ("builtin__web_search", Some(search.clone())),
-            ("builtin__web_fetch", Some(fetch.clone())),
+            ("builtin__web_search", Some(search)),
+            ("builtin__web_fetch", Some(fetch)),
             ("bash", None),
             ("str_replace_based_edit_tool", None),
             ("builtin__moon", Some(json!({ "type": "moon_20300101" }))),
@@ -161,29 +161,32 @@ fn what_cannot_be_decided_on_is_refused_by_name() {
 
 #[test]
 fn what_another_reader_could_take_for_a_decided_member_is_refused() {
-    let refused = |members: Value| with(&members, |request| assert!(request.is_err(), "{members}"));
-    let upper = |key: &str| format!("{}{}", key[..1].to_uppercase(), &key[1..]);
+    let refused = |members: &Value| with(members, |request| assert!(request.is_err(), "{members}"));
+    let upper = |key: &str| {
+        let (first, rest) = key.split_at(1);
+        format!("{}{rest}", first.to_uppercase())
+    };
     for key in ["container", "mcp_servers", "messages", "model", "stream", "system", "tool_choice", "tools"] {
-        refused(json!({ upper(key): null }));
-        refused(json!({ key.to_uppercase(): null }));
+        refused(&json!({ upper(key): null }));
+        refused(&json!({ key.to_uppercase(): null }));
     }
-    refused(json!({ "tool\u{17f}": [tool("delete")] }));
+    refused(&json!({ "tool\u{17f}": [tool("delete")] }));
     for key in ["type", "name", "input_schema", "mcp_server_name"] {
         let mut twin = tool("get");
         twin[upper(key)] = json!("delete");
-        refused(json!({ "tools": [twin] }));
+        refused(&json!({ "tools": [twin] }));
     }
     for key in ["url", "name", "type", "tool_configuration"] {
         let mut twin = server("crm");
         twin[upper(key)] = json!("https://evil");
-        refused(json!({ "mcp_servers": [twin] }));
+        refused(&json!({ "mcp_servers": [twin] }));
     }
     for key in ["type", "name"] {
-        refused(json!({ "tool_choice": { "type": "auto", upper(key): "delete" } }));
+        refused(&json!({ "tool_choice": { "type": "auto", upper(key): "delete" } }));
     }
     for key in ["type", "id", "name", "input", "tool_use_id"] {
         refused(
-            json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "", upper(key): "x" }] }] }),
+            &json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "", upper(key): "x" }] }] }),
         );
     }
 }
@@ -215,7 +218,7 @@ fn calls_that_a_request_brings_results_for() {
     );
     let nameless = json!([{ "type": "tool_use", "id": "a", "input": {} }, result("a")]);
     with(&json!({ "messages": [{ "role": "assistant", "content": nameless }] }), |request| {
-        assert!(request.is_err())
+        assert!(request.is_err());
     });
     // What ran at the provider is not the client's to answer.
     let ran = json!({ "type": "server_tool_use", "id": "s", "name": "web_search", "input": {} });
@@ -310,7 +313,7 @@ proptest! {
         let kept: Vec<Kept> = keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect();
         let left = restricted(&body, &kept);
         let expected: Vec<_> = offered_before.into_iter().zip(keep).filter(|(_, keep)| **keep).map(|(offer, _)| offer).collect();
-        prop_assert_eq!(offered(&left), expected.clone());
+        prop_assert_eq!(&offered(&left), &expected);
         // Nothing is left over that speaks of what was taken out.
         let items = |key: &str| left.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let servers = items("mcp_servers");

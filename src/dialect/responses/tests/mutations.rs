@@ -1,13 +1,15 @@
 //! Whatever an upstream sends, and however broken it is: no panic, and no client puts a call together that the judge
 //! did not release, nor sees anything of one.
 
-use super::{GOLDEN, Run, only_released, script};
+use super::{GOLDEN, Run, only_released, script, were_released};
 use crate::dialect::{
     Api,
     tests::{
+        golden::regular,
         mutate::{apply, changes, place},
         script::Script,
-        twist::{HIDDEN, Twist, Words, twist, twists},
+        twist::{HIDDEN, Twist, Words, twist, twist_whole, twists},
+        wire::folded,
     },
 };
 use proptest::prelude::*;
@@ -16,6 +18,16 @@ use std::sync::LazyLock;
 
 static STREAMS: LazyLock<Vec<Vec<u8>>> =
     LazyLock::new(|| GOLDEN.all().into_iter().map(|golden| golden.input).collect());
+
+/// The responses that end the streams.
+static BODIES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let last = |input: &Vec<u8>| {
+        let regular = regular(input, "response.completed")?;
+        let last = serde_json::from_str::<Value>(regular.rsplit("data: ").next()?).ok()?;
+        last.get("response").map(Value::to_string)
+    };
+    STREAMS.iter().filter_map(last).collect()
+});
 
 const WORDS: Words = Words {
     kinds: &[
@@ -95,6 +107,26 @@ proptest! {
             apply(&mut input, change, &STREAMS);
         }
         check(&input);
+    }
+
+    #[test]
+    fn a_twisted_whole_answer_releases_nothing_unjudged(
+        stream in any::<usize>(), twists in prop::collection::vec(twists(), 1..5)
+    ) {
+        let mut body = BODIES[place(stream, BODIES.len())].clone();
+        let mut twists = twists;
+        twists.sort_by_key(Twist::rank);
+        for each in &twists {
+            twist_whole(&mut body, each, WORDS);
+        }
+        let run = script::whole(Api::Responses, body.as_bytes(), Script::default());
+        hidden_stays(&run);
+        if run.failed.is_none() {
+            let left: Value = serde_json::from_slice(&run.out).unwrap();
+            for left in [left.clone(), folded(left)] {
+                were_released(left["output"].as_array().unwrap(), &run);
+            }
+        }
     }
 
     #[test]

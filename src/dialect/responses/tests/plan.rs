@@ -162,7 +162,7 @@ fn expected(plan: &[Part]) -> Vec<Value> {
     expected
 }
 
-fn response(output: Vec<Value>, status: &str) -> Value {
+fn response(output: &[Value], status: &str) -> Value {
     json!({ "id": "resp_1", "status": status, "output": output, "usage": { "input_tokens": 5, "output_tokens": 6 } })
 }
 
@@ -177,19 +177,16 @@ fn stream(plan: &[Part], dice: &mut Dice<'_>, manner: Manner) -> String {
             Part::Reasoning(_) | Part::Ran(_) => {
                 let mut begun = item.clone();
                 begun["status"] = json!("in_progress");
-                vec![
-                    event("output_item.added", "item", begun),
-                    event("output_item.done", "item", item.clone()),
-                ]
+                vec![event("output_item.added", "item", &begun), event("output_item.done", "item", item)]
             }
         });
     }
     for (index, row) in rows.iter_mut().enumerate() {
         row.iter_mut().for_each(|event| event["output_index"] = json!(index));
     }
-    let begin = event("created", "response", response(Vec::new(), "in_progress"));
+    let begin = event("created", "response", &response(&[], "in_progress"));
     let between = if manner == Manner::Odd { dice.mix(rows) } else { rows.concat() };
-    let end = event("completed", "response", response(items, "completed"));
+    let end = event("completed", "response", &response(&items, "completed"));
     let numbered = manner == Manner::Regular || !dice.one_in(4);
     let wire = Wire::draw(dice, manner);
     let mut out = String::new();
@@ -202,23 +199,23 @@ fn stream(plan: &[Part], dice: &mut Dice<'_>, manner: Manner) -> String {
     out
 }
 
-fn event(kind: &str, member: &str, value: Value) -> Value {
+fn event(kind: &str, member: &str, value: &Value) -> Value {
     json!({ "type": format!("response.{kind}"), member: value })
 }
 
 fn said(texts: &[String], item: &Value) -> Vec<Value> {
     let mut begun = item.clone();
     begun["content"] = json!([]);
-    let mut row = vec![event("output_item.added", "item", begun)];
-    let mut part_begun = event("content_part.added", "part", part());
+    let mut row = vec![event("output_item.added", "item", &begun)];
+    let mut part_begun = event("content_part.added", "part", &part());
     part_begun["content_index"] = json!(0);
     row.push(part_begun);
     for text in texts {
-        let mut delta = event("output_text.delta", "delta", json!(text));
+        let mut delta = event("output_text.delta", "delta", &json!(text));
         delta["content_index"] = json!(0);
         row.push(delta);
     }
-    row.push(event("output_item.done", "item", item.clone()));
+    row.push(event("output_item.done", "item", item));
     row.iter_mut().for_each(|event| event["item_id"] = item["id"].clone());
     row
 }
@@ -226,7 +223,7 @@ fn said(texts: &[String], item: &Value) -> Vec<Value> {
 /// The events of a call. What comes before its end may say less, or something else, where the stream is odd.
 fn called(call: &Called, item: &Value, dice: &mut Dice<'_>, manner: Manner) -> Vec<Value> {
     let odd = manner == Manner::Odd;
-    let done = event("output_item.done", "item", item.clone());
+    let done = event("output_item.done", "item", item);
     if odd && dice.one_in(5) {
         return vec![done];
     }
@@ -235,20 +232,20 @@ fn called(call: &Called, item: &Value, dice: &mut Dice<'_>, manner: Manner) -> V
     let family = match call.form {
         Form::Function => "function_call_arguments",
         Form::Custom => "custom_tool_call_input",
-        Form::Computer => return vec![event("output_item.added", "item", begun), done],
+        Form::Computer => return vec![event("output_item.added", "item", &begun), done],
     };
     begun[call.member()] = json!("");
-    let mut row = vec![event("output_item.added", "item", begun)];
+    let mut row = vec![event("output_item.added", "item", &begun)];
     let said = if odd && !call.input.is_empty() && dice.one_in(5) { "{\"other\":1}" } else { &call.input };
     let by_pieces = !odd || !dice.one_in(4);
     if by_pieces {
         row.extend(
-            dice.cut(said).into_iter().map(|piece| event(&format!("{family}.delta"), "delta", json!(piece))),
+            dice.cut(said).into_iter().map(|piece| event(&format!("{family}.delta"), "delta", &json!(piece))),
         );
     }
     let told = !odd || !dice.one_in(4);
     if told {
-        let mut all = event(&format!("{family}.done"), call.member(), json!(said));
+        let mut all = event(&format!("{family}.done"), call.member(), &json!(said));
         if call.form == Form::Function {
             all["name"] = json!(call.name);
         }
@@ -338,7 +335,7 @@ proptest! {
     fn a_whole_response_and_a_stream_say_the_same(dice in dice()) {
         let mut dice = Dice(&dice);
         let plan = plan(&mut dice);
-        let body = response(items(&plan), "completed").to_string();
+        let body = response(&items(&plan), "completed").to_string();
         let whole = script::whole(Api::Responses, body.as_bytes(), Script::default());
         prop_assert_eq!(&whole.failed, &None);
         nothing_denied_leaks(&plan, whole.text())?;

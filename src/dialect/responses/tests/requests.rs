@@ -39,7 +39,7 @@ fn server(label: &str) -> Value {
     json!({ "type": "mcp", "server_label": label, "server_url": format!("https://{label}"), "require_approval": "never" })
 }
 
-fn namespace(tools: Value) -> Value {
+fn namespace(tools: &Value) -> Value {
     json!({ "type": "namespace", "name": "shop", "tools": tools })
 }
 
@@ -51,10 +51,10 @@ fn offers_are_found_wherever_they_stand() {
     let custom = json!({ "type": "custom", "name": "sql" });
     offers(&json!({ "tools": [function("get"), custom] }), &[("get", None), ("sql", None)]);
     offers(
-        &json!({ "tools": [namespace(json!([function("a"), custom, server("crm")])), function("b")] }),
+        &json!({ "tools": [namespace(&json!([function("a"), custom, server("crm")])), function("b")] }),
         &[("a", None), ("sql", None), ("builtin__mcp", Some(server("crm"))), ("b", None)],
     );
-    offers(&json!({ "tools": [namespace(json!([]))] }), &[]);
+    offers(&json!({ "tools": [namespace(&json!([]))] }), &[]);
     let check = |tool: Value, expected: &str| {
         // What the client runs has its arguments when it is called.
         let args = expected.starts_with("builtin__").then(|| tool.clone());
@@ -130,8 +130,8 @@ fn what_a_choice_forces_or_lists() {
 }
 
 #[track_caller]
-fn refused(members: Value, param: &str) {
-    with(&members, |request| match request.unwrap_err() {
+fn refused(members: &Value, param: &str) {
+    with(members, |request| match request.unwrap_err() {
         refusal @ Refusal::Invalid { .. } => {
             assert_eq!((refusal.status(), refusal.param()), (400, Some(param)), "{members}");
         }
@@ -151,13 +151,13 @@ fn what_brings_in_what_nobody_sees_is_refused() {
         "search_parameters",
         "tool_resources",
     ] {
-        refused(json!({ member: { "id": "x" } }), member);
+        refused(&json!({ member: { "id": "x" } }), member);
         with(&json!({ member: null }), |request| assert!(request.is_ok(), "{member}"));
     }
-    refused(json!({ "background": true }), "background");
+    refused(&json!({ "background": true }), "background");
     with(&json!({ "background": false }), |request| assert!(request.is_ok()));
     refused(
-        json!({ "prompt_cache_options": { "comparison_response_id": "resp_1" } }),
+        &json!({ "prompt_cache_options": { "comparison_response_id": "resp_1" } }),
         "comparison_response_id",
     );
     let input = |item: Value| json!({ "input": [{ "role": "user", "content": "hi" }, item] });
@@ -176,19 +176,19 @@ fn what_brings_in_what_nobody_sees_is_refused() {
         let brought = input(json!({ "type": kind, "tools": [function("delete")] }));
         with(&brought, |request| assert_eq!(request.unwrap().offers.len(), 1, "{kind}"));
     }
-    refused(input(json!({ "type": "unheard_of", "tools": [function("delete")] })), "input");
-    refused(input(json!({ "role": "assistant", "content": "", "tool_calls": [] })), "input");
-    refused(input(json!({ "role": "tool", "content": "done" })), "input");
-    refused(input(json!({ "role": "user", "content": [{ "type": "tool_result" }] })), "input");
+    refused(&input(json!({ "type": "unheard_of", "tools": [function("delete")] })), "input");
+    refused(&input(json!({ "role": "assistant", "content": "", "tool_calls": [] })), "input");
+    refused(&input(json!({ "role": "tool", "content": "done" })), "input");
+    refused(&input(json!({ "role": "user", "content": [{ "type": "tool_result" }] })), "input");
     for part in [
         json!({ "type": "input_file", "file_id": "file_1" }),
         json!({ "type": "input_image", "file_id": "file_1" }),
         json!({ "type": "container_upload" }),
     ] {
-        refused(input(json!({ "role": "user", "content": [part] })), "input");
-        refused(input(json!({ "type": "function_call_output", "call_id": "a", "output": [part] })), "input");
+        refused(&input(json!({ "role": "user", "content": [part] })), "input");
+        refused(&input(json!({ "type": "function_call_output", "call_id": "a", "output": [part] })), "input");
         // A screenshot is one part, not a list of them.
-        refused(input(json!({ "type": "computer_call_output", "call_id": "a", "output": part })), "input");
+        refused(&input(json!({ "type": "computer_call_output", "call_id": "a", "output": part })), "input");
     }
     let shot = json!({ "type": "computer_call_output", "call_id": "a", "output": { "type": "computer_screenshot", "image_url": "data:" } });
     with(&input(shot), |request| assert!(request.is_ok()));
@@ -197,7 +197,7 @@ fn what_brings_in_what_nobody_sees_is_refused() {
 #[test]
 fn wrong_types_are_refused_by_name() {
     for model in [json!(null), json!(5), json!(["gpt-5"])] {
-        refused(json!({ "model": model }), "model");
+        refused(&json!({ "model": model }), "model");
     }
     for (member, value) in [
         ("stream", json!("yes")),
@@ -205,7 +205,7 @@ fn wrong_types_are_refused_by_name() {
         ("store", json!("no")),
         ("previous_response_id", json!(["a"])),
     ] {
-        refused(json!({ member: value }), member);
+        refused(&json!({ member: value }), member);
     }
     for tools in [
         json!({}),
@@ -215,10 +215,10 @@ fn wrong_types_are_refused_by_name() {
         json!([{ "type": 5 }]),
         json!([{ "type": "function" }]),
     ] {
-        refused(json!({ "tools": tools }), "tools");
-        refused(json!({ "tools": [namespace(tools)] }), "tools");
+        refused(&json!({ "tools": tools }), "tools");
+        refused(&json!({ "tools": [namespace(&tools)] }), "tools");
     }
-    refused(json!({ "tools": [namespace(json!([namespace(json!([function("a")]))]))] }), "tools");
+    refused(&json!({ "tools": [namespace(&json!([namespace(&json!([function("a")]))]))] }), "tools");
     for choice in [
         json!(5),
         json!([]),
@@ -228,14 +228,14 @@ fn wrong_types_are_refused_by_name() {
         json!({ "type": "function" }),
         json!({ "type": "allowed_tools", "tools": [] }),
     ] {
-        refused(json!({ "tool_choice": choice }), "tool_choice");
+        refused(&json!({ "tool_choice": choice }), "tool_choice");
     }
     let listed =
         |tools: Value| json!({ "tool_choice": { "type": "allowed_tools", "mode": "auto", "tools": tools } });
-    refused(listed(json!([{ "type": "function" }])), "tool_choice");
-    refused(listed(json!({})), "tools");
-    refused(json!({ "input": 5 }), "input");
-    refused(json!({ "input": [{ "type": 5 }] }), "input.type");
+    refused(&listed(json!([{ "type": "function" }])), "tool_choice");
+    refused(&listed(json!({})), "tools");
+    refused(&json!({ "input": 5 }), "input");
+    refused(&json!({ "input": [{ "type": 5 }] }), "input.type");
     let text = "[]";
     let refusal = understand(Api::Responses, &json::parse(text.as_bytes(), 2).unwrap()).unwrap_err();
     assert_eq!((refusal.status(), refusal.param()), (400, None));
@@ -243,8 +243,11 @@ fn wrong_types_are_refused_by_name() {
 
 #[test]
 fn what_another_reader_could_take_for_a_decided_member_is_refused() {
-    let refused = |members: Value| with(&members, |request| assert!(request.is_err(), "{members}"));
-    let upper = |key: &str| format!("{}{}", key[..1].to_uppercase(), &key[1..]);
+    let refused = |members: &Value| with(members, |request| assert!(request.is_err(), "{members}"));
+    let upper = |key: &str| {
+        let (first, rest) = key.split_at(1);
+        format!("{}{rest}", first.to_uppercase())
+    };
     for key in [
         "background",
         "conversation",
@@ -261,26 +264,26 @@ fn what_another_reader_could_take_for_a_decided_member_is_refused() {
         "tool_choice",
         "tools",
     ] {
-        refused(json!({ upper(key): null }));
-        refused(json!({ key.to_uppercase(): null }));
+        refused(&json!({ upper(key): null }));
+        refused(&json!({ key.to_uppercase(): null }));
     }
-    refused(json!({ "\u{17f}tore": true }));
+    refused(&json!({ "\u{17f}tore": true }));
     for key in ["type", "name", "environment", "tools", "function", "custom"] {
         let mut twin = function("get");
         twin[upper(key)] = json!("delete");
-        refused(json!({ "tools": [twin] }));
-        refused(json!({ "tools": [namespace(json!([twin]))] }));
-        refused(json!({ "tool_choice": { "type": "function", "name": "get", upper(key): "delete" } }));
+        refused(&json!({ "tools": [twin] }));
+        refused(&json!({ "tools": [namespace(&json!([twin]))] }));
+        refused(&json!({ "tool_choice": { "type": "function", "name": "get", upper(key): "delete" } }));
     }
     // Chat's form beside that of Responses: another reader could read the other.
     for part in ["function", "custom"] {
         let mut two = function("get");
         two[part] = json!({ "name": "delete" });
-        refused(json!({ "tools": [two] }));
-        refused(json!({ "tool_choice": { "type": "function", "name": "get", part: { "name": "delete" } } }));
+        refused(&json!({ "tools": [two] }));
+        refused(&json!({ "tool_choice": { "type": "function", "name": "get", part: { "name": "delete" } } }));
     }
     for key in ["type", "id", "call_id", "name", "arguments", "input", "role", "tools"] {
-        refused(json!({ "input": [{ "role": "user", "content": "", upper(key): "x" }] }));
+        refused(&json!({ "input": [{ "role": "user", "content": "", upper(key): "x" }] }));
     }
 }
 
@@ -368,9 +371,9 @@ fn what_is_denied_is_taken_out() {
         body["tools"] = tools;
         body
     };
-    let both = body(json!([function("a"), namespace(json!([function("b"), function("c")]))]));
+    let both = body(json!([function("a"), namespace(&json!([function("b"), function("c")]))]));
     restricts(&both, &[true, true, true], &both);
-    restricts(&both, &[false, false, true], &body(json!([namespace(json!([function("c")]))])));
+    restricts(&both, &[false, false, true], &body(json!([namespace(&json!([function("c")]))])));
     restricts(&both, &[true, false, false], &body(json!([function("a")])));
     restricts(&both, &[false, false, false], &json!({ "top_p": 0.5 }));
     // An offer without a decision is not kept.
@@ -389,14 +392,14 @@ fn a_choice_names_only_what_is_left() {
     let named = |name: &str| json!({ "type": "function", "name": name });
     let labelled = |label: &str| json!({ "type": "mcp", "server_label": label });
     let all = body(
-        json!([function("a"), namespace(json!([function("b")])), server("crm"), server("hr")]),
+        json!([function("a"), namespace(&json!([function("b")])), server("crm"), server("hr")]),
         json!([named("a"), named("b"), labelled("crm"), labelled("hr")]),
     );
     restricts(&all, &[true, true, true, true], &all);
-    let inside = body(json!([namespace(json!([server("crm")]))]), json!([labelled("crm")]));
+    let inside = body(json!([namespace(&json!([server("crm")]))]), json!([labelled("crm")]));
     restricts(&inside, &[true], &inside);
     let left =
-        body(json!([namespace(json!([function("b")])), server("hr")]), json!([named("b"), labelled("hr")]));
+        body(json!([namespace(&json!([function("b")])), server("hr")]), json!([named("b"), labelled("hr")]));
     restricts(&all, &[false, true, false, true], &left);
     let few = body(json!([function("a"), function("b")]), json!([named("a")]));
     restricts(&few, &[false, true], &json!({ "tools": [function("b")], "tool_choice": "none" }));
@@ -415,7 +418,7 @@ fn bodies() -> impl Strategy<Value = Value> {
         1 => label.prop_map(server),
     ];
     let inner =
-        prop::collection::vec(name().prop_map(function), 1..3).prop_map(|tools| namespace(json!(tools)));
+        prop::collection::vec(name().prop_map(function), 1..3).prop_map(|tools| namespace(&json!(tools)));
     let tool = prop_oneof![4 => plain, 1 => inner];
     let choice = prop_oneof![
         prop::sample::select(vec![json!("auto"), json!("required"), json!(null)]),
@@ -447,7 +450,7 @@ proptest! {
         let kept: Vec<Kept> = keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect();
         let left = restricted(&body, &kept);
         let expected: Vec<_> = offered_before.into_iter().zip(keep).filter(|(_, keep)| **keep).map(|(offer, _)| offer).collect();
-        prop_assert_eq!(offered(&left), expected.clone());
+        prop_assert_eq!(&offered(&left), &expected);
         let tools = left.get("tools").and_then(Value::as_array).cloned();
         prop_assert!(tools.iter().flatten().all(|tool| tool.get("tools") != Some(&json!([]))), "{}", left);
         prop_assert!(tools != Some(Vec::new()) && (tools.is_some() || left.get("tool_choice").is_none()));
