@@ -272,6 +272,69 @@ fn a_responses_client_reaches_anthropics_models() {
 }
 
 #[test]
+fn an_agent_sends_back_what_it_was_told() {
+    let gateway = Gateway::with(TENANTS, "");
+    let first =
+        gateway.post("/v1/responses", ACME, &response("!reasoning I look.\n!call get_x {\"v\":1}", ""));
+    let output = first.json()["output"].clone();
+    assert_eq!((&output[0]["type"], &output[1]["type"]), (&"reasoning".into(), &"function_call".into()));
+    let result =
+        json!({ "type": "function_call_output", "call_id": output[1]["call_id"], "output": "sunny" });
+    // As some clients send it: nothing but its id says what was thought.
+    let thought = json!({ "type": "reasoning", "id": output[0]["id"], "summary": [] });
+    let input = json!([{ "role": "user", "content": "hi" }, thought, output[1], result]);
+    let again = json!({ "model": "gpt-5", "input": input });
+    let own = gateway.post("/v1/responses", ACME, &again.to_string());
+    assert_eq!(own.status, 200, "reasoning without content is looked up by its id: {own:?}");
+    let foreign = gateway.post("/v1/responses", GLOBEX, &again.to_string());
+    assert_eq!(foreign.status, 400, "{foreign:?}");
+    // What the client brought is listed as it was.
+    let items = gateway.get(&format!("/v1/responses/{}/input_items", id(&own)), ACME).json();
+    let listed = items["data"].as_array().unwrap().iter().find(|item| item["type"] == "function_call_output");
+    assert_eq!(listed.unwrap()["output"], "sunny", "{items}");
+}
+
+#[test]
+fn a_call_that_is_held_when_its_client_leaves_is_denied_and_remembered() {
+    let gateway = Gateway::with(TENANTS, "");
+    let body = response("!call get_x {\"v\":1}\n!stall 4", r#","stream":true"#);
+    let mut socket = gateway.connect();
+    let length = body.len();
+    let head = format!(
+        "POST /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut read = String::new();
+    let mut buffer = [0; 4096];
+    while !read.contains("response.in_progress") {
+        let more = socket.read(&mut buffer).unwrap();
+        read.push_str(std::str::from_utf8(&buffer[..more]).unwrap());
+    }
+    // So that the call has begun upstream, and is held.
+    gateway.wait("the call", |gateway| gateway.seen()[0]["outcome"] == "open");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    drop(socket);
+    let audit = gateway.lines("audit", "acme", 1);
+    let denied = audit.iter().find(|line| line["place"] == "emitted").unwrap();
+    assert_eq!((&denied["tool"], &denied["decision"]), (&"get_x".into(), &"deny".into()), "{denied}");
+    assert_eq!(gateway.lines("log", "acme", 1)[0]["error"], "client_gone");
+}
+
+#[test]
+fn a_list_of_upstreams_serves_what_one_of_them_can() {
+    let gateway = Gateway::with(TENANTS, "");
+    // A native request of Anthropic's, which no translation carries, on a list that begins with the other kind.
+    let more = r#","top_k":5"#;
+    let answer = gateway.messages("/v1/messages", ACME, &message("either", "!say here", more));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let refused = gateway.messages("/v1/messages", ACME, &message("gpt-5", "hi", more));
+    assert_eq!(
+        (refused.status, refused.json()["error"]["message"].to_string().contains("top_k")),
+        (400, true)
+    );
+}
+
+#[test]
 fn tools_that_items_of_the_input_bring_are_offers() {
     let gateway = Gateway::with(TENANTS, "");
     let brought = json!({ "type": "additional_tools", "role": "developer", "tools": [

@@ -10,6 +10,7 @@ mod history;
 mod item;
 mod prompt;
 mod request;
+mod slot;
 mod stream;
 mod whole;
 
