@@ -308,4 +308,25 @@ mod tests {
         assert!(authorized(&answered("pay"), None).0.is_ok(), "a person may have approved it");
         assert!(authorized(&answered("get"), None).0.is_ok());
     }
+
+    #[test]
+    fn with_two_shells_offered_every_shell_call_is_the_clients() {
+        let offered = |tools: serde_json::Value| {
+            let bytes = Bytes::from(json!({ "model": "m", "input": "x", "tools": tools }).to_string());
+            let parsed = json::parse(&bytes, 32).unwrap();
+            let request = understand(Api::Responses, &parsed).unwrap();
+            let mut found = Findings::default();
+            let body = Body { bytes: &bytes, parsed: &parsed, model_as: None, denied: &[], notices: &[] };
+            drop(authorize(&asked(OnDeny::Notice), &request, &body, &mut found));
+            (found.offered, found.tools_denied)
+        };
+        let hosted = json!({ "type": "shell", "environment": { "type": "container_auto" } });
+        let (here, local) =
+            (json!({ "type": "shell" }), json!({ "type": "shell", "environment": { "type": "local" } }));
+        assert_eq!(offered(json!([hosted])).0, ["builtin__shell"]);
+        for own in [here, local] {
+            let (offered, denied) = offered(json!([own, hosted]));
+            assert!(offered.is_empty() && denied == ["shell"], "{offered:?} {denied:?}");
+        }
+    }
 }

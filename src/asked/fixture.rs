@@ -38,8 +38,8 @@ fn rule(effect: Effect, glob: &str) -> Rule {
     }
 }
 
-/// Allows everything; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and lets a search of the
-/// provider's only into one store.
+/// Allows `get*` and a shell of the provider's; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and
+/// lets a search of the provider's only into one store.
 fn policy() -> Policy {
     let tenant = (Path::new("tenant").unwrap(), Value::string(TENANT));
     let store = Condition::compile("args.store == \"acme\"").unwrap();
@@ -50,6 +50,7 @@ fn policy() -> Policy {
         rule(Effect::Ask, "pay*"),
         Rule { set: vec![tenant], ..rule(Effect::Allow, "kb__*") },
         Rule { when: Some(store), ..rule(Effect::Allow, "builtin__file_search") },
+        rule(Effect::Allow, "builtin__shell"),
     ])
 }
 

@@ -118,9 +118,11 @@ pub(super) fn model_and_stream<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool
 /// Refuses a member that is none of these: what nobody knows could bring tools, turns or models that nobody checked.
 pub(super) fn only_known(body: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
     let mut members = body.members().unwrap_or_default().iter();
-    // Clients send `null` for what they know and did not set; a name in capitals is nobody's.
-    let unset = |key: &str, value: &Value<'_>| value.is_null() && key == keys::fold(key);
-    match members.find(|(key, value)| !known.contains(&key.as_ref()) && !unset(key, value)) {
+    // A number brings nothing, and clients send `null` for what they know and did not set; a name in capitals is nobody's.
+    let harmless = |key: &str, value: &Value<'_>| {
+        matches!(value, Value::Null | Value::Number(_)) && key == keys::fold(key)
+    };
+    match members.find(|(key, value)| !known.contains(&key.as_ref()) && !harmless(key, value)) {
         None => Ok(()),
         Some((key, _)) => {
             let key: String = key.chars().take(64).collect();
