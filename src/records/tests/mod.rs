@@ -1,0 +1,104 @@
+//! Records as a whole: on a real disk, through the thread where it matters and through the sink where a clock would.
+
+pub(super) mod fixture;
+mod master;
+mod recovery;
+mod verification;
+mod writing;
+
+use super::{sink::Sink, sync::sync_round, *};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fixture::{Dir, Ear, MASTER, decision, request, time};
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+fn options(dir: &Dir, on_failure: OnFailure, ear: &Arc<Ear>) -> Options {
+    let observer: Arc<Ear> = Arc::clone(ear);
+    Options {
+        data_dir: dir.0.clone(),
+        master: MASTER.to_vec(),
+        on_failure,
+        queue_bytes_max: 1 << 20,
+        retain: 100 * YEAR,
+        observer,
+    }
+}
+
+fn open(dir: &Dir, on_failure: OnFailure) -> Records {
+    Records::open(options(dir, on_failure, &Arc::default())).unwrap()
+}
+
+fn denied(tenant: &str) -> Entry {
+    Entry::Decision(Box::new(decision(tenant, Content::Redacted)))
+}
+
+fn decided(tenant: &str, day: u64, id: usize) -> Entry {
+    let request_id = format!("req-{id}").into();
+    Entry::Decision(Box::new(DecisionEntry {
+        time: time(day),
+        request_id,
+        ..decision(tenant, Content::Redacted)
+    }))
+}
+
+fn answered(tenant: &str) -> Entry {
+    Entry::Request(Box::new(request(tenant, Content::Redacted, "hi")))
+}
+
+struct Deaf;
+impl line::Notice for Deaf {
+    fn redacted(&self, _: &str, _: &str, _: u32) {}
+    fn redactor_failed(&self) {}
+}
+
+fn sink(dir: &Dir) -> Sink {
+    Sink::open(&dir.0, MASTER.to_vec(), YEAR).unwrap()
+}
+
+fn write(sink: &mut Sink, entries: impl IntoIterator<Item = Entry>) -> u64 {
+    for entry in entries {
+        assert!(sink.render(entry, &Deaf).is_ok());
+    }
+    let mut records = 0;
+    sink.write(&mut records).unwrap();
+    records
+}
+
+fn sync(sink: &mut Sink) {
+    assert!(sync_round(sink.sync_round()).is_empty());
+}
+
+/// A synced chain of one record a given day.
+fn chain(dir: &Dir, days: &[u64]) {
+    let mut sink = sink(dir);
+    write(&mut sink, days.iter().enumerate().map(|(id, day)| decided("acme", *day, id)));
+    sync(&mut sink);
+}
+
+fn report(dir: &Dir) -> TenantReport {
+    let mut report = verify(&dir.0, Some(&MASTER)).unwrap();
+    assert_eq!(report.tenants.len(), 1);
+    report.tenants.remove(0)
+}
+
+#[track_caller]
+fn check_finding(dir: &Dir, expected: &str) {
+    let found =
+        report(dir).finding.map(|finding| finding.to_string().replace(&dir.0.display().to_string(), "DIR"));
+    assert_eq!(found.as_deref(), Some(expected));
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -1,0 +1,227 @@
+//! Whatever is done to a chain is found, and what was rightly removed is not missed.
+
+use super::*;
+use proptest::prelude::*;
+use std::iter;
+
+#[test]
+fn what_was_put_behind_a_day_that_is_over_is_found() {
+    let dir = Dir::new();
+    chain(&dir, &[0, 0, 1]);
+    let file = dir.0.join("audit/acme/2026-11-25.jsonl");
+    fs::write(&file, [fs::read(&file).unwrap(), b"{}".to_vec()].concat()).unwrap();
+    assert!(report(&dir).finding.is_some());
+}
+
+/// What is done to the files while the gateway is down is found, and is still found after the gateway went on.
+#[track_caller]
+fn check_evidence(tamper: impl Fn(&Path), before: &str, after: &str) {
+    let dir = Dir::new();
+    chain(&dir, &[0, 0, 0, 1]);
+    tamper(&dir.0.join("audit"));
+    check_finding(&dir, before);
+    let mut sink = sink(&dir);
+    assert!(matches!(sink.warnings[..], [Warning::Tampered { .. }]), "{:?}", sink.warnings);
+    write(&mut sink, (0..9).map(|id| decided("acme", 1, id)));
+    sync(&mut sink);
+    drop(sink);
+    check_finding(&dir, after);
+    chain(&dir, &[1]);
+    check_finding(&dir, after);
+}
+
+const PREV: &str =
+    "this record does not follow the record before it (one was removed, moved, repeated or put in)";
+
+#[test]
+fn going_on_hides_nothing() {
+    let second = "acme/2026-11-26.jsonl";
+    check_evidence(
+        |audit| fs::remove_file(audit.join(second)).unwrap(),
+        "acme: DIR/audit/acme/2026-11-25.jsonl:3: the chain ends after 3 records, but its head counts 4: the last ones were removed",
+        &format!("acme: DIR/audit/acme/2026-11-26.jsonl:1: {PREV}"),
+    );
+    check_evidence(
+        |audit| fs::remove_dir_all(audit.join("acme")).unwrap(),
+        "acme: the chain ends after 0 records, but its head counts 4: the last ones were removed",
+        "acme: DIR/audit/acme/2026-11-26.jsonl:1: this record is not the chain's first record (earlier ones were removed, or it is another tenant's)",
+    );
+    check_evidence(
+        |audit| fs::remove_file(audit.join(".heads/acme.json")).unwrap(),
+        "acme: DIR/audit/acme/2026-11-26.jsonl:1: the chain has no head (audit/.heads/acme.json): it was removed",
+        &format!("acme: DIR/audit/acme/2026-11-26.jsonl:2: {PREV}"),
+    );
+    check_evidence(
+        |audit| {
+            let head = audit.join(".heads/acme.json");
+            let text = fs::read_to_string(&head).unwrap().replace("\"records\":4", "\"records\":3");
+            fs::write(head, text).unwrap();
+        },
+        "acme: DIR/audit/acme/2026-11-26.jsonl:1: the chain's head was not made with this secret: it was changed, or the secret was",
+        &format!("acme: DIR/audit/acme/2026-11-26.jsonl:2: {PREV}"),
+    );
+}
+
+#[test]
+fn a_chain_computed_anew_is_found_by_its_head() {
+    let (dir, other) = (Dir::new(), Dir::new());
+    chain(&dir, &[0, 0, 0]);
+    chain(&other, &[0, 0, 0, 0, 0]);
+    let mut forged = sink(&other);
+    write(&mut forged, [denied("acme")]);
+    let file = "audit/acme/2026-11-25.jsonl";
+    let text = fs::read_to_string(other.0.join(file)).unwrap().replace("\"deny\"", "\"allow\"");
+    let mut prev = genesis("acme");
+    let mut anew = Vec::new();
+    for line in text.lines() {
+        let start = anew.len();
+        anew.extend_from_slice(line.split_once(",\"prev\"").unwrap().0.as_bytes());
+        prev = chain::seal(&mut anew, start, &prev);
+    }
+    fs::write(dir.0.join(file), anew).unwrap();
+    check_finding(
+        &dir,
+        "acme: DIR/audit/acme/2026-11-25.jsonl:3: the chain is not the one that its head was made for: records were replaced",
+    );
+}
+
+#[test]
+fn retention_removes_days_and_the_rest_still_verifies() {
+    let dir = Dir::new();
+    let mut sink = sink(&dir);
+    write(&mut sink, [0, 0, 1, 2].map(|day| decided("acme", day, 0)));
+    write(&mut sink, [answered("acme")]);
+    sync(&mut sink);
+    sink.prune(time(364)).unwrap();
+    assert_eq!(files(&dir.0.join("audit/acme")).len(), 3);
+    sink.prune(time(366)).unwrap();
+    assert_eq!(files(&dir.0.join("audit/acme")).len(), 2);
+    assert!(files(&dir.0.join("log/acme")).is_empty());
+    let found = report(&dir);
+    assert!(found.finding.is_none(), "{found:?}");
+    assert_eq!((found.removed, found.records), (2, 2));
+    sink.prune(time(900)).unwrap();
+    drop(sink);
+    let mut again = self::sink(&dir);
+    assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+    write(&mut again, [decided("acme", 900, 5)]);
+    sync(&mut again);
+    let found = report(&dir);
+    assert!(found.finding.is_none(), "{found:?}");
+    assert_eq!((found.removed, found.records), (4, 1));
+    fs::remove_file(&files(&dir.0.join("audit/acme"))[0]).unwrap();
+    assert!(report(&dir).finding.is_some());
+}
+
+#[derive(Debug, Clone)]
+enum Tamper {
+    Flip(prop::sample::Index, u8),
+    Remove(prop::sample::Index),
+    RemoveFrom(prop::sample::Index),
+    RemoveFile(prop::sample::Index),
+    Swap(prop::sample::Index, prop::sample::Index),
+    Repeat(prop::sample::Index, prop::sample::Index),
+}
+
+fn tamper() -> impl Strategy<Value = Tamper> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (index(), 0_u8..8).prop_map(|(at, bit)| Tamper::Flip(at, bit)),
+        1 => index().prop_map(Tamper::Remove),
+        1 => index().prop_map(Tamper::RemoveFrom),
+        1 => index().prop_map(Tamper::RemoveFile),
+        1 => (index(), index()).prop_map(|(a, b)| Tamper::Swap(a, b)),
+        1 => (index(), index()).prop_map(|(a, b)| Tamper::Repeat(a, b)),
+    ]
+}
+
+/// Does it to files given as their lines, newlines included. False if that changed nothing.
+fn apply(tamper: &Tamper, files: &mut Vec<Vec<Vec<u8>>>) -> bool {
+    let places: Vec<(usize, usize)> = files
+        .iter()
+        .enumerate()
+        .flat_map(|(file, lines)| (0..lines.len()).map(move |line| (file, line)))
+        .collect();
+    match tamper {
+        Tamper::Flip(at, bit) => {
+            let mut bytes: Vec<&mut u8> = files.iter_mut().flatten().flatten().collect();
+            let at = at.index(bytes.len());
+            *bytes[at] ^= 1 << bit;
+        }
+        Tamper::Remove(at) => {
+            let (file, line) = places[at.index(places.len())];
+            files[file].remove(line);
+        }
+        Tamper::RemoveFrom(at) => {
+            let (file, line) = places[at.index(places.len())];
+            files[file].truncate(line);
+            files.truncate(file + 1);
+        }
+        Tamper::RemoveFile(at) => {
+            let at = at.index(files.len());
+            files[at].clear();
+        }
+        Tamper::Swap(a, b) => {
+            let (a, b) = (places[a.index(places.len())], places[b.index(places.len())]);
+            let kept = files[a.0][a.1].clone();
+            files[a.0][a.1] = std::mem::replace(&mut files[b.0][b.1], kept);
+            return a != b;
+        }
+        Tamper::Repeat(from, to) => {
+            let (from, to) = (places[from.index(places.len())], places[to.index(places.len())]);
+            let line = files[from.0][from.1].clone();
+            files[to.0].insert(to.1 + 1, line);
+        }
+    }
+    true
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_done_to_a_chain_is_found(counts in prop::collection::vec(1_usize..5, 1..4), tamper in tamper()) {
+        let dir = Dir::new();
+        let days: Vec<u64> =
+            counts.iter().enumerate().flat_map(|(day, count)| iter::repeat_n(day as u64, *count)).collect();
+        chain(&dir, &days);
+        let whole = report(&dir);
+        prop_assert!(whole.finding.is_none(), "{:?}", whole);
+        prop_assert_eq!(whole.records, days.len() as u64);
+
+        let paths = files(&dir.0.join("audit/acme"));
+        let split = |path: &PathBuf| -> Vec<Vec<u8>> {
+            fs::read(path).unwrap().split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect()
+        };
+        let mut contents: Vec<Vec<Vec<u8>>> = paths.iter().map(split).collect();
+        prop_assume!(apply(&tamper, &mut contents));
+        for (at, path) in paths.iter().enumerate() {
+            match contents.get(at).filter(|lines| !lines.is_empty()) {
+                Some(lines) => fs::write(path, lines.concat()).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+        }
+        prop_assert!(report(&dir).finding.is_some());
+        prop_assert!(verify(&dir.0, None).unwrap().findings().count() == 1);
+    }
+
+    #[test]
+    fn however_it_is_stopped_and_started_a_chain_is_whole(steps in prop::collection::vec((0_u64..3, 0_u8..4), 1..12)) {
+        let dir = Dir::new();
+        let mut sink = sink(&dir);
+        for (id, (day, step)) in steps.iter().enumerate() {
+            write(&mut sink, [decided("acme", (id as u64 / 4) + day / 2, id)]);
+            match step {
+                0 => sync(&mut sink),
+                1 => {
+                    drop(sink);
+                    sink = self::sink(&dir);
+                }
+                _ => {}
+            }
+        }
+        drop(sink);
+        let found = report(&dir);
+        prop_assert!(found.finding.is_none(), "{:?}", found);
+        prop_assert_eq!(found.records, steps.len() as u64);
+    }
+}
