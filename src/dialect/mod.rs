@@ -10,6 +10,7 @@ mod keys;
 mod known;
 pub mod openai;
 mod parameters;
+mod ran;
 mod request;
 pub mod responses;
 mod stray;
@@ -288,6 +289,14 @@ fn uninspectable() -> Refusal {
 
 fn unreadable() -> Refusal {
     Refusal::UpstreamError { message: "the upstream's answer cannot be inspected" }
+}
+
+/// An answer that cannot be read is, while it streams, a stream that cannot be inspected.
+fn of_stream(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::UpstreamError { .. } => uninspectable(),
+        refusal => refusal,
+    }
 }
 
 fn reported_error() -> Refusal {

@@ -4,7 +4,8 @@ use super::request::hosted;
 use crate::{
     call::Arguments,
     dialect::{
-        self, CALLS_MAX, Desk, TOO_LONG, Verdict, keys, notice,
+        self, Desk, TOO_LONG, Verdict, keys, notice,
+        ran::{RESULT_WITHHELD, Ran},
         stray::{stray_beside, stray_call},
         transcript, unreadable,
     },
@@ -101,41 +102,18 @@ fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>
     }
 }
 
-/// Calls that the provider ran, by their ids: those that the client may see, and those in vain.
-#[derive(Debug, Default)]
-pub(super) struct Ran {
-    allowed: Vec<String>,
-    denied: Vec<String>,
-}
-
-/// A longer id is none.
-const ID_BYTES_MAX: usize = 1024;
-
-impl Ran {
-    /// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
-    pub(super) fn judge(
-        &mut self,
-        kind: Kind,
-        block: &Value<'_>,
-        desk: &mut Desk<'_>,
-    ) -> Result<Option<String>, Refusal> {
-        let is_result = kind == Kind::HostedResult;
-        let id = block.get(if is_result { "tool_use_id" } else { "id" }).and_then(Value::as_str);
-        let id = id.unwrap_or_default();
-        if id.len() > ID_BYTES_MAX || self.allowed.len() + self.denied.len() > 8 * CALLS_MAX {
-            return Err(unreadable());
-        }
-        if is_result && self.allowed.iter().any(|allowed| allowed == id) {
-            return Ok(None);
-        }
-        if is_result && is_of(block, &self.denied) {
-            return Ok(Some(RESULT_WITHHELD.to_owned()));
-        }
-        // A result whose call nobody saw is judged by what it says it is.
-        let notice = if is_result { judge_result(block, desk)? } else { judge_hosted(block, desk)? };
-        let list = if notice.is_some() { &mut self.denied } else { &mut self.allowed };
-        list.push(id.to_owned());
-        Ok(notice)
+/// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
+pub(super) fn judge_ran(
+    kind: Kind,
+    block: &Value<'_>,
+    ran: &mut Ran,
+    desk: &mut Desk<'_>,
+) -> Result<Option<String>, Refusal> {
+    let id = |key: &str| block.get(key).and_then(Value::as_str);
+    if kind == Kind::HostedResult {
+        ran.result(id("tool_use_id"), &mut || judge_result(block, desk))
+    } else {
+        ran.call(id("id").unwrap_or_default(), &mut || judge_hosted(block, desk))
     }
 }
 
@@ -162,18 +140,6 @@ pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
 pub(super) fn text_block(text: String) -> Value<'static> {
     Value::object([("type", Value::string("text")), ("text", Value::string(text))])
 }
-
-/// Whether a block is the result of one of these calls, which were denied. One that names no call may be the result of
-/// any.
-fn is_of(block: &Value<'_>, denied: &[String]) -> bool {
-    match block.get("tool_use_id").and_then(Value::as_str) {
-        Some(id) => denied.iter().any(|denied| denied == id),
-        None => !denied.is_empty(),
-    }
-}
-
-/// What stands in the place of a result that the client may not see.
-const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
 
 /// The reason that fits what is left: a message without calls did not end for calls.
 pub(super) fn restop(delta: &mut Value<'_>, calls_left: usize) -> bool {

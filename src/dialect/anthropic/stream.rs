@@ -4,14 +4,16 @@
 //! it, since clients take blocks in their order.
 
 use super::{
-    block::{Judged, Kind, Ran, call_name, judge, restop, text_block},
+    block::{Judged, Kind, call_name, judge, judge_ran, restop, text_block},
     whole::{Meter, tell},
 };
 use crate::{
     dialect::{
         CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, kind_of,
         known::{Known, is_plain_named},
-        notice, reported_error,
+        notice, of_stream,
+        ran::Ran,
+        reported_error,
         stray::stray_call,
         uninspectable,
     },
@@ -170,7 +172,7 @@ impl Reader {
                 Part::Held(Box::new(Held { start: start_of(block)?, input, too_long }))
             }
             kind @ (Kind::Hosted | Kind::HostedResult) => {
-                match self.ran.judge(kind, block, desk).map_err(of_stream)? {
+                match judge_ran(kind, block, &mut self.ran, desk).map_err(of_stream)? {
                     None => Part::Open { hosted: true },
                     Some(notice) => {
                         self.begin_text(index, notice, desk);
@@ -333,14 +335,6 @@ fn start_of(block: &Value<'_>) -> Result<Value<'static>, Refusal> {
     let mut start = block.clone().into_owned();
     start.set("input", Value::Object(Vec::new()));
     if start.to_string().len() > START_BYTES_MAX { Err(uninspectable()) } else { Ok(start) }
-}
-
-/// An answer that cannot be read is a stream that cannot be inspected.
-fn of_stream(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::UpstreamError { .. } => uninspectable(),
-        refusal => refusal,
-    }
 }
 
 fn write(event: &Value<'_>, raw: Option<&[u8]>, out: &mut Vec<u8>) {

@@ -1,8 +1,10 @@
 //! An unstreamed message: every call in it is judged, what was denied is replaced, the rest stays as it came.
 
-use super::block::{Judged, Kind, Ran, judge, restop, text_block};
+use super::block::{Judged, Kind, judge, judge_ran, restop, text_block};
 use crate::{
-    dialect::{Api, Desk, HoldLimits, Judge, Told, reported_error, stray::stray_call, tokens, unreadable},
+    dialect::{
+        Api, Desk, HoldLimits, Judge, Told, ran::Ran, reported_error, stray::stray_call, tokens, unreadable,
+    },
     json::{self, Value},
     refusal::Refusal,
     usage::Usage,
@@ -69,7 +71,7 @@ fn judge_all(blocks: &mut [Value<'_>], answer: &mut Value<'_>, desk: &mut Desk<'
                 }
             }
             kind @ (Kind::Hosted | Kind::HostedResult) => {
-                if let Some(notice) = ran.judge(kind, block, desk)? {
+                if let Some(notice) = judge_ran(kind, block, &mut ran, desk)? {
                     changed = true;
                     replace(block, notice, desk);
                 }

@@ -137,15 +137,6 @@ pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
     id.and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether an item is the result of one of these calls, which were denied. One that names no call may be the result of
-/// any.
-pub(super) fn is_of(item: &Value<'_>, denied: &[String]) -> bool {
-    match item.get("call_id").and_then(Value::as_str) {
-        Some(id) => denied.iter().any(|denied| denied == id),
-        None => !denied.is_empty(),
-    }
-}
-
 impl Call {
     /// The name that rules speak of.
     pub(super) fn tool<'v>(self, item: &'v Value<'_>) -> Result<Cow<'v, str>, Refusal> {

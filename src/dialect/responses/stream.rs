@@ -7,13 +7,15 @@ use super::{
     events::{Numbers, call_events, message_events},
     item::{Call, Judged, Kind, Shell, call_id, judge, message, remember, tell},
     slot::{Held, Queue, Slot, State, id_of, start_of},
-    whole::{Ran, conceal_error, judge_item, keep, keep_items, read_usage, told_instead},
+    whole::{conceal_error, judge_item, judge_ran, keep, keep_items, read_usage, told_instead},
 };
 use crate::{
     dialect::{
         CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, TOO_LONG, Told, kind_of,
         known::is_plain_named,
-        notice, reported_error,
+        notice, of_stream,
+        ran::Ran,
+        reported_error,
         stray::{stray_beside, stray_call},
         uninspectable,
     },
@@ -168,7 +170,7 @@ impl Reader {
             }
             Kind::Hosted | Kind::HostedResult => {
                 self.slots.push(Slot { index, id: id_of(item), state: State::open(item, true) });
-                match self.ran.judge(kind, item, desk).map_err(of_stream)? {
+                match judge_ran(kind, item, &mut self.ran, desk).map_err(of_stream)? {
                     None => self.send(index, event, raw, desk.out),
                     Some(notice) => {
                         let id = call_id(item).to_owned();
@@ -466,14 +468,6 @@ impl Reader {
         for (_, event) in free {
             self.numbers.write(event, None, out);
         }
-    }
-}
-
-/// An answer that cannot be read is a stream that cannot be inspected.
-fn of_stream(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::UpstreamError { .. } => uninspectable(),
-        refusal => refusal,
     }
 }
 

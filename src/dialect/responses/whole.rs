@@ -1,11 +1,11 @@
 //! An unstreamed response, and the one that ends a stream: every call in it is judged, what was denied is replaced,
 //! the rest stays as it came.
 
-use super::item::{Judged, Kind, Shell, call_id, is_of, judge, judge_hosted, message, remember, tell};
+use super::item::{Judged, Kind, Shell, call_id, judge, judge_hosted, message, remember, tell};
 use crate::{
     dialect::{
-        Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, reported_error, stray::stray_call,
-        tokens, unreadable,
+        Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, ran::Ran, reported_error,
+        stray::stray_call, tokens, unreadable,
     },
     json::{self, Value},
     refusal::Refusal,
@@ -71,46 +71,20 @@ pub fn whole(
     }))
 }
 
-/// Calls that the provider ran, by their ids: those that the client may see, and those in vain.
-#[derive(Debug, Default)]
-pub(super) struct Ran {
-    allowed: Vec<String>,
-    denied: Vec<String>,
-}
-
-impl Ran {
-    /// A call was denied, wherever it was to run: no result of it may leave.
-    pub(super) fn deny(&mut self, id: &str) {
-        self.denied.push(id.to_owned());
-    }
-
-    /// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
-    pub(super) fn judge(
-        &mut self,
-        kind: Kind,
-        item: &Value<'_>,
-        desk: &mut Desk<'_>,
-    ) -> Result<Option<String>, Refusal> {
-        let id = call_id(item);
-        if id.len() > ID_BYTES_MAX || self.allowed.len() + self.denied.len() > 8 * CALLS_MAX {
-            return Err(unreadable());
-        }
-        let of_a_call = kind == Kind::HostedResult;
-        if of_a_call && self.allowed.iter().any(|allowed| allowed == id) {
-            return Ok(None);
-        }
-        if of_a_call && is_of(item, &self.denied) {
-            return Ok(Some(RESULT_WITHHELD.to_owned()));
-        }
-        let notice = judge_hosted(item, desk)?;
-        let list = if notice.is_some() { &mut self.denied } else { &mut self.allowed };
-        list.push(id.to_owned());
-        Ok(notice)
+/// Judges a call that the provider ran, or its result. The text that stands in its place, if it is denied.
+pub(super) fn judge_ran(
+    kind: Kind,
+    item: &Value<'_>,
+    ran: &mut Ran,
+    desk: &mut Desk<'_>,
+) -> Result<Option<String>, Refusal> {
+    let mut judge = || judge_hosted(item, desk);
+    if kind == Kind::HostedResult {
+        ran.result(item.get("call_id").and_then(Value::as_str), &mut judge)
+    } else {
+        ran.call(call_id(item), &mut judge)
     }
 }
-
-/// A longer id is none.
-const ID_BYTES_MAX: usize = 1024;
 
 /// Judges one item and makes it what may leave. `ran` are the calls that the provider ran. Whether anything changed.
 pub(super) fn judge_item(
@@ -130,7 +104,7 @@ pub(super) fn judge_item(
                 notice
             }
         },
-        Kind::Hosted | Kind::HostedResult => match ran.judge(kind, item, desk)? {
+        Kind::Hosted | Kind::HostedResult => match judge_ran(kind, item, ran, desk)? {
             None => return Ok(false),
             Some(notice) => notice,
         },
@@ -144,9 +118,6 @@ pub(super) fn judge_item(
     told_instead(item, notice, desk.told);
     Ok(true)
 }
-
-/// What stands in the place of a result that the client may not see.
-const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
 
 /// Takes down under which id the provider keeps the answer.
 pub(super) fn keep(response: &Value<'_>, told: &mut Told) {
