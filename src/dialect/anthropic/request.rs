@@ -231,7 +231,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
 }
 
 fn is_result_of_the_providers(block: &Value<'_>) -> bool {
-    block.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("_tool_result"))
+    block.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("code_execution_tool_result"))
 }
 
 /// Tools are offered in `tools`, and nowhere else. What a call carries is the call's own.
