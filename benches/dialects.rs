@@ -108,7 +108,7 @@ impl Judge for Bench {
         None
     }
 
-    fn incomplete(&mut self, tool: &str, _: &str) {
+    fn withhold(&mut self, tool: &str, _: &str, _: &'static str) {
         black_box(tool);
     }
 }

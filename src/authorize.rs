@@ -4,7 +4,7 @@
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    dialect::{self, DeniedCall, Kept, Notice, Offer, Request},
+    dialect::{self, BUILTIN, DeniedCall, Forced, Kept, Notice, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
     records::Entry,
@@ -77,7 +77,7 @@ pub fn authorize(
     found: &mut Findings,
 ) -> Result<Permit, Refusal> {
     check_history(asked, request, body.denied, found)?;
-    for tool in &request.forced {
+    for Forced { tool, .. } in &request.forced {
         let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
         if decision.outcome == Outcome::Deny {
             found.evidence.extend(asked.evidence(Place::Offered, tool, None, &decision));
@@ -115,10 +115,10 @@ pub fn authorize(
         });
     }
     // A forced tool was decided without its parameters; its offers show them, and may all be gone.
-    for tool in &request.forced {
-        let mut offers = request.offers.iter().zip(&kept).filter(|(offer, _)| offer.tool == *tool).peekable();
+    for forced in &request.forced {
+        let mut offers = request.offers.iter().zip(&kept).filter(|(offer, _)| forced.is(offer)).peekable();
         if offers.peek().is_some() && !offers.any(|(_, kept)| *kept != Kept::Out) {
-            return Err(refuse(found, tool, "it is not allowed with these parameters"));
+            return Err(refuse(found, &forced.tool, "it is not allowed with these parameters"));
         }
     }
     let listed = listed(asked, request, found)?;
@@ -135,6 +135,12 @@ fn check_history(
     let reason = "the request brings a result for a call that the rules deny; go on without it";
     for answered in &request.answered {
         let tool = &answered.tool;
+        // A call that the provider ran was decided on the parameters of its offer, and is as it stays offered.
+        let mut offers =
+            request.offers.iter().filter(|offer| offer.tool == *tool && tool.starts_with(BUILTIN));
+        if offers.any(|offer| decide(asked, tool, &offer.args, Place::Offered).outcome == Outcome::Allow) {
+            continue;
+        }
         let decision = decide(asked, tool, &answered.arguments(json::NESTING_MAX), Place::Emitted);
         if decision.outcome == Outcome::Deny {
             found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(&answered.text), &decision));

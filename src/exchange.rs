@@ -54,10 +54,19 @@ pub struct Terms {
     pub denied: Vec<DeniedCall>,
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
-    /// Whether the provider keeps the answer.
-    pub kept: bool,
+    pub keeps: Keeps,
     /// Bytes that were sent upstream, by which input is estimated where the provider does not count.
     pub sent: u64,
+}
+
+/// What of an answer the provider knows again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// The answer itself, so that a request can go on from it.
+    All,
+    /// What it names: its items, and containers.
+    Items,
+    Nothing,
 }
 
 impl Terms {
@@ -69,7 +78,7 @@ impl Terms {
             offered,
             denied: Vec::new(),
             usage_unasked: request.usage_unasked,
-            kept: request.kept,
+            keeps: if request.kept { Keeps::All } else { Keeps::Items },
             // A count costs nothing.
             sent: if request.api == Api::CountTokens { 0 } else { u64::try_from(sent).unwrap_or(u64::MAX) },
         }
@@ -83,7 +92,7 @@ impl Terms {
             offered: Vec::new(),
             denied: Vec::new(),
             usage_unasked: false,
-            kept: false,
+            keeps: Keeps::Nothing,
             sent: 0,
         }
     }
@@ -207,7 +216,7 @@ impl Exchange {
             court: &mut self.court,
         };
         for call in unfinished.into_iter().flatten() {
-            bench.incomplete(&call.tool, &call.text);
+            bench.withhold(&call.tool, &call.text, dialect::CUT_SHORT);
         }
         self.with_stream(|stream, bench| stream.fail(refusal, bench, out))
     }
@@ -243,7 +252,12 @@ impl Exchange {
     /// The answer as the provider keeps it, once it is known.
     pub fn kept(&self) -> Option<&KeptAnswer> {
         let told = self.stream.as_ref().map_or(&self.told, |stream| &stream.told);
-        told.kept.as_ref().filter(|_| self.terms.kept)
+        told.kept.as_ref().filter(|_| self.terms.keeps != Keeps::Nothing)
+    }
+
+    /// What of it the provider knows again.
+    pub fn keeps(&self) -> Keeps {
+        self.terms.keeps
     }
 
     /// Calls that were denied in this answer and the turns before it.
@@ -335,8 +349,7 @@ impl Judge for Bench<'_> {
         self.denied.iter().any(|call| call.call_id == call_id)
     }
 
-    fn incomplete(&mut self, tool: &str, text: &str) {
-        let reason = "its arguments did not come to their end, or are too long";
+    fn withhold(&mut self, tool: &str, text: &str, reason: &'static str) {
         self.court.evidence.push(self.asked.evidence_of_denial(Place::Emitted, tool, text, reason));
         self.court.tools_denied.push(tool.to_owned());
     }

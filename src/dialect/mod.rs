@@ -17,7 +17,8 @@ mod stray;
 mod stream;
 mod transcript;
 
-pub use request::{Answered, Kept, Listed, Offer, Request};
+pub(crate) use request::BUILTIN;
+pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
 use stream::{Desk, EVENT_BYTES_MAX, Seen, kind_of};
 pub use stream::{Progress, Stream};
@@ -29,6 +30,7 @@ use crate::{
     refusal::Refusal,
     usage::Usage,
 };
+use std::collections::BTreeSet;
 
 /// Which API a client speaks, or an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,8 +115,9 @@ pub trait Judge {
     /// Decides a call; `text` is its arguments exactly as the model produced them.
     fn judge(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict;
 
-    /// A call that did not come to its end: denied and recorded, whatever the rules say.
-    fn incomplete(&mut self, tool: &str, text: &str);
+    /// A call that cannot leave whatever the rules say, such as one that did not come to its end: denied and recorded
+    /// for this reason.
+    fn withhold(&mut self, tool: &str, text: &str, reason: &'static str);
 
     /// The name under which a tool was offered whose calls go by another: `web_search_preview` calls `web_search`.
     /// `None` if the request offered none.
@@ -133,7 +136,10 @@ fn judge_hosted(tool: &str, text: &str, judge: &mut dyn Judge) -> Verdict {
     match judge.offered_as(tool) {
         Some(offered) => judge.judge(&offered, &Arguments::Open, text),
         None => match judge.judge(tool, &Arguments::Known(Value::Object(Vec::new())), text) {
-            Verdict::Rewrite { .. } => Verdict::Remove { notice: notice(tool, NOT_FORCED) },
+            Verdict::Rewrite { .. } => {
+                judge.withhold(tool, text, NOT_FORCED);
+                Verdict::Remove { notice: notice(tool, NOT_FORCED) }
+            }
             verdict @ (Verdict::Abort(_) | Verdict::Release | Verdict::Remove { .. }) => verdict,
         },
     }
@@ -170,8 +176,12 @@ pub struct Told {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeptAnswer {
     pub id: String,
+    /// Whether it came to its end: only then all of its calls are known.
+    pub complete: bool,
     /// The ids of its items, by which a later request may name them.
-    pub items: Vec<String>,
+    pub items: BTreeSet<String>,
+    /// The ids of containers that calls in it ran in.
+    pub containers: BTreeSet<String>,
     /// Items that the provider does not know: what the client was told in the place of a denied call.
     pub notices: Vec<Notice>,
     /// The calls in it that the provider still waits for and the client never saw.
@@ -279,7 +289,7 @@ pub fn notice(tool: &str, reason: &str) -> String {
 /// Why a call is denied whose arguments are longer than may be held.
 const TOO_LONG: &str = "its arguments are too long";
 /// Why a call is denied whose arguments did not come to their end.
-const CUT_SHORT: &str = "the answer ended before its arguments did";
+pub(crate) const CUT_SHORT: &str = "the answer ended before its arguments did";
 /// Why a call is denied that is not what a rule would have made of it.
 const NOT_FORCED: &str = "its arguments cannot be changed as a rule demands";
 

@@ -32,10 +32,12 @@ pub(super) fn aliases(api: Api, tool: &str) -> &'static [Alias] {
 /// Names that rules know and that this API's provider does not read: beside the true one they would only deceive a rule.
 fn foreign(api: Api, tool: &str) -> &'static [&'static str] {
     match (api, tool) {
-        (Api::Responses, "builtin__web_search" | "builtin__web_search_preview") => {
-            &["allowed_domains", "blocked_domains"]
+        (Api::Responses, "builtin__web_search") => &["allowed_domains", "blocked_domains"],
+        // These have no way to narrow a search down.
+        (Api::Responses, "builtin__web_search_preview")
+        | (Api::Chat, "builtin__web_search" | "builtin__web_search_preview") => {
+            &["allowed_domains", "blocked_domains", "filters"]
         }
-        (Api::Chat, "builtin__web_search") => &["allowed_domains", "blocked_domains"],
         (Api::Messages | Api::CountTokens, "builtin__web_search") => &["filters"],
         (Api::Messages | Api::CountTokens, "builtin__mcp") => {
             &["server_url", "server_label", "allowed_tools", "connector_id", "tunnel_id"]

@@ -18,7 +18,7 @@ pub struct Request<'v> {
     /// Every tool that is offered to the model, in the order of the body.
     pub offers: Vec<Offer<'v>>,
     /// Tools that a `tool_choice` forces: if one of them is denied, so is the request.
-    pub forced: Vec<Cow<'v, str>>,
+    pub forced: Vec<Forced<'v>>,
     /// Tools that an `allowed_tools` choice narrows the model to.
     pub listed: Listed<'v>,
     /// Calls of earlier turns to which the request brings a result.
@@ -29,6 +29,8 @@ pub struct Request<'v> {
     pub previous: Option<&'v str>,
     /// Items of kept answers that the request names by their ids.
     pub references: Vec<&'v str>,
+    /// Containers of the provider's that it names by their ids.
+    pub containers: Vec<&'v str>,
     /// Whether the provider keeps the answer, so that a later request can go on from it.
     pub kept: bool,
     /// Whether a stream is to tell its usage though the client did not ask for that.
@@ -49,9 +51,35 @@ impl<'v> Request<'v> {
             results: Vec::new(),
             previous: None,
             references: Vec::new(),
+            containers: Vec::new(),
             kept: false,
             usage_unasked: false,
         }
+    }
+}
+
+/// A tool that a `tool_choice` forces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forced<'v> {
+    pub tool: Cow<'v, str>,
+    /// Of several MCP servers, the one that is meant.
+    pub server_label: Option<&'v str>,
+}
+
+impl<'v> From<Cow<'v, str>> for Forced<'v> {
+    fn from(tool: Cow<'v, str>) -> Self {
+        Self { tool, server_label: None }
+    }
+}
+
+impl Forced<'_> {
+    /// Whether an offer is of this tool.
+    pub fn is(&self, offer: &Offer<'_>) -> bool {
+        let label = match &offer.args {
+            Arguments::Known(args) => args.get("server_label").and_then(Value::as_str),
+            Arguments::Open | Arguments::Unreadable => None,
+        };
+        offer.tool == self.tool && (self.server_label.is_none() || self.server_label == label)
     }
 }
 
@@ -98,7 +126,7 @@ pub struct Offer<'v> {
 }
 
 /// What the names of tools begin with that the provider runs.
-pub(super) const BUILTIN: &str = "builtin__";
+pub(crate) const BUILTIN: &str = "builtin__";
 
 /// The model and whether the answer is to be streamed.
 pub(super) fn model_and_stream<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool), Refusal> {
@@ -246,17 +274,37 @@ pub(super) fn no_stored_files(content: &Value<'_>, param: &str) -> Result<(), Re
     }
     for (key, member) in content.members().unwrap_or_default() {
         let names_one = keys::reads_as(key, "file_id") || keys::reads_as(key, "container_id");
-        let uploads = key == "type" && member.as_str() == Some("container_upload");
-        if (names_one || uploads) && !member.is_null() {
-            let message = format!("`{param}` names a stored file by its id; send the content itself");
-            return Err(Refusal::invalid(message, Some(param)));
+        if (names_one && !member.is_null()) || is_upload(key, member) {
+            return Err(names_a_file(param));
         }
-        if !matches!(
-            key.as_ref(),
-            "input" | "arguments" | "action" | "operation" | "annotations" | "citations"
-        ) {
+        if !OWN.contains(&key.as_ref()) {
             no_stored_files(member, param)?;
         }
+    }
+    Ok(())
+}
+
+/// Members whose content is a call's own, or tells where a text is from.
+const OWN: [&str; 6] = ["input", "arguments", "action", "operation", "annotations", "citations"];
+
+fn names_a_file(param: &str) -> Refusal {
+    Refusal::invalid(format!("`{param}` names a stored file by its id; send the content itself"), Some(param))
+}
+
+fn is_upload(key: &str, member: &Value<'_>) -> bool {
+    keys::reads_as(key, "type") && member.as_str() == Some("container_upload")
+}
+
+/// Refuses files that are put into a container by their ids, wherever they stand.
+pub(super) fn no_uploads(content: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    for item in content.items().unwrap_or_default() {
+        no_uploads(item, param)?;
+    }
+    for (key, member) in content.members().unwrap_or_default() {
+        if is_upload(key, member) {
+            return Err(names_a_file(param));
+        }
+        no_uploads(member, param)?;
     }
     Ok(())
 }

@@ -20,6 +20,17 @@ const CALL_PARTS: [&str; 11] = [
     "tool_use",
 ];
 
+/// What calls carry, by the names of one dialect or another: an item or block of a type that is not known here has
+/// none of them.
+pub(super) const PARTS_OF_CALLS: [&str; 8] =
+    ["args", "arguments", "function", "input", "parameters", "partial_json", "tool_input", "tool_use_id"];
+
+/// Whether an object has a member that someone reads as one of these.
+pub(super) fn has_one_of(object: &Value<'_>, names: &[&str]) -> bool {
+    let members = object.members().unwrap_or_default();
+    members.iter().any(|(key, _)| names.iter().any(|name| reads_as(key, name)))
+}
+
 /// Whether a call stands anywhere in a value: after the known places were emptied, a place that nobody judges.
 pub(crate) fn stray_call(value: &Value<'_>) -> bool {
     match value {

@@ -8,11 +8,11 @@ use crate::{
     asked::End,
     clock,
     dialect::{self, DeniedCall, Family, Progress},
-    exchange::{Exchange, Terms},
+    exchange::{Exchange, Keeps, Terms},
     quota::Standing,
     records::rfc3339,
     refusal::{Refusal, seconds},
-    stored::Stored,
+    stored::{Stored, What},
     translate,
     upstream::{
         self, Received, Upstream,
@@ -360,16 +360,22 @@ impl hyper::body::Body for Body {
 fn shelve(gateway: &Gateway, exchange: &Exchange) {
     let asked = exchange.asked();
     if let (Some(kept), Some(upstream), Some(model)) = (exchange.kept(), &asked.upstream, &asked.model) {
+        let whole = exchange.keeps() == Keeps::All;
         let tenant = asked.identity.tenant().id.shared();
         let now = clock::unix_seconds(clock::wall());
-        let keep = |id: &str, denied: Vec<DeniedCall>| {
-            let stored = Stored { upstream: Arc::clone(upstream), model: model.name().to_owned(), denied };
+        let keep = |id: &str, what: What, denied: Vec<DeniedCall>| {
+            let upstream = Arc::clone(upstream);
+            let stored = Stored { what, upstream, model: model.name().to_owned(), denied };
             gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
         };
-        keep(&kept.id, exchange.denied());
-        kept.items.iter().for_each(|id| keep(id, Vec::new()));
+        kept.items.iter().for_each(|id| keep(id, What::Item, Vec::new()));
+        kept.containers.iter().for_each(|id| keep(id, What::Container, Vec::new()));
         for notice in &kept.notices {
-            keep(&notice.id, vec![DeniedCall::told(&notice.text)]);
+            keep(&notice.id, What::Item, vec![DeniedCall::told(&notice.text)]);
+        }
+        if whole {
+            let what = if kept.complete { What::Answer } else { What::Unfinished };
+            keep(&kept.id, what, exchange.denied());
         }
     }
 }

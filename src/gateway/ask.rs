@@ -6,12 +6,12 @@ use crate::{
     authorize::{self, Body, Findings, Permit},
     clock,
     dialect::{self, Api, Family, HoldLimits, Request},
-    exchange::{self, Terms},
+    exchange::{self, Keeps, Terms},
     json,
     records::Content,
     refusal::Refusal,
     snapshot::{Model, Snapshot},
-    stored::{Recalled, Stored},
+    stored::{Recalled, Stored, What},
     translate::{self, About, Client},
     upstream::{Destination, Parcel, Parcels, Received, Target},
 };
@@ -45,7 +45,8 @@ pub(super) struct Ask {
 #[derive(Debug, Default)]
 pub(super) struct Named {
     pub(super) previous: Option<String>,
-    pub(super) items: Vec<String>,
+    /// Items and containers.
+    pub(super) ids: Vec<String>,
 }
 
 /// So many items may be named in a request.
@@ -55,19 +56,20 @@ const REFERENCES_MAX: usize = 1024;
 pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
     let says = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
     // A body without an id names nothing, and is not read twice. A key may be written with escapes.
-    let may_name = says(b"previous_response_id") || says(b"\"id\"") || says(b"\\u");
+    let may_name = says(b"previous_response_id") || says(b"\"id\"") || says(b"container_id") || says(b"\\u");
     if api != Api::Responses || !may_name {
         return Ok(Named::default());
     }
     let parsed = parse(bytes, nesting_max)?;
     let request = dialect::understand(api, &parsed)?;
-    if request.references.len() > REFERENCES_MAX {
+    let ids = request.references.iter().chain(&request.containers);
+    let ids: Vec<String> = ids.map(|id| (*id).to_owned()).collect();
+    if ids.len() > REFERENCES_MAX {
         let message =
             format!("more than {REFERENCES_MAX} items are named by their ids; send the items themselves");
         return Err(Refusal::invalid(message, Some("input")));
     }
-    let items = request.references.iter().map(|id| (*id).to_owned()).collect();
-    Ok(Named { previous: request.previous.map(ToOwned::to_owned), items })
+    Ok(Named { previous: request.previous.map(ToOwned::to_owned), ids })
 }
 
 fn parse(bytes: &Bytes, nesting_max: usize) -> Result<json::Value<'_>, Refusal> {
@@ -152,16 +154,31 @@ fn destination(
         });
         !upstreams.is_empty()
     };
-    if let Some(id) = request.previous
-        && !keep_to(recalled.previous.as_ref())
-    {
-        return Err(Refusal::PreviousNotFound { id: id.chars().take(256).collect() });
+    if let Some(id) = request.previous {
+        let previous = recalled.previous.as_ref().filter(|stored| stored.what.is_answer());
+        let shown = || id.chars().take(256).collect::<String>();
+        if !keep_to(previous) {
+            return Err(Refusal::PreviousNotFound { id: shown() });
+        }
+        if previous.is_some_and(|stored| stored.what == What::Unfinished) {
+            let message = format!(
+                "the response `{}` did not come to its end here, so that its calls are not known; look it up once, \
+                 or send its turns themselves",
+                shown()
+            );
+            return Err(Refusal::invalid(message, Some("previous_response_id")));
+        }
     }
-    for id in &request.references {
-        let stored = recalled.items.iter().find(|(known, _)| known == id).map(|(_, stored)| stored);
-        if !keep_to(stored) {
+    let items = request.references.iter().map(|id| (id, What::Item));
+    for (id, what) in items.chain(request.containers.iter().map(|id| (id, What::Container))) {
+        if !keep_to(recalled.find(id, what)) {
             let id: String = id.chars().take(256).collect();
-            let message = format!("the item `{id}` was not found; send the item itself");
+            let message = match what {
+                What::Container => format!("the container `{id}` was not found; leave its call out"),
+                What::Answer | What::Item | What::Unfinished => {
+                    format!("the item `{id}` was not found; send the item itself")
+                }
+            };
             return Err(Refusal::invalid(message, Some("input")));
         }
     }
@@ -247,7 +264,7 @@ impl Ask {
             return (self.terms, None);
         };
         // A translated answer is kept by nobody.
-        let terms = Terms { kept: false, ..self.terms };
+        let terms = Terms { keeps: Keeps::Nothing, ..self.terms };
         (terms, Some(translate::Answer::new(upstream, client, about)))
     }
 }

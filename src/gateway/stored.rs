@@ -9,10 +9,10 @@ use crate::{
     authorize::Permit,
     clock,
     dialect::{Api, Family},
-    exchange::Terms,
+    exchange::{Keeps, Terms},
     json::{self, Value},
     refusal::Refusal,
-    stored::Recalled,
+    stored::{Recalled, What},
     upstream::{Destination, Parcel, Parcels, Target},
 };
 use http::{Method, Response, request::Parts};
@@ -23,7 +23,7 @@ const PARAMETERS: [&str; 7] = ["include", "include[]", "include%5B%5D", "limit",
 
 /// What is kept of these ids for the tenant.
 pub(super) async fn recall(visit: &mut Visit, named: Named) -> Result<Recalled, Refusal> {
-    if named.previous.is_none() && named.items.is_empty() {
+    if named.previous.is_none() && named.ids.is_empty() {
         return Ok(Recalled::default());
     }
     let gateway = Arc::clone(visit.gateway());
@@ -31,8 +31,8 @@ pub(super) async fn recall(visit: &mut Visit, named: Named) -> Result<Recalled, 
     let now = clock::unix_seconds(clock::wall());
     let recalled = tokio::task::spawn_blocking(move || {
         let find = |id: &str| gateway.stored.find(&tenant, id, now);
-        let items = named.items.into_iter().filter_map(|id| find(&id).map(|stored| (id, stored)));
-        Recalled { items: items.collect(), previous: named.previous.as_deref().and_then(find) }
+        let found = named.ids.into_iter().filter_map(|id| find(&id).map(|stored| (id, stored)));
+        Recalled { named: found.collect(), previous: named.previous.as_deref().and_then(find) }
     });
     Ok(recalled.await.unwrap_or_default())
 }
@@ -47,8 +47,9 @@ pub(super) async fn respond(
     visit.check_records().await?;
     let query = query(head)?;
     let missing = || Refusal::StoredNotFound { id: id.chars().take(256).collect() };
-    let named = Named { previous: Some(id.clone()), items: Vec::new() };
-    let stored = recall(visit, named).await?.previous.ok_or_else(missing)?;
+    let named = Named { previous: Some(id.clone()), ids: Vec::new() };
+    let stored = recall(visit, named).await?.previous.filter(|stored| stored.what.is_answer());
+    let stored = stored.ok_or_else(missing)?;
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
     // A key that may not use the model may not read what it said.
@@ -77,7 +78,13 @@ pub(super) async fn respond(
     if act == Act::Delete && received.answer.status.is_success() {
         return deleted(visit, &id);
     }
-    let terms = Terms { denied: stored.denied.clone(), ..Terms::plain(api, ask::hold_limits(&snapshot)) };
+    // An answer that was cut short is known once it was looked up.
+    let is_news = api == Api::Responses && stored.what == What::Unfinished;
+    let keeps = if is_news { Keeps::All } else { Keeps::Nothing };
+    let plain = Terms::plain(api, ask::hold_limits(&snapshot));
+    // Its own calls are judged again; those of the turns before are remembered.
+    let denied = stored.denied.iter().filter(|call| !is_news || !call.open).cloned().collect();
+    let terms = Terms { denied, keeps, ..plain };
     answer::inspect(visit, terms, None, received).await
 }
 

@@ -20,9 +20,46 @@ pub const KEPT_FOR_S: i64 = 30 * 86_400;
 /// A longer id is none.
 pub const ID_BYTES_MAX: usize = 256;
 
-/// An answer that a provider keeps.
+/// What an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// An answer, all of whose calls are known.
+    Answer,
+    Container,
+    /// An item of an answer.
+    Item,
+    /// An answer that did not come to its end here: of calls in it that were not seen, nothing is known.
+    Unfinished,
+}
+
+impl What {
+    /// Its name on disk.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Container => "container",
+            Self::Item => "item",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// The same, read again.
+    fn named(name: &str) -> Option<Self> {
+        [Self::Answer, Self::Container, Self::Item, Self::Unfinished]
+            .into_iter()
+            .find(|what| what.as_str() == name)
+    }
+
+    /// Whether it is a whole answer or a part of one.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::Unfinished)
+    }
+}
+
+/// Something that a provider keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
+    pub what: What,
     /// The upstream that has it.
     pub upstream: Arc<str>,
     /// The model as the tenant asked for it.
@@ -36,11 +73,17 @@ pub struct Stored {
 pub struct Recalled {
     /// The answer that it names as the one before.
     pub previous: Option<Stored>,
-    /// Items that it names, by their ids.
-    pub items: Vec<(String, Stored)>,
+    /// Items and containers that it names, by their ids.
+    pub named: Vec<(String, Stored)>,
 }
 
 impl Recalled {
+    /// What an id names, if it is one of these.
+    pub fn find(&self, id: &str, what: What) -> Option<&Stored> {
+        let mut found = self.named.iter().filter(|(known, stored)| known == id && stored.what == what);
+        found.next().map(|(_, stored)| stored)
+    }
+
     /// Calls that the provider waits for.
     pub fn denied(&self) -> &[DeniedCall] {
         self.previous.as_ref().map(|stored| stored.denied.as_slice()).unwrap_or_default()
@@ -52,7 +95,7 @@ impl Recalled {
             let text = stored.denied.first()?.notice.clone();
             Some(Notice { id: id.clone(), text })
         };
-        self.items.iter().filter_map(told).collect()
+        self.named.iter().filter_map(told).collect()
     }
 }
 
@@ -61,7 +104,9 @@ const REMEMBERED_MAX: usize = 256;
 
 /// What an answer's successor has to know: its own denied calls, and those of the turns before, which are answered.
 pub fn remembered(own: &[DeniedCall], before: &[DeniedCall]) -> Vec<DeniedCall> {
-    let answered = before.iter().map(|call| DeniedCall { open: false, ..call.clone() });
+    let again = |call: &&DeniedCall| own.iter().any(|own| own.call_id == call.call_id);
+    let before = before.iter().filter(|call| !again(call));
+    let answered = before.map(|call| DeniedCall { open: false, ..call.clone() });
     own.iter().cloned().chain(answered).take(REMEMBERED_MAX).collect()
 }
 

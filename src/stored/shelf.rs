@@ -1,6 +1,6 @@
 //! The shelf on disk: one SQLite table, one thread that writes it, and what is on the way there in memory.
 
-use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, read_denied, write_denied};
+use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, What, read_denied, write_denied};
 use crate::operator;
 use dashmap::DashMap;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -118,19 +118,21 @@ impl Shelf {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let row = reader
             .prepare_cached(
-                "SELECT upstream, model, denied FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
+                "SELECT what, upstream, model, denied FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
             )
             .and_then(|mut statement| {
                 let since = now.saturating_sub(KEPT_FOR_S);
                 let columns = |row: &rusqlite::Row<'_>| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+                    let text = |column| row.get::<_, String>(column);
+                    Ok((text(0)?, text(1)?, text(2)?, text(3)?))
                 };
                 statement.query_row(params![&**tenant, id, since], columns).optional()
             });
         match row {
             Ok(row) => {
-                let (upstream, model, denied) = row?;
-                Some(Stored { upstream: upstream.into(), model, denied: read_denied(&denied)? })
+                let (what, upstream, model, denied) = row?;
+                let (what, denied) = (What::named(&what)?, read_denied(&denied)?);
+                Some(Stored { what, upstream: upstream.into(), model, denied })
             }
             Err(error) => {
                 operator::warn(&format!(
@@ -156,10 +158,15 @@ fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS stored (
             tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL,
-            time INTEGER NOT NULL, denied TEXT NOT NULL, PRIMARY KEY (tenant, id)
+            time INTEGER NOT NULL, denied TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (tenant, id)
         ) WITHOUT ROWID;
         CREATE INDEX IF NOT EXISTS stored_by_time ON stored (time);",
     )?;
+    let told_apart = "SELECT count(*) FROM pragma_table_info('stored') WHERE name = 'what'";
+    if connection.query_row(told_apart, [], |row| row.get::<_, i64>(0))? == 0 {
+        // Written before items and answers were told apart.
+        connection.execute_batch("ALTER TABLE stored ADD COLUMN what TEXT NOT NULL DEFAULT 'answer'")?;
+    }
     sweep(connection, now)
 }
 
@@ -220,14 +227,15 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
     for Change { key: (tenant, id), stored, now } in batch {
         match stored {
             Some(stored) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
                 .execute(params![
                     &**tenant,
                     id,
                     &*stored.upstream,
                     stored.model,
                     now,
-                    write_denied(&stored.denied)
+                    write_denied(&stored.denied),
+                    stored.what.as_str()
                 ])?,
             None => transaction
                 .prepare_cached("DELETE FROM stored WHERE tenant = ?1 AND id = ?2")?
@@ -250,7 +258,12 @@ mod tests {
             notice: "[no \"really\"]".into(),
             open: true,
         };
-        Stored { upstream: upstream.into(), model: "gpt-5".into(), denied: vec![denied] }
+        Stored {
+            what: What::Unfinished,
+            upstream: upstream.into(),
+            model: "gpt-5".into(),
+            denied: vec![denied],
+        }
     }
 
     fn written(shelf: &Shelf) {
@@ -278,6 +291,27 @@ mod tests {
             assert_eq!(shelf.find(&acme, "resp_1", 1003), None);
             written(&shelf);
         }
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let older = connect(&directory.path().join(FILE)).unwrap();
+        older
+            .execute_batch(
+                "CREATE TABLE stored (tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL,
+                    model TEXT NOT NULL, time INTEGER NOT NULL, denied TEXT NOT NULL,
+                    PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+                INSERT INTO stored VALUES ('acme', 'resp_1', 'openai', 'gpt-5', 1000, '[]');",
+            )
+            .unwrap();
+        drop(older);
+        let shelf = Shelf::open(directory.path(), 1001).unwrap();
+        let acme: Arc<str> = "acme".into();
+        assert_eq!(shelf.find(&acme, "resp_1", 1001).unwrap().what, What::Answer);
+        shelf.keep(Arc::clone(&acme), "resp_2", stored("openai"), 1001);
+        written(&shelf);
+        assert_eq!(shelf.find(&acme, "resp_2", 1001), Some(stored("openai")));
     }
 
     #[test]

@@ -114,6 +114,63 @@ fn a_conversation_goes_on_after_a_denied_call() {
 }
 
 #[test]
+fn an_answer_that_was_cut_short_goes_on_once_it_was_looked_up() {
+    let gateway = Gateway::with(TENANTS, "");
+    for (tool, status) in [("get_x", 200), ("delete_x", 403)] {
+        let cut = format!("!call {tool} {{\"v\":1}}\n!cut 3");
+        let cut = gateway.post("/v1/responses", ACME, &response(&cut, r#","stream":true"#));
+        assert!(cut.body.contains("response.created") && !cut.body.contains("response.completed"), "{cut:?}");
+        let id = cut.body.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let path = format!("/v1/responses/{id}");
+        let call_id = gateway.mock_get(&path).json()["output"][0]["call_id"].as_str().unwrap().to_owned();
+        let previous = format!(r#","previous_response_id":"{id}""#);
+        let result = format!(
+            r#"{{"model":"gpt-5","input":[{{"type":"function_call_output","call_id":"{call_id}","output":"done"}}]{previous}}}"#
+        );
+        for body in [&result, &response("hi", &previous)] {
+            let answer = gateway.post("/v1/responses", ACME, body);
+            assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{answer:?}");
+            assert!(answer.body.contains("did not come to its end"), "{answer:?}");
+        }
+        let looked_up = gateway.get(&path, ACME);
+        assert_eq!(
+            (looked_up.status, looked_up.body.contains(&call_id)),
+            (200, status == 200),
+            "{looked_up:?}"
+        );
+        assert_eq!(gateway.post("/v1/responses", ACME, &result).status, status, "{tool}");
+    }
+}
+
+#[test]
+fn an_id_names_one_kind_of_thing_of_its_tenant() {
+    let gateway = Gateway::with(TENANTS, "");
+    let searched = response("!hosted web_search_call", r#","tools":[{"type":"web_search"}],"store":false"#);
+    let searched = gateway.post("/v1/responses", ACME, &searched).json();
+    let search = searched["output"].as_array().unwrap().iter().find(|item| item["type"] == "web_search_call");
+    let search = search.unwrap_or_else(|| panic!("{searched}"));
+    let with =
+        |item: &Value| json!({ "model": "gpt-5", "input": [item, { "role": "user", "content": "hi" }] });
+    // Nothing was stored, and the item is known again all the same: to its tenant.
+    assert_eq!(gateway.post("/v1/responses", ACME, &with(search).to_string()).status, 200);
+    let foreign = gateway.post("/v1/responses", GLOBEX, &with(search).to_string());
+    assert!(foreign.status == 400 && foreign.body.contains("was not found"), "{foreign:?}");
+    let stored = gateway.post("/v1/responses", ACME, &response("hello", "")).json();
+    let (answer, item) = (stored["id"].as_str().unwrap(), stored["output"][0]["id"].as_str().unwrap());
+    let goes_on = |id: &str| {
+        let body = response("hi", &format!(r#","previous_response_id":"{id}""#));
+        gateway.post("/v1/responses", ACME, &body).status
+    };
+    let refers = |id: &str| {
+        let reference = json!({ "type": "item_reference", "id": id });
+        gateway.post("/v1/responses", ACME, &with(&reference).to_string()).status
+    };
+    assert_eq!((goes_on(answer), goes_on(item)), (200, 400));
+    assert_eq!((refers(answer), refers(item)), (400, 200));
+    assert_eq!(gateway.get(&format!("/v1/responses/{item}"), ACME).status, 404);
+}
+
+#[test]
 fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
     let gateway = Gateway::with(TENANTS, "");
     for more in [
@@ -135,6 +192,8 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         r#"{"type":"computer_call_output","call_id":"c","output":{"type":"computer_screenshot","file_id":"f"}}"#,
         r#"{"role":"user","content":{"type":"input_image","file_id":"f"}}"#,
         r#"{"type":"unheard_of","tools":[{"type":"web_search"}]}"#,
+        r#"{"type":"unheard_of_output","call_id":"c","tools":[{"type":"web_search"}]}"#,
+        r#"{"type":"code_interpreter_call","container_id":"cntr_1","code":"1"}"#,
         r#"{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}"#,
     ] {
         let answer = gateway.post("/v1/responses", ACME, &format!(r#"{{"model":"gpt-5","input":[{item}]}}"#));
@@ -148,6 +207,10 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         r#","tools":[{"type":"mcp_toolset"}]"#,
         r#","mcp_servers":[{"type":"url","url":"https://evil.example","name":"x","server_url":"https://mcp.acme.example"}]"#,
         r#","tools":[{"type":"web_search_20250305","name":"web_search","filters":{}}]"#,
+        r#","context_management":{"edits":[{"tools":[{"name":"delete_x"}]}]}"#,
+        r#","output_config":{"tools":[{"name":"delete_x"}]}"#,
+        r#","messages":[{"role":"user","content":{"type":"document","source":{"type":"file","file_id":"f"}}}]"#,
+        r#","messages":[{"role":"user","content":{"type":"text","text":"hi"}}]"#,
     ] {
         let answer = gateway.messages("/v1/messages", ACME, &message("claude", "hi", more));
         assert_eq!(answer.status, 400, "{more}: {answer:?}");

@@ -6,7 +6,7 @@ use crate::{
     dialect::{
         self, Desk, TOO_LONG, Verdict, keys, notice,
         ran::{RESULT_WITHHELD, Ran},
-        stray::{stray_beside, stray_call},
+        stray::{PARTS_OF_CALLS, has_one_of, stray_beside, stray_call},
         transcript, unreadable,
     },
     json::Value,
@@ -48,17 +48,10 @@ impl Kind {
             _ if kind.ends_with("_tool_result") && !stray_call(block) => Self::HostedResult,
             _ if stray_call(block) => return Err(unreadable()),
             "text" | "thinking" | "redacted_thinking" => Self::Other,
-            _ if looks_like_a_call(block) => return Err(unreadable()),
+            _ if has_one_of(block, &PARTS_OF_CALLS) => return Err(unreadable()),
             _ => Self::Other,
         })
     }
-}
-
-/// Whether a block of a type that is not known here has what a call has.
-fn looks_like_a_call(block: &Value<'_>) -> bool {
-    let of_a_call = ["input", "arguments", "partial_json", "tool_use_id"];
-    let members = block.members().unwrap_or_default();
-    members.iter().any(|(key, _)| of_a_call.iter().any(|name| keys::reads_as(key, name)))
 }
 
 /// Judges a call that the client is to run, by the text of its input.
@@ -66,12 +59,12 @@ pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Re
     let name = call_name(block)?;
     desk.told.produce(input.len());
     if input.len() > desk.limits.tool_arguments {
-        desk.judge.incomplete(name, &input);
+        desk.judge.withhold(name, &input, TOO_LONG);
         return Ok(Judged::Removed(notice(name, TOO_LONG)));
     }
     let args = Arguments::read(&input, desk.limits.nesting);
     if !matches!(&args, Arguments::Known(Value::Object(_))) {
-        desk.judge.incomplete(name, &input);
+        desk.judge.withhold(name, &input, NO_OBJECT);
         return Ok(Judged::Removed(notice(name, NO_OBJECT)));
     }
     let verdict = desk.judge.judge(name, &args, &input);

@@ -8,8 +8,9 @@ use crate::{
         input::Form,
         keys, parameters,
         request::{
-            Answered, BUILTIN, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
-            no_stored_files, not_too_many, only_known, provider_defined, provider_offer, text, wrong,
+            Answered, BUILTIN, Forced, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
+            no_stored_files, no_uploads, not_too_many, only_known, provider_defined, provider_offer, text,
+            wrong,
         },
     },
     json::Value,
@@ -166,7 +167,7 @@ fn server_parameters<'a>(server: &Value<'a>, body: &Value<'a>) -> Value<'a> {
     seen
 }
 
-fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
+fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
     let choice = match body.present("tool_choice") {
         None => return Ok(Vec::new()),
         Some(choice @ Value::Object(_)) => choice,
@@ -175,7 +176,7 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
     keys::no_twins(choice, &["type", "name"], "tool_choice")?;
     match text(choice, "type", "tool_choice")? {
         "auto" | "any" | "none" => Ok(Vec::new()),
-        "tool" => Ok(vec![offered_as(body, text(choice, "name", "tool_choice")?)]),
+        "tool" => Ok(vec![offered_as(body, text(choice, "name", "tool_choice")?).into()]),
         _ => {
             let message = "`tool_choice.type` must be `auto`, `any`, `tool` or `none`";
             Err(Refusal::invalid(message, Some("tool_choice")))
@@ -200,12 +201,16 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     for message in array(body, "messages")? {
         keys::no_twins(message, &["role", "content"], "messages")?;
         let content = message.get("content").unwrap_or(&Value::Null);
+        if !matches!(content, Value::String(_) | Value::Array(_) | Value::Null) {
+            return Err(wrong("messages.content", "a string or an array", content));
+        }
         no_tools_inside(content, "messages")?;
         for block in content.items().unwrap_or_default() {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
             known_block(block)?;
-            // What a tool of the provider's found comes back as it came.
-            if !is_result_of_the_providers(block) {
+            if is_result_of_the_providers(block) {
+                no_uploads(block, "messages")?;
+            } else {
                 no_stored_files(block, "messages")?;
             }
             match block.get("type").and_then(Value::as_str) {
@@ -230,6 +235,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     Ok(answered)
 }
 
+/// What ran in a container of the provider's, and comes back as it came: it names the files that were made.
 fn is_result_of_the_providers(block: &Value<'_>) -> bool {
     block.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("code_execution_tool_result"))
 }
@@ -239,10 +245,15 @@ fn no_tools_inside(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
     for item in value.items().unwrap_or_default() {
         no_tools_inside(item, param)?;
     }
+    // What a server of the provider's said that it has.
+    let is_listing = value.get("type").and_then(Value::as_str) == Some("mcp_tool_listing");
     for (key, member) in value.members().unwrap_or_default() {
         let kind = member.as_str().filter(|_| keys::reads_as(key, "type"));
+        let lists_tools = keys::reads_as(key, "tools")
+            && member.items().is_some_and(|tools| tools.iter().any(|tool| tool.members().is_some()));
         let brings = matches!(kind, Some("tool_addition" | "tool_definition"))
-            || keys::reads_as(key, "tool_changes") && !member.is_null();
+            || keys::reads_as(key, "tool_changes") && !member.is_null()
+            || lists_tools && !is_listing;
         if brings {
             let message = format!("`{param}` brings tools; offer them in `tools`, where they are checked");
             return Err(Refusal::invalid(message, Some(param)));

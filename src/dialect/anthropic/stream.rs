@@ -89,7 +89,7 @@ impl Reader {
     pub(in crate::dialect) fn abandon(&mut self, judge: &mut dyn Judge) {
         for block in std::mem::take(&mut self.open) {
             if let Part::Held(held) = block.part {
-                judge.incomplete(name_of(&held.start), &held.input);
+                judge.withhold(name_of(&held.start), &held.input, CUT_SHORT);
             }
         }
         self.behind = Vec::new();
@@ -247,7 +247,7 @@ impl Reader {
         let Held { start, input, too_long } = held;
         if too_long {
             let name = name_of(&start);
-            desk.judge.incomplete(name, &input);
+            desk.judge.withhold(name, &input, crate::dialect::TOO_LONG);
             self.begin_text(index, notice(name, crate::dialect::TOO_LONG), desk);
         } else {
             match judge(&start, input, desk)? {
@@ -301,7 +301,7 @@ impl Reader {
         for block in std::mem::take(&mut self.open) {
             if let Part::Held(held) = block.part {
                 let name = name_of(&held.start);
-                desk.judge.incomplete(name, &held.input);
+                desk.judge.withhold(name, &held.input, CUT_SHORT);
                 self.begin_text(block.index, notice(name, CUT_SHORT), desk);
                 self.send(&block_event("content_block_stop", block.index, []), None, desk.out);
             }

@@ -202,7 +202,7 @@ impl Choice {
         while let Some(mut call) = calls.next() {
             desk.told.produce(call.text.len());
             if call.too_long {
-                desk.judge.incomplete(&call.name, &call.text);
+                desk.judge.withhold(&call.name, &call.text, TOO_LONG);
                 notices.push(notice(&call.name, TOO_LONG));
                 continue;
             }
@@ -243,7 +243,7 @@ impl Choice {
         let notices: Vec<String> = calls
             .into_iter()
             .map(|call| {
-                judge.incomplete(&call.name, &call.text);
+                judge.withhold(&call.name, &call.text, CUT_SHORT);
                 notice(&call.name, CUT_SHORT)
             })
             .collect();

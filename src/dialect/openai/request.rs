@@ -7,8 +7,8 @@ use crate::{
     dialect::{
         Api, keys, parameters,
         request::{
-            Answered, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream, no_stored_files,
-            not_too_many, provider_defined, provider_offer, text, undecidable, wrong,
+            Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
+            no_stored_files, not_too_many, provider_defined, provider_offer, text, undecidable, wrong,
         },
     },
     json::Value,
@@ -128,7 +128,7 @@ fn named<'v>(tool: &'v Value<'_>, kind: &'v str, param: &str) -> Result<Cow<'v, 
     }
 }
 
-fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
+fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
     let mut forced = Vec::new();
     match body.present("tool_choice") {
         None => {}
@@ -140,14 +140,16 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Cow<'v, str>>, Refusal> {
         Some(choice @ Value::Object(_)) => {
             let kind = text(choice, "type", "tool_choice")?;
             if kind != "allowed_tools" {
-                forced.push(named(choice, kind, "tool_choice")?);
+                forced.push(named(choice, kind, "tool_choice")?.into());
             }
         }
         Some(other) => return Err(wrong("tool_choice", "a string or an object", other)),
     }
     match body.present("function_call") {
         None | Some(Value::String(_)) => {}
-        Some(choice @ Value::Object(_)) => forced.push(Cow::Borrowed(text(choice, "name", "function_call")?)),
+        Some(choice @ Value::Object(_)) => {
+            forced.push(Cow::Borrowed(text(choice, "name", "function_call")?).into());
+        }
         Some(other) => return Err(wrong("function_call", "a string or an object", other)),
     }
     Ok(forced)

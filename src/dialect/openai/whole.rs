@@ -163,7 +163,7 @@ impl Judging<'_> {
         let (tool, verdict) = {
             let emitted = call_parts::emitted(call);
             if emitted.text.len() > self.limits.tool_arguments {
-                self.judge.incomplete(&emitted.tool, &emitted.text);
+                self.judge.withhold(&emitted.tool, &emitted.text, TOO_LONG);
                 return Ok(Kept::Not(notice(&emitted.tool, TOO_LONG)));
             }
             let args = input::arguments(form, &emitted.text, self.limits.nesting);

@@ -6,7 +6,7 @@ use crate::{
         input::{self, Form},
         keys, notice,
         request::BUILTIN,
-        stray::{stray_beside, stray_call},
+        stray::{PARTS_OF_CALLS, has_one_of, stray_beside, stray_call},
         transcript, unreadable,
     },
     json::{self, Value},
@@ -106,6 +106,7 @@ impl Kind {
             {
                 Self::HostedResult
             }
+            _ if kind.ends_with("_call") && looks_like_the_clients(item, kind) => return Err(unreadable()),
             _ if kind.ends_with("_call") => Self::Hosted,
             _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
                 return Err(unreadable());
@@ -117,9 +118,19 @@ impl Kind {
 
 /// Whether an item of a type that is not known here has what a call has.
 fn looks_like_a_call(item: &Value<'_>) -> bool {
-    let of_a_call = ["arguments", "input", "action", "actions", "operation", "call_id"];
-    let members = item.members().unwrap_or_default();
-    members.iter().any(|(key, _)| of_a_call.iter().any(|name| keys::reads_as(key, name)))
+    has_one_of(item, &["action", "actions", "operation", "call_id"]) || has_one_of(item, &PARTS_OF_CALLS)
+}
+
+/// Whether a call that the provider ran has what only a call of the client's has: a client could take it for one.
+fn looks_like_the_clients(item: &Value<'_>, kind: &str) -> bool {
+    let own: &[&str] = match kind {
+        "mcp_call" => &["name", "arguments"],
+        "tool_search_call" => &["call_id", "arguments"],
+        "shell_call" => &["call_id"],
+        _ => &[],
+    };
+    let foreign = ["name", "call_id", "arguments", "input"].into_iter().filter(|name| !own.contains(name));
+    foreign.into_iter().any(|name| item.present(name).is_some())
 }
 
 /// Whether a shell call is for the client's shell, not for a container of the provider's.
@@ -135,6 +146,12 @@ pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
     let own = item.get("type").and_then(Value::as_str) == Some("mcp_approval_request");
     let id = item.present("call_id").filter(|_| !own).or_else(|| item.get("id"));
     id.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The container that the provider ran a call in.
+pub(super) fn container_of<'v>(item: &'v Value<'_>) -> Option<&'v str> {
+    let place = item.present("environment").unwrap_or(item);
+    place.get("container_id").and_then(Value::as_str)
 }
 
 impl Call {
@@ -219,8 +236,9 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     desk.told.produce(text.len());
     let incomplete = item.get("status").and_then(Value::as_str) == Some("incomplete");
     if incomplete || text.len() > desk.limits.tool_arguments {
-        desk.judge.incomplete(&tool, &text);
-        return Ok(Judged::Removed(notice(&tool, if incomplete { CUT_SHORT } else { TOO_LONG })));
+        let why = if incomplete { CUT_SHORT } else { TOO_LONG };
+        desk.judge.withhold(&tool, &text, why);
+        return Ok(Judged::Removed(notice(&tool, why)));
     }
     let name = match call {
         Call::Function | Call::Custom => tool,
@@ -240,6 +258,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
         Verdict::Release => put_as_text,
         Verdict::Rewrite { arguments } => {
             if !call.rewrite(item, arguments) {
+                desk.judge.withhold(&name, &text, NOT_FORCED);
                 return Ok(Judged::Removed(notice(&name, NOT_FORCED)));
             }
             true
@@ -250,7 +269,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
 }
 
 /// Whether a member of an item that nobody asks to run can be read as another of them, or is a call.
-fn hides_a_call(item: &Value<'_>) -> bool {
+pub(super) fn hides_a_call(item: &Value<'_>) -> bool {
     keys::no_twins(item, &DECIDED, "").is_err() || stray_beside(item, &["type"])
 }
 

@@ -1,15 +1,15 @@
 //! What a request of Responses asks for: model, stream, the tools it offers and forces, the calls of its history.
 //! Reading finds everything that a decision depends on; `restrict` takes out what was denied.
 
-use super::item::{Call, Kind, Shell, call_id};
+use super::item::{Call, Kind, Shell, call_id, container_of};
 use crate::{
     call::Arguments,
     dialect::{
         Api, keys, parameters,
         request::{
-            Answered, BUILTIN, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            no_stored_files, not_too_many, only_known, provider_defined, provider_offer, text, undecidable,
-            wrong,
+            Answered, BUILTIN, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
+            no_stored_files, not_too_many, only_known, provider_defined, provider_offer, text, undated,
+            undecidable, wrong,
         },
     },
     json::Value,
@@ -116,6 +116,11 @@ fn brings_tools(item: &Value<'_>) -> bool {
 /// No key of a tool may be read as another, and none be named twice: here, and in the form of chat.
 fn one_name(tool: &Value<'_>, param: &str) -> Result<(), Refusal> {
     keys::no_twins(tool, &TOOL, param)?;
+    let kind = tool.get("type").and_then(Value::as_str).map(undated).unwrap_or_default();
+    if NAMELESS.contains(&kind) && tool.present("name").is_some() {
+        let message = format!("a `{kind}` has no `name` in this API; leave it out");
+        return Err(Refusal::invalid(message, Some(param)));
+    }
     if tool.present("function").is_some() || tool.present("custom").is_some() {
         let message = format!("an entry of `{param}` has the parts of two kinds of tool");
         return Err(Refusal::invalid(message, Some(param)));
@@ -156,6 +161,10 @@ fn hosted_or_not<'v>(tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Re
     let args = Arguments::Known(parameters::seen(tool, &[]));
     Ok(Offer { tool: name, args })
 }
+
+/// Tools of these types have no name in this API: one would only hide the type.
+const NAMELESS: [&str; 6] =
+    ["apply_patch", "computer", "computer_use_preview", "local_shell", "shell", "tool_search"];
 
 /// The name that rules speak of, of a tool of a type that the provider defined.
 fn type_name<'v>(tool: &'v Value<'_>, kind: &'v str) -> Cow<'v, str> {
@@ -202,7 +211,10 @@ fn choice<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refu
                 request.listed.tools.push(chosen(tool, body)?);
             }
         }
-        Some(choice @ Value::Object(_)) => request.forced.push(chosen(choice, body)?),
+        Some(choice @ Value::Object(_)) => {
+            let server_label = id(choice, "server_label");
+            request.forced.push(Forced { tool: chosen(choice, body)?, server_label });
+        }
         Some(other) => return Err(wrong("tool_choice", "a string or an object", other)),
     }
     Ok(())
@@ -215,9 +227,6 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
         Some(Value::Array(items)) => items,
         Some(other) => return Err(wrong("input", "a string or an array", other)),
     };
-    let offers = |name: &str| request.offers.iter().any(|offer| offer.tool == name);
-    let hosted = offers("builtin__shell") && !offers("shell");
-    let shell = if hosted { Shell::Hosted } else { Shell::Here };
     let (mut calls, mut unnamed) = (Vec::new(), false);
     for item in items {
         keys::no_twins(
@@ -232,14 +241,17 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
             Some(Value::String(kind)) => kind.as_ref(),
             Some(other) => return Err(wrong("input.type", "a string", other)),
         };
+        if item.present("tools").is_some() && !BRINGS_TOOLS.contains(&kind) && kind != "mcp_list_tools" {
+            let message = "an item brings tools in a way that is not known here; offer them in `tools`";
+            return Err(Refusal::invalid(message, Some("input")));
+        }
+        if !says_all(item, kind) {
+            request.references.extend(id(item, "id"));
+        }
         match kind {
             "item_reference" => request.references.push(text(item, "id", "input")?),
             // What it brings is an offer, and taken out like one.
             "additional_tools" => {}
-            "reasoning" if is_kept_by_the_provider(item) => request.references.extend(id(item, "id")),
-            "image_generation_call" if item.present("result").is_none() => {
-                request.references.push(text(item, "id", "input")?);
-            }
             "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
             "local_shell_call_output" => {
                 request.results.extend(id(item, "call_id").into_iter().chain(id(item, "id")));
@@ -251,20 +263,14 @@ fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Result<(), Refus
                 None => unnamed = true,
             },
             "message" => plain_message(item)?,
-            _ if item.present("tools").is_some() && kind != "mcp_list_tools" => {
-                let message = "an item brings tools in a way that is not known here; offer them in `tools`";
-                return Err(Refusal::invalid(message, Some("input")));
-            }
             _ => {
-                if let Ok(Kind::Call(call)) = Kind::of(item, shell) {
+                if let Ok(Kind::Call(call)) = Kind::of(item, Shell::Here) {
                     calls.push((call, item));
                 }
             }
         }
-        // What a search of the provider's found comes back as it came; a container may be another tenant's.
-        if kind != "file_search_call" {
-            no_stored_files(item, "input")?;
-        }
+        request.containers.extend(container_of(item).filter(|_| kind.ends_with("_call")));
+        stored_files(item, kind)?;
     }
     answered(&calls, unnamed, request)
 }
@@ -294,15 +300,52 @@ fn plain_message(item: &Value<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a reasoning item is looked up by its id: it has nothing else to be read.
-fn is_kept_by_the_provider(item: &Value<'_>) -> bool {
-    let is_something = |key: &str| match item.present(key) {
-        None => false,
-        Some(Value::Array(items)) => !items.is_empty(),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(_) => true,
+/// Whether an item says all that there is to say of it: of any other the provider looks up the rest by its id, such as
+/// the results of a search.
+fn says_all(item: &Value<'_>, kind: &str) -> bool {
+    let text = |key: &str| id(item, key).is_some_and(|text| !text.is_empty());
+    let parts = |key: &str| {
+        let parts = item.get("content").and_then(Value::items).unwrap_or_default();
+        let said = |part: &Value<'_>| id(part, key).is_some_and(|text| !text.is_empty());
+        !parts.is_empty() && parts.iter().all(said)
     };
-    !is_something("encrypted_content") && !is_something("content")
+    match kind {
+        // It is looked up whatever it says.
+        "item_reference" => true,
+        "message" => text("content") || parts("type"),
+        "reasoning" => text("encrypted_content") || parts("text"),
+        "compaction" | "compaction_summary" => text("encrypted_content"),
+        "image_generation_call" => text("result"),
+        "additional_tools" | "tool_search_output" | "mcp_approval_response" => true,
+        _ if kind.ends_with("_output") => item.present("output").is_some(),
+        _ => match Kind::of(item, Shell::Here) {
+            Ok(Kind::Call(Call::Function)) => item.get("arguments").is_some(),
+            Ok(Kind::Call(Call::Custom)) => item.get("input").is_some(),
+            Ok(Kind::Call(Call::Action { member, .. })) => {
+                item.present(member).is_some() || item.present("actions").is_some()
+            }
+            Ok(Kind::Call(Call::Approval) | Kind::Hosted | Kind::HostedResult | Kind::Other) | Err(_) => {
+                false
+            }
+        },
+    }
+}
+
+/// Files that an item names by their ids: only what a search of the provider's found comes back as it came. A container
+/// that a call ran in is looked up.
+fn stored_files(item: &Value<'_>, kind: &str) -> Result<(), Refusal> {
+    if kind == "file_search_call" {
+        return Ok(());
+    }
+    if !kind.ends_with("_call") || container_of(item).is_none() {
+        return no_stored_files(item, "input");
+    }
+    let mut rest = item.clone();
+    rest.remove("container_id");
+    if let Some(environment) = rest.get_mut("environment") {
+        environment.remove("container_id");
+    }
+    no_stored_files(&rest, "input")
 }
 
 /// Calls of the input to which it brings a result too.
@@ -312,7 +355,9 @@ fn answered<'v>(
     request: &mut Request<'v>,
 ) -> Result<(), Refusal> {
     let results: HashSet<&str> = request.results.iter().copied().collect();
-    let computer = request.offers.iter().any(|offer| offer.tool == "computer_use_preview");
+    let offers = |name: &str| request.offers.iter().any(|offer| offer.tool == name);
+    let computer = offers("computer_use_preview");
+    let hosted = offers("builtin__shell") && !offers("shell");
     for (call, item) in calls {
         let names = [Some(call_id(item)), id(item, "id"), id(item, "call_id")];
         if !unnamed && !names.into_iter().flatten().any(|name| results.contains(name)) {
@@ -322,6 +367,10 @@ fn answered<'v>(
         // A computer goes by the type under which it was offered.
         if computer && tool == "computer" {
             tool = Cow::Borrowed("computer_use_preview");
+        }
+        // So does a shell: in a container of the provider's it ran under the parameters of its offer.
+        if hosted && tool == "shell" {
+            tool = Cow::Borrowed("builtin__shell");
         }
         let text = call.text(item);
         request.answered.push(Answered { tool, text, form: call.form() });

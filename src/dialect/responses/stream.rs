@@ -7,7 +7,7 @@ use super::{
     events::{Numbers, call_events, message_events},
     item::{Call, Judged, Kind, Shell, call_id, judge, message, remember, tell},
     slot::{Held, Queue, Slot, State, id_of, start_of},
-    whole::{conceal_error, judge_item, judge_ran, keep, keep_items, read_usage, told_instead},
+    whole::{conceal_error, judge_item, judge_ran, keep, keep_item, read_usage, told_instead},
 };
 use crate::{
     dialect::{
@@ -87,7 +87,7 @@ impl Reader {
         for slot in std::mem::take(&mut self.slots) {
             if let State::Held(held) = slot.state {
                 let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
-                judge.incomplete(&tool, &held.text);
+                judge.withhold(&tool, &held.text, CUT_SHORT);
                 remember(&held.start, &notice(&tool, CUT_SHORT), told);
             }
         }
@@ -171,7 +171,10 @@ impl Reader {
             Kind::Hosted | Kind::HostedResult => {
                 self.slots.push(Slot { index, id: id_of(item), state: State::open(item, true) });
                 match judge_ran(kind, item, &mut self.ran, desk).map_err(of_stream)? {
-                    None => self.send(index, event, raw, desk.out),
+                    None => {
+                        keep_item(item, desk.told);
+                        self.send(index, event, raw, desk.out);
+                    }
                     Some(notice) => {
                         let id = call_id(item).to_owned();
                         self.replace(index, id, &notice, desk);
@@ -179,6 +182,7 @@ impl Reader {
                 }
             }
             Kind::Other => {
+                keep_item(item, desk.told);
                 self.slots.push(Slot { index, id: id_of(item), state: State::open(item, false) });
                 self.send(index, event, raw, desk.out);
             }
@@ -248,6 +252,7 @@ impl Reader {
                 if !open.is_of(item) {
                     return Err(uninspectable());
                 }
+                keep_item(item, desk.told);
                 self.send(index, event, raw, desk.out);
                 Ok(())
             }
@@ -303,6 +308,7 @@ impl Reader {
                 self.replace(index, id, &notice, desk);
             }
             Judged::Released { .. } => {
+                keep_item(&item, desk.told);
                 self.settled(index, id, item.clone());
                 for event in call_events(index, call, &item) {
                     self.send(index, event, None, desk.out);
@@ -364,8 +370,11 @@ impl Reader {
             changed |= self.copy(at, item, &id, desk)?;
         }
         if let (Some(output), Some(response)) = (output, event.get_mut("response")) {
-            keep_items(&output, desk.told);
+            output.iter().for_each(|item| keep_item(item, desk.told));
             response.set("output", Value::Array(output));
+        }
+        if let Some(kept) = &mut desk.told.kept {
+            kept.complete = true;
         }
         self.send(BEHIND_ALL, event, raw.filter(|_| !changed), desk.out);
         Ok(())
@@ -401,9 +410,9 @@ impl Reader {
     }
 
     /// Denies a call of which not all is known.
-    fn deny(&mut self, index: u64, held: &Held, why: &str, desk: &mut Desk<'_>) {
+    fn deny(&mut self, index: u64, held: &Held, why: &'static str, desk: &mut Desk<'_>) {
         let tool = held.call.tool(&held.start).unwrap_or_default().into_owned();
-        desk.judge.incomplete(&tool, &held.text);
+        desk.judge.withhold(&tool, &held.text, why);
         let notice = notice(&tool, why);
         remember(&held.start, &notice, desk.told);
         self.replace(index, call_id(&held.start).to_owned(), &notice, desk);

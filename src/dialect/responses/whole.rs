@@ -1,7 +1,9 @@
 //! An unstreamed response, and the one that ends a stream: every call in it is judged, what was denied is replaced,
 //! the rest stays as it came.
 
-use super::item::{Judged, Kind, Shell, call_id, judge, judge_hosted, message, remember, tell};
+use super::item::{
+    Judged, Kind, Shell, call_id, container_of, hides_a_call, judge, judge_hosted, message, remember, tell,
+};
 use crate::{
     dialect::{
         Api, CALLS_MAX, Desk, HoldLimits, Judge, KeptAnswer, Notice, Told, ran::Ran, reported_error,
@@ -58,11 +60,18 @@ pub fn whole(
         let from_client = api == Api::ResponseItems
             && item.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("_output"));
         if from_client {
+            if hides_a_call(item) {
+                return Err(unreadable());
+            }
             continue;
         }
         changed |= judge_item(item, &response_id, at, &mut ran, &mut desk)?;
     }
-    keep_items(&items, desk.told);
+    items.iter().for_each(|item| keep_item(item, desk.told));
+    let status = answer.get("status").and_then(Value::as_str);
+    if let Some(kept) = &mut desk.told.kept {
+        kept.complete = !matches!(status, Some("in_progress" | "queued"));
+    }
     answer.set(list, Value::Array(items));
     Ok(changed.then(|| {
         let mut out = Vec::with_capacity(body.len());
@@ -128,11 +137,17 @@ pub(super) fn keep(response: &Value<'_>, told: &mut Told) {
     }
 }
 
-/// Takes down the ids of a kept answer's items.
-pub(super) fn keep_items(items: &[Value<'_>], told: &mut Told) {
-    if let Some(kept) = &mut told.kept {
-        let ids = items.iter().filter_map(|item| item.get("id").and_then(Value::as_str));
-        kept.items.extend(ids.take(CALLS_MAX).map(ToOwned::to_owned));
+/// So many ids of an answer are taken down; later ones are nobody's.
+const IDS_MAX: usize = 8 * CALLS_MAX;
+
+/// Takes down what a later request may name of a kept answer: an item, and the container that it ran in.
+pub(super) fn keep_item(item: &Value<'_>, told: &mut Told) {
+    let Some(kept) = &mut told.kept else { return };
+    let id = item.get("id").and_then(Value::as_str);
+    for (id, known) in [(id, &mut kept.items), (container_of(item), &mut kept.containers)] {
+        if let Some(id) = id.filter(|id| !id.is_empty() && known.len() < IDS_MAX) {
+            known.insert(id.to_owned());
+        }
     }
 }
 

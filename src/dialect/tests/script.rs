@@ -103,7 +103,7 @@ impl Judge for Script {
         self.offered.iter().find(|offered| offered.starts_with(tool)).cloned()
     }
 
-    fn incomplete(&mut self, tool: &str, text: &str) {
+    fn withhold(&mut self, tool: &str, text: &str, _reason: &'static str) {
         self.log.push(Ruling { tool: tool.to_owned(), text: text.to_owned(), args: None, verdict: None });
     }
 }

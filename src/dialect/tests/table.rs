@@ -201,6 +201,9 @@ impl Form {
             let mut item =
                 json!({ "type": kind, "id": format!("i_{ID}"), "call_id": ID, "status": "completed" });
             item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            if matches!(kind, "mcp_call" | "web_search_call") {
+                item.as_object_mut().unwrap().remove("call_id");
+            }
             item
         };
         Some(match self {
@@ -364,8 +367,11 @@ impl Judge for Court {
         None
     }
 
-    fn incomplete(&mut self, tool: &str, _: &str) {
-        self.asked.push(tool.to_owned());
+    fn withhold(&mut self, tool: &str, _: &str, _: &'static str) {
+        // One that was decided on, and cannot be changed as it should, was counted then.
+        if self.asked.last().is_none_or(|last| last != tool) {
+            self.asked.push(tool.to_owned());
+        }
     }
 }
 

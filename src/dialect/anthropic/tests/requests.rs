@@ -106,8 +106,9 @@ fn what_a_choice_forces() {
     let check = |choice: Value, expected: &[&str]| {
         let search = json!({ "type": "web_search_20250305", "name": "search" });
         let members = json!({ "tools": [tool("pay"), search], "tool_choice": choice });
-        let forced: Vec<String> =
-            with(&members, |request| request.unwrap().forced.iter().map(ToString::to_string).collect());
+        let forced: Vec<String> = with(&members, |request| {
+            request.unwrap().forced.iter().map(|forced| forced.tool.to_string()).collect()
+        });
         assert_eq!(forced, expected, "{members}");
     };
     check(json!(null), &[]);

@@ -18,7 +18,7 @@ impl Judge for NoCalls {
         None
     }
 
-    fn incomplete(&mut self, tool: &str, _: &str) {
+    fn withhold(&mut self, tool: &str, _: &str, _: &'static str) {
         panic!("{tool} was held")
     }
 }

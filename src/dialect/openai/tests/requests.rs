@@ -53,7 +53,7 @@ fn offers_are_found_wherever_they_stand() {
 #[test]
 fn tools_of_the_provider_go_by_their_type_without_a_date() {
     let check = |kind: &str, expected: &str| {
-        let tool = json!({ "type": kind, "filters": { "tenant": "acme" } });
+        let tool = json!({ "type": kind, "options": { "tenant": "acme" } });
         // What the client runs has its arguments when it is called.
         let args = expected.starts_with("builtin__").then(|| tool.clone());
         offers(&json!({ "tools": [tool] }), &[(expected, args)]);
@@ -80,8 +80,9 @@ fn tools_of_the_provider_go_by_their_type_without_a_date() {
 #[test]
 fn what_a_choice_forces() {
     let check = |members: Value, expected: &[&str]| {
-        let forced: Vec<String> =
-            with(&members, |request| request.unwrap().forced.iter().map(ToString::to_string).collect());
+        let forced: Vec<String> = with(&members, |request| {
+            request.unwrap().forced.iter().map(|forced| forced.tool.to_string()).collect()
+        });
         assert_eq!(forced, expected, "{members}");
     };
     for free in ["none", "auto", "required"] {
@@ -231,7 +232,7 @@ fn bodies() -> impl Strategy<Value = Value> {
     let tool = prop_oneof![
         3 => name().prop_map(function),
         1 => name().prop_map(|name| json!({ "type": "custom", "custom": { "name": name } })),
-        1 => kind.prop_map(|kind| json!({ "type": kind, "filters": { "n": 1 } })),
+        1 => kind.prop_map(|kind| json!({ "type": kind, "options": { "n": 1 } })),
     ];
     let choice = prop_oneof![
         prop::sample::select(vec![json!("auto"), json!("required"), json!(null)]),

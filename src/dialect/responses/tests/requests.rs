@@ -103,11 +103,9 @@ fn what_a_choice_forces_or_lists() {
         let members = json!({ "tools": [function("pay"), shell], "tool_choice": choice });
         with(&members, |request| {
             let request = request.unwrap();
-            let names = |tools: &[std::borrow::Cow<'_, str>]| {
-                tools.iter().map(ToString::to_string).collect::<Vec<_>>()
-            };
-            assert_eq!(names(&request.forced), forced, "{members}");
-            assert_eq!(names(&request.listed.tools), listed, "{members}");
+            let forces: Vec<&str> = request.forced.iter().map(|forced| forced.tool.as_ref()).collect();
+            assert_eq!(forces, forced, "{members}");
+            assert_eq!(request.listed.tools, listed, "{members}");
             assert_eq!(request.listed.required, required, "{members}");
         });
     };
@@ -139,6 +137,76 @@ fn refused(members: &Value, param: &str) {
     });
 }
 
+/// An input of a message and this item.
+fn input(item: &Value) -> Value {
+    json!({ "input": [{ "role": "user", "content": "hi" }, item] })
+}
+
+/// What names a stored item is looked up before anything is decided.
+#[test]
+fn an_item_that_does_not_say_all_is_looked_up() {
+    for item in [
+        json!({ "type": "item_reference", "id": "x" }),
+        json!({ "id": "x" }),
+        json!({ "type": "reasoning", "id": "x", "summary": [] }),
+        json!({ "type": "reasoning", "id": "x", "content": [{}] }),
+        json!({ "type": "reasoning", "id": "x", "encrypted_content": true }),
+        json!({ "type": "image_generation_call", "id": "x" }),
+        json!({ "type": "image_generation_call", "id": "x", "result": "" }),
+        json!({ "type": "web_search_call", "id": "x", "status": "completed", "action": { "type": "search" } }),
+        json!({ "type": "file_search_call", "id": "x", "queries": ["q"] }),
+        json!({ "type": "mcp_call", "id": "x", "name": "n", "arguments": "{}", "output": "o" }),
+        json!({ "type": "mcp_list_tools", "id": "x", "server_label": "s", "tools": [] }),
+        json!({ "type": "compaction", "id": "x" }),
+        json!({ "type": "message", "role": "assistant", "id": "x", "content": [] }),
+        json!({ "role": "x", "id": "x" }),
+        json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get" }),
+        json!({ "type": "function_call_output", "id": "x", "call_id": "c" }),
+        json!({ "type": "", "id": "x", "output": "o" }),
+    ] {
+        with(&input(&item), |request| assert_eq!(request.unwrap().references, ["x"], "{item}"));
+    }
+    for whole in [
+        json!({ "type": "reasoning", "id": "x", "summary": [], "encrypted_content": "e" }),
+        json!({ "type": "reasoning", "id": "x", "content": [{ "type": "reasoning_text", "text": "t" }] }),
+        json!({ "type": "image_generation_call", "id": "x", "result": "aGk=" }),
+        json!({ "type": "compaction", "id": "x", "encrypted_content": "e" }),
+        json!({ "type": "message", "role": "assistant", "id": "x", "content": [{ "type": "output_text", "text": "" }] }),
+        json!({ "role": "user", "id": "x", "content": "hi" }),
+        json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get", "arguments": "" }),
+        json!({ "type": "function_call_output", "id": "x", "call_id": "c", "output": "o" }),
+        json!({ "type": "computer_call", "id": "x", "call_id": "c", "action": { "type": "click" } }),
+    ] {
+        with(&input(&whole), |request| assert!(request.unwrap().references.is_empty(), "{whole}"));
+    }
+}
+
+#[test]
+fn a_container_is_looked_up_and_a_file_is_refused() {
+    let ran = json!({ "type": "code_interpreter_call", "id": "x", "container_id": "cntr_1", "code": "1" });
+    with(&input(&ran), |request| assert_eq!(request.unwrap().containers, ["cntr_1"]));
+    let place = json!({ "type": "container_reference", "container_id": "cntr_1" });
+    let ran = json!({ "type": "shell_call", "call_id": "c", "action": {}, "environment": place });
+    with(&input(&ran), |request| assert_eq!(request.unwrap().containers, ["cntr_1"]));
+    let made = json!({ "type": "image", "file_id": "f" });
+    refused(
+        &input(&json!({ "type": "code_interpreter_call", "container_id": "c", "outputs": [made] })),
+        "input",
+    );
+    refused(
+        &input(&json!({ "type": "message", "role": "user", "content": "x", "container_id": "c" })),
+        "input",
+    );
+}
+
+#[test]
+fn a_name_does_not_hide_a_type() {
+    for kind in ["shell", "local_shell", "computer", "computer_use_preview", "apply_patch", "tool_search"] {
+        refused(&json!({ "tools": [{ "type": kind, "name": "get_weather" }] }), "tools");
+        refused(&json!({ "tool_choice": { "type": kind, "name": "get_weather" } }), "tool_choice");
+    }
+}
+
 #[test]
 fn what_brings_in_what_nobody_sees_is_refused() {
     for member in [
@@ -161,22 +229,14 @@ fn what_brings_in_what_nobody_sees_is_refused() {
         "comparison_response_id",
     );
     let input = |item: Value| json!({ "input": [{ "role": "user", "content": "hi" }, item] });
-    // What names a stored item is looked up before anything is decided.
-    for item in [
-        json!({ "type": "item_reference", "id": "x" }),
-        json!({ "id": "x" }),
-        json!({ "type": "reasoning", "id": "x", "summary": [] }),
-        json!({ "type": "image_generation_call", "id": "x" }),
-    ] {
-        with(&input(item), |request| assert_eq!(request.unwrap().references, ["x"]));
-    }
-    let whole = json!({ "type": "reasoning", "id": "x", "summary": [], "encrypted_content": "e" });
-    with(&input(whole), |request| assert!(request.unwrap().references.is_empty()));
     for kind in ["additional_tools", "tool_search_output"] {
         let brought = input(json!({ "type": kind, "tools": [function("delete")] }));
         with(&brought, |request| assert_eq!(request.unwrap().offers.len(), 1, "{kind}"));
     }
-    refused(&input(json!({ "type": "unheard_of", "tools": [function("delete")] })), "input");
+    for kind in ["unheard_of", "unheard_of_output", "function_call_output", "item_reference", "function_call"]
+    {
+        refused(&input(json!({ "type": kind, "id": "x", "tools": [function("delete")] })), "input");
+    }
     refused(&input(json!({ "role": "assistant", "content": "", "tool_calls": [] })), "input");
     refused(&input(json!({ "role": "tool", "content": "done" })), "input");
     refused(&input(json!({ "role": "user", "content": [{ "type": "tool_result" }] })), "input");
