@@ -1,11 +1,14 @@
-//! The admin port: probes, metrics, status, reload. Never on the agents' port.
+//! The admin port: probes, metrics, status, reload, calls that wait for a person. Never on the agents' port.
 
 use crate::{
+    approvals::{Approved, NotDecided},
     clock,
-    gateway::{Body, Gateway},
+    gateway::{self, Body, Gateway},
     json::{self, Value},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -29,6 +32,20 @@ pub struct Admin {
     pub scope: Scope,
 }
 
+/// Where calls that wait for a person are decided.
+const APPROVALS: &str = "/admin/approvals/";
+/// A request's body is no larger.
+const BODY_BYTES_MAX: usize = 16 << 10;
+/// A name of a person is no longer.
+const BY_BYTES_MAX: usize = 256;
+
+/// What becomes of a request once its head was looked at.
+enum Routed {
+    Answered(Response<Body>),
+    /// A person's decision on the call of this id, which its body tells.
+    Decision(String),
+}
+
 /// How much of the admin API a port serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -44,9 +61,24 @@ impl std::fmt::Debug for Admin {
 
 impl Admin {
     /// Answers one request.
-    pub fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
-        let (method, path) = (request.method(), request.uri().path());
-        match (method, path) {
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        match self.route(&head) {
+            Routed::Answered(response) => response,
+            Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
+                Ok(body) => self.decide(&id, &body.to_bytes()),
+                Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
+            },
+        }
+    }
+
+    /// Answers what needs no body.
+    fn route(&self, request: &Parts) -> Routed {
+        let (method, path) = (&request.method, request.uri.path());
+        Routed::Answered(match (method, path) {
+            (&Method::POST, _) if path.starts_with(APPROVALS) && self.refusal(request).is_none() => {
+                return Routed::Decision(path.trim_start_matches(APPROVALS).to_owned());
+            }
             (&Method::GET, "/livez" | "/healthz") => text(StatusCode::OK, "ok\n"),
             (&Method::GET, "/readyz") if self.draining.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
@@ -58,26 +90,72 @@ impl Admin {
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 response
             }
-            _ if self.scope == Scope::Probes => error(StatusCode::NOT_FOUND, "no such path here"),
-            _ if !self.is_local(request) => {
-                error(StatusCode::FORBIDDEN, "this Host or Origin is not accepted here")
-            }
-            _ if !self.is_authorized(request) => {
-                error(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong")
-            }
+            _ if let Some(refusal) = self.refusal(request) => refusal,
             (&Method::GET, "/admin/status") => self.status(),
+            (&Method::GET, "/admin/approvals") => self.approvals(request.uri.query()),
             (&Method::POST, "/admin/reload") => match (self.reload)() {
                 Ok(()) => self.status(),
                 Err(problems) => error(StatusCode::UNPROCESSABLE_ENTITY, problems),
             },
             _ => error(StatusCode::NOT_FOUND, "no such path here"),
+        })
+    }
+
+    /// Why a request is not answered here, if it is not.
+    fn refusal(&self, request: &Parts) -> Option<Response<Body>> {
+        if self.scope == Scope::Probes {
+            Some(error(StatusCode::NOT_FOUND, "no such path here"))
+        } else if !self.is_local(request) {
+            Some(error(StatusCode::FORBIDDEN, "this Host or Origin is not accepted here"))
+        } else if !self.is_authorized(request) {
+            Some(error(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong"))
+        } else {
+            None
+        }
+    }
+
+    /// The calls that wait for a person, of one tenant (`?tenant=`) or all.
+    fn approvals(&self, query: Option<&str>) -> Response<Body> {
+        let tenant = match query.filter(|query| !query.is_empty()).map(|query| query.split_once('=')) {
+            None => None,
+            Some(Some(("tenant", name))) => Some(name),
+            Some(_) => return error(StatusCode::BAD_REQUEST, "the only parameter is `tenant`"),
+        };
+        let waiting = self.gateway.approvals.waiting(clock::unix_millis(clock::wall()));
+        let listed = waiting.iter().filter(|call| tenant.is_none_or(|tenant| tenant == &*call.tenant));
+        respond(StatusCode::OK, &Value::Array(listed.map(gateway::shown).collect()))
+    }
+
+    /// Takes a person's decision on a call that waits: `{"approve": true, "by": "ada"}`.
+    fn decide(&self, id: &str, body: &[u8]) -> Response<Body> {
+        let wrong = || {
+            let message =
+                "the body must be {\"approve\": true or false, \"by\": who decides, at most 256 bytes}";
+            error(StatusCode::BAD_REQUEST, message)
+        };
+        let Ok(body) = json::parse(body, 4) else { return wrong() };
+        let by = body.get("by").and_then(Value::as_str).map(str::trim);
+        let by = by.filter(|by| !by.is_empty() && by.len() <= BY_BYTES_MAX);
+        let (Some(approve), Some(by)) = (body.get("approve").and_then(Value::as_bool), by) else {
+            return wrong();
+        };
+        let word = if approve { Approved::Yes } else { Approved::No };
+        match self.gateway.approvals.decide(id, word, by, clock::unix_millis(clock::wall())) {
+            Ok(call) => {
+                let mut told = gateway::shown(&call);
+                told.set("approved", Value::Bool(approve));
+                told.set("by", Value::string(by.to_owned()));
+                respond(StatusCode::OK, &told)
+            }
+            Err(not @ NotDecided::Unknown) => error(StatusCode::NOT_FOUND, not.to_string()),
+            Err(not @ NotDecided::Over) => error(StatusCode::CONFLICT, not.to_string()),
         }
     }
 
     /// A browser on another site must not reach this port through its user: foreign names are refused.
-    fn is_local<B>(&self, request: &Request<B>) -> bool {
+    fn is_local(&self, request: &Parts) -> bool {
         let alone = |name| {
-            let mut values = request.headers().get_all(name).into_iter();
+            let mut values = request.headers.get_all(name).into_iter();
             (values.next(), values.next().is_none())
         };
         let ((host, one_host), (_, one_origin)) = (alone(header::HOST), alone(header::ORIGIN));
@@ -85,8 +163,8 @@ impl Admin {
             return false;
         }
         let host = host.and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
-        let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+        let host = host.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+        let origin = request.headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         let origin = origin.map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
         host.is_some_and(|host| self.accepts(host)) && origin.is_none_or(|origin| self.accepts(origin))
     }
@@ -109,10 +187,10 @@ impl Admin {
             || self.allowed_hosts.iter().any(|allowed| allowed == name || allowed == host)
     }
 
-    fn is_authorized<B>(&self, request: &Request<B>) -> bool {
+    fn is_authorized(&self, request: &Parts) -> bool {
         use sha2::{Digest, Sha256};
         let Some(token) = &self.token else { return true };
-        let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        let given = request.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
         // Compared by digest: the time it takes tells nothing of the token.
         given
             .and_then(|given| given.strip_prefix(b"Bearer "))

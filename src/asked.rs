@@ -73,6 +73,18 @@ pub enum End {
     Refused(Refusal),
 }
 
+/// What a person decided on a call, or that none did.
+#[derive(Debug)]
+pub struct ByPerson<'r> {
+    pub outcome: Outcome,
+    pub by: Option<Arc<str>>,
+    /// The rule that asked.
+    pub rule: Option<Arc<str>>,
+    pub reason: &'r str,
+    /// When it was decided.
+    pub time: SystemTime,
+}
+
 /// What an answer came to.
 #[derive(Debug, Default)]
 pub struct Outcomes {
@@ -126,6 +138,26 @@ impl Asked {
             lines.push(line(*outcome, Some(rule.source.shared()), rule.reason.clone(), "shadow"));
         }
         lines
+    }
+
+    /// The audit line of what a person decided on a call, or that none did.
+    pub fn evidence_by_person(&self, place: Place, tool: &str, args: &str, person: ByPerson<'_>) -> Entry {
+        let ByPerson { outcome, by, rule, reason, time } = person;
+        Entry::Decision(Box::new(DecisionEntry {
+            journal: Arc::clone(&self.identity.tenant().journal),
+            time,
+            key: self.identity.key().id.shared(),
+            request_id: Arc::clone(&self.request_id),
+            place: place.as_str(),
+            tool: Raw::text(tool),
+            args: Some(Raw::json(args.to_owned())),
+            decision: outcome.as_str(),
+            rule,
+            reason: Some(reason.into()),
+            config: Arc::clone(&self.config),
+            mode: "enforce",
+            by,
+        }))
     }
 
     /// The audit line of a call that was denied without asking a rule.

@@ -14,6 +14,12 @@ pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Milliseconds since 1970, UTC.
+pub fn unix_millis(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis())
+        .unwrap_or(u64::MAX)
+}
+
 /// Seconds since 1970, UTC.
 pub fn unix_seconds(time: SystemTime) -> i64 {
     i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())

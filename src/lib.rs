@@ -1,6 +1,7 @@
 //! Tollgate: the gateway between tenants' agents and the models and tools they use.
 
 pub mod admin;
+pub mod approvals;
 pub mod asked;
 pub mod authorize;
 pub mod call;

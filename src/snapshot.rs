@@ -3,7 +3,7 @@
 use crate::{
     identity::Directory,
     policy::glob::Glob,
-    upstream::{Destination, Upstream},
+    upstream::{Destination, Upstream, webhook::Webhook},
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub models: Models,
     pub upstreams: Vec<Arc<Upstream>>,
     pub limits: Limits,
+    /// By tenant: who is told of calls that wait for a person.
+    pub webhooks: HashMap<Arc<str>, Arc<Webhook>>,
     pub tenants: usize,
 }
 

@@ -24,11 +24,16 @@ use std::{
     },
     time::Duration,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The configuration's files are looked at this often.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// So many webhooks are on their way at once.
+const WEBHOOKS_MAX: usize = 256;
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -144,6 +149,8 @@ impl Running {
             records,
             stored,
             telemetry,
+            approvals: Arc::default(),
+            webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             closing: CancellationToken::new(),
         });
         let mut running = Self {
@@ -193,7 +200,7 @@ impl Running {
             });
             let service = move |request| {
                 let admin = Arc::clone(&admin);
-                async move { admin.answer(&request) }
+                async move { admin.answer(request).await }
             };
             // Probes are answered while agents' connections drain: this port stops after them.
             let ending = Ending { stop: self.gateway.closing.clone(), ..self.ending() };

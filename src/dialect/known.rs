@@ -5,7 +5,7 @@
 const PADDING: &[u8] = br#""obfuscation":""#;
 
 /// An event of plain text that was read before: what stands before and behind its text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     prefix: Box<[u8]>,
     /// Up to the end of the event, or to its padding.

@@ -21,7 +21,7 @@ pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
 use stream::{Desk, EVENT_BYTES_MAX, Seen, kind_of};
-pub use stream::{Progress, Stream};
+pub use stream::{Progress, Saved, Stream};
 pub use transcript::Transcript;
 
 use crate::{

@@ -11,7 +11,7 @@ const ID_BYTES_MAX: usize = 1024;
 pub(super) const RESULT_WITHHELD: &str = "[The result of a denied tool call is left out.]";
 
 /// The calls of an answer that were judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ran {
     allowed: Vec<String>,
     denied: Vec<String>,

@@ -7,7 +7,8 @@
 //! same state. A test holds the two against each other.
 
 use super::{
-    Api, HoldLimits, Judge, Told, Transcript, anthropic, keys, known::Known, openai, responses, uninspectable,
+    Api, HoldLimits, Judge, Told, Transcript, anthropic, keys, known::Known, openai, responses,
+    transcript::Mark, uninspectable,
 };
 use crate::{
     json::{self, Value},
@@ -19,7 +20,7 @@ use crate::{
 pub(super) const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Reads one streamed answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stream {
     limits: HoldLimits,
     /// An incomplete event; at most `EVENT_BYTES_MAX` and the longest arguments.
@@ -33,11 +34,18 @@ pub struct Stream {
 }
 
 /// The dialect's part: what the events mean.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Reader {
     Chat(openai::Reader),
     Messages(Box<anthropic::Reader>),
     Responses(Box<responses::Reader>),
+}
+
+/// A stream as it was.
+#[derive(Debug)]
+pub struct Saved {
+    stream: Stream,
+    completion: Mark,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +120,30 @@ impl Stream {
             Reader::Messages(_) | Reader::Responses(_) => {}
         }
         self
+    }
+
+    /// The stream as it is now, to go back to. What its transcript says so far is only marked: it may be long.
+    pub fn save(&mut self) -> Saved {
+        let completion = std::mem::take(&mut self.told.completion);
+        let saved = Saved { stream: self.clone(), completion: completion.mark() };
+        self.told.completion = completion;
+        saved
+    }
+
+    /// Makes the stream what it was.
+    pub fn go_back(&mut self, saved: Saved) {
+        let mut completion = std::mem::take(&mut self.told.completion);
+        completion.rewind(&saved.completion);
+        *self = saved.stream;
+        self.told.completion = completion;
+    }
+
+    /// The same stream, to look ahead on: it keeps no text.
+    pub fn look_ahead(&mut self) -> Self {
+        let saved = self.save();
+        let mut ahead = saved.stream;
+        ahead.told.completion = Transcript::keeping(0);
+        ahead
     }
 
     /// Whether a call is held at the moment.

@@ -11,6 +11,14 @@ pub struct Transcript {
     bytes_left: usize,
 }
 
+/// How much a transcript said at a moment.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// Of each choice, in their order.
+    lens: Vec<usize>,
+    bytes_left: usize,
+}
+
 impl Transcript {
     /// A transcript that keeps at most so many bytes; 0 keeps none.
     pub fn keeping(bytes_max: usize) -> Self {
@@ -40,6 +48,20 @@ impl Transcript {
         json::write_string(text, &mut escaped);
         let inner = escaped.get(1..escaped.len().saturating_sub(1)).unwrap_or_default();
         self.add_escaped(choice, inner);
+    }
+
+    /// How much it says now.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { lens: self.choices.iter().map(|(_, text)| text.len()).collect(), bytes_left: self.bytes_left }
+    }
+
+    /// Forgets what was added since.
+    pub(super) fn rewind(&mut self, mark: &Mark) {
+        self.choices.truncate(mark.lens.len());
+        for ((_, text), len) in self.choices.iter_mut().zip(&mark.lens) {
+            text.truncate(*len);
+        }
+        self.bytes_left = mark.bytes_left;
     }
 
     /// Whether nothing was added.

@@ -2,6 +2,7 @@
 
 use super::{
     Gateway, Visit,
+    person::Waits,
     visit::{self, Summary},
 };
 use crate::{
@@ -96,7 +97,7 @@ pub(super) async fn inspect(
     let collected = body.collect(WHOLE_BYTES_MAX).await;
     visit.waited += clock::now().saturating_duration_since(waiting);
     let bytes = collected.map_err(broke_off)?;
-    whole(visit, terms, translation, bytes)
+    whole(visit, terms, translation, bytes).await
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -128,7 +129,7 @@ fn broke_off(error: BodyError) -> Refusal {
     }
 }
 
-fn whole(
+async fn whole(
     visit: &mut Visit,
     terms: Terms,
     translation: Option<translate::Answer>,
@@ -138,10 +139,9 @@ fn whole(
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
     let asked = visit.hand_over()?;
     let (family, request_id, standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
-    let summary = Summary::of(&asked);
-    let mut exchange = Exchange::new(asked, terms, denied).translated(translation);
-    let judged = exchange.whole(bytes, clock::now());
-    let (response, end) = match judged {
+    let exchange = Exchange::new(asked, terms, denied).translated(translation);
+    let mut answering = Answering { gateway, exchange: Some(exchange), waited };
+    let (response, end) = match answering.judged(bytes).await {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
@@ -150,16 +150,73 @@ fn whole(
         }
         Err(refusal) => (refused(&refusal, family, &request_id, standing), End::Refused(refusal)),
     };
-    shelve(&gateway, &exchange);
-    let (evidence, entry) = exchange.finish(&end, response.status().as_u16(), clock::now());
-    let recorded = evidence.into_iter().try_for_each(|line| visit::record(&gateway, line, None));
-    summary.tell(&gateway, &end, entry, waited);
     // What was decided could not be written down: then nothing of it leaves.
-    Ok(match recorded {
+    Ok(match answering.finish(&end, Some(response.status())) {
         Ok(()) => response,
         Err(refusal) => refused(&refusal, family, &request_id, standing),
     })
 }
+
+/// A whole answer while it is judged, which may wait for a person. Dropped before it is finished, its client left.
+struct Answering {
+    gateway: Arc<Gateway>,
+    exchange: Option<Exchange>,
+    /// Time that others took.
+    waited: Duration,
+}
+
+impl Answering {
+    /// The answer as it leaves, once everybody who is asked about a call has answered.
+    async fn judged(&mut self, bytes: Bytes) -> Result<Bytes, Refusal> {
+        let gone = Refusal::UpstreamError { message: "the request is already answered" };
+        let exchange = self.exchange.as_mut().ok_or_else(|| gone.clone())?;
+        exchange.take_whole(bytes, clock::now())?;
+        let mut waits = Waits::default();
+        loop {
+            let judged = exchange.whole();
+            let evidence = exchange.evidence();
+            evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line, None))?;
+            if let Some(bytes) = judged? {
+                return Ok(bytes);
+            }
+            waits.ask(&self.gateway, exchange);
+            let waiting = clock::now();
+            let closing = self.gateway.closing.clone();
+            tokio::select! {
+                () = std::future::poll_fn(|cx| match waits.poll(cx, exchange) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }) => {}
+                () = closing.cancelled() => return Err(SHUTTING_DOWN),
+            }
+            self.waited += clock::now().saturating_duration_since(waiting);
+        }
+    }
+
+    /// Keeps, measures and records what came of it.
+    fn finish(&mut self, end: &End, status: Option<StatusCode>) -> Result<(), Refusal> {
+        let Some(mut exchange) = self.exchange.take() else { return Ok(()) };
+        if *end == End::ClientGone {
+            exchange.leave();
+        }
+        let summary = Summary::of(exchange.asked());
+        shelve(&self.gateway, &exchange);
+        let status = status.map_or(499, |status| status.as_u16());
+        let (evidence, entry) = exchange.finish(end, status, clock::now());
+        let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line, None));
+        summary.tell(&self.gateway, end, entry, self.waited);
+        recorded
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        drop(self.finish(&End::ClientGone, None));
+    }
+}
+
+/// What is told to those who wait when the time to drain is over.
+const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
 
 fn stream(
     visit: &mut Visit,
@@ -179,8 +236,9 @@ fn stream(
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
     let exchange = Exchange::new(asked, terms, denied).translated(translation).streamed();
-    let body =
-        StreamBody { gateway, upstream: Some(body), exchange: Some(exchange), closing, comment: None, busy };
+    let (waits, comment) = (Waits::default(), None);
+    let upstream = Some(body);
+    let body = StreamBody { gateway, upstream, exchange: Some(exchange), waits, closing, comment, busy };
     let mut response = Response::new(Body::Stream(Box::new(body)));
     *response.headers_mut() = headers;
     Ok(response)
@@ -193,6 +251,8 @@ pub struct StreamBody {
     /// `None` once the stream has ended; dropping it cancels the upstream.
     upstream: Option<AnswerBody>,
     exchange: Option<Exchange>,
+    /// Calls that wait for a person.
+    waits: Waits,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     comment: Option<Pin<Box<Sleep>>>,
     /// Time that the gateway itself worked for this request.
@@ -227,39 +287,41 @@ impl StreamBody {
 
     /// Reads what is there. `Some` when the stream has ended.
     fn advance(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Option<End> {
-        let (upstream, exchange) = (self.upstream.as_mut()?, self.exchange.as_mut()?);
+        let exchange = self.exchange.as_mut()?;
         if self.closing.as_mut().poll(cx).is_ready() {
-            let refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
-            exchange.fail(refusal.clone(), out);
-            return Some(End::Refused(refusal));
+            exchange.fail(SHUTTING_DOWN, out);
+            return Some(End::Refused(SHUTTING_DOWN));
         }
-        while out.len() < FRAME_BYTES {
-            let mut progress = Progress::Continue;
-            let now = clock::now();
-            let read = upstream.poll_read(cx, &mut |bytes| {
-                if progress == Progress::Continue {
-                    progress = exchange.read(bytes, now, out);
+        let mut progress = Progress::Continue;
+        if exchange.is_suspended() && self.waits.poll(cx, exchange) {
+            progress = exchange.resume(out);
+        }
+        while progress == Progress::Continue && out.len() < FRAME_BYTES {
+            if exchange.is_suspended() {
+                self.waits.ask(&self.gateway, exchange);
+                // Polled once, so that it wakes this task; what is decided already is looked at next time.
+                if self.waits.poll(cx, exchange) {
+                    cx.waker().wake_by_ref();
                 }
-            });
-            if progress == Progress::Continue {
-                progress = match read {
-                    Poll::Pending => return None,
-                    Poll::Ready(Ok(Read::More)) => continue,
-                    Poll::Ready(Ok(Read::End)) => exchange.end(out),
-                    Poll::Ready(Err(error)) => exchange.fail(broke_off(error), out),
-                };
+                if !exchange.has_room() {
+                    return None;
+                }
             }
-            if progress == Progress::Done
-                && let Some(rest) = self.upstream.take()
-            {
-                tokio::spawn(until_its_end(rest));
-            }
-            return Some(match progress {
-                Progress::Continue | Progress::Done => End::Complete,
-                Progress::Failed(refusal) => End::Refused(refusal),
-            });
+            progress = match read(self.upstream.as_mut()?, cx, exchange, out) {
+                Poll::Pending => return None,
+                Poll::Ready(Some(progress)) => progress,
+                Poll::Ready(None) => return Some(End::Complete),
+            };
         }
-        None
+        let end = match progress {
+            Progress::Continue => return None,
+            Progress::Done => End::Complete,
+            Progress::Failed(refusal) => End::Refused(refusal),
+        };
+        if let (End::Complete, Some(rest)) = (&end, self.upstream.take()) {
+            tokio::spawn(until_its_end(rest));
+        }
+        Some(end)
     }
 
     fn record_evidence(&mut self) -> Result<(), Refusal> {
@@ -310,6 +372,32 @@ impl StreamBody {
             }
         }
     }
+}
+
+/// Reads once. `None` where the body ended, and everything in it was told.
+fn read(
+    upstream: &mut AnswerBody,
+    cx: &mut Context<'_>,
+    exchange: &mut Exchange,
+    out: &mut Vec<u8>,
+) -> Poll<Option<Progress>> {
+    let (mut progress, now) = (Progress::Continue, clock::now());
+    let read = upstream.poll_read(cx, &mut |bytes| {
+        if progress == Progress::Continue {
+            progress = exchange.read(bytes, now, out);
+        }
+    });
+    if progress != Progress::Continue {
+        return Poll::Ready(Some(progress));
+    }
+    read.map(|read| match read {
+        Ok(Read::More) => Some(Progress::Continue),
+        Ok(Read::End) => {
+            let progress = exchange.end(out);
+            (progress != Progress::Continue || exchange.is_suspended()).then_some(progress)
+        }
+        Err(error) => Some(exchange.break_off(broke_off(error), out)),
+    })
 }
 
 /// The end of a body whose last event was sent comes with it, or just behind: then the connection can be used again.

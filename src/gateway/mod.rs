@@ -9,22 +9,25 @@ mod answer;
 mod ask;
 mod body;
 mod models;
+mod person;
 mod route;
 mod stored;
 mod visit;
 
 pub use answer::{Body, StreamBody};
+pub use person::shown;
 pub use route::{Act, Route};
 pub use visit::Visit;
 
 use crate::{
-    clock, dialect::Api, records::Records, refusal::Refusal, snapshot::Snapshot, stored::Shelf,
-    telemetry::Telemetry,
+    approvals::Approvals, clock, dialect::Api, records::Records, refusal::Refusal, snapshot::Snapshot,
+    stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What all requests share.
@@ -35,6 +38,10 @@ pub struct Gateway {
     /// What providers keep for tenants.
     pub stored: Shelf,
     pub telemetry: Telemetry,
+    /// Calls that wait for a person.
+    pub approvals: Arc<Approvals>,
+    /// Places for webhooks that are on their way.
+    pub webhooks: Arc<Semaphore>,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
 }

@@ -95,6 +95,11 @@ impl Policy {
         Self { rules, index }
     }
 
+    /// Whether a person may have to decide on some call.
+    pub fn asks(&self) -> bool {
+        self.rules.iter().any(|rule| rule.effect == Effect::Ask && rule.mode == Mode::Enforce)
+    }
+
     /// All rules, denies first.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -3,7 +3,7 @@
 use super::{Decision, Outcome, condition::Condition, glob::Globs, matcher::Matcher, path::Path};
 use crate::json::Value;
 use cel::objects::Key;
-use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc, time::Duration};
 
 /// What a rule does to a call that matches. In the order in which they win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ pub struct Rule {
     /// Told to the agent.
     pub reason: Option<Arc<str>>,
     pub mode: Mode,
+    /// How long a call that asks may wait for a person.
+    pub within: Duration,
     pub source: Source,
 }
 

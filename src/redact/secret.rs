@@ -25,16 +25,25 @@ impl TenantSecret {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// HMAC-SHA-256 of `data` for one purpose, 64 lower-case hex digits.
+    /// A key of the tenant's for one purpose.
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        self.hmac(purpose, &[])
+    }
+
+    /// HMAC-SHA-256 of `data` for one purpose.
     /// The leading 1 keeps it apart from every pseudonym, which starts with an entity's name.
-    pub fn hmac_hex(&self, purpose: &str, data: &[u8]) -> String {
+    fn hmac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         let mut mac = keyed(&self.0);
         mac.update(&[1]);
         mac.update(purpose.as_bytes());
         mac.update(&[0]);
         mac.update(data);
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        digest.iter().flat_map(|b| [b >> 4, b & 15]).map(hex_digit).collect()
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The same, as 64 lower-case hex digits.
+    pub fn hmac_hex(&self, purpose: &str, data: &[u8]) -> String {
+        self.hmac(purpose, data).iter().flat_map(|b| [b >> 4, b & 15]).map(hex_digit).collect()
     }
 
     /// The pseudonym key, ready to be cloned for each value.

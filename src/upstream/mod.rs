@@ -4,6 +4,7 @@
 
 pub mod http1;
 mod route;
+pub mod webhook;
 
 pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 

@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "dialect",
     "translate",
     "stored",
+    "approvals",
     "asked",
     "authorize",
     "exchange",

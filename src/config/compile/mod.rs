@@ -1,9 +1,12 @@
 //! From what was written to what runs. Pure but for the files that upstreams and listeners name: every problem
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
+mod approvals;
 mod rule;
 mod tenant;
 mod upstream;
+
+pub use approvals::webhook_secret;
 
 use super::{At, Loaded, Mark, Problem, Secret, SecretRef, Severity, raw};
 use crate::{
@@ -96,6 +99,7 @@ pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec
     let upstreams = compiler.upstreams(gateway);
     let models = compiler.models(gateway, &upstreams);
     let (directory, tenants) = compiler.tenants(gateway);
+    let webhooks = compiler.webhooks(gateway);
     let serve = compiler.serve(gateway);
     let limits = limits(gateway);
     compiler.not_yet(gateway);
@@ -108,6 +112,7 @@ pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec
             models,
             upstreams: upstreams.into_values().collect(),
             limits,
+            webhooks,
             tenants,
         },
         serve,

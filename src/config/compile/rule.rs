@@ -12,6 +12,10 @@ use crate::{
         path::Path,
     },
 };
+use std::time::Duration;
+
+/// How long a call that asks may wait, where its rule does not say.
+const WITHIN: Duration = Duration::from_secs(600);
 
 impl Compiler<'_> {
     pub(super) fn rule(&mut self, rule: &raw::Rule) -> Rule {
@@ -32,13 +36,6 @@ impl Compiler<'_> {
         if let Some(limit) = &rule.limit {
             self.warn("not-enforced-yet", limit.at, "a rule's `limit` is not enforced by this version yet");
         }
-        if effect == Effect::Ask {
-            self.warn(
-                "not-enforced-yet",
-                rule.at,
-                "`ask` denies for now: this version cannot ask a person yet",
-            );
-        }
         let args = rule.args.0.iter().filter_map(|(path, matcher)| self.matcher(path, matcher)).collect();
         let set = rule.set.0.iter().filter_map(|(path, value)| self.set(path, &value.value)).collect();
         Rule {
@@ -52,6 +49,7 @@ impl Compiler<'_> {
                 Some(raw::Mode::Shadow) => Mode::Shadow,
                 Some(raw::Mode::Enforce) | None => Mode::Enforce,
             },
+            within: rule.within.as_ref().map_or(WITHIN, |within| within.value),
             source: self.source(rule.at),
         }
     }

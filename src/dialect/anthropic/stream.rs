@@ -28,7 +28,7 @@ const MEMBERS: [&str; 5] = ["type", "index", "message", "content_block", "delta"
 const START_BYTES_MAX: usize = 16 << 10;
 
 /// What is known of a stream so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::dialect) struct Reader {
     /// Blocks that have begun and not stopped.
     open: Vec<Block>,
@@ -46,13 +46,13 @@ pub(in crate::dialect) struct Reader {
     meter: Meter,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Block {
     index: u64,
     part: Part,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Part {
     /// Replaced by a text; only its end is still to be sent.
     Denied,
@@ -62,7 +62,7 @@ enum Part {
     Open { hosted: bool },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     start: Value<'static>,
     input: String,

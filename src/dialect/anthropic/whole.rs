@@ -103,7 +103,7 @@ pub(super) fn tell(block: &Value<'_>, told: &mut Told) {
 
 /// Tokens as Anthropic reports them, in pieces: cached ones are not among its `input_tokens`, and later figures
 /// replace earlier ones. Source: Anthropic's API reference, "Streaming" and "Prompt caching".
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Meter {
     input: Option<u64>,
     cache_creation: u64,

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 const WORD_BYTES_MAX: usize = 1024;
 
 /// One choice of a stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Choice {
     pub(super) index: u64,
     pub(super) finished: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Choice {
     legacy_released: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Call {
     /// The index that the provider gave, if any.
     at: Option<u64>,
@@ -54,7 +54,7 @@ struct Call {
 pub(crate) struct TooMuch;
 
 /// A call of a choice, put together from its fragments.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Assembled {
     /// Empty where the provider gave none.
     pub(crate) id: String,
@@ -67,7 +67,7 @@ pub(crate) struct Assembled {
 }
 
 /// What is left of a choice's calls after judgement.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settled {
     /// The text that stands for what was taken out.
     pub(super) notice: Option<String>,

@@ -23,7 +23,7 @@ const CHOICES_MAX: usize = 128;
 const NO_USAGE: &[u8] = br#","usage":null"#;
 
 /// What is known of a stream so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::dialect) struct Reader {
     choices: Vec<Choice>,
     usage: Usage,

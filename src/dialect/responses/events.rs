@@ -4,7 +4,7 @@ use super::item::{Call, text_part};
 use crate::json::{self, Value};
 
 /// The numbers that events carry.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Numbers {
     pub(super) last: Option<u64>,
     /// The first event had none, so none has.

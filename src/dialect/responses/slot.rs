@@ -4,7 +4,7 @@ use super::item::Call;
 use crate::{dialect::input::string, json::Value};
 
 /// A place in the response's output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) index: u64,
     /// The item's id, under which its pieces come.
@@ -12,7 +12,7 @@ pub(super) struct Slot {
     pub(super) state: State,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum State {
     /// A call whose item is not complete.
     Held(Box<Held>),
@@ -22,7 +22,7 @@ pub(super) enum State {
     Settled { call_id: String, item: Value<'static> },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) call: Call,
     pub(super) start: Value<'static>,
@@ -32,7 +32,7 @@ pub(super) struct Held {
 }
 
 /// Events that wait for a held call before them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     pub(super) events: Vec<(u64, Value<'static>)>,
     pub(super) bytes: usize,

@@ -41,7 +41,7 @@ const MEMBERS: [&str; 13] = [
 ];
 
 /// What is known of a stream so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::dialect) struct Reader {
     slots: Vec<Slot>,
     /// Every item that begins has a higher index than those before it: clients append it.

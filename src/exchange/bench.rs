@@ -1,0 +1,179 @@
+//! The judge of emitted calls: the tenant's policy, what people decided, and every verdict on record.
+
+use super::{
+    Terms,
+    asking::{Docket, IsNew, Ruled, WaitingCall},
+};
+use crate::{
+    approvals::Ruling,
+    asked::{Asked, ByPerson},
+    call::{Arguments, Place},
+    dialect::{self, BUILTIN, Judge, Verdict},
+    policy::{Decision, Outcome, Question, Source},
+    records::Entry,
+    refusal::Refusal,
+    tenant::OnDeny,
+};
+use std::{borrow::Cow, time::Duration};
+
+/// Tools whose calls go by another name than the one under which they were offered.
+const OLDER_NAMES: [(&str, &str); 2] =
+    [("computer", "computer_use_preview"), ("builtin__web_search", "builtin__web_search_preview")];
+
+/// Why a call is denied that ran before anybody could be asked.
+const NOBODY_TO_ASK: &str = "a person has to approve this call, and the provider ran it without asking";
+
+/// What was decided in this answer.
+#[derive(Debug, Default)]
+pub(super) struct Court {
+    pub(super) evidence: Vec<Entry>,
+    pub(super) tools_denied: Vec<String>,
+}
+
+/// How much was decided at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    evidence: usize,
+    tools_denied: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) asked: Asked,
+    pub(super) terms: Terms,
+    pub(super) court: Court,
+    pub(super) docket: Docket,
+    /// The audit lines of calls that people are asked about. They stand even where a reading is undone.
+    pub(super) asks: Vec<Entry>,
+}
+
+impl Bench {
+    pub(super) fn new(asked: Asked, terms: Terms, tools_denied: Vec<String>) -> Self {
+        let court = Court { evidence: Vec::new(), tools_denied };
+        Self { asked, terms, court, docket: Docket::default(), asks: Vec::new() }
+    }
+
+    /// Whether any call could have to wait for a person.
+    pub(super) fn may_ask(&self) -> bool {
+        self.asked.identity.tenant().policy.asks()
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { evidence: self.court.evidence.len(), tools_denied: self.court.tools_denied.len() }
+    }
+
+    /// Forgets what was decided since: the reading is undone.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.court.evidence.truncate(mark.evidence);
+        self.court.tools_denied.truncate(mark.tools_denied);
+        self.docket.go_back();
+    }
+
+    /// Lets something be judged of which nothing is kept but the calls to ask about.
+    pub(super) fn look_ahead<R>(&mut self, look: impl FnOnce(&mut dyn Judge) -> R) -> R {
+        let court = std::mem::take(&mut self.court);
+        let seen = look(self);
+        self.court = court;
+        seen
+    }
+
+    /// What comes of a call that a person has to decide on.
+    fn ask(&mut self, tool: &str, text: &str, decision: &Decision<'_>) -> Verdict {
+        if tool.starts_with(BUILTIN) {
+            self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), decision));
+            return self.deny(tool, NOBODY_TO_ASK.to_owned());
+        }
+        let rewritten = decision.rewritten.as_ref().map(ToString::to_string);
+        let within = decision.rule.map(|rule| rule.within).unwrap_or_default();
+        let call = WaitingCall {
+            tool: tool.to_owned(),
+            produced: text.to_owned(),
+            args: rewritten.clone().unwrap_or_else(|| text.to_owned()),
+            rule: decision.source().map_or_else(|| "".into(), Source::shared),
+            reason: (&*decision.reason).into(),
+            within,
+        };
+        let (ruling, is_new) = self.docket.next(call);
+        if is_new == IsNew::Yes {
+            self.asks.extend(self.asked.evidence(Place::Emitted, tool, Some(text), decision));
+        }
+        // What is not decided yet is read again.
+        let Some(Ruled { ruling, time }) = ruling else { return Verdict::Remove { notice: String::new() } };
+        let (outcome, by, reason) = match ruling {
+            Ruling::Approved { by } => {
+                (Outcome::Allow, Some(by), Cow::Borrowed("a person approved this call"))
+            }
+            Ruling::Denied { by } => (Outcome::Deny, Some(by), Cow::Borrowed("a person denied this call")),
+            Ruling::Expired => {
+                let reason = format!("no person approved this call within {}", in_words(within));
+                (Outcome::Deny, None, Cow::Owned(reason))
+            }
+            Ruling::Full => (Outcome::Deny, None, Cow::Borrowed("too many calls wait for a person already")),
+        };
+        let rule = decision.source().map(Source::shared);
+        let person = ByPerson { outcome, by, rule, reason: &reason, time };
+        self.court.evidence.push(self.asked.evidence_by_person(Place::Emitted, tool, text, person));
+        match (outcome, rewritten) {
+            (Outcome::Allow, Some(arguments)) => Verdict::Rewrite { arguments },
+            (Outcome::Allow, None) => Verdict::Release,
+            (Outcome::Ask | Outcome::Deny, _) => self.deny(tool, reason.into_owned()),
+        }
+    }
+
+    fn deny(&mut self, tool: &str, reason: String) -> Verdict {
+        self.court.tools_denied.push(tool.to_owned());
+        match self.asked.identity.tenant().on_deny {
+            OnDeny::Error => Verdict::Abort(Refusal::ToolNotAllowed { tool: tool.to_owned(), reason }),
+            OnDeny::Notice => Verdict::Remove { notice: dialect::notice(tool, &reason) },
+        }
+    }
+}
+
+/// A duration as the configuration writes it, in its largest whole unit.
+fn in_words(duration: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    let ms = duration.as_millis();
+    let whole = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit) && ms > 0);
+    whole.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
+}
+
+impl Judge for Bench {
+    fn judge(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict {
+        let identity = self.asked.identity.clone();
+        let key = identity.key();
+        let decision = identity.tenant().policy.decide(&Question {
+            caller: &key.caller,
+            key_tools: key.tools.as_ref(),
+            tool,
+            args,
+            place: Place::Emitted,
+            now: self.asked.unix_seconds(),
+        });
+        if decision.outcome == Outcome::Ask {
+            return self.ask(tool, text, &decision);
+        }
+        self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), &decision));
+        match (decision.outcome, decision.rewritten) {
+            (Outcome::Allow, Some(arguments)) => Verdict::Rewrite { arguments: arguments.to_string() },
+            (Outcome::Allow, None) => Verdict::Release,
+            (Outcome::Ask | Outcome::Deny, _) => self.deny(tool, decision.reason.into_owned()),
+        }
+    }
+
+    fn offered_as(&self, tool: &str) -> Option<String> {
+        let older = OLDER_NAMES.iter().find(|(name, _)| *name == tool).map(|(_, older)| *older);
+        let names = [Some(tool), older];
+        let mut offered =
+            names.into_iter().flatten().filter(|name| self.terms.offered.iter().any(|offer| offer == name));
+        offered.next().map(ToOwned::to_owned)
+    }
+
+    fn was_denied(&self, call_id: &str) -> bool {
+        self.terms.denied.iter().any(|call| call.call_id == call_id)
+    }
+
+    fn withhold(&mut self, tool: &str, text: &str, reason: &'static str) {
+        self.court.evidence.push(self.asked.evidence_of_denial(Place::Emitted, tool, text, reason));
+        self.court.tools_denied.push(tool.to_owned());
+    }
+}
