@@ -3,7 +3,11 @@
 use crate::tenant::{Key, Tenant};
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -30,10 +34,19 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// Every key of every tenant, found by digest: the same time for one tenant and for many.
+/// Every key of every tenant, found by digest: the same time for one tenant and for many. Requests are identified by
+/// nothing else; what reads a configuration finds tenants by name too.
 #[derive(Debug, Default)]
 pub struct Directory {
     keys: HashMap<KeyDigest, Identity>,
+    tenants: BTreeMap<Arc<str>, Member>,
+}
+
+/// A tenant and its keys, in the order of its file.
+#[derive(Debug)]
+pub struct Member {
+    tenant: Arc<Tenant>,
+    keys: Vec<Arc<Key>>,
 }
 
 /// Who is asking. Only this module makes one out of a request.
@@ -60,17 +73,48 @@ impl Identity {
     }
 }
 
-impl Directory {
-    /// Adds a key. A digest has one owner: the first.
-    pub fn add(&mut self, digest: KeyDigest, tenant: &Arc<Tenant>, key: Key) {
-        self.keys
-            .entry(digest)
-            .or_insert_with(|| Identity { tenant: Arc::clone(tenant), key: Arc::new(key) });
+impl Member {
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 
-    /// The tenant of this name, if it has a key.
-    pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
-        self.keys.values().map(|identity| &identity.tenant).find(|tenant| tenant.id.as_str() == name)
+    /// Its keys. None of an abstract tenant's: nobody can show them.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
+    /// The key with this id.
+    pub fn key(&self, id: &str) -> Option<&Key> {
+        self.keys().find(|key| key.id.as_str() == id)
+    }
+}
+
+impl Directory {
+    /// Adds a tenant, which may come to have keys.
+    pub fn enter(&mut self, tenant: &Arc<Tenant>) -> &mut Member {
+        self.tenants
+            .entry(tenant.id.shared())
+            .or_insert_with(|| Member { tenant: Arc::clone(tenant), keys: Vec::new() })
+    }
+
+    /// Adds a key. A digest has one owner: the first.
+    pub fn add(&mut self, digest: KeyDigest, tenant: &Arc<Tenant>, key: Key) {
+        if let Entry::Vacant(place) = self.keys.entry(digest) {
+            let key = Arc::new(key);
+            place.insert(Identity { tenant: Arc::clone(tenant), key: Arc::clone(&key) });
+            self.enter(tenant).keys.push(key);
+        }
+    }
+
+    /// The tenant of this name, abstract ones too.
+    pub fn find(&self, name: &str) -> Option<&Member> {
+        self.tenants.get(name)
+    }
+
+    /// All tenants, abstract ones too, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.tenants.values()
     }
 
     /// Identifies a request by its headers. `now` in seconds since 1970, UTC.

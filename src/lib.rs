@@ -15,6 +15,7 @@ pub mod identity;
 pub mod json;
 pub mod mock;
 pub mod names;
+pub mod offline;
 pub mod operator;
 pub mod policy;
 pub mod quota;

@@ -13,6 +13,10 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Tenant {
     pub id: TenantId,
+    /// Only there to be extended by others: nobody is this tenant.
+    pub is_abstract: bool,
+    /// The tenant as conditions see it where no key is known.
+    pub caller: Caller,
     pub policy: Policy,
     /// The models that it may ask for.
     pub models: Globs,

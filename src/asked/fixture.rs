@@ -60,6 +60,8 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
     let secret = || TenantSecret::derive(b"fixture", TENANT);
     let tenant = Tenant {
         id: TenantId::try_from(TENANT).unwrap(),
+        is_abstract: false,
+        caller: Caller::new(TENANT, "", &[]),
         policy: policy(),
         models: Globs::default(),
         on_deny,

@@ -1,12 +1,15 @@
 //! `tollgate check`: everything that is wrong with a configuration, at once.
 
-use super::{Config, Format, Status, print};
+use super::{
+    Config, Format, Status,
+    print::{self, plural},
+};
 use crate::{
     clock,
-    config::{self, Colour, Problem, Severity, compile},
+    config::{self, Problem, Severity, compile},
 };
 use dashmap::DashMap;
-use std::io::IsTerminal;
+use std::io::stdout;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -28,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     match arguments.format {
         Format::Json => print::line(&config::to_json(&problems, &loaded.files).to_string()),
         Format::Text => {
-            print::text(&config::to_text(&problems, &loaded.files, colour()));
+            print::text(&config::to_text(&problems, &loaded.files, print::colour(&stdout())));
             print::line(&summary(&problems, compiled.map(|compiled| compiled.snapshot.tenants)));
         }
     }
@@ -36,18 +39,11 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     if worst { Status::Findings } else { Status::Fine }
 }
 
-/// Colour only on a terminal that did not refuse it.
-pub(super) fn colour() -> Colour {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stdout().is_terminal() && !refused { Colour::Ansi } else { Colour::Plain }
-}
-
 fn count(problems: &[Problem], severity: Severity) -> usize {
     problems.iter().filter(|problem| problem.severity == severity).count()
 }
 
 fn summary(problems: &[Problem], tenants: Option<usize>) -> String {
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let errors = count(problems, Severity::Error);
     let warnings = plural(count(problems, Severity::Warning), "warning");
     match tenants {

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod key;
 mod mock;
 mod print;
@@ -31,6 +32,8 @@ enum Command {
     Mock(mock::Arguments),
     /// Validate the configuration
     Check(check::Arguments),
+    /// Decide one call, and show why
+    Explain(explain::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Keys of tenants
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -1,7 +1,12 @@
 //! Writing to a command's output. A reader that went away (`| head`) is no error.
 
-use super::Status;
-use std::io::Write;
+use super::{Format, Status};
+use crate::{
+    config::{self, Colour},
+    json::{self, Value},
+    offline::Unfit,
+};
+use std::io::{IsTerminal, Write};
 
 /// A line on stdout.
 pub(super) fn line(text: &str) {
@@ -11,6 +16,52 @@ pub(super) fn line(text: &str) {
 /// Text on stdout, as it is.
 pub(super) fn text(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// Colour only on a terminal that did not refuse it.
+pub(super) fn colour(stream: &impl IsTerminal) -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stream.is_terminal() && !refused { Colour::Ansi } else { Colour::Plain }
+}
+
+/// `1 error`, `2 errors`.
+pub(super) fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Text that may come from anywhere, for a terminal: control characters and those that turn the direction of text
+/// are escaped.
+pub(super) fn tame(text: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+/// The same line by line.
+pub(super) fn tame_lines(text: &str) -> String {
+    text.split('\n').map(tame).collect::<Vec<_>>().join("\n")
+}
+
+/// A configuration that cannot be used: its errors as `check` shows them, on stderr, or as `problems` on stdout.
+pub(super) fn unfit(unfit: &Unfit, format: Format) -> Status {
+    match format {
+        Format::Json => {
+            let problems = config::to_json(&unfit.problems, &unfit.files).to_string();
+            let problems = json::parse(problems.as_bytes(), json::NESTING_MAX).unwrap_or_default();
+            line(&Value::object([("problems", problems)]).to_string());
+        }
+        Format::Text => {
+            let stderr = std::io::stderr();
+            let text = config::to_text(&unfit.problems, &unfit.files, colour(&stderr));
+            drop(stderr.lock().write_all(text.as_bytes()));
+            error(&format!("{}: the configuration does not load", plural(unfit.problems.len(), "error")));
+        }
+    }
+    Status::Findings
 }
 
 /// An error on stderr.

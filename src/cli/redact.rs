@@ -54,12 +54,9 @@ fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, Strin
         let text = config::to_text(&problems, &loaded.files, config::Colour::Plain);
         return Err(format!("the configuration does not load\n{text}"));
     };
-    let tenant = compiled
-        .snapshot
-        .directory
-        .tenant(tenant)
-        .ok_or_else(|| format!("there is no tenant `{tenant}` with a key"))?;
-    Ok(Arc::clone(&tenant.journal.redactor))
+    let member = compiled.snapshot.directory.find(tenant);
+    let member = member.ok_or_else(|| format!("there is no tenant `{tenant}`"))?;
+    Ok(Arc::clone(&member.tenant().journal.redactor))
 }
 
 fn filter(redactor: &Redactor) -> Status {

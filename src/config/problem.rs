@@ -68,7 +68,8 @@ pub enum Colour {
 }
 
 impl Colour {
-    fn paint(self, code: &str, text: &str) -> String {
+    /// A text in the colours of an ANSI code such as `1;31`.
+    pub fn paint(self, code: &str, text: &str) -> String {
         match self {
             Self::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
             Self::Plain => text.to_owned(),

@@ -76,6 +76,14 @@ pub enum When {
 }
 
 impl When {
+    /// Its first second.
+    pub fn start_unix_s(self) -> i64 {
+        match self {
+            Self::Day { start_unix_s } => start_unix_s,
+            Self::Moment { unix_s } => unix_s,
+        }
+    }
+
     /// The first second that is no longer before or within it: a key that expires on a day works through that day.
     pub fn end_unix_s(self) -> i64 {
         match self {

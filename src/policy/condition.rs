@@ -1,10 +1,14 @@
 //! `when`: a CEL expression behind an adapter. Compiled when the configuration is loaded; whatever goes wrong
 //! later (a missing field, a wrong type, a result that is no boolean) is "cannot be evaluated", never an answer.
 
+mod reads;
+
+pub use reads::{Read, shown};
+
 use super::{Caller, Truth};
 use crate::{call::Place, json::Value};
 use cel::{
-    Context, Env, Value as Cel,
+    Context, Env, ExecutionError, Value as Cel,
     objects::Key,
     parser::{Expression, PrattParser},
 };
@@ -37,6 +41,18 @@ pub struct BadCondition {
     pub message: String,
     pub line: usize,
     pub column: usize,
+}
+
+/// Why a condition gave no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// It reads the arguments, and there are none that can be read.
+    NoArguments,
+    /// Its result is this, no boolean.
+    NotBoolean(Cel),
+    Failed(ExecutionError),
+    /// It brought its evaluation down.
+    Broken,
 }
 
 /// What a condition is asked about.
@@ -97,31 +113,43 @@ impl Condition {
         self.reads_args
     }
 
-    /// Evaluates the condition. `args` is `None` where they are not JSON; a condition that reads them then
+    /// Whether the condition holds. `args` is `None` where they are not JSON; a condition that reads them then
     /// cannot be evaluated.
     pub fn holds(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Truth {
+        self.evaluate(facts, args).map_or(Truth::Unknown, Truth::from)
+    }
+
+    /// Evaluates the condition; the error says why it cannot be.
+    pub fn evaluate(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Result<bool, Unanswered> {
         if self.reads_args && args.is_none() {
-            return Truth::Unknown;
+            return Err(Unanswered::NoArguments);
         }
         let answer = catch_unwind(AssertUnwindSafe(|| {
-            let mut context = Context::with_env(environment());
-            context.add_variable_from_value("tenant", facts.caller.tenant_value());
-            context.add_variable_from_value("key", facts.caller.key_value());
-            context.add_variable_from_value("tool", facts.tool.to_owned());
-            context.add_variable_from_value("place", facts.place.as_str().to_owned());
-            if let Some(now) = chrono::DateTime::from_timestamp(facts.now, 0) {
-                context.add_variable_from_value("now", Cel::Timestamp(now.fixed_offset()));
-            }
-            if let (true, Some(args)) = (self.reads_args, args) {
-                context.add_variable_from_value("args", to_cel(args));
-            }
-            Cel::resolve(&self.program, &context)
+            Cel::resolve(&self.program, &context(facts, args.filter(|_| self.reads_args)))
         }));
         match answer {
-            Ok(Ok(Cel::Bool(truth))) => Truth::from(truth),
-            Ok(Ok(_) | Err(_)) | Err(_) => Truth::Unknown,
+            Ok(Ok(Cel::Bool(truth))) => Ok(truth),
+            Ok(Ok(other)) => Err(Unanswered::NotBoolean(other)),
+            Ok(Err(error)) => Err(Unanswered::Failed(error)),
+            Err(_) => Err(Unanswered::Broken),
         }
     }
+}
+
+/// The variables of an expression; `args` only where it is read, since it has to be copied.
+fn context(facts: &Facts<'_>, args: Option<&Value<'_>>) -> Context<'static, 'static> {
+    let mut context = Context::with_env(environment());
+    context.add_variable_from_value("tenant", facts.caller.tenant_value());
+    context.add_variable_from_value("key", facts.caller.key_value());
+    context.add_variable_from_value("tool", facts.tool.to_owned());
+    context.add_variable_from_value("place", facts.place.as_str().to_owned());
+    if let Some(now) = chrono::DateTime::from_timestamp(facts.now, 0) {
+        context.add_variable_from_value("now", Cel::Timestamp(now.fixed_offset()));
+    }
+    if let Some(args) = args {
+        context.add_variable_from_value("args", to_cel(args));
+    }
+    context
 }
 
 /// The first name that is neither ours nor bound by a macro such as `all(a, …)`: such a name stands directly

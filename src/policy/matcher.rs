@@ -8,7 +8,7 @@ use super::{
 };
 use crate::json::Value;
 use regex::Regex;
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 /// What is asked of the value at a path.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Matcher {
     }
 }
 
-fn holds(test: &Test, found: &Found<'_, '_>) -> Truth {
+pub(super) fn holds(test: &Test, found: &Found<'_, '_>) -> Truth {
     let value = match (found, test) {
         (Found::Missing, Test::Absent(absent)) => return Truth::from(*absent),
         (Found::Here(_), Test::Absent(absent)) => return Truth::from(!absent),
@@ -72,6 +72,33 @@ fn holds(test: &Test, found: &Found<'_, '_>) -> Truth {
         }
         (Test::Absent(_) | Test::Like(_) | Test::Regex(_) | Test::Max(_) | Test::Min(_), _) => Truth::Unknown,
     }
+}
+
+impl fmt::Display for Test {
+    /// As it is written in a rule: `max 100`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(absent) => write!(f, "absent {absent}"),
+            Self::In(values) => {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                write!(f, "in [{}]", values.join(", "))
+            }
+            Self::Is(value) => write!(f, "is {value}"),
+            Self::Like(glob) => write!(f, "like {}", glob.as_str()),
+            Self::Max(max) => write!(f, "max {max}"),
+            Self::Min(min) => write!(f, "min {min}"),
+            Self::Regex(regex) => {
+                let anchored = regex.as_str();
+                let written = anchored.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z"));
+                write!(f, "regex {}", written.unwrap_or(anchored))
+            }
+        }
+    }
+}
+
+/// Whether two values are the same, numbers by value and members in any order.
+pub fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
+    equal(a, b) == Truth::True
 }
 
 /// Equality of values of one type; values of two types cannot be compared.
@@ -136,5 +163,6 @@ mod tests {
         check("a", Test::Is(value(r#"{"x":[1,2.0]}"#)), r#"{"a":{"x":[1.0,2]}}"#, Truth::True);
         check("a", Test::Is(value("1")), r#"{"a":"1"}"#, Truth::Unknown);
         assert!(Test::regex("a)(b").is_err());
+        assert_eq!(Test::regex("a|b").unwrap().to_string(), "regex a|b");
     }
 }

@@ -5,6 +5,7 @@
 //! (a tool is only offered), a tool stays if some arguments could pass.
 
 pub mod condition;
+pub mod explain;
 pub mod glob;
 pub mod matcher;
 mod number;
@@ -116,9 +117,7 @@ impl Policy {
         if question.key_tools.is_some_and(|globs| !globs.matches(question.tool)) {
             return Decision::denied("the key is narrowed to other tools");
         }
-        let numbers = self.index.find(question.tool);
-        let candidates: Vec<&Rule> =
-            numbers.iter().filter_map(|&number| self.rules.get(usize::try_from(number).ok()?)).collect();
+        let candidates = self.matching(question.tool);
         let mut decision = decide_among(&candidates, question, Mode::Enforce);
         if candidates.iter().any(|rule| rule.mode == Mode::Shadow) {
             let shadowed = decide_among(&candidates, question, Mode::Shadow);
@@ -126,6 +125,12 @@ impl Policy {
             decision.shadow = by_shadow.map(|rule| (shadowed.outcome, rule));
         }
         decision
+    }
+
+    /// The rules with a glob that matches the name, in the order in which they are tried.
+    fn matching(&self, tool: &str) -> Vec<&Rule> {
+        let numbers = self.index.find(tool);
+        numbers.iter().filter_map(|&number| self.rules.get(usize::try_from(number).ok()?)).collect()
     }
 }
 
@@ -177,8 +182,7 @@ fn decide_among<'r>(candidates: &[&'r Rule], question: &Question<'_>, mode: Mode
 /// Whether a rule's conditions hold.
 fn holds(rule: &Rule, question: &Question<'_>) -> Truth {
     let when = rule.when.as_ref().map(|condition| {
-        let facts =
-            Facts { caller: question.caller, tool: question.tool, place: question.place, now: question.now };
+        let facts = facts(question);
         match question.args {
             Arguments::Known(args) => condition.holds(&facts, Some(args)),
             Arguments::Open if condition.reads_args() => Truth::Open,
@@ -191,6 +195,11 @@ fn holds(rule: &Rule, question: &Question<'_>) -> Truth {
         Arguments::Unreadable => Truth::Unknown,
     });
     Truth::all(when.into_iter().chain(args))
+}
+
+/// What a question tells conditions beside the arguments.
+fn facts<'q>(question: &Question<'q>) -> Facts<'q> {
+    Facts { caller: question.caller, tool: question.tool, place: question.place, now: question.now }
 }
 
 /// Forces every `set` of the rules that allow the call. All of them: otherwise a plain allow beside one that

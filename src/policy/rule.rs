@@ -13,6 +13,17 @@ pub enum Effect {
     Allow,
 }
 
+impl Effect {
+    /// The key that a rule with this effect has.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// Whether a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

@@ -13,3 +13,4 @@ mod dialects;
 mod journey;
 mod licences;
 mod support;
+mod transcripts;

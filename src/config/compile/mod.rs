@@ -69,10 +69,20 @@ pub struct RecordsPlace {
     pub secret: Option<Secret>,
 }
 
+/// What a configuration is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be looked at. What only the place has where the gateway runs is not fetched, and not missed: secrets that
+    /// do not stand in the configuration itself, certificates and their keys.
+    Read,
+    Serve,
+}
+
 /// Collects problems while compiling.
 pub(super) struct Compiler<'c> {
     loaded: &'c Loaded,
     context: &'c Context<'c>,
+    purpose: Purpose,
     problems: Vec<Problem>,
     /// The directory of `tollgate.yaml` as it is shown; rules are named relative to it.
     shown_dir: String,
@@ -92,10 +102,23 @@ pub fn records_place(loaded: &Loaded, env: &dyn Fn(&str) -> Option<String>) -> R
 
 /// Compiles a loaded configuration. With an error among the problems there is nothing to run.
 pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
+    compile_for(Purpose::Serve, loaded, context)
+}
+
+/// Compiles a configuration to be looked at, in any place: all is as it would run, but for what only the place has where
+/// the gateway runs, which is left out. Nothing comes back that could be served. `now` in seconds since 1970, UTC.
+pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Problem>) {
+    let quotas = DashMap::new();
+    let context = Context { env: &|_| None, master: &[0; 32], quotas: &quotas, now };
+    let (compiled, problems) = compile_for(Purpose::Read, loaded, &context);
+    (compiled.map(|compiled| compiled.snapshot), problems)
+}
+
+fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
     let shown = loaded.files.path(gateway.at.file);
     let shown_dir = Path::new(shown).parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let mut compiler = Compiler { loaded, context, problems: loaded.problems.clone(), shown_dir };
+    let mut compiler = Compiler { loaded, context, purpose, problems: loaded.problems.clone(), shown_dir };
     let upstreams = compiler.upstreams(gateway);
     let models = compiler.models(gateway, &upstreams);
     let (directory, tenants) = compiler.tenants(gateway);
@@ -156,7 +179,11 @@ impl Compiler<'_> {
         self.loaded.files.base_dir(at.at.file).join(&at.value)
     }
 
+    /// The content of a file of the place where the gateway runs, such as a certificate.
     fn read_file(&mut self, at: &At<PathBuf>) -> Option<Vec<u8>> {
+        if self.purpose == Purpose::Read {
+            return None;
+        }
         let path = self.file(at);
         std::fs::read(&path)
             .map_err(|error| {
@@ -170,6 +197,8 @@ impl Compiler<'_> {
         if secret.value.is_bare() {
             let message = "a secret stands in the file itself; better { env: NAME } or { file: PATH }";
             self.warn("bare-secret", secret.at, message);
+        } else if self.purpose == Purpose::Read {
+            return None;
         }
         let base = self.loaded.files.base_dir(secret.at.file).to_path_buf();
         secret

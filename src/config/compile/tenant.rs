@@ -25,15 +25,19 @@ impl Compiler<'_> {
         let mut count = 0;
         let defaults = gateway.defaults.as_ref();
         for raw in &loaded.tenants {
-            if raw.is_abstract.as_ref().is_some_and(|at| at.value) {
+            let Some(tenant) = self.tenant(raw, defaults) else { continue };
+            let tenant = Arc::new(tenant);
+            directory.enter(&tenant);
+            if tenant.is_abstract {
+                if let Some(key) = raw.keys.first() {
+                    let message = "the tenant is abstract: nobody can be it, and its keys open nothing";
+                    self.warn("abstract-with-keys", key.id.at, message);
+                }
                 continue;
             }
-            let Some(tenant) = self.tenant(raw, defaults) else { continue };
             count += 1;
-            let tenant = Arc::new(tenant);
-            let caller = caller(raw);
             for raw_key in &raw.keys {
-                if let Some((digest, key)) = self.key(raw_key, &caller, &mut owners) {
+                if let Some((digest, key)) = self.key(raw_key, &tenant.caller, &mut owners) {
                     directory.add(digest, &tenant, key);
                 }
             }
@@ -93,6 +97,8 @@ impl Compiler<'_> {
             quota: self.quota(&id, own, defaults),
             journal: self.journal(&id, own, defaults),
             id,
+            is_abstract: raw.is_abstract.as_ref().is_some_and(|at| at.value),
+            caller: caller(raw),
             policy: Policy::new(rules),
             models: names(models.unwrap_or_default()),
             on_deny: match on_deny.map(|at| at.value) {

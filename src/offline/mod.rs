@@ -1,0 +1,144 @@
+//! A configuration that is looked at, not served: what the commands share that decide calls without a gateway.
+//!
+//! [`Configuration::read`] works wherever the files are: secrets and certificates that only the gateway's own place has
+//! are not missed. Every other error is an error here too. Apart from the commands so that these only print.
+
+use crate::{
+    call::{Arguments, Place},
+    config::{self, Files, Loaded, Problem, Severity, compile},
+    identity::Member,
+    policy::{Decision, Question, explain::Explanation},
+    snapshot::Snapshot,
+    tenant::{Key, Tenant},
+};
+use std::path::Path;
+
+/// A configuration, ready to be asked.
+#[derive(Debug)]
+pub struct Configuration {
+    pub snapshot: Snapshot,
+    pub loaded: Loaded,
+}
+
+/// A configuration with errors: these, and the files that they stand in.
+#[derive(Debug)]
+pub struct Unfit {
+    pub problems: Vec<Problem>,
+    pub files: Files,
+}
+
+/// A name that nothing has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoSuch(String);
+
+/// Who calls: a tenant, with one of its keys or with none that narrows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'c> {
+    pub tenant: &'c Tenant,
+    pub key: Option<&'c Key>,
+    snapshot: &'c Snapshot,
+}
+
+/// A call, as it is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'q> {
+    pub tool: &'q str,
+    pub args: &'q Arguments<'q>,
+    pub place: Place,
+    /// Seconds since 1970, UTC.
+    pub now: i64,
+}
+
+impl Configuration {
+    /// Reads a configuration. `path` is shown in messages as it is given; `now` in seconds since 1970, UTC.
+    pub fn read(path: &Path, now: i64) -> Result<Self, Unfit> {
+        let loaded = config::load(path);
+        let (snapshot, mut problems) = compile::compile_to_read(&loaded, now);
+        match snapshot {
+            Some(snapshot) => Ok(Self { snapshot, loaded }),
+            None => {
+                problems.retain(|problem| problem.severity == Severity::Error);
+                Err(Unfit { problems, files: loaded.files })
+            }
+        }
+    }
+
+    /// All tenants, sorted by name. Abstract ones too, which nobody can be: see [`Tenant::is_abstract`].
+    pub fn tenants(&self) -> impl Iterator<Item = &Member> {
+        self.snapshot.directory.iter()
+    }
+
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Result<&Member, NoSuch> {
+        let names = || self.tenants().map(|member| member.tenant().id.as_str());
+        let found = self.snapshot.directory.find(name);
+        found.ok_or_else(|| no_such("there is no tenant", name, names()))
+    }
+
+    /// The tenant of this name, with the key of this id or with none.
+    pub fn asker(&self, tenant: &str, key: Option<&str>) -> Result<Asker<'_>, NoSuch> {
+        let member = self.tenant(tenant)?;
+        let key = key.map(|id| key_of(member, id)).transpose()?;
+        Ok(Asker { tenant: member.tenant(), key, snapshot: &self.snapshot })
+    }
+}
+
+/// The key of a tenant with this id.
+fn key_of<'c>(member: &'c Member, id: &str) -> Result<&'c Key, NoSuch> {
+    let ids = member.keys().map(|key| key.id.as_str());
+    member.key(id).ok_or_else(|| no_such(&format!("the tenant `{}` has no key", member.tenant().id), id, ids))
+}
+
+fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> NoSuch {
+    const LISTED: usize = 10;
+    let mut known: Vec<&str> = known.collect();
+    let more = match config::nearest(name, known.iter().copied()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => "; there are none".to_owned(),
+        None => {
+            let left_out = known.len().saturating_sub(LISTED);
+            known.truncate(LISTED);
+            let more = if left_out > 0 { format!(" and {left_out} more") } else { String::new() };
+            format!("; there are `{}`{more}", known.join("`, `"))
+        }
+    };
+    NoSuch(format!("{what} `{name}`{more}"))
+}
+
+impl<'c> Asker<'c> {
+    /// Decides a call of this tenant's.
+    pub fn decide(&self, call: &Call<'_>) -> Decision<'c> {
+        self.tenant.policy.decide(&self.question(call))
+    }
+
+    /// Decides a call of this tenant's, and tells why.
+    pub fn explain(&self, call: &Call<'_>) -> Explanation<'c> {
+        self.tenant.policy.explain(&self.question(call))
+    }
+
+    /// Whether a model exists and may be asked for.
+    pub fn may_use(&self, model: &str) -> bool {
+        let narrowed = self.key.and_then(|key| key.models.as_ref());
+        self.tenant.models.matches(model)
+            && narrowed.is_none_or(|globs| globs.matches(model))
+            && self.snapshot.models.find(model).is_some()
+    }
+
+    fn question<'q>(&self, call: &Call<'q>) -> Question<'q>
+    where
+        'c: 'q,
+    {
+        Question {
+            caller: self.key.map_or(&self.tenant.caller, |key| &key.caller),
+            key_tools: self.key.and_then(|key| key.tools.as_ref()),
+            tool: call.tool,
+            args: call.args,
+            place: call.place,
+            now: call.now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
