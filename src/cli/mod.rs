@@ -1,5 +1,6 @@
 //! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
 
+mod approvals;
 mod audit;
 mod check;
 mod demo;
@@ -36,6 +37,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
+    /// Calls that wait for a person
+    Approvals(approvals::Arguments),
     /// Keys of tenants
     #[command(subcommand)]
     Key(key::Command),
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
+        Command::Approvals(arguments) => approvals::run(arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Schema => schema::run(),

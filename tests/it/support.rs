@@ -224,6 +224,14 @@ impl Gateway {
         try_get(self.admin, path).unwrap()
     }
 
+    pub(crate) fn admin_post(&self, path: &str, body: &str) -> Answer {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        exchange(self.admin, &request).unwrap()
+    }
+
     /// What the mock upstream answers, asked directly.
     pub(crate) fn mock_get(&self, path: &str) -> Answer {
         try_get(self.mock, path).unwrap()

@@ -1,6 +1,6 @@
 //! Who is told of calls that wait for a person: webhooks as they were written to those that are called.
 
-use super::Compiler;
+use super::{Compiler, Purpose};
 use crate::{
     config::raw,
     redact::TenantSecret,
@@ -23,6 +23,9 @@ impl Compiler<'_> {
     pub(super) fn webhooks(&mut self, gateway: &raw::Gateway) -> HashMap<Arc<str>, Arc<Webhook>> {
         let loaded = self.loaded;
         let mut webhooks = HashMap::new();
+        if self.purpose == Purpose::Read {
+            return webhooks;
+        }
         let of = |settings: &'_ raw::Settings| settings.approvals.as_ref()?.webhook.as_ref().cloned();
         let default = gateway.defaults.as_ref().and_then(of);
         for tenant in &loaded.tenants {

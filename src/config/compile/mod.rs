@@ -8,7 +8,7 @@ mod upstream;
 
 pub use approvals::webhook_secret;
 
-use super::{At, Loaded, Mark, Problem, Secret, SecretRef, Severity, raw};
+use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, raw};
 use crate::{
     quota::Quota,
     records::OnFailure,
@@ -17,7 +17,7 @@ use crate::{
 };
 use dashmap::DashMap;
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -98,6 +98,37 @@ pub fn records_place(loaded: &Loaded, env: &dyn Fn(&str) -> Option<String>) -> R
         gateway.and_then(|gateway| gateway.records.as_ref()).and_then(|records| records.secret.as_ref());
     let secret = secret.and_then(|secret| secret.value.resolve(env, &base(secret.at)).ok());
     RecordsPlace { data_dir, secret }
+}
+
+/// Where the admin port of a running gateway is, and the token that it asks for.
+#[derive(Debug)]
+pub struct AdminPlace {
+    pub address: SocketAddr,
+    pub token: Option<Secret>,
+}
+
+/// The admin port of a configuration, for those who want something of the gateway that runs with it.
+///
+/// # Errors
+/// When the token cannot be fetched here; an address that is none is reported by `compile`.
+pub fn admin_place(
+    loaded: &Loaded,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<AdminPlace, SecretMissing> {
+    let gateway = loaded.gateway.as_ref();
+    let written = gateway.and_then(|gateway| gateway.admin.as_ref());
+    let address = written.and_then(|at| address_of(&at.value)).unwrap_or(ADMIN);
+    let token = gateway.and_then(|gateway| gateway.admin_token.as_ref());
+    let token = token.map(|token| token.value.resolve(env, loaded.files.base_dir(token.at.file)));
+    Ok(AdminPlace { address, token: token.transpose()? })
+}
+
+/// Where the admin port is, unless the configuration says something else.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
+fn address_of(text: &str) -> Option<SocketAddr> {
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().or_else(|_| format!("127.0.0.1:{text}").parse()).ok()
 }
 
 /// Compiles a loaded configuration. With an error among the problems there is nothing to run.
@@ -209,13 +240,11 @@ impl Compiler<'_> {
     }
 
     fn address(&mut self, at: &At<String>) -> Option<SocketAddr> {
-        let text = at.value.replace("localhost:", "127.0.0.1:");
-        let parsed = text.parse().or_else(|_| format!("127.0.0.1:{text}").parse());
-        parsed
-            .map_err(|_| {
-                self.error("bad-address", at.at, "not an address; write IP:PORT, such as 127.0.0.1:8080");
-            })
-            .ok()
+        let address = address_of(&at.value);
+        if address.is_none() {
+            self.error("bad-address", at.at, "not an address; write IP:PORT, such as 127.0.0.1:8080");
+        }
+        address
     }
 
     fn serve(&mut self, gateway: &raw::Gateway) -> Option<Serve> {
@@ -231,7 +260,7 @@ impl Compiler<'_> {
         }
         let admin = match &gateway.admin {
             Some(at) => self.address(at),
-            None => Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            None => Some(ADMIN),
         };
         let probes = gateway.probes.as_ref().and_then(|at| self.address(at));
         let admin_token = gateway.admin_token.as_ref().and_then(|token| self.secret(token));

@@ -65,6 +65,7 @@ fn policy(specs: &[Spec]) -> Policy {
         set: set.iter().map(|kind| (path("s.t"), Value::string(["a", "b"][usize::from(*kind)]))).collect(),
         reason: None,
         mode: if *shadow { Mode::Shadow } else { Mode::Enforce },
+        within: std::time::Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", line),
     };
     Policy::new((1..).zip(specs).map(rule).collect())
@@ -137,6 +138,7 @@ fn roles() {
         set: Vec::new(),
         reason: None,
         mode: Mode::Enforce,
+        within: std::time::Duration::from_secs(600),
         source: Source::new("a.yaml", line),
     };
     let shadow = |rule| Rule { mode: Mode::Shadow, ..rule };
