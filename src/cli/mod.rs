@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod demo;
 mod explain;
+mod init;
 mod key;
 mod mock;
 mod print;
@@ -39,6 +40,8 @@ enum Command {
     Redact(redact::Arguments),
     /// Calls that wait for a person
     Approvals(approvals::Arguments),
+    /// Write a configuration to start from
+    Init(init::Arguments),
     /// Keys of tenants
     #[command(subcommand)]
     Key(key::Command),
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Schema => schema::run(),

@@ -103,3 +103,30 @@ fn verify_finds_a_changed_record() {
     let (status, out, _) = verify();
     assert!(status == 1 && out.contains("acme") && out.contains(".jsonl:1"), "{out}");
 }
+
+#[test]
+fn a_written_configuration_is_clean_and_is_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for (upstream, name) in
+        [("openai", "one"), ("anthropic", "config"), ("http://127.0.0.1:11434/v1", "three")]
+    {
+        let (status, out, err) =
+            run(&["init", name, "--tenant", "globex", "--upstream", upstream], dir.path(), "");
+        assert_eq!((status, err.as_str()), (0, ""), "{upstream}");
+        let key = out.split("shown once: ").nth(1).unwrap().split_whitespace().next().unwrap();
+        assert!(key.starts_with("tg-") && key.len() == 46, "{out}");
+        let config = format!("{name}/tollgate.yaml");
+        let written = fs::read_to_string(dir.path().join(name).join("tenants/globex.yaml")).unwrap();
+        assert!(!written.contains(key) && !written.contains("{{"), "{written}");
+        for command in [&["explain", "--tenant", "globex", "--tool", "get_weather"][..]] {
+            let args: Vec<&str> = command.iter().copied().chain(["--config", &config]).collect();
+            let (status, out, err) = run(&args, dir.path(), "");
+            assert_eq!(status, 0, "{upstream} {command:?}: {out}{err}");
+        }
+        let (status, _, err) = run(&["init", name], dir.path(), "");
+        assert!(status == 1 && err.contains("exists already"), "{err}");
+        assert!(!dir.path().join(name).join("tenants/acme.yaml").exists());
+    }
+    assert_eq!(run(&["init", "x", "--upstream", "gopher://x"], dir.path(), "").0, 2);
+    assert_eq!(run(&["init", "x", "--tenant", "Ä"], dir.path(), "").0, 2);
+}
