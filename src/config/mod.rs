@@ -2,13 +2,15 @@
 //! Apart from what runs: this knows the files' language and nothing of gateways.
 //!
 //! `yaml` (text to located nodes) -> `check` (nodes held against the description in `*_shape`) -> `read`, `raw`
-//! (typed values); `load` reads the files; `problem` shows what is wrong; `schema` tells editors the same.
+//! (typed values); `load` reads the files; `lineage` makes one of a tenant's file and those that it extends; `problem`
+//! shows what is wrong; `schema` tells editors the same.
 
 mod check;
 pub mod compile;
 mod files;
 pub mod forms;
 mod gateway_shape;
+mod lineage;
 mod load;
 mod mask;
 mod problem;

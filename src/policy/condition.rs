@@ -27,10 +27,11 @@ const SOURCE_BYTES_MAX: usize = 4096;
 const DEPTH_MAX: u16 = 48;
 const NODES_MAX: usize = 1000;
 
-/// A compiled condition.
+/// A compiled condition; a copy shares it.
+#[derive(Clone)]
 pub struct Condition {
-    source: Box<str>,
-    program: Expression,
+    source: Arc<str>,
+    program: Arc<Expression>,
     reads_args: bool,
 }
 
@@ -100,7 +101,7 @@ impl Condition {
             let message = format!("unknown name `{name}`; there are {}", VARIABLES.join(", "));
             return Err(BadCondition { message, line: 1, column });
         }
-        Ok(Self { source: source.into(), program, reads_args })
+        Ok(Self { source: source.into(), program: Arc::new(program), reads_args })
     }
 
     /// The expression as written.

@@ -18,7 +18,7 @@ use std::time::Duration;
 const WITHIN: Duration = Duration::from_secs(600);
 
 impl Compiler<'_> {
-    pub(super) fn rule(&mut self, rule: &raw::Rule) -> Rule {
+    pub(super) fn rule(&mut self, rule: &raw::Rule, layer: u8) -> Rule {
         let (effect, globs) = match &rule.effect {
             raw::Effect::Allow(globs) => (Effect::Allow, globs),
             raw::Effect::Ask(globs) => (Effect::Ask, globs),
@@ -51,6 +51,7 @@ impl Compiler<'_> {
             },
             within: rule.within.as_ref().map_or(WITHIN, |within| within.value),
             source: self.source(rule.at),
+            layer,
         }
     }
 

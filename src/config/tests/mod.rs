@@ -1,5 +1,6 @@
 //! Tests of the configuration's outer layer as a whole; the small languages are tested in `values`.
 
+mod extends;
 mod golden;
 mod laws;
 mod loading;

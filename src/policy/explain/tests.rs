@@ -65,7 +65,9 @@ fn policy(specs: &[Spec]) -> Policy {
         set: set.iter().map(|kind| (path("s.t"), Value::string(["a", "b"][usize::from(*kind)]))).collect(),
         reason: None,
         mode: if *shadow { Mode::Shadow } else { Mode::Enforce },
+        within: std::time::Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", line),
+        layer: 0,
     };
     Policy::new((1..).zip(specs).map(rule).collect())
 }
@@ -137,7 +139,9 @@ fn roles() {
         set: Vec::new(),
         reason: None,
         mode: Mode::Enforce,
+        within: std::time::Duration::from_secs(600),
         source: Source::new("a.yaml", line),
+        layer: 0,
     };
     let shadow = |rule| Rule { mode: Mode::Shadow, ..rule };
     let check = |rules: Vec<Rule>, args: &Arguments<'_>, expected: &[(&str, Role, bool)]| {
