@@ -10,6 +10,7 @@ pub mod compile;
 mod files;
 pub mod forms;
 mod gateway_shape;
+mod inside;
 mod lineage;
 mod load;
 mod mask;

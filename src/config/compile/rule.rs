@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::{
-    config::{At, Mark, raw},
+    config::{At, Mark, inside::inside, raw},
     json::{self, Value},
     policy::{
         Effect, Mode, Rule, Source,
@@ -65,8 +65,11 @@ impl Compiler<'_> {
     fn condition(&mut self, when: &At<String>) -> Option<Condition> {
         Condition::compile(&when.value)
             .map_err(|bad| {
-                let offset = u32::try_from(bad.column.saturating_sub(1)).unwrap_or(0);
-                let at = if bad.line == 1 { when.at.within(offset, 1) } else { when.at };
+                // The line's first byte, then the column in it.
+                let lines = when.value.split_inclusive('\n').take(bad.line.saturating_sub(1));
+                let offset = lines.map(str::len).sum::<usize>() + bad.column.saturating_sub(1);
+                let part = (offset.min(when.value.len()), bad.len);
+                let at = inside(&self.loaded.files, when.at, &when.value, part);
                 self.error("bad-condition", at, format!("not a condition: {}", bad.message));
             })
             .ok()
