@@ -14,6 +14,7 @@ mod relation;
 mod rule;
 mod truth;
 
+pub use number::compare as compare_numbers;
 pub use rule::{Caller, Effect, Mode, Rule, Source};
 pub use truth::Truth;
 

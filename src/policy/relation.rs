@@ -6,6 +6,9 @@ use super::glob::Glob;
 impl Glob {
     /// Whether this one matches every name that the other matches.
     pub fn covers(&self, other: &Self) -> bool {
+        if !self.as_str().contains(['*', '?']) {
+            return self == other;
+        }
         let (mine, theirs) = (tidy(self.as_str()), tidy(other.as_str()));
         // To be matched, the other's `*` needs a star of ours, and its `?` a star or a `?`.
         table(&mine, &theirs, |mine, theirs| match (mine, theirs) {
@@ -19,6 +22,9 @@ impl Glob {
 
     /// Whether there is a name that both match.
     pub fn overlaps(&self, other: &Self) -> bool {
+        if !other.as_str().contains(['*', '?']) {
+            return self.matches(other.as_str());
+        }
         let (mine, theirs) = (tidy(self.as_str()), tidy(other.as_str()));
         table(&mine, &theirs, |mine, theirs| match (mine, theirs) {
             ('*', _) | (_, '*') => Step::StayOrMatch,

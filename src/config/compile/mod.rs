@@ -7,6 +7,7 @@ mod tenant;
 mod upstream;
 
 pub use approvals::webhook_secret;
+pub(super) use rule::{test_of, value_of};
 
 use super::{At, Loaded, Mark, Problem, Secret, SecretRef, Severity, lineage, raw};
 use crate::{

@@ -65,7 +65,7 @@ impl Narrower<'_> {
     fn wider(&mut self, what: &str, at: Mark, parents: Mark) {
         let message = format!("{what} is wider than in `{}`, which this tenant extends", self.name);
         let problem = Problem::warning("wider-than-parent", at, message);
-        self.problems.push(problem.see("what is narrower in either of both holds", parents));
+        self.problems.push(problem.see("its own is here", parents).hint("the narrower of both holds"));
     }
 
     /// Conditions read labels: what the parent says of its tenants stays true.

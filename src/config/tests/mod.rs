@@ -3,6 +3,7 @@
 mod extends;
 mod golden;
 mod laws;
+mod lints;
 mod loading;
 mod schema;
 mod values;
