@@ -73,8 +73,11 @@ pub(super) fn unknown(program: &IdedExpr, source: &str) -> Option<BadCondition> 
         };
         // Of a name that a macro binds as well, the last one is more likely outside of it.
         let mut fitting = words.iter().filter(fits);
-        let word =
-            if names.ever_bound.contains(&unknown.name.as_str()) { fitting.last() } else { fitting.next() };
+        let word = if names.ever_bound.contains(&unknown.name.as_str()) {
+            fitting.next_back()
+        } else {
+            fitting.next()
+        };
         word.map_or(0, |word| word.at)
     };
     let first = names.unknown.iter().min_by_key(|unknown| place(unknown))?;
