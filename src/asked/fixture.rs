@@ -36,6 +36,7 @@ fn rule(effect: Effect, glob: &str) -> Rule {
         mode: Mode::Enforce,
         within: Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", 1),
+        layer: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `tollgate check`: everything that is wrong with a configuration, at once.
 
 use super::{
-    Config, Format, Status,
+    Config, Status,
     print::{self, plural},
 };
 use crate::{
@@ -10,6 +10,17 @@ use crate::{
 };
 use dashmap::DashMap;
 use std::io::stdout;
+
+/// How problems are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Workflow commands, which GitHub shows at their places
+    Github,
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    Text,
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -23,12 +34,21 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Status {
-    let loaded = config::load(&arguments.config.config);
+    let mut loaded = config::load(&arguments.config.config);
     let env = |name: &str| std::env::var(name).ok();
     let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
     let context = compile::Context { env: &env, master: &[0; 32], quotas: &quotas, now };
-    let (compiled, problems) = compile::compile(&loaded, &context);
+    let (compiled, mut problems) = compile::compile(&loaded, &context);
+    let mut tests = Vec::new();
+    for path in config::test_files(&loaded) {
+        let (read, more) = config::load_tests(&path, &mut loaded.files);
+        tests.extend(read);
+        problems.extend(more);
+    }
+    problems.extend(config::lint(&loaded, &tests));
     match arguments.format {
+        Format::Github => print::text(&config::to_github(&problems, &loaded.files)),
+        Format::Sarif => print::line(&config::to_sarif(&problems, &loaded.files).to_string()),
         Format::Json => print::line(&config::to_json(&problems, &loaded.files).to_string()),
         Format::Text => {
             print::text(&config::to_text(&problems, &loaded.files, print::colour(&stdout())));

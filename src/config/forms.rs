@@ -3,6 +3,9 @@
 
 use super::values::{self, Bad};
 
+/// Most stars of a pattern: each is another place to go back to.
+pub const STARS_MAX: usize = 16;
+
 /// A tenant's name: a-z, 0-9 and dash, 1 to 63 characters, no dash at either end.
 pub fn tenant_name(text: &str) -> Result<(), Bad> {
     length(text, 63)?;
@@ -103,6 +106,9 @@ pub fn operation(text: &str) -> Result<(), Bad> {
 /// A glob: `*` is any run, `?` one character.
 pub fn glob(text: &str) -> Result<(), Bad> {
     length(text, 256)?;
+    if text.matches('*').count() > STARS_MAX {
+        return Err(Bad("a pattern has at most 16 stars"));
+    }
     let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
     clean.then_some(()).ok_or(Bad("a name holds no space"))
 }

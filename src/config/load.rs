@@ -71,6 +71,28 @@ pub fn load_tests(path: &Path, files: &mut Files) -> (Option<raw::Tests>, Vec<Pr
     (tests, reader.problems)
 }
 
+/// The files of policy tests that stand beside the tenants, in order. One that cannot be listed was reported by `load`.
+pub fn test_files(loaded: &Loaded) -> Vec<PathBuf> {
+    let tenants = loaded.gateway.as_ref().and_then(|gateway| gateway.tenants.as_ref());
+    let dirs = match (tenants, &loaded.gateway) {
+        (Some(raw::Tenants::Dirs(dirs)), _) => {
+            dirs.iter().map(|dir| tidy(&loaded.files.base_dir(dir.at.file).join(&dir.value))).collect()
+        }
+        (Some(raw::Tenants::Inline(_)), Some(gateway)) => {
+            vec![loaded.files.base_dir(gateway.at.file).to_path_buf()]
+        }
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for dir in dirs {
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        let names = entries.map(|entry| PathBuf::from(entry.file_name())).filter(|name| is_test_file(name));
+        let names: BTreeSet<PathBuf> = names.collect();
+        found.extend(names.iter().map(|name| dir.join(name)).filter(|path| path.is_file()));
+    }
+    found
+}
+
 fn load_once(path: &Path, directory: &Directory) -> Loaded {
     let mut reader = Reader { files: Files::default(), problems: Vec::new(), hasher: Sha256::new() };
     let gateway: Option<raw::Gateway> =
@@ -296,8 +318,16 @@ fn names(directory: &Directory, real: &Path) -> io::Result<Vec<PathBuf>> {
 fn is_tenant_file(name: &Path) -> bool {
     let name = name.to_string_lossy();
     let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-    let is_test = name.ends_with(".test.yaml") || name.ends_with(".test.yml");
-    is_yaml && !is_test && !name.starts_with('.')
+    is_yaml && !is_test(&name) && !name.starts_with('.')
+}
+
+fn is_test_file(name: &Path) -> bool {
+    let name = name.to_string_lossy();
+    is_test(&name) && !name.starts_with('.')
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with(".test.yaml") || name.ends_with(".test.yml")
 }
 
 /// Without `.` parts and a slash at the end, as a user would write the path.

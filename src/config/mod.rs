@@ -2,18 +2,24 @@
 //! Apart from what runs: this knows the files' language and nothing of gateways.
 //!
 //! `yaml` (text to located nodes) -> `check` (nodes held against the description in `*_shape`) -> `read`, `raw`
-//! (typed values); `load` reads the files; `problem` shows what is wrong; `schema` tells editors the same.
+//! (typed values); `load` reads the files; `lineage` makes one of a tenant's file and those that it extends; `lint`
+//! finds what is allowed and hardly meant; `problem`, `github` and `sarif` show what is wrong; `schema` tells editors.
 
 mod check;
 pub mod compile;
 mod files;
 pub mod forms;
 mod gateway_shape;
+mod github;
+mod inside;
+mod lineage;
+pub mod lint;
 mod load;
 mod mask;
 mod problem;
 pub mod raw;
 mod read;
+mod sarif;
 mod scalar;
 mod schema;
 mod secret;
@@ -29,9 +35,12 @@ mod tests;
 
 pub use check::nearest;
 pub use files::{At, FileId, Files, Mark};
-pub use load::{Loaded, load, load_tests};
+pub use github::to_github;
+pub use lint::lint;
+pub use load::{Loaded, load, load_tests, test_files};
 pub use mask::quoted_key;
 pub use problem::{Colour, Problem, Severity, to_json, to_text};
+pub use sarif::to_sarif;
 pub use schema::schema;
 pub use secret::{Secret, SecretMissing, SecretRef};
 pub use watch::Watched;

@@ -94,18 +94,14 @@ pub fn to_json(problems: &[Problem], files: &Files) -> Value {
     sorted(problems).into_iter().map(|problem| object(problem, files)).collect()
 }
 
-fn sorted(problems: &[Problem]) -> Vec<&Problem> {
+pub(super) fn sorted(problems: &[Problem]) -> Vec<&Problem> {
     let mut all: Vec<&Problem> = problems.iter().collect();
     all.sort_by_key(|problem| problem.at);
     all
 }
 
 fn object(problem: &Problem, files: &Files) -> Value {
-    let hints: Vec<String> = problem
-        .notes
-        .iter()
-        .map(|(text, at)| at.map_or_else(|| text.clone(), |at| format!("{text} ({})", spot(at, files))))
-        .collect();
+    let hints = hints(problem, files);
     json!({
         "severity": problem.severity.as_str(),
         "code": problem.code,
@@ -115,6 +111,14 @@ fn object(problem: &Problem, files: &Files) -> Value {
         "col": problem.at.map(|at| at.col),
         "hint": (!hints.is_empty()).then(|| hints.join("; ")),
     })
+}
+
+/// What helps, each with its place where it has one.
+pub(super) fn hints(problem: &Problem, files: &Files) -> Vec<String> {
+    let hint = |(text, at): &(String, Option<Mark>)| {
+        at.map_or_else(|| text.clone(), |at| format!("{text} ({})", spot(at, files)))
+    };
+    problem.notes.iter().map(hint).collect()
 }
 
 fn spot(at: Mark, files: &Files) -> String {

@@ -92,7 +92,7 @@ impl Scalar {
             Self::Dollars => about("an amount in US dollars", "bad-money", "1.25", ""),
             Self::Duration => about("a duration", "bad-duration", "30s", DURATION),
             Self::Entity => about("an entity's name", "bad-name", "EMAIL_ADDRESS", "^[A-Z][A-Z0-9_]{0,62}$"),
-            Self::Glob => about("a name or pattern", "bad-name", "get_*", "^\\S{1,256}$"),
+            Self::Glob => about("a name or pattern", "bad-name", "get_*", "^(?!([^*]*\\*){17})\\S{1,256}$"),
             Self::HeaderName => about("a header's name", "bad-name", "x-api-key", "^[A-Za-z0-9_-]{1,63}$"),
             Self::Id => about("a name", "bad-name", "prod-1", "^[A-Za-z0-9._-]{1,63}$"),
             Self::Label => about("text, a number, true or false", "bad-text", "pro", ""),

@@ -34,7 +34,9 @@ const LABELS: Key =
 const EXTENDS: Key = key(
     "extends",
     scalar(Scalar::TenantName),
-    "Another tenant file with `abstract: true`; this one can only narrow it.",
+    "Another tenant file with `abstract: true`; this one can only narrow it. Rules of both count, and what is allowed \
+     must be allowed by both (by the other alone where this one allows nothing of its own); models are those of both; \
+     limits and budget are the narrower; redaction and records the stricter; labels of the other stay.",
 )
 .like("saas-basic");
 const MODELS: Key = key("models", GLOB_LIST, "The models that the tenant may use, by name or glob.")

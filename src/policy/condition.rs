@@ -1,6 +1,7 @@
 //! `when`: a CEL expression behind an adapter. Compiled when the configuration is loaded; whatever goes wrong
 //! later (a missing field, a wrong type, a result that is no boolean) is "cannot be evaluated", never an answer.
 
+mod names;
 mod reads;
 
 pub use reads::{Read, shown};
@@ -27,20 +28,23 @@ const SOURCE_BYTES_MAX: usize = 4096;
 const DEPTH_MAX: u16 = 48;
 const NODES_MAX: usize = 1000;
 
-/// A compiled condition.
+/// A compiled condition; a copy shares it.
+#[derive(Clone)]
 pub struct Condition {
-    source: Box<str>,
-    program: Expression,
+    source: Arc<str>,
+    program: Arc<Expression>,
     reads_args: bool,
 }
 
-/// Why an expression is no condition. `line` and `column` count from 1 inside the expression.
+/// Why an expression is no condition. `line` and `column` count from 1 inside the expression, the column in bytes;
+/// `len` is how many characters are meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BadCondition {
     pub message: String,
     pub line: usize,
     pub column: usize,
+    pub len: usize,
 }
 
 /// Why a condition gave no answer.
@@ -73,6 +77,7 @@ impl Condition {
                 message: format!("longer than {SOURCE_BYTES_MAX} bytes"),
                 line: 1,
                 column: 1,
+                len: 1,
             });
         }
         let parsed = catch_unwind(|| {
@@ -81,26 +86,26 @@ impl Condition {
                 .max_expression_node_count(NODES_MAX)
                 .parse(source)
         })
-        .map_err(|_| BadCondition { message: "cannot be parsed".to_owned(), line: 1, column: 1 })?;
+        .map_err(|_| BadCondition {
+            message: "cannot be parsed".to_owned(),
+            line: 1,
+            column: 1,
+            len: 1,
+        })?;
         let program = parsed.map_err(|errors| {
             let first = errors.errors.first();
             BadCondition {
                 message: first.map_or_else(|| "cannot be parsed".to_owned(), |error| error.msg.clone()),
                 line: first.map_or(1, |error| usize::try_from(error.pos.0).unwrap_or(1).max(1)),
                 column: first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1).max(1)),
+                len: 1,
             }
         })?;
-        let (reads_args, unknown) = {
-            let references = program.references();
-            let unknown: Option<String> = free_names(source, &references.variables());
-            (references.has_variable("args"), unknown)
-        };
-        if let Some(name) = unknown {
-            let column = source.find(&name).map_or(1, |at| at + 1);
-            let message = format!("unknown name `{name}`; there are {}", VARIABLES.join(", "));
-            return Err(BadCondition { message, line: 1, column });
+        if let Some(unknown) = names::unknown(&program, source) {
+            return Err(unknown);
         }
-        Ok(Self { source: source.into(), program, reads_args })
+        let reads_args = program.references().has_variable("args");
+        Ok(Self { source: source.into(), program: Arc::new(program), reads_args })
     }
 
     /// The expression as written.
@@ -150,24 +155,6 @@ fn context(facts: &Facts<'_>, args: Option<&Value<'_>>) -> Context<'static, 'sta
         context.add_variable_from_value("args", to_cel(args));
     }
     context
-}
-
-/// The first name that is neither ours nor bound by a macro such as `all(a, …)`: such a name stands directly
-/// behind an opening parenthesis and before a comma somewhere in the expression.
-fn free_names(source: &str, names: &[&str]) -> Option<String> {
-    let bound = |name: &str| {
-        source.match_indices(name).any(|(at, _)| {
-            let before = source.get(..at).unwrap_or("").trim_end();
-            let after = source.get(at + name.len()..).unwrap_or("").trim_start();
-            before.ends_with(['(', ',']) && after.starts_with(',')
-        })
-    };
-    let mut unknown: Vec<&&str> = names
-        .iter()
-        .filter(|name| !name.starts_with(['@', '_']) && !VARIABLES.contains(*name) && !bound(name))
-        .collect();
-    unknown.sort_unstable();
-    unknown.first().map(|name| (**name).to_owned())
 }
 
 fn environment() -> Arc<Env> {

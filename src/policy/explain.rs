@@ -134,12 +134,17 @@ fn weighed<'p>(rule: &'p Rule, question: &Question<'_>, decision: &Decision<'p>)
 
 fn role(rule: &Rule, truth: Truth, decision: &Decision<'_>) -> Role {
     let by_shadow = decision.shadow.as_ref().filter(|(_, by)| ptr::eq(*by, rule));
-    let allowed_by_rule = decision.rule.is_some_and(|by| by.effect == Effect::Allow);
+    // A call that a person approves runs with what allows force into it.
+    let joins = decision.rule.is_some_and(|by| match by.effect {
+        Effect::Allow => true,
+        Effect::Ask => !rule.set.is_empty(),
+        Effect::Deny => false,
+    });
     match rule.mode {
         _ if !applies(rule, truth) => Role::None,
         Mode::Shadow => by_shadow.map_or(Role::WouldApply, |(outcome, _)| Role::WouldDecide(*outcome)),
         Mode::Enforce if decision.rule.is_some_and(|by| ptr::eq(by, rule)) => Role::Decided,
-        Mode::Enforce if allowed_by_rule && rule.effect == Effect::Allow => Role::Joined,
+        Mode::Enforce if joins && rule.effect == Effect::Allow => Role::Joined,
         Mode::Enforce => Role::Overruled,
     }
 }

@@ -94,23 +94,38 @@ fn next_char(name: &[u8], at: usize) -> usize {
 
 /// A set of globs. Empty means: nothing matches.
 #[derive(Debug, Clone, Default)]
-pub struct Globs(Vec<Glob>);
+pub struct Globs {
+    globs: Vec<Glob>,
+    /// What must match as well.
+    within: Option<Box<Self>>,
+}
 
 impl Globs {
-    /// Whether some glob matches the name.
-    pub fn matches(&self, name: &str) -> bool {
-        self.0.iter().any(|glob| glob.matches(name))
+    /// Only what these match and the others too.
+    #[must_use]
+    pub fn within(mut self, others: Self) -> Self {
+        self.within = Some(Box::new(match self.within.take() {
+            Some(before) => before.within(others),
+            None => others,
+        }));
+        self
     }
 
-    /// The globs as written.
+    /// Whether some glob matches the name.
+    pub fn matches(&self, name: &str) -> bool {
+        self.globs.iter().any(|glob| glob.matches(name))
+            && self.within.as_ref().is_none_or(|others| others.matches(name))
+    }
+
+    /// The globs as written, without what narrows them.
     pub fn iter(&self) -> impl Iterator<Item = &Glob> {
-        self.0.iter()
+        self.globs.iter()
     }
 }
 
 impl FromIterator<Glob> for Globs {
     fn from_iter<I: IntoIterator<Item = Glob>>(globs: I) -> Self {
-        Self(globs.into_iter().collect())
+        Self { globs: globs.into_iter().collect(), within: None }
     }
 }
 

@@ -11,7 +11,7 @@ use regex::Regex;
 use std::{cmp::Ordering, fmt};
 
 /// What is asked of the value at a path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Matcher {
     pub path: Path,
     /// All of them must hold.
@@ -19,7 +19,7 @@ pub struct Matcher {
 }
 
 /// One question about a value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Test {
     /// Whether the value must be missing (true) or there (false).
     Absent(bool),

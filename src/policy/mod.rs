@@ -10,9 +10,11 @@ pub mod glob;
 pub mod matcher;
 mod number;
 pub mod path;
+mod relation;
 mod rule;
 mod truth;
 
+pub use number::compare as compare_numbers;
 pub use rule::{Caller, Effect, Mode, Rule, Source};
 pub use truth::Truth;
 
@@ -28,12 +30,40 @@ use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 /// A tool's name is at most this long, in bytes; a longer one is denied.
 pub const TOOL_NAME_BYTES_MAX: usize = 256;
 
-/// All rules of a tenant, ready to decide.
+/// All rules of a tenant, ready to decide: its own and those of the tenants that it extends, each file a layer.
+///
+/// A deny or an ask counts in whatever layer it stands. What is allowed must be allowed (or asked for) by the topmost
+/// layer, and by each other one that allows anything: a layer can only narrow those above it.
 #[derive(Debug, Default)]
 pub struct Policy {
     /// In order of effect (deny, ask, allow), then of rank: the first that holds is the one that decides.
     rules: Vec<Rule>,
     index: Index,
+    /// The layers that must let a call through, by what is decided: enforced rules alone, shadow rules too.
+    needed: [Layers; 2],
+}
+
+/// A chain of `extends` is at most this long.
+pub const LAYERS_MAX: u8 = 16;
+
+/// A set of layers.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Layers(u32);
+
+impl Layers {
+    const TOPMOST: Self = Self(1);
+
+    fn add(&mut self, layer: u8) {
+        self.0 |= 1_u32.checked_shl(layer.into()).unwrap_or(0);
+    }
+
+    fn holds(self, all: Self) -> bool {
+        self.0 & all.0 == all.0
+    }
+
+    fn above(self, layer: u8) -> Self {
+        Self(self.0 & 1_u32.checked_shl(layer.into()).map_or(u32::MAX, |bit| bit - 1))
+    }
 }
 
 /// One call, as it is asked about.
@@ -93,7 +123,15 @@ impl Policy {
                 index.add(glob, number);
             }
         }
-        Self { rules, index }
+        let mut needed = [Layers::TOPMOST; 2];
+        for rule in rules.iter().filter(|rule| rule.effect == Effect::Allow) {
+            let [enforced, with_shadow] = &mut needed;
+            with_shadow.add(rule.layer);
+            if rule.mode == Mode::Enforce {
+                enforced.add(rule.layer);
+            }
+        }
+        Self { rules, index, needed }
     }
 
     /// Whether a person may have to decide on some call.
@@ -118,9 +156,10 @@ impl Policy {
             return Decision::denied("the key is narrowed to other tools");
         }
         let candidates = self.matching(question.tool);
-        let mut decision = decide_among(&candidates, question, Mode::Enforce);
+        let [enforced, with_shadow] = self.needed;
+        let mut decision = decide_among(&candidates, question, (Mode::Enforce, enforced));
         if candidates.iter().any(|rule| rule.mode == Mode::Shadow) {
-            let shadowed = decide_among(&candidates, question, Mode::Shadow);
+            let shadowed = decide_among(&candidates, question, (Mode::Shadow, with_shadow));
             let by_shadow = shadowed.rule.filter(|_| shadowed.outcome != decision.outcome);
             decision.shadow = by_shadow.map(|rule| (shadowed.outcome, rule));
         }
@@ -151,31 +190,77 @@ impl Decision<'_> {
     }
 }
 
-/// Decides among the rules whose globs match; shadow rules count only with `Mode::Shadow`.
-fn decide_among<'r>(candidates: &[&'r Rule], question: &Question<'_>, mode: Mode) -> Decision<'r> {
-    let mut allows = Vec::new();
+/// Decides among the rules whose globs match; shadow rules count only with `Mode::Shadow`. A call gets through where
+/// all needed layers let it.
+fn decide_among<'r>(
+    candidates: &[&'r Rule],
+    question: &Question<'_>,
+    (mode, needed): (Mode, Layers),
+) -> Decision<'r> {
+    let (mut ask, mut allows, mut through) = (None, Vec::new(), Layers::default());
     for &rule in candidates.iter().filter(|rule| mode == Mode::Shadow || rule.mode == Mode::Enforce) {
         let truth = holds(rule, question);
         match rule.effect {
             Effect::Deny if truth.guards() => return rule.decision(Outcome::Deny, "not allowed by policy"),
-            Effect::Ask if truth.guards() => {
-                return rule.decision(Outcome::Ask, "a person has to approve this call");
-            }
+            Effect::Ask if truth.guards() => ask = ask.or(Some(rule)),
             Effect::Allow if truth.permits() => allows.push(rule),
-            Effect::Deny | Effect::Ask | Effect::Allow => {}
+            Effect::Deny | Effect::Ask | Effect::Allow => continue,
         }
+        through.add(rule.layer);
     }
-    let Some(first) = allows.first() else {
-        let reason = if candidates.iter().any(|rule| rule.effect == Effect::Allow) {
-            "no rule allows it with these arguments"
-        } else {
-            "no rule allows it"
-        };
-        return Decision::denied(reason);
+    let first = ask.or_else(|| allows.first().copied());
+    let Some(first) = first.filter(|_| through.holds(needed)) else {
+        return Decision::denied(match candidates.iter().find(|rule| rule.effect == Effect::Allow) {
+            Some(_) if first.is_some() => {
+                "its rules and those of the tenant that it extends do not all allow it"
+            }
+            Some(_) => "no rule allows it with these arguments",
+            None => "no rule allows it",
+        });
+    };
+    let passed = match ask {
+        Some(rule) => rule.decision(Outcome::Ask, "a person has to approve this call"),
+        None => first.decision(Outcome::Allow, ""),
     };
     match force(&allows, question.args) {
-        Ok(rewritten) => Decision { rewritten, ..first.decision(Outcome::Allow, "") },
-        Err(reason) => Decision { reason: Cow::Borrowed(reason), ..first.decision(Outcome::Deny, "") },
+        Ok(None) => passed,
+        Ok(Some(forced)) => {
+            let lowest = allows.iter().filter(|rule| !rule.set.is_empty()).map(|rule| rule.layer).max();
+            refused_above(lowest.unwrap_or(0), candidates, question, &forced, (mode, needed))
+                .unwrap_or(Decision { rewritten: Some(forced), ..passed })
+        }
+        Err(reason) => {
+            let forcing = allows.first().unwrap_or(&first);
+            Decision { reason: Cow::Borrowed(reason), ..forcing.decision(Outcome::Deny, "") }
+        }
+    }
+}
+
+/// What the layers above one decide of the arguments that it forced, unless they let them through as they are: a
+/// tenant cannot force what those that it extends would not allow.
+fn refused_above<'r>(
+    layer: u8,
+    candidates: &[&'r Rule],
+    question: &Question<'_>,
+    forced: &Value<'_>,
+    (mode, needed): (Mode, Layers),
+) -> Option<Decision<'r>> {
+    if layer == 0 {
+        return None;
+    }
+    let above: Vec<&Rule> = candidates.iter().copied().filter(|rule| rule.layer < layer).collect();
+    let args = Arguments::Known(forced.clone());
+    let decision = decide_among(&above, &Question { args: &args, ..*question }, (mode, needed.above(layer)));
+    match (decision.outcome, &decision.rewritten) {
+        (Outcome::Allow, None) => None,
+        (Outcome::Ask, None) => Some(Decision { rewritten: Some(forced.clone().into_owned()), ..decision }),
+        (Outcome::Deny, _) => Some(decision),
+        (Outcome::Allow | Outcome::Ask, Some(_)) => Some(Decision {
+            outcome: Outcome::Deny,
+            reason: Cow::Borrowed("two rules force different values into the same argument"),
+            rewritten: None,
+            ..decision
+        }),
     }
 }
 

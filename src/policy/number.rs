@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 /// Compares two valid JSON numbers by value.
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (Decimal::read(a), Decimal::read(b));
     match (a.sign(), b.sign()) {
         (1, 1) => a.magnitude(&b),

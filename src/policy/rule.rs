@@ -55,7 +55,7 @@ impl fmt::Display for Source {
 }
 
 /// A rule, ready to decide.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     pub effect: Effect,
     pub tools: Globs,
@@ -69,15 +69,21 @@ pub struct Rule {
     /// How long a call that asks may wait for a person.
     pub within: Duration,
     pub source: Source,
+    /// Which file of a chain of `extends` it stands in: 0 is the topmost, and the only one of most tenants.
+    pub layer: u8,
 }
 
 impl Rule {
     /// Which of several rules of one effect is named: one with a reason, then the most specific, then by text,
-    /// so that the order in the file plays no part.
+    /// then by place, so that the order in which they come plays no part.
     pub(super) fn rank(&self) -> (bool, usize, String) {
         let specific = self.tools.iter().map(super::glob::Glob::literal_len).max().unwrap_or(0);
         let text: Vec<&str> = self.tools.iter().map(super::glob::Glob::as_str).collect();
-        (self.reason.is_some(), specific, format!("{text:?} {:?} {:?}", self.when, self.reason))
+        (
+            self.reason.is_some(),
+            specific,
+            format!("{text:?} {:?} {:?} {}", self.when, self.reason, self.source),
+        )
     }
 
     pub(super) fn decision<'r>(&'r self, outcome: Outcome, otherwise: &'r str) -> Decision<'r> {

@@ -1,5 +1,7 @@
 //! The laws of decisions, and tables of single rules.
 
+mod layers;
+
 use super::{
     condition::Condition,
     glob::Glob,
@@ -20,6 +22,7 @@ fn rule(effect: Effect, glob: &str) -> Rule {
         mode: Mode::Enforce,
         within: std::time::Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", 1),
+        layer: 0,
     }
 }
 
@@ -99,6 +102,18 @@ fn every_matching_allow_forces_its_values() {
         Rule { set: vec![set("t", "b")], ..rule(Effect::Allow, "*") },
     ]);
     assert_eq!(decide(&conflict, "x", &known("{}")).outcome, Outcome::Deny);
+}
+
+#[test]
+fn what_a_person_approves_is_forced_too() {
+    let policy = Policy::new(vec![
+        rule(Effect::Ask, "pay"),
+        Rule { set: vec![set("tenant", "acme")], ..rule(Effect::Allow, "*") },
+    ]);
+    let decision = decide(&policy, "pay", &known(r#"{"tenant":"globex"}"#));
+    let rewritten = decision.rewritten.map(|value| value.to_string());
+    assert_eq!((decision.outcome, rewritten.as_deref()), (Outcome::Ask, Some(r#"{"tenant":"acme"}"#)));
+    assert_eq!(decide(&policy, "pay", &Arguments::Unreadable).outcome, Outcome::Deny);
 }
 
 #[test]

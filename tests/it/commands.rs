@@ -36,6 +36,35 @@ fn check_tells_everything_at_once_and_no_secret() {
 }
 
 #[test]
+fn check_speaks_to_pull_requests_and_scanners_and_reads_the_tests_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    fs::create_dir(dir.path().join("tenants")).unwrap();
+    let upstream =
+        "upstreams: { a: { kind: openai, url: \"http://127.0.0.1:9\" } }\nmodels: { m: { upstream: a } }\n";
+    write("tollgate.yaml", &format!("tenants: tenants/\n{upstream}"));
+    let key = "keys: [{ id: k, sha256: 1ee3aafaf88b95631342c4a9ea6098258b449d6fe7572fc8d49b355eaec4386d }]\n";
+    write("tenants/acme.yaml", &format!("tenant: acme\n{key}models: [m]\n"));
+    let check = |more: &[&str]| {
+        let (status, out, _) = run(&[&["check", "--config", "tollgate.yaml"], more].concat(), dir.path(), "");
+        (status, out)
+    };
+    let (status, out) = check(&["--format", "github"]);
+    let line = "::warning file=tenants/acme.yaml,line=1,col=9,endColumn=13,title=no-limits::";
+    assert!(status == 0 && out.starts_with(line) && out.lines().count() == 1, "{out}");
+    assert_eq!(check(&["--strict"]).0, 1);
+    let (status, out) = check(&["--format", "sarif"]);
+    let sarif: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, sarif["version"].as_str()), (0, Some("2.1.0")));
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "no-limits");
+    write("tenants/acme.yaml", &format!("tenant: acme\n{key}models: [m]\nlimits: {{ requests: 1/s }}\n"));
+    assert_eq!(check(&["--strict"]), (0, "ok: 1 tenant, 0 warnings\n".to_owned()));
+    write("tenants/acme.test.yaml", "tenant: acme\ncases: [{ cal: x, expect: allow }]\n");
+    let (status, out) = check(&[]);
+    assert!(status == 1 && out.contains("tenants/acme.test.yaml:2:11") && out.contains("`call`"), "{out}");
+}
+
+#[test]
 fn the_shipped_example_and_schema_are_right() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let (status, out, _) = run(&["schema"], root, "");
@@ -118,7 +147,7 @@ fn a_written_configuration_is_clean_and_is_written_once() {
         let config = format!("{name}/tollgate.yaml");
         let written = fs::read_to_string(dir.path().join(name).join("tenants/globex.yaml")).unwrap();
         assert!(!written.contains(key) && !written.contains("{{"), "{written}");
-        for command in [&["explain", "--tenant", "globex", "--tool", "get_weather"][..]] {
+        for command in [&["explain", "--tenant", "globex", "--tool", "get_weather"][..], &["check"]] {
             let args: Vec<&str> = command.iter().copied().chain(["--config", &config]).collect();
             let (status, out, err) = run(&args, dir.path(), "");
             assert_eq!(status, 0, "{upstream} {command:?}: {out}{err}");

@@ -2,7 +2,7 @@
 
 use super::{Compiler, Purpose};
 use crate::{
-    config::raw,
+    config::lineage::Held,
     redact::TenantSecret,
     upstream::webhook::{Webhook, shown_secret},
 };
@@ -20,16 +20,14 @@ pub fn webhook_secret(master: &[u8], tenant: &str) -> String {
 
 impl Compiler<'_> {
     /// The webhook of each tenant that has one.
-    pub(super) fn webhooks(&mut self, gateway: &raw::Gateway) -> HashMap<Arc<str>, Arc<Webhook>> {
+    pub(super) fn webhooks(&mut self, all: &[Held<'_>]) -> HashMap<Arc<str>, Arc<Webhook>> {
         let loaded = self.loaded;
         let mut webhooks = HashMap::new();
         if self.purpose == Purpose::Read {
             return webhooks;
         }
-        let of = |settings: &'_ raw::Settings| settings.approvals.as_ref()?.webhook.as_ref().cloned();
-        let default = gateway.defaults.as_ref().and_then(of);
-        for tenant in &loaded.tenants {
-            let Some(url) = of(&tenant.settings).or_else(|| default.clone()) else { continue };
+        for held in all {
+            let (tenant, Some(url)) = (held.raw, held.effective.webhook) else { continue };
             let base = loaded.files.base_dir(url.at.file);
             // A URL that stands in the file itself need not be a secret.
             let found = match url.value.resolve(self.context.env, base) {

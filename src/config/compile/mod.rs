@@ -7,8 +7,9 @@ mod tenant;
 mod upstream;
 
 pub use approvals::webhook_secret;
+pub(super) use rule::{test_of, value_of};
 
-use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, raw};
+use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
     quota::Quota,
     records::OnFailure,
@@ -17,6 +18,7 @@ use crate::{
 };
 use dashmap::DashMap;
 use std::{
+    collections::HashSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -84,6 +86,8 @@ pub(super) struct Compiler<'c> {
     context: &'c Context<'c>,
     purpose: Purpose,
     problems: Vec<Problem>,
+    /// What was said already, of which place.
+    said: HashSet<(&'static str, Option<Mark>, String)>,
     /// The directory of `tollgate.yaml` as it is shown; rules are named relative to it.
     shown_dir: String,
 }
@@ -149,11 +153,13 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
     let shown = loaded.files.path(gateway.at.file);
     let shown_dir = Path::new(shown).parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let mut compiler = Compiler { loaded, context, purpose, problems: loaded.problems.clone(), shown_dir };
+    let (held, mut problems) = lineage::resolve(loaded);
+    problems.splice(0..0, loaded.problems.iter().cloned());
+    let mut compiler = Compiler { loaded, context, purpose, problems, said: HashSet::new(), shown_dir };
     let upstreams = compiler.upstreams(gateway);
     let models = compiler.models(gateway, &upstreams);
-    let (directory, tenants) = compiler.tenants(gateway);
-    let webhooks = compiler.webhooks(gateway);
+    let (directory, tenants) = compiler.tenants(&held);
+    let webhooks = compiler.webhooks(&held);
     let serve = compiler.serve(gateway);
     let limits = limits(gateway);
     compiler.not_yet(gateway);
@@ -198,11 +204,18 @@ fn limits(gateway: &raw::Gateway) -> Limits {
 
 impl Compiler<'_> {
     fn error(&mut self, code: &'static str, at: Mark, message: impl Into<String>) {
-        self.problems.push(Problem::error(code, at, message));
+        self.say(Problem::error(code, at, message));
     }
 
     fn warn(&mut self, code: &'static str, at: Mark, message: impl Into<String>) {
-        self.problems.push(Problem::warning(code, at, message));
+        self.say(Problem::warning(code, at, message));
+    }
+
+    /// What is written for several tenants is wrong once.
+    fn say(&mut self, problem: Problem) {
+        if self.said.insert((problem.code, problem.at, problem.message.clone())) {
+            self.problems.push(problem);
+        }
     }
 
     /// A path relative to the file that names it.

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::{
-    config::{At, Mark, raw},
+    config::{At, Mark, forms, inside::inside, raw},
     json::{self, Value},
     policy::{
         Effect, Mode, Rule, Source,
@@ -18,7 +18,7 @@ use std::time::Duration;
 const WITHIN: Duration = Duration::from_secs(600);
 
 impl Compiler<'_> {
-    pub(super) fn rule(&mut self, rule: &raw::Rule) -> Rule {
+    pub(super) fn rule(&mut self, rule: &raw::Rule, layer: u8) -> Rule {
         let (effect, globs) = match &rule.effect {
             raw::Effect::Allow(globs) => (Effect::Allow, globs),
             raw::Effect::Ask(globs) => (Effect::Ask, globs),
@@ -51,6 +51,7 @@ impl Compiler<'_> {
             },
             within: rule.within.as_ref().map_or(WITHIN, |within| within.value),
             source: self.source(rule.at),
+            layer,
         }
     }
 
@@ -64,8 +65,11 @@ impl Compiler<'_> {
     fn condition(&mut self, when: &At<String>) -> Option<Condition> {
         Condition::compile(&when.value)
             .map_err(|bad| {
-                let offset = u32::try_from(bad.column.saturating_sub(1)).unwrap_or(0);
-                let at = if bad.line == 1 { when.at.within(offset, 1) } else { when.at };
+                // The line's first byte, then the column in it.
+                let lines = when.value.split_inclusive('\n').take(bad.line.saturating_sub(1));
+                let offset = lines.map(str::len).sum::<usize>() + bad.column.saturating_sub(1);
+                let part = (offset.min(when.value.len()), bad.len);
+                let at = inside(&self.loaded.files, when.at, &when.value, part);
                 self.error("bad-condition", at, format!("not a condition: {}", bad.message));
             })
             .ok()
@@ -88,36 +92,15 @@ impl Compiler<'_> {
     }
 
     fn matcher(&mut self, path: &At<String>, matcher: &raw::Matcher) -> Option<Matcher> {
-        let mut tests = Vec::new();
-        if let Some(value) = &matcher.is {
-            tests.push(Test::Is(value_of(&value.value)));
-        }
-        if let Some(values) = &matcher.any_of {
-            tests.push(Test::In(values.iter().map(|value| value_of(&value.value)).collect()));
-        }
-        if let Some(glob) = &matcher.like {
-            tests.push(Test::Like(Glob::new(&glob.value)));
-        }
-        if let Some(regex) = &matcher.regex {
-            match Test::regex(&regex.value) {
+        let (mut tests, made) = (Vec::new(), test_of(matcher));
+        let is_empty = made.is_empty();
+        for test in made {
+            match test {
                 Ok(test) => tests.push(test),
-                Err(error) => {
-                    let text = error.to_string();
-                    let last = text.lines().last().unwrap_or("cannot be compiled").trim();
-                    self.error("bad-regex", regex.at, format!("not a regular expression: {last}"));
-                }
+                Err((code, at, message)) => self.error(code, at, message),
             }
         }
-        if let Some(min) = &matcher.min {
-            tests.push(Test::Min(min.value.0.clone()));
-        }
-        if let Some(max) = &matcher.max {
-            tests.push(Test::Max(max.value.0.clone()));
-        }
-        if let Some(absent) = &matcher.absent {
-            tests.push(Test::Absent(absent.value));
-        }
-        if tests.is_empty() {
+        if is_empty {
             self.error("empty-matcher", path.at, "nothing is asked of this argument; give `is`, `in`, `like`, `regex`, `min`, `max` or `absent`");
         }
         Some(Matcher { path: self.path(path)?, tests })
@@ -129,7 +112,56 @@ pub(super) fn names(globs: &[At<String>]) -> Globs {
     globs.iter().map(|glob| Glob::new(&glob.value)).collect()
 }
 
+/// Longest text and most stars of a glob over an argument, which may be long itself.
+const LIKE_CHARS_MAX: usize = 256;
+
+/// Why a test cannot be made: a code, a place, a message.
+type BadTest = (&'static str, Mark, String);
+
+/// The tests of a matcher, in a fixed order.
+pub(in crate::config) fn test_of(matcher: &raw::Matcher) -> Vec<Result<Test, BadTest>> {
+    let mut tests = Vec::new();
+    if let Some(value) = &matcher.is {
+        tests.push(Ok(Test::Is(value_of(&value.value))));
+    }
+    if let Some(values) = &matcher.any_of {
+        tests.push(Ok(Test::In(values.iter().map(|value| value_of(&value.value)).collect())));
+    }
+    if let Some(glob) = &matcher.like {
+        tests.push(like(glob));
+    }
+    if let Some(regex) = &matcher.regex {
+        tests.push(Test::regex(&regex.value).map_err(|error| {
+            let text = error.to_string();
+            let last =
+                text.lines().last().unwrap_or("cannot be compiled").trim().trim_start_matches("error: ");
+            ("bad-regex", regex.at, format!("not a regular expression: {last}"))
+        }));
+    }
+    if let Some(min) = &matcher.min {
+        tests.push(Ok(Test::Min(min.value.0.clone())));
+    }
+    if let Some(max) = &matcher.max {
+        tests.push(Ok(Test::Max(max.value.0.clone())));
+    }
+    if let Some(absent) = &matcher.absent {
+        tests.push(Ok(Test::Absent(absent.value)));
+    }
+    tests
+}
+
+fn like(glob: &At<String>) -> Result<Test, BadTest> {
+    let bad = |message: String| Err(("bad-glob", glob.at, message));
+    if glob.value.chars().count() > LIKE_CHARS_MAX {
+        return bad(format!("a pattern has at most {LIKE_CHARS_MAX} characters"));
+    }
+    if glob.value.matches('*').count() > forms::STARS_MAX {
+        return bad(format!("a pattern has at most {} stars", forms::STARS_MAX));
+    }
+    Ok(Test::Like(Glob::new(&glob.value)))
+}
+
 /// A value of the configuration as a value of ours.
-pub(super) fn value_of(value: &serde_json::Value) -> Value<'static> {
+pub(in crate::config) fn value_of(value: &serde_json::Value) -> Value<'static> {
     json::parse(value.to_string().as_bytes(), json::NESTING_MAX).map_or(Value::Null, Value::into_owned)
 }

@@ -2,10 +2,14 @@
 
 use super::{Compiler, rule::names};
 use crate::{
-    config::{At, Mark, Problem, raw, values},
+    config::{
+        At, Mark, Problem,
+        lineage::{self, Effective, Held},
+        raw, values,
+    },
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
-    policy::{Caller, Policy, Rule},
+    policy::{Caller, Policy, Rule, glob::Globs},
     quota::{Quota, Rate},
     records::{Content, Journal},
     redact::{Detectors, Pattern, Redactor, TenantSecret},
@@ -16,22 +20,24 @@ use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 /// Where the digest of each key stands first.
 type Owners = HashMap<[u8; 32], Mark>;
 
+/// Rules that several tenants have, by where they stand: compiled once, and what is wrong with them is said once.
+type Shared = HashMap<Mark, Rule>;
+
 impl Compiler<'_> {
     /// Every key of every tenant, and how many tenants there are.
-    pub(super) fn tenants(&mut self, gateway: &raw::Gateway) -> (Directory, usize) {
-        let loaded = self.loaded;
+    pub(super) fn tenants(&mut self, all: &[Held<'_>]) -> (Directory, usize) {
         let mut directory = Directory::default();
-        let mut owners = Owners::new();
+        let (mut owners, mut shared) = (Owners::new(), Shared::new());
         let mut count = 0;
-        let defaults = gateway.defaults.as_ref();
-        for raw in &loaded.tenants {
-            let Some(tenant) = self.tenant(raw, defaults) else { continue };
-            let tenant = Arc::new(tenant);
+        for held in all {
+            let Some(tenant) = self.tenant(held, &mut shared) else { continue };
+            let (tenant, raw) = (Arc::new(tenant), held.raw);
             directory.enter(&tenant);
             if tenant.is_abstract {
                 if let Some(key) = raw.keys.first() {
-                    let message = "the tenant is abstract: nobody can be it, and its keys open nothing";
-                    self.warn("abstract-with-keys", key.id.at, message);
+                    let message =
+                        "a tenant with `abstract: true` cannot have keys: nobody can be this tenant";
+                    self.error("keys-of-abstract", key.id.at, message);
                 }
                 continue;
             }
@@ -75,52 +81,50 @@ impl Compiler<'_> {
         Some((KeyDigest::from_bytes(digest), key))
     }
 
-    fn tenant(&mut self, raw: &raw::Tenant, defaults: Option<&raw::Settings>) -> Option<Tenant> {
-        let own = &raw.settings;
+    fn tenant(&mut self, held: &Held<'_>, shared: &mut Shared) -> Option<Tenant> {
+        let (raw, effective) = (held.raw, &held.effective);
         let Ok(id) = TenantId::try_from(raw.tenant.value.as_str()) else {
             self.error("bad-name", raw.tenant.at, "a tenant's name may hold only a-z, 0-9 and -");
             return None;
         };
-        if let Some(extends) =
-            own.extends.as_ref().or_else(|| defaults.and_then(|defaults| defaults.extends.as_ref()))
-        {
-            self.error("not-supported-yet", extends.at, "`extends` is not supported by this version yet");
-        }
-        let tools = own.tools.as_ref().or_else(|| defaults.and_then(|defaults| defaults.tools.as_ref()));
-        let rules: Vec<Rule> = tools.into_iter().flatten().map(|rule| self.rule(rule)).collect();
-        let models =
-            own.models.as_deref().or_else(|| defaults.and_then(|defaults| defaults.models.as_deref()));
-        let on_deny =
-            own.on_deny.as_ref().or_else(|| defaults.and_then(|defaults| defaults.on_deny.as_ref()));
-        self.tenant_not_yet(own);
+        self.not_yet_of_tenant(effective);
         Some(Tenant {
-            quota: self.quota(&id, own, defaults),
-            journal: self.journal(&id, own, defaults),
+            quota: self.quota(&id, effective),
+            journal: self.journal(&id, effective),
             id,
-            is_abstract: raw.is_abstract.as_ref().is_some_and(|at| at.value),
-            caller: caller(raw),
-            policy: Policy::new(rules),
-            models: names(models.unwrap_or_default()),
-            on_deny: match on_deny.map(|at| at.value) {
+            is_abstract: held.is_abstract(),
+            caller: caller(raw, effective),
+            policy: self.policy(effective, shared),
+            models: models(effective),
+            on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
                 Some(raw::OnDeny::Notice) | None => OnDeny::Notice,
             },
         })
     }
 
-    fn quota(&mut self, id: &TenantId, own: &raw::Settings, defaults: Option<&raw::Settings>) -> Arc<Quota> {
-        let (own, defaults) = (own.limits.as_ref(), defaults.and_then(|defaults| defaults.limits.as_ref()));
-        let either = |pick: fn(&raw::TenantLimits) -> Option<&At<values::Rate>>| {
-            own.and_then(pick).or_else(|| defaults.and_then(pick)).copied()
-        };
-        let concurrency = own
-            .and_then(|limits| limits.concurrency.as_ref())
-            .or_else(|| defaults.and_then(|limits| limits.concurrency.as_ref()));
-        if let Some(tokens) = either(|limits| limits.tokens.as_ref()) {
-            self.warn("not-enforced-yet", tokens.at, "`limits.tokens` is not enforced by this version yet");
+    fn policy(&mut self, effective: &Effective<'_>, shared: &mut Shared) -> Policy {
+        let mut rules = Vec::new();
+        for layer in &effective.tools {
+            for raw in layer.rules {
+                rules.push(match shared.get(&raw.at) {
+                    Some(rule) => rule.clone(),
+                    None => {
+                        let rule = self.rule(raw, layer.number);
+                        if layer.shared {
+                            shared.insert(raw.at, rule.clone());
+                        }
+                        rule
+                    }
+                });
+            }
         }
-        let requests = either(|limits| limits.requests.as_ref()).and_then(|at| self.rate(&at));
-        let in_flight = concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
+        Policy::new(rules)
+    }
+
+    fn quota(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Quota> {
+        let requests = effective.limits.requests.and_then(|at| self.rate(&at));
+        let in_flight = effective.limits.concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
         let known = self.context.quotas.get(id.as_str()).map(|known| Arc::clone(&known));
         if let Some(known) = known.filter(|known| known.is(requests, in_flight)) {
             return known;
@@ -141,24 +145,16 @@ impl Compiler<'_> {
         rate
     }
 
-    fn journal(
-        &mut self,
-        id: &TenantId,
-        own: &raw::Settings,
-        defaults: Option<&raw::Settings>,
-    ) -> Arc<Journal> {
-        let content = |settings: &raw::Settings| {
-            settings.records.as_ref().and_then(|records| records.content.as_ref()).map(|at| at.value)
-        };
+    fn journal(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Journal> {
         let gateway = self.loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
-        let everyone = gateway.and_then(|records| records.content.as_ref()).map(|at| at.value);
-        let content = match content(own).or_else(|| defaults.and_then(content)).or(everyone) {
+        let everyone = gateway.and_then(|records| records.content.as_ref());
+        let content = match effective.content.or(everyone).map(|at| at.value) {
             Some(raw::Content::None) => Content::None,
             Some(raw::Content::Redacted) | None => Content::Redacted,
         };
         let secret = TenantSecret::derive(self.context.master, id.as_str());
-        let detectors = self.detectors(own, defaults);
-        let patterns = self.patterns(own, defaults);
+        let detectors = self.detectors(effective);
+        let patterns = self.patterns(effective);
         Arc::new(Journal {
             tenant: id.shared(),
             redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
@@ -168,15 +164,10 @@ impl Compiler<'_> {
         })
     }
 
-    fn detectors(&mut self, own: &raw::Settings, defaults: Option<&raw::Settings>) -> Detectors {
-        let of = |settings: &'_ raw::Settings| {
-            settings.redact.as_ref().and_then(|redact| redact.detectors.clone())
-        };
-        let Some(raw::Detectors::List(listed)) = of(own).or_else(|| defaults.and_then(of)) else {
-            return Detectors::all();
-        };
+    fn detectors(&mut self, effective: &Effective<'_>) -> Detectors {
+        let Some(lineage::Detectors::List(listed)) = &effective.detectors else { return Detectors::all() };
         let mut known = Vec::new();
-        for name in &listed {
+        for name in listed {
             match Detectors::only(&[&name.value]) {
                 Ok(_) => known.push(name.value.as_str()),
                 Err(unknown) => {
@@ -188,11 +179,9 @@ impl Compiler<'_> {
         Detectors::only(&known).unwrap_or_else(|_| Detectors::all())
     }
 
-    fn patterns(&mut self, own: &raw::Settings, defaults: Option<&raw::Settings>) -> Vec<Pattern> {
-        let of =
-            |settings: &'_ raw::Settings| settings.redact.as_ref().and_then(|redact| redact.patterns.clone());
+    fn patterns(&mut self, effective: &Effective<'_>) -> Vec<Pattern> {
         let mut patterns = Vec::new();
-        for (name, regex) in of(own).or_else(|| defaults.and_then(of)).unwrap_or_default().0 {
+        for (name, regex) in effective.patterns.iter().flatten() {
             match Pattern::new(&name.value, &regex.value) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(bad) => self.error("bad-pattern", regex.at, bad.to_string()),
@@ -201,14 +190,17 @@ impl Compiler<'_> {
         patterns
     }
 
-    fn tenant_not_yet(&mut self, own: &raw::Settings) {
-        if let Some(budget) = &own.budget {
+    fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
+        if let Some(tokens) = effective.limits.tokens {
+            self.warn("not-enforced-yet", tokens.at, "`limits.tokens` is not enforced by this version yet");
+        }
+        for budget in &effective.budgets {
             self.warn("not-enforced-yet", budget.at, "`budget` is not enforced by this version yet");
         }
-        if let Some((model, _)) = own.model_limits.as_ref().and_then(|limits| limits.0.first()) {
+        if let Some((model, _)) = effective.model_limits.as_ref().and_then(|limits| limits.first()) {
             self.warn("not-enforced-yet", model.at, "`model_limits` are not enforced by this version yet");
         }
-        if let Some(wire) = own.redact.as_ref().and_then(|redact| redact.wire.as_ref()) {
+        if let Some(wire) = effective.wire {
             match wire.value {
                 raw::Wire::Off => {}
                 raw::Wire::Block | raw::Wire::Mask => {
@@ -220,14 +212,22 @@ impl Compiler<'_> {
     }
 }
 
+/// What may be asked for: what every file of the chain has.
+fn models(effective: &Effective<'_>) -> Globs {
+    let mut lists = effective.models.iter().rev().map(|list| names(list));
+    let own = lists.next().unwrap_or_default();
+    lists.fold(own, Globs::within)
+}
+
 /// The tenant as conditions see it, before one of its keys is known.
-fn caller(raw: &raw::Tenant) -> Caller {
-    let labels = raw.settings.labels.as_ref().map(|labels| labels.0.as_slice()).unwrap_or_default();
-    let labels: Vec<(&str, Cow<'_, str>)> = labels
+fn caller(raw: &raw::Tenant, effective: &Effective<'_>) -> Caller {
+    let labels: Vec<(&str, Cow<'_, str>)> = effective
+        .labels
         .iter()
+        .flatten()
         .map(|(name, value)| {
             let text = value.value.as_str().map_or_else(|| value.value.to_string().into(), Cow::Borrowed);
-            (name.value.as_str(), text)
+            (*name, text)
         })
         .collect();
     let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, value.as_ref())).collect();

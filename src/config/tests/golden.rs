@@ -22,7 +22,7 @@ fn broken_configurations_are_explained() {
     }
 }
 
-fn expect(path: &Path, found: &str) {
+pub(super) fn expect(path: &Path, found: &str) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, found).unwrap();
     }

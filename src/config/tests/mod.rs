@@ -1,7 +1,9 @@
 //! Tests of the configuration's outer layer as a whole; the small languages are tested in `values`.
 
+mod extends;
 mod golden;
 mod laws;
+mod lints;
 mod loading;
 mod schema;
 mod values;

@@ -117,6 +117,7 @@ impl Decision {
             mode: Mode::Enforce,
             within: std::time::Duration::from_secs(600),
             source: Source::new("tenants/acme.yaml", 1),
+            layer: 0,
         };
         let path = if form.is_custom() { "input" } else { "v" };
         Policy::new(match self {

@@ -67,6 +67,7 @@ fn policy(specs: &[Spec]) -> Policy {
         mode: if *shadow { Mode::Shadow } else { Mode::Enforce },
         within: std::time::Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", line),
+        layer: 0,
     };
     Policy::new((1..).zip(specs).map(rule).collect())
 }
@@ -140,6 +141,7 @@ fn roles() {
         mode: Mode::Enforce,
         within: std::time::Duration::from_secs(600),
         source: Source::new("a.yaml", line),
+        layer: 0,
     };
     let shadow = |rule| Rule { mode: Mode::Shadow, ..rule };
     let check = |rules: Vec<Rule>, args: &Arguments<'_>, expected: &[(&str, Role, bool)]| {

@@ -1,0 +1,135 @@
+//! How far a tenant reaches: without limits, with detectors off, beyond what it extends, with keys that match nothing.
+
+use super::{Found, View, globs, is_enforced, may_call};
+use crate::{
+    config::{
+        At, Problem,
+        lineage::{Detectors, Held},
+        raw,
+    },
+    policy::glob::Glob,
+};
+
+pub(super) fn lint(view: &View<'_>, found: &mut Found) {
+    for held in view.running() {
+        no_limits(held, found);
+        detector_off(view, held, found);
+        keys(held, found);
+    }
+    for held in &view.tenants {
+        wider(held, found);
+    }
+}
+
+fn no_limits(held: &Held<'_>, found: &mut Found) {
+    let effective = &held.effective;
+    let limits = &effective.limits;
+    let limited = limits.requests.is_some() || limits.tokens.is_some() || limits.concurrency.is_some();
+    if !limited && effective.budgets.is_empty() {
+        let message = format!("`{}` has no limits and no budget", held.raw.tenant.value);
+        let problem = Problem::warning("no-limits", held.raw.tenant.at, message);
+        found.push(
+            problem.hint("write `limits: { requests: 600/min, concurrency: 32 }`, here or in `defaults`"),
+        );
+    }
+}
+
+fn detector_off(view: &View<'_>, held: &Held<'_>, found: &mut Found) {
+    let everyone = view.gateway.records.as_ref().and_then(|records| records.content.as_ref());
+    let content = held.effective.content.or(everyone).map_or(raw::Content::Redacted, |at| at.value);
+    let Some(Detectors::List(listed)) = &held.effective.detectors else { return };
+    if content == raw::Content::Redacted {
+        let at = listed.first().map_or(held.raw.tenant.at, |first| first.at);
+        let problem = Problem::warning(
+            "detector-off",
+            at,
+            "records keep text in which only these entities are detected",
+        );
+        found.push(problem.hint("write `detectors: all`, or keep no text: `records: { content: none }`"));
+    }
+}
+
+/// Lists of keys that let nothing through of what the tenant may.
+fn keys(held: &Held<'_>, found: &mut Found) {
+    for key in &held.raw.keys {
+        for glob in key.models.iter().flatten() {
+            let asked = Glob::new(&glob.value);
+            let overlaps =
+                |list: &&[At<String>]| list.iter().any(|model| Glob::new(&model.value).overlaps(&asked));
+            if !held.effective.models.iter().all(overlaps) {
+                found.warn("never-matches", glob.at, "no model that the tenant may use matches this");
+            }
+        }
+        for glob in key.tools.iter().flatten() {
+            if !may_call(held, &Glob::new(&glob.value)) {
+                found.warn("never-matches", glob.at, "no tool that the tenant may call matches this");
+            }
+        }
+    }
+}
+
+/// What a file lists beyond those that it extends.
+fn wider(held: &Held<'_>, found: &mut Found) {
+    if held.effective.depth == 0 {
+        return;
+    }
+    if held.raw.settings.models.is_some()
+        && let Some((own, above)) = held.effective.models.split_last()
+    {
+        for glob in own.iter() {
+            let list = |list: &&[At<String>]| covering(list.iter(), glob);
+            tell("models", glob, above.iter().map(list), found);
+        }
+    }
+    let above = held.effective.tools.iter().filter(|layer| layer.number < held.effective.depth);
+    let allows = |rule: &&raw::Rule| is_enforced(rule) && matches!(rule.effect, raw::Effect::Allow(_));
+    for glob in held.raw.settings.tools.iter().flatten().filter(allows).flat_map(globs) {
+        let layer = |rules: &'_ [raw::Rule], number: u8| {
+            let counts = number == 0 || rules.iter().any(|rule| allows(&rule));
+            let through = rules.iter().filter(|rule| super::lets_through(rule)).flat_map(globs);
+            if counts { covering(through, glob) } else { Covered::Whole }
+        };
+        let mut each: Vec<Covered> =
+            above.clone().map(|layer_of| layer(layer_of.rules, layer_of.number)).collect();
+        if !above.clone().any(|layer_of| layer_of.number == 0) {
+            each.push(Covered::Nothing);
+        }
+        tell("tools", glob, each.into_iter(), found);
+    }
+}
+
+/// How much of a glob others let through.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Covered {
+    Nothing,
+    Part,
+    Whole,
+}
+
+fn covering<'g>(list: impl Iterator<Item = &'g At<String>>, glob: &At<String>) -> Covered {
+    let glob = Glob::new(&glob.value);
+    let one = |other: &At<String>| {
+        let other = Glob::new(&other.value);
+        if other.covers(&glob) {
+            Covered::Whole
+        } else if other.overlaps(&glob) {
+            Covered::Part
+        } else {
+            Covered::Nothing
+        }
+    };
+    list.map(one).max().unwrap_or(Covered::Nothing)
+}
+
+fn tell(what: &str, glob: &At<String>, each: impl Iterator<Item = Covered>, found: &mut Found) {
+    let message = match each.min() {
+        None | Some(Covered::Whole) => return,
+        Some(Covered::Part) => {
+            format!("the {what} of this pattern are more than this tenant's parent allows")
+        }
+        Some(Covered::Nothing) => format!("this tenant's parent allows no {what} that match this"),
+    };
+    found.push(
+        Problem::warning("wider-than-parent", glob.at, message).hint("only what both allow is allowed"),
+    );
+}

@@ -1,0 +1,86 @@
+//! Upstreams: stores that tenants share without being told apart, servers that nobody may use, models without a price.
+
+use super::{Found, View, may_call};
+use crate::{
+    config::{At, Problem, lineage::Held, raw},
+    policy::glob::Glob,
+};
+use raw::UpstreamKind as Kind;
+
+pub(super) fn lint(view: &View<'_>, found: &mut Found) {
+    for (name, upstream) in &view.gateway.upstreams.0 {
+        if is_store(upstream.kind.value) && upstream.tenant_field.is_none() {
+            let message = format!("`{}` is a vector store without `tenant_field`", name.value);
+            let problem = Problem::warning("shared-store", name.at, message);
+            found.push(problem.hint(
+                "every tenant that may use it reads what the others keep; name the field that tells them apart",
+            ));
+        }
+        if view.whole && view.running().next().is_some() && !is_used(view, &name.value, upstream.kind.value) {
+            unused(name, upstream.kind.value, found);
+        }
+    }
+    for held in view.running() {
+        unpriced(view, held, found);
+    }
+}
+
+fn is_store(kind: Kind) -> bool {
+    match kind {
+        Kind::Chroma | Kind::Opensearch | Kind::Pinecone | Kind::Qdrant | Kind::Weaviate => true,
+        Kind::Anthropic | Kind::Http | Kind::Mcp | Kind::Openai => false,
+    }
+}
+
+fn is_used(view: &View<'_>, name: &str, kind: Kind) -> bool {
+    if matches!(kind, Kind::Anthropic | Kind::Openai) {
+        let leads_here = |model: &raw::Model| model.upstream.0.iter().any(|upstream| upstream.value == name);
+        let mut models = view.gateway.models.0.iter().filter(|(_, model)| leads_here(model));
+        return models.any(|(model, _)| view.running().any(|held| may_use(view, held, &model.value)));
+    }
+    let tools = Glob::new(&format!("{name}__*"));
+    view.running().any(|held| may_call(held, &tools))
+}
+
+fn unused(name: &At<String>, kind: Kind, found: &mut Found) {
+    let (what, help) = if matches!(kind, Kind::Anthropic | Kind::Openai) {
+        (
+            "no tenant may use a model that leads to",
+            "name it in `models`, and let a tenant use the model".to_owned(),
+        )
+    } else {
+        ("no tenant may call a tool of", format!("allow `{}__…` in a tenant's `tools`", name.value))
+    };
+    let message = format!("{what} the upstream `{}`", name.value);
+    found.push(Problem::warning("unused-upstream", name.at, message).hint(format!("{help}, or remove it")));
+}
+
+/// Whether a tenant may ask for some model that the entry serves. Exact names come before globs.
+fn may_use(view: &View<'_>, held: &Held<'_>, entry: &str) -> bool {
+    let entries = &view.gateway.models.0;
+    let is_named = |model: &str| entries.iter().any(|(name, _)| name.value == model);
+    let served = Glob::new(entry);
+    let is_glob = entry.contains(['*', '?']);
+    held.effective.models.iter().all(|list| {
+        list.iter().any(|glob| {
+            let plain = !glob.value.contains(['*', '?']);
+            // A model that has an entry of its own is not served by a pattern.
+            let elsewhere = plain && is_glob && is_named(&glob.value);
+            !elsewhere && Glob::new(&glob.value).overlaps(&served)
+        })
+    })
+}
+
+fn unpriced(view: &View<'_>, held: &Held<'_>, found: &mut Found) {
+    let Some(budget) = held.effective.budgets.first() else { return };
+    for (name, model) in &view.gateway.models.0 {
+        if model.price.is_none() && may_use(view, held, &name.value) {
+            let tenant = &held.raw.tenant.value;
+            let message = format!("`{}` has no price, and `{tenant}` may use it within a budget", name.value);
+            let problem = Problem::warning("unpriced-model", name.at, message)
+                .see("what it costs does not count here", budget.at)
+                .hint("write `price: { input: …, output: … }`, in US dollars a million tokens");
+            found.push(problem);
+        }
+    }
+}
