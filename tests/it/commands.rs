@@ -147,7 +147,10 @@ fn a_written_configuration_is_clean_and_is_written_once() {
         let config = format!("{name}/tollgate.yaml");
         let written = fs::read_to_string(dir.path().join(name).join("tenants/globex.yaml")).unwrap();
         assert!(!written.contains(key) && !written.contains("{{"), "{written}");
-        for command in [&["explain", "--tenant", "globex", "--tool", "get_weather"][..], &["check"]] {
+        for command in [
+            &["explain", "--tenant", "globex", "--tool", "get_weather"][..],
+            &["explain", "--tenant", "globex", "--tool", "send_mail"],
+        ] {
             let args: Vec<&str> = command.iter().copied().chain(["--config", &config]).collect();
             let (status, out, err) = run(&args, dir.path(), "");
             assert_eq!(status, 0, "{upstream} {command:?}: {out}{err}");
