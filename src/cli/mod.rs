@@ -10,6 +10,7 @@ mod print;
 mod redact;
 mod schema;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{path::PathBuf, process::ExitCode};
@@ -34,6 +35,8 @@ enum Command {
     Check(check::Arguments),
     /// Decide one call, and show why
     Explain(explain::Arguments),
+    /// Run policy tests
+    Test(test::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Keys of tenants
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -5,6 +5,8 @@ mod rule;
 mod tenant;
 mod upstream;
 
+pub use rule::value_of;
+
 use super::{At, Loaded, Mark, Problem, Secret, SecretRef, Severity, raw};
 use crate::{
     quota::Quota,

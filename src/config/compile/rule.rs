@@ -132,6 +132,6 @@ pub(super) fn names(globs: &[At<String>]) -> Globs {
 }
 
 /// A value of the configuration as a value of ours.
-pub(super) fn value_of(value: &serde_json::Value) -> Value<'static> {
+pub fn value_of(value: &serde_json::Value) -> Value<'static> {
     json::parse(value.to_string().as_bytes(), json::NESTING_MAX).map_or(Value::Null, Value::into_owned)
 }
