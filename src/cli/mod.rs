@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod key;
 mod mock;
@@ -37,6 +38,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Run policy tests
     Test(test::Arguments),
+    /// What each tenant gains and loses between two configurations
+    Diff(diff::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Keys of tenants
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
