@@ -1,9 +1,11 @@
 //! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
 
+mod access;
 mod approvals;
 mod audit;
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod init;
 mod key;
@@ -12,6 +14,7 @@ mod print;
 mod redact;
 mod schema;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +39,12 @@ enum Command {
     Check(check::Arguments),
     /// Decide one call, and show why
     Explain(explain::Arguments),
+    /// Run policy tests
+    Test(test::Arguments),
+    /// What each tenant gains and loses between two configurations
+    Diff(diff::Arguments),
+    /// The matrix: who can reach which model, tool and upstream, and by which rule
+    Access(access::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Calls that wait for a person
@@ -94,6 +103,9 @@ pub fn run() -> ExitCode {
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Access(arguments) => access::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Init(arguments) => init::run(&arguments),

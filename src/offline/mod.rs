@@ -3,11 +3,20 @@
 //! [`Configuration::read`] works wherever the files are: secrets and certificates that only the gateway's own place has
 //! are not missed. Every other error is an error here too. Apart from the commands so that these only print.
 
+pub mod access;
+pub mod cases;
+pub mod diff;
+pub mod universe;
+
 use crate::{
     call::{Arguments, Place},
-    config::{self, Files, Loaded, Problem, Severity, compile},
+    config::{self, Files, Loaded, Mark, Problem, Severity, compile},
     identity::Member,
-    policy::{Decision, Question, explain::Explanation},
+    policy::{
+        Decision, Question, Source,
+        explain::Explanation,
+        reach::{Reached, Whose},
+    },
     snapshot::Snapshot,
     tenant::{Key, Tenant},
 };
@@ -64,6 +73,19 @@ impl Configuration {
         }
     }
 
+    /// The tools that the policy tests beside the tenants' files call. What cannot be read is for `tollgate test` to tell.
+    pub fn tested_tools(&self) -> Vec<String> {
+        let mut files = Files::default();
+        let paths = config::test_files_beside(&self.loaded).unwrap_or_default();
+        let tests = paths.iter().filter_map(|path| config::load_tests(path, &mut files).0);
+        tests.flat_map(|tests| tests.cases).filter_map(|case| case.call).map(|call| call.value).collect()
+    }
+
+    /// A place as records name it, relative to the directory of `tollgate.yaml`.
+    pub fn place(&self, at: Mark) -> Source {
+        compile::place(&self.loaded, at)
+    }
+
     /// All tenants, sorted by name. Abstract ones too, which nobody can be: see [`Tenant::is_abstract`].
     pub fn tenants(&self) -> impl Iterator<Item = &Member> {
         self.snapshot.directory.iter()
@@ -107,6 +129,11 @@ fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> 
 }
 
 impl<'c> Asker<'c> {
+    /// A tenant of a snapshot's, with one of its keys or with none.
+    pub fn new(snapshot: &'c Snapshot, tenant: &'c Tenant, key: Option<&'c Key>) -> Self {
+        Self { tenant, key, snapshot }
+    }
+
     /// Decides a call of this tenant's.
     pub fn decide(&self, call: &Call<'_>) -> Decision<'c> {
         self.tenant.policy.decide(&self.question(call))
@@ -117,12 +144,33 @@ impl<'c> Asker<'c> {
         self.tenant.policy.explain(&self.question(call))
     }
 
+    /// How far this one gets with a tool, whatever the arguments; `None` where the key is narrowed to others.
+    pub fn reach(&self, tool: &str) -> Option<Reached<'c>> {
+        let narrowed = self.key.and_then(|key| key.tools.as_ref());
+        if narrowed.is_some_and(|globs| !globs.matches(tool)) {
+            return None;
+        }
+        let caller = self.key.map_or(&self.tenant.caller, |key| &key.caller);
+        Some(self.tenant.policy.reach(tool, Whose { caller, key_is_known: self.key.is_some() }))
+    }
+
     /// Whether a model exists and may be asked for.
     pub fn may_use(&self, model: &str) -> bool {
+        self.why_not(model).is_none()
+    }
+
+    /// Why a model may not be asked for; `None` where it may.
+    pub fn why_not(&self, model: &str) -> Option<&'static str> {
         let narrowed = self.key.and_then(|key| key.models.as_ref());
-        self.tenant.models.matches(model)
-            && narrowed.is_none_or(|globs| globs.matches(model))
-            && self.snapshot.models.find(model).is_some()
+        if self.snapshot.models.find(model).is_none() {
+            Some("no such model is configured")
+        } else if !self.tenant.models.matches(model) {
+            Some("the model is not among the tenant's")
+        } else if narrowed.is_some_and(|globs| !globs.matches(model)) {
+            Some("the key is narrowed to other models")
+        } else {
+            None
+        }
     }
 
     fn question<'q>(&self, call: &Call<'q>) -> Question<'q>

@@ -45,3 +45,18 @@ fn words(command: &str) -> Vec<String> {
 fn explain() {
     check("explain.txt");
 }
+
+#[test]
+fn test() {
+    check("test.txt");
+}
+
+#[test]
+fn diff() {
+    check("diff.txt");
+}
+
+#[test]
+fn access() {
+    check("access.txt");
+}

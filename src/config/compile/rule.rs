@@ -57,9 +57,7 @@ impl Compiler<'_> {
 
     /// The place of a rule as records name it: relative to the directory of `tollgate.yaml`.
     pub(super) fn source(&self, at: Mark) -> Source {
-        let path = self.loaded.files.path(at.file);
-        let inner = path.strip_prefix(&self.shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
-        Source::new(inner, at.line)
+        super::place_in(self.loaded, &self.shown_dir, at)
     }
 
     fn condition(&mut self, when: &At<String>) -> Option<Condition> {
@@ -162,6 +160,6 @@ fn like(glob: &At<String>) -> Result<Test, BadTest> {
 }
 
 /// A value of the configuration as a value of ours.
-pub(in crate::config) fn value_of(value: &serde_json::Value) -> Value<'static> {
+pub fn value_of(value: &serde_json::Value) -> Value<'static> {
     json::parse(value.to_string().as_bytes(), json::NESTING_MAX).map_or(Value::Null, Value::into_owned)
 }
