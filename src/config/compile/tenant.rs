@@ -47,11 +47,20 @@ impl Compiler<'_> {
                     directory.add(digest, &tenant, key);
                 }
             }
-            if raw.keys.is_empty() {
+            if raw.keys.is_empty() && !self.is_known_otherwise(&raw.tenant.value) {
                 self.warn("no-keys", raw.tenant.at, "the tenant has no keys: nobody can be this tenant");
             }
         }
         (directory, count)
+    }
+
+    /// Whether callers can be this tenant without a key.
+    fn is_known_otherwise(&self, tenant: &str) -> bool {
+        let identity = self.loaded.gateway.as_ref().and_then(|gateway| gateway.identity.as_ref());
+        identity.is_some_and(|identity| {
+            let fixed = identity.fixed.as_ref().is_some_and(|fixed| fixed.value == tenant);
+            fixed || !identity.jwt.is_empty() || identity.mtls.is_some()
+        })
     }
 
     fn key(&mut self, raw: &raw::Key, anyone: &Caller, owners: &mut Owners) -> Option<(KeyDigest, Key)> {

@@ -66,6 +66,9 @@ const IN_NAMESPACE: [&str; 3] = ["none", "of", "ofNonZeroValue"];
 pub(super) fn unknown(program: &IdedExpr, source: &str) -> Option<BadCondition> {
     let mut names = Names { bound: Vec::new(), ever_bound: Vec::new(), unknown: Vec::new() };
     names.walk(program);
+    if names.unknown.is_empty() {
+        return None;
+    }
     let words = words(source);
     let place = |unknown: &Unknown| {
         let fits = |word: &&Word<'_>| {
