@@ -72,15 +72,29 @@ fn the_shipped_example_and_schema_are_right() {
     assert_eq!(out, fs::read_to_string(root.join("config/schema.json")).unwrap());
 }
 
+/// What a shipped example may be warned of: this version does not serve all of it yet.
+const NOT_YET: [&str; 2] = ["not-enforced-yet", "not-served-yet"];
+
 #[test]
-fn the_policy_tests_of_the_shipped_tenants_pass_and_cover_all_rules() {
+fn every_shipped_example_is_clean_and_its_policy_tests_cover_all_rules() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (status, out, err) = run(&["test", "--coverage", "--format", "json"], root, "");
-    assert_eq!(status, 0, "{out}{err}");
-    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert!(report["passed"].as_u64().unwrap() >= 19 && report["failed"] == 0, "{out}");
-    for tenant in report["coverage"].as_array().unwrap() {
-        assert!(tenant["tested"] == true && tenant["percent"] == 100, "{tenant}");
+    let json = |args: &[&str]| {
+        let (_, out, err) = run(args, root, "");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap_or_else(|_| panic!("{args:?}: {out}{err}"))
+    };
+    let examples =
+        ["saas", "sidecar", "retrieval", "mcp"].map(|name| format!("config/examples/{name}/tollgate.yaml"));
+    for config in examples.iter().map(String::as_str).chain(["config/tollgate.yaml"]) {
+        let report = json(&["test", "--coverage", "--format", "json", "--config", config]);
+        assert!(report["passed"].as_u64().unwrap() >= 5 && report["failed"] == 0, "{config}: {report}");
+        for tenant in report["coverage"].as_array().unwrap() {
+            assert!(tenant["tested"] == true && tenant["percent"] == 100, "{config}: {tenant}");
+        }
+        for problem in json(&["check", "--format", "json", "--config", config]).as_array().unwrap() {
+            let code = problem["code"].as_str().unwrap();
+            // Providers' keys are where the gateway runs, not here.
+            assert!(code == "secret-missing" || NOT_YET.contains(&code), "{config}: {problem}");
+        }
     }
 }
 
