@@ -158,9 +158,8 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
             return Err(Refusal::invalid(message, Some("tool_choice")));
         }
         Some(choice @ Value::Object(_)) => {
-            if text(choice, "type", "tool_choice")? != "allowed_tools" {
-                forced.push(chosen(choice)?);
-            }
+            let lists = text(choice, "type", "tool_choice")? == "allowed_tools";
+            forced.extend((!lists).then(|| chosen(choice)).transpose()?);
         }
         Some(other) => return Err(wrong("tool_choice", "a string or an object", other)),
     }
