@@ -90,7 +90,8 @@ pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -
     if members.iter().filter(|(key, value)| SERVERS.contains(&key.as_ref()) && !value.is_null()).count() > 1 {
         return refuse("two members say where the server is; name one".to_owned());
     }
-    if let Some(Value::String(_)) = parameters.get("container") {
+    let container = parameters.present("container");
+    if container.is_some_and(|container| container.as_str().is_some() || container.present("id").is_some()) {
         return refuse(
             "a container is named by its id, which may be another tenant's; ask for a new one".to_owned(),
         );

@@ -258,7 +258,12 @@ pub(super) fn provider_defined<'v>(
 fn runs_in_a_container(shell: &Value<'_>, param: &str) -> Result<bool, Refusal> {
     let Some(environment) = shell.present("environment") else { return Ok(false) };
     keys::no_twins(environment, &["type"], param)?;
-    Ok(text(environment, "type", param)? != "local")
+    match environment.get("type").and_then(Value::as_str) {
+        Some(place) => Ok(place != "local"),
+        None => {
+            Err(Refusal::invalid("the `environment` of a shell must be an object with a `type`", Some(param)))
+        }
+    }
 }
 
 /// Of several MCP servers, the one that a choice means.

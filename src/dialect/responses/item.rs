@@ -148,7 +148,8 @@ fn looks_like_the_clients(item: &Value<'_>, kind: &str) -> bool {
         "shell_call" => &["call_id"],
         _ => &[],
     };
-    let foreign = ["name", "call_id", "arguments", "input"].into_iter().filter(|name| !own.contains(name));
+    let all = ["name", "call_id", "arguments", "input", "actions", "operation"];
+    let foreign = all.into_iter().filter(|name| !own.contains(name));
     foreign.into_iter().any(|name| item.present(name).is_some())
 }
 

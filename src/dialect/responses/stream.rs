@@ -228,7 +228,13 @@ impl Reader {
                 if !is_own || item_id.is_some_and(|item_id| item_id != id) {
                     return Err(uninspectable());
                 }
-                own = if item == "mcp_call" { &["arguments"] } else { &[] };
+                // Only the call of a server has a name and arguments that it tells of.
+                let calls = event.present("name").is_some() || kind.contains("arguments");
+                match item.as_str() {
+                    "mcp_call" => own = &["arguments"],
+                    _ if calls => return Err(uninspectable()),
+                    _ => {}
+                }
             }
             Some(State::Open { hosted: false, .. }) | None if of_call => return Err(uninspectable()),
             Some(State::Open { hosted: false, .. }) | None => {}

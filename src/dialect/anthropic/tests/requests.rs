@@ -153,6 +153,9 @@ fn a_tool_of_the_providers_has_the_name_that_it_has() {
         refused(json!({ "type": kind, "name": 5 }));
     }
     refused(json!({ "type": "web_search_20250305", "name": "web_search", "external_web_access": false }));
+    refused(
+        json!({ "type": "code_execution_20250825", "name": "code_execution", "container": { "id": "c" } }),
+    );
     refused(json!({ "type": "namespace", "name": "n", "tools": [tool("delete")] }));
     refused(json!({ "name": "get", "input_schema": {}, "tools": [tool("delete")] }));
 }
