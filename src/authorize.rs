@@ -12,7 +12,7 @@ use crate::{
     stored::Stored,
 };
 use bytes::Bytes;
-use std::{borrow::Cow, collections::HashSet};
+use std::collections::HashSet;
 
 /// Leave to forward this body, and no other.
 #[derive(Debug, Clone)]
@@ -115,13 +115,10 @@ pub fn authorize(
         });
     }
     // A forced tool was decided without its parameters; its offers show them, and may all be gone.
-    for forced in &request.forced {
-        let mut offers = request.offers.iter().zip(&kept).filter(|(offer, _)| forced.is(offer)).peekable();
-        if offers.peek().is_some() && !offers.any(|(_, kept)| *kept != Kept::Out) {
-            return Err(refuse(found, &forced.tool, "it is not allowed with these parameters"));
-        }
+    if let Some(forced) = request.forced.iter().find(|forced| is_gone(forced, request, &kept)) {
+        return Err(refuse(found, &forced.tool, NOT_SO));
     }
-    let listed = listed(asked, request, found)?;
+    let listed = listed(asked, request, &kept, found)?;
     Ok(Permit { body: outgoing(request, body, &kept, listed) })
 }
 
@@ -158,15 +155,34 @@ fn check_history(
     }
 }
 
+/// Why a choice may not name a tool that is allowed otherwise.
+const NOT_SO: &str = "it is not allowed with these parameters";
+
+/// Whether all offers of a tool that a choice names are taken out.
+fn is_gone(chosen: &Forced<'_>, request: &Request<'_>, kept: &[Kept]) -> bool {
+    let mut offers = request.offers.iter().zip(kept).filter(|(offer, _)| chosen.is(offer)).peekable();
+    offers.peek().is_some() && offers.all(|(_, kept)| *kept == Kept::Out)
+}
+
 /// Whether an `allowed_tools` choice has to lose some of the tools that it lists. One that must be followed and
 /// would lose all is refused, like any choice that forces a denied tool.
-fn listed(asked: &Asked, request: &Request<'_>, found: &mut Findings) -> Result<bool, Refusal> {
-    let denied =
-        |tool: &&Cow<'_, str>| decide(asked, tool, &Arguments::Open, Place::Offered).outcome == Outcome::Deny;
-    let lost = request.listed.tools.iter().filter(denied).count();
+fn listed(
+    asked: &Asked,
+    request: &Request<'_>,
+    kept: &[Kept],
+    found: &mut Findings,
+) -> Result<bool, Refusal> {
+    let decision = |chosen: &Forced<'_>| decide(asked, &chosen.tool, &Arguments::Open, Place::Offered);
+    let is_lost =
+        |chosen: &&Forced<'_>| decision(chosen).outcome == Outcome::Deny || is_gone(chosen, request, kept);
+    let lost = request.listed.tools.iter().filter(is_lost).count();
     match request.listed.tools.first() {
-        Some(tool) if request.listed.required && lost == request.listed.tools.len() => {
-            let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
+        Some(chosen) if request.listed.required && lost == request.listed.tools.len() => {
+            let (tool, decision) = (&chosen.tool, decision(chosen));
+            if decision.outcome != Outcome::Deny {
+                // Its offers were, each on its parameters.
+                return Err(refuse(found, tool, NOT_SO));
+            }
             found.evidence.extend(asked.evidence(Place::Offered, tool, None, &decision));
             Err(refuse(found, tool, &decision.reason))
         }
@@ -313,6 +329,23 @@ mod tests {
         refuses(&answered("delete"), "delete");
         assert!(authorized(&answered("pay"), None).0.is_ok(), "a person may have approved it");
         assert!(authorized(&answered("get"), None).0.is_ok());
+    }
+
+    #[test]
+    fn a_choice_of_which_every_offer_is_denied_is_refused() {
+        let store = |label: &str, store: &str| json!({ "type": "file_search", "server_label": label, "store": store });
+        let chosen = |label: &str| json!({ "type": "file_search", "server_label": label });
+        let tools = json!([store("ours", "acme"), store("theirs", "globex")]);
+        let denied = "builtin__file_search";
+        refuses(&json!({ "model": "m", "tools": tools, "tool_choice": chosen("theirs") }), denied);
+        let listed = |mode: &str, tools: serde_json::Value| json!({ "type": "allowed_tools", "allowed_tools": { "mode": mode, "tools": tools } });
+        let body = |choice: serde_json::Value| json!({ "model": "m", "tools": tools, "tool_choice": choice });
+        let sent = authorized(&body(listed("required", json!([chosen("theirs")]))), None).0;
+        assert!(matches!(sent, Err(Refusal::ToolNotAllowed { tool, .. }) if tool == denied));
+        let left = |choice| json!({ "model": "m", "tools": [tools[0]], "tool_choice": choice });
+        let both = listed("required", json!([chosen("theirs"), chosen("ours")]));
+        sends(&body(both), &left(listed("required", json!([chosen("ours")]))), &[denied]);
+        sends(&body(listed("auto", json!([chosen("theirs")]))), &left(json!("none")), &[denied]);
     }
 
     #[test]

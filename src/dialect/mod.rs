@@ -5,6 +5,7 @@
 //! the transcript for the record. What differs is chosen here, by the API that is spoken, and nowhere else.
 
 pub mod anthropic;
+mod brought;
 mod input;
 mod keys;
 mod known;

@@ -2,12 +2,17 @@
 //! dialects, because one rule has to hold in all of them: what one calls `url` and another `server_url` is one
 //! argument here.
 
-use super::{Api, keys};
+use super::{
+    Api,
+    brought::{lists_tools, names_something_stored},
+    keys,
+};
 use crate::{json::Value, refusal::Refusal};
 
 /// What stands for a credential: a rule sees that there is one, and no record ever holds it.
 const HIDDEN: &str = "[CREDENTIAL]";
-const CREDENTIALS: [&str; 4] = ["authorization", "authorization_token", "headers", "api_key"];
+const CREDENTIALS: [&str; 5] =
+    ["authorization", "authorization_token", "headers", "api_key", "domain_secrets"];
 
 /// Another name of a parameter, by which rules know it in every dialect, and where it stands.
 pub(super) type Alias = (&'static str, &'static [&'static str]);
@@ -36,20 +41,34 @@ fn foreign(api: Api, tool: &str) -> &'static [&'static str] {
         // These have no way to narrow a search down.
         (Api::Responses, "builtin__web_search_preview")
         | (Api::Chat, "builtin__web_search" | "builtin__web_search_preview") => {
-            &["allowed_domains", "blocked_domains", "filters"]
+            &["allowed_domains", "blocked_domains", "external_web_access", "filters"]
         }
-        (Api::Messages | Api::CountTokens, "builtin__web_search") => &["filters"],
-        (Api::Messages | Api::CountTokens, "builtin__mcp") => {
-            &["server_url", "server_label", "allowed_tools", "connector_id", "tunnel_id"]
-        }
+        (Api::Messages | Api::CountTokens, "builtin__web_search") => &["external_web_access", "filters"],
+        (Api::Messages | Api::CountTokens, "builtin__mcp") => &[
+            "server_url",
+            "server_label",
+            "allowed_tools",
+            "authorization",
+            "connector_id",
+            "headers",
+            "require_approval",
+            "tunnel_id",
+        ],
+        (Api::Responses, "builtin__mcp") => &["authorization_token", "name", "tool_configuration", "url"],
         _ => &[],
     }
 }
 
+/// The first parameter that the provider does not read by its name. One that is null says nothing.
+fn unread<'v>(api: Api, tool: &str, parameters: &'v Value<'_>) -> Option<&'v str> {
+    let mut members = parameters.members().unwrap_or_default().iter();
+    let found = members.find(|(key, value)| foreign(api, tool).contains(&key.as_ref()) && !value.is_null());
+    found.map(|(key, _)| key.as_ref())
+}
+
 /// Whether the provider reads all of a tool's parameters by their names.
 pub(super) fn is_readable(api: Api, tool: &str, parameters: &Value<'_>) -> bool {
-    let members = parameters.members().unwrap_or_default();
-    !members.iter().any(|(key, _)| foreign(api, tool).contains(&key.as_ref()))
+    unread(api, tool, parameters).is_none()
 }
 
 /// Where an MCP server is: one of these says it.
@@ -64,14 +83,15 @@ pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -
         if !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
             return refuse("a parameter's name must be of small letters, digits and `_`".to_owned());
         }
-        if foreign(api, tool).contains(&key.as_ref()) {
-            return refuse(format!("`{key}` is not a parameter of `{tool}` in this API; leave it out"));
-        }
+    }
+    if let Some(key) = unread(api, tool, parameters) {
+        return refuse(format!("`{key}` is not a parameter of `{tool}` in this API; leave it out"));
     }
     if members.iter().filter(|(key, value)| SERVERS.contains(&key.as_ref()) && !value.is_null()).count() > 1 {
         return refuse("two members say where the server is; name one".to_owned());
     }
-    if let Some(Value::String(_)) = parameters.get("container") {
+    let container = parameters.present("container");
+    if container.is_some_and(|container| container.as_str().is_some() || container.present("id").is_some()) {
         return refuse(
             "a container is named by its id, which may be another tenant's; ask for a new one".to_owned(),
         );
@@ -79,9 +99,7 @@ pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -
     unambiguous(parameters, param)
 }
 
-/// What stored things are named by.
-const STORED: [&str; 3] = ["container_id", "file_id", "file_ids"];
-
+/// Refuses two members of one name but for the size of letters, what is stored, and tools of their own, at any depth.
 fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
     for item in value.items().unwrap_or_default() {
         unambiguous(item, param)?;
@@ -94,10 +112,13 @@ fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
         return Err(Refusal::invalid(message, Some(param)));
     }
     for (key, member) in members {
-        let nothing = member.is_null() || member.items().is_some_and(<[_]>::is_empty);
-        if STORED.contains(&key.as_ref()) && !nothing {
+        if names_something_stored(key, member) {
             let message =
                 format!("`{key}` names something stored, which may be another tenant's; leave it out");
+            return Err(Refusal::invalid(message, Some(param)));
+        }
+        if lists_tools(key, member) {
+            let message = "a tool brings others in `tools`; offer each by itself";
             return Err(Refusal::invalid(message, Some(param)));
         }
         unambiguous(member, param)?;
@@ -105,17 +126,53 @@ fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A value without the credentials in it.
+pub(super) fn hidden<'a>(value: &Value<'a>) -> Value<'a> {
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(hidden).collect()),
+        Value::Object(members) => {
+            let hide = |key: &str, member: &Value<'a>| {
+                if is_credential(key) && !member.is_null() { Value::string(HIDDEN) } else { hidden(member) }
+            };
+            Value::Object(members.iter().map(|(key, member)| (key.clone(), hide(key, member))).collect())
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Puts the credentials back where they were hidden.
+fn reveal(value: &mut Value<'_>, original: &Value<'_>) {
+    match value {
+        Value::Array(items) => {
+            for (item, original) in items.iter_mut().zip(original.items().unwrap_or_default()) {
+                reveal(item, original);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                match original.get(key) {
+                    Some(secret) if is_credential(key) && member.as_str() == Some(HIDDEN) => {
+                        *member = secret.clone().into_owned();
+                    }
+                    Some(original) => reveal(member, original),
+                    None => {}
+                }
+            }
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn is_credential(key: &str) -> bool {
+    CREDENTIALS.iter().any(|credential| keys::reads_as(key, credential))
+}
+
 /// The arguments that rules decide on.
 pub(super) fn seen<'a>(parameters: &Value<'a>, aliases: &[Alias]) -> Value<'a> {
-    let mut seen = parameters.clone();
-    for credential in CREDENTIALS {
-        if let Some(value) = seen.get_mut(credential).filter(|value| !value.is_null()) {
-            *value = Value::string(HIDDEN);
-        }
-    }
+    let mut seen = hidden(parameters);
     for (alias, path) in aliases {
-        if let (Some(value), None) = (find(parameters, path), parameters.get(alias)) {
-            seen.set(alias, value.clone());
+        if let (Some(value), None) = (find(&seen, path).cloned(), parameters.get(alias)) {
+            seen.set(alias, value);
         }
     }
     seen
@@ -125,14 +182,7 @@ pub(super) fn seen<'a>(parameters: &Value<'a>, aliases: &[Alias]) -> Value<'a> {
 pub(super) fn force(parameters: &mut Value<'_>, forced: &Value<'static>, aliases: &[Alias]) {
     let before = seen(parameters, aliases).into_owned();
     let original = std::mem::replace(parameters, forced.clone());
-    for credential in CREDENTIALS {
-        if let (Some(value), Some(HIDDEN)) =
-            (original.get(credential), parameters.get(credential).and_then(Value::as_str))
-        {
-            let value = value.clone().into_owned();
-            parameters.set(credential, value);
-        }
-    }
+    reveal(parameters, &original);
     for (alias, path) in aliases {
         if original.get(alias).is_some() {
             continue;
@@ -195,5 +245,16 @@ mod tests {
         let forced = r#"{"type":"web_search","filters":{"allowed_domains":["b"]}}"#;
         check(search, WEB_SEARCH, seen, ("allowed_domains", r#"["b"]"#), forced);
         check(search, WEB_SEARCH, seen, ("filters", r#"{"allowed_domains":["b"]}"#), forced);
+    }
+
+    #[test]
+    fn a_credential_is_hidden_at_any_depth_and_sent_as_it_came() {
+        let secret = r#"{"domain_secrets":[{"domain":"a","value":"s"}],"type":"allowlist"}"#;
+        let tool =
+            format!(r#"{{"container":{{"network_policy":{secret}}},"x":[{{"API_KEY":"s"}}],"type":"t"}}"#);
+        let hidden = r#"{"container":{"network_policy":{"domain_secrets":"[CREDENTIAL]","type":"allowlist"}},"x":[{"API_KEY":"[CREDENTIAL]"}],"type":"t"}"#;
+        check(&tool, &[], hidden, ("", ""), &tool);
+        let forced = tool.replace(r#""type":"t""#, r#""type":"t","y":1"#);
+        check(&tool, &[], hidden, ("y", "1"), &forced);
     }
 }

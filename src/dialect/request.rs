@@ -58,7 +58,7 @@ impl<'v> Request<'v> {
     }
 }
 
-/// A tool that a `tool_choice` forces.
+/// A tool that a `tool_choice` forces, or lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forced<'v> {
     pub tool: Cow<'v, str>,
@@ -86,7 +86,7 @@ impl Forced<'_> {
 /// What an `allowed_tools` choice lists.
 #[derive(Debug, Default)]
 pub struct Listed<'v> {
-    pub tools: Vec<Cow<'v, str>>,
+    pub tools: Vec<Forced<'v>>,
     /// Whether the model must call one of them.
     pub required: bool,
 }
@@ -207,22 +207,71 @@ pub(super) fn missing(param: &str, key: &str) -> Refusal {
     Refusal::invalid(format!("an entry of `{param}` has no `{key}` of the right type"), Some(param))
 }
 
+/// The names of a tool that a provider defined and the client runs, by its type without a date. It has no other: one that
+/// the client chose could hide what it is.
+fn fixed_names(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "apply_patch" => &["apply_patch"],
+        "bash" => &["bash"],
+        "computer" => &["computer"],
+        "computer_use_preview" => &["computer_use_preview"],
+        "local_shell" => &["local_shell"],
+        "memory" => &["memory"],
+        "shell" => &["shell"],
+        "text_editor" => &["str_replace_based_edit_tool", "str_replace_editor"],
+        "tool_search" => &["tool_search"],
+        _ => return None,
+    })
+}
+
 /// The name of a tool of a type that the provider defined: one that the client runs goes by its name, else its
 /// type; any other runs at the provider.
-pub(super) fn provider_defined<'v>(tool: &'v Value<'_>, kind: &'v str) -> Cow<'v, str> {
-    match undated(kind) {
-        "bash"
-        | "computer"
-        | "local_shell"
-        | "shell"
-        | "apply_patch"
-        | "computer_use_preview"
-        | "text_editor"
-        | "memory" => {
-            let name = tool.get("name").and_then(Value::as_str);
-            Cow::Borrowed(name.unwrap_or_else(|| undated(kind)))
+pub(super) fn provider_defined<'v>(
+    tool: &'v Value<'_>,
+    kind: &'v str,
+    param: &str,
+) -> Result<Cow<'v, str>, Refusal> {
+    let plain = undated(kind);
+    let Some(names) = fixed_names(plain) else { return Ok(Cow::Owned(builtin(kind))) };
+    let name = match tool.present("name") {
+        None => plain,
+        Some(Value::String(name)) if names.contains(&name.as_ref()) => name,
+        Some(_) => {
+            let name = names.first().copied().unwrap_or_default();
+            let message = format!("a `{plain}` is called `{name}` in this API; give it no other `name`");
+            return Err(Refusal::invalid(message, Some(param)));
         }
-        _ => Cow::Owned(builtin(kind)),
+    };
+    let at_the_provider = match plain {
+        "local_shell" if tool.present("environment").is_some() => {
+            let message = "a `local_shell` has no `environment`; leave it out";
+            return Err(Refusal::invalid(message, Some(param)));
+        }
+        "shell" => runs_in_a_container(tool, param)?,
+        "tool_search" => tool.get("execution").and_then(Value::as_str) != Some("client"),
+        _ => false,
+    };
+    Ok(if at_the_provider { Cow::Owned(builtin(kind)) } else { Cow::Borrowed(name) })
+}
+
+/// Whether a shell runs in a container of the provider's.
+fn runs_in_a_container(shell: &Value<'_>, param: &str) -> Result<bool, Refusal> {
+    let Some(environment) = shell.present("environment") else { return Ok(false) };
+    keys::no_twins(environment, &["type"], param)?;
+    match environment.get("type").and_then(Value::as_str) {
+        Some(place) => Ok(place != "local"),
+        None => {
+            Err(Refusal::invalid("the `environment` of a shell must be an object with a `type`", Some(param)))
+        }
+    }
+}
+
+/// Of several MCP servers, the one that a choice means.
+pub(super) fn server_label<'v>(choice: &'v Value<'_>, param: &str) -> Result<Option<&'v str>, Refusal> {
+    match choice.present("server_label") {
+        None => Ok(None),
+        Some(Value::String(label)) => Ok(Some(label)),
+        Some(_) => Err(Refusal::invalid("`server_label` must be a string", Some(param))),
     }
 }
 
@@ -240,11 +289,11 @@ pub(super) fn not_too_many(count: usize, param: &str) -> Result<(), Refusal> {
 /// A tool of a type that the provider defined. What the client runs has its arguments when the model calls it; what the
 /// provider runs has them now.
 pub(super) fn provider_offer<'v>(api: Api, tool: &'v Value<'_>, kind: &'v str) -> Result<Offer<'v>, Refusal> {
-    let name = provider_defined(tool, kind);
+    let name = provider_defined(tool, kind, "tools")?;
+    parameters::check(api, &name, tool, "tools")?;
     if !name.starts_with(BUILTIN) {
         return Ok(Offer { tool: name, args: Arguments::Open });
     }
-    parameters::check(api, &name, tool, "tools")?;
     let args = Arguments::Known(parameters::seen(tool, parameters::aliases(api, &name)));
     Ok(Offer { tool: name, args })
 }
@@ -264,47 +313,4 @@ pub(super) fn keep(api: Api, offer: &mut Value<'_>, kept: &Kept) -> bool {
         Kept::Out => return false,
     }
     true
-}
-
-/// Refuses content that is named by the id of a file or a container: whose it is cannot be known. What a call carries
-/// is the call's own.
-pub(super) fn no_stored_files(content: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    for item in content.items().unwrap_or_default() {
-        no_stored_files(item, param)?;
-    }
-    for (key, member) in content.members().unwrap_or_default() {
-        let names_one = keys::reads_as(key, "file_id") || keys::reads_as(key, "container_id");
-        if (names_one && !member.is_null()) || is_upload(key, member) {
-            return Err(names_a_file(param));
-        }
-        if !OWN.contains(&key.as_ref()) {
-            no_stored_files(member, param)?;
-        }
-    }
-    Ok(())
-}
-
-/// Members whose content is a call's own, or tells where a text is from.
-const OWN: [&str; 6] = ["input", "arguments", "action", "operation", "annotations", "citations"];
-
-fn names_a_file(param: &str) -> Refusal {
-    Refusal::invalid(format!("`{param}` names a stored file by its id; send the content itself"), Some(param))
-}
-
-fn is_upload(key: &str, member: &Value<'_>) -> bool {
-    keys::reads_as(key, "type") && member.as_str() == Some("container_upload")
-}
-
-/// Refuses files that are put into a container by their ids, wherever they stand.
-pub(super) fn no_uploads(content: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    for item in content.items().unwrap_or_default() {
-        no_uploads(item, param)?;
-    }
-    for (key, member) in content.members().unwrap_or_default() {
-        if is_upload(key, member) {
-            return Err(names_a_file(param));
-        }
-        no_uploads(member, param)?;
-    }
-    Ok(())
 }

@@ -361,6 +361,11 @@ impl Exchange {
         self.bench.terms.keeps
     }
 
+    /// Tools that the request offered and that calls may name otherwise.
+    pub fn offered(&self) -> &[String] {
+        &self.bench.terms.offered
+    }
+
     /// Calls that were denied in this answer and the turns before it.
     pub fn denied(&self) -> Vec<DeniedCall> {
         let own = self.kept().map(|kept| kept.denied.as_slice()).unwrap_or_default();

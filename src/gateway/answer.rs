@@ -453,7 +453,8 @@ fn shelve(gateway: &Gateway, exchange: &Exchange) {
         let now = clock::unix_seconds(clock::wall());
         let keep = |id: &str, what: What, denied: Vec<DeniedCall>| {
             let upstream = Arc::clone(upstream);
-            let stored = Stored { what, upstream, model: model.name().to_owned(), denied };
+            let offered = if what.is_answer() { exchange.offered().to_vec() } else { Vec::new() };
+            let stored = Stored { what, upstream, model: model.name().to_owned(), denied, offered };
             gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
         };
         kept.items.iter().for_each(|id| keep(id, What::Item, Vec::new()));

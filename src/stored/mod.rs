@@ -66,6 +66,9 @@ pub struct Stored {
     pub model: String,
     /// Calls for which the provider waits, and which the client never saw. Of an item: the call in whose place it stands.
     pub denied: Vec<DeniedCall>,
+    /// Of an answer: tools that its request offered and that calls in it may name otherwise. They were decided on their
+    /// parameters then.
+    pub offered: Vec<String>,
 }
 
 /// What a request goes on from: kept answers and items of its tenant.
@@ -131,4 +134,15 @@ fn read_denied(text: &str) -> Option<Vec<DeniedCall>> {
         Some(DeniedCall { call_id: next()?, tool: next()?, kind: next()?, notice: next()?, open })
     };
     rows.items()?.iter().map(row).collect()
+}
+
+/// Names of tools as text, for the disk.
+fn write_offered(offered: &[String]) -> String {
+    Value::Array(offered.iter().map(|tool| Value::string(tool.as_str())).collect()).to_string()
+}
+
+/// The same, read again. `None` for what was not written so.
+fn read_offered(text: &str) -> Option<Vec<String>> {
+    let names = json::parse(text.as_bytes(), 2).ok()?;
+    names.items()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
 }

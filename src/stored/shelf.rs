@@ -1,6 +1,6 @@
 //! The shelf on disk: one SQLite table, one thread that writes it, and what is on the way there in memory.
 
-use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, What, read_denied, write_denied};
+use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, What, read_denied, read_offered, write_denied, write_offered};
 use crate::operator;
 use dashmap::DashMap;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -118,21 +118,21 @@ impl Shelf {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let row = reader
             .prepare_cached(
-                "SELECT what, upstream, model, denied FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
+                "SELECT what, upstream, model, denied, offered FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
             )
             .and_then(|mut statement| {
                 let since = now.saturating_sub(KEPT_FOR_S);
                 let columns = |row: &rusqlite::Row<'_>| {
                     let text = |column| row.get::<_, String>(column);
-                    Ok((text(0)?, text(1)?, text(2)?, text(3)?))
+                    Ok((text(0)?, text(1)?, text(2)?, text(3)?, text(4)?))
                 };
                 statement.query_row(params![&**tenant, id, since], columns).optional()
             });
         match row {
             Ok(row) => {
-                let (what, upstream, model, denied) = row?;
-                let (what, denied) = (What::named(&what)?, read_denied(&denied)?);
-                Some(Stored { what, upstream: upstream.into(), model, denied })
+                let (what, upstream, model, denied, offered) = row?;
+                let (denied, offered) = (read_denied(&denied)?, read_offered(&offered)?);
+                Some(Stored { what: What::named(&what)?, upstream: upstream.into(), model, denied, offered })
             }
             Err(error) => {
                 operator::warn(&format!(
@@ -158,14 +158,18 @@ fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS stored (
             tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL,
-            time INTEGER NOT NULL, denied TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (tenant, id)
+            time INTEGER NOT NULL, denied TEXT NOT NULL, what TEXT NOT NULL, offered TEXT NOT NULL,
+            PRIMARY KEY (tenant, id)
         ) WITHOUT ROWID;
         CREATE INDEX IF NOT EXISTS stored_by_time ON stored (time);",
     )?;
-    let told_apart = "SELECT count(*) FROM pragma_table_info('stored') WHERE name = 'what'";
-    if connection.query_row(told_apart, [], |row| row.get::<_, i64>(0))? == 0 {
-        // Written before items and answers were told apart.
-        connection.execute_batch("ALTER TABLE stored ADD COLUMN what TEXT NOT NULL DEFAULT 'answer'")?;
+    // Written before items and answers were told apart, and before offers were kept.
+    for (column, before) in [("what", "answer"), ("offered", "[]")] {
+        let is_there = "SELECT count(*) FROM pragma_table_info('stored') WHERE name = ?1";
+        if connection.query_row(is_there, [column], |row| row.get::<_, i64>(0))? == 0 {
+            let add = format!("ALTER TABLE stored ADD COLUMN {column} TEXT NOT NULL DEFAULT '{before}'");
+            connection.execute_batch(&add)?;
+        }
     }
     sweep(connection, now)
 }
@@ -227,7 +231,7 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
     for Change { key: (tenant, id), stored, now } in batch {
         match stored {
             Some(stored) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
                 .execute(params![
                     &**tenant,
                     id,
@@ -235,7 +239,8 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
                     stored.model,
                     now,
                     write_denied(&stored.denied),
-                    stored.what.as_str()
+                    stored.what.as_str(),
+                    write_offered(&stored.offered)
                 ])?,
             None => transaction
                 .prepare_cached("DELETE FROM stored WHERE tenant = ?1 AND id = ?2")?
@@ -263,6 +268,7 @@ mod tests {
             upstream: upstream.into(),
             model: "gpt-5".into(),
             denied: vec![denied],
+            offered: vec!["builtin__web_search".into()],
         }
     }
 
@@ -308,7 +314,8 @@ mod tests {
         drop(older);
         let shelf = Shelf::open(directory.path(), 1001).unwrap();
         let acme: Arc<str> = "acme".into();
-        assert_eq!(shelf.find(&acme, "resp_1", 1001).unwrap().what, What::Answer);
+        let older = shelf.find(&acme, "resp_1", 1001).unwrap();
+        assert_eq!((older.what, older.offered.len()), (What::Answer, 0));
         shelf.keep(Arc::clone(&acme), "resp_2", stored("openai"), 1001);
         written(&shelf);
         assert_eq!(shelf.find(&acme, "resp_2", 1001), Some(stored("openai")));

@@ -170,6 +170,106 @@ fn an_id_names_one_kind_of_thing_of_its_tenant() {
     assert_eq!(gateway.get(&format!("/v1/responses/{item}"), ACME).status, 404);
 }
 
+/// Rules that hold only for the parameters of an offer.
+const CONDITIONS: &str = r#"
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: [gpt-5]
+    tools:
+      - allow: ["get_*", computer_use_preview]
+      - allow: builtin__web_search
+        args: { search_context_size: { in: [low] } }
+      - allow: builtin__code_interpreter
+        when: args.container.type == "auto"
+  globex:
+    keys: [{ id: prod, sha256: @GLOBEX@ }]
+    models: [gpt-5]
+    tools: [{ allow: builtin__code_interpreter }]
+"#;
+
+#[test]
+fn a_look_up_shows_what_the_answer_showed() {
+    let mut gateway = Gateway::with(CONDITIONS, "");
+    let tools =
+        r#","tools":[{"type":"web_search","search_context_size":"low"},{"type":"computer_use_preview"}]"#;
+    let asked = "!say Well.\n!hosted web_search_call\n!item computer_call\n!call get_x {\"v\":1}";
+    let whole = gateway.post("/v1/responses", ACME, &response(asked, tools));
+    let (id, output) = (id(&whole), whole.json()["output"].clone());
+    let kinds: Vec<&str> =
+        output.as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["message", "web_search_call", "computer_call", "function_call"], "{whole:?}");
+    // What was replayed is listed as it went in.
+    let replayed = json!({ "model": "gpt-5", "input": [{ "role": "user", "content": "hi" }, output[1]],
+        "tools": [{ "type": "web_search", "search_context_size": "low" }] });
+    let replayed = gateway.post("/v1/responses", ACME, &replayed.to_string()).json();
+    let items = format!("/v1/responses/{}/input_items", replayed["id"].as_str().unwrap());
+    for round in 0..2 {
+        let looked_up = gateway.get(&format!("/v1/responses/{id}"), ACME).json();
+        assert_eq!(looked_up["output"], output, "round {round}: {looked_up}");
+        let listed = gateway.get(&items, ACME).json();
+        assert!(listed["data"].as_array().unwrap().contains(&output[1]), "round {round}: {listed}");
+        if round == 0 {
+            gateway.restart();
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_was_cut_short_goes_on_with_what_was_offered() {
+    let gateway = Gateway::with(CONDITIONS, "");
+    let tools = r#","tools":[{"type":"computer_use_preview"}]"#;
+    let cut = response("!item computer_call\n!cut 4", &format!(r#"{tools},"stream":true"#));
+    let cut = gateway.post("/v1/responses", ACME, &cut);
+    assert!(cut.body.contains("response.created") && !cut.body.contains("response.completed"), "{cut:?}");
+    let id = cut.body.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let looked_up = gateway.get(&format!("/v1/responses/{id}"), ACME).json();
+    let call = &looked_up["output"][0];
+    assert_eq!(call["type"], "computer_call", "{looked_up}");
+    let shot = json!({ "type": "computer_screenshot", "image_url": "data:image/png;base64,AA" });
+    let result = json!({ "type": "computer_call_output", "call_id": call["call_id"], "output": shot });
+    let next = json!({ "model": "gpt-5", "previous_response_id": id, "input": [result], "tools": [{ "type": "computer_use_preview" }] });
+    let next = gateway.post("/v1/responses", ACME, &next.to_string());
+    assert_eq!(next.status, 200, "{next:?}");
+}
+
+#[test]
+fn a_container_is_its_tenants_wherever_an_item_names_it() {
+    let gateway = Gateway::with(CONDITIONS, "");
+    let ran = response(
+        "!hosted code_interpreter_call",
+        r#","tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#,
+    );
+    let ran = gateway.post("/v1/responses", ACME, &ran).json();
+    let own = ran["output"].as_array().unwrap().iter().find_map(|item| item["container_id"].as_str());
+    let own = own.unwrap_or_else(|| panic!("{ran}"));
+    let asks = |key: &str, top: &str, place: &str| {
+        let item = json!({ "type": "code_interpreter_call", "code": "1", "container_id": top, "environment": { "container_id": place } });
+        let body = json!({ "model": "gpt-5", "input": [item, { "role": "user", "content": "hi" }] });
+        gateway.post("/v1/responses", key, &body.to_string()).status
+    };
+    assert_eq!(asks(ACME, own, own), 200);
+    assert_eq!((asks(ACME, "cntr_foreign", own), asks(ACME, own, "cntr_foreign")), (400, 400));
+    assert_eq!(asks(GLOBEX, own, own), 400);
+}
+
+#[test]
+fn a_secret_of_a_container_reaches_the_provider_and_no_record() {
+    let gateway = Gateway::with(CONDITIONS, "");
+    let policy = r#"{"type":"allowlist","allowed_domains":["a.example"],"domain_secrets":[{"domain":"a.example","name":"K","value":"plain words"}]}"#;
+    let tool =
+        format!(r#"{{"type":"code_interpreter","container":{{"type":"auto","network_policy":{policy}}}}}"#);
+    let brought = format!(r#"{{"type":"additional_tools","role":"developer","tools":[{tool}]}}"#);
+    let body = format!(
+        r#"{{"model":"gpt-5","input":[{{"role":"user","content":"hi"}},{brought}],"tools":[{tool}]}}"#
+    );
+    assert_eq!(gateway.post("/v1/responses", ACME, &body).status, 200);
+    assert_eq!(gateway.seen().to_string().matches("plain words").count(), 2);
+    for line in gateway.lines("audit", "acme", 2).iter().chain(&gateway.lines("log", "acme", 1)) {
+        assert!(!line.to_string().contains("plain words"), "{line}");
+        assert!(line["args"].is_null() || line["args"].to_string().contains("domain_secrets"), "{line}");
+    }
+}
+
 #[test]
 fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
     let gateway = Gateway::with(TENANTS, "");
@@ -178,6 +278,11 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         r#","prompt":{"id":"pmpt_1"}"#,
         r#","conversation":"conv_1""#,
         r#","conversation":{"id":"conv_1"}"#,
+        r#","instructions":[{"type":"item_reference","id":"msg_1"}]"#,
+        r#","image":{"file_id":"file-1"}"#,
+        r#","metadata":{"x":{"previous_response_id":"resp_1"}}"#,
+        r#","tools":[{"type":"shell","environment":{"container_id":"cntr_1"}}]"#,
+        r#","tools":[{"type":"bash_20250124","name":"get_weather"}]"#,
         r#","tools":[{"type":"namespace","name":"a","tools":[{"type":"namespace","name":"b","tools":[]}]}]"#,
     ] {
         let answer = gateway.post("/v1/responses", ACME, &response("hi", more));
@@ -191,6 +296,9 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         r#"{"type":"image_generation_call","id":"ig_1"}"#,
         r#"{"type":"computer_call_output","call_id":"c","output":{"type":"computer_screenshot","file_id":"f"}}"#,
         r#"{"role":"user","content":{"type":"input_image","file_id":"f"}}"#,
+        r#"{"role":"user","content":[{"type":"item_reference","id":"msg_1"}]}"#,
+        r#"{"type":"function_call","id":"fc_1","call_id":"c","name":"get_x","arguments":null}"#,
+        r#"{"type":"message","role":"assistant","id":"msg_1","content":[{"type":"output_text"}]}"#,
         r#"{"type":"unheard_of","tools":[{"type":"web_search"}]}"#,
         r#"{"type":"unheard_of_output","call_id":"c","tools":[{"type":"web_search"}]}"#,
         r#"{"type":"code_interpreter_call","container_id":"cntr_1","code":"1"}"#,
@@ -209,6 +317,10 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         r#","tools":[{"type":"web_search_20250305","name":"web_search","filters":{}}]"#,
         r#","context_management":{"edits":[{"tools":[{"name":"delete_x"}]}]}"#,
         r#","output_config":{"tools":[{"name":"delete_x"}]}"#,
+        r#","output_format":{"file_id":"file_1"}"#,
+        r#","tools":[{"type":"bash_20250124","name":"get_weather"}]"#,
+        r#","mcp_servers":[{"type":"url","url":"https://a.example","name":"x","require_approval":"always"}]"#,
+        r#","messages":[{"role":"user","content":"hi","tools":[{"name":"delete_x","input_schema":{}}]}]"#,
         r#","messages":[{"role":"user","content":{"type":"document","source":{"type":"file","file_id":"f"}}}]"#,
         r#","messages":[{"role":"user","content":{"type":"text","text":"hi"}}]"#,
     ] {

@@ -4,9 +4,9 @@ use super::request::hosted;
 use crate::{
     call::Arguments,
     dialect::{
-        self, Desk, TOO_LONG, Verdict, keys, notice,
+        self, Desk, TOO_LONG, Verdict, keys, notice, parameters,
         ran::{RESULT_WITHHELD, Ran},
-        stray::{PARTS_OF_CALLS, has_one_of, stray_beside, stray_call},
+        stray::{is_calls_type, parts_beside, parts_of_a_call, stray_beside, stray_call},
         transcript, unreadable,
     },
     json::Value,
@@ -45,14 +45,25 @@ impl Kind {
         Ok(match kind {
             "tool_use" => Self::Call,
             "server_tool_use" | "mcp_tool_use" => Self::Hosted,
-            _ if kind.ends_with("_tool_result") && !stray_call(block) => Self::HostedResult,
-            _ if stray_call(block) => return Err(unreadable()),
-            "text" | "thinking" | "redacted_thinking" => Self::Other,
-            _ if has_one_of(block, &PARTS_OF_CALLS) => return Err(unreadable()),
+            _ if stray_call(block) || keys::no_twins(block, &DECIDED, "").is_err() => {
+                return Err(unreadable());
+            }
+            _ if kind.ends_with("_tool_result") => {
+                if parts_beside(block, &["tool_use_id", "content"]) {
+                    return Err(unreadable());
+                }
+                Self::HostedResult
+            }
+            _ if parts_of_a_call(block) => return Err(unreadable()),
+            "text" | "thinking" | "redacted_thinking" | "mcp_tool_listing" => Self::Other,
+            _ if is_calls_type(kind) => return Err(unreadable()),
             _ => Self::Other,
         })
     }
 }
+
+/// Members of blocks that are decided on.
+const DECIDED: [&str; 4] = ["type", "id", "name", "input"];
 
 /// Judges a call that the client is to run, by the text of its input.
 pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Result<Judged, Refusal> {
@@ -87,7 +98,7 @@ fn judge_hosted(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>
         Some("mcp_tool_use") => "builtin__mcp".to_owned(),
         Some(_) | None => hosted(name),
     };
-    let input = block.get("input").map(ToString::to_string).unwrap_or_default();
+    let input = block.get("input").map(|input| parameters::hidden(input).to_string()).unwrap_or_default();
     match dialect::judge_hosted(&tool, &input, desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),
@@ -122,8 +133,9 @@ fn judge_result(block: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>
 
 /// The name of a call. No member of the call may be read as another of them, and no call may hide in it.
 pub(super) fn call_name<'v>(block: &'v Value<'_>) -> Result<&'v str, Refusal> {
-    keys::no_twins(block, &["type", "id", "name", "input"], "").map_err(|_| unreadable())?;
-    if stray_beside(block, &["type", "input"]) {
+    keys::no_twins(block, &DECIDED, "").map_err(|_| unreadable())?;
+    let own = ["type", "input"];
+    if stray_beside(block, &own) || parts_beside(block, &own) {
         return Err(unreadable());
     }
     block.get("name").and_then(Value::as_str).ok_or_else(unreadable)

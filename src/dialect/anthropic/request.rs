@@ -5,12 +5,15 @@ use crate::{
     call::Arguments,
     dialect::{
         Api,
+        brought::{
+            brings_nothing, brings_nothing_beside, no_inner_tools, no_stored_files, no_tools_in_part,
+            only_made_files,
+        },
         input::Form,
         keys, parameters,
         request::{
             Answered, BUILTIN, Forced, Kept, Offer, Request, array, builtin, keep, missing, model_and_stream,
-            no_stored_files, no_uploads, not_too_many, only_known, provider_defined, provider_offer, text,
-            wrong,
+            not_too_many, only_known, provider_defined, provider_offer, text, undated, wrong,
         },
     },
     json::Value,
@@ -48,6 +51,8 @@ const KNOWN: [&str; 25] = [
     "top_p",
     "user",
 ];
+/// Those of them that are read by themselves.
+const READ: [&str; 4] = ["mcp_servers", "messages", "tool_choice", "tools"];
 /// Blocks of a message that bring nothing but content. Any other is refused: `tool_addition` offers tools in the middle of
 /// a conversation, `container_upload` names a stored file.
 const BLOCKS: [&str; 14] = [
@@ -75,10 +80,10 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
     only_known(body, &KNOWN)?;
-    for key in ["system", "prefill", "compaction", "context_management", "output_config"] {
-        let value = body.get(key).unwrap_or(&Value::Null);
-        no_tools_inside(value, key)?;
-        no_stored_files(value, key)?;
+    for (key, value) in body.members().unwrap_or_default() {
+        if !READ.contains(&key.as_ref()) {
+            brings_nothing(value, key)?;
+        }
     }
     let (model, stream) = model_and_stream(body)?;
     let mut request = Request::new(api, model, stream);
@@ -103,7 +108,8 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
 
 /// One entry of `tools`; nothing for a set of tools of a server, which is decided with it.
 fn offer<'v>(tool: &'v Value<'_>) -> Result<Option<Offer<'v>>, Refusal> {
-    keys::no_twins(tool, &["type", "name", "input_schema", "mcp_server_name"], "tools")?;
+    keys::no_twins(tool, &["type", "name", "input_schema", "mcp_server_name", "tools"], "tools")?;
+    no_inner_tools(tool, "tools")?;
     let kind = match tool.present("type") {
         None => "custom",
         Some(Value::String(kind)) => kind.as_ref(),
@@ -114,16 +120,38 @@ fn offer<'v>(tool: &'v Value<'_>) -> Result<Option<Offer<'v>>, Refusal> {
             let tool = Cow::Borrowed(text(tool, "name", "tools")?);
             Some(Offer { tool, args: Arguments::Open })
         }
-        TOOLSET => {
-            text(tool, "mcp_server_name", "tools")?;
+        _ if is_toolset(tool) => {
+            check_toolset(tool)?;
             None
         }
         _ => Some(provider_offer(Api::Messages, tool, kind)?),
     })
 }
 
+/// A set of tools can be read in one way.
+fn check_toolset(toolset: &Value<'_>) -> Result<(), Refusal> {
+    text(toolset, "mcp_server_name", "tools")?;
+    parameters::check(Api::Messages, TOOLSET, toolset, "tools")?;
+    let configs = toolset.get("configs").and_then(Value::members).unwrap_or_default();
+    let configs = configs.iter().map(|(_, config)| config);
+    for config in configs.chain(toolset.get("default_config")) {
+        keys::no_twins(config, &["enabled"], "tools")?;
+        if config.present("enabled").is_some_and(|enabled| enabled.as_bool().is_none()) {
+            return Err(Refusal::invalid("`enabled` of a `mcp_toolset` must be a boolean", Some("tools")));
+        }
+    }
+    Ok(())
+}
+
 /// The tools of a server are narrowed in one place.
 fn one_set_a_server(body: &Value<'_>) -> Result<(), Refusal> {
+    for server in array(body, "mcp_servers")? {
+        if server.present("tool_configuration").is_some() && toolset_of(server, body).is_some() {
+            let message =
+                "a server has both a `tool_configuration` and a `mcp_toolset`; narrow it in one place";
+            return Err(Refusal::invalid(message, Some("mcp_servers")));
+        }
+    }
     let sets = array(body, "tools")?.iter().filter(|tool| is_toolset(tool));
     let mut names: Vec<_> = sets.map(|set| set.get("mcp_server_name").and_then(Value::as_str)).collect();
     let all = names.len();
@@ -148,15 +176,17 @@ fn one_server_a_name(body: &Value<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The set of tools that names a server.
+fn toolset_of<'v, 'a>(server: &Value<'_>, body: &'v Value<'a>) -> Option<&'v Value<'a>> {
+    let name = server.get("name").and_then(Value::as_str);
+    let mut tools = body.get("tools").and_then(Value::items).unwrap_or_default().iter();
+    tools.find(|tool| is_toolset(tool) && tool.get("mcp_server_name").and_then(Value::as_str) == name)
+}
+
 /// A server's parameters as rules see them, with the tools that a set of tools narrows it to.
 fn server_parameters<'a>(server: &Value<'a>, body: &Value<'a>) -> Value<'a> {
     let mut seen = parameters::seen(server, parameters::MCP_SERVER);
-    let name = server.get("name").and_then(Value::as_str);
-    let toolset = body.get("tools").and_then(Value::items).unwrap_or_default().iter().find(|tool| {
-        tool.get("type").and_then(Value::as_str) == Some(TOOLSET)
-            && tool.get("mcp_server_name").and_then(Value::as_str) == name
-    });
-    let Some(toolset) = toolset else { return seen };
+    let Some(toolset) = toolset_of(server, body) else { return seen };
     let enabled = |config: &Value<'_>| config.present("enabled").and_then(Value::as_bool);
     if toolset.get("default_config").and_then(enabled) == Some(false) && seen.get("allowed_tools").is_none() {
         let configs = toolset.get("configs").and_then(Value::members).unwrap_or_default();
@@ -176,7 +206,7 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
     keys::no_twins(choice, &["type", "name"], "tool_choice")?;
     match text(choice, "type", "tool_choice")? {
         "auto" | "any" | "none" => Ok(Vec::new()),
-        "tool" => Ok(vec![offered_as(body, text(choice, "name", "tool_choice")?).into()]),
+        "tool" => Ok(vec![offered_as(body, text(choice, "name", "tool_choice")?)?.into()]),
         _ => {
             let message = "`tool_choice.type` must be `auto`, `any`, `tool` or `none`";
             Err(Refusal::invalid(message, Some("tool_choice")))
@@ -185,12 +215,12 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
 }
 
 /// The name that rules speak of, of a tool that is called by its own.
-fn offered_as<'v>(body: &'v Value<'_>, name: &'v str) -> Cow<'v, str> {
+fn offered_as<'v>(body: &'v Value<'_>, name: &'v str) -> Result<Cow<'v, str>, Refusal> {
     let tools = body.get("tools").and_then(Value::items).unwrap_or_default();
     let tool = tools.iter().find(|tool| tool.get("name").and_then(Value::as_str) == Some(name));
     match tool.and_then(|tool| Some((tool, tool.get("type")?.as_str()?))) {
-        Some((tool, kind)) if kind != "custom" => provider_defined(tool, kind),
-        Some(_) | None => Cow::Borrowed(name),
+        Some((tool, kind)) if kind != "custom" => provider_defined(tool, kind, "tools"),
+        Some(_) | None => Ok(Cow::Borrowed(name)),
     }
 }
 
@@ -204,21 +234,22 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         if !matches!(content, Value::String(_) | Value::Array(_) | Value::Null) {
             return Err(wrong("messages.content", "a string or an array", content));
         }
-        no_tools_inside(content, "messages")?;
+        brings_nothing_beside(message, &["content"], "messages")?;
         for block in content.items().unwrap_or_default() {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
             known_block(block)?;
-            if is_result_of_the_providers(block) {
-                no_uploads(block, "messages")?;
+            no_tools_in_part(block, "messages")?;
+            let kind = text(block, "type", "messages")?;
+            if kind.ends_with("code_execution_tool_result") {
+                only_made_files(block, "messages")?;
             } else {
                 no_stored_files(block, "messages")?;
             }
-            match block.get("type").and_then(Value::as_str) {
-                Some("tool_result") => {
-                    results.insert(block.get("tool_use_id").and_then(Value::as_str));
-                }
-                Some("tool_use") => calls.push(block),
-                Some(_) | None => {}
+            if kind.ends_with("tool_result") || block.get("tool_use_id").is_some() {
+                results.insert(block.get("tool_use_id").and_then(Value::as_str));
+            }
+            if kind == "tool_use" {
+                calls.push(block);
             }
         }
     }
@@ -233,36 +264,6 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         }
     }
     Ok(answered)
-}
-
-/// What ran in a container of the provider's, and comes back as it came: it names the files that were made.
-fn is_result_of_the_providers(block: &Value<'_>) -> bool {
-    block.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("code_execution_tool_result"))
-}
-
-/// Tools are offered in `tools`, and nowhere else. What a call carries is the call's own.
-fn no_tools_inside(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    for item in value.items().unwrap_or_default() {
-        no_tools_inside(item, param)?;
-    }
-    // What a server of the provider's said that it has.
-    let is_listing = value.get("type").and_then(Value::as_str) == Some("mcp_tool_listing");
-    for (key, member) in value.members().unwrap_or_default() {
-        let kind = member.as_str().filter(|_| keys::reads_as(key, "type"));
-        let lists_tools = keys::reads_as(key, "tools")
-            && member.items().is_some_and(|tools| tools.iter().any(|tool| tool.members().is_some()));
-        let brings = matches!(kind, Some("tool_addition" | "tool_definition"))
-            || keys::reads_as(key, "tool_changes") && !member.is_null()
-            || lists_tools && !is_listing;
-        if brings {
-            let message = format!("`{param}` brings tools; offer them in `tools`, where they are checked");
-            return Err(Refusal::invalid(message, Some(param)));
-        }
-        if key != "input" {
-            no_tools_inside(member, param)?;
-        }
-    }
-    Ok(())
 }
 
 fn known_block(block: &Value<'_>) -> Result<(), Refusal> {
@@ -312,7 +313,7 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
 }
 
 fn is_toolset(tool: &Value<'_>) -> bool {
-    tool.get("type").and_then(Value::as_str) == Some(TOOLSET)
+    tool.get("type").and_then(Value::as_str).is_some_and(|kind| undated(kind) == TOOLSET)
 }
 
 /// Keeps a set of tools whose server stays, narrowed as a rule narrowed the server. Whether it does.

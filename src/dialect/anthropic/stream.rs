@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, kind_of,
+        CALLS_MAX, CUT_SHORT, Desk, EVENT_BYTES_MAX, Judge, Seen, keys, kind_of,
         known::{Known, is_plain_named},
         notice, of_stream,
         ran::Ran,
         reported_error,
-        stray::stray_call,
+        stray::{parts_beside, parts_of_a_call, stray_call},
         uninspectable,
     },
     json::{self, Value},
@@ -139,6 +139,7 @@ impl Reader {
                 write(&event, raw, desk.out);
                 Ok(Seen::Other)
             }
+            _ if parts_of_a_call(&event) => Err(uninspectable()),
             _ => {
                 self.send(&event, raw, desk.out);
                 Ok(Seen::Forget)
@@ -196,6 +197,7 @@ impl Reader {
         let index = index_of(event)?;
         let delta = event.get("delta").ok_or_else(uninspectable)?;
         let kind = delta.get("type").and_then(Value::as_str).ok_or_else(uninspectable)?;
+        keys::no_twins(delta, &["type", "text", "partial_json"], "").map_err(|_| uninspectable())?;
         let piece =
             delta.get("partial_json").map(|piece| piece.as_str().ok_or_else(uninspectable)).transpose()?;
         let block = self.open.iter_mut().find(|block| block.index == index).ok_or_else(uninspectable)?;
@@ -211,7 +213,9 @@ impl Reader {
             (Part::Open { hosted: true }, _) | (Part::Open { hosted: false }, None) => {}
             (Part::Held(_) | Part::Open { hosted: false }, _) => return Err(uninspectable()),
         }
-        if stray_call(event) {
+        let hosted = matches!(block.part, Part::Open { hosted: true });
+        let own: &[&str] = if hosted { &["partial_json"] } else { &[] };
+        if stray_call(event) || parts_beside(event, &["delta"]) || parts_beside(delta, own) {
             return Err(uninspectable());
         }
         tell(delta, desk.told);

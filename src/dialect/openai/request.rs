@@ -5,10 +5,12 @@ use super::call_parts::{self, Emitted};
 use crate::{
     call::Arguments,
     dialect::{
-        Api, keys, parameters,
+        Api,
+        brought::{no_inner_tools, no_stored_files, no_tools_beside},
+        keys, parameters,
         request::{
             Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            no_stored_files, not_too_many, provider_defined, provider_offer, text, undecidable, wrong,
+            not_too_many, provider_defined, provider_offer, server_label, text, undecidable, wrong,
         },
     },
     json::Value,
@@ -38,9 +40,20 @@ const DECIDED: [&str; 15] = [
 /// Members by which some providers are told of other models, or of tools that they run themselves.
 const UNDECIDED: [&str; 5] = ["models", "mcp_servers", "plugins", "search_parameters", "tool_resources"];
 /// Members of a message that are decided on.
-const MESSAGE: [&str; 6] = ["role", "content", "tool_calls", "function_call", "tool_call_id", "name"];
+const MESSAGE: [&str; 7] =
+    ["role", "content", "tool_calls", "function_call", "tool_call_id", "name", "tools"];
 /// Members of a tool, as it is offered or chosen.
-const TOOL: [&str; 5] = ["type", "function", "custom", "name", "allowed_tools"];
+const TOOL: [&str; 9] = [
+    "type",
+    "function",
+    "custom",
+    "name",
+    "allowed_tools",
+    "environment",
+    "execution",
+    "server_label",
+    "tools",
+];
 
 /// Reads a request of an API that takes a model.
 pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refusal> {
@@ -94,7 +107,7 @@ fn offers<'v>(body: &'v Value<'_>) -> Result<Vec<Offer<'v>>, Refusal> {
     }
     if let Some(options) = body.present("web_search_options") {
         parameters::check(Api::Chat, "builtin__web_search", options, "web_search_options")?;
-        let args = Arguments::Known(options.clone());
+        let args = Arguments::Known(parameters::seen(options, &[]));
         offers.push(Offer { tool: Cow::Borrowed("builtin__web_search"), args });
     }
     Ok(offers)
@@ -103,6 +116,7 @@ fn offers<'v>(body: &'v Value<'_>) -> Result<Vec<Offer<'v>>, Refusal> {
 /// One entry of `tools`.
 fn offer<'v>(tool: &'v Value<'_>) -> Result<Offer<'v>, Refusal> {
     let kind = text(tool, "type", "tools")?;
+    no_inner_tools(tool, "tools")?;
     let name = named(tool, kind, "tools")?;
     Ok(match kind {
         "function" | "custom" => Offer { tool: name, args: Arguments::Open },
@@ -124,8 +138,14 @@ fn named<'v>(tool: &'v Value<'_>, kind: &'v str, param: &str) -> Result<Cow<'v, 
             }
             Ok(Cow::Borrowed(text(inner, "name", param)?))
         }
-        _ => Ok(provider_defined(tool, kind)),
+        _ => provider_defined(tool, kind, param),
     }
+}
+
+/// A tool that a choice names.
+fn chosen<'v>(choice: &'v Value<'_>) -> Result<Forced<'v>, Refusal> {
+    let tool = named(choice, text(choice, "type", "tool_choice")?, "tool_choice")?;
+    Ok(Forced { tool, server_label: server_label(choice, "tool_choice")? })
 }
 
 fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
@@ -138,10 +158,8 @@ fn forced<'v>(body: &'v Value<'_>) -> Result<Vec<Forced<'v>>, Refusal> {
             return Err(Refusal::invalid(message, Some("tool_choice")));
         }
         Some(choice @ Value::Object(_)) => {
-            let kind = text(choice, "type", "tool_choice")?;
-            if kind != "allowed_tools" {
-                forced.push(named(choice, kind, "tool_choice")?.into());
-            }
+            let lists = text(choice, "type", "tool_choice")? == "allowed_tools";
+            forced.extend((!lists).then(|| chosen(choice)).transpose()?);
         }
         Some(other) => return Err(wrong("tool_choice", "a string or an object", other)),
     }
@@ -167,7 +185,7 @@ fn listed<'v>(body: &'v Value<'_>) -> Result<Listed<'v>, Refusal> {
         Listed { tools: Vec::new(), required: text(inner, "mode", "tool_choice")? == "required" };
     not_too_many(array(inner, "tools")?.len(), "tool_choice")?;
     for tool in array(inner, "tools")? {
-        listed.tools.push(named(tool, text(tool, "type", "tool_choice")?, "tool_choice")?);
+        listed.tools.push(chosen(tool)?);
     }
     Ok(listed)
 }
@@ -180,6 +198,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     for message in messages {
         keys::no_twins(message, &MESSAGE, "messages")?;
         no_stored_files(message.get("content").unwrap_or(&Value::Null), "messages")?;
+        no_tools_beside(message, &["tool_calls", "function_call"], "messages")?;
         if message.present("audio").is_some() {
             let message = "`audio` names a stored answer, which may be another tenant's; send its text";
             return Err(Refusal::invalid(message, Some("messages")));
@@ -275,25 +294,17 @@ pub fn with_usage(body: &Bytes) -> Option<Bytes> {
 
 /// An `allowed_tools` choice names only tools that are still offered; with none left, nothing may be called.
 fn restrict_choice(body: &mut Value<'_>) {
-    let offered: HashSet<String> = body
-        .get("tools")
-        .and_then(Value::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|tool| offer(tool).ok().map(|offer| offer.tool.into_owned()))
-        .collect();
-    let Some(tools) = body
-        .get_mut("tool_choice")
-        .and_then(|choice| choice.get_mut("allowed_tools"))
-        .and_then(|inner| inner.get_mut("tools"))
-        .and_then(Value::items_mut)
-    else {
+    let Ok(offers) = offers(body) else { return };
+    let listed = body.get("tool_choice").and_then(|choice| choice.get("allowed_tools"));
+    let listed = listed.and_then(|inner| inner.get("tools")).and_then(Value::items).unwrap_or_default();
+    let stays = |tool| chosen(tool).is_ok_and(|chosen| offers.iter().any(|offer| chosen.is(offer)));
+    let stay: Vec<bool> = listed.iter().map(stays).collect();
+    let choice = body.get_mut("tool_choice").and_then(|choice| choice.get_mut("allowed_tools"));
+    let Some(tools) = choice.and_then(|inner| inner.get_mut("tools")).and_then(Value::items_mut) else {
         return;
     };
-    tools.retain(|tool| {
-        let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
-        named(tool, kind, "tool_choice").is_ok_and(|name| offered.contains(&*name))
-    });
+    let mut stay = stay.into_iter();
+    tools.retain(|_| stay.next() == Some(true));
     if tools.is_empty() {
         body.set("tool_choice", Value::string("none"));
     }

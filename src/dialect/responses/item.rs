@@ -4,9 +4,9 @@ use crate::{
     dialect::{
         self, CUT_SHORT, DeniedCall, Desk, Judge, NOT_FORCED, TOO_LONG, Told, Verdict,
         input::{self, Form},
-        keys, notice,
+        keys, notice, parameters,
         request::BUILTIN,
-        stray::{PARTS_OF_CALLS, has_one_of, stray_beside, stray_call},
+        stray::{has_call_part, has_one_of, is_calls_type, parts_beside, parts_of_a_call, stray_beside},
         transcript, unreadable,
     },
     json::{self, Value},
@@ -68,7 +68,7 @@ pub(super) enum Judged {
 }
 
 /// An id or a name is no longer than this.
-const WORD_BYTES_MAX: usize = 1024;
+pub(super) const WORD_BYTES_MAX: usize = 1024;
 /// Members of items that are decided on.
 const DECIDED: [&str; 10] =
     ["type", "id", "call_id", "name", "environment", "arguments", "input", "action", "actions", "operation"];
@@ -98,27 +98,46 @@ impl Kind {
             "tool_search_call" if item.get("execution").and_then(Value::as_str) == Some("client") => {
                 Self::Call(Call::Action { tool: "tool_search", member: "arguments" })
             }
-            "message" | "reasoning" | "compaction" if !stray_call(item) => Self::Other,
             _ if hides_a_call(item) => return Err(unreadable()),
-            "program" | "mcp_list_tools" => Self::Hosted,
+            "message" | "reasoning" | "compaction" => {
+                if parts_of_a_call(item) || has_call_part(item, &["content", "summary"]) {
+                    return Err(unreadable());
+                }
+                Self::Other
+            }
+            "program" | "mcp_list_tools" if !parts_of_a_call(item) => Self::Hosted,
             _ if kind.ends_with("_call_output")
                 || matches!(kind, "program_output" | "tool_search_output") =>
             {
+                if is_no_result(item) {
+                    return Err(unreadable());
+                }
                 Self::HostedResult
             }
             _ if kind.ends_with("_call") && looks_like_the_clients(item, kind) => return Err(unreadable()),
             _ if kind.ends_with("_call") => Self::Hosted,
-            _ if kind.contains("call") || stray_call(item) || looks_like_a_call(item) => {
-                return Err(unreadable());
-            }
+            _ if is_calls_type(kind) || looks_like_a_call(item) => return Err(unreadable()),
             _ => Self::Other,
         })
     }
 }
 
+/// Members by which a call of the client's carries what it does.
+const ACTIONS: [&str; 3] = ["action", "actions", "operation"];
+
 /// Whether an item of a type that is not known here has what a call has.
 fn looks_like_a_call(item: &Value<'_>) -> bool {
-    has_one_of(item, &["action", "actions", "operation", "call_id"]) || has_one_of(item, &PARTS_OF_CALLS)
+    has_one_of(item, &ACTIONS) || has_one_of(item, &["call_id"]) || parts_of_a_call(item)
+}
+
+/// Whether what came of a call has what only a call has.
+fn is_no_result(item: &Value<'_>) -> bool {
+    has_one_of(item, &ACTIONS) || parts_beside(item, &["output", "result", "tools"])
+}
+
+/// Whether what a client sent as no call could be taken for one.
+pub(super) fn is_no_input(item: &Value<'_>) -> bool {
+    hides_a_call(item) || is_no_result(item)
 }
 
 /// Whether a call that the provider ran has what only a call of the client's has: a client could take it for one.
@@ -129,7 +148,8 @@ fn looks_like_the_clients(item: &Value<'_>, kind: &str) -> bool {
         "shell_call" => &["call_id"],
         _ => &[],
     };
-    let foreign = ["name", "call_id", "arguments", "input"].into_iter().filter(|name| !own.contains(name));
+    let all = ["name", "call_id", "arguments", "input", "actions", "operation"];
+    let foreign = all.into_iter().filter(|name| !own.contains(name));
     foreign.into_iter().any(|name| item.present(name).is_some())
 }
 
@@ -148,10 +168,10 @@ pub(super) fn call_id<'v>(item: &'v Value<'_>) -> &'v str {
     id.and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The container that the provider ran a call in.
-pub(super) fn container_of<'v>(item: &'v Value<'_>) -> Option<&'v str> {
-    let place = item.present("environment").unwrap_or(item);
-    place.get("container_id").and_then(Value::as_str)
+/// The containers that an item says it ran in: in either place, since a reader may take the one or the other.
+pub(super) fn containers_of<'v>(item: &'v Value<'_>) -> impl Iterator<Item = &'v str> {
+    let places = [Some(item), item.get("environment")];
+    places.into_iter().flatten().filter_map(|place| place.get("container_id")?.as_str())
 }
 
 impl Call {
@@ -284,13 +304,13 @@ fn check(call: Call, item: &Value<'_>) -> Result<(), Refusal> {
         Call::Action { member, .. } => ["type", member, member],
     };
     let foreign = ARGUMENTS.iter().any(|name| !own.contains(name) && item.present(name).is_some());
-    if foreign || stray_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
+    if foreign || stray_beside(item, &own) || parts_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
 }
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
 /// offered is not waved through. The text that stands in its place, if it is denied.
 pub(super) fn judge_hosted(item: &Value<'_>, desk: &mut Desk<'_>) -> Result<Option<String>, Refusal> {
-    match dialect::judge_hosted(&hosted(item), &item.to_string(), desk.judge) {
+    match dialect::judge_hosted(&hosted(item), &parameters::hidden(item).to_string(), desk.judge) {
         Verdict::Abort(refusal) => Err(refusal),
         Verdict::Remove { notice } => Ok(Some(notice)),
         Verdict::Release | Verdict::Rewrite { .. } => Ok(None),

@@ -7,6 +7,7 @@
 mod errors;
 mod events;
 mod history;
+mod input;
 mod item;
 mod prompt;
 mod request;

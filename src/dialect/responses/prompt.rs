@@ -2,7 +2,10 @@
 
 use super::item::{Kind, Shell};
 use crate::{
-    dialect::transcript::{call, content},
+    dialect::{
+        parameters::hidden,
+        transcript::{call, content},
+    },
     json::Value,
 };
 
@@ -40,7 +43,8 @@ fn line(item: &Value<'_>, out: &mut String) {
                 out.push_str("tool: ");
                 content(output, out);
             }
-            None => content(item, out),
+            // It may bring tools with the credentials of their servers.
+            None => content(&hidden(item), out),
         },
     }
     out.push('\n');

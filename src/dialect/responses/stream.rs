@@ -16,7 +16,7 @@ use crate::{
         notice, of_stream,
         ran::Ran,
         reported_error,
-        stray::{stray_beside, stray_call},
+        stray::{is_calls_type, parts_beside, stray_beside, stray_call},
         uninspectable,
     },
     json::Value,
@@ -206,7 +206,12 @@ impl Reader {
         raw: Option<&[u8]>,
         desk: &mut Desk<'_>,
     ) -> Result<(), Refusal> {
-        let of_call = kind.contains("_call") || kind.contains("arguments") || kind.contains("tool_input");
+        let of_call = is_calls_type(kind) || kind.contains("arguments");
+        let part = event.get("part").and_then(|part| part.get("type")?.as_str());
+        if part.is_some_and(is_calls_type) {
+            return Err(uninspectable());
+        }
+        let mut own: &[&str] = &[];
         let index = event.get("output_index").and_then(Value::as_u64);
         let slot = index.and_then(|index| self.slots.iter_mut().find(|slot| slot.index == index));
         match slot.map(|slot| &mut slot.state) {
@@ -218,16 +223,23 @@ impl Reader {
             Some(State::Open { hosted: true, kind: item, id }) => {
                 // Only what is told of the item itself: another call's arguments could come under its index.
                 let told = kind.strip_prefix("response.").and_then(|told| told.strip_prefix(item.as_str()));
-                let own = told.is_some_and(|rest| rest.starts_with(['.', '_']));
+                let is_own = told.is_some_and(|rest| rest.starts_with(['.', '_']));
                 let item_id = event.present("item_id").and_then(Value::as_str);
-                if !own || item_id.is_some_and(|item_id| item_id != id) {
+                if !is_own || item_id.is_some_and(|item_id| item_id != id) {
                     return Err(uninspectable());
+                }
+                // Only the call of a server has a name and arguments that it tells of.
+                let calls = event.present("name").is_some() || kind.contains("arguments");
+                match item.as_str() {
+                    "mcp_call" => own = &["arguments"],
+                    _ if calls => return Err(uninspectable()),
+                    _ => {}
                 }
             }
             Some(State::Open { hosted: false, .. }) | None if of_call => return Err(uninspectable()),
             Some(State::Open { hosted: false, .. }) | None => {}
         }
-        if stray_call(&event) {
+        if stray_call(&event) || parts_beside(&event, own) {
             return Err(uninspectable());
         }
         if let Some(delta) = event.get("delta").and_then(Value::as_str) {

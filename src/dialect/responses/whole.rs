@@ -2,7 +2,7 @@
 //! the rest stays as it came.
 
 use super::item::{
-    Judged, Kind, Shell, call_id, container_of, hides_a_call, judge, judge_hosted, message, remember, tell,
+    Judged, Kind, Shell, call_id, containers_of, is_no_input, judge, judge_hosted, message, remember, tell,
 };
 use crate::{
     dialect::{
@@ -13,6 +13,7 @@ use crate::{
     refusal::Refusal,
     usage::Usage,
 };
+use std::collections::BTreeSet;
 
 /// Judges an answer. `None`: it leaves as it came.
 pub fn whole(
@@ -56,11 +57,12 @@ pub fn whole(
     let mut ran = Ran::default();
     for (at, item) in items.iter_mut().enumerate() {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
-        // What went in as a result came from the client.
-        let from_client = api == Api::ResponseItems
-            && item.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("_output"));
-        if from_client {
-            if hides_a_call(item) {
+        // What went in as a result, or as tools, came from the client.
+        let from_client = |kind: &str| {
+            kind.ends_with("_output") || matches!(kind, "additional_tools" | "mcp_approval_response")
+        };
+        if api == Api::ResponseItems && item.get("type").and_then(Value::as_str).is_some_and(from_client) {
+            if is_no_input(item) {
                 return Err(unreadable());
             }
             continue;
@@ -143,12 +145,13 @@ const IDS_MAX: usize = 8 * CALLS_MAX;
 /// Takes down what a later request may name of a kept answer: an item, and the container that it ran in.
 pub(super) fn keep_item(item: &Value<'_>, told: &mut Told) {
     let Some(kept) = &mut told.kept else { return };
-    let id = item.get("id").and_then(Value::as_str);
-    for (id, known) in [(id, &mut kept.items), (container_of(item), &mut kept.containers)] {
-        if let Some(id) = id.filter(|id| !id.is_empty() && known.len() < IDS_MAX) {
+    let keep = |id: &str, known: &mut BTreeSet<String>| {
+        if !id.is_empty() && known.len() < IDS_MAX {
             known.insert(id.to_owned());
         }
-    }
+    };
+    item.get("id").and_then(Value::as_str).into_iter().for_each(|id| keep(id, &mut kept.items));
+    containers_of(item).for_each(|id| keep(id, &mut kept.containers));
 }
 
 /// Takes down what stands in the place of a denied call.

@@ -102,6 +102,105 @@ fn a_server_shows_the_tools_that_it_is_narrowed_to() {
 }
 
 #[test]
+fn a_server_is_narrowed_in_one_place_that_can_be_read_in_one_way() {
+    let refused = |members: Value, what: &str| with(&members, |request| assert!(request.is_err(), "{what}"));
+    let mut configured = server("crm");
+    configured["tool_configuration"] = json!({ "allowed_tools": ["x"] });
+    refused(json!({ "mcp_servers": [configured], "tools": [toolset("crm")] }), "both");
+    for (key, value) in [
+        ("Default_config", json!({ "enabled": true })),
+        ("Configs", json!({})),
+        ("default_config", json!({ "enabled": false, "Enabled": true })),
+        ("default_config", json!({ "Enabled": false })),
+        ("default_config", json!({ "enabled": "false" })),
+        ("configs", json!({ "x": { "Enabled": true } })),
+        ("configs", json!({ "x": { "enabled": 1 } })),
+    ] {
+        let mut set = toolset("crm");
+        set[key] = value;
+        refused(json!({ "mcp_servers": [server("crm")], "tools": [set] }), key);
+    }
+    // Everything is on, and one tool besides.
+    let mut set = toolset("crm");
+    set["configs"] = json!({ "x": { "enabled": true } });
+    offers(
+        &json!({ "mcp_servers": [server("crm")], "tools": [set] }),
+        &[("builtin__mcp", Some(seen("crm", &json!({}))))],
+    );
+    for key in ["authorization", "connector_id", "headers", "require_approval", "server_label"] {
+        let mut foreign = server("crm");
+        foreign[key] = json!("x");
+        refused(json!({ "mcp_servers": [foreign] }), key);
+    }
+    let mut inner = server("crm");
+    inner["tools"] = json!([tool("delete")]);
+    refused(json!({ "mcp_servers": [inner] }), "tools");
+}
+
+#[test]
+fn a_tool_of_the_providers_has_the_name_that_it_has() {
+    let refused =
+        |tool: Value| with(&json!({ "tools": [tool] }), |request| assert!(request.is_err(), "{tool}"));
+    for (kind, name) in [
+        ("bash_20250124", "bash"),
+        ("computer_20250124", "computer"),
+        ("memory_20250818", "memory"),
+        ("text_editor_20250124", "str_replace_editor"),
+        ("text_editor_20250728", "str_replace_based_edit_tool"),
+    ] {
+        offers(&json!({ "tools": [{ "type": kind, "name": name }] }), &[(name, None)]);
+        refused(json!({ "type": kind, "name": "get_weather" }));
+        refused(json!({ "type": kind, "name": 5 }));
+    }
+    refused(json!({ "type": "web_search_20250305", "name": "web_search", "external_web_access": false }));
+    refused(
+        json!({ "type": "code_execution_20250825", "name": "code_execution", "container": { "id": "c" } }),
+    );
+    refused(json!({ "type": "namespace", "name": "n", "tools": [tool("delete")] }));
+    refused(json!({ "name": "get", "input_schema": {}, "tools": [tool("delete")] }));
+}
+
+#[test]
+fn nothing_but_tools_brings_tools_or_files() {
+    let check =
+        |members: Value, ok: bool| with(&members, |request| assert_eq!(request.is_ok(), ok, "{members}"));
+    let said = |block: Value| json!({ "messages": [{ "role": "user", "content": [block] }] });
+    for (key, value) in
+        [("tools", json!([tool("delete")])), ("tool_changes", json!([])), ("file_id", json!("f"))]
+    {
+        check(json!({ "messages": [{ "role": "user", "content": "hi", key: value }] }), false);
+        for member in ["cache_control", "metadata", "output_format", "prefill", "service_tier", "thinking"] {
+            check(json!({ member: { key: value } }), false);
+        }
+        check(said(json!({ "type": "text", "text": "x", "input": { key: value } })), false);
+        let own = json!({ "type": "tool_use", "id": "t", "name": "get", "input": { key: value } });
+        check(said(own), true);
+    }
+    let listing = json!({ "type": "mcp_tool_listing", "mcp_server_name": "x", "tools": [{ "name": "a", "input_schema": { "properties": { "file_id": {} }, "examples": [{ "file_id": "x" }] } }] });
+    check(said(listing.clone()), true);
+    check(json!({ "system": [listing] }), false);
+    check(said(json!({ "type": "tool_result", "tool_use_id": "a", "content": [listing] })), false);
+    let file = json!({ "type": "document", "source": { "type": "file", "file_id": "f" } });
+    check(said(json!({ "type": "document", "citations": [file] })), false);
+    check(said(json!({ "type": "document", "action": file })), false);
+    check(
+        said(
+            json!({ "type": "text", "text": "x", "citations": [{ "type": "char_location", "file_id": "f" }] }),
+        ),
+        true,
+    );
+    let ran = |content: Value| {
+        said(json!({ "type": "bash_code_execution_tool_result", "tool_use_id": "a", "content": content }))
+    };
+    check(ran(json!({ "content": [{ "type": "bash_code_execution_output", "file_id": "f" }] })), true);
+    check(ran(json!([file])), false);
+    check(ran(json!([{ "type": "container_upload" }])), false);
+    let schema = json!({ "type": "object", "properties": { "file_id": {}, "container_id": {}, "tools": { "type": "array" }, "tool_changes": { "type": "array" } } });
+    check(json!({ "output_config": { "format": { "type": "json_schema", "schema": schema } } }), true);
+    check(json!({ "output_format": { "type": "json_schema", "schema": schema } }), true);
+}
+
+#[test]
 fn what_a_choice_forces() {
     let check = |choice: Value, expected: &[&str]| {
         let search = json!({ "type": "web_search_20250305", "name": "search" });
@@ -217,6 +316,13 @@ fn calls_that_a_request_brings_results_for() {
         json!([{ "type": "tool_use", "name": "pay", "input": {} }, { "type": "tool_result" }]),
         &[("pay", "{}")],
     );
+    // A result in the form of what a provider found is one all the same.
+    for kind in ["mcp_tool_result", "web_search_tool_result", "search_result"] {
+        check(
+            json!([call("a", "pay"), { "type": kind, "tool_use_id": "a", "content": [] }]),
+            &[("pay", "{\"v\":1}")],
+        );
+    }
     let nameless = json!([{ "type": "tool_use", "id": "a", "input": {} }, result("a")]);
     with(&json!({ "messages": [{ "role": "assistant", "content": nameless }] }), |request| {
         assert!(request.is_err());
@@ -278,7 +384,8 @@ fn what_a_rule_forces_into_a_server_narrows_its_tools() {
 /// Members with a random selection of offers, and others that no decision concerns.
 fn bodies() -> impl Strategy<Value = Value> {
     let name = || prop::sample::select(vec!["a", "b", "c", "d"]);
-    let kind = prop::sample::select(vec!["web_search_20250305", "bash_20250124", "code_execution_20250825"]);
+    let kind =
+        prop::sample::select(vec!["web_search_20250305", "web_fetch_20250910", "code_execution_20250825"]);
     let offer = prop_oneof![
         4 => name().prop_map(tool),
         1 => kind.prop_map(|kind| json!({ "type": kind, "name": "x", "max_uses": 1 })),

@@ -73,8 +73,64 @@ fn tools_of_the_provider_go_by_their_type_without_a_date() {
     check("local_shell", "local_shell");
     check("computer", "computer");
     check("computer_20250124", "computer");
-    let named = json!({ "type": "computer", "name": "desk" });
-    offers(&json!({ "tools": [named] }), &[("desk", None)]);
+    check("shell", "shell");
+    let container = json!({ "type": "shell", "environment": { "type": "container_auto" } });
+    offers(&json!({ "tools": [container] }), &[("builtin__shell", Some(container))]);
+    let refused =
+        |tool: Value| with(&json!({ "tools": [tool] }), |request| assert!(request.is_err(), "{tool}"));
+    for kind in ["apply_patch", "bash_20250124", "computer", "local_shell", "shell", "tool_search"] {
+        refused(json!({ "type": kind, "name": "get_weather" }));
+    }
+    refused(
+        json!({ "type": "shell", "environment": { "type": "container_reference", "container_id": "c" } }),
+    );
+    refused(json!({ "type": "namespace", "name": "n", "tools": [function("delete")] }));
+    let mut inner = function("get");
+    inner["tools"] = json!([function("delete")]);
+    refused(inner);
+}
+
+#[test]
+fn a_search_has_only_what_this_api_reads() {
+    let search = |options: Value| json!({ "web_search_options": options });
+    for key in ["allowed_domains", "external_web_access", "filters"] {
+        with(&search(json!({ key: false })), |request| assert!(request.is_err(), "{key}"));
+        with(&search(json!({ key: null })), |request| assert!(request.is_ok(), "null is nothing: {key}"));
+    }
+}
+
+#[test]
+fn a_message_brings_no_tools() {
+    let message = |more: Value| json!({ "messages": [{ "role": "system", "content": "x", "tools": more }] });
+    with(&message(json!([function("delete")])), |request| assert!(request.is_err()));
+    with(&message(json!(null)), |request| assert!(request.is_ok()));
+    let arguments = json!({ "tools": [{ "name": "x" }] });
+    let call =
+        json!({ "id": "a", "type": "function", "function": { "name": "get", "arguments": arguments } });
+    with(&json!({ "messages": [{ "role": "assistant", "tool_calls": [call] }] }), |request| {
+        assert!(request.is_ok(), "what a call carries is its own");
+    });
+}
+
+#[test]
+fn a_choice_means_one_of_several_servers() {
+    let server = |label: &str| json!({ "type": "mcp", "server_label": label, "server_url": "https://a" });
+    let members =
+        json!({ "tools": [server("a"), server("b")], "tool_choice": { "type": "mcp", "server_label": "b" } });
+    with(&members, |request| {
+        let request = request.unwrap();
+        let is: Vec<bool> = request.offers.iter().map(|offer| request.forced[0].is(offer)).collect();
+        assert_eq!(is, [false, true]);
+    });
+    let choice = json!({ "type": "mcp", "server_label": 5 });
+    with(&json!({ "tool_choice": choice }), |request| assert!(request.is_err()));
+    let listed = json!([{ "type": "mcp", "server_label": "a" }, { "type": "mcp", "server_label": "b" }]);
+    let choice = |tools: Value| json!({ "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": tools } });
+    restricts(
+        &json!({ "tools": [server("a"), server("b")], "tool_choice": choice(listed.clone()) }),
+        &[true, false],
+        &json!({ "tools": [server("a")], "tool_choice": choice(json!([listed[0]])) }),
+    );
 }
 
 #[test]

@@ -76,6 +76,12 @@ fn offers_are_found_wherever_they_stand() {
     check(json!({ "type": "computer" }), "computer");
     check(json!({ "type": "local_shell" }), "local_shell");
     check(json!({ "type": "apply_patch" }), "apply_patch");
+    check(
+        json!({ "type": "shell_2025_11_11", "environment": { "type": "container_auto" } }),
+        "builtin__shell",
+    );
+    check(json!({ "type": "tool_search", "execution": "client" }), "tool_search");
+    check(json!({ "type": "apply_patch", "name": "apply_patch" }), "apply_patch");
     check(json!({ "type": "shell" }), "shell");
     check(json!({ "type": "shell", "environment": { "type": "local" } }), "shell");
     check(json!({ "type": "shell", "environment": { "type": "container_auto" } }), "builtin__shell");
@@ -105,7 +111,8 @@ fn what_a_choice_forces_or_lists() {
             let request = request.unwrap();
             let forces: Vec<&str> = request.forced.iter().map(|forced| forced.tool.as_ref()).collect();
             assert_eq!(forces, forced, "{members}");
-            assert_eq!(request.listed.tools, listed, "{members}");
+            let lists: Vec<&str> = request.listed.tools.iter().map(|listed| listed.tool.as_ref()).collect();
+            assert_eq!(lists, listed, "{members}");
             assert_eq!(request.listed.required, required, "{members}");
         });
     };
@@ -163,6 +170,19 @@ fn an_item_that_does_not_say_all_is_looked_up() {
         json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get" }),
         json!({ "type": "function_call_output", "id": "x", "call_id": "c" }),
         json!({ "type": "", "id": "x", "output": "o" }),
+        json!({ "type": "reasoning", "id": "x", "encrypted_content": " " }),
+        json!({ "type": "message", "role": "assistant", "id": "x", "content": [{ "type": "output_text" }] }),
+        json!({ "type": "message", "role": "assistant", "id": "x", "content": [{ "type": "input_image" }] }),
+        json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get", "arguments": null }),
+        json!({ "type": "custom_tool_call", "id": "x", "call_id": "c", "name": "get", "input": null }),
+        json!({ "type": "computer_call", "id": "x", "call_id": "c", "action": {} }),
+        json!({ "type": "computer_call", "id": "x", "call_id": "c", "actions": [] }),
+        json!({ "type": "apply_patch_call", "id": "x", "call_id": "c", "operation": {} }),
+        json!({ "type": "computer_call_output", "id": "x", "call_id": "c", "output": {} }),
+        json!({ "type": "function_call_output", "id": "x", "call_id": "c", "output": [{ "type": "input_text" }] }),
+        json!({ "type": "tool_search_output", "id": "x" }),
+        json!({ "type": "additional_tools", "id": "x" }),
+        json!({ "type": "mcp_approval_response", "id": "x", "approval_request_id": null }),
     ] {
         with(&input(&item), |request| assert_eq!(request.unwrap().references, ["x"], "{item}"));
     }
@@ -176,6 +196,11 @@ fn an_item_that_does_not_say_all_is_looked_up() {
         json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get", "arguments": "" }),
         json!({ "type": "function_call_output", "id": "x", "call_id": "c", "output": "o" }),
         json!({ "type": "computer_call", "id": "x", "call_id": "c", "action": { "type": "click" } }),
+        json!({ "type": "computer_call", "id": "x", "call_id": "c", "action": null, "actions": [{ "type": "click" }] }),
+        json!({ "type": "tool_search_call", "id": "x", "call_id": "c", "execution": "client", "arguments": {} }),
+        json!({ "type": "tool_search_output", "id": "x", "call_id": "c", "tools": [] }),
+        json!({ "type": "mcp_approval_response", "id": "x", "approval_request_id": "m", "approve": false }),
+        json!({ "type": "function_call_output", "id": "x", "call_id": "c", "output": [{ "type": "input_image", "image_url": "data:" }] }),
     ] {
         with(&input(&whole), |request| assert!(request.unwrap().references.is_empty(), "{whole}"));
     }
@@ -188,6 +213,15 @@ fn a_container_is_looked_up_and_a_file_is_refused() {
     let place = json!({ "type": "container_reference", "container_id": "cntr_1" });
     let ran = json!({ "type": "shell_call", "call_id": "c", "action": {}, "environment": place });
     with(&input(&ran), |request| assert_eq!(request.unwrap().containers, ["cntr_1"]));
+    // Which of the two a reader takes is its business.
+    let both = json!({ "type": "code_interpreter_call", "container_id": "a", "environment": { "container_id": "b" } });
+    with(&input(&both), |request| assert_eq!(request.unwrap().containers, ["a", "b"]));
+    for place in [json!([{ "container_id": "b" }]), json!({ "x": { "container_id": "b" } })] {
+        let hidden =
+            json!({ "type": "shell_call", "call_id": "c", "container_id": "a", "environment": place });
+        refused(&input(&hidden), "input");
+    }
+    refused(&input(&json!({ "type": "code_interpreter_call", "container_id": ["a"] })), "input");
     let made = json!({ "type": "image", "file_id": "f" });
     refused(
         &input(&json!({ "type": "code_interpreter_call", "container_id": "c", "outputs": [made] })),
@@ -204,7 +238,118 @@ fn a_name_does_not_hide_a_type() {
     for kind in ["shell", "local_shell", "computer", "computer_use_preview", "apply_patch", "tool_search"] {
         refused(&json!({ "tools": [{ "type": kind, "name": "get_weather" }] }), "tools");
         refused(&json!({ "tool_choice": { "type": kind, "name": "get_weather" } }), "tool_choice");
+        refused(
+            &json!({ "tools": [{ "type": format!("{kind}_20250101"), "name": "get_weather" }] }),
+            "tools",
+        );
     }
+    for (kind, name) in [("bash_20250124", "get"), ("memory_20250818", "get"), ("text_editor", "bash")] {
+        refused(&json!({ "tools": [{ "type": kind, "name": name }] }), "tools");
+    }
+}
+
+#[test]
+fn a_tool_can_be_read_in_one_way() {
+    let place = |environment: Value| json!({ "tools": [{ "type": "shell", "environment": environment }] });
+    for environment in [
+        json!("local"),
+        json!([{ "type": "container_auto" }]),
+        json!({ "container_id": "c" }),
+        json!({ "type": null }),
+        json!({ "type": "local", "Type": "container_auto" }),
+        json!({ "type": "local", "container_id": "c" }),
+        json!({ "type": "container_reference", "container_id": "c" }),
+    ] {
+        refused(&place(environment), "tools");
+    }
+    for tool in [
+        json!({ "type": "local_shell", "environment": { "type": "container_auto" } }),
+        json!({ "type": "tool_search", "execution": "client", "Execution": "server" }),
+        json!({ "type": "computer", "file_id": "f" }),
+        json!({ "type": "toolbox", "tools": [function("delete")] }),
+        json!({ "type": "toolbox", "more": { "tools": [function("delete")] } }),
+        json!({ "type": "namespace_20250101", "name": "n", "tools": [function("delete")] }),
+        json!({ "type": "function", "name": "get", "tools": [function("delete")] }),
+        json!({ "type": "mcp", "server_label": "a", "server_url": "https://a", "name": "b" }),
+        json!({ "type": "web_search_preview", "external_web_access": false }),
+        json!({ "type": "web_search", "allowed_domains": ["a"] }),
+    ] {
+        refused(&json!({ "tools": [tool] }), "tools");
+    }
+    let nothing = json!({ "type": "web_search", "allowed_domains": null });
+    with(&json!({ "tools": [nothing] }), |request| assert!(request.is_ok()));
+    refused(&json!({ "tool_choice": { "type": "mcp", "server_label": ["a"] } }), "tool_choice");
+}
+
+#[test]
+fn members_that_say_how_to_answer_bring_nothing() {
+    for value in [json!([{ "type": "item_reference", "id": "x" }]), json!({}), json!(5)] {
+        refused(&json!({ "instructions": value }), "instructions");
+    }
+    for member in ["context_management", "image", "include", "reasoning", "text", "user"] {
+        for brought in [
+            json!({ "file_id": "f" }),
+            json!([{ "container_id": "c" }]),
+            json!({ "x": { "response_id": "r" } }),
+            json!({ "Comparison_response_id": "r" }),
+            json!({ "tools": [function("delete")] }),
+        ] {
+            refused(&json!({ member: brought }), member);
+            refused(&json!({ "metadata": { "x": brought } }), "metadata");
+        }
+    }
+    let schema = json!({ "properties": { "file_id": { "type": "string" }, "tools": { "type": "array" } }, "required": ["file_id"] });
+    let format = json!({ "format": { "type": "json_schema", "name": "x", "schema": schema } });
+    // The names of metadata are the client's.
+    let members =
+        json!({ "text": format, "instructions": "x", "metadata": { "file_id": "f", "response_id": "r" } });
+    with(&members, |request| assert!(request.is_ok(), "{members}"));
+}
+
+/// A property of a schema is no file, wherever a client replays the schema.
+#[test]
+fn a_schema_may_describe_a_stored_thing() {
+    let properties = json!({ "file_id": { "type": "string" }, "container_id": { "type": "string", "default": "x" },
+        "tools": { "type": "array" }, "function_call": { "type": "string" }, "tool_calls": { "type": "array" } });
+    let schema = json!({ "type": "object", "properties": properties, "examples": [{ "file_id": "x" }] });
+    let tool = json!({ "type": "function", "name": "read", "parameters": schema });
+    for item in [
+        json!({ "type": "mcp_list_tools", "server_label": "s", "tools": [{ "name": "read", "input_schema": schema }] }),
+        json!({ "type": "tool_search_output", "call_id": "c", "tools": [tool] }),
+        json!({ "type": "additional_tools", "tools": [tool] }),
+    ] {
+        with(&input(&item), |request| assert!(request.is_ok(), "{item}"));
+    }
+    with(&json!({ "tools": [tool] }), |request| assert!(request.is_ok()));
+}
+
+#[test]
+fn an_item_that_no_answer_could_have_had_is_refused() {
+    let long = "c".repeat(1100);
+    for key in ["id", "call_id", "name"] {
+        let mut call =
+            json!({ "type": "function_call", "call_id": "c", "name": "delete", "arguments": "{}" });
+        call[key] = json!(long);
+        refused(&input(&call), "input");
+    }
+    refused(&input(&json!({ "type": "function_call_output", "call_id": long, "output": "x" })), "input");
+    for item in [
+        json!({ "type": "bash_call", "call_id": "c", "action": { "commands": ["ls"] } }),
+        json!({ "type": "function_call_result", "call_id": "c", "output": "x" }),
+        json!({ "type": "note", "tool": { "name": "delete", "arguments": "{}" } }),
+    ] {
+        refused(&input(&item), "input");
+    }
+    for content in [json!({ "type": "input_file" }), json!(5), json!(true)] {
+        let message = json!({ "input": [{ "role": "user", "content": content }] });
+        refused(&message, "input.content");
+    }
+    let reference = json!({ "type": "item_reference", "id": "x" });
+    refused(&input(&json!({ "role": "user", "content": [reference] })), "input");
+    refused(
+        &input(&json!({ "type": "function_call_output", "call_id": "c", "output": [reference] })),
+        "input",
+    );
 }
 
 #[test]
@@ -226,7 +371,7 @@ fn what_brings_in_what_nobody_sees_is_refused() {
     with(&json!({ "background": false }), |request| assert!(request.is_ok()));
     refused(
         &json!({ "prompt_cache_options": { "comparison_response_id": "resp_1" } }),
-        "comparison_response_id",
+        "prompt_cache_options",
     );
     let input = |item: Value| json!({ "input": [{ "role": "user", "content": "hi" }, item] });
     for kind in ["additional_tools", "tool_search_output"] {
