@@ -63,6 +63,7 @@ fn rule(effect: Effect, glob: &str) -> Rule {
         set: Vec::new(),
         reason: None,
         mode: Mode::Enforce,
+        limit: None,
         within: std::time::Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", 1),
         layer: 0,

@@ -73,12 +73,12 @@ pub enum End {
     Refused(Refusal),
 }
 
-/// What a person decided on a call, or that none did.
+/// What came of a call beside what its rules say: a person decided, or none did, or a limit was used up.
 #[derive(Debug)]
-pub struct ByPerson<'r> {
+pub struct Upshot<'r> {
     pub outcome: Outcome,
     pub by: Option<Arc<str>>,
-    /// The rule that asked.
+    /// The rule that asked, or whose limit it is.
     pub rule: Option<Arc<str>>,
     pub reason: &'r str,
     /// When it was decided.
@@ -140,9 +140,9 @@ impl Asked {
         lines
     }
 
-    /// The audit line of what a person decided on a call, or that none did.
-    pub fn evidence_by_person(&self, place: Place, tool: &str, args: &str, person: ByPerson<'_>) -> Entry {
-        let ByPerson { outcome, by, rule, reason, time } = person;
+    /// The audit line of what came of a call beside what its rules say.
+    pub fn evidence_of_upshot(&self, place: Place, tool: &str, args: &str, upshot: Upshot<'_>) -> Entry {
+        let Upshot { outcome, by, rule, reason, time } = upshot;
         Entry::Decision(Box::new(DecisionEntry {
             journal: Arc::clone(&self.identity.tenant().journal),
             time,

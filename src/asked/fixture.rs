@@ -12,13 +12,14 @@ use crate::{
         glob::{Glob, Globs},
         path::Path,
     },
-    quota::{Admission, Quota},
+    quota::{Admission, CallLimit, Quota, Rate},
     records::{Content, Entry, Journal},
     redact::{Detectors, Redactor, TenantSecret},
     tenant::{Key, OnDeny, Tenant},
 };
 use http::{HeaderMap, HeaderValue};
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -34,13 +35,19 @@ fn rule(effect: Effect, glob: &str) -> Rule {
         set: Vec::new(),
         reason: None,
         mode: Mode::Enforce,
+        limit: None,
         within: Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", 1),
         layer: 0,
     }
 }
 
-/// Allows `get*` and a shell of the provider's; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and
+fn twice_an_hour() -> CallLimit {
+    let two = NonZeroU32::MIN.saturating_add(1);
+    CallLimit { rate: Rate { count: two, per: Duration::from_secs(3600), burst: two }, rule: "mail".into() }
+}
+
+/// Allows `get*`, `mail` twice an hour and a shell of the provider's; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and
 /// lets a search of the provider's only into one store.
 fn policy() -> Policy {
     let tenant = (Path::new("tenant").unwrap(), Value::string(TENANT));
@@ -50,6 +57,7 @@ fn policy() -> Policy {
         rule(Effect::Allow, "pay*"),
         Rule { reason: Some("Ask support.".into()), ..rule(Effect::Deny, "delete*") },
         rule(Effect::Ask, "pay*"),
+        Rule { limit: Some(twice_an_hour()), ..rule(Effect::Allow, "mail") },
         Rule { set: vec![tenant], ..rule(Effect::Allow, "kb__*") },
         Rule { when: Some(store), ..rule(Effect::Allow, "builtin__file_search") },
         rule(Effect::Allow, "builtin__shell"),

@@ -41,35 +41,37 @@ pub(super) struct Ruled {
     pub(super) time: SystemTime,
 }
 
-/// The calls of an answer that wait or waited, in the order in which they come.
-#[derive(Debug, Default)]
-pub(super) struct Docket {
-    calls: Vec<(WaitingCall, Option<Ruled>)>,
+/// What came of calls beside what their rules say, in the order in which they come: said once, however often the answer
+/// is read.
+#[derive(Debug)]
+pub(super) struct Sequence<K, V> {
+    entries: Vec<(K, V)>,
     /// Calls of the readings that were sent.
     settled: usize,
     /// Calls that the present reading came across.
     seen: usize,
-    /// Calls that somebody was told of.
-    told: usize,
-    /// Whether the present reading came across a call that is not decided.
-    pub(super) waits: bool,
 }
 
-impl Docket {
-    /// What was decided of the next call, if it was. Whether the call is a new one.
-    pub(super) fn next(&mut self, call: WaitingCall) -> (Option<Ruled>, IsNew) {
+impl<K, V> Default for Sequence<K, V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), settled: 0, seen: 0 }
+    }
+}
+
+impl<K: PartialEq, V: Clone> Sequence<K, V> {
+    /// What came of the next call; `make` says it of one that is new. Whether it is.
+    pub(super) fn next(&mut self, key: K, make: impl FnOnce() -> V) -> (V, IsNew) {
         let at = self.seen;
         self.seen += 1;
-        if self.calls.get(at).is_some_and(|(known, _)| *known == call) {
-            let ruling = self.calls.get(at).and_then(|(_, ruling)| ruling.clone());
-            self.waits |= ruling.is_none();
-            return (ruling, IsNew::No);
+        if let Some((known, value)) = self.entries.get(at)
+            && *known == key
+        {
+            return (value.clone(), IsNew::No);
         }
-        self.calls.truncate(at);
-        self.told = self.told.min(at);
-        self.calls.push((call, None));
-        self.waits = true;
-        (None, IsNew::Yes)
+        self.entries.truncate(at);
+        let value = make();
+        self.entries.push((key, value.clone()));
+        (value, IsNew::Yes)
     }
 
     /// The present reading is sent.
@@ -80,26 +82,55 @@ impl Docket {
     /// The present reading is undone.
     pub(super) fn go_back(&mut self) {
         self.seen = self.settled;
+    }
+}
+
+/// The calls of an answer that wait or waited for a person.
+#[derive(Debug, Default)]
+pub(super) struct Docket {
+    calls: Sequence<WaitingCall, Option<Ruled>>,
+    /// Calls that somebody was told of.
+    told: usize,
+    /// Whether the present reading came across a call that is not decided.
+    pub(super) waits: bool,
+}
+
+impl Docket {
+    /// What was decided of the next call, if it was. Whether the call is a new one.
+    pub(super) fn next(&mut self, call: WaitingCall) -> (Option<Ruled>, IsNew) {
+        let (ruled, is_new) = self.calls.next(call, || None);
+        self.waits |= ruled.is_none();
+        if is_new == IsNew::Yes {
+            self.told = self.told.min(self.calls.entries.len() - 1);
+        }
+        (ruled, is_new)
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.calls.settle();
+    }
+
+    pub(super) fn go_back(&mut self) {
+        self.calls.go_back();
         self.waits = false;
     }
 
     /// Calls that nobody was told of yet, each with its number.
     pub(super) fn untold(&mut self) -> Vec<(usize, WaitingCall)> {
-        let from = self.told.min(self.calls.len());
-        self.told = self.calls.len();
-        let untold = self.calls.iter().enumerate().skip(from);
-        untold.filter(|(_, (_, ruling))| ruling.is_none()).map(|(at, (call, _))| (at, call.clone())).collect()
+        let from = std::mem::replace(&mut self.told, self.calls.entries.len());
+        let untold = self.calls.entries.iter().enumerate().skip(from);
+        untold.filter(|(_, (_, ruled))| ruled.is_none()).map(|(at, (call, _))| (at, call.clone())).collect()
     }
 
-    pub(super) fn rule(&mut self, at: usize, ruling: Ruled) {
-        if let Some((_, place)) = self.calls.get_mut(at) {
-            *place = Some(ruling);
+    pub(super) fn rule(&mut self, at: usize, ruled: Ruled) {
+        if let Some((_, place)) = self.calls.entries.get_mut(at) {
+            *place = Some(ruled);
         }
     }
 
     /// Whether every call is decided.
     pub(super) fn is_decided(&self) -> bool {
-        self.calls.iter().all(|(_, ruling)| ruling.is_some())
+        self.calls.entries.iter().all(|(_, ruled)| ruled.is_some())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::{
     Terms,
-    asking::{Docket, IsNew, Ruled, WaitingCall},
+    asking::{Docket, IsNew, Ruled, Sequence, WaitingCall},
 };
 use crate::{
     approvals::Ruling,
-    asked::{Asked, ByPerson},
+    asked::{Asked, Upshot},
     call::{Arguments, Place},
     dialect::{self, BUILTIN, Judge, Verdict},
     policy::{Decision, Outcome, Question, Source},
@@ -14,7 +14,7 @@ use crate::{
     refusal::Refusal,
     tenant::OnDeny,
 };
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Tools whose calls go by another name than the one under which they were offered.
 const OLDER_NAMES: [(&str, &str); 2] =
@@ -30,6 +30,13 @@ pub(super) struct Court {
     pub(super) tools_denied: Vec<String>,
 }
 
+/// Why a call is denied that its rules let through: the rule whose limit it is beyond, and what is told of it.
+#[derive(Debug, Clone)]
+struct Beyond {
+    rule: Arc<str>,
+    reason: String,
+}
+
 /// How much was decided at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
@@ -43,6 +50,8 @@ pub(super) struct Bench {
     pub(super) terms: Terms,
     pub(super) court: Court,
     pub(super) docket: Docket,
+    /// Calls that count for the limits of rules, and what is told of those that are beyond.
+    limited: Sequence<(String, String), Option<Beyond>>,
     /// The audit lines of calls that people are asked about. They stand even where a reading is undone.
     pub(super) asks: Vec<Entry>,
 }
@@ -50,7 +59,14 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(asked: Asked, terms: Terms, tools_denied: Vec<String>) -> Self {
         let court = Court { evidence: Vec::new(), tools_denied };
-        Self { asked, terms, court, docket: Docket::default(), asks: Vec::new() }
+        Self {
+            asked,
+            terms,
+            court,
+            docket: Docket::default(),
+            limited: Sequence::default(),
+            asks: Vec::new(),
+        }
     }
 
     /// Whether any call could have to wait for a person.
@@ -66,7 +82,45 @@ impl Bench {
     pub(super) fn go_back(&mut self, mark: Mark) {
         self.court.evidence.truncate(mark.evidence);
         self.court.tools_denied.truncate(mark.tools_denied);
+        self.start_again();
+    }
+
+    /// The present reading is sent.
+    pub(super) fn settle(&mut self) {
+        self.docket.settle();
+        self.limited.settle();
+    }
+
+    /// What was not sent is read again.
+    pub(super) fn start_again(&mut self) {
         self.docket.go_back();
+        self.limited.go_back();
+    }
+
+    /// What is told of a call that is beyond the limit of one of its rules, and is denied for it.
+    fn beyond(&mut self, tool: &str, text: &str, decision: &Decision<'_>) -> Option<Verdict> {
+        if decision.limits.is_empty() {
+            return None;
+        }
+        let quota = Arc::clone(&self.asked.identity.tenant().quota);
+        let key = (tool.to_owned(), text.to_owned());
+        let (beyond, _) = self.limited.next(key, || {
+            let limits = decision.limits.iter().filter_map(|rule| Some((rule, rule.limit.as_ref()?)));
+            limits.into_iter().find_map(|(rule, limit)| {
+                let wait = quota.call(limit).err()?;
+                let reason = format!(
+                    "its limit of {} is used up; there is another call in {}",
+                    limit.rate,
+                    in_words(Duration::from_secs(wait.as_secs().saturating_add(1)))
+                );
+                Some(Beyond { rule: rule.source.shared(), reason })
+            })
+        });
+        let Beyond { rule, reason } = beyond?;
+        let (rule, time) = (Some(rule), self.asked.time);
+        let upshot = Upshot { outcome: Outcome::Deny, by: None, rule, reason: &reason, time };
+        self.court.evidence.push(self.asked.evidence_of_upshot(Place::Emitted, tool, text, upshot));
+        Some(self.deny(tool, reason))
     }
 
     /// Lets something be judged of which nothing is kept but the calls to ask about.
@@ -79,10 +133,6 @@ impl Bench {
 
     /// What comes of a call that a person has to decide on.
     fn ask(&mut self, tool: &str, text: &str, decision: &Decision<'_>) -> Verdict {
-        if tool.starts_with(BUILTIN) {
-            self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), decision));
-            return self.deny(tool, NOBODY_TO_ASK.to_owned());
-        }
         let rewritten = decision.rewritten.as_ref().map(ToString::to_string);
         let within = decision.rule.map(|rule| rule.within).unwrap_or_default();
         let call = WaitingCall {
@@ -111,8 +161,8 @@ impl Bench {
             Ruling::Full => (Outcome::Deny, None, Cow::Borrowed("too many calls wait for a person already")),
         };
         let rule = decision.source().map(Source::shared);
-        let person = ByPerson { outcome, by, rule, reason: &reason, time };
-        self.court.evidence.push(self.asked.evidence_by_person(Place::Emitted, tool, text, person));
+        let person = Upshot { outcome, by, rule, reason: &reason, time };
+        self.court.evidence.push(self.asked.evidence_of_upshot(Place::Emitted, tool, text, person));
         match (outcome, rewritten) {
             (Outcome::Allow, Some(arguments)) => Verdict::Rewrite { arguments },
             (Outcome::Allow, None) => Verdict::Release,
@@ -149,6 +199,13 @@ impl Judge for Bench {
             place: Place::Emitted,
             now: self.asked.unix_seconds(),
         });
+        if decision.outcome == Outcome::Ask && tool.starts_with(BUILTIN) {
+            self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), &decision));
+            return self.deny(tool, NOBODY_TO_ASK.to_owned());
+        }
+        if let Some(denied) = self.beyond(tool, text, &decision) {
+            return denied;
+        }
         if decision.outcome == Outcome::Ask {
             return self.ask(tool, text, &decision);
         }

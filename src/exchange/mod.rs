@@ -257,7 +257,7 @@ impl Exchange {
             out.truncate(sent);
             return None;
         }
-        self.bench.docket.settle();
+        self.bench.settle();
         Some(progress)
     }
 
@@ -277,7 +277,7 @@ impl Exchange {
     pub fn resume(&mut self, out: &mut Vec<u8>) -> Progress {
         let Some(suspended) = self.suspended.take() else { return Progress::Continue };
         // What was read ahead is read again.
-        self.bench.docket.go_back();
+        self.bench.start_again();
         let progress = self.feed(&suspended.bytes, out);
         if let Some(again) = &mut self.suspended {
             again.ended = suspended.ended;

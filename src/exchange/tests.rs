@@ -212,3 +212,22 @@ fn what_comes_before_a_call_leaves_while_it_waits() {
     assert_eq!(decisions(&evidence), [("emitted", "ask"), ("emitted", "deny"), ("emitted", "deny")]);
     assert_eq!(Place::Emitted.as_str(), "emitted");
 }
+
+#[test]
+fn a_call_beyond_a_rules_limit_is_denied_and_counts_once_however_the_stream_is_split() {
+    let input = streamed(&["mail", "pay", "mail", "mail"]);
+    for size in [input.len(), 1, 7] {
+        let pieces: Vec<&[u8]> = input.chunks(size).collect();
+        for later in [0, 5] {
+            // Two mails an hour.
+            let (out, mut exchange) = left(&pieces, later, &|_| approved());
+            assert_eq!(out.matches("\"mail\"").count(), 2, "{out}");
+            assert_eq!(out.matches("`mail` was denied: its limit of 2/hour is used up").count(), 1, "{out}");
+            let evidence = exchange.evidence();
+            let mut told: Vec<&str> =
+                decisions(&evidence).into_iter().map(|(_, decision)| decision).collect();
+            told.sort_unstable();
+            assert_eq!(told, ["allow", "allow", "allow", "ask", "deny"], "in pieces of {size}");
+        }
+    }
+}

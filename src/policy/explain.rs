@@ -232,6 +232,9 @@ impl fmt::Display for Rule {
         for (path, value) in &self.set {
             write!(f, ", set {path} {value}")?;
         }
+        if let Some(limit) = &self.limit {
+            write!(f, ", limit {}", limit.rate)?;
+        }
         match self.mode {
             Mode::Enforce => Ok(()),
             Mode::Shadow => f.write_str(", mode shadow"),

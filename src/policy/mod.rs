@@ -109,6 +109,8 @@ pub struct Decision<'r> {
     pub reason: Cow<'r, str>,
     /// The arguments with every `set` of the matching allows forced into them, where that changed them.
     pub rewritten: Option<Value<'static>>,
+    /// Matching rules that let only so many calls through: the call counts for each of them.
+    pub limits: Vec<&'r Rule>,
     /// What a shadow rule would have made of it, where that differs.
     pub shadow: Option<(Outcome, &'r Rule)>,
 }
@@ -181,6 +183,7 @@ impl Decision<'_> {
             rule: None,
             reason: Cow::Borrowed(reason),
             rewritten: None,
+            limits: Vec::new(),
             shadow: None,
         }
     }
@@ -223,6 +226,9 @@ fn decide_among<'r>(
         Some(rule) => rule.decision(Outcome::Ask, "a person has to approve this call"),
         None => first.decision(Outcome::Allow, ""),
     };
+    // Of every matching rule, as with `set`: a plain allow beside one that limits is no way around the limit.
+    let limits = allows.iter().copied().chain(ask).filter(|rule| rule.limit.is_some()).collect();
+    let passed = Decision { limits, ..passed };
     match force(&allows, question.args) {
         Ok(None) => passed,
         Ok(Some(forced)) => {

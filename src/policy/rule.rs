@@ -1,7 +1,7 @@
 //! One rule of a tenant's file, compiled, and the caller that conditions speak of.
 
 use super::{Decision, Outcome, condition::Condition, glob::Globs, matcher::Matcher, path::Path};
-use crate::json::Value;
+use crate::{json::Value, quota::CallLimit};
 use cel::objects::Key;
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -76,6 +76,8 @@ pub struct Rule {
     /// Told to the agent.
     pub reason: Option<Arc<str>>,
     pub mode: Mode,
+    /// How often it lets a call through, or asks a person about one.
+    pub limit: Option<CallLimit>,
     /// How long a call that asks may wait for a person.
     pub within: Duration,
     pub source: Source,
@@ -98,7 +100,7 @@ impl Rule {
 
     pub(super) fn decision<'r>(&'r self, outcome: Outcome, otherwise: &'r str) -> Decision<'r> {
         let reason = Cow::Borrowed(self.reason.as_deref().unwrap_or(otherwise));
-        Decision { outcome, rule: Some(self), reason, rewritten: None, shadow: None }
+        Decision { outcome, rule: Some(self), reason, rewritten: None, limits: Vec::new(), shadow: None }
     }
 }
 

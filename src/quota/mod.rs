@@ -1,8 +1,14 @@
-//! What a tenant may use: request rate and requests at once now; tokens, money and shares join them here.
+//! What a tenant may use: request rate, requests at once and calls of single rules now; tokens, money and shares join
+//! them here.
 //!
 //! `admit` needs only the tenant and comes before the body is read: it guards memory and the parser. What it
 //! returns gives its place back when it is dropped, so that no path through the gateway can keep one.
 
+mod calls;
+
+pub use calls::CallLimit;
+
+use calls::Calls;
 use governor::{
     RateLimiter,
     clock::{Clock, DefaultClock},
@@ -10,6 +16,7 @@ use governor::{
     state::{InMemoryState, direct::NotKeyed},
 };
 use std::{
+    fmt,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -26,11 +33,27 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
+impl fmt::Display for Rate {
+    /// As the configuration writes it: `600/min burst 50`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400, "day"), (3600, "hour"), (60, "min"), (1, "s")];
+        let seconds = self.per.as_secs();
+        let unit = units.into_iter().find(|(unit, _)| seconds == *unit).map(|(_, name)| name);
+        match unit {
+            Some(unit) => write!(f, "{}/{unit}", self.count)?,
+            None => write!(f, "{} in {seconds} s", self.count)?,
+        }
+        if self.burst == self.count { Ok(()) } else { write!(f, " burst {}", self.burst) }
+    }
+}
+
 /// The limits of one tenant. Lives as long as the tenant does, over reloads.
 pub struct Quota<C: Clock = DefaultClock> {
     requests: Option<Requests<C>>,
     in_flight: Arc<AtomicU32>,
     in_flight_max: Option<u32>,
+    calls: Arc<Calls<C>>,
+    clock: C,
 }
 
 struct Requests<C: Clock> {
@@ -81,6 +104,16 @@ pub enum Exceeded {
     Requests { retry_after: Duration, standing: Standing },
 }
 
+impl Exceeded {
+    /// When another try may help.
+    fn retry_after(self) -> Duration {
+        match self {
+            Self::Concurrency { .. } => Duration::ZERO,
+            Self::Requests { retry_after, .. } => retry_after,
+        }
+    }
+}
+
 impl Quota {
     /// Limits by the real clock.
     pub fn new(requests: Option<Rate>, in_flight_max: Option<u32>) -> Self {
@@ -91,22 +124,25 @@ impl Quota {
 impl<C: Clock + Clone> Quota<C> {
     /// Limits by a clock of the caller's.
     pub fn with_clock(requests: Option<Rate>, in_flight_max: Option<u32>, clock: &C) -> Self {
-        let requests = requests.map(|rate| {
-            let period = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
-            let quota = governor::Quota::with_period(period)
-                .unwrap_or(governor::Quota::per_second(NonZeroU32::MIN))
-                .allow_burst(rate.burst);
-            let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
-                .with_middleware::<StateInformationMiddleware>();
-            Requests {
-                rate,
-                period,
-                limiter,
-                clock: C::clone(clock),
-                last_remaining: AtomicU32::new(rate.burst.get()),
-            }
-        });
-        Self { requests, in_flight: Arc::default(), in_flight_max }
+        Self {
+            requests: requests.map(|rate| Requests::new(rate, clock)),
+            in_flight: Arc::default(),
+            in_flight_max,
+            calls: Arc::default(),
+            clock: C::clone(clock),
+        }
+    }
+
+    /// The same tenant's limits before: what its rules have used stays used.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        self.calls = Arc::clone(&before.calls);
+        self
+    }
+
+    /// Takes a call of a rule's; else how long it takes until there is one.
+    pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
+        self.calls.take(limit, &self.clock)
     }
 
     /// Whether these are the limits, so that a reload may keep what is used.
@@ -130,6 +166,19 @@ impl<C: Clock + Clone> Quota<C> {
         }
         let standing = self.requests.as_ref().map(Requests::take).transpose()?;
         Ok(Admission { slot, standing })
+    }
+}
+
+impl<C: Clock + Clone> Requests<C> {
+    fn new(rate: Rate, clock: &C) -> Self {
+        let period = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
+        let quota = governor::Quota::with_period(period)
+            .unwrap_or(governor::Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(rate.burst);
+        let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
+            .with_middleware::<StateInformationMiddleware>();
+        let last_remaining = AtomicU32::new(rate.burst.get());
+        Self { rate, period, limiter, clock: C::clone(clock), last_remaining }
     }
 }
 
@@ -165,8 +214,8 @@ impl Drop for Slot {
     }
 }
 
-impl<C: Clock> std::fmt::Debug for Quota<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<C: Clock> fmt::Debug for Quota<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quota").field("in_flight", &self.in_flight).finish_non_exhaustive()
     }
 }
@@ -209,6 +258,22 @@ mod tests {
         drop(first);
         assert!(matches!(quota.admit(), Err(Exceeded::Requests { .. })));
         assert_eq!(quota.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_rule_has_its_own_calls_over_reloads_too() {
+        let clock = FakeRelativeClock::default();
+        let limit = |count, rule: &str| CallLimit { rate: rate(count, 60, count), rule: rule.into() };
+        let quota = Quota::with_clock(None, None, &clock);
+        assert!(quota.call(&limit(2, "allow a")).is_ok() && quota.call(&limit(2, "allow a")).is_ok());
+        assert_eq!(quota.call(&limit(2, "allow a")), Err(Duration::from_secs(30)));
+        assert!(quota.call(&limit(1, "allow b")).is_ok());
+        let reloaded = Quota::with_clock(Some(rate(1, 1, 1)), None, &clock).after(&quota);
+        assert!(reloaded.call(&limit(2, "allow a")).is_err());
+        clock.advance(Duration::from_secs(30));
+        assert!(reloaded.call(&limit(2, "allow a")).is_ok());
+        // Another limit begins anew.
+        assert!(reloaded.call(&limit(5, "allow a")).is_ok());
     }
 
     proptest! {

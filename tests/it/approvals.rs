@@ -21,6 +21,8 @@ const TENANTS: &str = r#"
         reason: A person looks at refunds.
       - ask: hasty
         within: 1s
+      - allow: rare
+        limit: 2/hour
     approvals: { webhook: "@WEBHOOK@" }
   globex:
     keys: [{ id: prod, sha256: @GLOBEX@ }]
@@ -154,6 +156,27 @@ fn an_approval_waits_for_a_client_that_left_and_lets_one_call_through() {
     // Once.
     let third = decided(&gateway, "/v1/chat/completions", ACME, &body, false);
     assert!(third.body.contains("a person denied this call"), "{third:?}");
+}
+
+#[test]
+fn a_rule_lets_only_so_many_calls_through_over_a_reload_too() {
+    let gateway = gateway("http://127.0.0.1:1/");
+    let body = chat("!call rare {\"v\":1}", r#","stream":true"#);
+    for left in [true, true, false] {
+        let answer = gateway.chat(ACME, &body);
+        assert_eq!(answer.body.contains(r#"{\"v\":1}"#), left, "{answer:?}");
+        let told = answer.body.contains("`rare` was denied: its limit of 2/hour is used up");
+        assert_eq!(told, !left, "{answer:?}");
+    }
+    let path = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap().replace("within: 1s", "within: 2s");
+    std::fs::write(&path, yaml).unwrap();
+    assert_eq!(gateway.admin_post("/admin/reload", "").status, 200);
+    assert!(gateway.chat(ACME, &body).body.contains("its limit of 2/hour is used up"));
+    let audit = gateway.lines("audit", "acme", 4);
+    let told: Vec<_> = audit.iter().map(|line| line["decision"].as_str().unwrap()).collect();
+    assert_eq!(told, ["allow", "allow", "deny", "deny"]);
+    assert!(audit[3]["rule"].as_str().unwrap().starts_with("tollgate.yaml:"), "{}", audit[3]);
 }
 
 #[test]

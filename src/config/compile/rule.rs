@@ -11,6 +11,7 @@ use crate::{
         matcher::{Matcher, Test},
         path::Path,
     },
+    quota::CallLimit,
 };
 use std::time::Duration;
 
@@ -33,12 +34,14 @@ impl Compiler<'_> {
                 "`set` belongs to `allow`: nothing else lets a call through",
             );
         }
-        if let Some(limit) = &rule.limit {
-            self.warn("not-enforced-yet", limit.at, "a rule's `limit` is not enforced by this version yet");
+        if let (Effect::Deny, Some(limit)) = (effect, &rule.limit) {
+            let message = "`limit` belongs to `allow` or `ask`: a deny lets no call through";
+            self.error("limit-on-deny", limit.at, message);
         }
         let args = rule.args.0.iter().filter_map(|(path, matcher)| self.matcher(path, matcher)).collect();
         let set = rule.set.0.iter().filter_map(|(path, value)| self.set(path, &value.value)).collect();
-        Rule {
+        let rate = rule.limit.as_ref().and_then(|limit| self.rate(limit));
+        let mut compiled = Rule {
             effect,
             tools: names(globs),
             args,
@@ -50,9 +53,12 @@ impl Compiler<'_> {
                 Some(raw::Mode::Enforce) | None => Mode::Enforce,
             },
             within: rule.within.as_ref().map_or(WITHIN, |within| within.value),
+            limit: None,
             source: self.source(rule.at),
             layer,
-        }
+        };
+        compiled.limit = rate.map(|rate| CallLimit { rate, rule: compiled.to_string().into() });
+        compiled
     }
 
     /// The place of a rule as records name it: relative to the directory of `tollgate.yaml`.

@@ -135,15 +135,16 @@ impl Compiler<'_> {
         let requests = effective.limits.requests.and_then(|at| self.rate(&at));
         let in_flight = effective.limits.concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
         let known = self.context.quotas.get(id.as_str()).map(|known| Arc::clone(&known));
-        if let Some(known) = known.filter(|known| known.is(requests, in_flight)) {
-            return known;
-        }
-        let quota = Arc::new(Quota::new(requests, in_flight));
+        let quota = match known {
+            Some(known) if known.is(requests, in_flight) => return known,
+            Some(known) => Arc::new(Quota::new(requests, in_flight).after(&known)),
+            None => Arc::new(Quota::new(requests, in_flight)),
+        };
         self.context.quotas.insert(id.shared(), Arc::clone(&quota));
         quota
     }
 
-    fn rate(&mut self, at: &At<values::Rate>) -> Option<Rate> {
+    pub(super) fn rate(&mut self, at: &At<values::Rate>) -> Option<Rate> {
         let whole = |count: u64| u32::try_from(count).ok().and_then(NonZeroU32::new);
         let count = whole(at.value.count.get());
         let burst = whole(at.value.burst.unwrap_or(at.value.count).get());

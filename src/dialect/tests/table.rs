@@ -115,6 +115,7 @@ impl Decision {
             set: Vec::new(),
             reason: None,
             mode: Mode::Enforce,
+            limit: None,
             within: std::time::Duration::from_secs(600),
             source: Source::new("tenants/acme.yaml", 1),
             layer: 0,

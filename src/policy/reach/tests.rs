@@ -23,6 +23,7 @@ fn rule(effect: Effect, glob: &str, when: &str, max: Option<u8>, shadow: bool) -
         set: Vec::new(),
         reason: None,
         mode: if shadow { Mode::Shadow } else { Mode::Enforce },
+        limit: None,
         within: std::time::Duration::from_secs(600),
         layer: 0,
         source: Source::new("a.yaml", 1),

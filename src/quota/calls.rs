@@ -1,0 +1,38 @@
+//! How often single rules let calls through: a limiter a rule that has a `limit`, made when it is first asked.
+
+use super::{Rate, Requests};
+use dashmap::DashMap;
+use governor::clock::Clock;
+use std::{sync::Arc, time::Duration};
+
+/// A rule's `limit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallLimit {
+    pub rate: Rate,
+    /// What the rule says beside its limit: a rule that says the same after a reload is the same.
+    pub rule: Arc<str>,
+}
+
+/// The limiters of a tenant's rules. They live as long as the tenant does, over reloads.
+pub(super) struct Calls<C: Clock> {
+    rules: DashMap<Arc<str>, Arc<Requests<C>>>,
+}
+
+impl<C: Clock> Default for Calls<C> {
+    fn default() -> Self {
+        Self { rules: DashMap::new() }
+    }
+}
+
+impl<C: Clock + Clone> Calls<C> {
+    /// Takes one call of a rule's; else how long it takes until there is one.
+    pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
+        let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));
+        let limiter = known.filter(|known| known.rate == limit.rate).unwrap_or_else(|| {
+            let made = Arc::new(Requests::new(limit.rate, clock));
+            self.rules.insert(Arc::clone(&limit.rule), Arc::clone(&made));
+            made
+        });
+        limiter.take().map(|_| ()).map_err(|exceeded| exceeded.retry_after())
+    }
+}
