@@ -307,6 +307,12 @@ fn what_cannot_be_inspected_is_refused_and_sent_nowhere() {
         let answer = gateway.post("/v1/responses", ACME, &format!(r#"{{"model":"gpt-5","input":[{item}]}}"#));
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{item}: {answer:?}");
     }
+    assert_eq!(gateway.seen(), json!([]));
+}
+
+#[test]
+fn what_cannot_be_inspected_of_anthropics_is_refused_and_sent_nowhere() {
+    let gateway = Gateway::with(TENANTS, "");
     for more in [
         r#","container":"container_1""#,
         r#","fallbacks":[{"model":"other"}]"#,

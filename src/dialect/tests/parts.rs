@@ -23,13 +23,14 @@ fn streams(api: Api, events: &[Value], ends: bool) {
 
 #[track_caller]
 fn answers(api: Api, body: &Value, ends: bool) {
-    let run = whole(api, body.to_string().as_bytes(), Script::default());
+    let body = body.to_string();
+    let run = whole(api, body.as_bytes(), Script::default());
     assert_eq!(run.failed.is_some(), ends, "{run:?}");
-    assert!(ends || run.text() == body.to_string(), "{run:?}");
+    assert!(ends || run.text() == body, "{run:?}");
 }
 
 #[track_caller]
-fn item(item: Value, ends: bool) {
+fn item(item: &Value, ends: bool) {
     answers(Api::Responses, &json!({ "id": "resp_1", "status": "completed", "output": [item] }), ends);
     let mut events = begun();
     events.push(json!({ "type": "response.output_item.added", "output_index": 0, "item": item }));
@@ -68,11 +69,11 @@ fn of_an_item() {
         json!({ "type": "function_call", "call_id": "c", "name": "get", "arguments": "{}", "function": call }),
         json!({ "type": "function_call", "call_id": "c", "name": "get", "arguments": "{}", "args": CANARY }),
     ] {
-        item(hidden, true);
+        item(&hidden, true);
     }
     for part in ["tool", "tool_call", "call", "tool_search_call", "ToolUse"] {
         item(
-            json!({ "type": "message", "content": [{ "type": part, "name": "delete", "x": CANARY }] }),
+            &json!({ "type": "message", "content": [{ "type": part, "name": "delete", "x": CANARY }] }),
             true,
         );
     }
@@ -85,7 +86,7 @@ fn of_an_item() {
         json!({ "type": "web_search_call", "id": "w", "action": { "type": "search", "sources": [{ "type": "api", "name": "x" }] } }),
         json!({ "type": "function_call", "id": "f", "call_id": "c", "name": "get", "arguments": "{}", "caller": { "type": "program", "caller_id": "p" } }),
     ] {
-        item(plain, false);
+        item(&plain, false);
     }
 }
 
