@@ -12,6 +12,7 @@ mod print;
 mod redact;
 mod schema;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Arguments),
     /// Decide one call, and show why
     Explain(explain::Arguments),
+    /// Run policy tests
+    Test(test::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Calls that wait for a person
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Init(arguments) => init::run(&arguments),

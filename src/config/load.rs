@@ -331,7 +331,7 @@ fn is_test(name: &str) -> bool {
 }
 
 /// Without `.` parts and a slash at the end, as a user would write the path.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     let tidy: PathBuf =
         path.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
     if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }

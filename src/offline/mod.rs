@@ -3,6 +3,8 @@
 //! [`Configuration::read`] works wherever the files are: secrets and certificates that only the gateway's own place has
 //! are not missed. Every other error is an error here too. Apart from the commands so that these only print.
 
+pub mod cases;
+
 use crate::{
     call::{Arguments, Place},
     config::{self, Files, Loaded, Problem, Severity, compile},
@@ -119,10 +121,21 @@ impl<'c> Asker<'c> {
 
     /// Whether a model exists and may be asked for.
     pub fn may_use(&self, model: &str) -> bool {
+        self.why_not(model).is_none()
+    }
+
+    /// Why a model may not be asked for; `None` where it may.
+    pub fn why_not(&self, model: &str) -> Option<&'static str> {
         let narrowed = self.key.and_then(|key| key.models.as_ref());
-        self.tenant.models.matches(model)
-            && narrowed.is_none_or(|globs| globs.matches(model))
-            && self.snapshot.models.find(model).is_some()
+        if self.snapshot.models.find(model).is_none() {
+            Some("no such model is configured")
+        } else if !self.tenant.models.matches(model) {
+            Some("the model is not among the tenant's")
+        } else if narrowed.is_some_and(|globs| !globs.matches(model)) {
+            Some("the key is narrowed to other models")
+        } else {
+            None
+        }
     }
 
     fn question<'q>(&self, call: &Call<'q>) -> Question<'q>

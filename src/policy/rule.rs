@@ -3,7 +3,7 @@
 use super::{Decision, Outcome, condition::Condition, glob::Globs, matcher::Matcher, path::Path};
 use crate::json::Value;
 use cel::objects::Key;
-use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap, fmt, sync::Arc, time::Duration};
 
 /// What a rule does to a call that matches. In the order in which they win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,16 @@ impl Source {
     /// A place in a file.
     pub fn new(file: &str, line: u32) -> Self {
         Self(format!("{file}:{line}").into())
+    }
+
+    /// Orders places as a reader does: line 9 before line 10.
+    pub fn natural_order(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+
+    fn parts(&self) -> (&str, u32) {
+        let (file, line) = self.0.rsplit_once(':').unwrap_or((&self.0, ""));
+        (file, line.parse().unwrap_or(0))
     }
 
     /// The place as shared text, for records.

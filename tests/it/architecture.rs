@@ -51,6 +51,7 @@ const SHELL: &[&str] = &[
     "config/load",
     "config/secret",
     "config/compile",
+    "config/test_files",
     "config/watch",
     "config/tests",
     "dialect/anthropic/tests",

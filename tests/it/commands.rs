@@ -73,6 +73,18 @@ fn the_shipped_example_and_schema_are_right() {
 }
 
 #[test]
+fn the_policy_tests_of_the_shipped_tenants_pass_and_cover_all_rules() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (status, out, err) = run(&["test", "--coverage", "--format", "json"], root, "");
+    assert_eq!(status, 0, "{out}{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(report["passed"].as_u64().unwrap() >= 19 && report["failed"] == 0, "{out}");
+    for tenant in report["coverage"].as_array().unwrap() {
+        assert!(tenant["tested"] == true && tenant["percent"] == 100, "{tenant}");
+    }
+}
+
+#[test]
 fn redact_keeps_lines_and_json_and_is_idempotent() {
     let dir = tempfile::tempdir().unwrap();
     let input = "mail jane.doe@example.com now\n{\"a\":\"jane.doe@example.com\",\"n\":1.50,\"k\":[true,null]}\n\nplain";

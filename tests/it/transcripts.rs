@@ -45,3 +45,8 @@ fn words(command: &str) -> Vec<String> {
 fn explain() {
     check("explain.txt");
 }
+
+#[test]
+fn test() {
+    check("test.txt");
+}

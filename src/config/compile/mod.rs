@@ -7,7 +7,8 @@ mod tenant;
 mod upstream;
 
 pub use approvals::webhook_secret;
-pub(super) use rule::{test_of, value_of};
+pub(super) use rule::test_of;
+pub use rule::value_of;
 
 use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{

@@ -162,6 +162,6 @@ fn like(glob: &At<String>) -> Result<Test, BadTest> {
 }
 
 /// A value of the configuration as a value of ours.
-pub(in crate::config) fn value_of(value: &serde_json::Value) -> Value<'static> {
+pub fn value_of(value: &serde_json::Value) -> Value<'static> {
     json::parse(value.to_string().as_bytes(), json::NESTING_MAX).map_or(Value::Null, Value::into_owned)
 }
