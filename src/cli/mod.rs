@@ -4,6 +4,7 @@ mod approvals;
 mod audit;
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod init;
 mod key;
@@ -39,6 +40,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Run policy tests
     Test(test::Arguments),
+    /// What each tenant gains and loses between two configurations
+    Diff(diff::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Calls that wait for a person
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Init(arguments) => init::run(&arguments),

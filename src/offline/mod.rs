@@ -4,12 +4,14 @@
 //! are not missed. Every other error is an error here too. Apart from the commands so that these only print.
 
 pub mod cases;
+pub mod diff;
+pub mod universe;
 
 use crate::{
     call::{Arguments, Place},
-    config::{self, Files, Loaded, Problem, Severity, compile},
+    config::{self, Files, Loaded, Mark, Problem, Severity, compile},
     identity::Member,
-    policy::{Decision, Question, explain::Explanation},
+    policy::{Decision, Question, Source, explain::Explanation},
     snapshot::Snapshot,
     tenant::{Key, Tenant},
 };
@@ -66,6 +68,19 @@ impl Configuration {
         }
     }
 
+    /// The tools that the policy tests beside the tenants' files call. What cannot be read is for `tollgate test` to tell.
+    pub fn tested_tools(&self) -> Vec<String> {
+        let mut files = Files::default();
+        let paths = config::test_files_beside(&self.loaded).unwrap_or_default();
+        let tests = paths.iter().filter_map(|path| config::load_tests(path, &mut files).0);
+        tests.flat_map(|tests| tests.cases).filter_map(|case| case.call).map(|call| call.value).collect()
+    }
+
+    /// A place as records name it, relative to the directory of `tollgate.yaml`.
+    pub fn place(&self, at: Mark) -> Source {
+        compile::place(&self.loaded, at)
+    }
+
     /// All tenants, sorted by name. Abstract ones too, which nobody can be: see [`Tenant::is_abstract`].
     pub fn tenants(&self) -> impl Iterator<Item = &Member> {
         self.snapshot.directory.iter()
@@ -109,6 +124,11 @@ fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> 
 }
 
 impl<'c> Asker<'c> {
+    /// A tenant of a snapshot's, with one of its keys or with none.
+    pub fn new(snapshot: &'c Snapshot, tenant: &'c Tenant, key: Option<&'c Key>) -> Self {
+        Self { tenant, key, snapshot }
+    }
+
     /// Decides a call of this tenant's.
     pub fn decide(&self, call: &Call<'_>) -> Decision<'c> {
         self.tenant.policy.decide(&self.question(call))

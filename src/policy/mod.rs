@@ -10,6 +10,7 @@ pub mod glob;
 pub mod matcher;
 mod number;
 pub mod path;
+pub mod reach;
 mod relation;
 mod rule;
 mod truth;
@@ -167,7 +168,7 @@ impl Policy {
     }
 
     /// The rules with a glob that matches the name, in the order in which they are tried.
-    fn matching(&self, tool: &str) -> Vec<&Rule> {
+    pub fn matching(&self, tool: &str) -> Vec<&Rule> {
         let numbers = self.index.find(tool);
         numbers.iter().filter_map(|&number| self.rules.get(usize::try_from(number).ok()?)).collect()
     }

@@ -50,3 +50,8 @@ fn explain() {
 fn test() {
     check("test.txt");
 }
+
+#[test]
+fn diff() {
+    check("diff.txt");
+}

@@ -12,6 +12,7 @@ pub use rule::value_of;
 
 use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
+    policy::Source,
     quota::Quota,
     records::OnFailure,
     server::TlsFiles,
@@ -152,8 +153,7 @@ pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Prob
 
 fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
-    let shown = loaded.files.path(gateway.at.file);
-    let shown_dir = Path::new(shown).parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+    let shown_dir = shown_dir(loaded, gateway);
     let (held, mut problems) = lineage::resolve(loaded);
     problems.splice(0..0, loaded.problems.iter().cloned());
     let mut compiler = Compiler { loaded, context, purpose, problems, said: HashSet::new(), shown_dir };
@@ -179,6 +179,23 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
         serve,
     });
     (compiled, problems)
+}
+
+fn shown_dir(loaded: &Loaded, gateway: &raw::Gateway) -> String {
+    let shown = Path::new(loaded.files.path(gateway.at.file));
+    shown.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
+}
+
+/// A place as records name it: relative to the directory of `tollgate.yaml`.
+pub fn place(loaded: &Loaded, at: Mark) -> Source {
+    let dir = loaded.gateway.as_ref().map(|gateway| shown_dir(loaded, gateway)).unwrap_or_default();
+    place_in(loaded, &dir, at)
+}
+
+fn place_in(loaded: &Loaded, shown_dir: &str, at: Mark) -> Source {
+    let path = loaded.files.path(at.file);
+    let inner = path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
+    Source::new(inner, at.line)
 }
 
 fn limits(gateway: &raw::Gateway) -> Limits {

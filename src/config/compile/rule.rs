@@ -57,9 +57,7 @@ impl Compiler<'_> {
 
     /// The place of a rule as records name it: relative to the directory of `tollgate.yaml`.
     pub(super) fn source(&self, at: Mark) -> Source {
-        let path = self.loaded.files.path(at.file);
-        let inner = path.strip_prefix(&self.shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
-        Source::new(inner, at.line)
+        super::place_in(self.loaded, &self.shown_dir, at)
     }
 
     fn condition(&mut self, when: &At<String>) -> Option<Condition> {

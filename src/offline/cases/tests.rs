@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn found(expected: &str, got: &str) -> Vec<String> {
     let value = |text: &str| parse(text.as_bytes(), 16).unwrap().into_owned();
-    let shown = |value: &Option<Value<'_>>| value.as_ref().map_or("-".to_owned(), Value::to_string);
+    let shown = |value: &Option<Value<'_>>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
     let differences = differences(&value(expected), &value(got));
     differences.iter().map(|d| format!("{}: {} {}", d.path, shown(&d.expected), shown(&d.got))).collect()
 }

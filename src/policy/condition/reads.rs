@@ -29,6 +29,12 @@ impl Read {
 }
 
 impl Condition {
+    /// Whether it reads one of these variables.
+    pub fn depends_on(&self, variables: &[&str]) -> bool {
+        let references = self.program.references();
+        variables.iter().any(|variable| references.has_variable(variable))
+    }
+
     /// The longest paths that the condition reads, in its order, each once, with their values.
     pub fn reads(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Vec<Read> {
         let mut paths = Paths::default();
