@@ -87,6 +87,13 @@ impl Models {
             .or_else(|| self.globs.iter().find(|(glob, _)| glob.matches(name)).map(|(_, model)| model))
     }
 
+    /// All models: exact names sorted, then globs, those with the most literal characters first.
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        let mut exact: Vec<&Arc<Model>> = self.exact.values().collect();
+        exact.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        exact.into_iter().chain(self.globs.iter().map(|(_, model)| model)).map(AsRef::as_ref)
+    }
+
     /// The exact names, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.exact.keys().map(AsRef::as_ref).collect();

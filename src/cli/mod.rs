@@ -1,5 +1,6 @@
 //! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
 
+mod access;
 mod approvals;
 mod audit;
 mod check;
@@ -42,6 +43,8 @@ enum Command {
     Test(test::Arguments),
     /// What each tenant gains and loses between two configurations
     Diff(diff::Arguments),
+    /// The matrix: who can reach which model, tool and upstream, and by which rule
+    Access(access::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Calls that wait for a person
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Access(arguments) => access::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Init(arguments) => init::run(&arguments),

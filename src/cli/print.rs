@@ -29,6 +29,22 @@ pub(super) fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Rows in columns, each as wide as its widest cell, behind an indent; the text is tame.
+pub(super) fn columns(rows: &[Vec<String>], indent: usize) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| tame(cell)).collect()).collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|at| width(at).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(format!("{}{}", " ".repeat(indent), cells.join("  ")).trim_end());
+        out.push('\n');
+    }
+    out
+}
+
 /// Text that may come from anywhere, for a terminal: control characters and those that turn the direction of text
 /// are escaped.
 pub(super) fn tame(text: &str) -> String {

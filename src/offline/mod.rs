@@ -3,6 +3,7 @@
 //! [`Configuration::read`] works wherever the files are: secrets and certificates that only the gateway's own place has
 //! are not missed. Every other error is an error here too. Apart from the commands so that these only print.
 
+pub mod access;
 pub mod cases;
 pub mod diff;
 pub mod universe;
@@ -11,7 +12,11 @@ use crate::{
     call::{Arguments, Place},
     config::{self, Files, Loaded, Mark, Problem, Severity, compile},
     identity::Member,
-    policy::{Decision, Question, Source, explain::Explanation},
+    policy::{
+        Decision, Question, Source,
+        explain::Explanation,
+        reach::{Reached, Whose},
+    },
     snapshot::Snapshot,
     tenant::{Key, Tenant},
 };
@@ -137,6 +142,16 @@ impl<'c> Asker<'c> {
     /// Decides a call of this tenant's, and tells why.
     pub fn explain(&self, call: &Call<'_>) -> Explanation<'c> {
         self.tenant.policy.explain(&self.question(call))
+    }
+
+    /// How far this one gets with a tool, whatever the arguments; `None` where the key is narrowed to others.
+    pub fn reach(&self, tool: &str) -> Option<Reached<'c>> {
+        let narrowed = self.key.and_then(|key| key.tools.as_ref());
+        if narrowed.is_some_and(|globs| !globs.matches(tool)) {
+            return None;
+        }
+        let caller = self.key.map_or(&self.tenant.caller, |key| &key.caller);
+        Some(self.tenant.policy.reach(tool, Whose { caller, key_is_known: self.key.is_some() }))
     }
 
     /// Whether a model exists and may be asked for.

@@ -5,6 +5,7 @@ use super::Configuration;
 use crate::{
     config::raw::{self, UpstreamKind},
     policy::glob::Glob,
+    snapshot::Snapshot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,16 +60,22 @@ pub struct Universe {
 impl Universe {
     /// The names in the rules, keys and upstreams of a configuration, and those that its tests call.
     pub fn of(configuration: &Configuration, tested: impl IntoIterator<Item = String>) -> Self {
-        let mut universe = Self::default();
-        for member in configuration.tenants() {
-            let rules = member.tenant().policy.rules().iter().flat_map(|rule| rule.tools.iter());
-            let keys = member.keys().flat_map(|key| key.tools.iter().flat_map(|globs| globs.iter()));
-            universe.names.extend(rules.chain(keys).map(|glob| Name::written(glob.as_str())));
-        }
+        let mut universe = Self::of_snapshot(&configuration.snapshot);
         universe.names.extend(tested.into_iter().map(Name::Exact));
         let gateway = configuration.loaded.gateway.as_ref();
         for (name, upstream) in gateway.iter().flat_map(|gateway| &gateway.upstreams.0) {
             universe.upstream(&name.value, upstream);
+        }
+        universe
+    }
+
+    /// The names in the rules and keys of a configuration that runs.
+    pub fn of_snapshot(snapshot: &Snapshot) -> Self {
+        let mut universe = Self::default();
+        for member in snapshot.directory.iter() {
+            let rules = member.tenant().policy.rules().iter().flat_map(|rule| rule.tools.iter());
+            let keys = member.keys().flat_map(|key| key.tools.iter().flat_map(|globs| globs.iter()));
+            universe.names.extend(rules.chain(keys).map(|glob| Name::written(glob.as_str())));
         }
         universe
     }

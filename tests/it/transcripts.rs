@@ -55,3 +55,8 @@ fn test() {
 fn diff() {
     check("diff.txt");
 }
+
+#[test]
+fn access() {
+    check("access.txt");
+}

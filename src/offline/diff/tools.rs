@@ -46,13 +46,13 @@ pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2], universe: &Universe) -
     if globs.is_empty() {
         return Vec::new();
     }
-    let extras = sides.map(Extras::of);
+    let [old_extras, new_extras] = &sides.map(Extras::of);
     let (mut notes, mut shown) = (Vec::new(), BTreeSet::new());
     let mut told: BTreeMap<Name, [Use; 2]> = BTreeMap::new();
     for name in names(&globs, sides, universe) {
         let Some(sample) = name.sample() else { continue };
-        let reached = sides.map(|side| reach(side, &sample));
-        let [old, new] = [0, 1].map(|at| usage(&reached[at], &extras[at]));
+        let [was, now] = sides.map(|side| reach(side, &sample));
+        let (old, new) = (usage(was.as_ref(), old_extras), usage(now.as_ref(), new_extras));
         let Some(note) = note(tenant, &name, &old, &new) else { continue };
         let matching = |side: Side<'_>| matching(side, &sample);
         shown.extend(sides.into_iter().flat_map(matching));
@@ -148,7 +148,7 @@ fn matching(side: Side<'_>, tool: &str) -> Vec<*const Rule> {
     rules.into_iter().filter(enforced).map(ptr::from_ref).collect()
 }
 
-fn usage(reached: &Option<Reached<'_>>, extras: &Extras) -> Use {
+fn usage(reached: Option<&Reached<'_>>, extras: &Extras) -> Use {
     let Some(reached) = reached else {
         let none = String::new;
         return Use {
