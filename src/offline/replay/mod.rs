@@ -12,7 +12,7 @@ use crate::{
     call::{Arguments, Place},
     config::values,
     json::{self, Value},
-    policy::{Caller, Decision, Mode, Outcome, Question, Rule},
+    policy::{Caller, Decision, Effect, Mode, Outcome, Question, Rule},
     redact::holds_placeholder,
     tenant::Tenant,
 };
@@ -349,6 +349,7 @@ fn again<'c>(
     };
     let recorded = recorded(line);
     let rules = tenant.policy.matching(&known.tool);
+    let may_ask = rules.iter().any(|rule| rule.mode == Mode::Enforce && rule.effect == Effect::Ask);
     let mut enforced = rules.into_iter().filter(|rule| rule.mode == Mode::Enforce);
     let doubtful = match &recorded {
         Recorded::Arguments(Arguments::Known(args)) if holds_placeholder(line.args) => {
@@ -362,9 +363,11 @@ fn again<'c>(
         (None, Recorded::Arguments(args)) => Ok(decide(args)),
         (None, Recorded::Left) => Ok(decide(&Arguments::Open)),
         (Some(rule), _) => {
-            // The most and the least that any arguments could come to.
+            // The most and the least that any arguments could come to; but that a person is asked lies between the two.
             let (most, least) = (decide(&Arguments::Open), decide(&Arguments::Unreadable));
-            if most.outcome == least.outcome { Ok(least) } else { Err(Some(rule)) }
+            let denied = most.rule.is_some_and(|rule| rule.effect == Effect::Deny);
+            let nothing_between = most.outcome != Outcome::Deny || denied || !may_ask;
+            if most.outcome == least.outcome && nothing_between { Ok(least) } else { Err(Some(rule)) }
         }
     }
 }
