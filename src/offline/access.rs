@@ -270,6 +270,22 @@ fn entry(name: String, reached: &Reached<'_>) -> Entry {
     Entry { name, reach: reached.reach, by, about }
 }
 
+/// What `tollgate access --format json` says, of a configuration that runs: the matrix, or who can call a tool. Its names
+/// are those of rules and keys; `now` in seconds since 1970, UTC.
+pub fn json(snapshot: &Snapshot, now: i64, tenant: Option<&str>, tool: Option<&str>) -> Value<'static> {
+    let looked = Looked { snapshot, configuration: None, now };
+    match tool {
+        Some(tool) => {
+            let who = who_json(&looked.who_can(tool, tenant));
+            Value::object([("tool", Value::string(tool.to_owned())), ("who", who)])
+        }
+        None => {
+            let rows = looked.matrix(&Universe::of_snapshot(snapshot), tenant);
+            Value::object([("access", matrix_json(&rows))])
+        }
+    }
+}
+
 /// The matrix as JSON: `[{ tenant, key, expired, models, tools, upstreams }]`.
 pub fn matrix_json(rows: &[Row<'_>]) -> Value<'static> {
     let list = |entries: &[Entry]| Value::Array(entries.iter().map(entry_json).collect());
@@ -312,3 +328,6 @@ fn entry_json(entry: &Entry) -> Value<'static> {
         ("about", Value::string(entry.about.clone())),
     ])
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,7 @@ const SHELL: &[&str] = &[
     "dialect/openai/tests",
     "dialect/responses/tests",
     "dialect/tests",
+    "offline/access/tests",
     "offline/diff/tests",
     "offline/replay/run",
     "offline/replay/tests",

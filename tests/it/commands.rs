@@ -130,6 +130,40 @@ fn the_demo_prints_lines_that_do_what_it_says() {
 }
 
 #[test]
+fn what_a_gateway_recorded_is_decided_again() {
+    let gateway = crate::support::Gateway::start();
+    let body =
+        crate::support::chat("hi", &crate::support::tools(&["get_x", "get_shadow", "delete_x", "other"]));
+    assert_eq!(gateway.chat(crate::support::ACME, &body).status, 200);
+    gateway.lines("audit", "acme", 5);
+    let dir = gateway.dir.path();
+    let replay = |config: &str| {
+        let (status, out, err) = run(&["replay", "--config", config, "data", "--format", "json"], dir, "");
+        let said: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        (status, said)
+    };
+    let (status, said) = replay("tollgate.yaml");
+    assert_eq!(
+        (status, &said["changes"], &said["unreadable"]),
+        (0, &serde_json::json!([]), &serde_json::json!(0))
+    );
+    assert!(said["tenants"][0]["decided"].as_u64().unwrap() >= 4 && said["skipped"]["shadow"] == 1, "{said}");
+    let text = fs::read_to_string(dir.join("tollgate.yaml")).unwrap();
+    fs::write(dir.join("new.yaml"), text.replace("allow: [\"get_*\"]", "allow: [get_x, other]")).unwrap();
+    let (status, said) = replay("new.yaml");
+    let mut changed: Vec<&str> =
+        said["changes"].as_array().unwrap().iter().map(|change| change["tool"].as_str().unwrap()).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    assert_eq!((status, changed), (1, vec!["get_shadow", "other"]), "{said}");
+    let (status, out, _) = run(&["diff", "tollgate.yaml", "new.yaml", "--exit-code"], dir, "");
+    assert!(
+        status == 1 && out.contains("acme gains other through") && out.contains("acme loses get_*"),
+        "{out}"
+    );
+}
+
+#[test]
 fn verify_finds_a_changed_record() {
     let gateway = crate::support::Gateway::start();
     let body = crate::support::chat("hi", &crate::support::tools(&["delete_x", "get_x"]));

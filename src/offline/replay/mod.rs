@@ -31,6 +31,9 @@ const REASONS_WITHOUT_RULE: [&str; 6] = [
     "the key is narrowed to other tools",
     "the tool's name is too long",
 ];
+/// What is said of a call that a rule asked about and that no person decided on.
+const NOBODY_DECIDED: [&str; 2] =
+    ["no person approved this call within ", "too many calls wait for a person already"];
 /// Stands in a text of which the middle was left out.
 const CUT: &str = " [cut: ";
 /// So many different calls are remembered.
@@ -81,7 +84,7 @@ pub struct Totals {
     pub untold: BTreeMap<(String, Option<String>), u64>,
     /// What shadow rules would have made of calls.
     pub shadow: u64,
-    /// What a person decided.
+    /// What a person decided, or none in time.
     pub by_person: u64,
     /// Calls that were refused for something else than a rule.
     pub by_no_rule: u64,
@@ -188,7 +191,7 @@ impl<'c> Decider<'c> {
         };
         if line.mode == b"\"shadow\"" {
             totals.shadow += 1;
-        } else if !is_none(line.by) {
+        } else if !is_none(line.by) || is_of_nobody(line.reason) {
             totals.by_person += 1;
         } else if self.decide(&line, totals, changes).is_none() {
             totals.unreadable += 1;
@@ -301,6 +304,10 @@ impl<'c> Decider<'c> {
 
 fn is_of_rules(reason: &[u8]) -> bool {
     text(reason).is_some_and(|reason| REASONS_WITHOUT_RULE.contains(&&*reason))
+}
+
+fn is_of_nobody(reason: &[u8]) -> bool {
+    text(reason).is_some_and(|reason| NOBODY_DECIDED.iter().any(|said| reason.starts_with(said)))
 }
 
 /// Whether a text is not whole: something in it was redacted, or its middle left out.
