@@ -12,6 +12,7 @@ mod key;
 mod mock;
 mod print;
 mod redact;
+mod replay;
 mod schema;
 mod serve;
 mod test;
@@ -45,6 +46,8 @@ enum Command {
     Diff(diff::Arguments),
     /// The matrix: who can reach which model, tool and upstream, and by which rule
     Access(access::Arguments),
+    /// Decide recorded calls again under another configuration
+    Replay(replay::Arguments),
     /// Redact stdin line by line
     Redact(redact::Arguments),
     /// Calls that wait for a person
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Access(arguments) => access::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(arguments),
         Command::Init(arguments) => init::run(&arguments),

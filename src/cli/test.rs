@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
 
 fn paths(arguments: &Arguments, configuration: &Configuration) -> Result<Vec<PathBuf>, Vec<NoTests>> {
     if arguments.paths.is_empty() {
-        config::test_files_beside(&configuration.loaded).map_err(|wrong| vec![wrong])
+        Ok(config::test_files(&configuration.loaded))
     } else {
         config::test_files_at(&arguments.paths)
     }

@@ -321,7 +321,7 @@ fn is_tenant_file(name: &Path) -> bool {
     is_yaml && !is_test(&name) && !name.starts_with('.')
 }
 
-fn is_test_file(name: &Path) -> bool {
+pub(super) fn is_test_file(name: &Path) -> bool {
     let name = name.to_string_lossy();
     is_test(&name) && !name.starts_with('.')
 }

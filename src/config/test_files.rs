@@ -1,5 +1,4 @@
-//! Where policy tests are: beside the tenants' files, or wherever somebody points. Apart from `load`, which reads what
-//! runs; tests run nothing.
+//! Policy tests wherever somebody points. Apart from `load`, which knows those beside the tenants' files.
 
 use std::{
     collections::BTreeSet,
@@ -7,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Loaded, load::tidy, raw};
+use super::load::{is_test_file, tidy};
 
-/// How the names of test files end.
-const ENDINGS: [&str; 2] = [".test.yaml", ".test.yml"];
 /// So deep are directories looked through.
 const DEPTH_MAX: usize = 16;
 
@@ -37,23 +34,6 @@ impl NoTests {
     }
 }
 
-/// The test files that stand beside the tenants' files of a configuration, sorted.
-pub fn test_files_beside(loaded: &Loaded) -> Result<Vec<PathBuf>, NoTests> {
-    let Some(gateway) = &loaded.gateway else { return Ok(Vec::new()) };
-    let base = |file| loaded.files.base_dir(file).to_path_buf();
-    let dirs = match &gateway.tenants {
-        Some(raw::Tenants::Dirs(dirs)) => {
-            dirs.iter().map(|dir| tidy(&base(dir.at.file).join(&dir.value))).collect()
-        }
-        Some(raw::Tenants::Inline(_)) | None => vec![base(gateway.at.file)],
-    };
-    let mut found = BTreeSet::new();
-    for dir in dirs {
-        search(&dir, 1, &mut found)?;
-    }
-    Ok(found.into_iter().collect())
-}
-
 /// The test files that paths lead to: files as they are, directories with all below them. All that is wrong, at once.
 pub fn test_files_at(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<NoTests>> {
     let (mut found, mut wrong) = (BTreeSet::new(), Vec::new());
@@ -75,7 +55,7 @@ fn at(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), NoTests> {
             return Err(NoTests::Empty(path.to_path_buf()));
         }
         found.append(&mut below);
-    } else if is_test_file(path) {
+    } else if path.file_name().is_some_and(|name| is_test_file(Path::new(name))) {
         found.insert(path.to_path_buf());
     } else {
         return Err(NoTests::WrongName(path.to_path_buf()));
@@ -94,14 +74,9 @@ fn search(dir: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) -> Result<(),
             if depth > 1 && !is_hidden {
                 search(&path, depth - 1, found)?;
             }
-        } else if !is_hidden && is_test_file(&path) {
+        } else if is_test_file(Path::new(&entry.file_name())) {
             found.insert(path);
         }
     }
     Ok(())
-}
-
-fn is_test_file(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    ENDINGS.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending))
 }

@@ -6,7 +6,10 @@ use super::{
     universe::{Name, Universe},
 };
 use crate::{
-    config::raw,
+    config::{
+        At,
+        lineage::{self, Held},
+    },
     identity::Member,
     json::Value,
     policy::{
@@ -61,18 +64,25 @@ pub struct Looked<'c> {
     pub now: i64,
 }
 
+/// The models that tenants list themselves, or that the defaults list for them.
+type Lists<'h> = BTreeMap<&'h str, &'h [At<String>]>;
+
+fn own_list<'h>(held: &'h Held<'_>) -> Option<(&'h str, &'h [At<String>])> {
+    Some((held.raw.tenant.value.as_str(), held.effective.models.last().copied()?))
+}
+
 const BY_KEY: &str = "the key's own list";
 
 impl<'c> Looked<'c> {
     /// The matrix of all tenants, or of one.
     pub fn matrix(&self, universe: &Universe, tenant: Option<&str>) -> Vec<Row<'c>> {
-        let raw = self.raw_tenants();
+        let held = self.configuration.map(|configuration| lineage::resolve(&configuration.loaded).0);
+        let lists: Lists<'_> = held.iter().flatten().filter_map(own_list).collect();
         let members = self.snapshot.directory.iter().filter(|member| !member.tenant().is_abstract);
         let members = members.filter(|member| tenant.is_none_or(|name| member.tenant().id.as_str() == name));
         let mut rows = Vec::new();
         for member in members {
-            let raw = raw.get(member.tenant().id.as_str()).copied();
-            rows.extend(keys(member).into_iter().map(|key| self.row(member, key, raw, universe)));
+            rows.extend(keys(member).into_iter().map(|key| self.row(member, key, &lists, universe)));
         }
         rows
     }
@@ -95,11 +105,6 @@ impl<'c> Looked<'c> {
         .collect()
     }
 
-    fn raw_tenants(&self) -> BTreeMap<&'c str, &'c raw::Tenant> {
-        let loaded = self.configuration.map(|configuration| &configuration.loaded.tenants);
-        loaded.into_iter().flatten().map(|raw| (raw.tenant.value.as_str(), raw)).collect()
-    }
-
     fn is_expired(&self, key: Option<&Key>) -> bool {
         key.and_then(|key| key.expires).is_some_and(|expires| self.now >= expires)
     }
@@ -108,11 +113,11 @@ impl<'c> Looked<'c> {
         &self,
         member: &'c Member,
         key: Option<&'c Key>,
-        raw: Option<&'c raw::Tenant>,
+        lists: &Lists<'_>,
         universe: &Universe,
     ) -> Row<'c> {
         let asker = Asker::new(self.snapshot, member.tenant(), key);
-        let models = self.models(&asker, raw);
+        let models = self.models(&asker, lists);
         let tools = tools(&asker, universe);
         let upstreams = self.upstreams(&asker, &models, &tools, universe);
         Row {
@@ -126,7 +131,7 @@ impl<'c> Looked<'c> {
     }
 
     /// The models that are configured, with the upstreams that each goes to.
-    fn models(&self, asker: &Asker<'_>, raw: Option<&raw::Tenant>) -> Vec<(Vec<String>, Entry)> {
+    fn models(&self, asker: &Asker<'_>, lists: &Lists<'_>) -> Vec<(Vec<String>, Entry)> {
         let mut found = Vec::new();
         for model in self.snapshot.models.iter() {
             let name = Name::written(&model.name);
@@ -136,12 +141,12 @@ impl<'c> Looked<'c> {
             let usable = |name: &Name| name.sample().filter(|sample| asker.may_use(sample));
             let within = within(asker, &name);
             let (reach, by, about) = match (usable(&name), within.iter().find_map(usable)) {
-                (Some(sample), _) => (Reach::Yes, self.model_place(asker, raw, &sample), goes),
+                (Some(sample), _) => (Reach::Yes, self.model_place(asker, lists, &sample), goes),
                 (None, Some(sample)) => {
                     let only = within.iter().filter(|name| usable(name).is_some());
                     let only: Vec<String> = only.map(ToString::to_string).collect();
                     let about = format!("{goes}; only {}", only.join(", "));
-                    (Reach::If, self.model_place(asker, raw, &sample), about)
+                    (Reach::If, self.model_place(asker, lists, &sample), about)
                 }
                 (None, None) => {
                     let why = name.sample().and_then(|sample| asker.why_not(&sample));
@@ -154,12 +159,9 @@ impl<'c> Looked<'c> {
     }
 
     /// Where the tenant's list names a model.
-    fn model_place(&self, asker: &Asker<'_>, raw: Option<&raw::Tenant>, model: &str) -> String {
-        let gateway = self.configuration.and_then(|configuration| configuration.loaded.gateway.as_ref());
-        let defaults = gateway.and_then(|gateway| gateway.defaults.as_ref());
-        let own = raw.and_then(|raw| raw.settings.models.as_ref());
-        let listed = own.or_else(|| defaults.and_then(|defaults| defaults.models.as_ref()));
-        let at = listed.into_iter().flatten().find(|at| Glob::new(&at.value).matches(model));
+    fn model_place(&self, asker: &Asker<'_>, lists: &Lists<'_>, model: &str) -> String {
+        let listed = lists.get(asker.tenant.id.as_str()).copied().unwrap_or_default();
+        let at = listed.iter().find(|at| Glob::new(&at.value).matches(model));
         let place = at.zip(self.configuration).map(|(at, files)| files.place(at.at).to_string());
         let glob = || asker.tenant.models.iter().find(|glob| glob.matches(model));
         place.unwrap_or_else(|| glob().map(|glob| glob.as_str().to_owned()).unwrap_or_default())
@@ -268,6 +270,22 @@ fn entry(name: String, reached: &Reached<'_>) -> Entry {
     Entry { name, reach: reached.reach, by, about }
 }
 
+/// What `tollgate access --format json` says, of a configuration that runs: the matrix, or who can call a tool. Its names
+/// are those of rules and keys; `now` in seconds since 1970, UTC.
+pub fn json(snapshot: &Snapshot, now: i64, tenant: Option<&str>, tool: Option<&str>) -> Value<'static> {
+    let looked = Looked { snapshot, configuration: None, now };
+    match tool {
+        Some(tool) => {
+            let who = who_json(&looked.who_can(tool, tenant));
+            Value::object([("tool", Value::string(tool.to_owned())), ("who", who)])
+        }
+        None => {
+            let rows = looked.matrix(&Universe::of_snapshot(snapshot), tenant);
+            Value::object([("access", matrix_json(&rows))])
+        }
+    }
+}
+
 /// The matrix as JSON: `[{ tenant, key, expired, models, tools, upstreams }]`.
 pub fn matrix_json(rows: &[Row<'_>]) -> Value<'static> {
     let list = |entries: &[Entry]| Value::Array(entries.iter().map(entry_json).collect());
@@ -310,3 +328,6 @@ fn entry_json(entry: &Entry) -> Value<'static> {
         ("about", Value::string(entry.about.clone())),
     ])
 }
+
+#[cfg(test)]
+mod tests;

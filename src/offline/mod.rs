@@ -6,6 +6,7 @@
 pub mod access;
 pub mod cases;
 pub mod diff;
+pub mod replay;
 pub mod universe;
 
 use crate::{
@@ -76,7 +77,7 @@ impl Configuration {
     /// The tools that the policy tests beside the tenants' files call. What cannot be read is for `tollgate test` to tell.
     pub fn tested_tools(&self) -> Vec<String> {
         let mut files = Files::default();
-        let paths = config::test_files_beside(&self.loaded).unwrap_or_default();
+        let paths = config::test_files(&self.loaded);
         let tests = paths.iter().filter_map(|path| config::load_tests(path, &mut files).0);
         tests.flat_map(|tests| tests.cases).filter_map(|case| case.call).map(|call| call.value).collect()
     }

@@ -2,10 +2,11 @@
 //! rules. For overviews and comparisons, where no single call is asked about.
 
 use super::{
-    Caller, Effect, Mode, Policy, Rule, TOOL_NAME_BYTES_MAX, Truth, condition::Facts, explain::one_line,
+    Caller, Effect, Layers, Mode, Policy, Rule, TOOL_NAME_BYTES_MAX, Truth, condition::Facts,
+    explain::one_line, force,
 };
-use crate::call::Place;
-use std::collections::BTreeSet;
+use crate::call::{Arguments, Place};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a caller gets. In the order of how much is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,33 +58,44 @@ impl Policy {
         let rules = self.matching(tool).into_iter().filter(|rule| rule.mode == Mode::Enforce);
         let weighed: Vec<(&Rule, Truth)> =
             rules.map(|rule| (rule, truth_in_general(rule, tool, whose))).collect();
-        reached(&weighed)
+        let [needed, _] = self.needed;
+        reached(&weighed, needed)
     }
 }
 
-fn reached<'p>(rules: &[(&'p Rule, Truth)]) -> Reached<'p> {
+/// As `decide_among` has it, for all arguments at once: `needed` are the layers that must let a call through.
+fn reached<'p>(rules: &[(&'p Rule, Truth)], needed: Layers) -> Reached<'p> {
     let of = |effect: Effect, fits: fn(Truth) -> bool| -> Vec<&'p Rule> {
         let chosen = rules.iter().filter(|(rule, truth)| rule.effect == effect && fits(*truth));
         chosen.map(|(rule, _)| *rule).collect()
     };
-    let open = |truth| truth == Truth::Open;
+    let (open, sure) = (|truth| truth == Truth::Open, |truth| truth == Truth::True);
+    let (sure_asks, open_asks) = (of(Effect::Ask, Truth::guards), of(Effect::Ask, open));
+    let (allows, sure_allows) = (of(Effect::Allow, Truth::permits), of(Effect::Allow, sure));
+    let denies = of(Effect::Deny, open);
+    let through = |sets: &[&[&Rule]]| {
+        let mut layers = Layers::default();
+        sets.iter().copied().flatten().for_each(|rule| layers.add(rule.layer));
+        layers.holds(needed)
+    };
     if let Some(&deny) = of(Effect::Deny, Truth::guards).first() {
         return Reached { reach: Reach::No, by: Some(deny), rules: vec![deny] };
     }
-    let (sure_asks, open_asks) = (of(Effect::Ask, Truth::guards), of(Effect::Ask, open));
-    let allows = of(Effect::Allow, Truth::permits);
-    let denies = of(Effect::Deny, open);
-    if !sure_asks.is_empty() || (allows.is_empty() && !open_asks.is_empty()) {
+    if !through(&[&sure_asks, &open_asks, &allows]) {
+        return Reached { reach: Reach::No, by: None, rules: Vec::new() };
+    }
+    // Values that cannot be forced together let nothing through.
+    if force(&sure_allows, &Arguments::Open).is_err() {
+        return Reached { reach: Reach::No, by: allows.first().copied(), rules: sure_allows };
+    }
+    if !sure_asks.is_empty() || !through(&[&allows]) {
         let by = sure_asks.first().or_else(|| open_asks.first()).copied();
         let asks = if sure_asks.is_empty() { open_asks } else { sure_asks };
-        return Reached { reach: Reach::Asks, by, rules: [asks, denies].concat() };
+        return Reached { reach: Reach::Asks, by, rules: [asks, allows, denies].concat() };
     }
-    let Some(&by) = allows.first() else {
-        return Reached { reach: Reach::No, by: None, rules: Vec::new() };
-    };
-    let always = !of(Effect::Allow, |truth| truth == Truth::True).is_empty();
-    let reach = if always && denies.is_empty() && open_asks.is_empty() { Reach::Yes } else { Reach::If };
-    Reached { reach, by: Some(by), rules: [allows, open_asks, denies].concat() }
+    let is_open = !denies.is_empty() || !open_asks.is_empty() || force(&allows, &Arguments::Open).is_err();
+    let reach = if through(&[&sure_allows]) && !is_open { Reach::Yes } else { Reach::If };
+    Reached { reach, by: allows.first().copied(), rules: [allows, open_asks, denies].concat() }
 }
 
 /// Whether a rule holds, as far as that depends on the caller and the tool alone; else it is open.
@@ -127,9 +139,15 @@ impl Reached<'_> {
             rules.map(|rule| rule.conditions()).collect()
         };
         let mut words = Vec::new();
-        let allows = of(Effect::Allow);
-        if !allows.is_empty() && !allows.contains("") {
-            words.push(join(allows));
+        // Each layer has to allow it.
+        let mut layers: BTreeMap<u8, BTreeSet<String>> = BTreeMap::new();
+        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow) {
+            layers.entry(rule.layer).or_default().insert(rule.conditions());
+        }
+        let allows: Vec<String> =
+            layers.into_values().filter(|layer| !layer.contains("")).map(join).collect();
+        if !allows.is_empty() {
+            words.push(allows.join(", and "));
         }
         let asks = of(Effect::Ask);
         if !asks.is_empty() && !asks.contains("") {

@@ -5,6 +5,7 @@
 //! No request waits for the disk: [`Records::push`] takes a short mutex, and a thread looks every 50 ms. A power cut
 //! costs what was pushed in the last second or so. A record that cannot be written stops admission or is counted.
 
+mod audit_files;
 mod chain;
 mod disk;
 mod entry;
@@ -31,6 +32,7 @@ use std::{
     time::Duration,
 };
 
+pub use audit_files::{NoAuditFiles, audit_files};
 pub use chain::{Broken, Digest, genesis};
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use line::TEXT_BYTES_MAX;

@@ -27,6 +27,7 @@ use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{PatternError, UnknownEntity};
 pub use self::pattern::Pattern;
+pub use self::placeholder::holds_placeholder;
 use self::resolve::{Piece, Tally};
 use self::scan::{Finding, Scan, What};
 use self::secret::Pseudonyms;

@@ -26,6 +26,21 @@ pub(super) fn stretches(text: &str, own: &[Pattern]) -> Vec<Range<usize>> {
     out
 }
 
+/// Whether something was taken out of a text: a placeholder of any name stands in it, known here or not.
+pub fn holds_placeholder(text: &[u8]) -> bool {
+    let is_one = |open: usize| {
+        let rest = text.get(open + 1..).unwrap_or_default();
+        let is_name = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+        let colon = rest.iter().take(NAME_MAX + 1).position(|b| !is_name(b)).unwrap_or(0);
+        let token = rest.get(colon + 1..colon + 1 + TOKEN_LEN).unwrap_or_default();
+        colon > 0
+            && rest.get(colon) == Some(&b':')
+            && rest.get(colon + 1 + TOKEN_LEN) == Some(&b']')
+            && token.iter().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
+    };
+    memchr::memchr_iter(b'[', text).any(is_one)
+}
+
 /// The length of the placeholder that `text` starts with.
 fn length(text: &str, own: &[Pattern]) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -64,6 +79,18 @@ mod tests {
         check("[JWT:abcdefghijklmno]", &["[JWT:abcdefghijklmno]"]);
         check("[OTHER:abcdefghijklmnop]", &["[OTHER:abcdefghijklmnop]"]);
         check("[JWTé:abcdefghijklmnop", &["[JWTé:abcdefghijklmnop"]);
+    }
+
+    #[test]
+    fn a_placeholder_is_known_whatever_its_name() {
+        let check = |text: &str, expected| assert_eq!(holds_placeholder(text.as_bytes()), expected, "{text}");
+        check("a [JWT:abcdefghijklmnop] b", true);
+        check("[[OTHER_1:abcdefghijklmn27]", true);
+        check("[JWT:abcdefghijklmno1]", false);
+        check("[JWT:abcdefghijklmnop", false);
+        check("[:abcdefghijklmnop]", false);
+        check("[jwt:abcdefghijklmnop]", false);
+        check("[1, 2]", false);
     }
 
     #[test]

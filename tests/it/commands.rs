@@ -99,6 +99,18 @@ fn every_shipped_example_is_clean_and_its_policy_tests_cover_all_rules() {
 }
 
 #[test]
+fn the_policy_tests_of_the_shipped_tenants_pass_and_cover_all_rules() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (status, out, err) = run(&["test", "--coverage", "--format", "json"], root, "");
+    assert_eq!(status, 0, "{out}{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(report["passed"].as_u64().unwrap() >= 19 && report["failed"] == 0, "{out}");
+    for tenant in report["coverage"].as_array().unwrap() {
+        assert!(tenant["tested"] == true && tenant["percent"] == 100, "{tenant}");
+    }
+}
+
+#[test]
 fn redact_keeps_lines_and_json_and_is_idempotent() {
     let dir = tempfile::tempdir().unwrap();
     let input = "mail jane.doe@example.com now\n{\"a\":\"jane.doe@example.com\",\"n\":1.50,\"k\":[true,null]}\n\nplain";
@@ -141,6 +153,40 @@ fn the_demo_prints_lines_that_do_what_it_says() {
     assert!(denied.contains("Deletions go through support.") && !denied.contains("tool_calls"), "{denied}");
     assert_eq!(paste(&lines[2]), "200\n200\n200\n429\n");
     assert_eq!(demo.text().matches("export OPENAI_API_KEY=tg-").count(), 2);
+}
+
+#[test]
+fn what_a_gateway_recorded_is_decided_again() {
+    let gateway = crate::support::Gateway::start();
+    let body =
+        crate::support::chat("hi", &crate::support::tools(&["get_x", "get_shadow", "delete_x", "other"]));
+    assert_eq!(gateway.chat(crate::support::ACME, &body).status, 200);
+    gateway.lines("audit", "acme", 5);
+    let dir = gateway.dir.path();
+    let replay = |config: &str| {
+        let (status, out, err) = run(&["replay", "--config", config, "data", "--format", "json"], dir, "");
+        let said: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        (status, said)
+    };
+    let (status, said) = replay("tollgate.yaml");
+    assert_eq!(
+        (status, &said["changes"], &said["unreadable"]),
+        (0, &serde_json::json!([]), &serde_json::json!(0))
+    );
+    assert!(said["tenants"][0]["decided"].as_u64().unwrap() >= 4 && said["skipped"]["shadow"] == 1, "{said}");
+    let text = fs::read_to_string(dir.join("tollgate.yaml")).unwrap();
+    fs::write(dir.join("new.yaml"), text.replace("allow: [\"get_*\"]", "allow: [get_x, other]")).unwrap();
+    let (status, said) = replay("new.yaml");
+    let mut changed: Vec<&str> =
+        said["changes"].as_array().unwrap().iter().map(|change| change["tool"].as_str().unwrap()).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    assert_eq!((status, changed), (1, vec!["get_shadow", "other"]), "{said}");
+    let (status, out, _) = run(&["diff", "tollgate.yaml", "new.yaml", "--exit-code"], dir, "");
+    assert!(
+        status == 1 && out.contains("acme gains other through") && out.contains("acme loses get_*"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -60,3 +60,8 @@ fn diff() {
 fn access() {
     check("access.txt");
 }
+
+#[test]
+fn replay() {
+    check("replay.txt");
+}

@@ -7,7 +7,7 @@
 mod effective;
 mod narrow;
 
-pub(super) use effective::{Detectors, Effective};
+pub(crate) use effective::{Detectors, Effective, Limits};
 
 use super::{At, Loaded, Mark, Problem, nearest, raw};
 use crate::policy::LAYERS_MAX;
@@ -19,9 +19,9 @@ use std::{
 
 /// A tenant's file and what holds for it.
 #[derive(Debug)]
-pub(super) struct Held<'l> {
-    pub(super) raw: &'l raw::Tenant,
-    pub(super) effective: Effective<'l>,
+pub(crate) struct Held<'l> {
+    pub(crate) raw: &'l raw::Tenant,
+    pub(crate) effective: Effective<'l>,
 }
 
 impl Held<'_> {
@@ -32,7 +32,7 @@ impl Held<'_> {
 }
 
 /// Every tenant file, abstract ones too, in the order in which they were read; and what is wrong with `extends`.
-pub(super) fn resolve(loaded: &Loaded) -> (Vec<Held<'_>>, Vec<Problem>) {
+pub(crate) fn resolve(loaded: &Loaded) -> (Vec<Held<'_>>, Vec<Problem>) {
     let mut by_name = HashMap::with_capacity(loaded.tenants.len());
     for tenant in &loaded.tenants {
         by_name.entry(tenant.tenant.value.as_str()).or_insert(tenant);

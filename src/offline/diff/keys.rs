@@ -15,7 +15,7 @@ use std::{
 /// Keys that were added, removed, widened, narrowed, or expire at another time.
 pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2], universe: &Universe) -> Vec<Note> {
     let [old, new] = sides.map(|side| {
-        let keys = side.raw.map(|raw| raw.keys.as_slice()).unwrap_or_default();
+        let keys = side.held.map(|held| held.raw.keys.as_slice()).unwrap_or_default();
         keys.iter().map(|key| (key.id.value.as_str(), key)).collect::<BTreeMap<_, _>>()
     });
     let ids: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();

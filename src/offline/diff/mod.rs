@@ -8,7 +8,10 @@ mod settings;
 mod tools;
 
 use super::{Configuration, universe::Universe};
-use crate::{config::raw, identity::Member};
+use crate::{
+    config::lineage::{self, Effective, Held},
+    identity::Member,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which way a change goes, for the tenant.
@@ -108,20 +111,15 @@ impl Note {
 #[derive(Debug, Clone, Copy)]
 struct Side<'c> {
     configuration: &'c Configuration,
-    /// `None` where there is no such tenant, or nobody can be it.
+    /// `None` where there is no such tenant, or nobody can be it; then there is nothing that holds for it either.
     member: Option<&'c Member>,
-    raw: Option<&'c raw::Tenant>,
+    held: Option<&'c Held<'c>>,
 }
 
 impl<'c> Side<'c> {
-    fn defaults(&self) -> Option<&'c raw::Settings> {
-        self.configuration.loaded.gateway.as_ref()?.defaults.as_ref()
-    }
-
-    /// A setting of the tenant's, or the default's.
-    fn setting<T>(&self, pick: impl Fn(&'c raw::Settings) -> Option<T>) -> Option<T> {
-        let raw = self.raw?;
-        pick(&raw.settings).or_else(|| self.defaults().and_then(pick))
+    /// What holds for the tenant.
+    fn effective(&self) -> Option<&'c Effective<'c>> {
+        self.held.map(|held| &held.effective)
     }
 }
 
@@ -129,17 +127,18 @@ impl<'c> Side<'c> {
 pub fn diff(old: &Configuration, new: &Configuration, tested: [Vec<String>; 2]) -> Vec<Change> {
     let [tested_old, tested_new] = tested;
     let universe = Universe::of(old, tested_old).union(Universe::of(new, tested_new));
-    let (old_raw, new_raw) = (by_name(old), by_name(new));
-    let names: BTreeSet<&str> = old_raw.keys().chain(new_raw.keys()).copied().collect();
+    let ((all_old, _), (all_new, _)) = (lineage::resolve(&old.loaded), lineage::resolve(&new.loaded));
+    let (held_old, held_new) = (by_name(&all_old), by_name(&all_new));
+    let names: BTreeSet<&str> = held_old.keys().chain(held_new.keys()).copied().collect();
     let mut changes = platform(old, new);
     for name in names {
-        let side = |configuration, raw: &BTreeMap<&str, _>| side(configuration, raw.get(name).copied(), name);
-        let sides = [side(old, &old_raw), side(new, &new_raw)];
+        let sides =
+            [side(old, held_old.get(name).copied(), name), side(new, held_new.get(name).copied(), name)];
         let mut notes: Vec<Note> = existence(name, sides).into_iter().collect();
         notes.extend(tools::compare(name, sides, &universe));
         notes.extend(models::compare(name, sides));
         notes.extend(keys::compare(name, sides, &universe));
-        if sides.iter().all(|side| side.raw.is_some()) {
+        if sides.iter().all(|side| side.held.is_some()) {
             notes.extend(settings::compare(name, sides));
         }
         changes.extend(notes.into_iter().map(|note| note.of(Some(name))));
@@ -149,14 +148,14 @@ pub fn diff(old: &Configuration, new: &Configuration, tested: [Vec<String>; 2]) 
     changes
 }
 
-fn by_name(configuration: &Configuration) -> BTreeMap<&str, &raw::Tenant> {
-    configuration.loaded.tenants.iter().map(|raw| (raw.tenant.value.as_str(), raw)).collect()
+fn by_name<'h, 'c>(held: &'h [Held<'c>]) -> BTreeMap<&'c str, &'h Held<'c>> {
+    held.iter().map(|held| (held.raw.tenant.value.as_str(), held)).collect()
 }
 
-fn side<'c>(configuration: &'c Configuration, raw: Option<&'c raw::Tenant>, name: &str) -> Side<'c> {
+fn side<'c>(configuration: &'c Configuration, held: Option<&'c Held<'c>>, name: &str) -> Side<'c> {
     let member = configuration.snapshot.directory.find(name);
     let member = member.filter(|member| !member.tenant().is_abstract);
-    Side { configuration, member, raw: raw.filter(|_| member.is_some()) }
+    Side { configuration, member, held: held.filter(|_| member.is_some()) }
 }
 
 fn existence(name: &str, [old, new]: [Side<'_>; 2]) -> Option<Note> {

@@ -57,8 +57,10 @@ pub(super) fn names(sides: [Side<'_>; 2]) -> BTreeSet<Name> {
     for side in sides {
         let gateway = side.configuration.loaded.gateway.as_ref();
         let configured = gateway.iter().flat_map(|gateway| &gateway.models.0).map(|(name, _)| &name.value);
-        let own = side.setting(|settings| settings.models.as_ref()).into_iter().flatten();
-        let keys = side.raw.iter().flat_map(|raw| &raw.keys).flat_map(|key| key.models.iter().flatten());
+        let lists = side.effective().map(|effective| effective.models.as_slice()).unwrap_or_default();
+        let own = lists.iter().copied().flatten();
+        let keys =
+            side.held.iter().flat_map(|held| &held.raw.keys).flat_map(|key| key.models.iter().flatten());
         names.extend(
             configured.chain(own.chain(keys).map(|name| &name.value)).map(|name| Name::written(name)),
         );
@@ -85,7 +87,8 @@ fn may_use(side: Side<'_>, model: &str) -> bool {
 
 /// Where the glob stands that gives a model to a tenant.
 fn place(side: Side<'_>, model: &str) -> Option<String> {
-    let globs = side.setting(|settings| settings.models.as_ref())?;
+    // The tenant's own list is the last.
+    let globs = side.effective()?.models.last()?;
     let found = globs.iter().find(|glob| Glob::new(&glob.value).matches(model))?;
     Some(side.configuration.place(found.at).to_string())
 }

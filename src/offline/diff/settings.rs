@@ -3,7 +3,8 @@
 use super::{Direction, Kind, Note, Side, tools::rate};
 use crate::{
     config::{
-        At, raw,
+        lineage::{Detectors, Limits},
+        raw,
         values::{Budget, MoneyPer, Rate},
     },
     offline::Configuration,
@@ -28,7 +29,7 @@ pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2]) -> Vec<Note> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut notes: Vec<Note> =
         names.into_iter().filter_map(|name| note(tenant, name, old.get(name), new.get(name))).collect();
-    let [was, now] = sides.map(|side| side.setting(|settings| settings.approvals.as_ref()?.webhook.as_ref()));
+    let [was, now] = sides.map(|side| side.effective().and_then(|effective| effective.webhook));
     if was.map(|at| &at.value) != now.map(|at| &at.value) {
         let text = format!("{tenant}: approvals.webhook is another");
         notes.push(Note::new(Kind::Setting, "approvals.webhook", Direction::Changes, text));
@@ -68,74 +69,61 @@ fn note(tenant: &str, name: &str, was: Option<&Setting>, now: Option<&Setting>) 
     Some(Note::new(Kind::Setting, name, direction, text).values(shown(was), shown(now)))
 }
 
-/// All settings of a tenant as they hold, with the defaults.
+/// All settings of a tenant as they hold, with the defaults and what it extends.
 fn settings(side: Side<'_>) -> Settings {
     let mut found = Settings::new();
-    let mut add = |name: String, setting: Option<Setting>| {
-        found.extend(setting.map(|setting| (name, setting)));
-    };
-    let word = |shown: &str| Some(Setting { shown: shown.to_owned(), amount: None });
-    let limit = |pick: fn(&raw::TenantLimits) -> Option<&At<Rate>>| {
-        side.setting(|settings| settings.limits.as_ref().and_then(pick)).map(|at| of_rate(at.value))
-    };
-    let count = |pick: fn(&raw::TenantLimits) -> Option<&At<u64>>| {
-        side.setting(|settings| settings.limits.as_ref().and_then(pick)).map(|at| of_count(at.value))
-    };
-    add("limits.requests".to_owned(), limit(|limits| limits.requests.as_ref()));
-    add("limits.tokens".to_owned(), limit(|limits| limits.tokens.as_ref()));
-    add("limits.concurrency".to_owned(), count(|limits| limits.concurrency.as_ref()));
-    add("limits.output_estimate".to_owned(), count(|limits| limits.output_estimate.as_ref()));
-    add(
-        "budget".to_owned(),
-        side.setting(|settings| settings.budget.as_ref()).map(|at| of_budget(&at.value)),
-    );
-    let weight = side.setting(|settings| settings.weight.as_ref()).map_or(1, |at| at.value);
-    add("weight".to_owned(), Some(of_count(weight)));
-    let on_deny = side.setting(|settings| settings.on_deny.as_ref());
-    add("on_deny".to_owned(), word(on_deny.map_or("notice", |at| at.value.as_str())));
-    let extends = side.setting(|settings| settings.extends.as_ref());
-    add("extends".to_owned(), extends.and_then(|at| word(&at.value)));
-    for (model, limits) in
-        side.setting(|settings| settings.model_limits.as_ref()).iter().flat_map(|all| &all.0)
-    {
-        let model = &model.value;
-        add(format!("model_limits.{model}.requests"), limits.requests.as_ref().map(|at| of_rate(at.value)));
-        add(format!("model_limits.{model}.tokens"), limits.tokens.as_ref().map(|at| of_rate(at.value)));
-        let concurrency = limits.concurrency.as_ref().map(|at| of_count(at.value));
-        add(format!("model_limits.{model}.concurrency"), concurrency);
+    let Some(held) = side.held else { return found };
+    let effective = &held.effective;
+    let word = |shown: &str| Setting { shown: shown.to_owned(), amount: None };
+    limits("limits", &effective.limits, &mut found);
+    for (model, limited) in effective.model_limits.iter().flatten() {
+        limits(&format!("model_limits.{}", model.value), limited, &mut found);
     }
-    for (label, value) in side.setting(|settings| settings.labels.as_ref()).iter().flat_map(|all| &all.0) {
-        add(format!("labels.{}", label.value), word(&value.value.to_string()));
+    // Of several, one a day and one a month say, each counts.
+    let budgets: BTreeMap<MoneyPer, &Budget> =
+        effective.budgets.iter().rev().map(|at| (at.value.per, &at.value)).collect();
+    for (at, budget) in budgets.values().enumerate() {
+        let name = if at == 0 { "budget".to_owned() } else { format!("budget {}", at + 1) };
+        found.insert(name, of_budget(budget));
     }
-    records(side, &mut found);
-    found
-}
-
-/// What is redacted, and what records hold.
-fn records(side: Side<'_>, found: &mut Settings) {
-    let mut add = |name: String, shown: &str| {
-        found.insert(name, Setting { shown: shown.to_owned(), amount: None });
-    };
-    let detectors = side.setting(|settings| settings.redact.as_ref()?.detectors.as_ref());
-    let detectors = match detectors {
-        None | Some(raw::Detectors::All) => "all".to_owned(),
-        Some(raw::Detectors::List(names)) => {
+    found.insert("weight".to_owned(), of_count(effective.weight.map_or(1, |at| at.value)));
+    let on_deny = effective.on_deny.map_or("notice", |at| at.value.as_str());
+    found.insert("on_deny".to_owned(), word(on_deny));
+    if let Some(extends) = &held.raw.settings.extends {
+        found.insert("extends".to_owned(), word(&extends.value));
+    }
+    for (label, value) in effective.labels.iter().flatten() {
+        found.insert(format!("labels.{label}"), word(&value.value.to_string()));
+    }
+    let detectors = match &effective.detectors {
+        None | Some(Detectors::All) => "all".to_owned(),
+        Some(Detectors::List(names)) => {
             let mut names: Vec<&str> = names.iter().map(|at| at.value.as_str()).collect();
             names.sort_unstable();
             if names.is_empty() { "credentials alone".to_owned() } else { names.join(", ") }
         }
     };
-    add("redact.detectors".to_owned(), &detectors);
-    let patterns = side.setting(|settings| settings.redact.as_ref()?.patterns.as_ref());
-    for (name, pattern) in patterns.iter().flat_map(|patterns| &patterns.0) {
-        add(format!("redact.patterns.{}", name.value), &pattern.value);
+    found.insert("redact.detectors".to_owned(), word(&detectors));
+    for (name, pattern) in effective.patterns.iter().flatten() {
+        found.insert(format!("redact.patterns.{}", name.value), word(&pattern.value));
     }
-    let wire = side.setting(|settings| settings.redact.as_ref()?.wire.as_ref());
-    add("redact.wire".to_owned(), wire.map_or("off", |at| at.value.as_str()));
+    found.insert("redact.wire".to_owned(), word(effective.wire.map_or("off", |at| at.value.as_str())));
     let everyone = side.configuration.loaded.gateway.as_ref();
     let everyone = everyone.and_then(|gateway| gateway.records.as_ref()?.content.as_ref());
-    let content = side.setting(|settings| settings.records.as_ref()?.content.as_ref()).or(everyone);
-    add("records.content".to_owned(), content.map_or("redacted", |at| at.value.as_str()));
+    let content = effective.content.or(everyone).map_or("redacted", |at| at.value.as_str());
+    found.insert("records.content".to_owned(), word(content));
+    found
+}
+
+fn limits(name: &str, limits: &Limits, found: &mut Settings) {
+    let all = [
+        ("requests", limits.requests.map(|at| of_rate(at.value))),
+        ("tokens", limits.tokens.map(|at| of_rate(at.value))),
+        ("concurrency", limits.concurrency.map(|at| of_count(at.value))),
+        ("output_estimate", limits.output_estimate.map(|at| of_count(at.value))),
+    ];
+    let set = all.into_iter().filter_map(|(key, setting)| Some((format!("{name}.{key}"), setting?)));
+    found.extend(set);
 }
 
 fn of_rate(value: Rate) -> Setting {

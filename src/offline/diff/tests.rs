@@ -70,6 +70,39 @@ fn tools() {
 }
 
 #[test]
+fn what_is_extended_counts() {
+    let inline = |parent: &str, child: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tollgate.yaml");
+        let text = format!(
+            "upstreams: {{}}\nmodels: {{}}\ntenants:\n  base:\n    abstract: true\n{parent}  acme:\n    extends: base\n{child}"
+        );
+        std::fs::write(&path, text).unwrap();
+        Configuration::read(&path, NOW).unwrap_or_else(|unfit| panic!("{:?}", unfit.problems))
+    };
+    let texts = |old: (&str, &str), new: (&str, &str)| -> Vec<String> {
+        let (old, new) = (inline(old.0, old.1), inline(new.0, new.1));
+        diff(&old, &new, [Vec::new(), Vec::new()]).into_iter().map(|change| change.text).collect()
+    };
+    let all = "    tools: [{ allow: \"*\" }]\n";
+    // The first rule of a tenant's own that allows something takes all else away.
+    assert_eq!(
+        texts((all, ""), (all, "    tools: [{ allow: a }]\n")),
+        [
+            "acme loses *, which tollgate.yaml:6 gave; now no rule allows it",
+            "acme gains the rule at tollgate.yaml:9: allow a",
+        ]
+    );
+    assert_eq!(
+        texts(
+            ("    limits: { requests: 60/min }\n", "    limits: { requests: 30/min }\n"),
+            ("    limits: { requests: 10/min }\n", "")
+        ),
+        ["acme: limits.requests is lowered to 10/min, was 30/min"]
+    );
+}
+
+#[test]
 fn models_keys_and_settings() {
     check(
         "models: [m]",

@@ -5,7 +5,7 @@ use crate::{
     config::{raw, values},
     offline::universe::{Name, Universe},
     policy::{
-        Mode, Rule,
+        Effect, Mode, Rule,
         glob::Glob,
         reach::{Reach, Reached, Whose},
     },
@@ -37,6 +37,11 @@ pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2], universe: &Universe) -
     // The rules of either side that the other does not have in the same words.
     let changed = [only_in(old_texts, new_texts), only_in(new_texts, old_texts)];
     let mut suspects: Vec<&Rule> = changed.iter().flatten().map(|(rule, _)| *rule).collect();
+    let [old_layers, new_layers] = sides.map(allowing_layers);
+    if old_layers != new_layers {
+        // Another file has to allow whatever is allowed.
+        suspects.extend(texts.iter().flatten().map(|(rule, _)| *rule));
+    }
     if labels(sides[0]) != labels(sides[1]) {
         let conditional = |rule: &&Rule| rule.when.as_ref().is_some_and(|when| when.depends_on(&["tenant"]));
         suspects.extend(texts.iter().flatten().map(|(rule, _)| *rule).filter(conditional));
@@ -90,7 +95,8 @@ fn rule_texts<'c>(side: Side<'c>) -> Vec<(&'c Rule, Text)> {
         let (limit, within) = extras.find(rule);
         let mode = if rule.mode == Mode::Shadow { "shadow" } else { "" };
         format!(
-            "{} {globs:?} [{}] [{}] {:?} {mode} {limit} {within}",
+            "{} {} {globs:?} [{}] [{}] {:?} {mode} {limit} {within}",
+            rule.layer,
             rule.effect.as_str(),
             rule.conditions(),
             rule.forced(),
@@ -105,10 +111,16 @@ fn only_in<'c>(these: &[(&'c Rule, Text)], others: &[(&'c Rule, Text)]) -> Vec<(
     these.iter().filter(|(_, text)| !others.contains(text)).cloned().collect()
 }
 
-fn labels(side: Side<'_>) -> BTreeMap<String, String> {
-    let labels = side.setting(|settings| settings.labels.as_ref());
-    let entries = labels.map(|labels| labels.0.as_slice()).unwrap_or_default();
-    entries.iter().map(|(name, value)| (name.value.clone(), value.value.to_string())).collect()
+/// The layers that allow something, each of which has to allow whatever is allowed.
+fn allowing_layers(side: Side<'_>) -> BTreeSet<u8> {
+    let rules = side.member.map(|member| member.tenant().policy.rules()).unwrap_or_default();
+    let allows = |rule: &&Rule| rule.effect == Effect::Allow && rule.mode == Mode::Enforce;
+    rules.iter().filter(allows).map(|rule| rule.layer).collect()
+}
+
+fn labels(side: Side<'_>) -> BTreeMap<&str, String> {
+    let labels = side.effective().and_then(|effective| effective.labels.as_ref());
+    labels.into_iter().flatten().map(|(name, value)| (*name, value.value.to_string())).collect()
 }
 
 /// The names on which these globs can show: those of the universe that match one, the globs themselves, and what each
@@ -297,8 +309,8 @@ struct Extras(BTreeMap<(String, Text), (String, String)>);
 
 impl Extras {
     fn of(side: Side<'_>) -> Self {
-        let rules = side.setting(|settings| settings.tools.as_ref()).into_iter().flatten();
-        let files = &side.configuration.loaded.files;
+        let layers = side.effective().map(|effective| effective.tools.as_slice()).unwrap_or_default();
+        let rules = layers.iter().flat_map(|layer| layer.rules);
         let one = |rule: &raw::Rule| {
             let limit = rule.limit.as_ref().map(|limit| rate(limit.value)).unwrap_or_default();
             let within = rule.within.as_ref().map(|within| duration(within.value)).unwrap_or_default();
@@ -306,17 +318,15 @@ impl Extras {
                 raw::Effect::Allow(globs) | raw::Effect::Ask(globs) | raw::Effect::Deny(globs) => globs,
             };
             let globs: Vec<&str> = globs.iter().map(|glob| glob.value.as_str()).collect();
-            let line = files.place(rule.at).rsplit_once(':').map(|(_, line)| line.to_owned());
-            ((line.unwrap_or_default(), format!("{globs:?}")), (limit, within))
+            let place = side.configuration.place(rule.at).to_string();
+            ((place, format!("{globs:?}")), (limit, within))
         };
         Self(rules.map(one).filter(|(_, (limit, within))| !limit.is_empty() || !within.is_empty()).collect())
     }
 
     fn find(&self, rule: &Rule) -> (String, String) {
         let globs: Vec<&str> = rule.tools.iter().map(Glob::as_str).collect();
-        let source = rule.source.to_string();
-        let line = source.rsplit_once(':').map_or("", |(_, line)| line);
-        self.0.get(&(line.to_owned(), format!("{globs:?}"))).cloned().unwrap_or_default()
+        self.0.get(&(rule.source.to_string(), format!("{globs:?}"))).cloned().unwrap_or_default()
     }
 }
 

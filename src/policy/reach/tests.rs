@@ -9,6 +9,16 @@ use crate::{
 use proptest::prelude::*;
 
 fn rule(effect: Effect, glob: &str, when: &str, max: Option<u8>, shadow: bool) -> Rule {
+    layered(effect, glob, when, max, (shadow, 0, None))
+}
+
+fn layered(
+    effect: Effect,
+    glob: &str,
+    when: &str,
+    max: Option<u8>,
+    (shadow, layer, set): (bool, u8, Option<u8>),
+) -> Rule {
     Rule {
         effect,
         tools: [Glob::new(glob)].into_iter().collect(),
@@ -20,13 +30,17 @@ fn rule(effect: Effect, glob: &str, when: &str, max: Option<u8>, shadow: bool) -
             .into_iter()
             .collect(),
         when: (!when.is_empty()).then(|| Condition::compile(when).unwrap()),
-        set: Vec::new(),
+        set: set
+            .filter(|_| effect == Effect::Allow)
+            .map(|value| (Path::new("forced").unwrap(), Value::integer(value.into())))
+            .into_iter()
+            .collect(),
         reason: None,
         mode: if shadow { Mode::Shadow } else { Mode::Enforce },
-        limit: None,
-        within: std::time::Duration::from_secs(600),
-        layer: 0,
         source: Source::new("a.yaml", 1),
+        layer,
+        limit: None,
+        within: std::time::Duration::ZERO,
     }
 }
 
@@ -66,14 +80,14 @@ fn table() {
 proptest! {
     #[test]
     fn a_reach_agrees_with_every_decision(
-        rules in proptest::collection::vec((0..3_u8, "[ab*]{1,2}", 0..5_usize, proptest::option::of(0..3_u8), any::<bool>()), 0..6),
-        tool in "[ab]{1,2}", args in proptest::sample::select(vec!["{}", r#"{"n":0}"#, r#"{"n":2}"#, r#"{"n":"x"}"#, "[]"]),
+        rules in proptest::collection::vec((0..3_u8, "[ab*]{1,2}", 0..5_usize, proptest::option::of(0..3_u8), (any::<bool>(), 0..3_u8, proptest::option::of(0..2_u8))), 0..6),
+        tool in "[ab]{1,2}", args in proptest::sample::select(vec!["{}", r#"{"n":0}"#, r#"{"n":2}"#, r#"{"n":"x"}"#]),
         now in 0..2_i64, mcp in any::<bool>(),
     ) {
         const WHEN: [&str; 5] = ["", "args.n == 0", "place == 'mcp'", "now > timestamp('1970-01-01T00:00:00Z')", "tenant.name == 'acme'"];
         let effects = [Effect::Deny, Effect::Ask, Effect::Allow];
-        let policy = Policy::new(rules.iter().map(|(effect, glob, when, max, shadow)| {
-            rule(effects[usize::from(*effect)], glob, WHEN[*when], *max, *shadow)
+        let policy = Policy::new(rules.iter().map(|(effect, glob, when, max, more)| {
+            layered(effects[usize::from(*effect)], glob, WHEN[*when], *max, *more)
         }).collect());
         let caller = Caller::new("acme", "prod", &[]);
         let reached = policy.reach(&tool, whose(&caller));

@@ -1,0 +1,52 @@
+//! Where audit files are: in a data_dir, in its `audit/`, in a tenant's directory there, or wherever a copy was put.
+
+use super::head::parse_file_name;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A path that leads to no audit file.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAuditFiles {
+    #[error("`{path}` holds no audit files (TENANT/YYYY-MM-DD.jsonl)", path = .0.display())]
+    Empty(PathBuf),
+    #[error("there is no file or directory `{path}`", path = .0.display())]
+    Missing(PathBuf),
+    #[error("`{path}` cannot be read: {1}", path = .0.display())]
+    Unreadable(PathBuf, io::ErrorKind),
+}
+
+/// The audit files that a path leads to, by tenant, the oldest first. A file is taken whatever its name.
+pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
+    let kind = fs::metadata(path).map_err(|error| refused(path, &error))?;
+    if !kind.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let inner = path.join("audit");
+    let dir = if inner.is_dir() { inner } else { path.to_path_buf() };
+    let mut files = day_files(&dir)?;
+    for name in names(&dir)?.iter().filter(|name| !name.starts_with('.')) {
+        let tenant = dir.join(name);
+        if tenant.is_dir() {
+            files.extend(day_files(&tenant)?);
+        }
+    }
+    if files.is_empty() { Err(NoAuditFiles::Empty(path.to_path_buf())) } else { Ok(files) }
+}
+
+fn day_files(dir: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
+    let names = names(dir)?;
+    Ok(names.iter().filter(|name| parse_file_name(name).is_some()).map(|name| dir.join(name)).collect())
+}
+
+fn names(dir: &Path) -> Result<Vec<String>, NoAuditFiles> {
+    super::disk::names(dir).map_err(|error| refused(dir, &error))
+}
+
+fn refused(path: &Path, error: &io::Error) -> NoAuditFiles {
+    match error.kind() {
+        io::ErrorKind::NotFound => NoAuditFiles::Missing(path.to_path_buf()),
+        kind => NoAuditFiles::Unreadable(path.to_path_buf(), kind),
+    }
+}
