@@ -306,7 +306,9 @@ impl<'v> Run<'v> {
         let range = match (over.items(), over.members()) {
             (Some(items), _) => Range::Items(items),
             (None, Some(members)) => Range::Keys(members),
-            (None, None) => return self.fails(|| format!("a loop over `{}`, no list or map", over.kind())),
+            (None, None) => {
+                return self.fails(|| format!("a loop goes over a list or a map, not over `{}`", over.kind()));
+            }
         };
         let depth = self.locals.len();
         let answer = match walk.kind {

@@ -66,7 +66,7 @@ impl<'n> Paths<'n> {
         }
         match at {
             Node::All(parts) | Node::Any(parts) | Node::Library(_, parts) | Node::List(parts) => {
-                self.all(parts)
+                self.all(parts);
             }
             Node::Calculate(_, sides)
             | Node::Compare(_, sides)
