@@ -307,7 +307,8 @@ impl<'v> Run<'v> {
             (Some(items), _) => Range::Items(items),
             (None, Some(members)) => Range::Keys(members),
             (None, None) => {
-                return self.fails(|| format!("a loop goes over a list or a map, not over `{}`", over.kind()));
+                return self
+                    .fails(|| format!("a loop goes over a list or a map, not over `{}`", over.kind()));
             }
         };
         let depth = self.locals.len();
