@@ -333,7 +333,7 @@ fn is_tenant_file(name: &Path) -> bool {
 }
 
 fn is_test_file(name: &Path) -> bool {
-    let name = name.to_string_lossy();
+    let name = name.to_string_lossy().to_ascii_lowercase();
     is_test(&name) && !name.starts_with('.')
 }
 
