@@ -40,7 +40,7 @@ pub struct Expression {
 pub enum BadExpression {
     #[error("{0}")]
     Syntax(String),
-    #[error("it is too large")]
+    #[error("it becomes larger than 1 MiB")]
     TooLarge,
 }
 
