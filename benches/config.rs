@@ -11,9 +11,13 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
 use std::{fs, path::PathBuf};
 use tollgate::config::{
-    self, Colour, Loaded,
+    self, Colour, Loaded, Watched,
     compile::{Compiled, Context, compile},
 };
+
+/// The one that the gateway runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     divan::main();
@@ -115,6 +119,28 @@ fn load_alone(bencher: Bencher<'_, '_>, tenants: usize) {
 fn compile_alone(bencher: Bencher<'_, '_>, tenants: usize) {
     let loaded = Written::new(tenants).load();
     bencher.counter(ItemsCount::new(tenants)).bench(|| compiled(&loaded));
+}
+
+/// A reload: what tenants have used so far is kept, and so are their quotas.
+#[divan::bench(args = [10_000], sample_count = 9, sample_size = 1)]
+fn reload(bencher: Bencher<'_, '_>, tenants: usize) {
+    let written = Written::new(tenants);
+    let quotas = DashMap::new();
+    let again = || {
+        let loaded = written.load();
+        let context = Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: NOW };
+        compile(&loaded, &context).0.unwrap()
+    };
+    drop(again());
+    bencher.counter(ItemsCount::new(tenants)).bench(again);
+}
+
+/// What the watch asks every second.
+#[divan::bench(args = [10_000], sample_count = 9, sample_size = 1)]
+fn has_a_file_changed(bencher: Bencher<'_, '_>, tenants: usize) {
+    let written = Written::new(tenants);
+    let watched = Watched::of(&written.dir.path().join("tollgate.yaml"), &written.load());
+    bencher.counter(ItemsCount::new(tenants)).bench(|| watched.fingerprint());
 }
 
 /// The least that any way has to do: read every file.

@@ -6,6 +6,7 @@ use crate::{
     gateway::{self, Body, Gateway},
     json::{self, Value},
 };
+use arc_swap::ArcSwapOption;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -17,11 +18,35 @@ use std::sync::{
 /// What a reload came to: nothing, or the problems as text.
 pub type Reload = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// How the last reload went: whoever reloads tells it, the status shows it.
+#[derive(Debug, Default)]
+pub struct LastReload {
+    problems: ArcSwapOption<String>,
+}
+
+impl LastReload {
+    /// The last reload went well, or these are the problems.
+    pub fn tell(&self, came_to: &Result<(), String>) {
+        self.problems.store(came_to.as_ref().err().cloned().map(Arc::new));
+    }
+
+    fn to_json(&self) -> Value<'static> {
+        match self.problems.load_full() {
+            None => Value::object([("ok", Value::Bool(true))]),
+            Some(problems) => Value::object([
+                ("ok", Value::Bool(false)),
+                ("problems", Value::string(problems.trim_end().to_owned())),
+            ]),
+        }
+    }
+}
+
 /// What the admin port answers from.
 pub struct Admin {
     pub gateway: Arc<Gateway>,
     pub draining: Arc<AtomicBool>,
     pub reload: Reload,
+    pub last_reload: Arc<LastReload>,
     /// `Host` and `Origin` names that are accepted beside loopback names and the listen address.
     pub allowed_hosts: Vec<String>,
     /// The address that this port listens on.
@@ -209,6 +234,7 @@ impl Admin {
                 ("config", Value::string(snapshot.hash.to_string())),
                 ("tenants", count(snapshot.tenants)),
                 ("models", count(snapshot.models.names().len())),
+                ("reload", self.last_reload.to_json()),
                 ("records", Value::string(if records { "ok" } else { "failing" })),
                 ("draining", Value::Bool(self.draining.load(Ordering::Relaxed))),
                 ("time", Value::integer(now)),

@@ -2,7 +2,7 @@
 
 use super::{Status, print};
 use crate::{
-    admin::{Admin, Scope},
+    admin::{Admin, LastReload, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Watched, compile},
     gateway::Gateway,
@@ -81,8 +81,15 @@ struct Reloader {
     path: PathBuf,
     master: Vec<u8>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
-    /// One reload at a time; the files that the last one read.
-    watched: Mutex<Watched>,
+    /// One reload at a time; what the last one read.
+    read: Mutex<LastRead>,
+    last: Arc<LastReload>,
+}
+
+/// The files of a configuration, and how they were before they were read: what changed meanwhile is seen as a change.
+struct LastRead {
+    watched: Watched,
+    fingerprint: [u8; 32],
 }
 
 impl Reloader {
@@ -99,9 +106,19 @@ impl Reloader {
     }
 
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let came_to = self.try_reload(gateway);
+        self.last.tell(&came_to);
+        came_to
+    }
+
+    fn try_reload(&self, gateway: &Gateway) -> Result<(), String> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.fingerprint = read.watched.fingerprint();
         let loaded = config::load(&self.path);
-        *watched = Watched::of(&self.path, &loaded);
+        let watched = Watched::of(&self.path, &loaded);
+        if watched != read.watched {
+            *read = LastRead::new(watched);
+        }
         let reloaded = self.compile(&loaded);
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
         match reloaded {
@@ -189,10 +206,13 @@ impl Running {
                 self.admin_url = url;
             }
             let (gateway, reloader) = (Arc::clone(&self.gateway), Arc::clone(&self.reloader));
+            let last_reload = Arc::clone(&self.reloader.last);
             let admin = Arc::new(Admin {
                 gateway: Arc::clone(&self.gateway),
                 draining: Arc::clone(&self.draining),
-                reload: Box::new(move || reloader.reload(&gateway)),
+                // Reading many tenants takes its time: other requests go on on other threads.
+                reload: Box::new(move || tokio::task::block_in_place(|| reloader.reload(&gateway))),
+                last_reload,
                 allowed_hosts: serve.allowed_hosts.clone(),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
                 address: address.ip(),
@@ -230,7 +250,7 @@ impl Running {
                 _ = terminate.recv() => break,
                 _ = tokio::signal::ctrl_c() => break,
                 _ = hangup.recv() => {
-                    if let Err(problems) = self.reloader.reload(&self.gateway) {
+                    if let Err(problems) = tokio::task::block_in_place(|| self.reloader.reload(&self.gateway)) {
                         print::error(&problems);
                     }
                 }
@@ -264,40 +284,46 @@ impl Running {
     }
 }
 
+impl LastRead {
+    fn new(watched: Watched) -> Self {
+        Self { fingerprint: watched.fingerprint(), watched }
+    }
+}
+
 impl Reloader {
     fn new(path: &Path, master: Vec<u8>, loaded: &Loaded) -> Self {
-        let watched = Mutex::new(Watched::of(path, loaded));
-        Self { path: path.to_owned(), master, quotas: DashMap::new(), watched }
+        let read = Mutex::new(LastRead::new(Watched::of(path, loaded)));
+        Self { path: path.to_owned(), master, quotas: DashMap::new(), read, last: Arc::default() }
     }
 
-    fn fingerprint(&self) -> [u8; 32] {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        watched.fingerprint()
+    /// How the files are now, and whether they were otherwise when they were read.
+    fn look(&self) -> ([u8; 32], bool) {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = read.watched.fingerprint();
+        (now, now != read.fingerprint)
     }
 }
 
 /// Reloads when a file of the configuration changed, once it stays as it is for a moment.
 async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
-    let mut loaded = reloader.fingerprint();
-    let mut before = loaded;
+    let mut before = None;
     let mut ticks = tokio::time::interval(WATCH_EVERY);
     while !gateway.closing.is_cancelled() {
         ticks.tick().await;
         let (asked, gateway) = (Arc::clone(&reloader), Arc::clone(&gateway));
         let looked = tokio::task::spawn_blocking(move || {
-            let now = asked.fingerprint();
-            if now != loaded && now == before {
-                // Told where it belongs: in the metric, the status and on stderr.
-                if let Err(problems) = asked.reload(&gateway) {
-                    operator::warn(&problems);
-                }
-                (asked.fingerprint(), now)
-            } else {
-                (loaded, now)
+            let (now, changed) = asked.look();
+            // Told where it belongs: in the metric, the status and on stderr.
+            if changed
+                && before == Some(now)
+                && let Err(problems) = asked.reload(&gateway)
+            {
+                operator::warn(&problems);
             }
+            now
         });
-        if let Ok(found) = looked.await {
-            (loaded, before) = found;
+        if let Ok(now) = looked.await {
+            before = Some(now);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
     fs, io,
     io::Read as _,
     path::{Path, PathBuf},
+    thread,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,9 @@ use super::{
 
 /// Most tenant files.
 const TENANT_FILES_MAX: usize = 200_000;
+/// Threads that understand tenants' files, and how many files make a thread worth its while.
+const THREADS_MAX: usize = 4;
+const SHARE_MIN: usize = 64;
 /// How often a configuration that was swapped while it was read is read again.
 const ATTEMPTS: usize = 3;
 /// Where Kubernetes keeps the files of a mounted ConfigMap: a link that is swapped as a whole.
@@ -172,7 +176,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads one file, shown as `shown` and read from `real`, and the stem of its name.
+    /// Reads one file, shown as `shown` and read from `real`.
     fn file<T: Read>(
         &mut self,
         shown: &Path,
@@ -180,34 +184,29 @@ impl Reader {
         named: Option<Mark>,
         shape: &'static MapShape,
     ) -> Option<(T, FileId)> {
-        let text = match read_text(real) {
-            Ok(text) => text,
+        let text = self.text(shown, real, named)?;
+        let understood = understand(self.files.next_id(), shown, text, shape);
+        self.keep(understood)
+    }
+
+    /// The text of a file, which becomes part of the hash.
+    fn text(&mut self, shown: &Path, real: &Path, named: Option<Mark>) -> Option<String> {
+        match read_text(real) {
+            Ok(text) => {
+                self.digest(shown, &text);
+                Some(text)
+            }
             Err(problem) => {
                 self.not_read(shown, named, &problem);
-                return None;
+                None
             }
-        };
-        self.digest(shown, &text);
-        let file = self.files.next_id();
-        let (node, mut problems) = yaml::parse(file, &text);
-        let mut hidden = Vec::new();
-        let mut value = None;
-        if let Some(node) = &node {
-            let Findings { problems: more, hidden: found } = check::check(node, shape);
-            problems.extend(more);
-            hidden = found;
-            value = T::read(node);
         }
+    }
+
+    fn keep<T>(&mut self, found: Found<T>) -> Option<(T, FileId)> {
+        let Found { value, mut problems, source } = found;
         self.problems.append(&mut problems);
-        let understood = if node.is_some() { Understood::Yes } else { Understood::No };
-        drop(node);
-        let id = self.files.push(Source {
-            shown: shown.display().to_string(),
-            dir: parent(shown),
-            text: Some(text),
-            hidden,
-            understood,
-        });
+        let id = self.files.push(source);
         value.map(|value| (value, id))
     }
 
@@ -232,6 +231,10 @@ impl Reader {
             Unreadable::Io(error) => {
                 Problem::error("not-readable", named, format!("`{shown}` cannot be read: {}", error.kind()))
             }
+            Unreadable::NoFile(what) => {
+                Problem::error("not-a-file", named, format!("`{shown}` is {what}, not a file"))
+                    .hint("a name that ends in .yaml is a tenant's: give another to what is none")
+            }
             Unreadable::Large => {
                 let mib = yaml::FILE_BYTES_MAX >> 20;
                 Problem::error("too-large", named, format!("`{shown}` is larger than {mib} MiB"))
@@ -255,11 +258,18 @@ impl Reader {
             let message = format!("more than {TENANT_FILES_MAX} tenant files");
             return self.problems.push(Problem::error("too-large", dir.at, message));
         }
+        let mut texts = Vec::with_capacity(names.len());
         for name in names {
             let path = shown.join(&name);
             let real = if directory.generation.is_some() { directory.real(&path) } else { root.real(&path) };
-            if let Some((tenant, _)) = self.file::<raw::Tenant>(&path, &real, Some(dir.at), &TENANT) {
-                self.name_fits(&tenant, &path);
+            if let Some(text) = self.text(&path, &real, Some(dir.at)) {
+                texts.push((path, text));
+            }
+        }
+        let paths: Vec<PathBuf> = texts.iter().map(|(path, _)| path.clone()).collect();
+        for (path, found) in paths.iter().zip(understand_all(self.files.next_id(), texts)) {
+            if let Some((tenant, _)) = self.keep(found) {
+                self.name_fits(&tenant, path);
                 tenants.push(tenant);
             }
         }
@@ -303,26 +313,27 @@ fn names(directory: &Directory, real: &Path) -> io::Result<Vec<PathBuf>> {
     for place in [Some(real), directory.generation.as_deref()].into_iter().flatten() {
         for entry in fs::read_dir(place)? {
             let name = PathBuf::from(entry?.file_name());
-            if is_tenant_file(&name) && !place.join(&name).is_dir() {
+            if is_tenant_file(&name) {
                 found.insert(name);
             }
         }
     }
     if let Some(generation) = &directory.generation {
-        // A link whose file is not of this generation is about to be removed.
-        found.retain(|name| generation.join(name).exists() || !real.join(name).is_symlink());
+        // A link into the generation whose file is not there is about to be removed.
+        let through = |name: &Path| fs::read_link(real.join(name)).is_ok_and(|to| to.starts_with(GENERATION));
+        found.retain(|name| generation.join(name).exists() || !through(name));
     }
     Ok(found.into_iter().collect())
 }
 
 fn is_tenant_file(name: &Path) -> bool {
-    let name = name.to_string_lossy();
+    let name = name.to_string_lossy().to_ascii_lowercase();
     let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
     is_yaml && !is_test(&name) && !name.starts_with('.')
 }
 
 pub(super) fn is_test_file(name: &Path) -> bool {
-    let name = name.to_string_lossy();
+    let name = name.to_string_lossy().to_ascii_lowercase();
     is_test(&name) && !name.starts_with('.')
 }
 
@@ -337,13 +348,70 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
     if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
 }
 
+/// What was found in a file.
+struct Found<T> {
+    value: Option<T>,
+    problems: Vec<Problem>,
+    source: Source,
+}
+
+fn understand<T: Read>(file: FileId, shown: &Path, text: String, shape: &'static MapShape) -> Found<T> {
+    let (node, mut problems) = yaml::parse(file, &text);
+    let mut hidden = Vec::new();
+    let mut value = None;
+    if let Some(node) = &node {
+        let Findings { problems: more, hidden: found } = check::check(node, shape);
+        problems.extend(more);
+        hidden = found;
+        value = T::read(node);
+    }
+    let understood = if node.is_some() { Understood::Yes } else { Understood::No };
+    drop(node);
+    let (shown, dir) = (shown.display().to_string(), parent(shown));
+    Found { value, problems, source: Source { shown, dir, text: Some(text), hidden, understood } }
+}
+
+/// Understands tenants' files on several threads, in their order; the first of them is `first`.
+fn understand_all(first: FileId, texts: Vec<(PathBuf, String)>) -> Vec<Found<raw::Tenant>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let share = texts.len().div_ceil(threads).max(SHARE_MIN);
+    let mut numbered = (first.0..).map(FileId).zip(texts);
+    let one = |(file, (path, text)): (FileId, (PathBuf, String))| understand(file, &path, text, &TENANT);
+    thread::scope(|scope| {
+        let mut others = Vec::new();
+        let own: Vec<_> = numbered.by_ref().take(share).collect();
+        loop {
+            let part: Vec<_> = numbered.by_ref().take(share).collect();
+            if part.is_empty() {
+                break;
+            }
+            others.push(scope.spawn(move || part.into_iter().map(one).collect::<Vec<_>>()));
+        }
+        let mut found: Vec<_> = own.into_iter().map(one).collect();
+        for other in others {
+            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        found
+    })
+}
+
 enum Unreadable {
     Io(io::Error),
+    NoFile(&'static str),
     Large,
     NotUtf8(usize),
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {
+    // Asked before it is opened: opening a pipe would wait for whoever writes into it.
+    let kind = fs::metadata(path).map_err(Unreadable::Io)?;
+    if !kind.is_file() {
+        return Err(Unreadable::NoFile(if kind.is_dir() {
+            "a directory"
+        } else {
+            "a pipe, a socket or a device"
+        }));
+    }
     let file = fs::File::open(path).map_err(Unreadable::Io)?;
     let known = file.metadata().map_err(Unreadable::Io)?;
     let size = usize::try_from(known.len()).unwrap_or(usize::MAX);

@@ -1,30 +1,35 @@
-//! `when`: a CEL expression behind an adapter. Compiled when the configuration is loaded; whatever goes wrong
-//! later (a missing field, a wrong type, a result that is no boolean) is "cannot be evaluated", never an answer.
+//! `when`: a CEL expression behind an adapter. Parsed by the `cel` crate, evaluated here, within a budget of steps,
+//! over arguments that are read only where the condition looks. Compiled when the configuration is loaded; whatever
+//! goes wrong later (a missing field, a wrong type, a result that is no boolean, a spent budget) is "cannot be
+//! evaluated", never an answer.
 
+mod datum;
+mod evaluate;
+mod library;
+mod lower;
 mod names;
+mod node;
 mod reads;
 
-pub use reads::{Read, shown};
+pub use reads::Read;
 
-use super::{Caller, Truth};
+use super::{
+    Caller, Truth,
+    budget::{Budget, STEPS_MAX, Stop},
+};
 use crate::{call::Place, json::Value};
-use cel::{
-    Context, Env, ExecutionError, Value as Cel,
-    objects::Key,
-    parser::{Expression, PrattParser},
-};
-use std::{
-    collections::HashMap,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
-};
+use cel::parser::{Expression, PrattParser};
+use datum::Datum;
+use evaluate::Run;
+use lower::{Lowering, Refused};
+use node::{Fact, Node};
+use std::{fmt, panic::catch_unwind, sync::Arc};
 
 /// The names that an expression may use.
 pub const VARIABLES: [&str; 6] = ["tenant", "key", "tool", "args", "place", "now"];
 /// An expression is a condition, not a program.
 const SOURCE_BYTES_MAX: usize = 4096;
-/// Parsing and evaluating recurse: nesting and size are bounded, so that neither can exhaust the stack.
+/// Parsing recurses: nesting and size are bounded, so that it cannot exhaust the stack.
 const DEPTH_MAX: u16 = 48;
 const NODES_MAX: usize = 1000;
 
@@ -32,8 +37,9 @@ const NODES_MAX: usize = 1000;
 #[derive(Clone)]
 pub struct Condition {
     source: Arc<str>,
-    program: Arc<Expression>,
-    reads_args: bool,
+    program: Arc<Node>,
+    /// The variables that it reads.
+    facts: Arc<[Fact]>,
 }
 
 /// Why an expression is no condition. `line` and `column` count from 1 inside the expression, the column in bytes;
@@ -48,15 +54,17 @@ pub struct BadCondition {
 }
 
 /// Why a condition gave no answer.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unanswered {
+    #[error("{0}")]
+    Failed(String),
     /// It reads the arguments, and there are none that can be read.
+    #[error("the arguments are not JSON")]
     NoArguments,
-    /// Its result is this, no boolean.
-    NotBoolean(Cel),
-    Failed(ExecutionError),
-    /// It brought its evaluation down.
-    Broken,
+    #[error("its result is {0}, not true or false")]
+    NotBoolean(Value<'static>),
+    #[error("it is too much work with these arguments")]
+    TooMuchWork,
 }
 
 /// What a condition is asked about.
@@ -70,42 +78,18 @@ pub struct Facts<'q> {
 }
 
 impl Condition {
-    /// Compiles an expression and checks that it uses only known names.
+    /// Compiles an expression and checks that it uses only known names and functions.
     pub fn compile(source: &str) -> Result<Self, BadCondition> {
         if source.len() > SOURCE_BYTES_MAX {
-            return Err(BadCondition {
-                message: format!("longer than {SOURCE_BYTES_MAX} bytes"),
-                line: 1,
-                column: 1,
-                len: 1,
-            });
+            return Err(BadCondition::at_start(&format!("longer than {SOURCE_BYTES_MAX} bytes")));
         }
-        let parsed = catch_unwind(|| {
-            PrattParser::new()
-                .max_recursion_depth(DEPTH_MAX)
-                .max_expression_node_count(NODES_MAX)
-                .parse(source)
-        })
-        .map_err(|_| BadCondition {
-            message: "cannot be parsed".to_owned(),
-            line: 1,
-            column: 1,
-            len: 1,
-        })?;
-        let program = parsed.map_err(|errors| {
-            let first = errors.errors.first();
-            BadCondition {
-                message: first.map_or_else(|| "cannot be parsed".to_owned(), |error| error.msg.clone()),
-                line: first.map_or(1, |error| usize::try_from(error.pos.0).unwrap_or(1).max(1)),
-                column: first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1).max(1)),
-                len: 1,
-            }
-        })?;
-        if let Some(unknown) = names::unknown(&program, source) {
+        let parsed = parse(source)?;
+        if let Some(unknown) = names::unknown(&parsed, source) {
             return Err(unknown);
         }
-        let reads_args = program.references().has_variable("args");
-        Ok(Self { source: source.into(), program: Arc::new(program), reads_args })
+        let mut lowering = Lowering::default();
+        let program = lowering.node(&parsed, 0).map_err(|refused| BadCondition::of(source, refused))?;
+        Ok(Self { source: source.into(), program: Arc::new(program), facts: lowering.facts.into() })
     }
 
     /// The expression as written.
@@ -115,71 +99,72 @@ impl Condition {
 
     /// Whether the answer depends on the arguments.
     pub fn reads_args(&self) -> bool {
-        self.reads_args
+        self.facts.contains(&Fact::Args)
     }
 
-    /// Whether the condition holds. `args` is `None` where they are not JSON; a condition that reads them then
+    /// Evaluates the condition. `args` is `None` where they are not JSON; a condition that reads them then
     /// cannot be evaluated.
     pub fn holds(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Truth {
-        self.evaluate(facts, args).map_or(Truth::Unknown, Truth::from)
+        self.weigh(facts, args).0
     }
 
-    /// Evaluates the condition; the error says why it cannot be.
+    /// The answer that `holds` gives; the error says why there is none.
     pub fn evaluate(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Result<bool, Unanswered> {
-        if self.reads_args && args.is_none() {
+        if self.reads_args() && args.is_none() {
             return Err(Unanswered::NoArguments);
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            Cel::resolve(&self.program, &context(facts, args.filter(|_| self.reads_args)))
-        }));
-        match answer {
-            Ok(Ok(Cel::Bool(truth))) => Ok(truth),
-            Ok(Ok(other)) => Err(Unanswered::NotBoolean(other)),
-            Ok(Err(error)) => Err(Unanswered::Failed(error)),
-            Err(_) => Err(Unanswered::Broken),
+        let mut run = Run::new(facts, args, Budget::new(STEPS_MAX)).explaining();
+        match run.value(&self.program) {
+            Ok(Datum::Bool(truth)) => Ok(truth),
+            Ok(other) => Err(Unanswered::NotBoolean(other.shown())),
+            Err(Stop::Fails) => Err(Unanswered::Failed(run.why())),
+            Err(Stop::Spent) => Err(Unanswered::TooMuchWork),
         }
     }
-}
 
-/// The variables of an expression; `args` only where it is read, since it has to be copied.
-fn context(facts: &Facts<'_>, args: Option<&Value<'_>>) -> Context<'static, 'static> {
-    let mut context = Context::with_env(environment());
-    context.add_variable_from_value("tenant", facts.caller.tenant_value());
-    context.add_variable_from_value("key", facts.caller.key_value());
-    context.add_variable_from_value("tool", facts.tool.to_owned());
-    context.add_variable_from_value("place", facts.place.as_str().to_owned());
-    if let Some(now) = chrono::DateTime::from_timestamp(facts.now, 0) {
-        context.add_variable_from_value("now", Cel::Timestamp(now.fixed_offset()));
-    }
-    if let Some(args) = args {
-        context.add_variable_from_value("args", to_cel(args));
-    }
-    context
-}
-
-fn environment() -> Arc<Env> {
-    static STANDARD: OnceLock<Arc<Env>> = OnceLock::new();
-    Arc::clone(STANDARD.get_or_init(|| Arc::new(Env::stdlib())))
-}
-
-/// A whole number becomes an int (or uint above 2^63), any other number a double.
-fn to_cel(value: &Value<'_>) -> Cel {
-    match value {
-        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
-        Value::Bool(truth) => Cel::Bool(*truth),
-        Value::Null => Cel::Null,
-        Value::Number(digits) => digits
-            .parse()
-            .map(Cel::Int)
-            .or_else(|_| digits.parse().map(Cel::UInt))
-            .or_else(|_| digits.parse().map(Cel::Float))
-            .unwrap_or(Cel::Null),
-        Value::Object(members) => {
-            let map: HashMap<Key, Cel> =
-                members.iter().map(|(key, value)| (Key::from(key.to_string()), to_cel(value))).collect();
-            Cel::from(map)
+    /// The answer, and the steps that it took.
+    pub fn weigh(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> (Truth, usize) {
+        if self.reads_args() && args.is_none() {
+            return (Truth::Unknown, 0);
         }
-        Value::String(text) => Cel::from(text.as_ref()),
+        let mut run = Run::new(facts, args, Budget::new(STEPS_MAX));
+        let truth = match run.truth(&self.program) {
+            Ok(truth) => Truth::from(truth),
+            Err(Stop::Fails | Stop::Spent) => Truth::Unknown,
+        };
+        (truth, STEPS_MAX - run.left())
+    }
+}
+
+/// A parser's own panic is an expression that cannot be parsed.
+fn parse(source: &str) -> Result<Expression, BadCondition> {
+    let parsed = catch_unwind(|| {
+        PrattParser::new().max_recursion_depth(DEPTH_MAX).max_expression_node_count(NODES_MAX).parse(source)
+    });
+    parsed.map_err(|_| BadCondition::at_start("cannot be parsed"))?.map_err(|errors| {
+        let first = errors.errors.first();
+        let place = |at: isize| usize::try_from(at).unwrap_or(1).max(1);
+        BadCondition {
+            message: first.map_or_else(|| "cannot be parsed".to_owned(), |error| error.msg.clone()),
+            line: first.map_or(1, |error| place(error.pos.0)),
+            column: first.map_or(1, |error| place(error.pos.1)),
+            len: 1,
+        }
+    })
+}
+
+impl BadCondition {
+    fn at_start(message: &str) -> Self {
+        Self { message: message.to_owned(), line: 1, column: 1, len: 1 }
+    }
+
+    /// At the first place where the word stands that it is about.
+    fn of(source: &str, refused: Refused) -> Self {
+        let len = refused.word.as_ref().map_or(1, |word| word.chars().count());
+        let found = refused.word.and_then(|word| source.find(&word));
+        let before = source.get(..found.unwrap_or(0)).unwrap_or("");
+        let line = before.rsplit('\n').next().unwrap_or("");
+        Self { message: refused.message, line: before.matches('\n').count() + 1, column: line.len() + 1, len }
     }
 }
 
@@ -189,6 +174,8 @@ impl fmt::Debug for Condition {
     }
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests {
     use super::*;

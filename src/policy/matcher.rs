@@ -2,13 +2,14 @@
 
 use super::{
     Truth,
+    budget::{Budget, STEPS_MAX, Stop},
+    expression::{BadExpression, Expression},
     glob::Glob,
     number,
     path::{Found, Path},
 };
 use crate::json::Value;
-use regex::Regex;
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 /// What is asked of the value at a path.
 #[derive(Debug, Clone)]
@@ -31,16 +32,13 @@ pub enum Test {
     /// A number at least this, as digits.
     Min(String),
     /// Matches the whole value.
-    Regex(Regex),
+    Regex(Arc<Expression>),
 }
 
 impl Test {
-    /// A regex test; the expression is anchored at both ends and bounded in size.
-    pub fn regex(expression: &str) -> Result<Self, regex::Error> {
-        // Compiled alone first, so that `a)(b` does not become valid inside the anchors.
-        let build = |text: &str| regex::RegexBuilder::new(text).size_limit(1 << 20).build();
-        build(expression)?;
-        build(&format!(r"\A(?:{expression})\z")).map(Self::Regex)
+    /// A regex test; the expression matches a value as a whole, and is bounded in size and work.
+    pub fn regex(expression: &str) -> Result<Self, BadExpression> {
+        Expression::whole(expression).map(Arc::new).map(Self::Regex)
     }
 }
 
@@ -63,7 +61,12 @@ pub(super) fn holds(test: &Test, found: &Found<'_, '_>) -> Truth {
         (Test::Is(wanted), _) => equal(value, wanted),
         (Test::In(wanted), _) => Truth::any(wanted.iter().map(|wanted| equal(value, wanted))),
         (Test::Like(glob), Value::String(text)) => Truth::from(glob.matches(text)),
-        (Test::Regex(regex), Value::String(text)) => Truth::from(regex.is_match(text)),
+        (Test::Regex(expression), Value::String(text)) => {
+            match expression.matches(text, &mut Budget::new(STEPS_MAX)) {
+                Ok(truth) => Truth::from(truth),
+                Err(Stop::Fails | Stop::Spent) => Truth::Unknown,
+            }
+        }
         (Test::Max(max), Value::Number(digits)) => {
             Truth::from(number::compare(digits, max) != Ordering::Greater)
         }
@@ -87,11 +90,7 @@ impl fmt::Display for Test {
             Self::Like(glob) => write!(f, "like {}", glob.as_str()),
             Self::Max(max) => write!(f, "max {max}"),
             Self::Min(min) => write!(f, "min {min}"),
-            Self::Regex(regex) => {
-                let anchored = regex.as_str();
-                let written = anchored.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z"));
-                write!(f, "regex {}", written.unwrap_or(anchored))
-            }
+            Self::Regex(expression) => write!(f, "regex {}", expression.as_str()),
         }
     }
 }

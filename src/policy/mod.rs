@@ -4,8 +4,10 @@
 //! never allows, and counts as true where it guards a deny or an ask. Where the arguments are not known yet
 //! (a tool is only offered), a tool stays if some arguments could pass.
 
+pub mod budget;
 pub mod condition;
 pub mod explain;
+pub mod expression;
 pub mod glob;
 pub mod matcher;
 mod number;

@@ -2,8 +2,7 @@
 
 use super::{Decision, Outcome, condition::Condition, glob::Globs, matcher::Matcher, path::Path};
 use crate::{json::Value, quota::CallLimit};
-use cel::objects::Key;
-use std::{borrow::Cow, cmp::Ordering, collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, cmp::Ordering, fmt, sync::Arc, time::Duration};
 
 /// What a rule does to a call that matches. In the order in which they win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,40 +106,36 @@ impl Rule {
 /// Who makes a call, as conditions see it: `tenant.name`, `tenant.labels.plan`, `key.id`.
 #[derive(Clone)]
 pub struct Caller {
-    tenant: cel::Value,
-    key: cel::Value,
+    tenant: Arc<Value<'static>>,
+    key: Arc<Value<'static>>,
 }
 
 impl Caller {
     /// A caller; the labels are the tenant's.
     pub fn new(tenant: &str, key: &str, labels: &[(&str, &str)]) -> Self {
-        let text = |text: &str| cel::Value::from(text);
-        let map = |members: HashMap<Key, cel::Value>| cel::Value::from(members);
-        let labels =
-            labels.iter().map(|(name, value)| (Key::from((*name).to_owned()), text(value))).collect();
-        let tenant = map(HashMap::from([
-            (Key::from("name".to_owned()), text(tenant)),
-            (Key::from("labels".to_owned()), map(labels)),
-        ]));
-        Self { tenant, key: key_map(key) }
+        let label =
+            |&(name, value): &(&str, &str)| (Cow::Owned(name.to_owned()), Value::string(value.to_owned()));
+        let labels = Value::Object(labels.iter().map(label).collect());
+        let tenant = Value::object([("name", Value::string(tenant.to_owned())), ("labels", labels)]);
+        Self { tenant: Arc::new(tenant), key: key_map(key) }
     }
 
     /// The same tenant with another key; what is known of the tenant is shared.
     pub fn with_key(&self, key: &str) -> Self {
-        Self { tenant: self.tenant.clone(), key: key_map(key) }
+        Self { tenant: Arc::clone(&self.tenant), key: key_map(key) }
     }
 
-    pub(super) fn tenant_value(&self) -> cel::Value {
-        self.tenant.clone()
+    pub(super) fn tenant(&self) -> &Value<'static> {
+        &self.tenant
     }
 
-    pub(super) fn key_value(&self) -> cel::Value {
-        self.key.clone()
+    pub(super) fn key(&self) -> &Value<'static> {
+        &self.key
     }
 }
 
-fn key_map(key: &str) -> cel::Value {
-    cel::Value::from(HashMap::from([(Key::from("id".to_owned()), cel::Value::from(key))]))
+fn key_map(key: &str) -> Arc<Value<'static>> {
+    Arc::new(Value::object([("id", Value::string(key.to_owned()))]))
 }
 
 impl fmt::Debug for Caller {

@@ -181,20 +181,14 @@ fn a_bad_reload_changes_nothing_and_a_good_one_does() {
     let gateway = Gateway::start();
     let file = gateway.dir.path().join("tollgate.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
-    let reload = || {
-        let request = "POST /admin/reload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        let mut socket = std::net::TcpStream::connect(("127.0.0.1", gateway.admin)).unwrap();
-        socket.write_all(request.as_bytes()).unwrap();
-        read_answer(socket).unwrap()
-    };
     std::fs::write(&file, good.replace("models: [gpt-5]", "modles: [gpt-5]")).unwrap();
-    let refused = reload();
+    let refused = gateway.reload();
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("modles") && refused.body.contains("models"), "{refused:?}");
     assert_eq!(gateway.admin_get("/readyz").status, 200);
     assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, 200);
     std::fs::write(&file, good.replace("\"gpt-*\", fast", "fast")).unwrap();
-    assert_eq!(reload().status, 200);
+    assert_eq!(gateway.reload().status, 200);
     check(&gateway.chat(ACME, &chat("hi", "")), 404, "model_not_found");
 }
 

@@ -13,5 +13,6 @@ mod commands;
 mod dialects;
 mod journey;
 mod licences;
+mod reload;
 mod support;
 mod transcripts;

@@ -129,6 +129,11 @@ impl Gateway {
         Self::in_dir(TENANTS, "", files)
     }
 
+    /// With a directory `tenants/` instead of the inline map; `files` are written as they are, below the gateway's.
+    pub(crate) fn with_tenants_in(files: &[(&str, &str)]) -> Self {
+        Self::in_dir(" tenants/", "", files)
+    }
+
     /// `tenants` is the inline map; `more` goes to the top level of the file.
     pub(crate) fn with(tenants: &str, more: &str) -> Self {
         Self::in_dir(tenants, more, &[])
@@ -138,18 +143,19 @@ impl Gateway {
         let dir = tempfile::tempdir().unwrap();
         let tls = free_port();
         for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, with_digests(text)).unwrap();
         }
+        kubelet_links(&dir.path().join("tenants"));
         let [port, admin, mock] = [free_port(), free_port(), free_port()];
         let mock_process = spawn(&["mock", "--listen", &format!("127.0.0.1:{mock}")], dir.path());
-        let digest = |key: &str| {
-            use sha2::Digest;
-            sha2::Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        };
-        let tenants = tenants.replace("@ACME@", &digest(ACME)).replace("@GLOBEX@", &digest(GLOBEX));
+        let tenants = with_digests(tenants);
         let secure = match files {
-            [] => String::new(),
-            _ => format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n"),
+            [("cert.crt", _), ..] => {
+                format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n")
+            }
+            _ => String::new(),
         };
         let yaml = format!(
             "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\n  anthropic: {{ kind: anthropic, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ header: {{ name: x-api-key, value: sk-ant-upstream }} }}, retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n  claude: {{ upstream: anthropic, price: {{ input: 1, output: 10 }} }}\n  either: {{ upstream: [gone, anthropic] }}\n{more}"
@@ -218,6 +224,12 @@ impl Gateway {
         let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket
+    }
+
+    /// `POST /admin/reload`.
+    pub(crate) fn reload(&self) -> Answer {
+        let request = "POST /admin/reload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        exchange(self.admin, request).unwrap()
     }
 
     pub(crate) fn admin_get(&self, path: &str) -> Answer {
@@ -298,6 +310,30 @@ pub(crate) fn chat(message: &str, more: &str) -> String {
 pub(crate) fn tools(names: &[&str]) -> String {
     let tool = |name: &&str| format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#);
     format!(r#","tools":[{}]"#, names.iter().map(tool).collect::<Vec<_>>().join(","))
+}
+
+/// `@ACME@` and `@GLOBEX@` are the digests of their keys.
+pub(crate) fn with_digests(text: &str) -> String {
+    use sha2::Digest;
+    let digest =
+        |key: &str| sha2::Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    text.replace("@ACME@", &digest(ACME)).replace("@GLOBEX@", &digest(GLOBEX))
+}
+
+/// A directory that holds generations, such as `..old/acme.yaml`, is linked to the first of them as kubelet does.
+fn kubelet_links(tenants: &Path) {
+    let entries = std::fs::read_dir(tenants).into_iter().flatten().flatten();
+    let mut generations: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && path.file_name().unwrap().to_string_lossy().starts_with(".."))
+        .collect();
+    generations.sort_unstable();
+    let Some(first) = generations.first() else { return };
+    std::os::unix::fs::symlink(first.file_name().unwrap(), tenants.join("..data")).unwrap();
+    for file in std::fs::read_dir(first).unwrap().flatten() {
+        let name = file.file_name();
+        std::os::unix::fs::symlink(Path::new("..data").join(&name), tenants.join(&name)).unwrap();
+    }
 }
 
 fn spawn(args: &[&str], dir: &Path) -> Running {

@@ -52,12 +52,44 @@ fn tenant_files_are_found_in_order_and_nothing_else_is() {
             ("b/.hidden.yaml", "not: read"),
             ("b/..old/x.yaml", "not: read"),
             ("b/notes.txt", "not read"),
-            ("b/dir.yaml/x", "not read"),
+            ("b/dir/x.yaml", "not read"),
             ("a/k.yaml", "tenant: k"),
         ],
     );
     let loaded = read(dir.path());
     assert_eq!((names(&loaded), codes(&loaded)), (vec!["m", "z", "k"], vec![]));
+}
+
+#[test]
+fn what_has_a_tenant_s_name_and_is_no_file_is_an_error() {
+    use std::{
+        ffi::OsStr,
+        os::unix::{ffi::OsStrExt, fs::symlink},
+    };
+    let check = |put: &dyn Fn(&Path), expected: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[("tollgate.yaml", "tenants: a"), ("a/x.yaml", "tenant: x")]);
+        put(&dir.path().join("a"));
+        let loaded = read(dir.path());
+        assert_eq!((names(&loaded)[0], codes(&loaded)), ("x", vec![expected]), "{:?}", loaded.problems);
+    };
+    let odd_name = OsStr::from_bytes(b"y\xff.yaml");
+    check(&|dir| fs::create_dir(dir.join("y.yaml")).unwrap(), "not-a-file");
+    check(&|dir| symlink("/dev/zero", dir.join("y.yaml")).unwrap(), "not-a-file");
+    check(&|dir| symlink("nowhere", dir.join("y.yaml")).unwrap(), "not-found");
+    check(&|dir| symlink("y.yaml", dir.join("y.yaml")).unwrap(), "not-readable");
+    check(&|dir| fs::write(dir.join("y.YAML"), "tenant: z").unwrap(), "wrong-name");
+    check(&|dir| fs::write(dir.join(odd_name), "tenant: y").unwrap(), "wrong-name");
+    // Beside a generation too: only a link into the generation may point to nothing for a moment.
+    let beside = |dir: &Path| {
+        fs::create_dir(dir.join("..gen1")).unwrap();
+        fs::rename(dir.join("x.yaml"), dir.join("..gen1/x.yaml")).unwrap();
+        symlink("..gen1", dir.join("..data")).unwrap();
+        symlink("..data/x.yaml", dir.join("x.yaml")).unwrap();
+        symlink("..data/gone.yaml", dir.join("gone.yaml")).unwrap();
+        symlink("nowhere", dir.join("y.yaml")).unwrap();
+    };
+    check(&beside, "not-found");
 }
 
 #[test]

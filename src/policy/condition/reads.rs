@@ -1,17 +1,15 @@
 //! What a condition reads: the paths that it names, and the values that stood there. Apart from evaluating it, which
 //! a decision does and which must stay quick; this serves explanations.
 
-use super::{Condition, Facts, Unanswered, VARIABLES, context};
-use crate::json::Value;
-use cel::{
-    Context, ExecutionError, Value as Cel,
-    common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr},
-    objects::Key,
-    parser::Expression,
+use super::{
+    Condition, Facts,
+    datum::Datum,
+    evaluate::Run,
+    node::{Fact, Node},
 };
-use std::{
-    borrow::Cow,
-    panic::{AssertUnwindSafe, catch_unwind},
+use crate::{
+    json::Value,
+    policy::budget::{Budget, STEPS_MAX},
 };
 
 /// A path that a condition reads, as it is written there, and the value that it saw; `None` where none stood.
@@ -24,186 +22,90 @@ pub struct Read {
 impl Read {
     /// Whether this is one of the arguments.
     pub fn is_argument(&self) -> bool {
-        self.path.strip_prefix("args").is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        let rest = self.path.strip_prefix(Fact::Args.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 }
 
 impl Condition {
     /// Whether it reads one of these variables.
     pub fn depends_on(&self, variables: &[&str]) -> bool {
-        let references = self.program.references();
-        variables.iter().any(|variable| references.has_variable(variable))
+        self.facts.iter().any(|fact| variables.contains(&fact.as_str()))
     }
 
     /// The longest paths that the condition reads, in its order, each once, with their values.
     pub fn reads(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Vec<Read> {
         let mut paths = Paths::default();
         paths.walk(&self.program);
-        let context = context(facts, args);
-        let value = |expression: &Expression| value_of(expression, &context);
-        paths.found.into_iter().map(|(path, at)| Read { path, value: value(&at) }).collect()
+        let value = |at: &Node| {
+            let mut run = Run::new(facts, args, Budget::new(STEPS_MAX));
+            // Whether it is there is told by what is.
+            let found = match at {
+                Node::Has(of, name) => run.field(of, name).ok()?,
+                _ => run.value(at).ok(),
+            };
+            found.as_ref().map(Datum::shown)
+        };
+        paths.found.into_iter().map(|(path, at)| Read { path, value: value(at) }).collect()
     }
-}
-
-fn value_of(expression: &Expression, context: &Context<'_, '_>) -> Option<Value<'static>> {
-    let found = catch_unwind(AssertUnwindSafe(|| Cel::resolve(expression, context))).ok()?.ok()?;
-    Some(shown(&found))
 }
 
 /// Paths that begin at one of our variables.
 #[derive(Default)]
-struct Paths<'e> {
-    found: Vec<(String, Cow<'e, Expression>)>,
-    /// Names that a macro such as `all(a, …)` binds where we are.
-    bound: Vec<&'e str>,
+struct Paths<'n> {
+    found: Vec<(String, &'n Node)>,
 }
 
-impl<'e> Paths<'e> {
-    fn walk(&mut self, at: &'e Expression) {
-        let at = asked_of(at);
-        if let Some(path) = self.path(&at) {
+impl<'n> Paths<'n> {
+    fn walk(&mut self, at: &'n Node) {
+        if let Some(path) = path(at) {
             if !self.found.iter().any(|(known, _)| *known == path) {
                 self.found.push((path, at));
             }
             return;
         }
-        // What is no path was not made anew.
-        let Cow::Borrowed(at) = at else { return };
-        match &at.expr {
-            Expr::Call(call) => {
-                call.target.iter().for_each(|target| self.walk(target));
-                call.args.iter().for_each(|argument| self.walk(argument));
+        match at {
+            Node::All(parts) | Node::Any(parts) | Node::Library(_, parts) | Node::List(parts) => {
+                self.all(parts);
             }
-            Expr::Comprehension(macro_call) => self.comprehension(macro_call),
-            Expr::List(list) => list.elements.iter().for_each(|element| self.walk(element)),
-            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
-            Expr::Select(select) => self.walk(&select.operand),
-            Expr::Struct(made) => made.entries.iter().for_each(|entry| self.entry(&entry.expr)),
-            Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+            Node::Calculate(_, sides)
+            | Node::Compare(_, sides)
+            | Node::Equal(_, sides)
+            | Node::In(sides)
+            | Node::Index(sides)
+            | Node::Text(_, sides) => self.all(&**sides),
+            Node::Choose(parts) => self.all(&**parts),
+            Node::Field(of, _)
+            | Node::Has(of, _)
+            | Node::Kind(of)
+            | Node::Matches(of, _)
+            | Node::Negate(of)
+            | Node::Not(of)
+            | Node::Size(of) => self.walk(of),
+            Node::Map(members) => members.iter().for_each(|member| self.all(member)),
+            Node::Walk(walk) => self.all([&walk.over].into_iter().chain(&walk.only).chain([&walk.body])),
+            Node::Constant(_) | Node::Fact(_) | Node::Local(_) => {}
         }
     }
 
-    fn comprehension(&mut self, macro_call: &'e ComprehensionExpr) {
-        self.walk(&macro_call.iter_range);
-        self.walk(&macro_call.accu_init);
-        let outside = self.bound.len();
-        self.bound.extend([macro_call.iter_var.as_str(), macro_call.accu_var.as_str()]);
-        self.bound.extend(macro_call.iter_var2.as_deref());
-        self.walk(&macro_call.loop_cond);
-        self.walk(&macro_call.loop_step);
-        self.walk(&macro_call.result);
-        self.bound.truncate(outside);
+    fn all(&mut self, parts: impl IntoIterator<Item = &'n Node>) {
+        parts.into_iter().for_each(|part| self.walk(part));
     }
+}
 
-    fn entry(&mut self, entry: &'e EntryExpr) {
-        match entry {
-            EntryExpr::MapEntry(entry) => {
-                self.walk(&entry.key);
-                self.walk(&entry.value);
-            }
-            EntryExpr::StructField(field) => self.walk(&field.value),
-        }
-    }
-
-    /// `args.to`, `args["to"]`, `args.to[0]`; nothing else is a path.
-    fn path(&self, at: &Expression) -> Option<String> {
-        match &at.expr {
-            Expr::Ident(name) => {
-                let ours = VARIABLES.contains(&name.as_str()) && !self.bound.contains(&name.as_str());
-                ours.then(|| name.clone())
-            }
-            Expr::Select(select) if !select.test => {
-                Some(format!("{}.{}", self.path(&select.operand)?, select.field))
-            }
-            Expr::Call(call) if call.func_name == "_[_]" && call.target.is_none() => {
-                let [operand, index] = call.args.as_slice() else { return None };
-                let Expr::Literal(literal) = &index.expr else { return None };
-                let index = match literal {
-                    LiteralValue::String(text) => Value::string(text.inner()).to_string(),
-                    LiteralValue::Int(number) => number.inner().to_string(),
-                    LiteralValue::UInt(number) => number.inner().to_string(),
-                    LiteralValue::Boolean(_)
-                    | LiteralValue::Bytes(_)
-                    | LiteralValue::Double(_)
-                    | LiteralValue::Null => return None,
-                };
-                Some(format!("{}[{index}]", self.path(operand)?))
+/// `args.to`, `args["to"]`, `args.to[0]`, `has(args.to)`; nothing else is a path.
+fn path(at: &Node) -> Option<String> {
+    match at {
+        Node::Fact(fact) => Some(fact.as_str().to_owned()),
+        Node::Field(of, name) | Node::Has(of, name) => Some(format!("{}.{name}", path(of)?)),
+        Node::Index(sides) => match &**sides {
+            [of, Node::Constant(index @ (Datum::Int(_) | Datum::Uint(_) | Datum::Words(_)))] => {
+                Some(format!("{}[{}]", path(of)?, index.shown()))
             }
             _ => None,
-        }
+        },
+        _ => None,
     }
-}
-
-/// `args.x` for `has(args.x)`: whether it is there is told by what is.
-fn asked_of(at: &Expression) -> Cow<'_, Expression> {
-    match &at.expr {
-        Expr::Select(select) if select.test => {
-            let select = SelectExpr { test: false, ..select.clone() };
-            Cow::Owned(Expression { id: at.id, expr: Expr::Select(select) })
-        }
-        _ => Cow::Borrowed(at),
-    }
-}
-
-/// A value of CEL's as JSON, to be shown: times and whatever JSON lacks become text, members are sorted.
-pub fn shown(value: &Cel) -> Value<'static> {
-    match value {
-        Cel::Bool(truth) => Value::Bool(*truth),
-        Cel::Float(number) if number.is_finite() => Value::Number(Cow::Owned(format!("{number:?}"))),
-        Cel::Int(number) => Value::Number(Cow::Owned(number.to_string())),
-        Cel::List(items) => Value::Array(items.iter().map(shown).collect()),
-        Cel::Map(map) => {
-            let mut members: Vec<(Cow<'static, str>, Value<'static>)> =
-                map.map.iter().map(|(key, value)| (Cow::Owned(name(key)), shown(value))).collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(members)
-        }
-        Cel::Null => Value::Null,
-        Cel::String(text) => Value::string(text.to_string()),
-        Cel::Timestamp(time) => Value::string(time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
-        Cel::UInt(number) => Value::Number(Cow::Owned(number.to_string())),
-        Cel::Duration(duration) => Value::string(format!("{}s", duration.num_seconds())),
-        other => Value::string(format!("a {}", other.type_of())),
-    }
-}
-
-fn name(key: &Key) -> String {
-    match key {
-        Key::Bool(truth) => truth.to_string(),
-        Key::Int(number) => number.to_string(),
-        Key::String(text) => text.to_string(),
-        Key::Uint(number) => number.to_string(),
-    }
-}
-
-impl std::fmt::Display for Unanswered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Broken => f.write_str("its evaluation broke down"),
-            Self::Failed(ExecutionError::NoSuchKey(key)) => write!(f, "`{key}` is missing"),
-            Self::Failed(ExecutionError::NoSuchOverload(error)) => {
-                let types = error.argument_types().join(" and ");
-                write!(f, "`{}` does not work on {types}", operator(error.function()))
-            }
-            Self::Failed(ExecutionError::ValuesNotComparable(a, b)) => {
-                write!(f, "{} cannot be compared with {}", shown(a), shown(b))
-            }
-            Self::Failed(ExecutionError::UnsupportedBinaryOperator(what, a, b)) => {
-                write!(f, "`{}` does not work on {} and {}", operator(what), shown(a), shown(b))
-            }
-            Self::Failed(ExecutionError::UnexpectedType { got, want }) => {
-                write!(f, "`{got}` stands where `{want}` is needed")
-            }
-            Self::Failed(error) => write!(f, "{error}"),
-            Self::NoArguments => f.write_str("the arguments are not JSON"),
-            Self::NotBoolean(value) => write!(f, "its result is {}, not true or false", shown(value)),
-        }
-    }
-}
-
-/// `_<=_` as it is written.
-fn operator(name: &str) -> &str {
-    name.trim_matches('_')
 }
 
 #[cfg(test)]
