@@ -304,7 +304,12 @@ fn check(call: Call, item: &Value<'_>) -> Result<(), Refusal> {
         Call::Action { member, .. } => ["type", member, member],
     };
     let foreign = ARGUMENTS.iter().any(|name| !own.contains(name) && item.present(name).is_some());
-    if foreign || stray_beside(item, &own) || parts_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
+    // What is to be done is told as an object, and several things as a list: anything else is read in its own way.
+    let odd = ["action", "operation"]
+        .into_iter()
+        .any(|name| item.present(name).is_some_and(|action| action.members().is_none()))
+        || item.present("actions").is_some_and(|actions| actions.items().is_none());
+    if foreign || odd || stray_beside(item, &own) || parts_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
 }
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
