@@ -101,6 +101,9 @@ fn ours(rules: &[Plain]) -> Result<Policy> {
             set: Vec::new(),
             reason: None,
             mode: Mode::Enforce,
+            limit: None,
+            within: Duration::from_secs(600),
+            layer: 0,
             source: Source::new("tenants/acme.yaml", 1),
         })
     };
