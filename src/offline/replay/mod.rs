@@ -34,6 +34,8 @@ const REASONS_WITHOUT_RULE: [&str; 6] = [
 /// What is said of a call that a rule asked about and that no person decided on.
 const NOBODY_DECIDED: [&str; 2] =
     ["no person approved this call within ", "too many calls wait for a person already"];
+/// What is said of a call that was beyond a rule's `limit`.
+const BEYOND_LIMIT: (&str, &str) = ("its limit of ", " is used up");
 /// Stands in a text of which the middle was left out.
 const CUT: &str = " [cut: ";
 /// So many different calls are remembered.
@@ -86,7 +88,7 @@ pub struct Totals {
     pub shadow: u64,
     /// What a person decided, or none in time.
     pub by_person: u64,
-    /// Calls that were refused for something else than a rule.
+    /// Calls that were refused for something else than a rule: a limit, say.
     pub by_no_rule: u64,
     /// Lines that are no records.
     pub unreadable: u64,
@@ -205,7 +207,9 @@ impl<'c> Decider<'c> {
             b"\"deny\"" => Outcome::Deny,
             _ => return None,
         };
-        if was == Outcome::Deny && is_none(line.rule) && !is_of_rules(line.reason) {
+        if was == Outcome::Deny
+            && (is_of_limit(line.reason) || is_none(line.rule) && !is_of_rules(line.reason))
+        {
             totals.by_no_rule += 1;
             return Some(());
         }
@@ -304,6 +308,11 @@ impl<'c> Decider<'c> {
 
 fn is_of_rules(reason: &[u8]) -> bool {
     text(reason).is_some_and(|reason| REASONS_WITHOUT_RULE.contains(&&*reason))
+}
+
+fn is_of_limit(reason: &[u8]) -> bool {
+    let (begins, goes_on) = BEYOND_LIMIT;
+    text(reason).is_some_and(|reason| reason.starts_with(begins) && reason.contains(goes_on))
 }
 
 fn is_of_nobody(reason: &[u8]) -> bool {

@@ -86,6 +86,14 @@ fn what_is_skipped() {
     assert_eq!(count(&line.replace("\"by\":null", "\"by\":\"ann\"")), [0, 1, 0, 0, 0]);
     let asked = line.replace("no rule allows it", "no person approved this call within 10 minutes");
     assert_eq!(count(&asked), [0, 1, 0, 0, 0]);
+    let limited = record(
+        "a",
+        &serde_json::json!({}),
+        ("deny", Some("x:1"), "its limit of 2/hour is used up; there is another call in 1 s"),
+        "all",
+        "http",
+    );
+    assert_eq!(count(&limited), [0, 0, 1, 0, 0]);
     assert_eq!(count(&line.replace("no rule allows it", "something else")), [0, 0, 1, 0, 0]);
     for broken in ["", "{", "[]", "{}", &line.replace("deny", "maybe"), &line.replace("http", "htpp")] {
         assert_eq!(count(broken), [0, 0, 0, 1, 0], "{broken}");

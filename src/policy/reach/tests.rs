@@ -37,10 +37,10 @@ fn layered(
             .collect(),
         reason: None,
         mode: if shadow { Mode::Shadow } else { Mode::Enforce },
-        source: Source::new("a.yaml", 1),
-        layer,
         limit: None,
-        within: std::time::Duration::ZERO,
+        within: std::time::Duration::from_secs(600),
+        layer,
+        source: Source::new("a.yaml", 1),
     }
 }
 
