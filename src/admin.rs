@@ -5,6 +5,7 @@ use crate::{
     clock,
     gateway::{self, Body, Gateway},
     json::{self, Value},
+    offline,
 };
 use arc_swap::ArcSwapOption;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -69,6 +70,31 @@ enum Routed {
     Answered(Response<Body>),
     /// A person's decision on the call of this id, which its body tells.
     Decision(String),
+    /// Who reaches what.
+    Access(Query),
+}
+
+/// Parameters of a request, each once.
+#[derive(Debug, Default)]
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query that may have these parameters.
+    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, String> {
+        let mut read = Self::default();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !known.contains(&name) || read.get(name).is_some() {
+                return Err(format!("the parameters are `{}`, each at most once", known.join("`, `")));
+            }
+            read.0.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(read)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// How much of the admin API a port serves.
@@ -94,6 +120,7 @@ impl Admin {
                 Ok(body) => self.decide(&id, &body.to_bytes()),
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
             },
+            Routed::Access(query) => self.access(query).await,
         }
     }
 
@@ -117,6 +144,10 @@ impl Admin {
             }
             _ if let Some(refusal) = self.refusal(request) => refusal,
             (&Method::GET, "/admin/status") => self.status(),
+            (&Method::GET, "/admin/access") => match Query::read(request.uri.query(), &["tenant", "tool"]) {
+                Ok(query) => return Routed::Access(query),
+                Err(message) => error(StatusCode::BAD_REQUEST, message),
+            },
             (&Method::GET, "/admin/approvals") => self.approvals(request.uri.query()),
             (&Method::POST, "/admin/reload") => match (self.reload)() {
                 Ok(()) => self.status(),
@@ -141,14 +172,27 @@ impl Admin {
 
     /// The calls that wait for a person, of one tenant (`?tenant=`) or all.
     fn approvals(&self, query: Option<&str>) -> Response<Body> {
-        let tenant = match query.filter(|query| !query.is_empty()).map(|query| query.split_once('=')) {
-            None => None,
-            Some(Some(("tenant", name))) => Some(name),
-            Some(_) => return error(StatusCode::BAD_REQUEST, "the only parameter is `tenant`"),
+        let query = match Query::read(query, &["tenant"]) {
+            Ok(query) => query,
+            Err(message) => return error(StatusCode::BAD_REQUEST, message),
         };
+        let tenant = query.get("tenant");
         let waiting = self.gateway.approvals.waiting(clock::unix_millis(clock::wall()));
         let listed = waiting.iter().filter(|call| tenant.is_none_or(|tenant| tenant == &*call.tenant));
         respond(StatusCode::OK, &Value::Array(listed.map(gateway::shown).collect()))
+    }
+
+    /// Who reaches what, and by which rule: of one tenant (`?tenant=`) or all; or who can call one tool (`?tool=`).
+    async fn access(&self, query: Query) -> Response<Body> {
+        let (snapshot, now) = (self.gateway.snapshot.load_full(), clock::unix_seconds(clock::wall()));
+        // With many tenants it takes its time: not a thread that others wait for.
+        let told = tokio::task::spawn_blocking(move || {
+            offline::access::json(&snapshot, now, query.get("tenant"), query.get("tool"))
+        });
+        match told.await {
+            Ok(told) => respond(StatusCode::OK, &told),
+            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the matrix could not be made"),
+        }
     }
 
     /// Takes a person's decision on a call that waits: `{"approve": true, "by": "ada"}`.

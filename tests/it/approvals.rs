@@ -187,6 +187,19 @@ fn a_tenant_that_wants_errors_gets_one() {
 }
 
 #[test]
+fn the_admin_port_tells_who_reaches_what() {
+    let gateway = gateway("http://127.0.0.1:1/");
+    let told = gateway.admin_get("/admin/access?tenant=acme").json();
+    let rows = told["access"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["tenant"] == "acme"), "{told}");
+    let who = gateway.admin_get("/admin/access?tool=rare").json();
+    assert_eq!((&who["tool"], &who["who"][0]["tenant"]), (&"rare".into(), &"acme".into()), "{who}");
+    for wrong in ["?x=1", "?tenant=a&tenant=b"] {
+        assert_eq!(gateway.admin_get(&format!("/admin/access{wrong}")).status, 400);
+    }
+}
+
+#[test]
 fn commands_list_and_decide() {
     let gateway = gateway("http://127.0.0.1:1/");
     let approvals = |args: &[&str]| {

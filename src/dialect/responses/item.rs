@@ -309,7 +309,11 @@ fn check(call: Call, item: &Value<'_>) -> Result<(), Refusal> {
         .into_iter()
         .any(|name| item.present(name).is_some_and(|action| action.members().is_none()))
         || item.present("actions").is_some_and(|actions| actions.items().is_none());
-    if foreign || odd || stray_beside(item, &own) || parts_beside(item, &own) { Err(unreadable()) } else { Ok(()) }
+    if foreign || odd || stray_beside(item, &own) || parts_beside(item, &own) {
+        Err(unreadable())
+    } else {
+        Ok(())
+    }
 }
 
 /// Judges a call that the provider ran: it was decided by its parameters when it was offered, and one that was not
