@@ -20,6 +20,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 const OLDER_NAMES: [(&str, &str); 2] =
     [("computer", "computer_use_preview"), ("builtin__web_search", "builtin__web_search_preview")];
 
+/// What is said of a call that no person decided on. Replays know such calls by it.
+pub(crate) const NOBODY_IN_TIME: &str = "no person approved this call within";
+/// The same of one that could not even wait.
+pub(crate) const TOO_MANY_WAIT: &str = "too many calls wait for a person already";
+/// What is said of a call that was beyond a rule's `limit`, before and behind the limit. Replays know such calls by it.
+pub(crate) const BEYOND_LIMIT: (&str, &str) = ("its limit of", "is used up");
+
 /// Why a call is denied that ran before anybody could be asked.
 const NOBODY_TO_ASK: &str = "a person has to approve this call, and the provider ran it without asking";
 
@@ -108,8 +115,9 @@ impl Bench {
             let limits = decision.limits.iter().filter_map(|rule| Some((rule, rule.limit.as_ref()?)));
             limits.into_iter().find_map(|(rule, limit)| {
                 let wait = quota.call(limit).err()?;
+                let (before, behind) = BEYOND_LIMIT;
                 let reason = format!(
-                    "its limit of {} is used up; there is another call in {}",
+                    "{before} {} {behind}; there is another call in {}",
                     limit.rate,
                     in_words(Duration::from_secs(wait.as_secs().saturating_add(1)))
                 );
@@ -155,10 +163,10 @@ impl Bench {
             }
             Ruling::Denied { by } => (Outcome::Deny, Some(by), Cow::Borrowed("a person denied this call")),
             Ruling::Expired => {
-                let reason = format!("no person approved this call within {}", in_words(within));
+                let reason = format!("{NOBODY_IN_TIME} {}", in_words(within));
                 (Outcome::Deny, None, Cow::Owned(reason))
             }
-            Ruling::Full => (Outcome::Deny, None, Cow::Borrowed("too many calls wait for a person already")),
+            Ruling::Full => (Outcome::Deny, None, Cow::Borrowed(TOO_MANY_WAIT)),
         };
         let rule = decision.source().map(Source::shared);
         let person = Upshot { outcome, by, rule, reason: &reason, time };

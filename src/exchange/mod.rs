@@ -5,6 +5,7 @@ mod asking;
 mod bench;
 
 pub use asking::WaitingCall;
+pub(crate) use bench::{BEYOND_LIMIT, NOBODY_IN_TIME, TOO_MANY_WAIT};
 
 use crate::{
     approvals::Ruling,

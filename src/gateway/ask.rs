@@ -169,7 +169,9 @@ fn destination(
             return Err(Refusal::invalid(message, Some("previous_response_id")));
         }
     }
-    let items = request.references.iter().map(|id| (id, What::Item));
+    // What was denied is told as that.
+    let is_denied = |id: &&&str| recalled.denied().iter().any(|call| call.call_id == **id);
+    let items = request.references.iter().filter(|id| !is_denied(id)).map(|id| (id, What::Item));
     for (id, what) in items.chain(request.containers.iter().map(|id| (id, What::Container))) {
         if !keep_to(recalled.find(id, what)) {
             let id: String = id.chars().take(256).collect();

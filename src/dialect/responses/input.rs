@@ -55,7 +55,11 @@ pub(super) fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Resul
             "item_reference" => request.references.push(text(item, "id", "input")?),
             // What it brings is an offer, and taken out like one.
             "additional_tools" => {}
-            "mcp_approval_response" => request.results.extend(id(item, "approval_request_id")),
+            // What is approved stands at the provider, under an id that has to be the tenant's own.
+            "mcp_approval_response" => {
+                request.results.extend(id(item, "approval_request_id"));
+                request.references.extend(id(item, "approval_request_id"));
+            }
             "local_shell_call_output" => {
                 request.results.extend(id(item, "call_id").into_iter().chain(id(item, "id")));
             }

@@ -11,6 +11,7 @@ use super::{Asker, Configuration};
 use crate::{
     call::{Arguments, Place},
     config::values,
+    exchange::{BEYOND_LIMIT, NOBODY_IN_TIME, TOO_MANY_WAIT},
     json::{self, Value},
     policy::{Caller, Decision, Effect, Mode, Outcome, Question, Rule},
     redact::holds_placeholder,
@@ -31,11 +32,6 @@ const REASONS_WITHOUT_RULE: [&str; 6] = [
     "the key is narrowed to other tools",
     "the tool's name is too long",
 ];
-/// What is said of a call that a rule asked about and that no person decided on.
-const NOBODY_DECIDED: [&str; 2] =
-    ["no person approved this call within ", "too many calls wait for a person already"];
-/// What is said of a call that was beyond a rule's `limit`.
-const BEYOND_LIMIT: (&str, &str) = ("its limit of ", " is used up");
 /// Stands in a text of which the middle was left out.
 const CUT: &str = " [cut: ";
 /// So many different calls are remembered.
@@ -316,7 +312,8 @@ fn is_of_limit(reason: &[u8]) -> bool {
 }
 
 fn is_of_nobody(reason: &[u8]) -> bool {
-    text(reason).is_some_and(|reason| NOBODY_DECIDED.iter().any(|said| reason.starts_with(said)))
+    text(reason)
+        .is_some_and(|reason| [NOBODY_IN_TIME, TOO_MANY_WAIT].iter().any(|said| reason.starts_with(said)))
 }
 
 /// Whether a text is not whole: something in it was redacted, or its middle left out.

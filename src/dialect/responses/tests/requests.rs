@@ -165,6 +165,7 @@ fn an_item_that_does_not_say_all_is_looked_up() {
         json!({ "type": "mcp_call", "id": "x", "name": "n", "arguments": "{}", "output": "o" }),
         json!({ "type": "mcp_list_tools", "id": "x", "server_label": "s", "tools": [] }),
         json!({ "type": "compaction", "id": "x" }),
+        json!({ "type": "mcp_approval_response", "approval_request_id": "x", "approve": true }),
         json!({ "type": "message", "role": "assistant", "id": "x", "content": [] }),
         json!({ "role": "x", "id": "x" }),
         json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "get" }),
@@ -199,7 +200,6 @@ fn an_item_that_does_not_say_all_is_looked_up() {
         json!({ "type": "computer_call", "id": "x", "call_id": "c", "action": null, "actions": [{ "type": "click" }] }),
         json!({ "type": "tool_search_call", "id": "x", "call_id": "c", "execution": "client", "arguments": {} }),
         json!({ "type": "tool_search_output", "id": "x", "call_id": "c", "tools": [] }),
-        json!({ "type": "mcp_approval_response", "id": "x", "approval_request_id": "m", "approve": false }),
         json!({ "type": "function_call_output", "id": "x", "call_id": "c", "output": [{ "type": "input_image", "image_url": "data:" }] }),
     ] {
         with(&input(&whole), |request| assert!(request.unwrap().references.is_empty(), "{whole}"));
