@@ -148,7 +148,7 @@ impl<'c> Asker<'c> {
     /// How far this one gets with a tool, whatever the arguments; `None` where the key is narrowed to others.
     pub fn reach(&self, tool: &str) -> Option<Reached<'c>> {
         let narrowed = self.key.and_then(|key| key.tools.as_ref());
-        if narrowed.is_some_and(|globs| !globs.matches(tool)) {
+        if narrowed.is_some_and(|globs| !globs.take_in(tool)) {
             return None;
         }
         let caller = self.key.map_or(&self.tenant.caller, |key| &key.caller);
@@ -167,7 +167,7 @@ impl<'c> Asker<'c> {
             Some("no such model is configured")
         } else if !self.tenant.models.matches(model) {
             Some("the model is not among the tenant's")
-        } else if narrowed.is_some_and(|globs| !globs.matches(model)) {
+        } else if narrowed.is_some_and(|globs| !globs.take_in(model)) {
             Some("the key is narrowed to other models")
         } else {
             None

@@ -108,6 +108,16 @@ impl Condition {
         self.weigh(facts, args).0
     }
 
+    /// The answer while the arguments are not known: open, unless it is the same whatever they are.
+    pub fn holds_open(&self, facts: &Facts<'_>) -> Truth {
+        let mut run = Run::new(facts, None, Budget::new(STEPS_MAX));
+        match run.truth(&self.program) {
+            Ok(truth) => Truth::from(truth),
+            Err(Stop::Fails | Stop::Spent) if self.reads_args() => Truth::Open,
+            Err(Stop::Fails | Stop::Spent) => Truth::Unknown,
+        }
+    }
+
     /// The answer that `holds` gives; the error says why there is none.
     pub fn evaluate(&self, facts: &Facts<'_>, args: Option<&Value<'_>>) -> Result<bool, Unanswered> {
         if self.reads_args() && args.is_none() {

@@ -186,7 +186,8 @@ fn when<'p>(condition: &'p Condition, question: &Question<'_>) -> Checked<'p> {
 fn answer(condition: &Condition, facts: &Facts<'_>, args: &Arguments<'_>) -> Answer {
     let unknown = |why: Unanswered| Answer::Unknown(why.to_string());
     match args {
-        Arguments::Open if condition.reads_args() => Answer::Open,
+        Arguments::Open if condition.holds_open(facts) == Truth::Open => Answer::Open,
+        Arguments::Open if condition.reads_args() => Answer::Is(condition.holds_open(facts) == Truth::True),
         Arguments::Known(args) => condition.evaluate(facts, Some(args)).map_or_else(unknown, Answer::Is),
         Arguments::Open | Arguments::Unreadable => {
             condition.evaluate(facts, None).map_or_else(unknown, Answer::Is)

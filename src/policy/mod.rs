@@ -279,8 +279,8 @@ fn holds(rule: &Rule, question: &Question<'_>) -> Truth {
         let facts = facts(question);
         match question.args {
             Arguments::Known(args) => condition.holds(&facts, Some(args)),
-            Arguments::Open if condition.reads_args() => Truth::Open,
-            Arguments::Open | Arguments::Unreadable => condition.holds(&facts, None),
+            Arguments::Open => condition.holds_open(&facts),
+            Arguments::Unreadable => condition.holds(&facts, None),
         }
     });
     let args = rule.args.iter().map(|matcher| match question.args {

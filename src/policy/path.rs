@@ -40,7 +40,11 @@ impl Path {
         for part in &self.0 {
             let next = match here {
                 Value::Object(_) => here.get(part),
-                Value::Array(items) => part.parse::<usize>().ok().and_then(|at| items.get(at)),
+                // A name is no place in a list: whoever asks for one expects an object.
+                Value::Array(items) => match part.parse::<usize>() {
+                    Ok(at) => items.get(at),
+                    Err(_) => return Found::Unreachable,
+                },
                 Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
                     return Found::Unreachable;
                 }
@@ -123,6 +127,7 @@ mod tests {
         assert_eq!(find("a.b.2"), Found::Missing);
         assert_eq!(find("a.c"), Found::Missing);
         assert_eq!(find("s.x"), Found::Unreachable);
+        assert_eq!(find("a.b.x"), Found::Unreachable);
         assert!(Path::new("a..b").is_none() && Path::new("").is_none());
     }
 }

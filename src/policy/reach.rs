@@ -56,6 +56,7 @@ impl Policy {
             return Reached { reach: Reach::No, by: None, rules: Vec::new() };
         }
         let rules = self.matching(tool).into_iter().filter(|rule| rule.mode == Mode::Enforce);
+        let rules = rules.filter(|rule| rule.tools.take_in(tool));
         let weighed: Vec<(&Rule, Truth)> =
             rules.map(|rule| (rule, truth_in_general(rule, tool, whose))).collect();
         let [needed, _] = self.needed;

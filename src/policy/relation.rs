@@ -1,7 +1,7 @@
 //! How two globs relate: whether one covers the other, whether some name matches both. Not asked by a decision; the
 //! configuration's checks ask it.
 
-use super::glob::Glob;
+use super::glob::{Glob, Globs};
 
 impl Glob {
     /// Whether this one matches every name that the other matches.
@@ -32,6 +32,17 @@ impl Glob {
             _ if mine == theirs => Step::Match,
             _ => Step::No,
         })
+    }
+}
+
+impl Globs {
+    /// Whether they match a name, or one of them all names that a pattern in its place stands for.
+    pub fn take_in(&self, name: &str) -> bool {
+        if !name.contains(['*', '?']) {
+            return self.matches(name);
+        }
+        let names = Glob::new(name);
+        self.iter().any(|glob| glob.covers(&names))
     }
 }
 

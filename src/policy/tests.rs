@@ -76,6 +76,37 @@ fn conditions_fail_closed_and_offers_stay_if_some_arguments_could_pass() {
 }
 
 #[test]
+fn what_no_arguments_could_pass_is_not_offered() {
+    let check = |effect: Effect, when: &str, expected: Outcome| {
+        let conditional = Rule { when: Some(Condition::compile(when).unwrap()), ..rule(effect, "pay") };
+        let rules = if effect == Effect::Allow {
+            vec![conditional]
+        } else {
+            vec![rule(Effect::Allow, "*"), conditional]
+        };
+        assert_eq!(
+            decide(&Policy::new(rules), "pay", &Arguments::Open).outcome,
+            expected,
+            "{effect:?} {when}"
+        );
+    };
+    for when in [
+        "tenant.name == 'other' && args.x == 1",
+        "args.x == 1 && tenant.name == 'other'",
+        "args.x == 1 && false",
+    ] {
+        check(Effect::Allow, when, Outcome::Deny);
+        check(Effect::Deny, when, Outcome::Allow);
+        check(Effect::Ask, when, Outcome::Allow);
+    }
+    check(Effect::Deny, "tool == 'pay' || args.x == 1", Outcome::Deny);
+    check(Effect::Ask, "args.x == 1 || tool == 'pay'", Outcome::Ask);
+    check(Effect::Allow, "tool == 'pay' && args.x == 1", Outcome::Allow);
+    check(Effect::Allow, "args.x == 1 ? true : false", Outcome::Allow);
+    check(Effect::Allow, "has(args.x)", Outcome::Allow);
+}
+
+#[test]
 fn matchers_are_conditions_too() {
     let matcher = Matcher { path: Path::new("amount").unwrap(), tests: vec![Test::Max("100".into())] };
     let policy = Policy::new(vec![Rule { args: vec![matcher], ..rule(Effect::Allow, "pay") }]);

@@ -9,7 +9,7 @@ use crate::config::{
 /// The rules of one file of a chain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layer<'l> {
-    /// 0 is the topmost.
+    /// 0 is the topmost that has any.
     pub(crate) number: u8,
     pub(crate) rules: &'l [raw::Rule],
     /// Whether other tenants have them too.
@@ -57,25 +57,14 @@ pub(crate) struct Effective<'l> {
 }
 
 impl<'l> Effective<'l> {
-    /// What a file says that extends nothing. Its tools and models are the defaults' where it says nothing of them.
-    pub(super) fn topmost(
-        own: &'l raw::Settings,
-        defaults: Option<&'l raw::Settings>,
-        is_abstract: bool,
-    ) -> Self {
+    /// What a file says that extends nothing; `shared` if others have it too.
+    pub(super) fn topmost(own: &'l raw::Settings, shared: bool) -> Self {
         let redact = own.redact.as_ref();
-        let tools = own.tools.as_deref();
-        let rules = tools.or_else(|| defaults.and_then(|defaults| defaults.tools.as_deref()));
-        let layer = |rules| Layer { number: 0, rules, shared: is_abstract || tools.is_none() };
-        let models = own.models.as_deref();
+        let layer = |rules| Layer { number: 0, rules, shared };
         Self {
             depth: 0,
-            tools: rules.map(layer).into_iter().collect(),
-            models: vec![
-                models
-                    .or_else(|| defaults.and_then(|defaults| defaults.models.as_deref()))
-                    .unwrap_or_default(),
-            ],
+            tools: own.tools.as_deref().map(layer).into_iter().collect(),
+            models: own.models.as_deref().into_iter().collect(),
             labels: own.labels.as_ref().map(labels),
             on_deny: own.on_deny.as_ref(),
             limits: own.limits.as_ref().map(limits).unwrap_or_default(),
@@ -92,7 +81,13 @@ impl<'l> Effective<'l> {
 
     /// Takes from the defaults what no file of the chain says: maps of a known form key by key, all else as a whole.
     pub(super) fn fill_from(&mut self, defaults: &'l raw::Settings) {
-        let other = Self::topmost(defaults, None, true);
+        let other = Self::topmost(defaults, true);
+        if self.tools.is_empty() {
+            self.tools = other.tools;
+        }
+        if self.models.is_empty() {
+            self.models = other.models;
+        }
         self.labels = self.labels.take().or(other.labels);
         self.on_deny = self.on_deny.or(other.on_deny);
         self.limits = Limits {

@@ -1,8 +1,8 @@
 //! What holds for a tenant: its own file, the chain of those that it extends, and the defaults, made one. Pure; the
 //! compiler makes of it what runs, and `check` looks at the same.
 //!
-//! A file can only narrow what it extends (`narrow`). What no file of the chain says is as `defaults` has it. Tools and
-//! models are permissions: of them the topmost file (or the defaults, where it is silent) says what there is at all.
+//! A file can only narrow what it extends (`narrow`). What a file does not say narrows nothing, and what no file of the
+//! chain says is as `defaults` has it.
 
 mod effective;
 mod narrow;
@@ -85,7 +85,7 @@ impl<'l> Resolver<'l> {
                 self.way.truncate(topmost);
                 self.narrowed(&parent, tenant, extends)
             }
-            None => Effective::topmost(&tenant.settings, self.defaults, is_abstract(tenant)),
+            None => Effective::topmost(&tenant.settings, is_abstract(tenant)),
         };
         if is_abstract(tenant) {
             self.known.insert(tenant.at, effective.clone());
@@ -101,7 +101,7 @@ impl<'l> Resolver<'l> {
     ) -> Effective<'l> {
         if parent.depth + 1 >= LAYERS_MAX {
             self.too_deep(extends);
-            return Effective::topmost(&tenant.settings, self.defaults, is_abstract(tenant));
+            return Effective::topmost(&tenant.settings, is_abstract(tenant));
         }
         let (effective, problems) =
             narrow::narrow(parent, &tenant.settings, is_abstract(tenant), &extends.value);

@@ -18,10 +18,11 @@ pub(super) fn narrow<'l>(
     name: &str,
 ) -> (Effective<'l>, Vec<Problem>) {
     let mut narrower = Narrower { name, problems: Vec::new() };
-    // Of tools and models nothing is read from the defaults: what the parent has is where they begin.
-    let mine = Effective::topmost(own, None, is_abstract);
+    let mine = Effective::topmost(own, is_abstract);
     let depth = parent.depth + 1;
-    let layer = own.tools.as_deref().map(|rules| Layer { number: depth, rules, shared: is_abstract });
+    // A chain has few files.
+    let number = u8::try_from(parent.tools.len()).unwrap_or(u8::MAX);
+    let layer = own.tools.as_deref().map(|rules| Layer { number, rules, shared: is_abstract });
     let effective = Effective {
         depth,
         tools: parent.tools.iter().copied().chain(layer).collect(),

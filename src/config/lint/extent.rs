@@ -56,7 +56,7 @@ fn keys(held: &Held<'_>, found: &mut Found) {
             let asked = Glob::new(&glob.value);
             let overlaps =
                 |list: &&[At<String>]| list.iter().any(|model| Glob::new(&model.value).overlaps(&asked));
-            if !held.effective.models.iter().all(overlaps) {
+            if held.effective.models.is_empty() || !held.effective.models.iter().all(overlaps) {
                 found.warn("never-matches", glob.at, "no model that the tenant may use matches this");
             }
         }
@@ -81,7 +81,8 @@ fn wider(held: &Held<'_>, found: &mut Found) {
             tell("models", glob, above.iter().map(list), found);
         }
     }
-    let above = held.effective.tools.iter().filter(|layer| layer.number < held.effective.depth);
+    let own = held.raw.settings.tools.is_some();
+    let above = held.effective.tools.split_last().filter(|_| own).map(|(_, above)| above).unwrap_or_default();
     let allows = |rule: &&raw::Rule| is_enforced(rule) && matches!(rule.effect, raw::Effect::Allow(_));
     for glob in held.raw.settings.tools.iter().flatten().filter(allows).flat_map(globs) {
         let layer = |rules: &'_ [raw::Rule], number: u8| {
@@ -89,11 +90,7 @@ fn wider(held: &Held<'_>, found: &mut Found) {
             let through = rules.iter().filter(|rule| super::lets_through(rule)).flat_map(globs);
             if counts { covering(through, glob) } else { Covered::Whole }
         };
-        let mut each: Vec<Covered> =
-            above.clone().map(|layer_of| layer(layer_of.rules, layer_of.number)).collect();
-        if !above.clone().any(|layer_of| layer_of.number == 0) {
-            each.push(Covered::Nothing);
-        }
+        let each = above.iter().map(|layer_of| layer(layer_of.rules, layer_of.number));
         tell("tools", glob, each.into_iter(), found);
     }
 }

@@ -61,14 +61,16 @@ fn may_use(view: &View<'_>, held: &Held<'_>, entry: &str) -> bool {
     let is_named = |model: &str| entries.iter().any(|(name, _)| name.value == model);
     let served = Glob::new(entry);
     let is_glob = entry.contains(['*', '?']);
-    held.effective.models.iter().all(|list| {
-        list.iter().any(|glob| {
-            let plain = !glob.value.contains(['*', '?']);
-            // A model that has an entry of its own is not served by a pattern.
-            let elsewhere = plain && is_glob && is_named(&glob.value);
-            !elsewhere && Glob::new(&glob.value).overlaps(&served)
+    // A chain that says nothing of models has none.
+    !held.effective.models.is_empty()
+        && held.effective.models.iter().all(|list| {
+            list.iter().any(|glob| {
+                let plain = !glob.value.contains(['*', '?']);
+                // A model that has an entry of its own is not served by a pattern.
+                let elsewhere = plain && is_glob && is_named(&glob.value);
+                !elsewhere && Glob::new(&glob.value).overlaps(&served)
+            })
         })
-    })
 }
 
 fn unpriced(view: &View<'_>, held: &Held<'_>, found: &mut Found) {

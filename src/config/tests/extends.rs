@@ -309,3 +309,39 @@ fn a_tenant_runs_within_what_it_extends() {
         &[("gpt-4", true), ("claude", false)],
     );
 }
+
+/// What `acme` may do in a chain of two files, with these defaults: with a tool and a model of which all speak.
+#[track_caller]
+fn may(gateway: &str, base: &str, own: &str, expected: (bool, bool)) {
+    let base = format!("abstract: true\n{base}");
+    let own = format!("extends: base\nkeys: [{{ id: k, sha256: {} }}]\n{own}", "ab".repeat(32));
+    let written = Written::new(gateway, &[("acme", &own), ("base", &base)]);
+    let loaded = written.load();
+    let (compiled, problems) = compiled(&loaded);
+    let text = to_text(&problems, &loaded.files, Colour::Plain);
+    let snapshot = compiled.unwrap_or_else(|| panic!("{text}")).snapshot;
+    let member = snapshot.directory.find("acme").unwrap();
+    let key = member.keys().next().unwrap();
+    let args = Arguments::Known(json::Value::Object(Vec::new()));
+    let (place, now) = (Place::Emitted, 0);
+    let question = Question { caller: &key.caller, key_tools: None, tool: "mail", args: &args, place, now };
+    let tool = member.tenant().policy.decide(&question).outcome == crate::policy::Outcome::Allow;
+    assert_eq!((tool, member.tenant().may_use(key, "gpt")), expected, "{gateway} / {base} / {own}");
+}
+
+#[test]
+fn what_a_file_does_not_say_narrows_nothing() {
+    let (tools, models) = ("tools: [{ allow: mail }]\n", "models: [gpt]\n");
+    may("", "", "", (false, false));
+    may("", tools, models, (true, true));
+    may("", models, tools, (true, true));
+    may("", &format!("{tools}{models}"), "", (true, true));
+    may("", "", &format!("{tools}{models}"), (true, true));
+    may("", "models: []\ntools: []\n", &format!("{tools}{models}"), (false, false));
+    may("", "tools: [{ allow: other }]\nmodels: [other]\n", &format!("{tools}{models}"), (false, false));
+    may("", &format!("{tools}{models}"), "tools: [{ allow: other }]\nmodels: [other]\n", (false, false));
+    let defaults = "defaults: { tools: [{ allow: mail }], models: [gpt] }\n";
+    may(defaults, "", "", (true, true));
+    may(defaults, "models: [other]\n", "tools: [{ allow: other }]\n", (false, false));
+    may(defaults, "tools: []\n", models, (false, true));
+}

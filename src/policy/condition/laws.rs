@@ -36,6 +36,12 @@ fn to_cel(value: &Value<'_>) -> Cel {
     }
 }
 
+/// The answer before the arguments are known.
+fn open(condition: &Condition) -> Truth {
+    let caller = Caller::new("acme", "prod", &[]);
+    condition.holds_open(&Facts { caller: &caller, tool: "send_email", place: Place::Emitted, now: 0 })
+}
+
 fn ask(condition: &Condition, args: &str) -> (Truth, usize) {
     let caller = Caller::new("acme", "prod", &[]);
     let facts = Facts { caller: &caller, tool: "send_email", place: Place::Emitted, now: 0 };
@@ -110,6 +116,16 @@ proptest! {
         if let Ok(condition) = Condition::compile(&source) {
             let expected = reference(&source, &json(args.as_bytes(), 64).unwrap());
             prop_assert_eq!(ask(&condition, args).0, expected, "{} {}", source, args);
+        }
+    }
+
+    /// What is said before the arguments are known holds for all: unless it is open, no arguments make it another.
+    #[test]
+    fn what_is_not_open_holds_for_all_arguments(source in value(), args in prop::sample::select(ARGS.to_vec())) {
+        if let Ok(condition) = Condition::compile(&source) {
+            let before = open(&condition);
+            let after = ask(&condition, args).0;
+            prop_assert!(before == Truth::Open || before == after, "{} {}: {:?}, then {:?}", source, args, before, after);
         }
     }
 
