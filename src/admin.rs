@@ -1,9 +1,9 @@
 //! The admin port: probes, metrics, status, reload, calls that wait for a person. Never on the agents' port.
 
 use crate::{
-    approvals::{Approved, NotDecided},
+    approvals::{Approved, NotDecided, Waiting},
     clock,
-    gateway::{self, Body, Gateway},
+    gateway::{self, Body, Detail, Gateway},
     json::{self, Value},
     offline,
 };
@@ -72,6 +72,16 @@ enum Routed {
     Decision(String),
     /// Who reaches what.
     Access(Query),
+    /// One call that waits.
+    Approval(String),
+    /// Those that wait.
+    Approvals(Query),
+}
+
+/// Which calls that wait are told.
+enum Chosen {
+    Call(String),
+    Of(Query),
 }
 
 /// Parameters of a request, each once.
@@ -121,6 +131,8 @@ impl Admin {
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
             },
             Routed::Access(query) => self.access(query).await,
+            Routed::Approval(id) => self.approvals(Chosen::Call(id)).await,
+            Routed::Approvals(query) => self.approvals(Chosen::Of(query)).await,
         }
     }
 
@@ -148,7 +160,13 @@ impl Admin {
                 Ok(query) => return Routed::Access(query),
                 Err(message) => error(StatusCode::BAD_REQUEST, message),
             },
-            (&Method::GET, "/admin/approvals") => self.approvals(request.uri.query()),
+            (&Method::GET, "/admin/approvals") => match Query::read(request.uri.query(), &["tenant"]) {
+                Ok(query) => return Routed::Approvals(query),
+                Err(message) => error(StatusCode::BAD_REQUEST, message),
+            },
+            (&Method::GET, _) if path.starts_with(APPROVALS) => {
+                return Routed::Approval(path.trim_start_matches(APPROVALS).to_owned());
+            }
             (&Method::POST, "/admin/reload") => match (self.reload)() {
                 Ok(()) => self.status(),
                 Err(problems) => error(StatusCode::UNPROCESSABLE_ENTITY, problems),
@@ -170,16 +188,27 @@ impl Admin {
         }
     }
 
-    /// The calls that wait for a person, of one tenant (`?tenant=`) or all.
-    fn approvals(&self, query: Option<&str>) -> Response<Body> {
-        let query = match Query::read(query, &["tenant"]) {
-            Ok(query) => query,
-            Err(message) => return error(StatusCode::BAD_REQUEST, message),
-        };
-        let tenant = query.get("tenant");
+    /// The calls that wait for a person, of one tenant (`?tenant=`) or all; or one of them with all of its arguments.
+    async fn approvals(&self, chosen: Chosen) -> Response<Body> {
         let waiting = self.gateway.approvals.waiting(clock::unix_millis(clock::wall()));
-        let listed = waiting.iter().filter(|call| tenant.is_none_or(|tenant| tenant == &*call.tenant));
-        respond(StatusCode::OK, &Value::Array(listed.map(gateway::shown).collect()))
+        // Redacting takes its time: not on a thread that others wait for.
+        let told = tokio::task::spawn_blocking(move || match chosen {
+            Chosen::Call(id) => {
+                let call = waiting.iter().find(|call| *call.id == *id);
+                call.map(|call| gateway::shown(call, Detail::Whole))
+            }
+            Chosen::Of(query) => {
+                let of =
+                    |call: &&Waiting| query.get("tenant").is_none_or(|tenant| tenant == &*call.call.tenant);
+                let waiting = waiting.iter().filter(of);
+                Some(Value::Array(waiting.map(|call| gateway::shown(call, Detail::Brief)).collect()))
+            }
+        });
+        match told.await {
+            Ok(Some(told)) => respond(StatusCode::OK, &told),
+            Ok(None) => error(StatusCode::NOT_FOUND, "no call of this id waits"),
+            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be made"),
+        }
     }
 
     /// Who reaches what, and by which rule: of one tenant (`?tenant=`) or all; or who can call one tool (`?tool=`).
@@ -211,7 +240,7 @@ impl Admin {
         let word = if approve { Approved::Yes } else { Approved::No };
         match self.gateway.approvals.decide(id, word, by, clock::unix_millis(clock::wall())) {
             Ok(call) => {
-                let mut told = gateway::shown(&call);
+                let mut told = gateway::shown(&call, Detail::Brief);
                 told.set("approved", Value::Bool(approve));
                 told.set("by", Value::string(by.to_owned()));
                 respond(StatusCode::OK, &told)
@@ -234,7 +263,17 @@ impl Admin {
         let host = host.and_then(|host| host.to_str().ok());
         let host = host.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
         let origin = request.headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
-        let origin = origin.map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+        let origin = origin.map(|origin| match origin.split_once("://") {
+            Some(("http" | "https", host)) => host,
+            // Another scheme is no page of this port's.
+            _ => "null",
+        });
+        // A page of another port on this machine decides nothing.
+        let own = origin
+            .is_none_or(|origin| Some(origin) == host || self.allowed_hosts.iter().any(|a| a == origin));
+        if request.method != Method::GET && !own {
+            return false;
+        }
         host.is_some_and(|host| self.accepts(host)) && origin.is_none_or(|origin| self.accepts(origin))
     }
 

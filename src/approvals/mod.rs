@@ -6,6 +6,7 @@
 //! when it comes again, until it expires. A denial holds as long, so that an agent that tries again is not asked about
 //! again. Nothing here outlives the process: after a restart nothing is approved.
 
+use crate::redact::Redactor;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -16,40 +17,36 @@ use std::{
 
 /// So many calls of a tenant wait at a time; further ones are denied.
 pub const WAITING_MAX: usize = 256;
+/// So many bytes of arguments of a tenant wait at a time.
+pub const WAITING_BYTES_MAX: usize = 16 << 20;
 /// What was decided or expired is told for so long, in milliseconds.
 const REMEMBERED_MS: u64 = 86_400_000;
 /// So many entries are kept; the oldest that nobody waits for is dropped first.
 const ENTRIES_MAX: usize = 65_536;
 
 /// A call that a rule wants a person to decide on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Wanted {
     pub tenant: Arc<str>,
     pub key: Arc<str>,
-    pub tool: String,
+    pub tool: Arc<str>,
     /// Its arguments as it would run, exactly.
-    pub args: String,
-    /// The same for people, redacted.
-    pub shown_args: String,
-    /// The tool for people: a model may have made up its name.
-    pub shown_tool: String,
+    pub args: Arc<str>,
     /// Where the rule stands, `tenants/acme.yaml:14`.
     pub rule: Arc<str>,
+    /// What the rule says beside its words for people: with another text it is another rule.
+    pub rule_text: String,
     /// What the rule says of it; may be empty.
     pub reason: Arc<str>,
+    /// Reads whatever is shown of it.
+    pub redactor: Arc<Redactor>,
 }
 
-/// A call that waits, as people are shown it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+/// A call that waits. Raw: it is shown redacted.
+#[derive(Clone)]
+pub struct Waiting {
     pub id: Arc<str>,
-    pub tenant: Arc<str>,
-    pub key: Arc<str>,
-    /// Redacted, like the arguments.
-    pub tool: String,
-    pub args: String,
-    pub rule: Arc<str>,
-    pub reason: Arc<str>,
+    pub call: Wanted,
     /// Milliseconds since 1970.
     pub asked: u64,
     /// Milliseconds since 1970; from then on it is denied.
@@ -69,6 +66,8 @@ pub enum Ruling {
     Expired,
     /// Too many calls of the tenant wait already.
     Full,
+    /// It was approved, and is not allowed any more: the rules changed, or the key.
+    Changed,
 }
 
 /// Why a decision was not taken.
@@ -87,9 +86,10 @@ pub struct Approvals {
 }
 
 struct Entry {
-    listed: Listed,
-    /// Digest of its tool and arguments.
-    call: [u8; 32],
+    /// Without its arguments once they are of no use.
+    waiting: Waiting,
+    /// Digest of its tool, arguments and rule.
+    digest: [u8; 32],
     state: State,
     /// Whether a call is held for it at the moment.
     waited_for: bool,
@@ -114,33 +114,33 @@ pub struct Ticket {
     approvals: Arc<Approvals>,
     id: Arc<str>,
     expires: u64,
-    /// The call as people are shown it, if nobody was asked about it before.
-    news: Option<Listed>,
+    /// The call, if nobody was asked about it before.
+    news: Option<Waiting>,
 }
 
 impl Wanted {
-    /// What tells the call apart from others of its caller: the tool, and the arguments exactly.
+    /// What tells the call apart from others of its caller: the tool, the arguments exactly, and what the rule says.
     fn digest(&self) -> [u8; 32] {
-        let length = u64::try_from(self.tool.len()).unwrap_or(u64::MAX);
         let mut digest = Sha256::new();
-        digest.update(length.to_be_bytes());
-        digest.update(&self.tool);
-        digest.update(&self.args);
+        for text in [&*self.tool, &*self.args, &self.rule_text] {
+            digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(text);
+        }
         digest.finalize().into()
     }
+}
 
-    /// The call as people are shown it.
-    fn listed(&self, id: &Arc<str>, asked: u64, expires: u64) -> Listed {
-        Listed {
-            id: Arc::clone(id),
-            tenant: Arc::clone(&self.tenant),
-            key: Arc::clone(&self.key),
-            tool: self.shown_tool.clone(),
-            args: self.shown_args.clone(),
-            rule: Arc::clone(&self.rule),
-            reason: Arc::clone(&self.reason),
-            asked,
-            expires,
+impl Entry {
+    fn is_waiting(&self, now: u64) -> bool {
+        self.state == State::Waiting && now < self.waiting.expires
+    }
+
+    /// Its arguments can be of no use any more.
+    fn is_settled(&self, now: u64) -> bool {
+        let is_over = now >= self.waiting.expires;
+        match self.state {
+            State::Approved { .. } | State::Waiting => is_over,
+            State::Denied { .. } | State::Used => true,
         }
     }
 }
@@ -153,9 +153,9 @@ impl Approvals {
         let mut entries = self.entries();
         forget(&mut entries, now);
         let is_same = |entry: &Entry| {
-            let listed = &entry.listed;
-            let caller = listed.tenant == wanted.tenant && listed.key == wanted.key;
-            caller && entry.call == digest && listed.rule == wanted.rule
+            let call = &entry.waiting.call;
+            let caller = call.tenant == wanted.tenant && call.key == wanted.key;
+            caller && entry.digest == digest && call.rule == wanted.rule
         };
         let is_free = |entry: &Entry| match entry.state {
             // A denial answers as many calls as come.
@@ -163,29 +163,28 @@ impl Approvals {
             State::Approved { .. } | State::Waiting => !entry.waited_for,
             State::Used => false,
         };
-        let mut entries_in_time = entries.values_mut().filter(|entry| now < entry.listed.expires);
+        let mut entries_in_time = entries.values_mut().filter(|entry| now < entry.waiting.expires);
         if let Some(entry) = entries_in_time.find(|entry| is_free(entry) && is_same(entry)) {
             entry.waited_for = true;
-            let Listed { id, expires, .. } = &entry.listed;
+            let Waiting { id, expires, .. } = &entry.waiting;
             return Some(self.ticket(id, *expires, None));
         }
-        let of_tenant = |entry: &&Entry| {
-            entry.listed.tenant == wanted.tenant
-                && entry.state == State::Waiting
-                && now < entry.listed.expires
-        };
-        if entries.values().filter(of_tenant).count() >= WAITING_MAX {
+        let of_tenant = |entry: &&Entry| entry.waiting.call.tenant == wanted.tenant && entry.is_waiting(now);
+        let waiting: Vec<usize> =
+            entries.values().filter(of_tenant).map(|entry| entry.waiting.call.args.len()).collect();
+        let bytes = waiting.iter().sum::<usize>() + wanted.args.len();
+        if waiting.len() >= WAITING_MAX || bytes > WAITING_BYTES_MAX {
             return None;
         }
         let id: Arc<str> = id.into();
-        let listed = wanted.listed(&id, now, expires);
-        let news = Some(listed.clone());
-        let entry = Entry { listed, call: digest, state: State::Waiting, waited_for: true, waker: None };
+        let waiting = Waiting { id: Arc::clone(&id), call: wanted.clone(), asked: now, expires };
+        let news = Some(waiting.clone());
+        let entry = Entry { waiting, digest, state: State::Waiting, waited_for: true, waker: None };
         entries.insert(Arc::clone(&id), entry);
         Some(self.ticket(&id, expires, news))
     }
 
-    fn ticket(self: &Arc<Self>, id: &Arc<str>, expires: u64, news: Option<Listed>) -> Ticket {
+    fn ticket(self: &Arc<Self>, id: &Arc<str>, expires: u64, news: Option<Waiting>) -> Ticket {
         Ticket { approvals: Arc::clone(self), id: Arc::clone(id), expires, news }
     }
 
@@ -193,10 +192,10 @@ impl Approvals {
     ///
     /// # Errors
     /// When no such call waits, or no longer.
-    pub fn decide(&self, id: &str, is_approved: Approved, by: &str, now: u64) -> Result<Listed, NotDecided> {
+    pub fn decide(&self, id: &str, is_approved: Approved, by: &str, now: u64) -> Result<Waiting, NotDecided> {
         let mut entries = self.entries();
         let entry = entries.get_mut(id).ok_or(NotDecided::Unknown)?;
-        if entry.state != State::Waiting || now >= entry.listed.expires {
+        if !entry.is_waiting(now) {
             return Err(NotDecided::Over);
         }
         let by = by.into();
@@ -204,22 +203,25 @@ impl Approvals {
             Approved::Yes => State::Approved { by },
             Approved::No => State::Denied { by },
         };
-        let (waker, listed) = (entry.waker.take(), entry.listed.clone());
+        let (waker, waiting) = (entry.waker.take(), entry.waiting.clone());
         drop(entries);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(listed)
+        Ok(waiting)
     }
 
     /// The calls that wait, oldest first.
-    pub fn waiting(&self, now: u64) -> Vec<Listed> {
+    pub fn waiting(&self, now: u64) -> Vec<Waiting> {
         let entries = self.entries();
-        let waits = |entry: &&Entry| entry.state == State::Waiting && now < entry.listed.expires;
-        let mut listed: Vec<Listed> =
-            entries.values().filter(waits).map(|entry| entry.listed.clone()).collect();
-        listed.sort_by(|a, b| (a.asked, &a.id).cmp(&(b.asked, &b.id)));
-        listed
+        let mut waiting: Vec<Waiting> = entries
+            .values()
+            .filter(|entry| entry.is_waiting(now))
+            .map(|entry| entry.waiting.clone())
+            .collect();
+        drop(entries);
+        waiting.sort_by(|a, b| (a.asked, &a.id).cmp(&(b.asked, &b.id)));
+        waiting
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
@@ -237,12 +239,16 @@ pub enum Approved {
 /// Drops what is old, and what is too much.
 fn forget(entries: &mut BTreeMap<Arc<str>, Entry>, now: u64) {
     let is_over =
-        |entry: &Entry| !entry.waited_for && entry.listed.expires.saturating_add(REMEMBERED_MS) < now;
+        |entry: &Entry| !entry.waited_for && entry.waiting.expires.saturating_add(REMEMBERED_MS) < now;
     entries.retain(|_, entry| !is_over(entry));
+    for entry in entries.values_mut().filter(|entry| entry.is_settled(now)) {
+        entry.waiting.call.args = Arc::from("");
+    }
     while entries.len() >= ENTRIES_MAX {
-        let oldest =
-            entries.values().filter(|entry| !entry.waited_for).min_by_key(|entry| entry.listed.asked);
-        let Some(id) = oldest.map(|entry| Arc::clone(&entry.listed.id)) else { return };
+        // What is settled goes first.
+        let free = entries.values().filter(|entry| !entry.waited_for);
+        let oldest = free.min_by_key(|entry| (!entry.is_settled(now), entry.waiting.asked));
+        let Some(id) = oldest.map(|entry| Arc::clone(&entry.waiting.id)) else { return };
         entries.remove(&id);
     }
 }
@@ -253,8 +259,8 @@ impl Ticket {
         self.expires
     }
 
-    /// The call as people are shown it, if nobody was asked about it before.
-    pub fn news(&self) -> Option<&Listed> {
+    /// The call, if nobody was asked about it before.
+    pub fn news(&self) -> Option<&Waiting> {
         self.news.as_ref()
     }
 
@@ -284,6 +290,22 @@ impl Drop for Ticket {
             entry.waited_for = false;
             entry.waker = None;
         }
+    }
+}
+
+impl fmt::Debug for Wanted {
+    /// Nothing of the call's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wanted")
+            .field("tenant", &self.tenant)
+            .field("rule", &self.rule)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("id", &self.id).field("call", &self.call).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an approval is good for, and for how long.
 
 use super::*;
+use crate::redact::{Detectors, TenantSecret};
 use proptest::prelude::*;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,15 +11,16 @@ use std::{
 const EXPIRES: u64 = 10_000;
 
 fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
+    let secret = TenantSecret::derive(b"test", tenant);
     Wanted {
         tenant: tenant.into(),
         key: "prod".into(),
         tool: tool.into(),
         args: args.into(),
-        shown_args: "{}".into(),
-        shown_tool: tool.into(),
         rule: "tenants/acme.yaml:4".into(),
+        rule_text: "ask refund".into(),
         reason: "".into(),
+        redactor: Arc::new(Redactor::new(secret, Detectors::all(), Vec::new())),
     }
 }
 
@@ -48,11 +50,11 @@ fn a_call_waits_until_a_person_decides_and_is_woken() {
     let waker = Waker::from(Arc::clone(&count));
     assert_eq!(ticket.poll(1, &mut Context::from_waker(&waker)), Poll::Pending);
     let listed = approvals.waiting(1);
-    assert_eq!((listed.len(), &*listed[0].id, &*listed[0].tool), (1, "a1", "refund"));
-    assert_eq!(approvals.decide("a2", Approved::Yes, "ada", 2), Err(NotDecided::Unknown));
+    assert_eq!((listed.len(), &*listed[0].id, &*listed[0].call.tool), (1, "a1", "refund"));
+    assert_eq!(approvals.decide("a2", Approved::Yes, "ada", 2).unwrap_err(), NotDecided::Unknown);
     assert!(approvals.decide("a1", Approved::Yes, "ada", 2).is_ok());
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    assert_eq!(approvals.decide("a1", Approved::No, "eve", 3), Err(NotDecided::Over));
+    assert_eq!(approvals.decide("a1", Approved::No, "eve", 3).unwrap_err(), NotDecided::Over);
     assert!(approvals.waiting(3).is_empty());
     assert_eq!(poll(&ticket, 3), approved("ada"));
     // Once.
@@ -68,7 +70,7 @@ fn what_nobody_decides_expires() {
     let ticket = approvals.ask(&wanted("acme", "refund", "{}"), "a1", 0, EXPIRES).unwrap();
     assert_eq!(poll(&ticket, EXPIRES - 1), Poll::Pending);
     assert_eq!(poll(&ticket, EXPIRES), Poll::Ready(Ruling::Expired));
-    assert_eq!(approvals.decide("a1", Approved::Yes, "ada", EXPIRES), Err(NotDecided::Over));
+    assert_eq!(approvals.decide("a1", Approved::Yes, "ada", EXPIRES).unwrap_err(), NotDecided::Over);
     assert!(approvals.waiting(EXPIRES).is_empty());
 }
 
@@ -84,6 +86,7 @@ fn a_grant_that_nobody_waits_for_is_for_the_same_call_and_no_other() {
         wanted("acme", "refund", r#"{"amount":2}"#),
         Wanted { key: "batch".into(), ..call.clone() },
         Wanted { rule: "tenants/acme.yaml:9".into(), ..call.clone() },
+        Wanted { rule_text: "ask refund, args amount max 5".into(), ..call.clone() },
     ];
     for (at, other) in others.iter().enumerate() {
         let ticket = approvals.ask(other, &format!("b{at}"), 2, EXPIRES).unwrap();
@@ -124,6 +127,21 @@ fn one_tenant_cannot_fill_the_list() {
     let fresh = approvals.ask(&wanted("acme", "refund", "x"), "x", much_later, much_later + 1).unwrap();
     assert_eq!(approvals.entries().len(), 1, "what is over is forgotten");
     drop(fresh);
+}
+
+#[test]
+fn what_is_settled_holds_no_arguments_and_what_waits_not_too_many() {
+    let approvals = Arc::new(Approvals::default());
+    let large = "x".repeat(WAITING_BYTES_MAX / 2);
+    let ask =
+        |tool: &str, id: &str, now| approvals.ask(&wanted("acme", tool, &large), id, now, now + EXPIRES);
+    let (first, second) = (ask("a", "1", 0).unwrap(), ask("b", "2", 0).unwrap());
+    assert!(ask("c", "3", 0).is_none(), "too much waits");
+    approvals.decide("1", Approved::No, "ada", 1).unwrap();
+    drop((first, second));
+    drop(ask("d", "4", EXPIRES + 1).unwrap());
+    let held: usize = approvals.entries().values().map(|entry| entry.waiting.call.args.len()).sum();
+    assert_eq!(held, large.len(), "only that of the one that waits");
 }
 
 /// What happens to one call's approval.

@@ -24,10 +24,14 @@ pub struct WaitingCall {
     pub tool: String,
     /// Its arguments as the model produced them.
     pub produced: String,
+    /// The same as rules see them, as JSON; `None` where they cannot be read.
+    pub judged: Option<String>,
     /// Its arguments as it would run: with what rules force into them.
     pub args: String,
     /// Where the rule stands, `tenants/acme.yaml:14`.
     pub rule: Arc<str>,
+    /// What the rule says beside its words for people.
+    pub rule_text: String,
     /// What the rule says of it; may be empty.
     pub reason: Arc<str>,
     /// How long it may wait.
@@ -126,6 +130,12 @@ impl Docket {
         if let Some((_, place)) = self.calls.entries.get_mut(at) {
             *place = Some(ruled);
         }
+    }
+
+    /// The calls that are not decided.
+    pub(super) fn undecided(&self) -> Vec<WaitingCall> {
+        let undecided = self.calls.entries.iter().filter(|(_, ruled)| ruled.is_none());
+        undecided.map(|(call, _)| call.clone()).collect()
     }
 
     /// Whether every call is decided.

@@ -24,6 +24,8 @@ const OLDER_NAMES: [(&str, &str); 2] =
 pub(crate) const NOBODY_IN_TIME: &str = "no person approved this call within";
 /// The same of one that could not even wait.
 pub(crate) const TOO_MANY_WAIT: &str = "too many calls wait for a person already";
+/// The same of one that was approved too late.
+pub(crate) const CHANGED: &str = "the rules or the key changed while this call waited";
 /// What is said of a call that was beyond a rule's `limit`, before and behind the limit. Replays know such calls by it.
 pub(crate) const BEYOND_LIMIT: (&str, &str) = ("its limit of", "is used up");
 
@@ -140,14 +142,27 @@ impl Bench {
     }
 
     /// What comes of a call that a person has to decide on.
-    fn ask(&mut self, tool: &str, text: &str, decision: &Decision<'_>) -> Verdict {
+    fn ask(&mut self, tool: &str, args: &Arguments<'_>, text: &str, decision: &Decision<'_>) -> Verdict {
         let rewritten = decision.rewritten.as_ref().map(ToString::to_string);
-        let within = decision.rule.map(|rule| rule.within).unwrap_or_default();
+        if self.terms.settled {
+            // What was not denied then was approved.
+            return match (self.terms.denied.iter().any(|call| call.tool == tool), rewritten) {
+                (true, _) => self.deny(tool, "no person approved this call".to_owned()),
+                (false, Some(arguments)) => Verdict::Rewrite { arguments },
+                (false, None) => Verdict::Release,
+            };
+        }
+        let within = decision.within.unwrap_or_default();
         let call = WaitingCall {
             tool: tool.to_owned(),
             produced: text.to_owned(),
+            judged: match args {
+                Arguments::Known(args) => Some(args.to_string()),
+                Arguments::Open | Arguments::Unreadable => None,
+            },
             args: rewritten.clone().unwrap_or_else(|| text.to_owned()),
             rule: decision.source().map_or_else(|| "".into(), Source::shared),
+            rule_text: decision.rule.map(ToString::to_string).unwrap_or_default(),
             reason: (&*decision.reason).into(),
             within,
         };
@@ -166,6 +181,7 @@ impl Bench {
                 let reason = format!("{NOBODY_IN_TIME} {}", in_words(within));
                 (Outcome::Deny, None, Cow::Owned(reason))
             }
+            Ruling::Changed => (Outcome::Deny, None, Cow::Borrowed(CHANGED)),
             Ruling::Full => (Outcome::Deny, None, Cow::Borrowed(TOO_MANY_WAIT)),
         };
         let rule = decision.source().map(Source::shared);
@@ -208,14 +224,19 @@ impl Judge for Bench {
             now: self.asked.unix_seconds(),
         });
         if decision.outcome == Outcome::Ask && tool.starts_with(BUILTIN) {
-            self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), &decision));
+            let rule = decision.source().map(Source::shared);
+            let (by, time) = (None, self.asked.time);
+            let upshot = Upshot { outcome: Outcome::Deny, by, rule, reason: NOBODY_TO_ASK, time };
+            self.court.evidence.push(self.asked.evidence_of_upshot(Place::Emitted, tool, text, upshot));
             return self.deny(tool, NOBODY_TO_ASK.to_owned());
         }
-        if let Some(denied) = self.beyond(tool, text, &decision) {
+        if !self.terms.settled
+            && let Some(denied) = self.beyond(tool, text, &decision)
+        {
             return denied;
         }
         if decision.outcome == Outcome::Ask {
-            return self.ask(tool, text, &decision);
+            return self.ask(tool, args, text, &decision);
         }
         self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), &decision));
         match (decision.outcome, decision.rewritten) {

@@ -5,7 +5,7 @@ mod asking;
 mod bench;
 
 pub use asking::WaitingCall;
-pub(crate) use bench::{BEYOND_LIMIT, NOBODY_IN_TIME, TOO_MANY_WAIT};
+pub(crate) use bench::{BEYOND_LIMIT, CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT};
 
 use crate::{
     approvals::Ruling,
@@ -25,6 +25,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// So much of an answer's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
+
+/// Why a call of a whole answer is denied that nobody waits for any more.
+const NOBODY_WAITS: &str = "the client left before a person decided";
 
 /// So many bytes of text are taken for a token where the provider does not count.
 const BYTES_A_TOKEN: u64 = 4;
@@ -62,6 +65,8 @@ pub struct Terms {
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
     pub keeps: Keeps,
+    /// Whether the answer was judged before, to its end: nobody is asked again, and nothing counts again.
+    pub settled: bool,
     /// Bytes that were sent upstream, by which input is estimated where the provider does not count.
     pub sent: u64,
 }
@@ -86,6 +91,7 @@ impl Terms {
             denied: Vec::new(),
             usage_unasked: request.usage_unasked,
             keeps: if request.kept { Keeps::All } else { Keeps::Items },
+            settled: false,
             // A count costs nothing.
             sent: if request.api == Api::CountTokens { 0 } else { u64::try_from(sent).unwrap_or(u64::MAX) },
         }
@@ -100,6 +106,7 @@ impl Terms {
             denied: Vec::new(),
             usage_unasked: false,
             keeps: Keeps::Nothing,
+            settled: false,
             sent: 0,
         }
     }
@@ -317,6 +324,11 @@ impl Exchange {
     /// Ends the stream at once.
     pub fn fail(&mut self, refusal: Refusal, out: &mut Vec<u8>) -> Progress {
         self.suspended = None;
+        if self.stream.is_none() {
+            for call in self.bench.docket.undecided() {
+                self.bench.withhold(&call.tool, &call.produced, NOBODY_WAITS);
+            }
+        }
         let unfinished = self.translation.as_mut().map(translate::Answer::take_unfinished);
         for call in unfinished.into_iter().flatten() {
             self.bench.withhold(&call.tool, &call.text, dialect::CUT_SHORT);

@@ -183,7 +183,7 @@ impl Answering {
             let waiting = clock::now();
             let closing = self.gateway.closing.clone();
             tokio::select! {
-                () = std::future::poll_fn(|cx| match waits.poll(cx, exchange) {
+                () = std::future::poll_fn(|cx| match waits.poll(cx, &self.gateway, exchange) {
                     true => Poll::Ready(()),
                     false => Poll::Pending,
                 }) => {}
@@ -293,14 +293,14 @@ impl StreamBody {
             return Some(End::Refused(SHUTTING_DOWN));
         }
         let mut progress = Progress::Continue;
-        if exchange.is_suspended() && self.waits.poll(cx, exchange) {
+        if exchange.is_suspended() && self.waits.poll(cx, &self.gateway, exchange) {
             progress = exchange.resume(out);
         }
         while progress == Progress::Continue && out.len() < FRAME_BYTES {
             if exchange.is_suspended() {
                 self.waits.ask(&self.gateway, exchange);
                 // Polled once, so that it wakes this task; what is decided already is looked at next time.
-                if self.waits.poll(cx, exchange) {
+                if self.waits.poll(cx, &self.gateway, exchange) {
                     cx.waker().wake_by_ref();
                 }
                 if !exchange.has_room() {

@@ -15,7 +15,7 @@ mod stored;
 mod visit;
 
 pub use answer::{Body, StreamBody};
-pub use person::shown;
+pub use person::{Detail, shown};
 pub use route::{Act, Route};
 pub use visit::Visit;
 

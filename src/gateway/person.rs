@@ -2,12 +2,14 @@
 
 use super::Gateway;
 use crate::{
-    approvals::{Listed, Ruling, Ticket, Wanted},
+    approvals::{Ruling, Ticket, Waiting, Wanted},
     asked::Asked,
+    call::{Arguments, Place},
     clock,
     exchange::{Exchange, WaitingCall},
     json::Value,
     operator,
+    policy::{Outcome, Question},
     records::rfc3339,
 };
 use std::{
@@ -28,6 +30,7 @@ pub(super) struct Waits {
 struct Wait {
     /// Which call of the answer it is.
     number: usize,
+    call: WaitingCall,
     /// `None` where no more may wait.
     ticket: Option<Ticket>,
     expiry: Pin<Box<Sleep>>,
@@ -41,15 +44,18 @@ impl Waits {
             let left = ticket.as_ref().map_or(Duration::ZERO, |ticket| {
                 Duration::from_millis(ticket.expires().saturating_sub(clock::unix_millis(clock::wall())))
             });
-            self.calls.push(Wait { number, ticket, expiry: Box::pin(tokio::time::sleep(left)) });
+            self.calls.push(Wait { number, call, ticket, expiry: Box::pin(tokio::time::sleep(left)) });
         }
     }
 
     /// Hands what was decided to the answer. Whether nothing waits any more.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, exchange: &mut Exchange) -> bool {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, gateway: &Gateway, exchange: &mut Exchange) -> bool {
         self.calls.retain_mut(|wait| match wait.poll(cx) {
             Poll::Pending => true,
             Poll::Ready(ruling) => {
+                let is_approved = matches!(ruling, Ruling::Approved { .. });
+                let changed = is_approved && !still_holds(gateway, exchange.asked(), &wait.call);
+                let ruling = if changed { Ruling::Changed } else { ruling };
                 exchange.rule(wait.number, ruling, clock::wall());
                 false
             }
@@ -72,42 +78,66 @@ impl Wait {
 /// Asks about a call, and tells the tenant's webhook.
 fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall) -> Option<Ticket> {
     let tenant = asked.identity.tenant();
-    let redactor = &tenant.journal.redactor;
-    let shown = redactor.json(&call.args).unwrap_or_else(|| redactor.text(&call.args));
     let wanted = Wanted {
         tenant: tenant.id.shared(),
         key: asked.identity.key().id.shared(),
-        tool: call.tool.clone(),
-        args: call.args.clone(),
-        shown_args: shown.as_str().to_owned(),
-        shown_tool: redactor.text(&call.tool).as_str().to_owned(),
+        tool: call.tool.as_str().into(),
+        args: call.args.as_str().into(),
         rule: Arc::clone(&call.rule),
+        rule_text: call.rule_text.clone(),
         reason: Arc::clone(&call.reason),
+        redactor: Arc::clone(&tenant.journal.redactor),
     };
     let id = format!("apr_{}", uuid::Uuid::now_v7().simple());
     let now = clock::unix_millis(clock::wall());
     let within = u64::try_from(call.within.as_millis()).unwrap_or(u64::MAX);
     let ticket = gateway.approvals.ask(&wanted, &id, now, now.saturating_add(within))?;
     if let Some(news) = ticket.news() {
-        tell(gateway, news);
+        tell(gateway, news.clone());
     }
     Some(ticket)
 }
 
+/// Whether a call that was approved may still be made: by today's keys and rules, with the same arguments.
+fn still_holds(gateway: &Gateway, asked: &Asked, call: &WaitingCall) -> bool {
+    let snapshot = gateway.snapshot.load();
+    let now = clock::unix_seconds(clock::wall());
+    let Some(member) = snapshot.directory.find(asked.identity.tenant().id.as_str()) else { return false };
+    let Some(key) = member.key(asked.identity.key().id.as_str()) else { return false };
+    if key.expires.is_some_and(|expires| expires <= now) {
+        return false;
+    }
+    let judged = call.judged.as_deref();
+    let args =
+        judged.map_or(Arguments::Unreadable, |judged| Arguments::read(judged, crate::json::NESTING_MAX));
+    let decision = member.tenant().policy.decide(&Question {
+        caller: &key.caller,
+        key_tools: key.tools.as_ref(),
+        tool: &call.tool,
+        args: &args,
+        place: Place::Emitted,
+        now,
+    });
+    let runs = decision.rewritten.as_ref().map_or_else(|| call.produced.clone(), ToString::to_string);
+    decision.outcome != Outcome::Deny && runs == call.args
+}
+
 /// Tells the tenant's webhook of a call that waits, without waiting for it.
-fn tell(gateway: &Arc<Gateway>, listed: &Listed) {
-    let Some(webhook) = gateway.snapshot.load().webhooks.get(&listed.tenant).cloned() else { return };
+fn tell(gateway: &Arc<Gateway>, waiting: Waiting) {
+    let Some(webhook) = gateway.snapshot.load().webhooks.get(&waiting.call.tenant).cloned() else { return };
     let Ok(place) = Arc::clone(&gateway.webhooks).try_acquire_owned() else {
         operator::warn(&format!(
             "too many webhooks are on their way; {} of {} is told of only in the list",
-            listed.id, listed.tenant
+            waiting.id, waiting.call.tenant
         ));
         return;
     };
-    let (id, tenant) = (Arc::clone(&listed.id), Arc::clone(&listed.tenant));
-    let body = Value::object([("type", Value::string("approval.requested")), ("data", shown(listed))]);
-    let body = body.to_string();
     tokio::spawn(async move {
+        let (id, tenant) = (Arc::clone(&waiting.id), Arc::clone(&waiting.call.tenant));
+        // Redacting takes its time: not on a thread that others wait for.
+        let shown = tokio::task::spawn_blocking(move || shown(&waiting, Detail::Brief)).await;
+        let data = shown.unwrap_or_default();
+        let body = Value::object([("type", Value::string("approval.requested")), ("data", data)]).to_string();
         if let Err(failed) = webhook.tell(&id, clock::unix_seconds(clock::wall()), &body).await {
             operator::warn(&format!("the webhook for approvals of {tenant} was not told of {id}: {failed}"));
         }
@@ -115,20 +145,62 @@ fn tell(gateway: &Arc<Gateway>, listed: &Listed) {
     });
 }
 
-/// A call that waits, as people are shown it.
-pub fn shown(listed: &Listed) -> Value<'static> {
+/// How much of a call's arguments is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Their beginning and end, where they are long.
+    Brief,
+    Whole,
+}
+
+/// Longer arguments are shown in part.
+const SHOWN_BYTES_MAX: usize = 16 << 10;
+
+/// A call that waits, as people are shown it. Takes its time where the arguments are long.
+pub fn shown(waiting: &Waiting, detail: Detail) -> Value<'static> {
+    let Waiting { id, call, asked, expires } = waiting;
     let text = |text: &str| Value::string(text.to_owned());
-    let args = crate::json::parse(listed.args.as_bytes(), crate::json::NESTING_MAX);
+    let redacted = call.redactor.json(&call.args).unwrap_or_else(|| call.redactor.text(&call.args));
+    let redacted = redacted.as_str();
     let time = |millis: u64| text(&rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)));
-    Value::object([
-        ("id", text(&listed.id)),
-        ("tenant", text(&listed.tenant)),
-        ("key", text(&listed.key)),
-        ("tool", text(&listed.tool)),
-        ("args", args.map_or_else(|_| text(&listed.args), Value::into_owned)),
-        ("rule", text(&listed.rule)),
-        ("reason", text(&listed.reason)),
-        ("asked", time(listed.asked)),
-        ("expires", time(listed.expires)),
-    ])
+    let args = if detail == Detail::Brief && redacted.len() > SHOWN_BYTES_MAX {
+        text(&without_middle(redacted))
+    } else {
+        let parsed = crate::json::parse(redacted.as_bytes(), crate::json::NESTING_MAX);
+        parsed.map_or_else(|_| text(redacted), Value::into_owned)
+    };
+    let mut shown = Value::object([
+        ("id", text(id)),
+        ("tenant", text(&call.tenant)),
+        ("key", text(&call.key)),
+        // A model may have made up the name.
+        ("tool", text(call.redactor.text(&call.tool).as_str())),
+        ("args", args),
+        ("rule", text(&call.rule)),
+        ("reason", text(&call.reason)),
+        ("asked", time(*asked)),
+        ("expires", time(*expires)),
+    ]);
+    if hides_code(&call.args, redacted) {
+        shown.set(
+            "warning",
+            text("what is redacted holds characters of program code; look before you approve"),
+        );
+    }
+    shown
+}
+
+/// Whether what was taken out of a text holds characters by which a shell or a database takes text for code.
+fn hides_code(text: &str, redacted: &str) -> bool {
+    const CODE: &[char] = &['$', '`', '|', ';', '&', '<', '>', '(', ')', '{', '}', '\\', '\'', '\n'];
+    CODE.iter().any(|c| text.matches(*c).count() > redacted.matches(*c).count())
+}
+
+fn without_middle(text: &str) -> String {
+    let (head, tail) = (text.floor_char_boundary(SHOWN_BYTES_MAX / 2), text.len() - SHOWN_BYTES_MAX / 2);
+    let tail = text.ceil_char_boundary(tail);
+    let (head, rest) = text.split_at_checked(head).unwrap_or((text, ""));
+    let cut = tail.saturating_sub(head.len());
+    let tail = rest.get(cut..).unwrap_or_default();
+    format!("{head} [cut: {cut} bytes; GET /admin/approvals/ID shows all] {tail}")
 }

@@ -84,7 +84,7 @@ pub(super) async fn respond(
     let plain = Terms::plain(api, ask::hold_limits(&snapshot));
     // Its own calls are judged again; those of the turns before are remembered.
     let denied = stored.denied.iter().filter(|call| !is_news || !call.open).cloned().collect();
-    let terms = Terms { denied, keeps, offered: stored.offered, ..plain };
+    let terms = Terms { denied, keeps, offered: stored.offered, settled: !is_news, ..plain };
     answer::inspect(visit, terms, None, received).await
 }
 

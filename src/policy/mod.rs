@@ -28,7 +28,7 @@ use crate::{
 use condition::Facts;
 use glob::{Globs, Index};
 use path::Path;
-use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap, time::Duration};
 
 /// A tool's name is at most this long, in bytes; a longer one is denied.
 pub const TOOL_NAME_BYTES_MAX: usize = 256;
@@ -111,6 +111,8 @@ pub struct Decision<'r> {
     pub reason: Cow<'r, str>,
     /// The arguments with every `set` of the matching allows forced into them, where that changed them.
     pub rewritten: Option<Value<'static>>,
+    /// How long a call that asks may wait: as long as the shortest of the rules that ask has it.
+    pub within: Option<Duration>,
     /// Matching rules that let only so many calls through: the call counts for each of them.
     pub limits: Vec<&'r Rule>,
     /// What a shadow rule would have made of it, where that differs.
@@ -119,7 +121,12 @@ pub struct Decision<'r> {
 
 impl Policy {
     /// A policy of these rules, in any order.
-    pub fn new(mut rules: Vec<Rule>) -> Self {
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self::of_layers(rules, &[])
+    }
+
+    /// The same, with layers that say that nothing is allowed.
+    pub fn of_layers(mut rules: Vec<Rule>, empty: &[u8]) -> Self {
         // A rank is a text to be made: once a rule, not once a comparison.
         rules.sort_by_cached_key(|rule| (rule.effect, Reverse(rule.rank())));
         let mut index = Index::default();
@@ -136,6 +143,7 @@ impl Policy {
                 enforced.add(rule.layer);
             }
         }
+        needed.iter_mut().for_each(|needed| empty.iter().for_each(|layer| needed.add(*layer)));
         Self { rules, index, needed }
     }
 
@@ -185,6 +193,7 @@ impl Decision<'_> {
             rule: None,
             reason: Cow::Borrowed(reason),
             rewritten: None,
+            within: None,
             limits: Vec::new(),
             shadow: None,
         }
@@ -203,17 +212,19 @@ fn decide_among<'r>(
     question: &Question<'_>,
     (mode, needed): (Mode, Layers),
 ) -> Decision<'r> {
-    let (mut ask, mut allows, mut through) = (None, Vec::new(), Layers::default());
+    let (mut asks, mut allows, mut through) = (Vec::new(), Vec::new(), Layers::default());
     for &rule in candidates.iter().filter(|rule| mode == Mode::Shadow || rule.mode == Mode::Enforce) {
         let truth = holds(rule, question);
         match rule.effect {
             Effect::Deny if truth.guards() => return rule.decision(Outcome::Deny, "not allowed by policy"),
-            Effect::Ask if truth.guards() => ask = ask.or(Some(rule)),
+            Effect::Ask if truth.guards() => asks.push(rule),
             Effect::Allow if truth.permits() => allows.push(rule),
             Effect::Deny | Effect::Ask | Effect::Allow => continue,
         }
         through.add(rule.layer);
     }
+    // Of several that ask, the topmost is named: whoever approves reads its words.
+    let ask = asks.iter().copied().min_by_key(|rule| rule.layer);
     let first = ask.or_else(|| allows.first().copied());
     let Some(first) = first.filter(|_| through.holds(needed)) else {
         return Decision::denied(match candidates.iter().find(|rule| rule.effect == Effect::Allow) {
@@ -229,20 +240,39 @@ fn decide_among<'r>(
         None => first.decision(Outcome::Allow, ""),
     };
     // Of every matching rule, as with `set`: a plain allow beside one that limits is no way around the limit.
-    let limits = allows.iter().copied().chain(ask).filter(|rule| rule.limit.is_some()).collect();
-    let passed = Decision { limits, ..passed };
+    let limits = allows.iter().chain(&asks).copied().filter(|rule| rule.limit.is_some()).collect();
+    let within = asks.iter().map(|rule| rule.within).min();
+    let passed = Decision { limits, within, ..passed };
     match force(&allows, question.args) {
         Ok(None) => passed,
         Ok(Some(forced)) => {
             let lowest = allows.iter().filter(|rule| !rule.set.is_empty()).map(|rule| rule.layer).max();
-            refused_above(lowest.unwrap_or(0), candidates, question, &forced, (mode, needed))
-                .unwrap_or(Decision { rewritten: Some(forced), ..passed })
+            match refused_above(lowest.unwrap_or(0), candidates, question, &forced, (mode, needed)) {
+                None => Decision { rewritten: Some(forced), ..passed },
+                // What was to be counted still is, and nobody waits longer.
+                Some(above) => {
+                    let within = above.within.into_iter().chain(passed.within).min();
+                    let limits = passed.limits.into_iter().chain(above.limits).collect();
+                    Decision { limits: once_each(limits), within, ..above }
+                }
+            }
         }
         Err(reason) => {
             let forcing = allows.first().unwrap_or(&first);
             Decision { reason: Cow::Borrowed(reason), ..forcing.decision(Outcome::Deny, "") }
         }
     }
+}
+
+/// Rules, each once.
+fn once_each(rules: Vec<&Rule>) -> Vec<&Rule> {
+    let mut once: Vec<&Rule> = Vec::with_capacity(rules.len());
+    for rule in rules {
+        if !once.iter().any(|known| std::ptr::eq(*known, rule)) {
+            once.push(rule);
+        }
+    }
+    once
 }
 
 /// What the layers above one decide of the arguments that it forced, unless they let them through as they are: a

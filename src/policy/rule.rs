@@ -99,7 +99,15 @@ impl Rule {
 
     pub(super) fn decision<'r>(&'r self, outcome: Outcome, otherwise: &'r str) -> Decision<'r> {
         let reason = Cow::Borrowed(self.reason.as_deref().unwrap_or(otherwise));
-        Decision { outcome, rule: Some(self), reason, rewritten: None, limits: Vec::new(), shadow: None }
+        Decision {
+            outcome,
+            rule: Some(self),
+            reason,
+            rewritten: None,
+            within: None,
+            limits: Vec::new(),
+            shadow: None,
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use super::{
     matcher::{Matcher, Test},
     *,
 };
-use crate::json::parse;
+use crate::{
+    json::parse,
+    quota::{CallLimit, Rate},
+};
 use proptest::prelude::*;
 
 fn rule(effect: Effect, glob: &str) -> Rule {
@@ -21,7 +24,7 @@ fn rule(effect: Effect, glob: &str) -> Rule {
         reason: None,
         mode: Mode::Enforce,
         limit: None,
-        within: std::time::Duration::from_secs(600),
+        within: Duration::from_secs(600),
         source: Source::new("tenants/acme.yaml", 1),
         layer: 0,
     }
@@ -73,6 +76,32 @@ fn conditions_fail_closed_and_offers_stay_if_some_arguments_could_pass() {
     check(known("{}"), [Outcome::Deny, Outcome::Deny, Outcome::Ask]);
     check(Arguments::Unreadable, [Outcome::Deny, Outcome::Deny, Outcome::Ask]);
     check(Arguments::Open, [Outcome::Allow, Outcome::Allow, Outcome::Allow]);
+}
+
+#[test]
+fn of_several_rules_that_ask_all_count() {
+    let limit = |rule: &str| {
+        let one = std::num::NonZeroU32::MIN;
+        Some(CallLimit {
+            rate: Rate { count: one, per: Duration::from_secs(60), burst: one },
+            rule: rule.into(),
+        })
+    };
+    let parent = Rule { within: Duration::from_secs(5), limit: limit("a"), ..rule(Effect::Ask, "pay") };
+    let reason = Some("Routine.".into());
+    let child = Rule {
+        within: Duration::from_secs(900),
+        limit: limit("b"),
+        reason,
+        layer: 1,
+        ..rule(Effect::Ask, "pa*")
+    };
+    for rules in [vec![parent.clone(), child.clone()], vec![child, parent]] {
+        let policy = Policy::new([rules, vec![rule(Effect::Allow, "*")]].concat());
+        let decision = decide(&policy, "pay", &known("{}"));
+        assert_eq!((decision.outcome, decision.within), (Outcome::Ask, Some(Duration::from_secs(5))));
+        assert_eq!((decision.limits.len(), decision.rule.unwrap().layer), (2, 0));
+    }
 }
 
 #[test]

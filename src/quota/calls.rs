@@ -6,16 +6,16 @@ use governor::clock::Clock;
 use std::{sync::Arc, time::Duration};
 
 /// A rule's `limit`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CallLimit {
     pub rate: Rate,
-    /// What the rule says beside its limit: a rule that says the same after a reload is the same.
+    /// What the rule says beside its limit, and which it is of those that say the same: it is the same after a reload.
     pub rule: Arc<str>,
 }
 
 /// The limiters of a tenant's rules. They live as long as the tenant does, over reloads.
 pub(super) struct Calls<C: Clock> {
-    rules: DashMap<Arc<str>, Arc<Requests<C>>>,
+    rules: DashMap<CallLimit, Arc<Requests<C>>>,
 }
 
 impl<C: Clock> Default for Calls<C> {
@@ -27,11 +27,10 @@ impl<C: Clock> Default for Calls<C> {
 impl<C: Clock + Clone> Calls<C> {
     /// Takes one call of a rule's; else how long it takes until there is one.
     pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
-        let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));
-        let limiter = known.filter(|known| known.rate == limit.rate).unwrap_or_else(|| {
-            let made = Arc::new(Requests::new(limit.rate, clock));
-            self.rules.insert(Arc::clone(&limit.rule), Arc::clone(&made));
-            made
+        let known = self.rules.get(limit).map(|known| Arc::clone(&known));
+        let limiter = known.unwrap_or_else(|| {
+            let made = self.rules.entry(limit.clone());
+            Arc::clone(&made.or_insert_with(|| Arc::new(Requests::new(limit.rate, clock))))
         });
         limiter.take().map(|_| ()).map_err(|exceeded| exceeded.retry_after())
     }

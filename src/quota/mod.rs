@@ -26,7 +26,7 @@ use std::{
 };
 
 /// `600/min burst 50`: `count` requests every `per`, of which `burst` may come at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     pub count: NonZeroU32,
     pub per: Duration,

@@ -128,7 +128,9 @@ impl Compiler<'_> {
                 });
             }
         }
-        Policy::new(rules)
+        number_equals(&mut rules);
+        let empty = effective.tools.iter().filter(|layer| layer.rules.is_empty());
+        Policy::of_layers(rules, &empty.map(|layer| layer.number).collect::<Vec<_>>())
     }
 
     fn quota(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Quota> {
@@ -219,6 +221,18 @@ impl Compiler<'_> {
                 }
             }
         }
+    }
+}
+
+/// Each rule counts for itself, also one that says the same as another.
+fn number_equals(rules: &mut [Rule]) {
+    let mut seen: HashMap<Arc<str>, usize> = HashMap::new();
+    for rule in rules {
+        let Some(limit) = &mut rule.limit else { continue };
+        let name: Arc<str> = format!("{} {}", rule.layer, limit.rule).into();
+        let number = seen.entry(Arc::clone(&name)).or_default();
+        *number += 1;
+        limit.rule = format!("{name} {number}").into();
     }
 }
 

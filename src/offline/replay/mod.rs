@@ -11,7 +11,7 @@ use super::{Asker, Configuration};
 use crate::{
     call::{Arguments, Place},
     config::values,
-    exchange::{BEYOND_LIMIT, NOBODY_IN_TIME, TOO_MANY_WAIT},
+    exchange::{BEYOND_LIMIT, CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT},
     json::{self, Value},
     policy::{Caller, Decision, Effect, Mode, Outcome, Question, Rule},
     redact::holds_placeholder,
@@ -312,8 +312,9 @@ fn is_of_limit(reason: &[u8]) -> bool {
 }
 
 fn is_of_nobody(reason: &[u8]) -> bool {
-    text(reason)
-        .is_some_and(|reason| [NOBODY_IN_TIME, TOO_MANY_WAIT].iter().any(|said| reason.starts_with(said)))
+    text(reason).is_some_and(|reason| {
+        [CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT].iter().any(|said| reason.starts_with(said))
+    })
 }
 
 /// Whether a text is not whole: something in it was redacted, or its middle left out.
