@@ -17,55 +17,43 @@ use std::{
     time::Duration,
 };
 
+/// The options may stand before and after the subcommand's name.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    list: List,
+    config: Config,
+    /// Only this tenant's calls
+    #[arg(long, short, global = true)]
+    tenant: Option<String>,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    format: Format,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List the calls that wait
-    List(List),
+    /// List the calls that wait; so does no subcommand at all
+    List,
     /// Let one call through, once
     Approve(Decide),
     /// Deny one call
     Deny(Decide),
     /// Print the secret by which a tenant's receivers check the webhook's signature
-    Secret {
-        #[command(flatten)]
-        config: Config,
-        #[arg(long, short)]
-        tenant: String,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    config: Config,
-    /// Only this tenant's
-    #[arg(long, short)]
-    tenant: Option<String>,
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    Secret,
 }
 
 #[derive(Debug, clap::Args)]
 struct Decide {
     /// The call's id, as it is listed
     id: String,
-    #[command(flatten)]
-    config: Config,
     /// Who decides, for the audit trail
-    #[arg(long, env = "USER")]
+    #[arg(long, env = "USER", default_value = NOBODY_NAMED)]
     by: String,
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
 }
+
+/// Who decides where neither `--by` nor the environment names anybody.
+const NOBODY_NAMED: &str = "cli";
 
 /// The gateway runs on this machine, or near: longer than this it does not take.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -75,29 +63,33 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-pub(super) fn run(arguments: Arguments) -> Status {
-    match arguments.command.unwrap_or(Command::List(arguments.list)) {
-        Command::List(list) => self::list(&list),
-        Command::Approve(decide) => self::decide(&decide, true),
-        Command::Deny(decide) => self::decide(&decide, false),
-        Command::Secret { config, tenant } => webhook_secret(&config.config, &tenant),
-    }
-}
-
-fn list(list: &List) -> Status {
-    let query = list.tenant.as_ref().map(|tenant| format!("?tenant={tenant}")).unwrap_or_default();
-    if let Some(tenant) = &list.tenant
+pub(super) fn run(arguments: &Arguments) -> Status {
+    if let Some(tenant) = &arguments.tenant
         && let Err(bad) = TenantId::try_from(tenant.as_str())
     {
         print::error(&format!("the tenant's name {bad}"));
         return Status::Usage;
     }
-    let told =
-        match call(&list.config.config, &Method::GET, &format!("/admin/approvals{query}"), String::new()) {
-            Ok(told) => told,
-            Err(message) => return print::failed(&message),
-        };
-    match list.format {
+    match &arguments.command {
+        None | Some(Command::List) => list(arguments),
+        Some(Command::Approve(decided)) => decide(arguments, decided, true),
+        Some(Command::Deny(decided)) => decide(arguments, decided, false),
+        Some(Command::Secret) => webhook_secret(arguments),
+    }
+}
+
+/// The calls that wait, of one tenant where one is named.
+fn waiting(arguments: &Arguments) -> Result<Value<'static>, String> {
+    let query = arguments.tenant.as_ref().map(|tenant| format!("?tenant={tenant}")).unwrap_or_default();
+    call(&arguments.config.config, &Method::GET, &format!("/admin/approvals{query}"), String::new())
+}
+
+fn list(arguments: &Arguments) -> Status {
+    let told = match waiting(arguments) {
+        Ok(told) => told,
+        Err(message) => return print::failed(&message),
+    };
+    match arguments.format {
         Format::Json => print::line(&told.to_string()),
         Format::Text => {
             for call in told.items().unwrap_or_default() {
@@ -123,15 +115,26 @@ fn in_words(call: &Value<'_>) -> String {
     format!("{id}\n  {tool} {args}\n  {tenant}, key {key}, by {rule}, until {}{reason}", text("expires"))
 }
 
-fn decide(decide: &Decide, approve: bool) -> Status {
+fn decide(arguments: &Arguments, Decide { id, by }: &Decide, approve: bool) -> Status {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if decide.id.is_empty() || !decide.id.bytes().all(is_word) {
+    if id.is_empty() || !id.bytes().all(is_word) {
         print::error("not an id; `tollgate approvals` lists them");
         return Status::Usage;
     }
-    let body = Value::object([("approve", Value::Bool(approve)), ("by", Value::string(decide.by.as_str()))]);
-    let path = format!("/admin/approvals/{}", decide.id);
-    match (call(&decide.config.config, &Method::POST, &path, body.to_string()), decide.format) {
+    if let Some(tenant) = &arguments.tenant {
+        let is_it = |call: &Value<'_>| call.get("id").and_then(Value::as_str) == Some(id);
+        match waiting(arguments) {
+            Err(message) => return print::failed(&message),
+            Ok(told) if !told.items().unwrap_or_default().iter().any(is_it) => {
+                return print::failed(&format!("no call of `{tenant}` waits under this id"));
+            }
+            Ok(_) => {}
+        }
+    }
+    let by = if by.trim().is_empty() { NOBODY_NAMED } else { by.as_str() };
+    let body = Value::object([("approve", Value::Bool(approve)), ("by", Value::string(by.to_owned()))]);
+    let path = format!("/admin/approvals/{id}");
+    match (call(&arguments.config.config, &Method::POST, &path, body.to_string()), arguments.format) {
         (Err(message), _) => print::failed(&message),
         (Ok(told), Format::Json) => {
             print::line(&told.to_string());
@@ -192,8 +195,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn webhook_secret(config: &Path, tenant: &str) -> Status {
-    let loaded = config::load(config);
+fn webhook_secret(arguments: &Arguments) -> Status {
+    let Some(tenant) = arguments.tenant.as_deref() else {
+        print::error("whose secret? Name the tenant with `--tenant NAME`");
+        return Status::Usage;
+    };
+    let loaded = config::load(&arguments.config.config);
     if !loaded.tenants.iter().any(|known| known.tenant.value == tenant) {
         let names = loaded.tenants.iter().map(|known| known.tenant.value.as_str());
         let near = config::nearest(tenant, names).map(|near| format!("; did you mean `{near}`?"));

@@ -1,11 +1,12 @@
 //! `tollgate audit verify`: are the chains whole?
 
-use super::{Format, Status, print};
+use super::{Format, Status, configuration_at, print};
 use crate::{
     config::{self, compile},
     json::Value,
     records::{self, secret},
 };
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Subcommand)]
@@ -15,7 +16,12 @@ pub(super) enum Command {
         /// A data directory, or its audit directory
         dir: PathBuf,
         /// The configuration whose `records.secret` sealed the chains; without it, the data directory's own secret
-        #[arg(long, short, value_name = "FILE")]
+        #[arg(
+            long,
+            short,
+            value_name = "FILE",
+            value_parser = PathBufValueParser::new().map(configuration_at)
+        )]
         config: Option<PathBuf>,
         #[arg(long, value_enum, default_value = "text")]
         format: Format,

@@ -1,7 +1,7 @@
 //! `tollgate diff`: what each tenant gains and loses between two configurations, in words.
 
 use super::{
-    Format, Status,
+    Format, Status, configuration_at,
     print::{self, plural},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         diff::{self, Change, Direction},
     },
 };
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::{
     io::stdout,
     path::{Path, PathBuf},
@@ -20,10 +21,10 @@ use std::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration before: a `tollgate.yaml`, or the directory that it is in
-    #[arg(value_name = "OLD_CONFIG")]
+    #[arg(value_name = "OLD_CONFIG", value_parser = PathBufValueParser::new().map(configuration_at))]
     old: PathBuf,
     /// The configuration after
-    #[arg(value_name = "NEW_CONFIG")]
+    #[arg(value_name = "NEW_CONFIG", value_parser = PathBufValueParser::new().map(configuration_at))]
     new: PathBuf,
     /// Exit with 1 if anything changes
     #[arg(long)]
@@ -34,10 +35,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Status {
     let now = clock::unix_seconds(clock::wall());
-    let read = |path: &Path| {
-        let path = if path.is_dir() { path.join("tollgate.yaml") } else { path.to_path_buf() };
-        Configuration::read(&path, now)
-    };
+    let read = |path: &Path| Configuration::read(path, now);
     let (old, new) = match (read(&arguments.old), read(&arguments.new)) {
         (Ok(old), Ok(new)) => (old, new),
         (Err(unfit), Ok(_)) | (Ok(_), Err(unfit)) => return print::unfit(&unfit, arguments.format),

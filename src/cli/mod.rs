@@ -17,7 +17,10 @@ mod schema;
 mod serve;
 mod test;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{
+    Parser, Subcommand, ValueEnum,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 use std::{path::PathBuf, process::ExitCode};
 
 /// The gateway between tenants' agents and the models and tools they use.
@@ -67,9 +70,22 @@ enum Command {
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 struct Config {
-    /// The configuration
-    #[arg(long, short, value_name = "FILE", env = "TOLLGATE_CONFIG", default_value = "config/tollgate.yaml")]
+    /// The configuration: a `tollgate.yaml`, or the directory that it is in
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "config/tollgate.yaml",
+        value_parser = PathBufValueParser::new().map(configuration_at)
+    )]
     config: PathBuf,
+}
+
+/// The file of a configuration that is named by its file or by its directory.
+fn configuration_at(path: PathBuf) -> PathBuf {
+    if path.is_dir() { path.join("tollgate.yaml") } else { path }
 }
 
 /// How a listing is printed.
@@ -111,7 +127,7 @@ pub fn run() -> ExitCode {
         Command::Access(arguments) => access::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
-        Command::Approvals(arguments) => approvals::run(arguments),
+        Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -284,6 +284,37 @@ fn commands_list_and_decide() {
         assert!(status == 1 && err.contains("decided already"), "{err}");
         assert!(answer.join().unwrap().body.contains("amount"));
     });
+    // Options may stand before the subcommand too; who decides is the user, where nobody is named.
+    thread::scope(|scope| {
+        let answer = scope.spawn(|| gateway.chat(ACME, &body));
+        let id = waiting(&gateway, 1)[0]["id"].as_str().unwrap().to_owned();
+        let (status, out, err) =
+            approvals(&["-c", "tollgate.yaml", "--format", "json", "-t", "acme", "list"]);
+        assert!(status == 0 && out.contains(&id), "{out}{err}");
+        let (status, _, err) = approvals(&["-c", "tollgate.yaml", "-t", "globex", "approve", &id]);
+        assert!(status == 1 && err.contains("no call of `globex` waits"), "{err}");
+        let command = |user: Option<&str>, id: &str| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+            command.args(["approvals", "--config", ".", "deny", id]).current_dir(gateway.dir.path());
+            match user {
+                Some(user) => command.env("USER", user),
+                None => command.env_remove("USER"),
+            };
+            String::from_utf8(command.output().unwrap().stdout).unwrap()
+        };
+        assert_eq!(command(None, &id), "denied refund of acme by cli\n");
+        drop(answer.join());
+        for (user, by, amount) in [("", "cli", 8), ("ada", "ada", 9)] {
+            // What was denied stays denied for a while: another call each time.
+            let body = chat(&format!("!call refund {{\"amount\":{amount}}}"), "");
+            let gateway = &gateway;
+            let answer = scope.spawn(move || gateway.chat(ACME, &body));
+            let id = waiting(&gateway, 1)[0]["id"].as_str().unwrap().to_owned();
+            assert_eq!(command(Some(user), &id), format!("denied refund of acme by {by}\n"));
+            drop(answer.join());
+        }
+    });
+    assert_eq!(approvals(&["secret", "--config", "tollgate.yaml"]).0, 2);
     assert_eq!(approvals(&["approve", "../x", "--by", "a", "--config", "tollgate.yaml"]).0, 2);
 }
 
