@@ -134,7 +134,7 @@ fn block(problem: &Problem, files: &Files, colour: Colour) -> String {
     let margin = widest.unwrap_or(0).to_string().len();
     let mut out = format!(
         "{}{}\n",
-        colour.paint(tone, problem.severity.as_str()),
+        colour.paint(tone, &format!("{}[{}]", problem.severity.as_str(), problem.code)),
         colour.paint(BOLD, &format!(": {}", problem.message))
     );
     let page = Page { files, colour, margin };
