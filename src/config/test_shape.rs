@@ -23,11 +23,11 @@ static CASE: MapShape = MapShape {
     keys: &[
         key("call", scalar(Scalar::Text), "The tool that is called.").like("crm__create_ticket"),
         key("model", scalar(Scalar::Text), "The model that is asked for.").like("gpt-5"),
-        key("args", Shape::Any, "The call's arguments.").like("{ title: hi }"),
+        key("args", Shape::Any, "The call's arguments; without them, it has none.").like("{ title: hi }"),
         key(
             "place",
             scalar(Scalar::Word(Place::WORDS)),
-            "Where the call meets the gateway; without it, wherever such a call is decided.",
+            "Where the call meets the gateway; without it, in all places where one is made: emitted, mcp and http.",
         ),
         key(
             "key",

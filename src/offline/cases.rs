@@ -9,7 +9,8 @@ use crate::{
 };
 use std::{borrow::Cow, collections::HashSet, ptr};
 
-/// Where a call is decided that a case names no place for.
+/// Where a call is decided that a case names no place for. Being offered is no call: a rule with conditions leaves the
+/// tool there, and denies it everywhere else.
 const PLACES: [Place; 3] = [Place::Emitted, Place::Mcp, Place::Http];
 
 /// One case, ready to be decided.
@@ -146,8 +147,7 @@ fn what_of_call(raw: &raw::Case) -> Result<What, Problem> {
         Some(raw::Place::Http) => vec![Place::Http],
         Some(raw::Place::Mcp) => vec![Place::Mcp],
         Some(raw::Place::Offered) => vec![Place::Offered],
-        None if raw.args.is_some() => PLACES.to_vec(),
-        None => PLACES.into_iter().chain([Place::Offered]).collect(),
+        None => PLACES.to_vec(),
     };
     let value = |at: &crate::config::At<serde_json::Value>| value_of(&at.value);
     Ok(What::Call {
