@@ -10,6 +10,7 @@ mod lower;
 mod names;
 mod node;
 mod reads;
+mod result;
 
 pub use reads::Read;
 
@@ -89,6 +90,11 @@ impl Condition {
         }
         let mut lowering = Lowering::default();
         let program = lowering.node(&parsed, 0).map_err(|refused| BadCondition::of(source, refused))?;
+        if let Some(what) = result::no_truth(&program) {
+            let message = format!("its result is {what}; a condition is true or false");
+            let len = source.lines().next().unwrap_or_default().chars().count().max(1);
+            return Err(BadCondition { len, ..BadCondition::at_start(&message) });
+        }
         Ok(Self { source: source.into(), program: Arc::new(program), facts: lowering.facts.into() })
     }
 
@@ -171,7 +177,16 @@ impl BadCondition {
     /// At the first place where the word stands that it is about.
     fn of(source: &str, refused: Refused) -> Self {
         let len = refused.word.as_ref().map_or(1, |word| word.chars().count());
-        let found = refused.word.and_then(|word| source.find(&word));
+        let found = refused.word.and_then(|word| {
+            let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+            let whole = |at: &usize| {
+                let (before, after) = (source.get(..*at), source.get(at + word.len()..));
+                !is_part(before.and_then(|text| text.chars().next_back()))
+                    && !is_part(after.and_then(|text| text.chars().next()))
+            };
+            let places = || source.match_indices(&word).map(|(at, _)| at);
+            places().find(whole).or_else(|| places().next())
+        });
         let before = source.get(..found.unwrap_or(0)).unwrap_or("");
         let line = before.rsplit('\n').next().unwrap_or("");
         Self { message: refused.message, line: before.matches('\n').count() + 1, column: line.len() + 1, len }
@@ -228,6 +243,35 @@ mod tests {
         assert_eq!(bad.line, 1);
         assert!(Condition::compile("arg.x == 1").unwrap_err().message.contains("unknown name `arg`"));
         assert!(Condition::compile("").is_err());
+        let check = |source: &str, message: &str, place: (usize, usize)| {
+            let bad = Condition::compile(source).unwrap_err();
+            assert!(bad.message.contains(message), "{source}: {bad}");
+            assert_eq!((bad.column, bad.len), place, "{source}");
+        };
+        check("tool", "its result is a text", (1, 4));
+        check("1 + 2", "a number", (1, 5));
+        check("args.a + 1", "a sum", (1, 10));
+        check("'yes'", "a text", (1, 5));
+        check("tenant.labels.plan", "write what it is to be", (1, 18));
+        check("has(args.a) ? 'x' : tenant", "a text", (1, 26));
+        check("args.a.map(x, x)", "a list", (1, 16));
+        check("timestamp(args.a)", "made by a function", (1, 17));
+        check("tenant.name == tenant.nam", "did you mean `tenant.name`", (16, 10));
+        check("has(tenant.plan)", "only labels, name", (5, 11));
+        check("key.ids == 'x'", "did you mean `key.id`", (1, 7));
+        check("key['name'] == 'x'", "`key` has no `name`", (1, 8));
+        for fine in [
+            "args.a",
+            "args",
+            "bool(args.a)",
+            "args.a[0]",
+            "args.a ? args.b : 1",
+            "args.l.all(x, x)",
+            "tenant.labels['x'] == 'y'",
+            "true",
+        ] {
+            assert!(Condition::compile(fine).is_ok(), "{fine}");
+        }
         for piece in ["(", "1+", "!", "-", "[", "a.", "{", "1?1:"] {
             assert!(Condition::compile(&piece.repeat(1000)).is_err());
             assert!(Condition::compile(&piece.repeat(40)).is_err());

@@ -140,6 +140,21 @@ impl<'v> Datum<'v> {
         })
     }
 
+    /// What it is in words, where it is neither true nor false.
+    pub(super) fn no_truth(&self) -> Option<&'static str> {
+        match self {
+            Self::Bool(_) | Self::Json(_) => None,
+            Self::Double(_) | Self::Int(_) | Self::Uint(_) => Some("a number"),
+            Self::Kind(_) => Some("a type"),
+            Self::List(_) => Some("a list"),
+            Self::Map(_) => Some("a map"),
+            Self::Null => Some("nothing"),
+            Self::Span(_) => Some("a duration"),
+            Self::Text(_) | Self::Words(_) => Some("a text"),
+            Self::Time(_) => Some("a time"),
+        }
+    }
+
     /// What it is, in CEL's words.
     pub(super) fn kind(&self) -> &'static str {
         match self {

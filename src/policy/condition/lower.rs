@@ -21,6 +21,10 @@ const CONSTANT_STEPS: usize = 4096;
 /// The functions that are not the library's.
 const OWN: [&str; 5] = ["contains", "endsWith", "matches", "size", "startsWith"];
 
+/// What conditions may ask of the tenant and of the key.
+const TENANT_MEMBERS: [&str; 2] = ["labels", "name"];
+const KEY_MEMBERS: [&str; 1] = ["id"];
+
 /// Why an expression is no condition.
 pub(super) struct Refused {
     pub(super) message: String,
@@ -69,6 +73,7 @@ impl<'e> Lowering<'e> {
             }
             Expr::Select(select) => {
                 let (of, name) = (Box::new(self.node(&select.operand, depth + 1)?), select.field.as_str());
+                member(&of, name)?;
                 Ok(if select.test { Node::Has(of, name.into()) } else { Node::Field(of, name.into()) })
             }
             Expr::Struct(message) => refused("messages are not supported", Some(message.type_name.as_str())),
@@ -264,12 +269,37 @@ fn two(name: &str, on_target: bool, sides: [Node; 2]) -> Lowered {
         (operators::GREATER, _) => Node::Compare(Comparison::More, sides),
         (operators::GREATER_EQUALS, _) => Node::Compare(Comparison::AtLeast, sides),
         (operators::IN, _) => Node::In(sides),
-        (operators::INDEX, _) => Node::Index(sides),
+        (operators::INDEX, _) => {
+            let [of, name] = &*sides;
+            if let Node::Constant(constant) = name
+                && let Some(name) = constant.text()
+            {
+                member(of, name)?;
+            }
+            Node::Index(sides)
+        }
         ("contains", true) => Node::Text(TextTest::Contains, sides),
         ("endsWith", true) => Node::Text(TextTest::EndsWith, sides),
         ("startsWith", true) => Node::Text(TextTest::StartsWith, sides),
         _ => return unknown(name),
     })
+}
+
+/// A tenant and a key have few members: another could never be read.
+fn member(of: &Node, name: &str) -> Result<(), Refused> {
+    let (fact, known) = match of {
+        Node::Fact(Fact::Tenant) => ("tenant", &TENANT_MEMBERS[..]),
+        Node::Fact(Fact::Key) => ("key", &KEY_MEMBERS[..]),
+        _ => return Ok(()),
+    };
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let message = match names::nearest(name, known.iter().copied()) {
+        Some(near) => format!("`{fact}` has no `{name}`; did you mean `{fact}.{near}`?"),
+        None => format!("`{fact}` has no `{name}`, only {}", known.join(", ")),
+    };
+    refused(message, Some(&format!("{fact}.{name}")))
 }
 
 /// The expression is compiled once, so it must stand in the condition; a caller's would be a caller's work to do.
