@@ -42,7 +42,10 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     let mut tests = Vec::new();
     for path in config::test_files(&loaded) {
         let (read, more) = config::load_tests(&path, &mut loaded.files);
-        tests.extend(read);
+        if let Some(read) = read {
+            problems.extend(config::check_tests(&loaded, &read));
+            tests.push(read);
+        }
         problems.extend(more);
     }
     problems.extend(config::lint(&loaded, &tests));

@@ -51,6 +51,14 @@ pub struct Loaded {
     pub hash: String,
 }
 
+impl Loaded {
+    /// Whether there are errors in a file that is named like a tenant: what seems not to be there may be in it.
+    pub fn is_broken(&self, tenant: &str) -> bool {
+        let mut paths = self.broken.iter().map(|file| Path::new(self.files.path(*file)));
+        paths.any(|path| path.file_stem() == Some(OsStr::new(tenant)))
+    }
+}
+
 /// Reads a configuration. `path` is shown in messages as it is given.
 pub fn load(path: &Path) -> Loaded {
     let directory = Directory::of_file(path);
@@ -218,8 +226,8 @@ impl Reader {
         }
     }
 
-    fn not_read(&mut self, shown: &Path, named: Option<Mark>, error: &Unreadable) {
-        let shown = shown.display();
+    fn not_read(&mut self, path: &Path, named: Option<Mark>, error: &Unreadable) {
+        let shown = path.display();
         let problem = match error {
             Unreadable::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 let problem = Problem::error("not-found", named, format!("there is no file `{shown}`"));
@@ -239,9 +247,13 @@ impl Reader {
                 let mib = yaml::FILE_BYTES_MAX >> 20;
                 Problem::error("too-large", named, format!("`{shown}` is larger than {mib} MiB"))
             }
-            Unreadable::NotUtf8(at) => {
-                let message = format!("`{shown}` is not UTF-8 text: byte {at} does not fit");
-                Problem::error("not-utf8", named, message).hint("save the file as UTF-8")
+            Unreadable::NotUtf8 { byte, line, col } => {
+                let (shown, dir) = (shown.to_string(), parent(path));
+                let message = format!("`{shown}` is not UTF-8 text: byte {byte} does not fit");
+                let source =
+                    Source { shown, dir, text: None, hidden: Vec::new(), understood: Understood::No };
+                let at = Mark { file: self.files.push(source), line: *line, col: *col, len: 1 };
+                Problem::error("not-utf8", at, message).hint("save the file as UTF-8")
             }
         };
         self.problems.push(problem);
@@ -277,7 +289,8 @@ impl Reader {
 
     fn name_fits(&mut self, tenant: &raw::Tenant, path: &Path) {
         let At { value, at } = &tenant.tenant;
-        if path.file_stem() != Some(OsStr::new(value)) {
+        let is_told = self.problems.iter().any(|problem| problem.at == Some(*at));
+        if path.file_stem() != Some(OsStr::new(value)) && !is_told {
             let file = path.file_name().unwrap_or_default().display();
             self.problems.push(
                 Problem::error(
@@ -342,7 +355,7 @@ fn is_test(name: &str) -> bool {
 }
 
 /// Without `.` parts and a slash at the end, as a user would write the path.
-pub(super) fn tidy(path: &Path) -> PathBuf {
+pub(in crate::config) fn tidy(path: &Path) -> PathBuf {
     let tidy: PathBuf =
         path.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
     if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy }
@@ -399,7 +412,12 @@ enum Unreadable {
     Io(io::Error),
     NoFile(&'static str),
     Large,
-    NotUtf8(usize),
+    /// How many bytes fit, and where they end.
+    NotUtf8 {
+        byte: usize,
+        line: u32,
+        col: u32,
+    },
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {
@@ -421,13 +439,21 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     if bytes.len() > yaml::FILE_BYTES_MAX {
         return Err(Unreadable::Large);
     }
-    let text =
-        String::from_utf8(bytes).map_err(|error| Unreadable::NotUtf8(error.utf8_error().valid_up_to()))?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&error))?;
     // A byte order mark would shift the columns of the first line.
     match text.strip_prefix('\u{feff}') {
         Some(rest) => Ok(rest.to_owned()),
         None => Ok(text),
     }
+}
+
+fn not_utf8(error: &std::string::FromUtf8Error) -> Unreadable {
+    let byte = error.utf8_error().valid_up_to();
+    let fits = error.as_bytes().get(..byte).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("");
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let last = fits.rsplit('\n').next().unwrap_or("");
+    let (line, col) = (number(fits.matches('\n').count() + 1), number(last.chars().count() + 1));
+    Unreadable::NotUtf8 { byte, line, col }
 }
 
 fn hex(digest: &[u8]) -> String {

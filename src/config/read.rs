@@ -32,13 +32,13 @@ pub(crate) trait Leaf: Sized {
 #[derive(Debug, Clone)]
 pub struct Many<T>(pub Vec<T>);
 
-/// A map whose keys the user chose, in the order of the file.
+/// A map whose keys the user chose, in the order of the file; then the keys whose values could not be read.
 #[derive(Debug, Clone)]
-pub struct Entries<T>(pub Vec<(At<String>, T)>);
+pub struct Entries<T>(pub Vec<(At<String>, T)>, pub Vec<String>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Vec::new(), Vec::new())
     }
 }
 
@@ -72,8 +72,15 @@ impl<T: Read> Read for Many<T> {
 
 impl<T: Read> Read for Entries<T> {
     fn read(node: &Node<'_>) -> Option<Self> {
-        let entry = |(key, value): &(Node<'_>, Node<'_>)| Some((<At<String>>::read(key)?, T::read(value)?));
-        Some(Self(node.map()?.iter().filter_map(entry).collect()))
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        for (key, value) in node.map()? {
+            let Some(key) = <At<String>>::read(key) else { continue };
+            match T::read(value) {
+                Some(value) => found.push((key, value)),
+                None => unread.push(key.value),
+            }
+        }
+        Some(Self(found, unread))
     }
 }
 
@@ -267,9 +274,10 @@ macro_rules! record {
     };
 }
 
-/// An enum whose variants are words of the configuration.
+/// An enum whose variants are words of the configuration. With `or`, a word that is none of them, which was reported,
+/// stands for the likeliest one, else for that: what stands beside it is looked at all the same.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $variant_doc:literal;)* }) => {
+    ($(#[$doc:meta])* $name:ident $(or $otherwise:ident)? { $($variant:ident = $word:literal, $variant_doc:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name {
@@ -278,6 +286,8 @@ macro_rules! words {
 
         impl $name {
             pub(crate) const WORDS: &'static [(&'static str, &'static str)] = &[$(($word, $variant_doc)),*];
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+            const OTHERWISE: &'static [Self] = &[$(Self::$otherwise)?];
 
             /// The word for it.
             pub fn as_str(self) -> &'static str {
@@ -291,7 +301,11 @@ macro_rules! words {
             fn leaf(node: &Node<'_>) -> Option<Self> {
                 match node.text()? {
                     $($word => Some(Self::$variant),)*
-                    _ => None,
+                    wrong => {
+                        let otherwise = Self::OTHERWISE.first()?;
+                        let near = crate::config::nearest(wrong, Self::WORDS.iter().map(|(word, _)| *word));
+                        Self::ALL.iter().find(|word| Some(word.as_str()) == near).or(Some(otherwise)).copied()
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::{Asker, Call, Configuration};
 use crate::{
     call::{Arguments, Place},
-    config::{Mark, Problem, compile::value_of, raw},
+    config::{Mark, Problem, check_tests, compile::value_of, raw},
     json::Value,
     policy::{Outcome, Rule, matcher},
 };
@@ -86,62 +86,33 @@ pub fn read<'c>(
     tests: &raw::Tests,
     now: i64,
 ) -> (Vec<Case<'c>>, Vec<Problem>) {
-    let (mut cases, mut problems) = (Vec::new(), Vec::new());
+    let problems = check_tests(&configuration.loaded, tests);
     let tenant = tests.tenant.value.as_str();
-    match configuration.tenant(tenant) {
-        Err(unknown) => {
-            problems.push(Problem::error("unknown-tenant", tests.tenant.at, unknown.to_string()));
-        }
-        Ok(_) => {
-            // A case about nothing was reported when the file was read.
-            for raw in tests.cases.iter().filter(|case| case.call.is_some() || case.model.is_some()) {
-                match case(configuration, tenant, raw, now) {
-                    Ok(case) => cases.push(case),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-        }
-    }
-    if tests.cases.is_empty() {
-        problems.push(Problem::error("no-cases", tests.at, "there are no cases in this file"));
-    }
+    let cases = tests.cases.iter().filter_map(|raw| case(configuration, tenant, raw, now)).collect();
     (cases, problems)
 }
 
-fn case<'c>(
-    configuration: &'c Configuration,
-    tenant: &str,
-    raw: &raw::Case,
-    now: i64,
-) -> Result<Case<'c>, Problem> {
+/// None where `check_tests` said what is wrong with it.
+fn case<'c>(configuration: &'c Configuration, tenant: &str, raw: &raw::Case, now: i64) -> Option<Case<'c>> {
     let key = raw.key.as_ref();
-    let asker = configuration.asker(tenant, key.map(|key| key.value.as_str()));
-    let asker = asker
-        .map_err(|unknown| Problem::error("unknown-key-id", key.map(|key| key.at), unknown.to_string()))?;
+    let asker = configuration.asker(tenant, key.map(|key| key.value.as_str())).ok()?;
+    let what = match (&raw.model, &raw.call) {
+        (Some(model), _) => What::Model(model.value.clone()),
+        (None, Some(call)) => what_of_call(&call.value, raw),
+        // A case about nothing was reported when the file was read.
+        (None, None) => return None,
+    };
     let expect = match raw.expect.value {
         raw::Expect::Allow => Outcome::Allow,
         raw::Expect::Ask => Outcome::Ask,
         raw::Expect::Deny => Outcome::Deny,
     };
-    let what = match &raw.model {
-        None => what_of_call(raw)?,
-        Some(model) if expect == Outcome::Ask => {
-            let message = "nobody is asked about a model: it is allowed or denied";
-            return Err(Problem::error("never-asked", raw.expect.at, message)
-                .see("this case is about a model", model.at));
-        }
-        Some(model) => What::Model(model.value.clone()),
-    };
     let now = raw.now.as_ref().map_or(now, |now| now.value.start_unix_s());
     let because = raw.because.as_ref().map(|because| because.value.clone());
-    Ok(Case { at: raw.at, asker, what, now, expect, because })
+    Some(Case { at: raw.at, asker, what, now, expect, because })
 }
 
-fn what_of_call(raw: &raw::Case) -> Result<What, Problem> {
-    if let Some(becomes) = raw.becomes.as_ref().filter(|_| raw.expect.value == raw::Expect::Deny) {
-        let message = "nothing goes on of a call that is denied";
-        return Err(Problem::error("becomes-of-denied", becomes.at, message));
-    }
+fn what_of_call(tool: &str, raw: &raw::Case) -> What {
     let places = match raw.place.as_ref().map(|place| place.value) {
         Some(raw::Place::Emitted) => vec![Place::Emitted],
         Some(raw::Place::Http) => vec![Place::Http],
@@ -150,12 +121,12 @@ fn what_of_call(raw: &raw::Case) -> Result<What, Problem> {
         None => PLACES.to_vec(),
     };
     let value = |at: &crate::config::At<serde_json::Value>| value_of(&at.value);
-    Ok(What::Call {
-        tool: raw.call.as_ref().map(|call| call.value.clone()).unwrap_or_default(),
+    What::Call {
+        tool: tool.to_owned(),
         args: raw.args.as_ref().map(value),
         places,
         becomes: raw.becomes.as_ref().map(value),
-    })
+    }
 }
 
 impl<'c> Case<'c> {

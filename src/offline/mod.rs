@@ -114,19 +114,7 @@ fn key_of<'c>(member: &'c Member, id: &str) -> Result<&'c Key, NoSuch> {
 }
 
 fn no_such<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> NoSuch {
-    const LISTED: usize = 10;
-    let mut known: Vec<&str> = known.collect();
-    let more = match config::nearest(name, known.iter().copied()) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None if known.is_empty() => "; there are none".to_owned(),
-        None => {
-            let left_out = known.len().saturating_sub(LISTED);
-            known.truncate(LISTED);
-            let more = if left_out > 0 { format!(" and {left_out} more") } else { String::new() };
-            format!("; there are `{}`{more}", known.join("`, `"))
-        }
-    };
-    NoSuch(format!("{what} `{name}`{more}"))
+    NoSuch(config::test_cases::no_such(what, name, known))
 }
 
 impl<'c> Asker<'c> {

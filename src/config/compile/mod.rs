@@ -2,6 +2,7 @@
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
 mod approvals;
+mod identity;
 mod rule;
 mod tenant;
 mod upstream;
@@ -10,7 +11,7 @@ pub use approvals::webhook_secret;
 pub(super) use rule::test_of;
 pub use rule::value_of;
 
-use super::{At, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
+use super::{At, FileId, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
     policy::Source,
     quota::Quota,
@@ -90,6 +91,8 @@ pub(super) struct Compiler<'c> {
     problems: Vec<Problem>,
     /// What was said already, of which place.
     said: HashSet<(&'static str, Option<Mark>, String)>,
+    /// Where an error was told when the files were read: what is made of such a value is no second one.
+    wrong: HashSet<(FileId, u32, u32)>,
     /// The directory of `tollgate.yaml` as it is shown; rules are named relative to it.
     shown_dir: String,
 }
@@ -137,6 +140,12 @@ fn address_of(text: &str) -> Option<SocketAddr> {
     text.parse().or_else(|_| format!("127.0.0.1:{text}").parse()).ok()
 }
 
+/// Whether the second of two sockets could not be opened. Port 0 is any that is free.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let wide = (a.ip().is_unspecified() || b.ip().is_unspecified()) && a.is_ipv4() == b.is_ipv4();
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || wide)
+}
+
 /// Compiles a loaded configuration. With an error among the problems there is nothing to run.
 pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     compile_for(Purpose::Serve, loaded, context)
@@ -156,13 +165,17 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let shown_dir = shown_dir(loaded, gateway);
     let (held, mut problems) = lineage::resolve(loaded);
     problems.splice(0..0, loaded.problems.iter().cloned());
-    let mut compiler = Compiler { loaded, context, purpose, problems, said: HashSet::new(), shown_dir };
+    let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let wrong = errors.filter_map(|problem| problem.at).map(spot).collect();
+    let mut compiler =
+        Compiler { loaded, context, purpose, problems, said: HashSet::new(), wrong, shown_dir };
     let upstreams = compiler.upstreams(gateway);
     let models = compiler.models(gateway, &upstreams);
     let (directory, tenants) = compiler.tenants(&held);
     let webhooks = compiler.webhooks(&held);
     let serve = compiler.serve(gateway);
     let limits = limits(gateway);
+    compiler.identity(gateway, &held);
     compiler.not_yet(gateway);
     let problems = compiler.problems;
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -179,6 +192,11 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
         serve,
     });
     (compiled, problems)
+}
+
+/// Where a place begins.
+fn spot(at: Mark) -> (FileId, u32, u32) {
+    (at.file, at.line, at.col)
 }
 
 fn shown_dir(loaded: &Loaded, gateway: &raw::Gateway) -> String {
@@ -229,9 +247,11 @@ impl Compiler<'_> {
         self.say(Problem::warning(code, at, message));
     }
 
-    /// What is written for several tenants is wrong once.
+    /// What is written for several tenants is wrong once, and so is what was found wrong when it was read.
     fn say(&mut self, problem: Problem) {
-        if self.said.insert((problem.code, problem.at, problem.message.clone())) {
+        let told = problem.severity == Severity::Error
+            && problem.at.is_some_and(|at| self.wrong.contains(&spot(at)));
+        if !told && self.said.insert((problem.code, problem.at, problem.message.clone())) {
             self.problems.push(problem);
         }
     }
@@ -294,6 +314,7 @@ impl Compiler<'_> {
             None => Some(ADMIN),
         };
         let probes = gateway.probes.as_ref().and_then(|at| self.address(at));
+        self.same_address(gateway, &listen, admin, probes);
         let admin_token = gateway.admin_token.as_ref().and_then(|token| self.secret(token));
         if let (Some(address), Some(at), None) = (admin, &gateway.admin, &gateway.admin_token)
             && !address.ip().is_loopback()
@@ -324,6 +345,37 @@ impl Compiler<'_> {
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
             },
         })
+    }
+
+    /// No two ports of the gateway in one place: the second could not be opened.
+    fn same_address(
+        &mut self,
+        gateway: &raw::Gateway,
+        listen: &[Listen],
+        admin: Option<SocketAddr>,
+        probes: Option<SocketAddr>,
+    ) {
+        let written = gateway.listen.iter().flat_map(|many| &many.0).map(|listener| &listener.address);
+        let mut marks = written.filter(|at| address_of(&at.value).is_some()).map(|at| at.at);
+        let mut all: Vec<(&str, SocketAddr, Option<Mark>)> =
+            listen.iter().map(|listen| ("listen", listen.address, marks.next())).collect();
+        all.extend(admin.map(|address| ("admin", address, gateway.admin.as_ref().map(|at| at.at))));
+        all.extend(probes.map(|address| ("probes", address, gateway.probes.as_ref().map(|at| at.at))));
+        for (index, (name, address, at)) in all.iter().enumerate() {
+            let first = all.iter().take(index).find(|(_, other, _)| collide(*address, *other));
+            let Some((other, _, first_at)) = first else { continue };
+            let message = if name == other {
+                format!("`{name}` has this address and port twice")
+            } else {
+                format!("`{name}` is on the same address and port as `{other}`")
+            };
+            let problem = Problem::error("same-address", at.or(*first_at), message);
+            let problem = match (at, first_at) {
+                (Some(_), Some(first)) => problem.see("the other is here", *first),
+                _ => problem.hint(format!("`{name}` is {address} where nothing else is written")),
+            };
+            self.say(problem.hint("give each a port of its own"));
+        }
     }
 
     fn tls(&mut self, tls: &raw::Tls) -> Option<TlsFiles> {

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::{
-    config::{At, Mark, forms, inside::inside, raw},
+    config::{At, Mark, Problem, forms, inside::inside, raw},
     json::{self, Value},
     policy::{
         Effect, Mode, Rule, Source,
@@ -13,7 +13,7 @@ use crate::{
     },
     quota::CallLimit,
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// How long a call that asks may wait, where its rule does not say.
 const WITHIN: Duration = Duration::from_secs(600);
@@ -39,6 +39,7 @@ impl Compiler<'_> {
             self.error("limit-on-deny", limit.at, message);
         }
         let args = rule.args.0.iter().filter_map(|(path, matcher)| self.matcher(path, matcher)).collect();
+        self.set_inside(rule);
         let set = rule.set.0.iter().filter_map(|(path, value)| self.set(path, &value.value)).collect();
         let rate = rule.limit.as_ref().and_then(|limit| self.rate(limit));
         let mut compiled = Rule {
@@ -93,6 +94,24 @@ impl Compiler<'_> {
 
     fn set(&mut self, path: &At<String>, value: &serde_json::Value) -> Option<(Path, Value<'static>)> {
         Some((self.path(path)?, value_of(value)))
+    }
+
+    /// Of two values that are forced, none may lie in the other: it would be gone, or not what is written.
+    fn set_inside(&mut self, rule: &raw::Rule) {
+        let paths: HashMap<&str, Mark> =
+            rule.set.0.iter().map(|(path, _)| (path.value.as_str(), path.at)).collect();
+        for (path, _) in &rule.set.0 {
+            let dots = path.value.match_indices('.');
+            let mut above = dots.filter_map(|(dot, _)| path.value.get(..dot));
+            if let Some((outer, at)) = above.find_map(|outer| Some((outer, *paths.get(outer)?))) {
+                let message = format!("`{}` lies inside of `{outer}`, which is set as a whole", path.value);
+                let problem =
+                    Problem::error("conflicting-set", path.at, message).see("the other is here", at);
+                self.say(
+                    problem.hint(format!("write it into the value of `{outer}`, or remove one of both")),
+                );
+            }
+        }
     }
 
     fn matcher(&mut self, path: &At<String>, matcher: &raw::Matcher) -> Option<Matcher> {

@@ -12,7 +12,7 @@ use crate::{
     policy::{Caller, Policy, Rule, glob::Globs},
     quota::{Quota, Rate},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, Redactor, TenantSecret},
+    redact::{Detectors, Pattern, PatternError, Redactor, TenantSecret},
     tenant::{Key, Offered, OnDeny, Tenant},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
@@ -42,7 +42,17 @@ impl Compiler<'_> {
                 continue;
             }
             count += 1;
+            let mut ids: HashMap<&str, Mark> = HashMap::new();
             for raw_key in &raw.keys {
+                let id = &raw_key.id;
+                if let Some(first) = ids.get(id.value.as_str()) {
+                    let message = format!("two keys of this tenant have the id `{}`", id.value);
+                    let problem =
+                        Problem::error("duplicate-key-id", id.at, message).see("the first is here", *first);
+                    self.say(problem.hint("give each an id of its own: records and usage name keys by it"));
+                } else {
+                    ids.insert(&id.value, id.at);
+                }
                 if let Some((digest, key)) = self.key(raw_key, &tenant.caller, &mut owners) {
                     directory.add(digest, &tenant, key);
                 }
@@ -94,6 +104,8 @@ impl Compiler<'_> {
         let (raw, effective) = (held.raw, &held.effective);
         let Ok(id) = TenantId::try_from(raw.tenant.value.as_str()) else {
             self.error("bad-name", raw.tenant.at, "a tenant's name may hold only a-z, 0-9 and -");
+            // What else is wrong is told all the same.
+            drop((self.policy(effective, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
         self.not_yet_of_tenant(effective);
@@ -196,6 +208,9 @@ impl Compiler<'_> {
         for (name, regex) in effective.patterns.iter().flatten() {
             match Pattern::new(&name.value, &regex.value) {
                 Ok(pattern) => patterns.push(pattern),
+                Err(bad @ (PatternError::Name | PatternError::Taken(_))) => {
+                    self.error("bad-pattern", name.at, bad.to_string());
+                }
                 Err(bad) => self.error("bad-pattern", regex.at, bad.to_string()),
             }
         }

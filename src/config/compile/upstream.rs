@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::{
-    config::{At, Mark, nearest, raw},
+    config::{At, Problem, nearest, raw},
     dialect::Family,
     names::UpstreamName,
     snapshot::{Model, Models},
@@ -153,15 +153,23 @@ impl Compiler<'_> {
 
     fn unknown_upstream(&mut self, gateway: &raw::Gateway, upstream: &At<String>) {
         let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());
+        let unread = gateway.upstreams.1.iter().map(String::as_str);
+        let names = names.chain(unread);
         if names.clone().any(|name| name == upstream.value) {
             return;
         }
-        let mut message = format!("there is no upstream `{}`", upstream.value);
-        if let Some(near) = nearest(&upstream.value, names) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-        let at: Mark = upstream.at;
-        self.error("unknown-upstream", at, message);
+        let message = format!("there is no upstream `{}`", upstream.value);
+        let problem = |message: String| Problem::error("unknown-upstream", upstream.at, message);
+        self.say(match nearest(&upstream.value, names.clone()) {
+            Some(near) => problem(format!("{message}; did you mean `{near}`?")),
+            None if names.clone().next().is_none() => {
+                problem(message).hint("declare it under `upstreams`, where there is none yet")
+            }
+            None => {
+                let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+                problem(message).hint(format!("the upstreams are {}", names.join(", ")))
+            }
+        });
     }
 }
 

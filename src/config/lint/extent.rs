@@ -5,10 +5,12 @@ use crate::{
     config::{
         At, Problem,
         lineage::{Detectors, Held},
-        raw,
+        load::tidy,
+        nearest, raw,
     },
     policy::glob::Glob,
 };
+use std::path::Path;
 
 pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     for held in view.running() {
@@ -18,6 +20,52 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     }
     for held in &view.tenants {
         wider(held, found);
+    }
+    unknown_models(view, found);
+    no_tenants(view, found);
+}
+
+/// Entries of `models` that no model of `tollgate.yaml` fits.
+fn unknown_models(view: &View<'_>, found: &mut Found) {
+    if !view.whole {
+        return;
+    }
+    let declared: Vec<Glob> = view.gateway.models.0.iter().map(|(name, _)| Glob::new(&name.value)).collect();
+    let names = || view.gateway.models.0.iter().map(|(name, _)| name.value.as_str());
+    let defaults = view.gateway.defaults.iter().filter_map(|defaults| defaults.models.as_deref());
+    let of_tenants = view.tenants.iter().filter_map(|held| held.raw.settings.models.as_deref());
+    let of_keys = view.tenants.iter().flat_map(|held| &held.raw.keys).filter_map(|key| key.models.as_deref());
+    for glob in defaults.chain(of_tenants).chain(of_keys).flatten() {
+        let asked = Glob::new(&glob.value);
+        // What is of no use to a key as the tenant may not use it was told of.
+        let is_told = found.told.contains(&("never-matches", Some(glob.at)));
+        if is_told || declared.iter().any(|model| model.overlaps(&asked)) {
+            continue;
+        }
+        let message = format!("no model that is declared matches `{}`", glob.value);
+        let message = match nearest(&glob.value, names()) {
+            Some(near) => format!("{message}; did you mean `{near}`?"),
+            None => message,
+        };
+        let problem = Problem::warning("unknown-model", glob.at, message);
+        found.push(problem.hint("mend the name, or declare the model under `models` of tollgate.yaml"));
+    }
+}
+
+/// Directories in which there is no tenant's file.
+fn no_tenants(view: &View<'_>, found: &mut Found) {
+    let Some(raw::Tenants::Dirs(dirs)) = view.gateway.tenants.as_ref().filter(|_| view.whole) else { return };
+    let files = &view.loaded.files;
+    for dir in dirs {
+        let shown = tidy(&files.base_dir(dir.at.file).join(&dir.value));
+        let is_in = |held: &Held<'_>| Path::new(files.path(held.raw.at.file)).parent() == Some(&shown);
+        if !view.tenants.iter().any(is_in) {
+            let message = format!("there is no tenant in `{}`", shown.display());
+            let problem = Problem::warning("no-tenants", dir.at, message);
+            found.push(
+                problem.hint("write a file NAME.yaml for each tenant; its first line is `tenant: NAME`"),
+            );
+        }
     }
 }
 

@@ -35,12 +35,15 @@ pub const LINTS: &[Lint] = &[
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
     lint_of("hidden-rule", "A rule that another one makes useless."),
+    lint_of("empty-rule", "A rule of no tool."),
     lint_of("unknown-tool", "A tool that no upstream has and no test calls."),
+    lint_of("unknown-model", "An entry of `models` that no declared model fits."),
     lint_of("no-limits", "A tenant without limits or budget."),
     lint_of("unpriced-model", "A model without a price, for a tenant with a budget."),
     lint_of("unused-upstream", "An upstream that no tenant may use."),
     lint_of("wider-than-parent", "A tenant that asks for more than the one that it extends."),
     lint_of("label-of-parent", "A label that the parent has set already."),
+    lint_of("no-tenants", "A directory of tenants without any."),
     lint_of("no-keys", "A tenant that nobody can be."),
     lint_of("expired-key", "A key that has expired."),
     lint_of("glob-with-as", "A pattern of models that all become one."),
@@ -52,7 +55,7 @@ pub const LINTS: &[Lint] = &[
 pub fn lint(loaded: &Loaded, tests: &[raw::Tests]) -> Vec<Problem> {
     let Some(gateway) = &loaded.gateway else { return Vec::new() };
     let (tenants, _) = lineage::resolve(loaded);
-    let view = View { gateway, tenants, tests, whole: loaded.broken.is_empty() };
+    let view = View { loaded, gateway, tenants, tests, whole: loaded.broken.is_empty() };
     let mut found = Found::default();
     upstreams::lint(&view, &mut found);
     extent::lint(&view, &mut found);
@@ -65,6 +68,7 @@ pub fn lint(loaded: &Loaded, tests: &[raw::Tests]) -> Vec<Problem> {
 
 /// What lints look at.
 struct View<'l> {
+    loaded: &'l Loaded,
     gateway: &'l raw::Gateway,
     /// Abstract ones too.
     tenants: Vec<Held<'l>>,

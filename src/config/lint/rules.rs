@@ -21,6 +21,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
         for rule in &rules {
             if seen.insert(rule.raw.at) {
                 never_matches(rule, found);
+                empty(rule, found);
                 allow_everything(rule, found);
             }
             hidden(rule, &rules, found);
@@ -48,6 +49,19 @@ impl<'l> Compared<'l> {
     }
 }
 
+fn empty(rule: &Compared<'_>, found: &mut Found) {
+    if rule.globs.is_empty() {
+        let (word, means) = match rule.raw.effect {
+            raw::Effect::Allow(_) => ("allow", "allows"),
+            raw::Effect::Ask(_) => ("ask", "asks for"),
+            raw::Effect::Deny(_) => ("deny", "denies"),
+        };
+        let message = format!("`{word}: []` {means} nothing");
+        let problem = Problem::warning("empty-rule", rule.raw.at, message);
+        found.push(problem.hint("name the tools, or remove the rule"));
+    }
+}
+
 fn allow_everything(rule: &Compared<'_>, found: &mut Found) {
     if !rule.hides || !matches!(rule.raw.effect, raw::Effect::Allow(_)) {
         return;
@@ -61,7 +75,7 @@ fn allow_everything(rule: &Compared<'_>, found: &mut Found) {
 
 /// Rules behind others: what is denied anyway, what another of the same effect does as well.
 fn hidden(rule: &Compared<'_>, all: &[Compared<'_>], found: &mut Found) {
-    if !is_enforced(rule.raw) {
+    if !is_enforced(rule.raw) || rule.globs.is_empty() {
         return;
     }
     let hides = |other: &&Compared<'_>| {

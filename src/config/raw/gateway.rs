@@ -97,7 +97,7 @@ impl Read for Tenants {
 
 words! {
     /// What an upstream speaks.
-    UpstreamKind {
+    UpstreamKind or Openai {
         Anthropic = "anthropic", "The Anthropic API.";
         Chroma = "chroma", "A Chroma vector store.";
         Http = "http", "A plain HTTP tool API.";

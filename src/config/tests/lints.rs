@@ -3,8 +3,8 @@
 
 use super::golden::expect;
 use crate::config::{
-    Colour, Loaded, Problem, compile, lint, lint::LINTS, load, load_tests, test_files, to_github, to_json,
-    to_sarif, to_text,
+    Colour, Loaded, Problem, check_tests, compile, lint, lint::LINTS, load, load_tests, test_files,
+    to_github, to_json, to_sarif, to_text,
 };
 use dashmap::DashMap;
 use serde_json::Value;
@@ -23,7 +23,10 @@ fn checked(path: &Path) -> (Loaded, Vec<Problem>) {
     let mut tests = Vec::new();
     for path in test_files(&loaded) {
         let (read, more) = load_tests(&path, &mut loaded.files);
-        tests.extend(read);
+        if let Some(read) = read {
+            problems.extend(check_tests(&loaded, &read));
+            tests.push(read);
+        }
         problems.extend(more);
     }
     problems.extend(lint(&loaded, &tests));
