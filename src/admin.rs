@@ -22,21 +22,33 @@ pub type Reload = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 /// How the last reload went: whoever reloads tells it, the status shows it.
 #[derive(Debug, Default)]
 pub struct LastReload {
-    problems: ArcSwapOption<String>,
+    told: ArcSwapOption<Told>,
+}
+
+/// What there is to say of a reload.
+#[derive(Debug)]
+struct Told {
+    ok: bool,
+    problems: String,
 }
 
 impl LastReload {
-    /// The last reload went well, or these are the problems.
-    pub fn tell(&self, came_to: &Result<(), String>) {
-        self.problems.store(came_to.as_ref().err().cloned().map(Arc::new));
+    /// The last reload went well, perhaps with something that waits for a restart; or these are the problems.
+    pub fn tell(&self, came_to: &Result<Option<String>, String>) {
+        let told = match came_to {
+            Ok(None) => None,
+            Ok(Some(problems)) => Some(Told { ok: true, problems: problems.clone() }),
+            Err(problems) => Some(Told { ok: false, problems: problems.clone() }),
+        };
+        self.told.store(told.map(Arc::new));
     }
 
     fn to_json(&self) -> Value<'static> {
-        match self.problems.load_full() {
+        match self.told.load_full() {
             None => Value::object([("ok", Value::Bool(true))]),
-            Some(problems) => Value::object([
-                ("ok", Value::Bool(false)),
-                ("problems", Value::string(problems.trim_end().to_owned())),
+            Some(told) => Value::object([
+                ("ok", Value::Bool(told.ok)),
+                ("problems", Value::string(told.problems.trim_end().to_owned())),
             ]),
         }
     }
@@ -316,7 +328,7 @@ impl Admin {
                 ("version", Value::string(env!("CARGO_PKG_VERSION"))),
                 ("config", Value::string(snapshot.hash.to_string())),
                 ("tenants", count(snapshot.tenants)),
-                ("models", count(snapshot.models.names().len())),
+                ("models", count(snapshot.models.len())),
                 ("reload", self.last_reload.to_json()),
                 ("records", Value::string(if records { "ok" } else { "failing" })),
                 ("draining", Value::Bool(self.draining.load(Ordering::Relaxed))),

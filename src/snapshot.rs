@@ -94,6 +94,16 @@ impl Models {
         exact.into_iter().chain(self.globs.iter().map(|(_, model)| model)).map(AsRef::as_ref)
     }
 
+    /// How many there are, patterns too.
+    pub fn len(&self) -> usize {
+        self.exact.len() + self.globs.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The exact names, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.exact.keys().map(AsRef::as_ref).collect();
@@ -121,6 +131,6 @@ mod tests {
         check("gpt-5-mini", "gpt-5-*");
         check("gpt-4", "gpt-*");
         check("claude", "*");
-        assert_eq!(models.names(), ["gpt-5"]);
+        assert_eq!((models.names(), models.len()), (vec!["gpt-5"], 4));
     }
 }

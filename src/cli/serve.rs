@@ -17,9 +17,10 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use std::{
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -84,6 +85,44 @@ struct Reloader {
     /// One reload at a time; what the last one read.
     read: Mutex<LastRead>,
     last: Arc<LastReload>,
+    /// How it was when the gateway started.
+    started: OnceLock<SetUp>,
+}
+
+/// What is set up when the gateway starts, and stays until it ends.
+#[derive(Debug, PartialEq, Eq)]
+struct SetUp {
+    /// Each address, and whether it has TLS.
+    listen: Vec<(SocketAddr, bool)>,
+    admin: SocketAddr,
+    probes: Option<SocketAddr>,
+    data_dir: PathBuf,
+}
+
+impl SetUp {
+    fn of(serve: &compile::Serve) -> Self {
+        Self {
+            listen: serve.listen.iter().map(|listen| (listen.address, listen.tls.is_some())).collect(),
+            admin: serve.admin,
+            probes: serve.probes,
+            data_dir: serve.data_dir.clone(),
+        }
+    }
+
+    /// What a new configuration has otherwise, in words.
+    fn waits_for_restart(&self, new: &Self) -> Option<String> {
+        let keys = [
+            ("`listen`", self.listen != new.listen),
+            ("`admin`", self.admin != new.admin),
+            ("`probes`", self.probes != new.probes),
+            ("`data_dir`", self.data_dir != new.data_dir),
+        ];
+        let changed: Vec<&str> =
+            keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
+        let changed = changed.join(", ");
+        (!changed.is_empty())
+            .then(|| format!("{changed} changed: this takes effect when the gateway is restarted"))
+    }
 }
 
 /// The files of a configuration, and how they were before they were read: what changed meanwhile is seen as a change.
@@ -108,10 +147,11 @@ impl Reloader {
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
-        came_to
+        came_to.map(drop)
     }
 
-    fn try_reload(&self, gateway: &Gateway) -> Result<(), String> {
+    /// What waits for a restart, else the problems.
+    fn try_reload(&self, gateway: &Gateway) -> Result<Option<String>, String> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.fingerprint = read.watched.fingerprint();
         let loaded = config::load(&self.path);
@@ -126,7 +166,12 @@ impl Reloader {
                 tell(&problems, &loaded);
                 operator::info("configuration reloaded");
                 gateway.snapshot.store(Arc::new(compiled.snapshot));
-                Ok(())
+                let waits =
+                    self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
+                if let Some(waits) = &waits {
+                    operator::warn(waits);
+                }
+                Ok(waits)
             }
             Err(problems) => {
                 operator::warn("the configuration was not reloaded: the last good one goes on serving");
@@ -147,6 +192,7 @@ impl Running {
         let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
         let reloader = Arc::new(Reloader::new(path, master.clone(), &loaded));
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
+        drop(reloader.started.set(SetUp::of(&serve)));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
         let records = Records::open(crate::records::Options {
@@ -293,7 +339,14 @@ impl LastRead {
 impl Reloader {
     fn new(path: &Path, master: Vec<u8>, loaded: &Loaded) -> Self {
         let read = Mutex::new(LastRead::new(Watched::of(path, loaded)));
-        Self { path: path.to_owned(), master, quotas: DashMap::new(), read, last: Arc::default() }
+        Self {
+            path: path.to_owned(),
+            master,
+            quotas: DashMap::new(),
+            read,
+            last: Arc::default(),
+            started: OnceLock::new(),
+        }
     }
 
     /// How the files are now, and whether they were otherwise when they were read.
@@ -336,10 +389,7 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
     }
 }
 
-async fn bind(
-    address: std::net::SocketAddr,
-    tls: Option<tokio_rustls::TlsAcceptor>,
-) -> Result<Listener, String> {
+async fn bind(address: SocketAddr, tls: Option<tokio_rustls::TlsAcceptor>) -> Result<Listener, String> {
     Listener::bind(address, tls).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 

@@ -153,6 +153,24 @@ fn a_tenant_s_file_that_breaks_changes_nothing_for_anyone_loudly() {
 }
 
 #[test]
+fn what_is_set_up_once_waits_for_a_restart_and_says_so() {
+    let gateway = two_tenants();
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let old = fs::read_to_string(&file).unwrap();
+    let reload = || gateway.admin_get("/admin/status").json()["reload"].clone();
+    let errors = || fs::read_to_string(gateway.dir.path().join("serve.err")).unwrap();
+    fs::write(&file, format!("probes: 127.0.0.1:1\n{}", old.replace("data_dir: ", "data_dir: other-")))
+        .unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    let told = "`probes`, `data_dir` changed: this takes effect when the gateway is restarted";
+    assert_eq!(reload(), serde_json::json!({ "ok": true, "problems": told }));
+    assert!(errors().contains(told), "{}", errors());
+    fs::write(&file, &old).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    assert_eq!(reload(), serde_json::json!({ "ok": true }));
+}
+
+#[test]
 fn what_is_no_file_drops_no_tenant() {
     let gateway = two_tenants();
     let tenants = gateway.dir.path().join("tenants");
