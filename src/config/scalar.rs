@@ -184,6 +184,13 @@ impl Scalar {
             Self::Word(words) => {
                 let choices: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 let docs: Vec<&str> = words.iter().map(|(_, doc)| *doc).collect();
+                if words.iter().any(|(word, _)| *word == "off") {
+                    // What YAML 1.1, which many editors read, makes of a bare `off`.
+                    let choices: Vec<Value> =
+                        choices.into_iter().map(Value::from).chain([Value::Bool(false)]).collect();
+                    let docs: Vec<&str> = docs.into_iter().chain(["`off`, as YAML 1.1 reads it."]).collect();
+                    return json!({ "enum": choices, "markdownEnumDescriptions": docs });
+                }
                 json!({ "type": "string", "enum": choices, "markdownEnumDescriptions": docs })
             }
             other => json!({ "type": "string", "pattern": other.about().pattern }),

@@ -106,10 +106,14 @@ fn together(rule: Together) -> Value {
         }
         Together::Needs { key, other } => json!({ "dependentRequired": { key: [other] } }),
         Together::OnlyFor { key, by, words } => {
-            json!({ "if": { "required": [key] }, "then": { "properties": { by: { "enum": words } } } })
+            let about = format!("`{key}` only goes with `{by}: {}`.", words.join("` or `"));
+            let only = json!({ "enum": words, "description": about });
+            json!({ "if": { "required": [key] }, "then": { "properties": { by: only } } })
         }
         Together::RequiredFor { key, by, words } => {
-            let condition = json!({ "properties": { by: { "enum": words } }, "required": [by] });
+            let about = format!("With `{by}: {}` the key `{key}` is required.", words.join("` or `"));
+            let word = json!({ "enum": words, "description": about });
+            let condition = json!({ "properties": { by: word }, "required": [by] });
             json!({ "if": condition, "then": { "required": [key] } })
         }
     }

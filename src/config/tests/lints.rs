@@ -60,6 +60,32 @@ fn pitfalls_are_told_in_every_format() {
     assert!(missing.is_empty(), "no case shows {missing:?}");
 }
 
+#[test]
+fn a_mistake_is_told_once_and_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("tenants")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "tollgate.yaml",
+        r#"listen: 127.0.0.1:80800
+tenants: tenants/
+upstreams:
+  a: { kind: openai, url: "https://u:hunter2@x.example/v1" }
+  b: { kind: opnai, url: "https://x.example/v1", auth: { bearer: { env: NO_SUCH } } }
+models: { m: { upstream: b } }
+"#,
+    );
+    write("tenants/acme.yaml", "tenant: Acme\ntools: [{ allow: x, when: \"1\" }]\n");
+    let loaded = load(&dir.path().join("tollgate.yaml"));
+    let quotas = DashMap::new();
+    let context = compile::Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: NOW };
+    let (_, mut problems) = compile::compile(&loaded, &context);
+    problems.sort_by_key(|problem| problem.at);
+    let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+    let expected = ["bad-address", "bad-url", "unknown-value", "secret-missing", "bad-name", "bad-condition"];
+    assert_eq!(codes, expected, "{}", to_text(&problems, &loaded.files, Colour::Plain));
+}
+
 /// What the schema of SARIF 2.1.0 requires of what we write, and what GitHub asks for besides.
 fn is_sarif(log: &Value) {
     let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());

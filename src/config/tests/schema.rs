@@ -57,6 +57,21 @@ fn pointer(value: &Value, nth: &mut usize, path: String) -> Option<String> {
     }
 }
 
+/// Editors that read YAML 1.1 take a bare `off` for false.
+#[test]
+fn off_is_false_to_some_editors() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    let check = |upstream: Value, fits: bool| {
+        let file = json!({ "tenants": "tenants/", "upstreams": { "crm": upstream } });
+        assert_eq!(validator.is_valid(&file), fits, "{file}");
+    };
+    check(json!({ "kind": "mcp", "url": "http://x", "pin": "off" }), true);
+    check(json!({ "kind": "mcp", "url": "http://x", "pin": false }), true);
+    check(json!({ "kind": "mcp", "url": "http://x", "pin": true }), false);
+    check(json!({ "kind": false, "url": "http://x" }), false);
+    assert!(validator.is_valid(&json!({ "tenant": "acme", "redact": { "wire": false } })));
+}
+
 #[test]
 fn the_schema_refuses_what_is_broken() {
     let validator = jsonschema::draft202012::new(&schema()).unwrap();
