@@ -225,6 +225,7 @@ fn rule_json(weighed: &Weighed<'_>) -> Value<'static> {
         ("rule", Value::string(rule.source.to_string())),
         ("effect", Value::string(rule.effect.as_str())),
         ("tools", Value::Array(tools)),
+        ("limit", rule.limit.as_ref().map_or(Value::Null, |limit| Value::string(limit.rate.to_string()))),
         ("mode", Value::string(if rule.mode == Mode::Shadow { "shadow" } else { "enforce" })),
         ("reason", rule.reason.as_ref().map_or(Value::Null, |reason| Value::string(reason.to_string()))),
         ("holds", truth_json(weighed.truth)),
@@ -367,6 +368,9 @@ impl Page {
             self.conditions(&weighed.conditions);
             for (path, value) in &rule.set {
                 self.line(&format!("    set {path}: {value}"));
+            }
+            if let Some(limit) = &rule.limit {
+                self.line(&format!("    limit {}", limit.rate));
             }
             self.line(&format!("    => {}", role(weighed, &explanation.decision)));
         }

@@ -1,7 +1,7 @@
 //! Text to value. One pass, borrowed, bounded in depth; every refusal says what and where.
 
 use super::Value;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Why a text is not JSON that the gateway accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,9 +154,34 @@ impl<'a> Parser<'a> {
         }
         self.at += 1;
         if has_duplicate(&members) {
-            return Err(ParseError { kind: Kind::DuplicateKey, offset: start });
+            return Err(ParseError { kind: Kind::DuplicateKey, offset: self.second_key(start, depth) });
         }
         Ok(Value::Object(members))
+    }
+
+    /// Where the second of two equal keys stands in the object that begins at `start`. It is read once more: where no
+    /// key stands twice, nothing is to be kept for this.
+    #[cold]
+    fn second_key(&self, start: usize, depth: usize) -> usize {
+        let mut again = Self { text: self.text, bytes: self.bytes, at: start + 1 };
+        let mut seen = HashSet::new();
+        loop {
+            again.space();
+            let at = again.at;
+            match again.string() {
+                Ok(key) if seen.insert(key.clone()) => {}
+                Ok(_) => return at,
+                Err(_) => return start,
+            }
+            again.space();
+            again.at += 1;
+            again.space();
+            if again.value(depth).is_err() {
+                return start;
+            }
+            again.space();
+            again.at += 1;
+        }
     }
 
     /// A string, from its opening quote to behind its closing one; borrowed unless it holds an escape.

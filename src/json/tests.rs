@@ -26,6 +26,9 @@ fn refuses() {
     check("[[[[[]]]]]", Err(Kind::TooDeep));
     check(r#"{"a":1,"a":2}"#, Err(Kind::DuplicateKey));
     check(r#"{"model":1,"mode\u006c":2}"#, Err(Kind::DuplicateKey));
+    for (text, place) in [(r#"{"v":1,"v":1}"#, 7), (r#"[{"a":{"v":[{}] , "w":2, "\u0076" :1}}]"#, 25)] {
+        assert_eq!(parse(text.as_bytes(), 8).unwrap_err().offset, place, "{text}");
+    }
     check(r#""\ud800""#, Err(Kind::LoneSurrogate));
     check(r#""\ud800\u0041""#, Err(Kind::LoneSurrogate));
     check(r#""\udc00""#, Err(Kind::LoneSurrogate));

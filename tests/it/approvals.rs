@@ -309,7 +309,7 @@ fn commands_list_and_decide() {
             let body = chat(&format!("!call refund {{\"amount\":{amount}}}"), "");
             let gateway = &gateway;
             let answer = scope.spawn(move || gateway.chat(ACME, &body));
-            let id = waiting(&gateway, 1)[0]["id"].as_str().unwrap().to_owned();
+            let id = waiting(gateway, 1)[0]["id"].as_str().unwrap().to_owned();
             assert_eq!(command(Some(user), &id), format!("denied refund of acme by {by}\n"));
             drop(answer.join());
         }
