@@ -158,6 +158,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     problems.splice(0..0, loaded.problems.iter().cloned());
     let mut compiler = Compiler { loaded, context, purpose, problems, said: HashSet::new(), shown_dir };
     let upstreams = compiler.upstreams(gateway);
+    let servers = compiler.mcp_servers(gateway);
     let models = compiler.models(gateway, &upstreams);
     let (directory, tenants) = compiler.tenants(&held);
     let webhooks = compiler.webhooks(&held);
@@ -172,6 +173,8 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             directory,
             models,
             upstreams: upstreams.into_values().collect(),
+            servers,
+            allowed_hosts: gateway.allowed_hosts.iter().map(|at| at.value.clone()).collect(),
             limits,
             webhooks,
             tenants,
