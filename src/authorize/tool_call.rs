@@ -50,7 +50,9 @@ pub struct ToolCall<'c> {
 /// What comes of a call.
 #[derive(Debug)]
 pub enum Judged {
-    Denied { reason: String },
+    Denied {
+        reason: String,
+    },
     Permitted(ToolPermit),
     /// A person has to decide on it.
     Waits(Waiting),
@@ -198,7 +200,9 @@ mod tests {
         let (Judged::Permitted(permit), found) = judged(&asked, "get_x", r#"{"a" : 1.50}"#) else { panic!() };
         assert_eq!((permit.tool(), &**permit.arguments()), ("own", &br#"{"a":1.50}"#[..]));
         assert_eq!(decisions(&found.evidence), [("mcp", "allow")]);
-        let (Judged::Permitted(permit), _) = judged(&asked, "kb__q", r#"{"tenant":"globex"}"#) else { panic!() };
+        let (Judged::Permitted(permit), _) = judged(&asked, "kb__q", r#"{"tenant":"globex"}"#) else {
+            panic!()
+        };
         assert_eq!(&**permit.arguments(), br#"{"tenant":"acme"}"#);
     }
 

@@ -245,7 +245,9 @@ impl Ask {
         let (api, to, whose) = match speaks {
             Family::Anthropic => (Api::Messages, translate::Upstream::Messages, "Anthropic's Messages"),
             Family::OpenAi => (Api::Chat, translate::Upstream::Chat, "OpenAI's Chat Completions"),
-            Family::Mcp => return Err(Refusal::UpstreamError { message: "an MCP server answers for no model" }),
+            Family::Mcp => {
+                return Err(Refusal::UpstreamError { message: "an MCP server answers for no model" });
+            }
         };
         let Some(from) = client(self.api) else {
             let message =

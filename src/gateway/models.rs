@@ -34,7 +34,9 @@ pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
                 ("last_id", last),
             ])
         }
-        Family::Mcp | Family::OpenAi => Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]),
+        Family::Mcp | Family::OpenAi => {
+            Value::object([("object", Value::string("list")), ("data", Value::Array(mine))])
+        }
     };
     respond(visit, &list)
 }

@@ -70,8 +70,7 @@ pub fn unknown_tool(name: &str) -> Fault {
 
 /// A result that tells the model why there is none.
 pub fn failed(text: &str, revision: Revision) -> Value<'static> {
-    let content =
-        Value::object([("type", Value::string("text")), ("text", Value::string(text.to_owned()))]);
+    let content = Value::object([("type", Value::string("text")), ("text", Value::string(text.to_owned()))]);
     let mut result =
         Value::object([("content", Value::Array(vec![content])), ("isError", Value::Bool(true))]);
     mark(&mut result, revision);
@@ -91,9 +90,10 @@ pub fn passed(mut result: Value<'static>, revision: Revision) -> Value<'static> 
             mark(&mut result, revision);
             result
         }
-        Some(Some("input_required")) => {
-            failed("The server asks for input before it answers, which this gateway does not serve yet.", revision)
-        }
+        Some(Some("input_required")) => failed(
+            "The server asks for input before it answers, which this gateway does not serve yet.",
+            revision,
+        ),
         Some(_) => failed("The server answered in a way that this gateway does not serve yet.", revision),
     }
 }

@@ -82,10 +82,7 @@ impl Ask<'_> {
 /// Names the revision where its requests do.
 pub fn insert_version(headers: &mut HeaderMap, revision: Revision) {
     if revision.is_in_headers() {
-        headers.insert(
-            HeaderName::from_static(head::VERSION),
-            HeaderValue::from_static(revision.as_str()),
-        );
+        headers.insert(HeaderName::from_static(head::VERSION), HeaderValue::from_static(revision.as_str()));
     }
 }
 
@@ -96,11 +93,9 @@ pub fn session_header() -> HeaderName {
 
 /// The parameters of `initialize`.
 pub fn initialize_params() -> Vec<u8> {
-    let mut out = format!(
-        r#""protocolVersion":"{}","capabilities":{{}},"clientInfo":"#,
-        Revision::LEGACY.as_str()
-    )
-    .into_bytes();
+    let mut out =
+        format!(r#""protocolVersion":"{}","capabilities":{{}},"clientInfo":"#, Revision::LEGACY.as_str())
+            .into_bytes();
     json::write(&answer::info(), &mut out);
     out
 }

@@ -72,7 +72,8 @@ impl Head {
     }
 
     fn check(&self, request: &Request<'_>, named: &Value<'_>) -> Result<(), Fault> {
-        let named = named.as_str().ok_or_else(|| invalid("the protocol version in `_meta` is not a string"))?;
+        let named =
+            named.as_str().ok_or_else(|| invalid("the protocol version in `_meta` is not a string"))?;
         agree(VERSION, self.version.as_deref(), named)?;
         if Revision::named(named) != Some(Revision::MODERN) {
             return Err(Fault::unsupported(named));
@@ -132,7 +133,10 @@ pub(super) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{json, mcp::message::{self, Message}};
+    use crate::{
+        json,
+        mcp::message::{self, Message},
+    };
     use http::{HeaderName, HeaderValue};
 
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;

@@ -203,10 +203,7 @@ mod tests {
     fn answers_carry_the_clients_id_as_it_was_written() {
         let id = Value::string("a\"b");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        assert_eq!(
-            text(result(&id, &Value::object([]))),
-            r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#
-        );
+        assert_eq!(text(result(&id, &Value::object([]))), r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#);
         assert_eq!(
             text(error(None, &Fault::bad("x"))),
             r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x"}}"#

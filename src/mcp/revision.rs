@@ -16,7 +16,8 @@ pub enum Revision {
 }
 
 /// All of them, newest first, as they are offered.
-const ALL: [Revision; 4] = [Revision::July2026, Revision::November2025, Revision::June2025, Revision::March2025];
+const ALL: [Revision; 4] =
+    [Revision::July2026, Revision::November2025, Revision::June2025, Revision::March2025];
 
 impl Revision {
     /// The newest one with sessions.

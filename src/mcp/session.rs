@@ -90,11 +90,9 @@ mod tests {
         sessions.open(acme.clone(), id, Revision::June2025, 1);
         let shown = shown(id);
         assert_eq!(sessions.find(&acme, &shown, 2), Some(Revision::June2025));
-        for other in [
-            owner("globex", "prod", None),
-            owner("acme", "batch", None),
-            owner("acme", "prod", Some("crm")),
-        ] {
+        for other in
+            [owner("globex", "prod", None), owner("acme", "batch", None), owner("acme", "prod", Some("crm"))]
+        {
             assert_eq!(sessions.find(&other, &shown, 2), None, "{other:?}");
             assert!(!sessions.close(&other, &shown, 2), "{other:?}");
         }

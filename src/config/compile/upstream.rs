@@ -186,7 +186,8 @@ impl Compiler<'_> {
         let mut servers =
             gateway.upstreams.0.iter().filter(|(_, raw)| raw.kind.value == raw::UpstreamKind::Mcp);
         if servers.any(|(name, _)| name.value == upstream.value) {
-            let message = format!("the upstream `{}` is an MCP server, which answers for no model", upstream.value);
+            let message =
+                format!("the upstream `{}` is an MCP server, which answers for no model", upstream.value);
             self.error("not-a-model", upstream.at, message);
         }
         let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());

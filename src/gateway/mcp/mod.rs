@@ -80,9 +80,8 @@ fn target(visit: &mut Visit, server: Option<String>, headers: &HeaderMap) -> Res
         return Err(Refusal::ForeignOrigin);
     }
     let asked = visit.asked()?;
-    let reached = |server: &&Arc<Server>| {
-        authorize::may_reach(asked, &mcp::names::combined(server.name(), ""))
-    };
+    let reached =
+        |server: &&Arc<Server>| authorize::may_reach(asked, &mcp::names::combined(server.name(), ""));
     let Some(name) = server else {
         return Ok(Target::All(snapshot.servers.iter().filter(reached).cloned().collect()));
     };
@@ -138,8 +137,7 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
             answer::label(headers, Family::Mcp, &request_id, standing);
             headers
                 .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-            headers
-                .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
             headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
             response
         }
@@ -202,7 +200,8 @@ async fn over_limit(mut visit: Visit, refusal: Refusal, head: &Parts, mut body: 
     let read = body::read(head, &mut body, LIMITED_BYTES_MAX).await;
     let reply = read.ok().and_then(|bytes| {
         let value = json::parse(&bytes, 32).ok()?;
-        let modern = Head::of(&head.headers).is_ok_and(|head| head.version.as_deref() == Some(Revision::MODERN.as_str()));
+        let modern = Head::of(&head.headers)
+            .is_ok_and(|head| head.version.as_deref() == Some(Revision::MODERN.as_str()));
         let revision = if modern { Revision::MODERN } else { Revision::LEGACY };
         Some(match message::read(&value).ok()? {
             Message::Request(request) if request.method == "tools/call" => {

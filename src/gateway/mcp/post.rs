@@ -1,6 +1,10 @@
 //! One body of a client's: a message, or a batch where its session has them. Each request is answered by itself.
 
-use super::{Target, Visit, events::{Out, Sink}, owner, unread};
+use super::{
+    Target, Visit,
+    events::{Out, Sink},
+    owner, unread,
+};
 use crate::{
     asked::End,
     authorize, clock,
@@ -85,8 +89,7 @@ impl Post {
     pub(super) async fn answer(self, visit: Visit, sink: Sink) {
         let Self { target, head, bytes } = self;
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
-        let mut talk =
-            Talk { visit, target, sink, streams: head.streams, patience, completion: None };
+        let mut talk = Talk { visit, target, sink, streams: head.streams, patience, completion: None };
         let reply = talk.answer(&head, &bytes).await;
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
@@ -139,7 +142,10 @@ impl Talk {
             Err(fault) => return Reply::fault(None, &fault),
         };
         if !revision.has_batches() || messages.is_empty() || messages.len() > BATCH_MAX {
-            return Reply::fault(None, &Fault::bad("a batch is not taken here, or holds nothing or too much"));
+            return Reply::fault(
+                None,
+                &Fault::bad("a batch is not taken here, or holds nothing or too much"),
+            );
         }
         self.streams = false;
         let mut body = vec![b'['];
@@ -177,7 +183,8 @@ impl Talk {
         let id = head.session.as_deref().ok_or_else(|| {
             Fault::bad("the header `mcp-session-id` is missing; a session begins with `initialize`")
         })?;
-        let unknown = || Fault { status: 404, ..Fault::bad("there is no such session; begin with `initialize`") };
+        let unknown =
+            || Fault { status: 404, ..Fault::bad("there is no such session; begin with `initialize`") };
         let owner = owner(&mut self.visit, &self.target).map_err(|_| unknown())?;
         let now = clock::unix_seconds(clock::wall());
         let mut sessions = self.visit.gateway().sessions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -160,7 +160,10 @@ impl Server {
             )),
             Ok(_) => {}
             Err(Failed::Refusal(refusal)) => {
-                operator::warn(&format!("the MCP server {name} does not list its tools: {}", refusal.message()));
+                operator::warn(&format!(
+                    "the MCP server {name} does not list its tools: {}",
+                    refusal.message()
+                ));
             }
             Err(Failed::Error { code, .. }) => {
                 operator::warn(&format!("the MCP server {name} does not list its tools: error {code}"));
@@ -174,7 +177,8 @@ impl Server {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
             let mut listing = self.ask(&OWN.into(), ask).await?;
-            let page = list::page(&listing.result().await?).ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
+            let page = list::page(&listing.result().await?)
+                .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
             found.extend(page.tools);
             left_out += page.left_out;
             cursor = page.next;
@@ -203,11 +207,7 @@ impl Server {
     }
 
     /// Sends a request in the words of the server's era. What a server refused without looking at it is sent once more.
-    async fn ask<'a>(
-        &self,
-        tenant: &Arc<str>,
-        ask: impl Fn(u64) -> Ask<'a>,
-    ) -> Result<Calling<'_>, Failed> {
+    async fn ask<'a>(&self, tenant: &Arc<str>, ask: impl Fn(u64) -> Ask<'a>) -> Result<Calling<'_>, Failed> {
         for last in [false, true] {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let era = self.era().await?;
@@ -325,7 +325,8 @@ impl Server {
         let answer = self.post(envelope, None).await?;
         let session_id = answer.headers.get(envelope::session_header()).cloned();
         let reply = Reply::of(answer, id).await;
-        let reply = reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
+        let reply =
+            reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
         let session = Session { id: session_id, revision: Revision::LEGACY };
         let mut calling = Calling { server: self, reply, session: Some(session.clone()), number: id };
         let result = calling.result().await?;
