@@ -30,7 +30,7 @@ pub(super) fn respond(
         return Some((Reply::empty(405), Transport::default()));
     }
     let message: Value = serde_json::from_slice(body).unwrap_or_default();
-    let is = |name: &str| message["method"] == *name;
+    let is = |name: &str| at(&message, &["method"]) == name;
     Some(match mode {
         "legacy" => legacy(&message, headers, body),
         "modern" => match refused_headers(&message, headers) {
@@ -45,6 +45,11 @@ pub(super) fn respond(
         }
         _ => plain(mcp::answer(body)),
     })
+}
+
+/// A member of a member, `null` where there is none.
+fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
+    path.iter().try_fold(value, |value, key| value.get(key)).unwrap_or(&Value::Null)
 }
 
 /// An answer as it is.
@@ -63,16 +68,16 @@ fn told(status: u16, body: &Value) -> (Reply, Transport) {
 fn error(message: &Value, status: u16, code: i64, text: &str) -> (Reply, Transport) {
     told(
         status,
-        &json!({ "jsonrpc": "2.0", "id": message["id"], "error": { "code": code, "message": text } }),
+        &json!({ "jsonrpc": "2.0", "id": at(message, &["id"]), "error": { "code": code, "message": text } }),
     )
 }
 
 fn result(message: &Value, result: &Value) -> (Reply, Transport) {
-    told(200, &json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+    told(200, &json!({ "jsonrpc": "2.0", "id": at(message, &["id"]), "result": result }))
 }
 
 fn legacy(message: &Value, headers: &HeaderMap, body: &[u8]) -> (Reply, Transport) {
-    if message["method"] == "initialize" {
+    if at(message, &["method"]) == "initialize" {
         let (mut reply, transport) = plain(mcp::answer(body));
         reply.headers.push(("mcp-session-id", SESSION.to_owned()));
         return (reply, transport);
@@ -80,7 +85,7 @@ fn legacy(message: &Value, headers: &HeaderMap, body: &[u8]) -> (Reply, Transpor
     match headers.get("mcp-session-id").map(|id| id == SESSION) {
         None => error(message, 400, -32600, "no session"),
         Some(false) => error(message, 404, -32600, "another session"),
-        Some(true) if !message["params"]["_meta"][VERSION].is_null() => {
+        Some(true) if !at(message, &["params", "_meta", VERSION]).is_null() => {
             error(message, 400, -32600, "unknown revision")
         }
         Some(true) => plain(mcp::answer(body)),
@@ -89,14 +94,14 @@ fn legacy(message: &Value, headers: &HeaderMap, body: &[u8]) -> (Reply, Transpor
 
 fn refused_headers(message: &Value, headers: &HeaderMap) -> Option<(Reply, Transport)> {
     let stated = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(Value::from);
-    let params = &message["params"];
-    if params["_meta"][VERSION].is_null() {
+    let named = at(message, &["params", "_meta", VERSION]);
+    if named.is_null() {
         return Some(error(message, 400, -32022, "only 2026-07-28 is spoken here"));
     }
-    let call = message["method"] == "tools/call";
-    let agrees = stated("mcp-protocol-version").as_ref() == Some(&params["_meta"][VERSION])
-        && stated("mcp-method").as_ref() == Some(&message["method"])
-        && (!call || stated("mcp-name").as_ref() == Some(&params["name"]));
+    let call = at(message, &["method"]) == "tools/call";
+    let agrees = stated("mcp-protocol-version").as_ref() == Some(named)
+        && stated("mcp-method").as_ref() == Some(at(message, &["method"]))
+        && (!call || stated("mcp-name").as_ref() == Some(at(message, &["params", "name"])));
     (!agrees).then(|| error(message, 400, -32020, "header mismatch"))
 }
 
@@ -104,13 +109,15 @@ fn page(message: &Value, body: &[u8]) -> (Reply, Transport) {
     let Answer::Message { body: mut answer, .. } = mcp::answer(body) else {
         return (Reply::empty(202), Transport::default());
     };
-    let at =
-        message["params"]["cursor"].as_str().and_then(|cursor| cursor.parse::<usize>().ok()).unwrap_or(0);
-    let tools = answer["result"]["tools"].as_array().cloned().unwrap_or_default();
-    if at + 1 < tools.len() {
-        answer["result"]["nextCursor"] = (at + 1).to_string().into();
+    let cursor = at(message, &["params", "cursor"]).as_str();
+    let number = cursor.and_then(|cursor| cursor.parse::<usize>().ok()).unwrap_or(0);
+    if let Some(result) = answer.get_mut("result").and_then(Value::as_object_mut) {
+        let tools = result.get("tools").and_then(Value::as_array).cloned().unwrap_or_default();
+        if number + 1 < tools.len() {
+            result.insert("nextCursor".to_owned(), (number + 1).to_string().into());
+        }
+        result.insert("tools".to_owned(), tools.get(number).into_iter().cloned().collect());
     }
-    answer["result"]["tools"] = tools.get(at).into_iter().cloned().collect();
     told(200, &answer)
 }
 
@@ -124,7 +131,7 @@ fn events(message: &Value, body: &[u8]) -> (Reply, Transport) {
         json!({ "jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": { "messages": [] } }),
         tells("notifications/progress", json!({ "progressToken": "another", "progress": 1 })),
     ];
-    let token = &message["params"]["_meta"]["progressToken"];
+    let token = at(message, &["params", "_meta", "progressToken"]);
     if !token.is_null() {
         told.push(tells(
             "notifications/progress",

@@ -110,19 +110,19 @@ impl<'g> Session<'g> {
         ask(self.gateway, self.path, self.key, &headers, body)
     }
 
-    fn ask(&self, method: &str, params: Value) -> Answer {
+    fn ask(&self, method: &str, params: &Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
         self.send("", &body.to_string())
     }
 
-    fn call(&self, name: &str, arguments: Value) -> Answer {
-        self.ask("tools/call", json!({ "name": name, "arguments": arguments }))
+    fn call(&self, name: &str, arguments: &Value) -> Answer {
+        self.ask("tools/call", &json!({ "name": name, "arguments": arguments }))
     }
 }
 
 fn names(answer: &Answer) -> Vec<String> {
     let answer = answer.json();
-    let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let tools = answer["result"]["tools"].as_array().unwrap();
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -130,7 +130,7 @@ fn names(answer: &Answer) -> Vec<String> {
 fn told(answer: &Answer) -> (String, bool) {
     let answer = answer.json();
     let result = &answer["result"];
-    let text = result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let text = result["content"][0]["text"].as_str().unwrap().to_owned();
     (text, result["isError"].as_bool().unwrap_or_default())
 }
 
@@ -140,10 +140,10 @@ fn both_eras_on_both_sides() {
     for (server, tool) in [("crm", "get_weather"), ("old", "get_weather"), ("new", "get_weather")] {
         let path: &'static str = Box::leak(format!("/mcp/{server}").into_boxed_str());
         let session = Session::open(&gateway, path, ACME, "2025-06-18");
-        let listed = session.ask("tools/list", json!({}));
+        let listed = session.ask("tools/list", &json!({}));
         assert_eq!(names(&listed), ["create_ticket", "get_weather"], "{server}");
         assert!(!listed.body.contains("cacheScope"), "{listed:?}");
-        let answer = session.call(tool, json!({ "city": "Bern" }));
+        let answer = session.call(tool, &json!({ "city": "Bern" }));
         assert_eq!(told(&answer), ("Sunny and 21 degrees in Bern.".into(), false), "{server}");
         assert_eq!((&answer.json()["id"], answer.json()["result"].get("resultType")), (&json!("a"), None));
         let listed = modern(&gateway, path, ACME, "tools/list", json!({}));
@@ -170,7 +170,7 @@ fn both_eras_on_both_sides() {
 fn a_list_is_what_the_tenant_may_call_of_all_servers_that_answer() {
     let gateway = gateway();
     let session = Session::open(&gateway, "/mcp", ACME, "2025-11-25");
-    let listed = names(&session.ask("tools/list", json!({})));
+    let listed = names(&session.ask("tools/list", &json!({})));
     let expected = [
         "crm__create_ticket",
         "crm__get_weather",
@@ -191,13 +191,13 @@ fn a_list_is_what_the_tenant_may_call_of_all_servers_that_answer() {
     assert_eq!(listed, expected);
     let globex = modern(&gateway, "/mcp", GLOBEX, "tools/list", json!({}));
     assert_eq!(names(&globex), ["crm__get_weather"]);
-    let paged = session.ask("tools/list", json!({ "cursor": "" }));
+    let paged = session.ask("tools/list", &json!({ "cursor": "" }));
     assert_eq!((paged.status, &paged.json()["error"]["code"]), (200, &json!(-32602)));
     // A server of which a tenant may call nothing is one that does not exist.
     let old = modern(&gateway, "/mcp/old", GLOBEX, "tools/list", json!({}));
     let none = modern(&gateway, "/mcp/none", GLOBEX, "tools/list", json!({}));
     assert_eq!((old.status, old.body), (404, none.body));
-    let dead = session.call("dead__get_x", json!({}));
+    let dead = session.call("dead__get_x", &json!({}));
     assert_eq!((dead.status, &dead.json()["error"]["code"]), (200, &json!(-32603)), "{dead:?}");
     assert_eq!(gateway.admin_get("/readyz").status, 200);
 }
@@ -207,7 +207,7 @@ fn what_is_denied_is_told_as_what_it_is() {
     let gateway = gateway();
     let session = Session::open(&gateway, "/mcp", ACME, "2025-11-25");
     let unknown = |name: &str| {
-        let answer = session.call(name, json!({ "title": "secret@acme.example" }));
+        let answer = session.call(name, &json!({ "title": "secret@acme.example" }));
         (answer.status, answer.body.replace(name, "X"))
     };
     let expected = r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"Unknown tool: X"}}"#;
@@ -226,13 +226,13 @@ fn what_is_denied_is_told_as_what_it_is() {
     }
     let seen = gateway.seen().to_string();
     assert!(seen.contains("forced") && !seen.contains("mine") && !seen.contains("bad"), "{seen}");
-    assert!(!told(&session.call("limited__get_weather", json!({ "city": "a" }))).1);
-    let (text, is_error) = told(&session.call("limited__get_weather", json!({ "city": "a" })));
+    assert!(!told(&session.call("limited__get_weather", &json!({ "city": "a" }))).1);
+    let (text, is_error) = told(&session.call("limited__get_weather", &json!({ "city": "a" })));
     assert!(is_error && text.starts_with("Denied: its limit of 1/hour is used up"), "{text}");
     let long = json!({ "city": "a".repeat(300 << 10) });
     let denied = ("Denied: its arguments are too long".to_owned(), true);
-    assert_eq!(told(&session.call("crm__get_weather", long)), denied);
-    let list = session.call("crm__get_weather", json!([]));
+    assert_eq!(told(&session.call("crm__get_weather", &long)), denied);
+    let list = session.call("crm__get_weather", &json!([]));
     assert_eq!(list.json()["error"]["code"], -32602);
     let audit = gateway.lines("audit", "acme", 9);
     let lines: Vec<_> = audit
@@ -329,7 +329,7 @@ fn a_stream_of_events_is_passed_on_to_those_who_take_it() {
     let answer = ask(&gateway, "/mcp/live", ACME, &format!("accept: text/event-stream\r\n{headers}"), &body);
     assert_eq!(told(&answer).0, "Sunny and 21 degrees in Bern.");
     assert_eq!(
-        told(&session.call("get_weather", json!({ "city": "Bern" }))).0,
+        told(&session.call("get_weather", &json!({ "city": "Bern" }))).0,
         "Sunny and 21 degrees in Bern."
     );
     let curious = modern(&gateway, "/mcp/curious", ACME, "tools/call", call(json!({})));
@@ -415,13 +415,13 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
         key,
         id: id.into(),
     };
-    let missing = of(ACME, "/mcp", &"0".repeat(32)).ask("ping", json!({}));
+    let missing = of(ACME, "/mcp", &"0".repeat(32)).ask("ping", &json!({}));
     for other in [of(GLOBEX, "/mcp", &session.id), of(ACME, "/mcp/crm", &session.id)] {
-        let answer = other.ask("ping", json!({}));
+        let answer = other.ask("ping", &json!({}));
         assert_eq!((answer.status, &answer.body), (404, &missing.body));
     }
-    assert_eq!(session.ask("ping", json!({})).json()["result"], json!({}));
-    assert_eq!(session.ask("prompts/list", json!({})).json()["error"]["code"], -32601);
+    assert_eq!(session.ask("ping", &json!({})).json()["result"], json!({}));
+    assert_eq!(session.ask("prompts/list", &json!({})).json()["error"]["code"], -32601);
     let call = |name: &str| json!({ "jsonrpc": "2.0", "id": name, "method": "tools/call", "params": { "name": name, "arguments": { "city": "Bern" } } });
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" });
     let batch = json!([call("crm__get_weather"), note, call("crm__delete_ticket"), 7]);
@@ -441,7 +441,7 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
     };
     assert_eq!(delete(&session.id).status, 204);
     assert_eq!(delete(&session.id).status, 404);
-    assert_eq!(session.ask("ping", json!({})).status, 404);
+    assert_eq!(session.ask("ping", &json!({})).status, 404);
     assert_eq!(gateway.delete("/mcp", ACME).status, 405);
 }
 

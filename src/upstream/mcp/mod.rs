@@ -51,9 +51,12 @@ pub struct Server {
     probing: tokio::sync::Mutex<()>,
     /// By tenant: a server of the older era may keep things in a session.
     sessions: Mutex<HashMap<Arc<str>, Session>>,
-    list: tokio::sync::Mutex<Option<(Result<Arc<Tools>, Failed>, Instant)>>,
+    list: tokio::sync::Mutex<Option<Listed>>,
     ids: AtomicU64,
 }
+
+/// What a server listed, or why it did not, and when.
+type Listed = (Result<Arc<Tools>, Failed>, Instant);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Era {
@@ -138,7 +141,7 @@ impl Server {
         }
         let found = tokio::time::timeout(LIST_WAIT, self.list_all()).await;
         let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
-        let is_news = |before: &Option<(Result<Arc<Tools>, Failed>, Instant)>| match (before, &found) {
+        let is_news = |before: &Option<Listed>| match (before, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
             (Some((Ok(before), _)), Ok(now)) => before.left_out != now.left_out,
             (_, Ok(now)) => now.left_out > 0,
