@@ -1,6 +1,7 @@
 //! The MCP server in other tempers, each under its own path, for tests of what stands before it:
 //! `/mcp/legacy` knows only revisions with sessions and wants its session named, `/mcp/modern` only 2026-07-28 and
 //! checks its headers, `/mcp/pages` lists one tool a page, `/mcp/events` answers calls with a stream of events,
+//! `/mcp/forgetful` is like `legacy`, and each session ends after a few requests of anybody's,
 //! `/mcp/curious` wants input before it answers, `/mcp/silent` never answers a call.
 
 use super::{
@@ -22,8 +23,9 @@ pub(super) fn respond(
     mode: &str,
     headers: &HeaderMap,
     body: &[u8],
+    number: u64,
 ) -> Option<(Reply, Transport)> {
-    if !["legacy", "modern", "pages", "events", "curious", "silent"].contains(&mode) {
+    if !["legacy", "forgetful", "modern", "pages", "events", "curious", "silent"].contains(&mode) {
         return None;
     }
     if *method != Method::POST {
@@ -32,7 +34,10 @@ pub(super) fn respond(
     let message: Value = serde_json::from_slice(body).unwrap_or_default();
     let is = |name: &str| at(&message, &["method"]) == name;
     Some(match mode {
-        "legacy" => legacy(&message, headers, body),
+        "legacy" => legacy(&message, headers, body, SESSION, |id| id == SESSION),
+        "forgetful" => legacy(&message, headers, body, &number.to_string(), |id| {
+            id.parse().is_ok_and(|opened: u64| number < opened + 4)
+        }),
         "modern" => match refused_headers(&message, headers) {
             Some(refused) => refused,
             None => plain(mcp::answer(body)),
@@ -76,13 +81,19 @@ fn result(message: &Value, result: &Value) -> (Reply, Transport) {
     told(200, &json!({ "jsonrpc": "2.0", "id": at(message, &["id"]), "result": result }))
 }
 
-fn legacy(message: &Value, headers: &HeaderMap, body: &[u8]) -> (Reply, Transport) {
+fn legacy(
+    message: &Value,
+    headers: &HeaderMap,
+    body: &[u8],
+    opened: &str,
+    is_open: impl Fn(&str) -> bool,
+) -> (Reply, Transport) {
     if at(message, &["method"]) == "initialize" {
         let (mut reply, transport) = plain(mcp::answer(body));
-        reply.headers.push(("mcp-session-id", SESSION.to_owned()));
+        reply.headers.push(("mcp-session-id", opened.to_owned()));
         return (reply, transport);
     }
-    match headers.get("mcp-session-id").map(|id| id == SESSION) {
+    match headers.get("mcp-session-id").map(|id| id.to_str().is_ok_and(&is_open)) {
         None => error(message, 400, -32600, "no session"),
         Some(false) => error(message, 404, -32600, "another session"),
         Some(true) if !at(message, &["params", "_meta", VERSION]).is_null() => {

@@ -41,12 +41,12 @@ pub(super) fn route(head: &Parts, body: &Bytes, stored: &Stored, number: u64) ->
                 let told = responses::of_stored(method, tail, head.uri.query(), stored)?;
                 return Ok(ordinary(200, told));
             }
-            other(head, body)
+            other(head, body, number)
         }
     }
 }
 
-fn other(head: &Parts, body: &Bytes) -> Answered {
+fn other(head: &Parts, body: &Bytes, number: u64) -> Answered {
     match (&head.method, head.uri.path()) {
         (&Method::GET, path) if path.starts_with("/v1/models/") => {
             let model = path.strip_prefix("/v1/models/").and_then(fixed::model);
@@ -57,7 +57,7 @@ fn other(head: &Parts, body: &Bytes) -> Answered {
         (_, "/mcp") => Ok((Reply::empty(405), Transport::default())),
         (method, path) if path.starts_with("/mcp/") => {
             let mode = path.strip_prefix("/mcp/").unwrap_or_default();
-            let answered = mcp_modes::respond(method, mode, &head.headers, body);
+            let answered = mcp_modes::respond(method, mode, &head.headers, body, number);
             answered.ok_or_else(|| Fault::new(404, "the mock has no such MCP server"))
         }
         _ => Err(Fault::new(404, "the mock has no such endpoint")),

@@ -352,6 +352,23 @@ fn a_client_that_leaves_cancels_the_upstream() {
 }
 
 #[test]
+fn a_server_that_forgets_its_sessions_is_asked_for_another() {
+    let tenants =
+        "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    tools: [{ allow: \"forgetful__*\" }]\n";
+    let gateway = Gateway::with_mock(tenants, |mock| {
+        format!("  forgetful: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp/forgetful\" }}\n")
+    });
+    let session = Session::open(&gateway, "/mcp/forgetful", ACME, "2025-11-25");
+    for _ in 0..9 {
+        let answer = session.call("get_weather", &json!({ "city": "Bern" }));
+        assert_eq!(told(&answer).0, "Sunny and 21 degrees in Bern.");
+    }
+    let seen = gateway.seen();
+    let opened = seen.as_array().unwrap().iter().filter(|hit| hit.to_string().contains("initialize\\\""));
+    assert!(opened.count() > 2, "{seen}");
+}
+
+#[test]
 fn what_is_no_message_is_refused() {
     let gateway = gateway();
     let check = |headers: &str, body: &str, status: u16, code: i64| {

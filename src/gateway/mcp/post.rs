@@ -255,19 +255,24 @@ impl Talk {
         Reply { status: 200, body, ..Reply::accepted() }
     }
 
-    /// What a server's failure is told as.
+    /// What a server's failure is told as. Its own words are redacted.
     pub(super) fn failed(&mut self, id: &Value<'_>, server: &Server, failed: Failed) -> Reply {
+        let Ok(asked) = self.visit.asked() else {
+            return Reply::refusal(Some(id), Refusal::NotFound);
+        };
+        let redactor = &asked.identity.tenant().journal.redactor;
+        let redacted = |message: String| redactor.text(&server.conceal(message)).as_str().to_owned();
         match failed {
+            Failed::Refusal(Refusal::UpstreamRefused { status, message, retry_after }) => {
+                let message = redacted(message);
+                Reply::refusal(Some(id), Refusal::UpstreamRefused { status, message, retry_after })
+            }
             Failed::Refusal(refusal) => Reply::refusal(Some(id), refusal),
             Failed::Error { code, message } => {
-                let Ok(asked) = self.visit.asked() else {
-                    return Reply::refusal(Some(id), Refusal::NotFound);
-                };
-                let message = asked.identity.tenant().journal.redactor.text(&server.conceal(message));
                 // What the protocol keeps for itself is told by the gateway alone.
                 let reserved = (-32768..=-32000).contains(&code) && code != INVALID_PARAMS;
                 let code = if reserved { message::INTERNAL_ERROR } else { code };
-                Reply::fault(Some(id), &Fault::new(code, message.as_str()))
+                Reply::fault(Some(id), &Fault::new(code, redacted(message)))
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         envelope::{self, Ask, Envelope, Wishes},
         list::{self, Tools},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
+        names,
     },
     operator,
     refusal::Refusal,
@@ -143,8 +144,8 @@ impl Server {
         let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
         let is_news = |before: &Option<Listed>| match (before, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
-            (Some((Ok(before), _)), Ok(now)) => before.left_out != now.left_out,
-            (_, Ok(now)) => now.left_out > 0,
+            (Some((Ok(before), _)), Ok(now)) => self.unfit(before) != self.unfit(now),
+            (_, Ok(now)) => self.unfit(now) != (0, 0),
             (_, Err(_)) => true,
         };
         if is_news(&kept) {
@@ -154,24 +155,37 @@ impl Server {
         found
     }
 
+    /// How many tools nobody can call, and how many have names that are too long for the merged list.
+    fn unfit(&self, tools: &Tools) -> (usize, usize) {
+        let is_long = |tool: &&list::Tool| !names::fits(&names::combined(self.name(), &tool.name));
+        (tools.left_out, tools.iter().filter(is_long).count())
+    }
+
+    /// Tells the operator what a list lacks.
     fn tell(&self, found: &Result<Arc<Tools>, Failed>) {
         let name = self.name();
-        match found {
-            Ok(tools) if tools.left_out > 0 => operator::warn(&format!(
-                "{} tools of the MCP server {name} are left out: without a usable name, under a name that another has too, or too many",
-                tools.left_out
-            )),
-            Ok(_) => {}
-            Err(Failed::Refusal(refusal)) => {
-                operator::warn(&format!(
-                    "the MCP server {name} does not list its tools: {}",
-                    refusal.message()
-                ));
+        let why = match found {
+            Ok(tools) => {
+                let (left_out, long) = self.unfit(tools);
+                if left_out > 0 {
+                    operator::warn(&format!(
+                        "{left_out} tools of the MCP server {name} are left out: without a usable name, under a name \
+                         that another has too, or too many"
+                    ));
+                }
+                if long > 0 {
+                    operator::warn(&format!(
+                        "{long} tools of the MCP server {name} are served at /mcp/{name} only: {name}__TOOL is longer \
+                         than {} characters",
+                        names::MERGED_CHARS_MAX
+                    ));
+                }
+                return;
             }
-            Err(Failed::Error { code, .. }) => {
-                operator::warn(&format!("the MCP server {name} does not list its tools: error {code}"));
-            }
-        }
+            Err(Failed::Refusal(refusal)) => refusal.message(),
+            Err(Failed::Error { code, .. }) => format!("error {code}"),
+        };
+        operator::warn(&format!("the MCP server {name} does not list its tools: {why}"));
     }
 
     async fn list_all(&self) -> Result<Tools, Failed> {
@@ -242,8 +256,12 @@ impl Server {
     }
 
     fn told(&self, refused: Refused) -> Failed {
+        // What is wrong with the gateway's credential, or with the server, is not the client's.
+        let is_clients = matches!(refused.status.as_u16(), 400 | 404 | 409 | 422);
         match refused {
-            Refused { code: Some(code), message: Some(message), .. } => Failed::Error { code, message },
+            Refused { code: Some(code), message: Some(message), .. } if is_clients => {
+                Failed::Error { code, message }
+            }
             Refused { status, headers, message, .. } => {
                 Failed::Refusal(route::refusal_for(status, &headers, message.map(|text| self.conceal(text))))
             }
