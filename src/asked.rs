@@ -1,28 +1,33 @@
 //! Who asked for what, when, and under which configuration: what every later stage and every record needs.
 
-/// The names in their order, each once.
-fn once_each(names: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod fixture;
 
 use crate::{
+    approvals::Ruling,
     call::Place,
     identity::Identity,
     policy::{Decision, Outcome},
-    quota::{Slot, Standing},
+    quota::{CallLimit, Slot, Standing},
     records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
     refusal::Refusal,
     usage::{Price, Usage},
 };
 use std::{
+    borrow::Cow,
     collections::HashSet,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+/// What is said of a call that no person decided on. Replays know such calls by it.
+pub(crate) const NOBODY_IN_TIME: &str = "no person approved this call within";
+/// The same of one that could not even wait.
+pub(crate) const TOO_MANY_WAIT: &str = "too many calls wait for a person already";
+/// The same of one that was approved too late.
+pub(crate) const CHANGED: &str = "the rules or the key changed while this call waited";
+/// What is said of a call that was beyond a rule's `limit`, before and behind the limit. Replays know such calls by it.
+pub(crate) const BEYOND_LIMIT: (&str, &str) = ("its limit of", "is used up");
 
 /// A request that was let in. Holds its place among the requests in flight until it is finished.
 #[derive(Debug)]
@@ -83,6 +88,44 @@ pub struct Upshot<'r> {
     pub reason: &'r str,
     /// When it was decided.
     pub time: SystemTime,
+}
+
+/// What came of asking a person, and what is told of it. A call may have waited for `within`.
+pub fn told_of(ruling: Ruling, within: Duration) -> (Outcome, Option<Arc<str>>, Cow<'static, str>) {
+    match ruling {
+        Ruling::Approved { by } => (Outcome::Allow, Some(by), Cow::Borrowed("a person approved this call")),
+        Ruling::Denied { by } => (Outcome::Deny, Some(by), Cow::Borrowed("a person denied this call")),
+        Ruling::Expired => {
+            let reason = format!("{NOBODY_IN_TIME} {}", in_words(within));
+            (Outcome::Deny, None, Cow::Owned(reason))
+        }
+        Ruling::Changed => (Outcome::Deny, None, Cow::Borrowed(CHANGED)),
+        Ruling::Full => (Outcome::Deny, None, Cow::Borrowed(TOO_MANY_WAIT)),
+    }
+}
+
+/// What is told of a call beyond the limit of a rule, when there is another one after `wait`.
+pub fn told_of_limit(limit: &CallLimit, wait: Duration) -> String {
+    let (before, behind) = BEYOND_LIMIT;
+    format!(
+        "{before} {} {behind}; there is another call in {}",
+        limit.rate,
+        in_words(Duration::from_secs(wait.as_secs().saturating_add(1)))
+    )
+}
+
+/// A duration as the configuration writes it, in its largest whole unit.
+fn in_words(duration: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    let ms = duration.as_millis();
+    let whole = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit) && ms > 0);
+    whole.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
+}
+
+/// The names in their order, each once.
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// What an answer came to.

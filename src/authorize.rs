@@ -1,6 +1,10 @@
 //! May they? The tenant's policy over everything that a request asks for. Only this module makes a `Permit`,
 //! and only a permit can be forwarded: what was decided on is what is sent.
 
+mod tool_call;
+
+pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, sees, tool_call, unknown_tool};
+
 use crate::{
     asked::Asked,
     call::{Arguments, Place},

@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod gateway;
 pub mod identity;
 pub mod json;
+pub mod mcp;
 pub mod mock;
 pub mod names;
 pub mod offline;

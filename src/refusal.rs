@@ -10,6 +10,8 @@ pub enum Refusal {
     BodyTimeout,
     /// More requests at once than the tenant may have.
     Concurrency { limit: u32 },
+    /// A browser's page of another site.
+    ForeignOrigin,
     /// The body is not what the decision needs; says what and where, never quotes it.
     Invalid { message: String, param: Option<String> },
     /// No, unknown or expired credential: one answer for all three.
@@ -55,7 +57,7 @@ impl Refusal {
         match self {
             Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
-            Self::ToolNotAllowed { .. } => 403,
+            Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
             Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
@@ -74,6 +76,7 @@ impl Refusal {
         match self {
             Self::BodyTimeout => "request_timeout",
             Self::Concurrency { .. } | Self::RateLimit { .. } => "rate_limit_exceeded",
+            Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -99,6 +102,7 @@ impl Refusal {
             Self::Concurrency { limit } => {
                 format!("more than {limit} requests at once; wait for one of them to end")
             }
+            Self::ForeignOrigin => "this Origin is not accepted here".into(),
             Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
@@ -135,6 +139,7 @@ impl Refusal {
             Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
+            | Self::ForeignOrigin
             | Self::Invalid { .. }
             | Self::InvalidApiKey
             | Self::MethodNotAllowed
@@ -163,6 +168,7 @@ impl Refusal {
             Self::PreviousNotFound { .. } => Some("previous_response_id"),
             Self::BodyTimeout
             | Self::Concurrency { .. }
+            | Self::ForeignOrigin
             | Self::InvalidApiKey
             | Self::MethodNotAllowed
             | Self::NotFound

@@ -3,7 +3,7 @@
 use crate::{
     identity::Directory,
     policy::glob::Glob,
-    upstream::{Destination, Upstream, webhook::Webhook},
+    upstream::{Destination, Upstream, mcp::Server, webhook::Webhook},
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -16,10 +16,22 @@ pub struct Snapshot {
     pub directory: Directory,
     pub models: Models,
     pub upstreams: Vec<Arc<Upstream>>,
+    /// MCP servers, sorted by name.
+    pub servers: Vec<Arc<Server>>,
+    /// Names beside those of this machine that a browser's page may come from.
+    pub allowed_hosts: Vec<String>,
     pub limits: Limits,
     /// By tenant: who is told of calls that wait for a person.
     pub webhooks: HashMap<Arc<str>, Arc<Webhook>>,
     pub tenants: usize,
+}
+
+impl Snapshot {
+    /// Closes connections to upstreams that idled for too long.
+    pub fn sweep(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.sweep());
+        self.servers.iter().for_each(|server| server.sweep());
+    }
 }
 
 /// Limits that hold for every tenant, in bytes, levels and time.

@@ -254,6 +254,11 @@ fn forget(entries: &mut BTreeMap<Arc<str>, Entry>, now: u64) {
 }
 
 impl Ticket {
+    /// The id under which a person decides.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
     /// When it expires, in milliseconds since 1970.
     pub fn expires(&self) -> u64 {
         self.expires

@@ -1,4 +1,4 @@
-//! `tollgate demo`: a mock LLM, a gateway and two tenants, with nothing else needed, and three lines to paste.
+//! `tollgate demo`: a mock LLM and MCP server, a gateway and two tenants, with nothing else needed, and lines to paste.
 
 use super::{
     Status, key, print,
@@ -79,6 +79,10 @@ fn welcome(url: &str, admin: &str, keys: &[String], dir: &Path) -> String {
     let curl = format!(
         "curl -s {url}/v1/chat/completions -H 'Authorization: Bearer {acme}' -H 'Content-Type: application/json' -d"
     );
+    let tool = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"crm__create_ticket","arguments":{"title":"hi"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let mcp = format!(
+        "curl -s {url}/mcp -H 'Authorization: Bearer {acme}' -H 'Content-Type: application/json' -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: crm__create_ticket' -d"
+    );
     let dir = dir.display();
     let allowed = body("Please call get_weather for Vienna", "get_weather");
     let denied = body("!call delete_ticket", "get_weather");
@@ -89,11 +93,14 @@ export OPENAI_BASE_URL={url}/v1
 export OPENAI_API_KEY={globex}   # tenant globex: gpt-5-mini, 3 requests a minute
 export OPENAI_API_KEY={acme}   # tenant acme: gpt-5 and gpt-5-mini
 
-Three lines to paste: a tool call that is allowed, one that is denied, requests that are limited.
+Four lines to paste: a tool call that is allowed, one that is denied, requests that are limited, a call over MCP.
 
 {curl} '{allowed}'; echo
 {curl} '{denied}'; echo
 for i in 1 2 3 4; do curl -s -o /dev/null -w '%{{http_code}}\\n' {url}/v1/models -H 'Authorization: Bearer {globex}'; done
+{mcp} '{tool}'; echo
+
+MCP clients connect to {url}/mcp with the same keys.
 
 What was decided and logged, redacted: {dir}/data/audit and {dir}/data/log
 Metrics: {admin}/metrics

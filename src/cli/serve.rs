@@ -214,6 +214,7 @@ impl Running {
             telemetry,
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
+            sessions: Mutex::default(),
             closing: CancellationToken::new(),
         });
         let mut running = Self {
@@ -300,7 +301,7 @@ impl Running {
                         print::error(&problems);
                     }
                 }
-                _ = sweep.tick() => self.gateway.snapshot.load().upstreams.iter().for_each(|upstream| upstream.sweep()),
+                _ = sweep.tick() => self.gateway.snapshot.load().sweep(),
             }
         }
         operator::info("draining");

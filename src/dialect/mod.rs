@@ -28,6 +28,7 @@ pub use transcript::Transcript;
 use crate::{
     call::Arguments,
     json::{self, Value},
+    mcp,
     refusal::Refusal,
     usage::Usage,
 };
@@ -56,6 +57,8 @@ pub enum Api {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Anthropic,
+    /// JSON-RPC, as the Model Context Protocol has it.
+    Mcp,
     OpenAi,
 }
 
@@ -267,6 +270,7 @@ pub fn whole(
 pub fn error_body(family: Family, refusal: &Refusal, request_id: &str) -> Vec<u8> {
     match family {
         Family::Anthropic => anthropic::error_body(refusal, request_id),
+        Family::Mcp => mcp::message::error(None, &mcp::answer::refused(refusal)),
         Family::OpenAi => openai::error_body(refusal),
     }
 }

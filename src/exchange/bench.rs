@@ -5,8 +5,7 @@ use super::{
     asking::{Docket, IsNew, Ruled, Sequence, WaitingCall},
 };
 use crate::{
-    approvals::Ruling,
-    asked::{Asked, Upshot},
+    asked::{Asked, Upshot, told_of, told_of_limit},
     call::{Arguments, Place},
     dialect::{self, BUILTIN, Judge, Verdict},
     policy::{Decision, Outcome, Question, Source},
@@ -14,20 +13,11 @@ use crate::{
     refusal::Refusal,
     tenant::OnDeny,
 };
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Tools whose calls go by another name than the one under which they were offered.
 const OLDER_NAMES: [(&str, &str); 2] =
     [("computer", "computer_use_preview"), ("builtin__web_search", "builtin__web_search_preview")];
-
-/// What is said of a call that no person decided on. Replays know such calls by it.
-pub(crate) const NOBODY_IN_TIME: &str = "no person approved this call within";
-/// The same of one that could not even wait.
-pub(crate) const TOO_MANY_WAIT: &str = "too many calls wait for a person already";
-/// The same of one that was approved too late.
-pub(crate) const CHANGED: &str = "the rules or the key changed while this call waited";
-/// What is said of a call that was beyond a rule's `limit`, before and behind the limit. Replays know such calls by it.
-pub(crate) const BEYOND_LIMIT: (&str, &str) = ("its limit of", "is used up");
 
 /// Why a call is denied that ran before anybody could be asked.
 const NOBODY_TO_ASK: &str = "a person has to approve this call, and the provider ran it without asking";
@@ -117,13 +107,7 @@ impl Bench {
             let limits = decision.limits.iter().filter_map(|rule| Some((rule, rule.limit.as_ref()?)));
             limits.into_iter().find_map(|(rule, limit)| {
                 let wait = quota.call(limit).err()?;
-                let (before, behind) = BEYOND_LIMIT;
-                let reason = format!(
-                    "{before} {} {behind}; there is another call in {}",
-                    limit.rate,
-                    in_words(Duration::from_secs(wait.as_secs().saturating_add(1)))
-                );
-                Some(Beyond { rule: rule.source.shared(), reason })
+                Some(Beyond { rule: rule.source.shared(), reason: told_of_limit(limit, wait) })
             })
         });
         let Beyond { rule, reason } = beyond?;
@@ -172,18 +156,7 @@ impl Bench {
         }
         // What is not decided yet is read again.
         let Some(Ruled { ruling, time }) = ruling else { return Verdict::Remove { notice: String::new() } };
-        let (outcome, by, reason) = match ruling {
-            Ruling::Approved { by } => {
-                (Outcome::Allow, Some(by), Cow::Borrowed("a person approved this call"))
-            }
-            Ruling::Denied { by } => (Outcome::Deny, Some(by), Cow::Borrowed("a person denied this call")),
-            Ruling::Expired => {
-                let reason = format!("{NOBODY_IN_TIME} {}", in_words(within));
-                (Outcome::Deny, None, Cow::Owned(reason))
-            }
-            Ruling::Changed => (Outcome::Deny, None, Cow::Borrowed(CHANGED)),
-            Ruling::Full => (Outcome::Deny, None, Cow::Borrowed(TOO_MANY_WAIT)),
-        };
+        let (outcome, by, reason) = told_of(ruling, within);
         let rule = decision.source().map(Source::shared);
         let person = Upshot { outcome, by, rule, reason: &reason, time };
         self.court.evidence.push(self.asked.evidence_of_upshot(Place::Emitted, tool, text, person));
@@ -201,14 +174,6 @@ impl Bench {
             OnDeny::Notice => Verdict::Remove { notice: dialect::notice(tool, &reason) },
         }
     }
-}
-
-/// A duration as the configuration writes it, in its largest whole unit.
-fn in_words(duration: Duration) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
-    let ms = duration.as_millis();
-    let whole = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit) && ms > 0);
-    whole.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
 }
 
 impl Judge for Bench {

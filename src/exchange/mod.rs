@@ -5,7 +5,6 @@ mod asking;
 mod bench;
 
 pub use asking::WaitingCall;
-pub(crate) use bench::{BEYOND_LIMIT, CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT};
 
 use crate::{
     approvals::Ruling,

@@ -2,6 +2,7 @@
 
 use super::{
     Gateway, Visit,
+    mcp::Events,
     person::Waits,
     visit::{self, Summary},
 };
@@ -61,6 +62,8 @@ const HOLD_COMMENT_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Body {
     Full(Option<Bytes>),
+    /// Events of an MCP call, as they happen.
+    Events(Box<Events>),
     Stream(Box<StreamBody>),
 }
 
@@ -421,6 +424,7 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match &mut *self {
             Self::Full(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
+            Self::Events(events) => events.poll(cx),
             Self::Stream(stream) => stream.poll(cx),
         };
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -429,7 +433,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Stream(_) => false,
+            Self::Events(_) | Self::Stream(_) => false,
         }
     }
 
@@ -439,7 +443,7 @@ impl hyper::body::Body for Body {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Self::Stream(_) => hyper::body::SizeHint::default(),
+            Self::Events(_) | Self::Stream(_) => hyper::body::SizeHint::default(),
         }
     }
 }

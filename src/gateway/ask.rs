@@ -218,24 +218,23 @@ impl Ask {
         let mut parcels = Parcels::default();
         let mut uncarried = None;
         for upstream in &self.destination.upstreams {
-            let place = parcels.of_mut(upstream.speaks);
-            if place.is_some() {
+            if parcels.of(upstream.speaks).is_some() {
                 continue;
             }
             match self.spoken(upstream.speaks) {
                 Ok((api, permit)) => {
                     let headers = sent(upstream.speaks, headers);
                     let target = Target { method: Method::POST, path: api.path(), headers };
-                    *place = Some(Parcel { permit, target });
+                    parcels.add(upstream.speaks, Parcel { permit, target });
                 }
                 Err(refusal) => uncarried = Some(refusal),
             }
         }
         // What one kind of upstream cannot be told, another may.
-        if let (None, None, Some(refusal)) = (&parcels.anthropic, &parcels.openai, uncarried) {
-            return Err(refusal);
+        match uncarried {
+            Some(refusal) if parcels.is_empty() => Err(refusal),
+            Some(_) | None => Ok(parcels),
         }
-        Ok(parcels)
     }
 
     /// The call as such an upstream understands it.
@@ -246,6 +245,9 @@ impl Ask {
         let (api, to, whose) = match speaks {
             Family::Anthropic => (Api::Messages, translate::Upstream::Messages, "Anthropic's Messages"),
             Family::OpenAi => (Api::Chat, translate::Upstream::Chat, "OpenAI's Chat Completions"),
+            Family::Mcp => {
+                return Err(Refusal::UpstreamError { message: "an MCP server answers for no model" });
+            }
         };
         let Some(from) = client(self.api) else {
             let message =
@@ -261,6 +263,7 @@ impl Ask {
             _ if speaks == self.api.family() => None,
             Family::Anthropic => Some(translate::Upstream::Messages),
             Family::OpenAi => Some(translate::Upstream::Chat),
+            Family::Mcp => None,
         };
         let Some(((upstream, client), about)) = upstream.zip(client(self.api)).zip(self.about) else {
             return (self.terms, None);
@@ -288,6 +291,7 @@ pub(super) fn sent(speaks: Family, headers: &HeaderMap) -> HeaderMap {
     let passed: &[HeaderName] = match speaks {
         Family::Anthropic => &TO_ANTHROPIC,
         Family::OpenAi => &TO_OPENAI,
+        Family::Mcp => &[],
     };
     for name in passed {
         if let Some(value) = headers.get(name) {

@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod body;
+mod mcp;
 mod models;
 mod person;
 mod route;
@@ -20,13 +21,13 @@ pub use route::{Act, Route};
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, records::Records, refusal::Refusal, snapshot::Snapshot,
-    stored::Shelf, telemetry::Telemetry,
+    approvals::Approvals, clock, dialect::Api, mcp::session::Sessions, records::Records, refusal::Refusal,
+    snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
     pub webhooks: Arc<Semaphore>,
+    /// Sessions of MCP clients, over reloads.
+    pub sessions: Mutex<Sessions>,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
 }
@@ -64,14 +67,13 @@ impl Gateway {
             }
         };
         let dialect = route.as_ref().map_or("none", Route::dialect);
-        let mut visit = match Visit::admit(&self, &snapshot, identity, dialect, arrival) {
-            Ok(visit) => visit,
-            Err(response) => {
-                body::discard(body).await;
-                return *response;
-            }
-        };
+        let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
         let answered = match route {
+            Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
+            _ if let Some(refusal) = limited => {
+                body::discard(body).await;
+                Err(refusal)
+            }
             Ok(Route::Models) => models::list(&mut visit),
             Ok(Route::Model(id)) => models::one(&mut visit, &id),
             Ok(Route::Stored { id, act }) => {

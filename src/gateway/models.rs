@@ -34,7 +34,9 @@ pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
                 ("last_id", last),
             ])
         }
-        Family::OpenAi => Value::object([("object", Value::string("list")), ("data", Value::Array(mine))]),
+        Family::Mcp | Family::OpenAi => {
+            Value::object([("object", Value::string("list")), ("data", Value::Array(mine))])
+        }
     };
     respond(visit, &list)
 }
@@ -59,7 +61,7 @@ fn model(id: &str, family: Family) -> Value<'_> {
             ("display_name", Value::string(id)),
             ("created_at", Value::string("1970-01-01T00:00:00Z")),
         ]),
-        Family::OpenAi => Value::object([
+        Family::Mcp | Family::OpenAi => Value::object([
             ("id", Value::string(id)),
             ("object", Value::string("model")),
             ("created", Value::integer(0)),

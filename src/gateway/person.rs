@@ -23,14 +23,15 @@ use tokio::time::Sleep;
 /// The calls of one answer that wait.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    calls: Vec<Wait>,
+    /// Each with its number in the answer.
+    calls: Vec<(usize, Wait)>,
 }
 
+/// A call that waits.
 #[derive(Debug)]
-struct Wait {
-    /// Which call of the answer it is.
-    number: usize,
+pub(super) struct Wait {
     call: WaitingCall,
+    place: Place,
     /// `None` where no more may wait.
     ticket: Option<Ticket>,
     expiry: Pin<Box<Sleep>>,
@@ -40,23 +41,16 @@ impl Waits {
     /// Asks about calls that were found.
     pub(super) fn ask(&mut self, gateway: &Arc<Gateway>, exchange: &mut Exchange) {
         for (number, call) in exchange.asks() {
-            let ticket = ask(gateway, exchange.asked(), &call);
-            let left = ticket.as_ref().map_or(Duration::ZERO, |ticket| {
-                Duration::from_millis(ticket.expires().saturating_sub(clock::unix_millis(clock::wall())))
-            });
-            self.calls.push(Wait { number, call, ticket, expiry: Box::pin(tokio::time::sleep(left)) });
+            self.calls.push((number, Wait::ask(gateway, exchange.asked(), call, Place::Emitted)));
         }
     }
 
     /// Hands what was decided to the answer. Whether nothing waits any more.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, gateway: &Gateway, exchange: &mut Exchange) -> bool {
-        self.calls.retain_mut(|wait| match wait.poll(cx) {
+        self.calls.retain_mut(|(number, wait)| match wait.poll(cx, gateway, exchange.asked()) {
             Poll::Pending => true,
             Poll::Ready(ruling) => {
-                let is_approved = matches!(ruling, Ruling::Approved { .. });
-                let changed = is_approved && !still_holds(gateway, exchange.asked(), &wait.call);
-                let ruling = if changed { Ruling::Changed } else { ruling };
-                exchange.rule(wait.number, ruling, clock::wall());
+                exchange.rule(*number, ruling, clock::wall());
                 false
             }
         });
@@ -65,7 +59,30 @@ impl Waits {
 }
 
 impl Wait {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ruling> {
+    /// Asks about a call.
+    pub(super) fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: WaitingCall, place: Place) -> Self {
+        let ticket = ask(gateway, asked, &call);
+        let left = ticket.as_ref().map_or(Duration::ZERO, |ticket| {
+            Duration::from_millis(ticket.expires().saturating_sub(clock::unix_millis(clock::wall())))
+        });
+        Self { call, place, ticket, expiry: Box::pin(tokio::time::sleep(left)) }
+    }
+
+    /// The id under which a person decides.
+    pub(super) fn id(&self) -> &str {
+        self.ticket.as_ref().map_or("", |ticket| ticket.id())
+    }
+
+    /// What was decided, by a person and by today's rules.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, gateway: &Gateway, asked: &Asked) -> Poll<Ruling> {
+        self.ruled(cx).map(|ruling| {
+            let is_approved = matches!(ruling, Ruling::Approved { .. });
+            let changed = is_approved && !still_holds(gateway, asked, &self.call, self.place);
+            if changed { Ruling::Changed } else { ruling }
+        })
+    }
+
+    fn ruled(&mut self, cx: &mut Context<'_>) -> Poll<Ruling> {
         let Some(ticket) = &self.ticket else { return Poll::Ready(Ruling::Full) };
         match ticket.poll(clock::unix_millis(clock::wall()), cx) {
             Poll::Ready(ruling) => Poll::Ready(ruling),
@@ -99,7 +116,7 @@ fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall) -> Option<Tick
 }
 
 /// Whether a call that was approved may still be made: by today's keys and rules, with the same arguments.
-fn still_holds(gateway: &Gateway, asked: &Asked, call: &WaitingCall) -> bool {
+fn still_holds(gateway: &Gateway, asked: &Asked, call: &WaitingCall, place: Place) -> bool {
     let snapshot = gateway.snapshot.load();
     let now = clock::unix_seconds(clock::wall());
     let Some(member) = snapshot.directory.find(asked.identity.tenant().id.as_str()) else { return false };
@@ -115,7 +132,7 @@ fn still_holds(gateway: &Gateway, asked: &Asked, call: &WaitingCall) -> bool {
         key_tools: key.tools.as_ref(),
         tool: &call.tool,
         args: &args,
-        place: Place::Emitted,
+        place,
         now,
     });
     let runs = decision.rewritten.as_ref().map_or_else(|| call.produced.clone(), ToString::to_string);

@@ -2,6 +2,7 @@
 
 use crate::{
     dialect::{Api, Family},
+    names::UpstreamName,
     refusal::Refusal,
 };
 use http::{Method, request::Parts};
@@ -10,6 +11,8 @@ use http::{Method, request::Parts};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     Call(Api),
+    /// One MCP server by its name, or all of them. The method is looked at behind the credential.
+    Mcp(Option<String>),
     Model(String),
     Models,
     /// Something that the provider keeps.
@@ -49,6 +52,13 @@ impl Route {
         if let Some((_, api)) = CALLS.iter().find(|(call, _)| *call == path) {
             return on(&head.method, &Method::POST, Self::Call(*api));
         }
+        if path == "/mcp" {
+            return Ok(Self::Mcp(None));
+        }
+        if let Some(server) = path.strip_prefix("/mcp/") {
+            let name = UpstreamName::try_from(server).map_err(|_| Refusal::NotFound)?;
+            return Ok(Self::Mcp(Some(name.as_str().to_owned())));
+        }
         if path == "/v1/models" {
             return on(&head.method, &Method::GET, Self::Models);
         }
@@ -85,6 +95,7 @@ impl Route {
     pub fn dialect(&self) -> &'static str {
         match self {
             Self::Call(api) => api.as_str(),
+            Self::Mcp(_) => "mcp",
             Self::Model(_) | Self::Models => "openai.models",
             Self::Stored { .. } => Api::Responses.as_str(),
         }
@@ -98,6 +109,8 @@ pub(super) fn family(head: &Parts) -> Family {
     let anthropic = path == "/v1/messages" || path.starts_with("/v1/messages/");
     if anthropic || (lists_models && head.headers.contains_key("anthropic-version")) {
         Family::Anthropic
+    } else if path == "/mcp" || path.starts_with("/mcp/") {
+        Family::Mcp
     } else {
         Family::OpenAi
     }
@@ -180,6 +193,11 @@ mod tests {
             "/v1/responses/a/cancel/",
         ] {
             check("GET", path, Err(Refusal::NotFound));
+        }
+        check("POST", "/mcp", Ok(Route::Mcp(None)));
+        check("GET", "/mcp/crm", Ok(Route::Mcp(Some("crm".into()))));
+        for path in ["/mcp/", "/mcp/crm/", "/mcp/a__b", "/mcp/%63rm", "/mcp/Crm"] {
+            check("POST", path, Err(Refusal::NotFound));
         }
         check("POST", "/v1/messages", Ok(Route::Call(Api::Messages)));
         check("POST", "/v1/messages/batches", Err(Refusal::NotFound));

@@ -8,7 +8,7 @@ use crate::{
     exchange,
     identity::Identity,
     quota::{Admission, Exceeded},
-    records::Entry,
+    records::{Entry, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
     telemetry::Finished,
@@ -58,14 +58,14 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Lets a request in, if the tenant's limits do. `Err` is the answer that says no, on record.
+    /// Lets a request in, if the tenant's limits do; else says what it is to be refused with.
     pub(super) fn admit(
         gateway: &Arc<Gateway>,
         snapshot: &Arc<Snapshot>,
         identity: Identity,
         dialect: &'static str,
         arrival: Arrival,
-    ) -> Result<Self, Box<Response<Body>>> {
+    ) -> (Self, Option<Refusal>) {
         let admitted = identity.tenant().quota.admit();
         let tenant = identity.tenant().id.shared();
         gateway.telemetry.started();
@@ -105,10 +105,7 @@ impl Visit {
             sent: 0,
             waited: Duration::ZERO,
         };
-        match refused {
-            Some(refusal) => Err(Box::new({ visit }.refuse(refusal))),
-            None => Ok(visit),
-        }
+        (visit, refused)
     }
 
     /// The configuration that decides.
@@ -181,6 +178,14 @@ impl Visit {
         if let Some(asked) = self.asked.take() {
             let outcomes = self.outcomes(Some(200));
             conclude(&self.gateway, asked, &End::Complete, outcomes, self.waited);
+        }
+    }
+
+    /// Records how a request ended, with what the client sees of it.
+    pub(super) fn ended(&mut self, end: &End, status: u16, completion: Option<Raw>) {
+        if let Some(asked) = self.asked.take() {
+            let outcomes = Outcomes { completion, ..self.outcomes(Some(status)) };
+            conclude(&self.gateway, asked, end, outcomes, self.waited);
         }
     }
 

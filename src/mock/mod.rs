@@ -41,6 +41,8 @@
 //! Anything else after a `!` is a 400 that says so. In Chat with `n` above 1 every choice gets the same answer, its
 //! text prefixed by `[choice I]`.
 //!
+//! The MCP server answers at `/mcp`; below it are others in other tempers (see `mcp_modes`).
+//!
 //! # What it refuses
 //! Responses: a `previous_response_id` that is not among the last 256 responses (those with `store: false` are not
 //! kept), and calls without outputs or outputs without calls, the stored response's calls counted in. Messages: no key,
@@ -63,6 +65,7 @@ mod directive;
 mod fixed;
 mod layout;
 mod mcp;
+mod mcp_modes;
 mod messages;
 mod offered;
 mod plan;

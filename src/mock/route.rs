@@ -8,7 +8,7 @@ use super::{
     chat, completion,
     dialect::{Dialect, Event, Fault},
     directions::{Directions, Transport},
-    fixed, mcp, messages,
+    fixed, mcp, mcp_modes, messages,
     plan::{Delivery, Plan, last_text},
     responses::{self, Stored},
     script::Reply,
@@ -41,23 +41,25 @@ pub(super) fn route(head: &Parts, body: &Bytes, stored: &Stored, number: u64) ->
                 let told = responses::of_stored(method, tail, head.uri.query(), stored)?;
                 return Ok(ordinary(200, told));
             }
-            other(method, path, body)
+            other(head, body, number)
         }
     }
 }
 
-fn other(method: &Method, path: &str, body: &Bytes) -> Answered {
-    match (method, path) {
+fn other(head: &Parts, body: &Bytes, number: u64) -> Answered {
+    match (&head.method, head.uri.path()) {
         (&Method::GET, path) if path.starts_with("/v1/models/") => {
             let model = path.strip_prefix("/v1/models/").and_then(fixed::model);
             let model = model.ok_or_else(|| Fault::new(404, "there is no such model"))?;
             Ok(ordinary(200, model.to_string()))
         }
-        (&Method::POST, "/mcp") => Ok(match mcp::answer(body) {
-            mcp::Answer::Accepted => (Reply::empty(202), Transport::default()),
-            mcp::Answer::Message { status, body } => ordinary(status, body.to_string()),
-        }),
+        (&Method::POST, "/mcp") => Ok(mcp_modes::plain(mcp::answer(body))),
         (_, "/mcp") => Ok((Reply::empty(405), Transport::default())),
+        (method, path) if path.starts_with("/mcp/") => {
+            let mode = path.strip_prefix("/mcp/").unwrap_or_default();
+            let answered = mcp_modes::respond(method, mode, &head.headers, body, number);
+            answered.ok_or_else(|| Fault::new(404, "the mock has no such MCP server"))
+        }
         _ => Err(Fault::new(404, "the mock has no such endpoint")),
     }
 }

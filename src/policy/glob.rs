@@ -30,6 +30,43 @@ impl Glob {
         wildcard(self.text.as_bytes(), name.as_bytes())
     }
 
+    /// Whether some name, or each one, that begins so matches.
+    pub fn reaches(&self, prefix: &str) -> Reach {
+        let pattern: Vec<char> = self.text.chars().collect();
+        // Where in the pattern a match can stand, behind what was read of the prefix.
+        let mut places = vec![false; pattern.len() + 1];
+        let mark = |places: &mut [bool], mut at: usize| {
+            while let Some(place) = places.get_mut(at) {
+                *place = true;
+                if pattern.get(at) != Some(&'*') {
+                    break;
+                }
+                at += 1;
+            }
+        };
+        mark(&mut places, 0);
+        for c in prefix.chars() {
+            let mut next = vec![false; places.len()];
+            for at in (0..places.len()).filter(|&at| places.get(at) == Some(&true)) {
+                match pattern.get(at) {
+                    Some('*') => mark(&mut next, at),
+                    Some('?') => mark(&mut next, at + 1),
+                    Some(literal) if *literal == c => mark(&mut next, at + 1),
+                    Some(_) | None => {}
+                }
+            }
+            places = next;
+        }
+        let ends_open = pattern.last() == Some(&'*');
+        let at_last = pattern.len().checked_sub(1).and_then(|last| places.get(last));
+        match places.contains(&true) {
+            true if ends_open && at_last == Some(&true) => Reach::All,
+            true if places.iter().rev().skip(1).any(|place| *place) => Reach::Some,
+            // At the very end of the pattern: the prefix itself, and nothing behind it.
+            true | false => Reach::None,
+        }
+    }
+
     fn shape(&self) -> Shape<'_> {
         let text = &*self.text;
         if !text.contains(['*', '?']) {
@@ -42,6 +79,14 @@ impl Glob {
             _ => Shape::General,
         }
     }
+}
+
+/// How many of the names that begin alike a glob matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    All,
+    None,
+    Some,
 }
 
 enum Shape<'a> {
@@ -115,6 +160,18 @@ impl Globs {
     pub fn matches(&self, name: &str) -> bool {
         self.globs.iter().any(|glob| glob.matches(name))
             && self.within.as_ref().is_none_or(|others| others.matches(name))
+    }
+
+    /// Whether some name that begins so may match.
+    pub fn may_reach(&self, prefix: &str) -> bool {
+        self.globs.iter().any(|glob| glob.reaches(prefix) != Reach::None)
+            && self.within.as_ref().is_none_or(|others| others.may_reach(prefix))
+    }
+
+    /// Whether each name that begins so matches, by one glob alone.
+    pub fn covers(&self, prefix: &str) -> bool {
+        self.globs.iter().any(|glob| glob.reaches(prefix) == Reach::All)
+            && self.within.as_ref().is_none_or(|others| others.covers(prefix))
     }
 
     /// The globs as written, without what narrows them.
@@ -218,7 +275,31 @@ mod tests {
         check("é*", "éa", true);
     }
 
+    #[test]
+    fn how_many_names_that_begin_alike() {
+        let check = |glob: &str, expected| assert_eq!(Glob::new(glob).reaches("crm__"), expected, "{glob}");
+        for all in ["*", "crm__*", "crm*", "c*_*", "*__*", "cr?__*", "**"] {
+            check(all, Reach::All);
+        }
+        for some in ["crm__get_*", "crm__x", "*_delete", "c*x", "crm__?", "*__delete_*"] {
+            check(some, Reach::Some);
+        }
+        for none in ["", "crm__", "crm_", "crm_x*", "get_*", "x*", "?"] {
+            check(none, Reach::None);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_reach_is_what_names_tell(glob in "[ab*?]{0,5}", prefix in "[ab]{0,3}", rest in "[ab]{1,4}") {
+            let (glob, name) = (Glob::new(&glob), format!("{prefix}{rest}"));
+            match glob.reaches(&prefix) {
+                Reach::All => prop_assert!(glob.matches(&name)),
+                Reach::None => prop_assert!(!glob.matches(&name)),
+                Reach::Some => {}
+            }
+        }
+
         #[test]
         fn the_index_finds_what_trying_all_finds(
             globs in proptest::collection::vec("[ab*?]{0,5}", 0..20), name in "[abé]{0,6}"

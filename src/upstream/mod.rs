@@ -3,6 +3,7 @@
 //! how often stands here; how bytes travel stands in `http1`.
 
 pub mod http1;
+pub mod mcp;
 mod route;
 pub mod webhook;
 
@@ -61,6 +62,11 @@ impl Upstream {
         let endpoint = self.endpoints.get(turn.checked_rem(self.endpoints.len())?)?;
         let credential = turn.checked_rem(self.credentials.len()).and_then(|at| self.credentials.get(at));
         Some((endpoint, credential))
+    }
+
+    /// The endpoint and credential of what has to go to one and the same place: a session lives there.
+    fn first(&self) -> Option<(&Endpoint, Option<&Credential>)> {
+        Some((self.endpoints.first()?, self.credentials.first()))
     }
 
     /// Whether another credential could help where one was refused.

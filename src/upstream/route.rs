@@ -40,32 +40,28 @@ pub struct Parcel<'t> {
 /// The same call in the dialect of each kind of upstream that it may go to.
 #[derive(Debug, Default)]
 pub struct Parcels<'t> {
-    pub anthropic: Option<Parcel<'t>>,
-    pub openai: Option<Parcel<'t>>,
+    parcels: Vec<(Family, Parcel<'t>)>,
 }
 
 impl<'t> Parcels<'t> {
     /// A call that goes to upstreams of one kind.
     pub fn one(speaks: Family, parcel: Parcel<'t>) -> Self {
-        let mut parcels = Self::default();
-        *parcels.of_mut(speaks) = Some(parcel);
-        parcels
+        Self { parcels: vec![(speaks, parcel)] }
+    }
+
+    /// Adds what is sent to upstreams that speak so. The first stands.
+    pub fn add(&mut self, speaks: Family, parcel: Parcel<'t>) {
+        self.parcels.push((speaks, parcel));
     }
 
     /// What is sent to an upstream that speaks so.
     pub fn of(&self, speaks: Family) -> Option<&Parcel<'t>> {
-        match speaks {
-            Family::Anthropic => self.anthropic.as_ref(),
-            Family::OpenAi => self.openai.as_ref(),
-        }
+        self.parcels.iter().find(|(family, _)| *family == speaks).map(|(_, parcel)| parcel)
     }
 
-    /// The place of what is sent to an upstream that speaks so.
-    pub fn of_mut(&mut self, speaks: Family) -> &mut Option<Parcel<'t>> {
-        match speaks {
-            Family::Anthropic => &mut self.anthropic,
-            Family::OpenAi => &mut self.openai,
-        }
+    /// Whether it can be sent to nobody.
+    pub fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
     }
 }
 
@@ -161,8 +157,9 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
     }
 }
 
-fn failed(error: SendError) -> Tried {
-    let refusal = Failure::Refusal(match error.kind {
+/// What a request that got no answer is told as.
+pub(super) fn unanswered(error: SendError) -> Refusal {
+    match error.kind {
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => {
             Refusal::UpstreamError { message: "the upstream cannot be reached" }
         }
@@ -176,7 +173,11 @@ fn failed(error: SendError) -> Tried {
         SendErrorKind::InvalidRequest => {
             Refusal::UpstreamError { message: "the request cannot be sent upstream" }
         }
-    });
+    }
+}
+
+fn failed(error: SendError) -> Tried {
+    let refusal = Failure::Refusal(unanswered(error));
     match error.kind {
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(refusal),
         SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => Tried::Again(refusal),

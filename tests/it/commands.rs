@@ -142,7 +142,7 @@ fn the_demo_prints_lines_that_do_what_it_says() {
     let demo = crate::support::Demo::start();
     let lines: Vec<String> =
         demo.text().lines().filter(|line| line.contains("curl -s")).map(Into::into).collect();
-    assert_eq!(lines.len(), 3, "{}", demo.text());
+    assert_eq!(lines.len(), 4, "{}", demo.text());
     let paste = |line: &str| {
         let output = std::process::Command::new("bash").args(["-c", line]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -152,6 +152,8 @@ fn the_demo_prints_lines_that_do_what_it_says() {
     let denied = paste(&lines[1]);
     assert!(denied.contains("Deletions go through support.") && !denied.contains("tool_calls"), "{denied}");
     assert_eq!(paste(&lines[2]), "200\n200\n200\n429\n");
+    let called = paste(&lines[3]);
+    assert!(called.contains("Opened ticket"), "{called}");
     assert_eq!(demo.text().matches("export OPENAI_API_KEY=tg-").count(), 2);
 }
 

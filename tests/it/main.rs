@@ -13,6 +13,7 @@ mod commands;
 mod dialects;
 mod journey;
 mod licences;
+mod mcp;
 mod reload;
 mod support;
 mod transcripts;

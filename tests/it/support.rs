@@ -126,20 +126,25 @@ impl Gateway {
 
     /// With a TLS listener beside the plain one; `files` hold its `cert.crt` and `key.key`.
     pub(crate) fn start_with_files(files: &[(&str, &str)]) -> Self {
-        Self::in_dir(TENANTS, "", files)
+        Self::in_dir(TENANTS, &|_| String::new(), "", files)
+    }
+
+    /// With more upstreams, written by what is given the mock's port.
+    pub(crate) fn with_mock(tenants: &str, upstreams: impl Fn(u16) -> String) -> Self {
+        Self::in_dir(tenants, &upstreams, "", &[])
     }
 
     /// With a directory `tenants/` instead of the inline map; `files` are written as they are, below the gateway's.
     pub(crate) fn with_tenants_in(files: &[(&str, &str)]) -> Self {
-        Self::in_dir(" tenants/", "", files)
+        Self::in_dir(" tenants/", &|_| String::new(), "", files)
     }
 
     /// `tenants` is the inline map; `more` goes to the top level of the file.
     pub(crate) fn with(tenants: &str, more: &str) -> Self {
-        Self::in_dir(tenants, more, &[])
+        Self::in_dir(tenants, &|_| String::new(), more, &[])
     }
 
-    fn in_dir(tenants: &str, more: &str, files: &[(&str, &str)]) -> Self {
+    fn in_dir(tenants: &str, upstreams: &dyn Fn(u16) -> String, more: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tls = free_port();
         for (name, text) in files {
@@ -157,8 +162,9 @@ impl Gateway {
             }
             _ => String::new(),
         };
+        let upstreams = upstreams(mock);
         let yaml = format!(
-            "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\n  anthropic: {{ kind: anthropic, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ header: {{ name: x-api-key, value: sk-ant-upstream }} }}, retry: {{ attempts: 0 }} }}\nmodels:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n  claude: {{ upstream: anthropic, price: {{ input: 1, output: 10 }} }}\n  either: {{ upstream: [gone, anthropic] }}\n{more}"
+            "listen:\n  - {{ address: 127.0.0.1:{port} }}\n{secure}admin: 127.0.0.1:{admin}\ndata_dir: data\ntenants:{tenants}\nupstreams:\n  mock: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ bearer: sk-upstream-secret }}, retry: {{ attempts: 1 }} }}\n  gone: {{ kind: openai, url: \"http://127.0.0.1:1/v1\", retry: {{ attempts: 0 }} }}\n  anthropic: {{ kind: anthropic, url: \"http://127.0.0.1:{mock}/v1\", auth: {{ header: {{ name: x-api-key, value: sk-ant-upstream }} }}, retry: {{ attempts: 0 }} }}\n{upstreams}models:\n  gpt-5: {{ upstream: mock, price: {{ input: 1, output: 10 }} }}\n  gpt-gone: {{ upstream: gone }}\n  fast: {{ upstream: [gone, mock], as: llama }}\n  claude: {{ upstream: anthropic, price: {{ input: 1, output: 10 }} }}\n  either: {{ upstream: [gone, anthropic] }}\n{more}"
         );
         std::fs::write(dir.path().join("tollgate.yaml"), yaml).unwrap();
         let process = spawn(&["serve", "--config", "tollgate.yaml"], dir.path());

@@ -170,6 +170,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let mut compiler =
         Compiler { loaded, context, purpose, problems, said: HashSet::new(), wrong, shown_dir };
     let upstreams = compiler.upstreams(gateway);
+    let servers = compiler.mcp_servers(gateway);
     let models = compiler.models(gateway, &upstreams);
     let (directory, tenants) = compiler.tenants(&held);
     let webhooks = compiler.webhooks(&held);
@@ -185,6 +186,8 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             directory,
             models,
             upstreams: upstreams.into_values().collect(),
+            servers,
+            allowed_hosts: gateway.allowed_hosts.iter().map(|at| at.value.clone()).collect(),
             limits,
             webhooks,
             tenants,

@@ -4,11 +4,13 @@ use super::Compiler;
 use crate::{
     config::{At, Problem, nearest, raw},
     dialect::Family,
+    mcp,
     names::UpstreamName,
     snapshot::{Model, Models},
     upstream::{
         Credential, Destination, Endpoint, Upstream,
         http1::{Client, Origin, Scheme, Timeouts, tls_config},
+        mcp::Server,
     },
     usage::{MicroUsd, Price},
 };
@@ -31,7 +33,6 @@ impl Compiler<'_> {
                 }
                 raw::UpstreamKind::Chroma
                 | raw::UpstreamKind::Http
-                | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Opensearch
                 | raw::UpstreamKind::Pinecone
                 | raw::UpstreamKind::Qdrant
@@ -39,9 +40,39 @@ impl Compiler<'_> {
                     let message = "upstreams of this kind are not served by this version yet";
                     self.warn("not-served-yet", raw.kind.at, message);
                 }
+                raw::UpstreamKind::Mcp => {}
             }
         }
         upstreams
+    }
+
+    /// The MCP servers, sorted by name.
+    pub(super) fn mcp_servers(&mut self, gateway: &raw::Gateway) -> Vec<Arc<Server>> {
+        let mut servers = Vec::new();
+        let is_server = |raw: &raw::Upstream| raw.kind.value == raw::UpstreamKind::Mcp;
+        for (name, raw) in gateway.upstreams.0.iter().filter(|(_, raw)| is_server(raw)) {
+            if let Some(pin) = raw.pin.as_ref().filter(|pin| pin.value != raw::Pin::Off) {
+                let message = "definitions of tools are not watched by this version yet: `pin` has no effect";
+                self.warn("not-enforced-yet", pin.at, message);
+            }
+            if let Some(command) = raw.command.first() {
+                let message = "MCP servers over stdio are not served by this version yet";
+                self.warn("not-served-yet", command.at, message);
+                continue;
+            }
+            if let Some(second) = raw.urls.get(1) {
+                let message = "an MCP server is asked at its first address only by this version";
+                self.warn("not-enforced-yet", second.at, message);
+            }
+            if !mcp::names::is_distinct(&name.value) {
+                let message = "an MCP server's name must not end in `_`: its tools are `SERVER__tool`";
+                self.error("bad-name", name.at, message);
+            }
+            let upstream = self.upstream(name, raw, Family::Mcp);
+            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream))));
+        }
+        servers.sort_by(|a, b| a.name().cmp(b.name()));
+        servers
     }
 
     fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {
@@ -152,6 +183,13 @@ impl Compiler<'_> {
     }
 
     fn unknown_upstream(&mut self, gateway: &raw::Gateway, upstream: &At<String>) {
+        let mut servers =
+            gateway.upstreams.0.iter().filter(|(_, raw)| raw.kind.value == raw::UpstreamKind::Mcp);
+        if servers.any(|(name, _)| name.value == upstream.value) {
+            let message =
+                format!("the upstream `{}` is an MCP server, which answers for no model", upstream.value);
+            self.error("not-a-model", upstream.at, message);
+        }
         let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());
         let unread = gateway.upstreams.1.iter().map(String::as_str);
         let names = names.chain(unread);

@@ -9,9 +9,9 @@ pub use run::{Progress, replay};
 
 use super::{Asker, Configuration};
 use crate::{
+    asked::{BEYOND_LIMIT, CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT},
     call::{Arguments, Place},
     config::values,
-    exchange::{BEYOND_LIMIT, CHANGED, NOBODY_IN_TIME, TOO_MANY_WAIT},
     json::{self, Value},
     policy::{Caller, Decision, Effect, Mode, Outcome, Question, Rule},
     redact::holds_placeholder,

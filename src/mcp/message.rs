@@ -1,0 +1,212 @@
+//! JSON-RPC messages: what came, and what is said back.
+
+use super::Revision;
+use crate::json::{self, Value};
+
+/// So many messages may come in one body, where a revision has batches.
+pub const BATCH_MAX: usize = 100;
+
+pub const PARSE_ERROR: i64 = -32700;
+pub const INVALID_REQUEST: i64 = -32600;
+pub const METHOD_NOT_FOUND: i64 = -32601;
+pub const INVALID_PARAMS: i64 = -32602;
+pub const INTERNAL_ERROR: i64 = -32603;
+/// Of 2026-07-28: header and body do not agree.
+pub const HEADER_MISMATCH: i64 = -32020;
+/// Of 2026-07-28: another revision is asked for.
+pub const UNSUPPORTED_VERSION: i64 = -32022;
+
+/// A message from a client, or from a server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message<'v> {
+    Notification {
+        method: &'v str,
+        params: Option<&'v Value<'v>>,
+    },
+    Request(Request<'v>),
+    /// An answer to a request of the other side's: its id, and the whole message.
+    Response {
+        id: Option<&'v Value<'v>>,
+    },
+}
+
+/// A request that wants an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Request<'v> {
+    pub id: &'v Value<'v>,
+    pub method: &'v str,
+    pub params: Option<&'v Value<'v>>,
+}
+
+impl<'v> Request<'v> {
+    /// A member of the parameters, unless it is missing or null.
+    pub fn param(&self, name: &str) -> Option<&'v Value<'v>> {
+        self.params?.present(name)
+    }
+
+    /// A member of the request's `_meta`.
+    pub fn meta(&self, name: &str) -> Option<&'v Value<'v>> {
+        self.param("_meta")?.present(name)
+    }
+}
+
+/// A request that is answered with an error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Of the HTTP answer.
+    pub status: u16,
+    pub code: i64,
+    pub message: String,
+    pub data: Option<Value<'static>>,
+}
+
+impl Fault {
+    /// An error within an answer that HTTP calls fine.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { status: 200, code, message: message.into(), data: None }
+    }
+
+    /// A body that is no message.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self { status: 400, ..Self::new(INVALID_REQUEST, message) }
+    }
+
+    /// A method that is not served. 2026-07-28 wants a 404 for it.
+    pub fn unknown_method(revision: Revision) -> Self {
+        let status = if revision.is_modern() { 404 } else { 200 };
+        Self { status, ..Self::new(METHOD_NOT_FOUND, "Method not found") }
+    }
+
+    /// A revision that is not served.
+    pub fn unsupported(requested: &str) -> Self {
+        let requested: String = requested.chars().take(64).collect();
+        let data =
+            Value::object([("supported", Revision::supported()), ("requested", Value::string(requested))]);
+        let fault = Self::new(UNSUPPORTED_VERSION, "Unsupported protocol version");
+        Self { status: 400, data: Some(data), ..fault }
+    }
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// What is neither a request, a notification nor a response.
+pub fn read<'v>(value: &'v Value<'v>) -> Result<Message<'v>, Fault> {
+    if value.members().is_none() || value.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return Err(Fault::bad("not a JSON-RPC 2.0 message"));
+    }
+    let params = value.get("params");
+    if params.is_some_and(|params| params.members().is_none()) {
+        return Err(Fault::bad("`params` is not an object"));
+    }
+    let id = value.get("id");
+    if id.is_some_and(|id| !is_id(id) && value.get("method").is_some()) {
+        return Err(Fault::bad("`id` is neither a string nor a whole number"));
+    }
+    let answers = value.get("result").is_some() || value.get("error").is_some();
+    match (value.get("method"), id) {
+        (Some(_), _) if answers => Err(Fault::bad("both a request and a response")),
+        (Some(Value::String(method)), Some(id)) => Ok(Message::Request(Request { id, method, params })),
+        (Some(Value::String(method)), None) => Ok(Message::Notification { method, params }),
+        (Some(_), _) => Err(Fault::bad("`method` is not a string")),
+        (None, id) if answers => Ok(Message::Response { id }),
+        (None, _) => Err(Fault::bad("neither a request, a notification nor a response")),
+    }
+}
+
+fn is_id(id: &Value<'_>) -> bool {
+    match id {
+        Value::String(_) => true,
+        Value::Number(digits) => digits.parse::<i64>().is_ok(),
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => false,
+    }
+}
+
+/// An answer with an error; without an id where none could be read.
+pub fn error(id: Option<&Value<'_>>, fault: &Fault) -> Vec<u8> {
+    let mut error = Value::object([
+        ("code", Value::Number(fault.code.to_string().into())),
+        ("message", Value::string(&*fault.message)),
+    ]);
+    if let Some(data) = &fault.data {
+        error.set("data", data.clone());
+    }
+    answered(id, "error", |out| json::write(&error, out))
+}
+
+/// An answer with a result.
+pub fn result(id: &Value<'_>, result: &Value<'_>) -> Vec<u8> {
+    result_of(id, |out| json::write(result, out))
+}
+
+/// An answer with a result that is written by `write`.
+pub fn result_of(id: &Value<'_>, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    answered(Some(id), "result", write)
+}
+
+fn answered(id: Option<&Value<'_>>, what: &str, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+    json::write(id.unwrap_or(&Value::Null), &mut out);
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(what.as_bytes());
+    out.extend_from_slice(b"\":");
+    write(&mut out);
+    out.push(b'}');
+    out
+}
+
+/// A message as an event of a stream.
+pub fn event(message: &[u8]) -> Vec<u8> {
+    [b"event: message\ndata: ", message, b"\n\n"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> String {
+        let value = json::parse(text.as_bytes(), 16).unwrap();
+        match read(&value) {
+            Ok(Message::Request(request)) => format!("request {}", request.method),
+            Ok(Message::Notification { method, .. }) => format!("notification {method}"),
+            Ok(Message::Response { .. }) => "response".into(),
+            Err(fault) => format!("{} {}", fault.status, fault.code),
+        }
+    }
+
+    #[test]
+    fn what_is_a_message() {
+        let check = |text: &str, expected: &str| assert_eq!(kind(text), expected, "{text}");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "request ping");
+        check(r#"{"jsonrpc":"2.0","id":"a","method":"ping","params":{}}"#, "request ping");
+        check(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "notification notifications/x");
+        check(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "response");
+        check(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, "response");
+        for bad in [
+            "[]",
+            "1",
+            r#"{"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":2}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+        ] {
+            check(bad, "400 -32600");
+        }
+    }
+
+    #[test]
+    fn answers_carry_the_clients_id_as_it_was_written() {
+        let id = Value::string("a\"b");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        assert_eq!(text(result(&id, &Value::object([]))), r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#);
+        assert_eq!(
+            text(error(None, &Fault::bad("x"))),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x"}}"#
+        );
+    }
+}

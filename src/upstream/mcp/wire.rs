@@ -1,0 +1,188 @@
+//! One request to an MCP server and its answer: a JSON body, or a stream of events that is read as it comes.
+
+use super::Failed;
+use crate::{
+    json::{self, Value},
+    mcp::message::{self, Message},
+    refusal::Refusal,
+    sse,
+    upstream::http1::{Answer, AnswerBody, BodyError, Read},
+};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use std::{future::poll_fn, time::Duration};
+
+/// A server's message may be this long.
+pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Of an error, more than this is not read.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// So long is waited for the end of a stream behind its last event.
+const LINGER: Duration = Duration::from_millis(200);
+const LINGER_BYTES_MAX: usize = 4096;
+
+/// What a server says while it answers.
+#[derive(Debug)]
+pub(super) enum Said {
+    Notification {
+        method: String,
+        params: Value<'static>,
+    },
+    /// It asks something of the client.
+    Request {
+        id: Value<'static>,
+    },
+    Result(Value<'static>),
+    Error {
+        code: i64,
+        message: String,
+    },
+}
+
+/// An answer on its way in. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub(super) struct Reply {
+    id: u64,
+    body: Option<AnswerBody>,
+    is_stream: bool,
+    buffer: Vec<u8>,
+    scan: sse::Scan,
+}
+
+/// An answer that is no success: its status, and the error in it, if it is one of JSON-RPC.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) code: Option<i64>,
+    pub(super) message: Option<String>,
+}
+
+impl Reply {
+    /// Reads on from an answer's head to the request of this id.
+    pub(super) async fn of(answer: Answer, id: u64) -> Result<Self, Result<Refused, Failed>> {
+        let Answer { status, headers, body } = answer;
+        if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+            && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Err(failed("the upstream's answer is compressed and cannot be inspected")));
+        }
+        if !status.is_success() {
+            return Err(Ok(refused(status, headers, body).await));
+        }
+        let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
+        let is_stream = media.eq_ignore_ascii_case("text/event-stream");
+        Ok(Self { id, body: Some(body), is_stream, buffer: Vec::new(), scan: sse::Scan::default() })
+    }
+
+    /// What the server says next. The answer to the request is the last of it.
+    pub(super) async fn next(&mut self) -> Result<Said, Failed> {
+        if !self.is_stream {
+            let body = self.body.take().ok_or_else(broke_off)?;
+            let bytes = body.collect(MESSAGE_BYTES_MAX).await.map_err(body_failed)?;
+            return match said(&bytes, self.id)? {
+                Some(said @ (Said::Result(_) | Said::Error { .. })) => Ok(said),
+                Some(_) | None => Err(unreadable()),
+            };
+        }
+        loop {
+            while let Some(bytes) = self.take_event() {
+                let event = sse::event(&bytes).ok_or_else(unreadable)?;
+                let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
+                let Some(said) = said(data.as_bytes(), self.id)? else { continue };
+                if matches!(said, Said::Result(_) | Said::Error { .. }) {
+                    self.end();
+                }
+                return Ok(said);
+            }
+            self.read().await?;
+        }
+    }
+
+    fn take_event(&mut self) -> Option<Bytes> {
+        let sse::Boundary { end } = sse::boundary_from(&self.buffer, &mut self.scan)?;
+        let rest = self.buffer.split_off(end);
+        Some(std::mem::replace(&mut self.buffer, rest).into())
+    }
+
+    async fn read(&mut self) -> Result<(), Failed> {
+        let body = self.body.as_mut().ok_or_else(broke_off)?;
+        let buffer = &mut self.buffer;
+        let read = poll_fn(|cx| body.poll_read(cx, &mut |bytes| buffer.extend_from_slice(bytes))).await;
+        match read.map_err(body_failed)? {
+            _ if self.buffer.len() > MESSAGE_BYTES_MAX => Err(body_failed(BodyError::TooLarge)),
+            Read::More => Ok(()),
+            // An event without its blank line is none.
+            Read::End if sse::boundary(&self.buffer).is_none() => Err(broke_off()),
+            Read::End => Ok(()),
+        }
+    }
+
+    /// The end of a stream comes with its last event, or just behind: then the connection can be used again.
+    fn end(&mut self) {
+        if let Some(body) = self.body.take() {
+            tokio::spawn(async move {
+                drop(tokio::time::timeout(LINGER, body.collect(LINGER_BYTES_MAX)).await);
+            });
+        }
+    }
+}
+
+/// Reads a message. `None` for one that answers another request, or none that was asked.
+fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
+    let value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
+    let message = message::read(&value).map_err(|_| unreadable())?;
+    Ok(match message {
+        Message::Notification { method, params } => {
+            let params = params.cloned().unwrap_or_else(|| Value::object([])).into_owned();
+            Some(Said::Notification { method: method.to_owned(), params })
+        }
+        Message::Request(request) => Some(Said::Request { id: request.id.clone().into_owned() }),
+        Message::Response { id: Some(answered) } if answered.as_u64() == Some(id) => {
+            Some(match value.get("error") {
+                Some(error) => {
+                    let (code, message) = error_of(error);
+                    Said::Error { code: code.unwrap_or(message::INTERNAL_ERROR), message }
+                }
+                None => {
+                    let result = value.get("result").filter(|result| result.members().is_some());
+                    Said::Result(result.ok_or_else(unreadable)?.clone().into_owned())
+                }
+            })
+        }
+        Message::Response { .. } => None,
+    })
+}
+
+fn error_of(error: &Value<'_>) -> (Option<i64>, String) {
+    let code = error.get("code").and_then(Value::digits).and_then(|digits| digits.parse().ok());
+    let message = error.get("message").and_then(Value::as_str).unwrap_or("the server answered with an error");
+    (code, message.chars().take(2000).collect())
+}
+
+async fn refused(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Refused {
+    let bytes = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
+    let error = json::parse(&bytes, 32).ok().and_then(|value| value.get("error").map(error_of));
+    let (code, message) = error.map_or((None, None), |(code, message)| (code, Some(message)));
+    Refused { status, headers, code, message }
+}
+
+pub(super) fn failed(message: &'static str) -> Failed {
+    Failed::Refusal(Refusal::UpstreamError { message })
+}
+
+fn broke_off() -> Failed {
+    failed("the upstream's answer broke off")
+}
+
+fn unreadable() -> Failed {
+    failed("the upstream's answer cannot be inspected")
+}
+
+fn body_failed(error: BodyError) -> Failed {
+    match error {
+        BodyError::IdleTimeout => Failed::Refusal(Refusal::UpstreamTimeout),
+        BodyError::TooLarge => failed("the upstream's answer is too large to be inspected"),
+        BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => broke_off(),
+    }
+}
