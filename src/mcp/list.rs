@@ -5,6 +5,8 @@ use crate::json::{self, Value};
 /// Of one server, so many pages are read, and so many tools kept.
 pub const PAGES_MAX: usize = 100;
 pub const TOOLS_MAX: usize = 10_000;
+/// Their definitions together, in bytes.
+pub const LIST_BYTES_MAX: usize = 16 << 20;
 
 /// A tool as its server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// What it holds in memory, about.
+    fn weight(&self) -> usize {
+        self.name.len() + self.rest.len()
+    }
+
     /// Appends the definition under another name.
     pub fn write_as(&self, name: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"name\":");
@@ -76,6 +83,13 @@ pub struct Page {
     /// Tools that cannot be named.
     pub left_out: usize,
     pub next: Option<String>,
+}
+
+impl Page {
+    /// What it holds in memory, about.
+    pub fn weight(&self) -> usize {
+        self.tools.iter().map(Tool::weight).sum()
+    }
 }
 
 /// Reads the result of one `tools/list`. `None` where it is no list of tools.

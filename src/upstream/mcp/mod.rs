@@ -189,13 +189,17 @@ impl Server {
     }
 
     async fn list_all(&self) -> Result<Tools, Failed> {
-        let (mut found, mut left_out, mut cursor) = (Vec::new(), 0, None);
+        let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
         for _ in 0..list::PAGES_MAX {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
             let mut listing = self.ask(&OWN.into(), ask).await?;
             let page = list::page(&listing.result().await?)
                 .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
+            weight += page.weight();
+            if weight > list::LIST_BYTES_MAX {
+                return Err(failed("the upstream's list of tools is too long"));
+            }
             found.extend(page.tools);
             left_out += page.left_out;
             cursor = page.next;

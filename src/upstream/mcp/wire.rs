@@ -8,7 +8,7 @@ use crate::{
     sse,
     upstream::http1::{Answer, AnswerBody, BodyError, Read},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use std::{future::poll_fn, time::Duration};
 
@@ -44,7 +44,7 @@ pub(super) struct Reply {
     id: u64,
     body: Option<AnswerBody>,
     is_stream: bool,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     scan: sse::Scan,
 }
 
@@ -72,7 +72,7 @@ impl Reply {
         let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
         let is_stream = media.eq_ignore_ascii_case("text/event-stream");
-        Ok(Self { id, body: Some(body), is_stream, buffer: Vec::new(), scan: sse::Scan::default() })
+        Ok(Self { id, body: Some(body), is_stream, buffer: BytesMut::new(), scan: sse::Scan::default() })
     }
 
     /// What the server says next. The answer to the request is the last of it.
@@ -101,8 +101,7 @@ impl Reply {
 
     fn take_event(&mut self) -> Option<Bytes> {
         let sse::Boundary { end } = sse::boundary_from(&self.buffer, &mut self.scan)?;
-        let rest = self.buffer.split_off(end);
-        Some(std::mem::replace(&mut self.buffer, rest).into())
+        Some(self.buffer.split_to(end).freeze())
     }
 
     async fn read(&mut self) -> Result<(), Failed> {
