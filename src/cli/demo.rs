@@ -93,14 +93,14 @@ export OPENAI_BASE_URL={url}/v1
 export OPENAI_API_KEY={globex}   # tenant globex: gpt-5-mini, 3 requests a minute
 export OPENAI_API_KEY={acme}   # tenant acme: gpt-5 and gpt-5-mini
 
-Four lines to paste: a tool call that is allowed, one that is denied, requests that are limited, a call over MCP.
+Three lines to paste: a tool call that is allowed, one that is denied, requests that are limited.
 
 {curl} '{allowed}'; echo
 {curl} '{denied}'; echo
 for i in 1 2 3 4; do curl -s -o /dev/null -w '%{{http_code}}\\n' {url}/v1/models -H 'Authorization: Bearer {globex}'; done
-{mcp} '{tool}'; echo
 
-MCP clients connect to {url}/mcp with the same keys.
+MCP clients connect to {url}/mcp with the same keys; a call without one:
+  {mcp} '{tool}'; echo
 
 What was decided and logged, redacted: {dir}/data/audit and {dir}/data/log
 Metrics: {admin}/metrics
