@@ -44,6 +44,8 @@ pub struct Policy {
     index: Index,
     /// The layers that must let a call through, by what is decided: enforced rules alone, shadow rules too.
     needed: [Layers; 2],
+    /// Whether a rule asks.
+    asks: bool,
 }
 
 /// A chain of `extends` is at most this long.
@@ -144,12 +146,14 @@ impl Policy {
             }
         }
         needed.iter_mut().for_each(|needed| empty.iter().for_each(|layer| needed.add(*layer)));
-        Self { rules, index, needed }
+        // Asked with every piece of an answer.
+        let asks = rules.iter().any(|rule| rule.effect == Effect::Ask && rule.mode == Mode::Enforce);
+        Self { rules, index, needed, asks }
     }
 
     /// Whether a person may have to decide on some call.
     pub fn asks(&self) -> bool {
-        self.rules.iter().any(|rule| rule.effect == Effect::Ask && rule.mode == Mode::Enforce)
+        self.asks
     }
 
     /// All rules, denies first.
