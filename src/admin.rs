@@ -1,11 +1,11 @@
 //! The admin port: probes, metrics, status, reload, calls that wait for a person. Never on the agents' port.
 
 use crate::{
-    approvals::{Approved, NotDecided, Waiting},
+    approvals::{Approved, Decided, NotDecided, Waiting},
     clock,
     gateway::{self, Body, Detail, Gateway},
     json::{self, Value},
-    offline,
+    offline, operator,
 };
 use arc_swap::ArcSwapOption;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -251,8 +251,12 @@ impl Admin {
         };
         let word = if approve { Approved::Yes } else { Approved::No };
         match self.gateway.approvals.decide(id, word, by, clock::unix_millis(clock::wall())) {
-            Ok(call) => {
-                let mut told = gateway::shown(&call, Detail::Brief);
+            Ok(Decided { waiting, waited_for }) => {
+                if !waited_for && self.gateway.records.push(waiting.record(word, by, clock::wall())).is_err()
+                {
+                    operator::warn(&format!("what {by} decided on {id} could not be recorded"));
+                }
+                let mut told = gateway::shown(&waiting, Detail::Brief);
                 told.set("approved", Value::Bool(approve));
                 told.set("by", Value::string(by.to_owned()));
                 respond(StatusCode::OK, &told)

@@ -6,13 +6,17 @@
 //! when it comes again, until it expires. A denial holds as long, so that an agent that tries again is not asked about
 //! again. Nothing here outlives the process: after a restart nothing is approved.
 
-use crate::redact::Redactor;
+use crate::{
+    call::Place,
+    records::{DecisionEntry, Entry as Record, Journal, Raw},
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::SystemTime,
 };
 
 /// So many calls of a tenant wait at a time; further ones are denied.
@@ -38,8 +42,13 @@ pub struct Wanted {
     pub rule_text: String,
     /// What the rule says of it; may be empty.
     pub reason: Arc<str>,
-    /// Reads whatever is shown of it.
-    pub redactor: Arc<Redactor>,
+    /// Where it is recorded, redacted; the redactor reads whatever is shown of it too.
+    pub journal: Arc<Journal>,
+    pub request_id: Arc<str>,
+    /// Where it met the gateway.
+    pub place: Place,
+    /// Hash of the configuration that asked.
+    pub config: Arc<str>,
 }
 
 /// A call that waits. Raw: it is shown redacted.
@@ -118,6 +127,32 @@ pub struct Ticket {
     news: Option<Waiting>,
 }
 
+impl Waiting {
+    /// The audit line of what a person decided while nobody waited for it: whoever uses it writes one of its own.
+    pub fn record(&self, is_approved: Approved, by: &str, time: SystemTime) -> Record {
+        let (decision, reason) = match is_approved {
+            Approved::Yes => ("allow", "a person approved this call; nobody waits for it at the moment"),
+            Approved::No => ("deny", "a person denied this call; nobody waits for it at the moment"),
+        };
+        let call = &self.call;
+        Record::Decision(Box::new(DecisionEntry {
+            journal: Arc::clone(&call.journal),
+            time,
+            key: Arc::clone(&call.key),
+            request_id: Arc::clone(&call.request_id),
+            place: call.place.as_str(),
+            tool: Raw::text(&*call.tool),
+            args: Some(Raw::json(call.args.to_string())),
+            decision,
+            rule: Some(Arc::clone(&call.rule)),
+            reason: Some(reason.into()),
+            config: Arc::clone(&call.config),
+            mode: "enforce",
+            by: Some(by.into()),
+        }))
+    }
+}
+
 impl Wanted {
     /// What tells the call apart from others of its caller: the tool, the arguments exactly, and what the rule says.
     fn digest(&self) -> [u8; 32] {
@@ -192,7 +227,7 @@ impl Approvals {
     ///
     /// # Errors
     /// When no such call waits, or no longer.
-    pub fn decide(&self, id: &str, is_approved: Approved, by: &str, now: u64) -> Result<Waiting, NotDecided> {
+    pub fn decide(&self, id: &str, is_approved: Approved, by: &str, now: u64) -> Result<Decided, NotDecided> {
         let mut entries = self.entries();
         let entry = entries.get_mut(id).ok_or(NotDecided::Unknown)?;
         if !entry.is_waiting(now) {
@@ -203,12 +238,13 @@ impl Approvals {
             Approved::Yes => State::Approved { by },
             Approved::No => State::Denied { by },
         };
-        let (waker, waiting) = (entry.waker.take(), entry.waiting.clone());
+        let (waker, waited_for) = (entry.waker.take(), entry.waited_for);
+        let waiting = entry.waiting.clone();
         drop(entries);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(waiting)
+        Ok(Decided { waiting, waited_for })
     }
 
     /// The calls that wait, oldest first.
@@ -227,6 +263,14 @@ impl Approvals {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A call that was decided.
+#[derive(Debug)]
+pub struct Decided {
+    pub waiting: Waiting,
+    /// Whether a call is held for it at the moment: then that is recorded.
+    pub waited_for: bool,
 }
 
 /// What a person decides.

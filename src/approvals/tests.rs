@@ -1,7 +1,10 @@
 //! What an approval is good for, and for how long.
 
 use super::*;
-use crate::redact::{Detectors, TenantSecret};
+use crate::{
+    records::Content,
+    redact::{Detectors, Redactor, TenantSecret},
+};
 use proptest::prelude::*;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -11,7 +14,14 @@ use std::{
 const EXPIRES: u64 = 10_000;
 
 fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
-    let secret = TenantSecret::derive(b"test", tenant);
+    let secret = || TenantSecret::derive(b"test", tenant);
+    let journal = Journal {
+        tenant: tenant.into(),
+        redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
+        secret: Arc::new(secret()),
+        content: Content::Redacted,
+        queued: AtomicUsize::new(0),
+    };
     Wanted {
         tenant: tenant.into(),
         key: "prod".into(),
@@ -20,7 +30,10 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         rule: "tenants/acme.yaml:4".into(),
         rule_text: "ask refund".into(),
         reason: "".into(),
-        redactor: Arc::new(Redactor::new(secret, Detectors::all(), Vec::new())),
+        journal: Arc::new(journal),
+        request_id: "r".into(),
+        place: Place::Emitted,
+        config: "c".into(),
     }
 }
 

@@ -61,7 +61,7 @@ impl Waits {
 impl Wait {
     /// Asks about a call.
     pub(super) fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: WaitingCall, place: Place) -> Self {
-        let ticket = ask(gateway, asked, &call);
+        let ticket = ask(gateway, asked, &call, place);
         let left = ticket.as_ref().map_or(Duration::ZERO, |ticket| {
             Duration::from_millis(ticket.expires().saturating_sub(clock::unix_millis(clock::wall())))
         });
@@ -93,7 +93,7 @@ impl Wait {
 }
 
 /// Asks about a call, and tells the tenant's webhook.
-fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall) -> Option<Ticket> {
+fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall, place: Place) -> Option<Ticket> {
     let tenant = asked.identity.tenant();
     let wanted = Wanted {
         tenant: tenant.id.shared(),
@@ -103,7 +103,10 @@ fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall) -> Option<Tick
         rule: Arc::clone(&call.rule),
         rule_text: call.rule_text.clone(),
         reason: Arc::clone(&call.reason),
-        redactor: Arc::clone(&tenant.journal.redactor),
+        journal: Arc::clone(&tenant.journal),
+        request_id: Arc::clone(&asked.request_id),
+        place,
+        config: Arc::clone(&asked.config),
     };
     let id = format!("apr_{}", uuid::Uuid::now_v7().simple());
     let now = clock::unix_millis(clock::wall());
@@ -176,8 +179,9 @@ const SHOWN_BYTES_MAX: usize = 16 << 10;
 /// A call that waits, as people are shown it. Takes its time where the arguments are long.
 pub fn shown(waiting: &Waiting, detail: Detail) -> Value<'static> {
     let Waiting { id, call, asked, expires } = waiting;
+    let redactor = &call.journal.redactor;
     let text = |text: &str| Value::string(text.to_owned());
-    let redacted = call.redactor.json(&call.args).unwrap_or_else(|| call.redactor.text(&call.args));
+    let redacted = redactor.json(&call.args).unwrap_or_else(|| redactor.text(&call.args));
     let redacted = redacted.as_str();
     let time = |millis: u64| text(&rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)));
     let args = if detail == Detail::Brief && redacted.len() > SHOWN_BYTES_MAX {
@@ -191,7 +195,7 @@ pub fn shown(waiting: &Waiting, detail: Detail) -> Value<'static> {
         ("tenant", text(&call.tenant)),
         ("key", text(&call.key)),
         // A model may have made up the name.
-        ("tool", text(call.redactor.text(&call.tool).as_str())),
+        ("tool", text(redactor.text(&call.tool).as_str())),
         ("args", args),
         ("rule", text(&call.rule)),
         ("reason", text(&call.reason)),

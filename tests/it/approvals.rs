@@ -148,6 +148,12 @@ fn an_approval_waits_for_a_client_that_left_and_lets_one_call_through() {
     gateway.wait("the client's end", |gateway| !gateway.lines("log", "acme", 0).is_empty());
     assert_eq!(gateway.lines("log", "acme", 1)[0]["error"], "client_gone");
     assert_eq!(decide(&gateway, &call["id"], true).status, 200);
+    gateway.wait("the decision's line", |gateway| {
+        gateway
+            .lines("audit", "acme", 0)
+            .iter()
+            .any(|line| line["by"] == "ada" && line["decision"] == "allow")
+    });
     // Another call does not get through by it.
     let other = chat("!call refund {\"amount\":9}", "");
     assert!(decided(&gateway, "/v1/chat/completions", ACME, &other, false).body.contains("a person denied"));
