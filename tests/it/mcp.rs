@@ -234,7 +234,7 @@ fn what_is_denied_is_told_as_what_it_is() {
     assert_eq!(told(&session.call("crm__get_weather", &long)), denied);
     let list = session.call("crm__get_weather", &json!([]));
     assert_eq!(list.json()["error"]["code"], -32602);
-    let audit = gateway.lines("audit", "acme", 9);
+    let audit = gateway.lines("audit", "acme", 10);
     let lines: Vec<_> = audit
         .iter()
         .map(|line| {
@@ -300,9 +300,9 @@ fn a_person_decides_and_the_client_hears_of_it() {
     decide(&id, true);
     let again = modern(&gateway, "/mcp/live", ACME, "tools/call", call("four"));
     assert_eq!(told(&again), ("Opened ticket T-1001: four".into(), false));
-    let audit = gateway.lines("audit", "acme", 9);
+    let audit = gateway.lines("audit", "acme", 10);
     let told: Vec<_> = audit.iter().map(|line| line["decision"].as_str().unwrap()).collect();
-    assert_eq!(told, ["ask", "allow", "ask", "deny", "ask", "deny", "ask", "ask", "allow"]);
+    assert_eq!(told, ["ask", "allow", "ask", "deny", "ask", "deny", "ask", "allow", "ask", "allow"]);
     assert_eq!(audit[1]["by"], "ada");
 }
 
