@@ -234,7 +234,7 @@ fn what_is_denied_is_told_as_what_it_is() {
     assert_eq!(told(&session.call("crm__get_weather", &long)), denied);
     let list = session.call("crm__get_weather", &json!([]));
     assert_eq!(list.json()["error"]["code"], -32602);
-    let audit = gateway.lines("audit", "acme", 10);
+    let audit = gateway.lines("audit", "acme", 9);
     let lines: Vec<_> = audit
         .iter()
         .map(|line| {
