@@ -142,6 +142,11 @@ impl<C: Clock + Clone> Quota<C> {
         self
     }
 
+    /// Counts one more request of one that was let in: a batch holds several.
+    pub fn count(&self) -> Result<(), Exceeded> {
+        self.requests.as_ref().map(Requests::take).transpose().map(|_| ())
+    }
+
     /// Takes a call of a rule's; else how long it takes until there is one.
     pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
         self.calls.take(limit, &self.clock)

@@ -463,6 +463,23 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
 }
 
 #[test]
+fn a_batch_counts_for_as_many_requests_as_it_holds() {
+    let gateway = gateway();
+    // Of twelve a minute this is the first, and the batch's own request the second.
+    let session = Session::open(&gateway, "/mcp/crm", GLOBEX, "2025-03-26");
+    let call = |at: usize| json!({ "jsonrpc": "2.0", "id": at, "method": "tools/call", "params": { "name": "get_weather", "arguments": { "city": "Bern" } } });
+    let batch = Value::Array((0..30).map(call).collect());
+    let answers = session.send("", &batch.to_string()).json();
+    let answers = answers.as_array().unwrap();
+    let went = answers.iter().filter(|answer| answer["result"]["isError"] == false).count();
+    let refused = answers.iter().filter(|answer| answer["result"]["isError"] == true).count();
+    assert!(
+        (8..=11).contains(&went) && went + refused == 30,
+        "{went} went, {refused} were refused: {answers:?}"
+    );
+}
+
+#[test]
 fn a_limit_of_the_tenants_is_told_within_the_protocol() {
     let gateway = gateway();
     let call = || {

@@ -204,11 +204,7 @@ async fn over_limit(mut visit: Visit, refusal: Refusal, head: &Parts, mut body: 
             .is_ok_and(|head| head.version.as_deref() == Some(Revision::MODERN.as_str()));
         let revision = if modern { Revision::MODERN } else { Revision::LEGACY };
         Some(match message::read(&value).ok()? {
-            Message::Request(request) if request.method == "tools/call" => {
-                let told = mcp::answer::denied(&refusal.message(), revision);
-                Reply { end: End::Refused(refusal.clone()), ..Reply::result(request.id, &told) }
-            }
-            Message::Request(request) => Reply::refusal(Some(request.id), refusal.clone()),
+            Message::Request(request) => post::limited(&request, refusal.clone(), revision),
             Message::Notification { .. } | Message::Response { .. } => {
                 Reply { end: End::Refused(refusal.clone()), ..Reply::accepted() }
             }

@@ -12,9 +12,10 @@ use crate::{
     mcp::{
         Head, Message, Request, Revision, answer,
         list::Tools,
-        message::{self, BATCH_MAX, Fault, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR},
+        message::{self, BATCH_MAX, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR},
         names,
     },
+    quota::Exceeded,
     records::Raw,
     refusal::Refusal,
     upstream::mcp::{Failed, Server},
@@ -27,6 +28,8 @@ use std::{
 };
 use tokio::{task::JoinSet, time::Sleep};
 
+/// Once the answers of a batch are as large as this, the rest of it is not asked.
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// A client that takes no events waits so long for a person.
 const WHOLE_WAIT: Duration = Duration::from_secs(45);
 
@@ -45,6 +48,15 @@ pub(super) struct Reply {
     /// The session that was opened.
     pub(super) session: Option<u128>,
     pub(super) end: End,
+}
+
+/// What a request is answered with that is beyond the tenant's limits.
+pub(super) fn limited(request: &Request<'_>, refusal: Refusal, revision: Revision) -> Reply {
+    if request.method != "tools/call" {
+        return Reply::refusal(Some(request.id), refusal);
+    }
+    let told = answer::denied(&refusal.message(), revision);
+    Reply { end: End::Refused(refusal), ..Reply::result(request.id, &told) }
 }
 
 /// A request on its way through.
@@ -148,14 +160,27 @@ impl Talk {
             );
         }
         self.streams = false;
-        let mut body = vec![b'['];
+        let (mut body, mut asked) = (vec![b'['], 0_usize);
         for value in messages {
             let reply = match message::read(value) {
                 Ok(Message::Request(request)) if request.method == "initialize" => {
                     let fault = Fault::new(INVALID_REQUEST, "`initialize` comes alone");
                     Reply::fault(Some(request.id), &fault)
                 }
-                Ok(Message::Request(request)) => self.dispatch(&request, revision).await,
+                Ok(Message::Request(request)) if body.len() > BATCH_BYTES_MAX => {
+                    let fault = Fault::new(
+                        INTERNAL_ERROR,
+                        "the answers of this batch are too large; ask in smaller ones",
+                    );
+                    Reply::fault(Some(request.id), &fault)
+                }
+                Ok(Message::Request(request)) => {
+                    asked += 1;
+                    match self.over_limit(asked) {
+                        None => self.dispatch(&request, revision).await,
+                        Some(refusal) => limited(&request, refusal, revision),
+                    }
+                }
                 Ok(Message::Notification { .. } | Message::Response { .. }) => continue,
                 Err(fault) => Reply::fault(None, &fault),
             };
@@ -172,6 +197,19 @@ impl Talk {
         }
         body.push(b']');
         Reply { status: 200, body, ..Reply::accepted() }
+    }
+
+    /// Why the so-manieth request of a batch is refused, if it is: each counts like one that comes alone.
+    fn over_limit(&mut self, asked: usize) -> Option<Refusal> {
+        if asked <= 1 {
+            return None;
+        }
+        let asked = self.visit.asked().ok()?;
+        let exceeded = asked.identity.tenant().quota.count().err()?;
+        Some(match exceeded {
+            Exceeded::Concurrency { limit, .. } => Refusal::Concurrency { limit },
+            Exceeded::Requests { retry_after, .. } => Refusal::RateLimit { retry_after },
+        })
     }
 
     /// The revision of the session that a request names.
@@ -271,7 +309,7 @@ impl Talk {
             Failed::Error { code, message } => {
                 // What the protocol keeps for itself is told by the gateway alone.
                 let reserved = (-32768..=-32000).contains(&code) && code != INVALID_PARAMS;
-                let code = if reserved { message::INTERNAL_ERROR } else { code };
+                let code = if reserved { INTERNAL_ERROR } else { code };
                 Reply::fault(Some(id), &Fault::new(code, redacted(message)))
             }
         }

@@ -129,8 +129,15 @@ impl Reply {
 
 /// Reads a message. `None` for one that answers another request, or none that was asked.
 fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
-    let value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
+    let mut value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
     let message = message::read(&value).map_err(|_| unreadable())?;
+    let is_answer =
+        matches!(&message, Message::Response { id: Some(answered) } if answered.as_u64() == Some(id));
+    if is_answer && value.get("error").is_none() {
+        // It may be large: taken out, not copied.
+        let result = value.remove("result").filter(|result| result.members().is_some());
+        return Ok(Some(Said::Result(result.ok_or_else(unreadable)?.into_owned())));
+    }
     Ok(match message {
         Message::Notification { method, params } => {
             let params = params.cloned().unwrap_or_else(|| Value::object([])).into_owned();
@@ -138,16 +145,8 @@ fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
         }
         Message::Request(request) => Some(Said::Request { id: request.id.clone().into_owned() }),
         Message::Response { id: Some(answered) } if answered.as_u64() == Some(id) => {
-            Some(match value.get("error") {
-                Some(error) => {
-                    let (code, message) = error_of(error);
-                    Said::Error { code: code.unwrap_or(message::INTERNAL_ERROR), message }
-                }
-                None => {
-                    let result = value.get("result").filter(|result| result.members().is_some());
-                    Said::Result(result.ok_or_else(unreadable)?.clone().into_owned())
-                }
-            })
+            let (code, message) = value.get("error").map(error_of).ok_or_else(unreadable)?;
+            Some(Said::Error { code: code.unwrap_or(message::INTERNAL_ERROR), message })
         }
         Message::Response { .. } => None,
     })
