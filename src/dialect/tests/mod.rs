@@ -5,6 +5,7 @@ pub(in crate::dialect) mod dice;
 pub(in crate::dialect) mod golden;
 pub(in crate::dialect) mod mutate;
 mod parts;
+pub(in crate::dialect) mod request;
 pub(in crate::dialect) mod script;
 mod table;
 pub(in crate::dialect) mod twist;

@@ -1,7 +1,7 @@
 //! The names that an expression may use: variables, functions, types. What is called otherwise could never be
 //! evaluated, and is refused where it is written, with the name that was probably meant.
 
-use super::{BadCondition, VARIABLES};
+use super::{BadCondition, VARIABLES, library};
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
 
 pub(super) const TYPES: [&str; 7] = ["bool", "double", "int", "list", "map", "string", "uint"];
@@ -20,29 +20,19 @@ const FUNCTIONS: [&str; 12] = [
     "type",
     "uint",
 ];
-/// Called on a value.
-const METHODS: [&str; 21] = [
+/// Called on a value, beside the parts of a time.
+const METHODS: [&str; 11] = [
     "all",
     "contains",
     "endsWith",
     "exists",
+    "existsOne",
     "exists_one",
     "filter",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMilliseconds",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
     "map",
     "matches",
     "size",
     "startsWith",
-    "existsOne",
 ];
 /// Macros: what is left of one as a call was not written as it should be.
 const MACROS: [(&str, &str); 7] = [
@@ -163,8 +153,8 @@ impl<'e> Names<'e> {
     }
 
     fn function(&mut self, name: &'e str, is_method: bool) {
-        let (mine, others): (&[&'static str], &[&'static str]) =
-            if is_method { (&METHODS, &FUNCTIONS) } else { (&FUNCTIONS, &METHODS) };
+        let (methods, functions) = ([METHODS.as_slice(), &library::PARTS].concat(), FUNCTIONS.to_vec());
+        let (mine, others) = if is_method { (methods, functions) } else { (functions, methods) };
         let message = if let Some((_, form)) = MACROS.iter().find(|(known, _)| *known == name) {
             format!("`{name}` is written like `{form}`")
         } else if mine.contains(&name) {
@@ -315,7 +305,7 @@ mod tests {
         for name in FUNCTIONS.iter().filter(|name| !is_macro(name)) {
             assert!(is_known(&[format!("{name}(args.x)"), format!("{name}(args.x, 'a')")]), "{name}");
         }
-        for name in METHODS.iter().filter(|name| !is_macro(name)) {
+        for name in METHODS.iter().chain(&library::PARTS).filter(|name| !is_macro(name)) {
             assert!(is_known(&[format!("args.x.{name}()"), format!("args.x.{name}('a')")]), "{name}");
         }
         for name in TYPES {

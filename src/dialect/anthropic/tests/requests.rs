@@ -1,38 +1,36 @@
 //! What a request of Messages offers, forces and answers, what is refused, and what is left when offers are denied.
 
-use crate::dialect::{Api, Kept, Request, restrict, understand};
-use crate::{call::Arguments, json, refusal::Refusal};
+use crate::{
+    dialect::{
+        Api, Kept, Request,
+        tests::request::{self, are},
+        understand,
+    },
+    json,
+    refusal::Refusal,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Understands a request of these members beside its model.
 fn with<T>(members: &Value, read: impl FnOnce(Result<Request<'_>, Refusal>) -> T) -> T {
-    let mut body = json!({ "model": "claude", "max_tokens": 5 });
-    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-    let text = body.to_string();
-    let parsed = json::parse(text.as_bytes(), 32).unwrap();
+    let beside = json!({ "model": "claude", "max_tokens": 5 });
     // The count of a message's tokens is asked for in the same words.
-    let counted = understand(Api::CountTokens, &parsed).map(|request| format!("{:?}", request.offers));
-    let message = understand(Api::Messages, &parsed);
-    assert_eq!(counted.ok(), message.as_ref().ok().map(|request| format!("{:?}", request.offers)));
-    read(message)
+    let shown =
+        |request: Result<Request<'_>, Refusal>| request.ok().map(|request| format!("{:?}", request.offers));
+    let [counted, message] =
+        [Api::CountTokens, Api::Messages].map(|api| request::with(api, &beside, members, shown));
+    assert_eq!(counted, message);
+    request::with(Api::Messages, &beside, members, read)
 }
 
 fn offered(members: &Value) -> Vec<(String, Option<Value>)> {
-    with(members, |request| {
-        let args = |args: &Arguments<'_>| match args {
-            Arguments::Known(args) => Some(serde_json::from_str(&args.to_string()).unwrap()),
-            Arguments::Open => None,
-            Arguments::Unreadable => panic!("what is offered is readable"),
-        };
-        request.unwrap().offers.iter().map(|offer| (offer.tool.to_string(), args(&offer.args))).collect()
-    })
+    with(members, |request| request::offered(&request.unwrap()))
 }
 
 #[track_caller]
 fn offers(members: &Value, expected: &[(&str, Option<Value>)]) {
-    let expected: Vec<_> = expected.iter().map(|(tool, args)| ((*tool).to_owned(), args.clone())).collect();
-    assert_eq!(offered(members), expected, "{members}");
+    are(&offered(members), expected, members);
 }
 
 fn tool(name: &str) -> Value {
@@ -333,9 +331,7 @@ fn calls_that_a_request_brings_results_for() {
 }
 
 fn restricted(body: &Value, kept: &[Kept]) -> Value {
-    let text = body.to_string();
-    let parsed = json::parse(text.as_bytes(), 32).unwrap();
-    serde_json::from_str(&restrict(Api::Messages, &parsed, kept).to_string()).unwrap()
+    request::restricted(Api::Messages, body, kept)
 }
 
 #[test]
@@ -418,7 +414,7 @@ proptest! {
     fn what_is_left_offers_what_was_kept_and_nothing_else_changes(body in bodies(), keep in prop::collection::vec(any::<bool>(), 12)) {
         let offered_before = offered(&body);
         let keep = &keep[..offered_before.len()];
-        let kept: Vec<Kept> = keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect();
+        let kept = request::kept(keep);
         let left = restricted(&body, &kept);
         let expected: Vec<_> = offered_before.into_iter().zip(keep).filter(|(_, keep)| **keep).map(|(offer, _)| offer).collect();
         prop_assert_eq!(&offered(&left), &expected);

@@ -1,36 +1,25 @@
 //! What a request offers, forces and answers, and what is left of it when offers are denied.
 
 use super::{Api, restrict, understand};
-use crate::dialect::{Kept, Request};
-use crate::{call::Arguments, json, refusal::Refusal};
+use crate::{
+    dialect::{
+        Request,
+        tests::request::{self, are, kept},
+    },
+    json,
+    refusal::Refusal,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Understands a chat request of these members beside its model.
 fn with<T>(members: &Value, read: impl FnOnce(Result<Request<'_>, Refusal>) -> T) -> T {
-    let mut body = json!({ "model": "gpt-5" });
-    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-    let text = body.to_string();
-    read(understand(Api::Chat, &json::parse(text.as_bytes(), 32).unwrap()))
-}
-
-fn kept(keep: &[bool]) -> Vec<Kept> {
-    keep.iter().map(|keep| if *keep { Kept::AsIs } else { Kept::Out }).collect()
+    request::with(Api::Chat, &json!({ "model": "gpt-5" }), members, read)
 }
 
 #[track_caller]
 fn offers(members: &Value, expected: &[(&str, Option<Value>)]) {
-    let found: Vec<(String, Option<Value>)> = with(members, |request| {
-        let offers = request.unwrap().offers;
-        let args = |args: &Arguments<'_>| match args {
-            Arguments::Known(args) => Some(serde_json::from_str(&args.to_string()).unwrap()),
-            Arguments::Open => None,
-            Arguments::Unreadable => panic!("what is offered is readable"),
-        };
-        offers.iter().map(|offer| (offer.tool.to_string(), args(&offer.args))).collect()
-    });
-    let expected: Vec<_> = expected.iter().map(|(tool, args)| ((*tool).to_owned(), args.clone())).collect();
-    assert_eq!(found, expected, "{members}");
+    are(&with(members, |request| request::offered(&request.unwrap())), expected, members);
 }
 
 fn function(name: &str) -> Value {
