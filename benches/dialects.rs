@@ -9,7 +9,7 @@ use tollgate::{
     call::{Arguments, Place},
     dialect::{Api, HoldLimits, Judge, Progress, Stream, Transcript, Verdict, notice},
     policy::{
-        Caller, Effect, Mode, Outcome, Policy, Question, Rule, Source,
+        Caller, Effect, Outcome, Policy, Question, Rule, Source,
         glob::{Glob, Globs},
     },
 };
@@ -55,19 +55,7 @@ impl fmt::Display for Case {
 }
 
 fn rule(effect: Effect, glob: &str) -> Rule {
-    Rule {
-        effect,
-        tools: Globs::from_iter([Glob::new(glob)]),
-        args: Vec::new(),
-        when: None,
-        set: Vec::new(),
-        reason: None,
-        mode: Mode::Enforce,
-        limit: None,
-        within: std::time::Duration::from_secs(600),
-        source: Source::new("tenants/acme.yaml", 1),
-        layer: 0,
-    }
+    Rule::plain(effect, Globs::from_iter([Glob::new(glob)]), Source::new("tenants/acme.yaml", 1))
 }
 
 struct Bench {

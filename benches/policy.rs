@@ -9,7 +9,7 @@ use tollgate::{
     call::{Arguments, Place},
     json,
     policy::{
-        Caller, Effect, Mode, Outcome, Policy, Question, Rule, Source, Truth,
+        Caller, Effect, Outcome, Policy, Question, Rule, Source, Truth,
         budget::STEPS_MAX,
         condition::{Condition, Facts},
         glob::{Glob, Globs},
@@ -66,19 +66,7 @@ fn cases() -> impl Iterator<Item = Case> {
 }
 
 fn rule(effect: Effect, glob: &str) -> Rule {
-    Rule {
-        effect,
-        tools: Globs::from_iter([Glob::new(glob)]),
-        args: Vec::new(),
-        when: None,
-        set: Vec::new(),
-        reason: None,
-        mode: Mode::Enforce,
-        limit: None,
-        within: std::time::Duration::from_secs(600),
-        source: Source::new("tenants/acme.yaml", 1),
-        layer: 0,
-    }
+    Rule::plain(effect, Globs::from_iter([Glob::new(glob)]), Source::new("tenants/acme.yaml", 1))
 }
 
 /// Nine rules that the cases meet, and around them seven exact names in ten, two prefixes, one suffix.

@@ -7,7 +7,7 @@ use crate::{
     json::Value,
     names::{KeyId, TenantId},
     policy::{
-        Caller, Effect, Mode, Policy, Rule, Source,
+        Caller, Effect, Policy, Rule, Source,
         condition::Condition,
         glob::{Glob, Globs},
         path::Path,
@@ -27,19 +27,7 @@ use std::{
 pub(crate) const TENANT: &str = "acme";
 
 fn rule(effect: Effect, glob: &str) -> Rule {
-    Rule {
-        effect,
-        tools: [Glob::new(glob)].into_iter().collect(),
-        args: Vec::new(),
-        when: None,
-        set: Vec::new(),
-        reason: None,
-        mode: Mode::Enforce,
-        limit: None,
-        within: Duration::from_secs(600),
-        source: Source::new("tenants/acme.yaml", 1),
-        layer: 0,
-    }
+    Rule::plain(effect, [Glob::new(glob)].into_iter().collect(), Source::new("tenants/acme.yaml", 1))
 }
 
 fn twice_an_hour() -> CallLimit {

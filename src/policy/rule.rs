@@ -84,7 +84,27 @@ pub struct Rule {
     pub layer: u8,
 }
 
+/// How long a call that asks may wait, where its rule does not say.
+const WITHIN: Duration = Duration::from_secs(600);
+
 impl Rule {
+    /// A rule that asks nothing of a call but its name.
+    pub fn plain(effect: Effect, tools: Globs, source: Source) -> Self {
+        Self {
+            effect,
+            tools,
+            args: Vec::new(),
+            when: None,
+            set: Vec::new(),
+            reason: None,
+            mode: Mode::Enforce,
+            limit: None,
+            within: WITHIN,
+            source,
+            layer: 0,
+        }
+    }
+
     /// Which of several rules of one effect is named: one with a reason, then the most specific, then by text,
     /// then by place, so that the order in which they come plays no part.
     pub(super) fn rank(&self) -> (bool, usize, String) {

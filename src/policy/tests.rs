@@ -15,19 +15,7 @@ use crate::{
 use proptest::prelude::*;
 
 fn rule(effect: Effect, glob: &str) -> Rule {
-    Rule {
-        effect,
-        tools: [Glob::new(glob)].into_iter().collect(),
-        args: Vec::new(),
-        when: None,
-        set: Vec::new(),
-        reason: None,
-        mode: Mode::Enforce,
-        limit: None,
-        within: Duration::from_secs(600),
-        source: Source::new("tenants/acme.yaml", 1),
-        layer: 0,
-    }
+    Rule::plain(effect, [Glob::new(glob)].into_iter().collect(), Source::new("tenants/acme.yaml", 1))
 }
 
 fn decide<'p>(policy: &'p Policy, tool: &str, args: &Arguments<'_>) -> Decision<'p> {

@@ -137,12 +137,7 @@ fn nobody_decides_in_time() {
 fn an_approval_waits_for_a_client_that_left_and_lets_one_call_through() {
     let gateway = gateway("http://127.0.0.1:1/");
     let body = chat("!call refund {\"amount\":8}", r#","stream":true"#);
-    let length = body.len();
-    let mut socket = gateway.connect();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    socket.write_all(head.as_bytes()).unwrap();
+    let socket = gateway.begin("/v1/chat/completions", ACME, &body);
     let call = waiting(&gateway, 1).remove(0);
     drop(socket);
     gateway.wait("the client's end", |gateway| !gateway.lines("log", "acme", 0).is_empty());

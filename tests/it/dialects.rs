@@ -3,7 +3,7 @@
 
 use crate::support::{ACME, Answer, GLOBEX, Gateway, chat};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::Read;
 
 const TENANTS: &str = r#"
   acme:
@@ -479,12 +479,7 @@ fn an_agent_sends_back_what_it_was_told() {
 fn a_call_that_is_held_when_its_client_leaves_is_denied_and_remembered() {
     let gateway = Gateway::with(TENANTS, "");
     let body = response("!call get_x {\"v\":1}\n!stall 4", r#","stream":true"#);
-    let mut socket = gateway.connect();
-    let length = body.len();
-    let head = format!(
-        "POST /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    socket.write_all(head.as_bytes()).unwrap();
+    let mut socket = gateway.begin("/v1/responses", ACME, &body);
     let mut read = String::new();
     let mut buffer = [0; 4096];
     while !read.contains("response.in_progress") {
@@ -561,10 +556,7 @@ fn a_stream_says_something_while_a_call_is_held() {
         for (path, body) in &asks {
             let gateway = &gateway;
             scope.spawn(move || {
-                let mut socket = gateway.connect();
-                let length = body.len();
-                let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-length: {length}\r\n\r\n{body}");
-                socket.write_all(head.as_bytes()).unwrap();
+                let mut socket = gateway.begin(path, ACME, body);
                 let mut read = Vec::new();
                 let mut buffer = [0; 4096];
                 while !String::from_utf8_lossy(&read).contains("\n: a tool call is being checked\n\n") {

@@ -159,18 +159,12 @@ fn an_alias_falls_back_to_the_upstream_that_answers() {
 fn a_client_that_leaves_gives_its_place_back() {
     let gateway = Gateway::start();
     let body = chat("!chunks 50\n!delay 100ms", r#","stream":true"#);
-    let mut socket = gateway.connect();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {GLOBEX}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut socket = gateway.begin("/v1/chat/completions", GLOBEX, &body);
     socket.read_exact(&mut [0; 64]).unwrap();
     let second = gateway.chat(GLOBEX, &chat("hi", ""));
     assert_eq!((second.status, second.code().as_str()), (429, "rate_limit_exceeded"));
     drop(socket);
-    gateway
-        .wait("the place", |gateway| gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 0\n"));
+    gateway.in_flight(0);
     gateway.wait("the upstream's end", |gateway| gateway.seen().to_string().contains("client_gone"));
     let log = gateway.lines("log", "globex", 2);
     assert!(log.iter().any(|line| line["error"] == "client_gone"), "{log:?}");
@@ -319,15 +313,8 @@ fn http_2_with_and_without_tls() {
 fn sigterm_lets_streams_end() {
     let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 10s }\n");
     let body = chat("!chunks 10\n!delay 50ms", r#","stream":true"#);
-    let mut socket = gateway.connect();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    gateway.wait("the stream", |gateway| {
-        gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 1\n")
-    });
+    let socket = gateway.begin("/v1/chat/completions", ACME, &body);
+    gateway.in_flight(1);
     gateway.signal("TERM");
     gateway.wait("the drain", |gateway| gateway.admin_get("/readyz").status == 503);
     let answer = read_answer(socket).unwrap();
@@ -339,15 +326,8 @@ fn sigterm_lets_streams_end() {
 fn streams_that_outlive_the_drain_end_in_an_error_event() {
     let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 1s }\n");
     let body = chat("!chunks 100\n!delay 200ms", r#","stream":true"#);
-    let mut socket = gateway.connect();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    gateway.wait("the stream", |gateway| {
-        gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 1\n")
-    });
+    let socket = gateway.begin("/v1/chat/completions", ACME, &body);
+    gateway.in_flight(1);
     gateway.signal("TERM");
     let answer = read_answer(socket).unwrap();
     assert!(

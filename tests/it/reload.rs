@@ -3,7 +3,6 @@
 use crate::support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, tools, with_digests};
 use std::{
     fs,
-    io::Write,
     os::unix::fs::symlink,
     path::Path,
     process::Command,
@@ -92,15 +91,8 @@ fn a_stream_ends_under_the_configuration_that_it_began_with() {
         r#"{"stream":true,"#,
         1,
     );
-    let mut socket = gateway.connect();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    gateway.wait("the stream", |gateway| {
-        gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 1\n")
-    });
+    let socket = gateway.begin("/v1/chat/completions", ACME, &body);
+    gateway.in_flight(1);
     swap(&gateway.dir.path().join("tenants"), "..2");
     assert_eq!(gateway.reload().status, 200);
     assert_eq!(told(&gateway.chat(ACME, &both(""))), "new");

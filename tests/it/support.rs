@@ -226,6 +226,23 @@ impl Gateway {
         exchange(self.port, request).unwrap()
     }
 
+    /// Sends a request, and leaves its answer to be read.
+    pub(crate) fn begin(&self, path: &str, key: &str, body: &str) -> TcpStream {
+        let mut socket = self.connect();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        socket
+    }
+
+    /// Waits until so many requests are in flight.
+    pub(crate) fn in_flight(&self, count: usize) {
+        let line = format!("\ntollgate_in_flight {count}\n");
+        self.wait("as many requests in flight", |gateway| gateway.admin_get("/metrics").body.contains(&line));
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

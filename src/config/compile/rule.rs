@@ -13,10 +13,7 @@ use crate::{
     },
     quota::CallLimit,
 };
-use std::{collections::HashMap, time::Duration};
-
-/// How long a call that asks may wait, where its rule does not say.
-const WITHIN: Duration = Duration::from_secs(600);
+use std::collections::HashMap;
 
 impl Compiler<'_> {
     pub(super) fn rule(&mut self, rule: &raw::Rule, layer: u8) -> Rule {
@@ -42,9 +39,8 @@ impl Compiler<'_> {
         self.set_inside(rule);
         let set = rule.set.0.iter().filter_map(|(path, value)| self.set(path, &value.value)).collect();
         let rate = rule.limit.as_ref().and_then(|limit| self.rate(limit));
+        let plain = Rule::plain(effect, names(globs), self.source(rule.at));
         let mut compiled = Rule {
-            effect,
-            tools: names(globs),
             args,
             when: rule.when.as_ref().and_then(|when| self.condition(when)),
             set,
@@ -53,10 +49,9 @@ impl Compiler<'_> {
                 Some(raw::Mode::Shadow) => Mode::Shadow,
                 Some(raw::Mode::Enforce) | None => Mode::Enforce,
             },
-            within: rule.within.as_ref().map_or(WITHIN, |within| within.value),
-            limit: None,
-            source: self.source(rule.at),
+            within: rule.within.as_ref().map_or(plain.within, |within| within.value),
             layer,
+            ..plain
         };
         compiled.limit = rate.map(|rate| CallLimit { rate, rule: compiled.to_string().into() });
         compiled

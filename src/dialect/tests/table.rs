@@ -7,8 +7,7 @@ use crate::{
     dialect::{self, Api, Judge, Progress, Stream, Told, Transcript, Verdict, notice},
     json,
     policy::{
-        Caller, Effect, Mode, Outcome, Policy, Question, Rule, Source, condition::Condition, glob::Glob,
-        path::Path,
+        Caller, Effect, Outcome, Policy, Question, Rule, Source, condition::Condition, glob::Glob, path::Path,
     },
     refusal::Refusal,
 };
@@ -107,19 +106,7 @@ impl Decision {
 
     fn policy(self, form: Form) -> Policy {
         let tools = || [Glob::new(form.tool())].into_iter().collect();
-        let rule = |effect: Effect| Rule {
-            effect,
-            tools: tools(),
-            args: Vec::new(),
-            when: None,
-            set: Vec::new(),
-            reason: None,
-            mode: Mode::Enforce,
-            limit: None,
-            within: std::time::Duration::from_secs(600),
-            source: Source::new("tenants/acme.yaml", 1),
-            layer: 0,
-        };
+        let rule = |effect: Effect| Rule::plain(effect, tools(), Source::new("tenants/acme.yaml", 1));
         let path = if form.is_custom() { "input" } else { "v" };
         Policy::new(match self {
             Self::Allow | Self::TooLong => vec![rule(Effect::Allow)],

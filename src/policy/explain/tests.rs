@@ -132,18 +132,8 @@ proptest! {
 
 #[test]
 fn roles() {
-    let rule = |effect, glob: &str, line| Rule {
-        effect,
-        tools: [Glob::new(glob)].into_iter().collect(),
-        args: Vec::new(),
-        when: None,
-        set: Vec::new(),
-        reason: None,
-        mode: Mode::Enforce,
-        limit: None,
-        within: std::time::Duration::from_secs(600),
-        source: Source::new("a.yaml", line),
-        layer: 0,
+    let rule = |effect, glob: &str, line| {
+        Rule::plain(effect, [Glob::new(glob)].into_iter().collect(), Source::new("a.yaml", line))
     };
     let shadow = |rule| Rule { mode: Mode::Shadow, ..rule };
     let check = |rules: Vec<Rule>, args: &Arguments<'_>, expected: &[(&str, Role, bool)]| {
