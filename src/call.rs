@@ -49,6 +49,12 @@ impl<'a> Arguments<'a> {
         if text.trim().is_empty() {
             return Self::Known(Value::Object(Vec::new()));
         }
-        json::parse(text.as_bytes(), nesting_max).map_or(Self::Unreadable, Self::Known)
+        json::parse(text.as_bytes(), nesting_max).map_or(Self::Unreadable, Self::of)
+    }
+
+    /// Arguments that are JSON, unless two readers could read them differently: one that folds the case of keys takes
+    /// `Amount` beside `amount` for the same.
+    pub fn of(value: Value<'a>) -> Self {
+        if json::keys::has_twins(&value) { Self::Unreadable } else { Self::Known(value) }
     }
 }

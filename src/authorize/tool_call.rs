@@ -100,7 +100,7 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
         found.evidence.push(asked.evidence_of_denial(Place::Mcp, call.name, "{}", &reason));
         return deny(call, reason, found);
     }
-    let args = Arguments::Known(call.arguments.clone());
+    let args = Arguments::of(call.arguments.clone());
     let decision = decide(asked, call.name, &args, Place::Mcp);
     if decision.outcome == Outcome::Deny {
         found.evidence.extend(asked.evidence(Place::Mcp, call.name, Some(&text), &decision));

@@ -66,7 +66,7 @@ const PLACES: [Place; 4] = [Place::Offered, Place::Emitted, Place::Mcp, Place::H
 
 pub(super) fn run(arguments: &Arguments) -> Status {
     let args = match arguments.args.as_deref().map(read_args).transpose() {
-        Ok(args) => args.map_or(call::Arguments::Open, call::Arguments::Known),
+        Ok(args) => args.map_or(call::Arguments::Open, call::Arguments::of),
         Err(message) => return usage(&message),
     };
     let clock = clock::unix_seconds(clock::wall());

@@ -3,6 +3,7 @@
 //! keys (after unescaping), lone surrogates, numbers beyond a double, depth without end; and because
 //! numbers must leave digit for digit as they came.
 
+pub mod keys;
 mod parse;
 mod value;
 mod write;

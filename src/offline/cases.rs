@@ -138,7 +138,7 @@ impl<'c> Case<'c> {
                 let mut verdict = Verdict { answers: Vec::new(), reached: Vec::new() };
                 for &place in places {
                     let args = match args {
-                        Some(args) => Arguments::Known(args.clone()),
+                        Some(args) => Arguments::of(args.clone()),
                         None if place == Place::Offered => Arguments::Open,
                         None => Arguments::Known(Value::Object(Vec::new())),
                     };

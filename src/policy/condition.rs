@@ -60,7 +60,7 @@ pub enum Unanswered {
     #[error("{0}")]
     Failed(String),
     /// It reads the arguments, and there are none that can be read.
-    #[error("the arguments are not JSON")]
+    #[error("the arguments are not JSON that can be read in one way")]
     NoArguments,
     #[error("its result is {0}, not true or false")]
     NotBoolean(Value<'static>),

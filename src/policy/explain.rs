@@ -211,7 +211,9 @@ impl fmt::Display for Seen {
             Self::Missing => f.write_str("missing"),
             Self::Open => f.write_str("not known yet"),
             Self::Unreachable => f.write_str("missing, since what should hold it is no object or array"),
-            Self::Unreadable => f.write_str("not readable, since the arguments are not JSON"),
+            Self::Unreadable => {
+                f.write_str("not readable, since the arguments are not JSON that can be read in one way")
+            }
             Self::Value(value) => write!(f, "{value}"),
         }
     }

@@ -342,9 +342,9 @@ fn force(allows: &[&Rule], args: &Arguments<'_>) -> Result<Option<Value<'static>
     match args {
         _ if forced.is_empty() => Ok(None),
         Arguments::Open => Ok(None),
-        Arguments::Unreadable => {
-            Err("its arguments are not JSON, so that a value could not be forced into them")
-        }
+        Arguments::Unreadable => Err(
+            "its arguments are not JSON that can be read in one way, so that a value could not be forced into them",
+        ),
         Arguments::Known(Value::Object(members)) => {
             let original = Value::Object(members.clone());
             let mut changed = original.clone();

@@ -1,6 +1,6 @@
 //! Dotted paths into arguments: `filter.tenant`, `to.0`. Reading says exactly what was found; setting forces.
 
-use crate::json::Value;
+use crate::json::{Value, keys};
 use std::borrow::Cow;
 
 /// A path of member names; a number also names an item of an array.
@@ -39,7 +39,13 @@ impl Path {
         let mut here = value;
         for part in &self.0 {
             let next = match here {
-                Value::Object(_) => here.get(part),
+                Value::Object(members) => match here.get(part) {
+                    // Some reader takes another key for it.
+                    None if members.iter().any(|(key, _)| keys::are_twins(key, part)) => {
+                        return Found::Unreachable;
+                    }
+                    found => found,
+                },
                 // A name is no place in a list: whoever asks for one expects an object.
                 Value::Array(items) => match part.parse::<usize>() {
                     Ok(at) => items.get(at),
@@ -81,6 +87,9 @@ fn step<'v, 'a>(here: &'v mut Value<'a>, part: &str) -> Result<&'v mut Value<'a>
     }
     let Value::Object(members) = here else { return Err(CannotSet) };
     let at = members.iter().position(|(name, _)| name == part).unwrap_or(members.len());
+    if members.iter().any(|(name, _)| keys::are_twins(name, part)) {
+        return Err(CannotSet);
+    }
     if at == members.len() {
         members.push((Cow::Owned(part.to_owned()), Value::Null));
     }
@@ -117,6 +126,9 @@ mod tests {
         check(r#"{"to":[]}"#, "to.1", Err(CannotSet));
         check(r#"{"to":[]}"#, "to.x", Err(CannotSet));
         check("null", "a", Ok(r#"{"a":"acme"}"#));
+        // Some reader would read the other key.
+        check(r#"{"Filter":{"tenant":"globex"}}"#, "filter.tenant", Err(CannotSet));
+        check(r#"{"filter":{"Tenant":"globex"}}"#, "filter.tenant", Err(CannotSet));
     }
 
     #[test]
@@ -128,6 +140,7 @@ mod tests {
         assert_eq!(find("a.c"), Found::Missing);
         assert_eq!(find("s.x"), Found::Unreachable);
         assert_eq!(find("a.b.x"), Found::Unreachable);
+        assert_eq!(find("A.b"), Found::Unreachable);
         assert!(Path::new("a..b").is_none() && Path::new("").is_none());
     }
 }

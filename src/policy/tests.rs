@@ -124,6 +124,36 @@ fn what_no_arguments_could_pass_is_not_offered() {
 }
 
 #[test]
+fn no_key_beside_the_one_that_is_decided_on_passes_for_it() {
+    let matcher = |test: Test| Matcher { path: Path::new("amount").unwrap(), tests: vec![test] };
+    let allow =
+        |test: Test| Policy::new(vec![Rule { args: vec![matcher(test)], ..rule(Effect::Allow, "pay") }]);
+    let when = |source: &str| {
+        let when = Some(Condition::compile(source).unwrap());
+        Policy::new(vec![Rule { when, ..rule(Effect::Allow, "pay") }])
+    };
+    let forced = Policy::new(vec![Rule { set: vec![set("amount", "1")], ..rule(Effect::Allow, "pay") }]);
+    let outcome = |policy: &Policy, text: &str| decide(policy, "pay", &Arguments::read(text, 8)).outcome;
+    let twins = r#"{"amount":1,"Amount":999}"#;
+    let policies = [
+        allow(Test::Max("100".into())),
+        when("args.amount <= 100"),
+        forced,
+        allow(Test::Absent(true)),
+        when("!has(args.amount)"),
+    ];
+    for policy in &policies {
+        assert_eq!(outcome(policy, twins), Outcome::Deny, "{policy:?}");
+        assert_eq!(outcome(policy, r#"{"Amount":999}"#), Outcome::Deny, "{policy:?}");
+    }
+    for (policy, text) in policies.iter().zip([r#"{"amount":1}"#, r#"{"amount":1}"#, "{}", "{}", "{}"]) {
+        assert_eq!(outcome(policy, text), Outcome::Allow, "{policy:?}");
+    }
+    // What no condition looks at may be named as it likes.
+    assert_eq!(outcome(&Policy::new(vec![rule(Effect::Allow, "pay")]), twins), Outcome::Allow);
+}
+
+#[test]
 fn matchers_are_conditions_too() {
     let matcher = Matcher { path: Path::new("amount").unwrap(), tests: vec![Test::Max("100".into())] };
     let policy = Policy::new(vec![Rule { args: vec![matcher], ..rule(Effect::Allow, "pay") }]);

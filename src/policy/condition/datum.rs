@@ -2,7 +2,7 @@
 //! condition makes itself is shared. Whatever costs more than a moment is paid for from a [`Budget`].
 
 use crate::{
-    json::Value,
+    json::{Value, keys},
     policy::budget::{Budget, Stop},
 };
 use cel::Value as Cel;
@@ -309,6 +309,10 @@ impl<'v> Members<'v> {
                 let Some(key) = key.text() else { return Ok(None) };
                 let Some(at) = members.iter().position(|(name, _)| name == key) else {
                     budget.spend(members.len() / 4)?;
+                    // Missing, and yet there for a reader that folds case: nothing can be said.
+                    if members.iter().any(|(name, _)| keys::are_twins(name, key)) {
+                        return Err(Stop::Fails);
+                    }
                     return Ok(None);
                 };
                 budget.spend(at / 4)?;
