@@ -7,7 +7,10 @@ use super::{
     brought::{lists_tools, names_something_stored},
     keys,
 };
-use crate::{json::Value, refusal::Refusal};
+use crate::{
+    json::{Value, keys::has_twins},
+    refusal::Refusal,
+};
 
 /// What stands for a credential: a rule sees that there is one, and no record ever holds it.
 const HIDDEN: &str = "[CREDENTIAL]";
@@ -101,16 +104,18 @@ pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -
 
 /// Refuses two members of one name but for the size of letters, what is stored, and tools of their own, at any depth.
 fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
-    for item in value.items().unwrap_or_default() {
-        unambiguous(item, param)?;
-    }
-    let members = value.members().unwrap_or_default();
-    let mut folded: Vec<String> = members.iter().map(|(key, _)| keys::fold(key)).collect();
-    folded.sort_unstable();
-    if folded.windows(2).any(|pair| pair.first() == pair.last()) {
+    if has_twins(value) {
         let message = "two parameters have one name but for the size of letters; leave one out";
         return Err(Refusal::invalid(message, Some(param)));
     }
+    brings_nothing(value, param)
+}
+
+fn brings_nothing(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    for item in value.items().unwrap_or_default() {
+        brings_nothing(item, param)?;
+    }
+    let members = value.members().unwrap_or_default();
     for (key, member) in members {
         if names_something_stored(key, member) {
             let message =
@@ -121,7 +126,7 @@ fn unambiguous(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
             let message = "a tool brings others in `tools`; offer each by itself";
             return Err(Refusal::invalid(message, Some(param)));
         }
-        unambiguous(member, param)?;
+        brings_nothing(member, param)?;
     }
     Ok(())
 }
