@@ -140,12 +140,13 @@ fn role(rule: &Rule, truth: Truth, decision: &Decision<'_>) -> Role {
         Effect::Ask => !rule.set.is_empty(),
         Effect::Deny => false,
     });
-    match rule.mode {
+    match (rule.mode, by_shadow) {
+        (Mode::Enforce, _) if decision.rule.is_some_and(|by| ptr::eq(by, rule)) => Role::Decided,
+        (Mode::Shadow, Some((outcome, _))) => Role::WouldDecide(*outcome),
         _ if !applies(rule, truth) => Role::None,
-        Mode::Shadow => by_shadow.map_or(Role::WouldApply, |(outcome, _)| Role::WouldDecide(*outcome)),
-        Mode::Enforce if decision.rule.is_some_and(|by| ptr::eq(by, rule)) => Role::Decided,
-        Mode::Enforce if joins && rule.effect == Effect::Allow => Role::Joined,
-        Mode::Enforce => Role::Overruled,
+        (Mode::Shadow, None) => Role::WouldApply,
+        (Mode::Enforce, _) if joins && rule.effect == Effect::Allow => Role::Joined,
+        (Mode::Enforce, _) => Role::Overruled,
     }
 }
 

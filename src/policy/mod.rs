@@ -216,12 +216,17 @@ fn decide_among<'r>(
     question: &Question<'_>,
     (mode, needed): (Mode, Layers),
 ) -> Decision<'r> {
-    let (mut asks, mut allows, mut through) = (Vec::new(), Vec::new(), Layers::default());
+    let (mut asks, mut open_asks, mut allows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut through = Layers::default();
     for &rule in candidates.iter().filter(|rule| mode == Mode::Shadow || rule.mode == Mode::Enforce) {
         let truth = holds(rule, question);
         match rule.effect {
             Effect::Deny if truth.guards() => return rule.decision(Outcome::Deny, "not allowed by policy"),
             Effect::Ask if truth.guards() => asks.push(rule),
+            Effect::Ask if truth == Truth::Open => {
+                open_asks.push(rule);
+                continue;
+            }
             Effect::Allow if truth.permits() => allows.push(rule),
             Effect::Deny | Effect::Ask | Effect::Allow => continue,
         }
@@ -231,6 +236,11 @@ fn decide_among<'r>(
     let ask = asks.iter().copied().min_by_key(|rule| rule.layer);
     let first = ask.or_else(|| allows.first().copied());
     let Some(first) = first.filter(|_| through.holds(needed)) else {
+        // A person could let some arguments through.
+        open_asks.iter().for_each(|rule| through.add(rule.layer));
+        if let Some(ask) = open_asks.iter().min_by_key(|rule| rule.layer).filter(|_| through.holds(needed)) {
+            return ask.decision(Outcome::Ask, "a person has to approve this call");
+        }
         return Decision::denied(match candidates.iter().find(|rule| rule.effect == Effect::Allow) {
             Some(_) if first.is_some() => {
                 "its rules and those of the tenant that it extends do not all allow it"

@@ -93,6 +93,23 @@ fn of_several_rules_that_ask_all_count() {
 }
 
 #[test]
+fn what_some_arguments_would_be_asked_about_is_offered() {
+    let matcher = Matcher { path: Path::new("amount").unwrap(), tests: vec![Test::Min("100".into())] };
+    let ask = Rule { args: vec![matcher], ..rule(Effect::Ask, "pay") };
+    let check = |rules: Vec<Rule>, expected: [Outcome; 3]| {
+        let policy = Policy::new(rules);
+        let args = [Arguments::Open, known(r#"{"amount":100}"#), known(r#"{"amount":99}"#)];
+        assert_eq!(args.map(|args| decide(&policy, "pay", &args).outcome), expected, "{policy:?}");
+    };
+    check(vec![ask.clone()], [Outcome::Ask, Outcome::Ask, Outcome::Deny]);
+    check(vec![ask.clone(), rule(Effect::Allow, "*")], [Outcome::Allow, Outcome::Ask, Outcome::Allow]);
+    check(vec![ask.clone(), rule(Effect::Deny, "*")], [Outcome::Deny; 3]);
+    // A layer that must let the call through is one in which some arguments are asked about.
+    let child = Rule { layer: 1, ..rule(Effect::Allow, "*") };
+    check(vec![ask, child], [Outcome::Ask, Outcome::Ask, Outcome::Deny]);
+}
+
+#[test]
 fn what_no_arguments_could_pass_is_not_offered() {
     let check = |effect: Effect, when: &str, expected: Outcome| {
         let conditional = Rule { when: Some(Condition::compile(when).unwrap()), ..rule(effect, "pay") };

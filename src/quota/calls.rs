@@ -6,7 +6,7 @@ use governor::clock::Clock;
 use std::{sync::Arc, time::Duration};
 
 /// A rule's `limit`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallLimit {
     pub rate: Rate,
     /// What the rule says beside its limit, and which it is of those that say the same: it is the same after a reload.
@@ -15,7 +15,8 @@ pub struct CallLimit {
 
 /// The limiters of a tenant's rules. They live as long as the tenant does, over reloads.
 pub(super) struct Calls<C: Clock> {
-    rules: DashMap<CallLimit, Arc<Requests<C>>>,
+    /// By what their rules say.
+    rules: DashMap<Arc<str>, Arc<Requests<C>>>,
 }
 
 impl<C: Clock> Default for Calls<C> {
@@ -27,10 +28,16 @@ impl<C: Clock> Default for Calls<C> {
 impl<C: Clock + Clone> Calls<C> {
     /// Takes one call of a rule's; else how long it takes until there is one.
     pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
-        let known = self.rules.get(limit).map(|known| Arc::clone(&known));
-        let limiter = known.unwrap_or_else(|| {
-            let made = self.rules.entry(limit.clone());
-            Arc::clone(&made.or_insert_with(|| Arc::new(Requests::new(limit.rate, clock))))
+        let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));
+        let limiter = known.filter(|known| known.rate == limit.rate).unwrap_or_else(|| {
+            let mut place = self
+                .rules
+                .entry(Arc::clone(&limit.rule))
+                .or_insert_with(|| Arc::new(Requests::new(limit.rate, clock)));
+            if place.rate != limit.rate {
+                *place = Arc::new(Requests::new(limit.rate, clock).after(&place));
+            }
+            Arc::clone(&place)
         });
         limiter.take().map(|_| ()).map_err(|exceeded| exceeded.retry_after())
     }

@@ -11,7 +11,7 @@ pub use calls::CallLimit;
 use calls::Calls;
 use governor::{
     RateLimiter,
-    clock::{Clock, DefaultClock},
+    clock::{Clock, DefaultClock, Reference},
     middleware::StateInformationMiddleware,
     state::{InMemoryState, direct::NotKeyed},
 };
@@ -19,14 +19,14 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 /// `600/min burst 50`: `count` requests every `per`, of which `burst` may come at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     pub count: NonZeroU32,
     pub per: Duration,
@@ -62,8 +62,8 @@ struct Requests<C: Clock> {
     period: Duration,
     limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
     clock: C,
-    /// What was left after the last request that was let in.
-    last_remaining: AtomicU32,
+    /// When the last request was let in, and what was left after it.
+    last: Mutex<Option<(C::Instant, u32)>>,
 }
 
 /// What the `x-ratelimit-*-requests` headers tell.
@@ -135,10 +135,15 @@ impl<C: Clock + Clone> Quota<C> {
         }
     }
 
-    /// The same tenant's limits before: what its rules have used stays used.
+    /// The same tenant's limits before: what is used stays used, and what is in flight stays counted.
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
+        self.in_flight = Arc::clone(&before.in_flight);
+        self.requests = match (self.requests, &before.requests) {
+            (Some(requests), Some(before)) => Some(requests.after(before)),
+            (requests, _) => requests,
+        };
         self
     }
 
@@ -184,17 +189,45 @@ impl<C: Clock + Clone> Requests<C> {
             .allow_burst(rate.burst);
         let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
             .with_middleware::<StateInformationMiddleware>();
-        let last_remaining = AtomicU32::new(rate.burst.get());
-        Self { rate, period, limiter, clock: C::clone(clock), last_remaining }
+        Self { rate, period, limiter, clock: C::clone(clock), last: Mutex::default() }
     }
 }
 
 impl<C: Clock> Requests<C> {
+    /// Begins with what is used of another now. The other stays as it is: it may go on being asked.
+    fn after(self, before: &Self) -> Self {
+        let used = before.used().min(self.rate.burst.get());
+        if let Some(used) = NonZeroU32::new(used)
+            && let Ok(Ok(left)) = self.limiter.check_n(used)
+        {
+            self.remember(left.remaining_burst_capacity());
+        }
+        self
+    }
+
+    /// What of the burst has not come back yet.
+    fn used(&self) -> u32 {
+        let last = self.last();
+        let Some((when, remaining)) = *last else { return 0 };
+        let since: Duration = self.clock.now().duration_since(when).into();
+        let back = since.as_nanos() / self.period.as_nanos().max(1);
+        let missing = self.rate.burst.get().saturating_sub(remaining);
+        missing.saturating_sub(u32::try_from(back).unwrap_or(u32::MAX))
+    }
+
+    fn remember(&self, remaining: u32) {
+        *self.last() = Some((self.clock.now(), remaining));
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(C::Instant, u32)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Result<Standing, Exceeded> {
         match self.limiter.check() {
             Ok(snapshot) => {
                 let remaining = snapshot.remaining_burst_capacity();
-                self.last_remaining.store(remaining, Ordering::Relaxed);
+                self.remember(remaining);
                 Ok(self.standing(remaining))
             }
             Err(until) => Err(Exceeded::Requests {
@@ -206,7 +239,8 @@ impl<C: Clock> Requests<C> {
 
     /// The standing of a tenant of whose rate nothing is taken: as it was last, which is never too much.
     fn untouched(&self) -> Standing {
-        self.standing(self.last_remaining.load(Ordering::Relaxed))
+        let last = self.last().map(|(_, remaining)| remaining);
+        self.standing(last.unwrap_or_else(|| self.rate.burst.get()))
     }
 
     fn standing(&self, remaining: u32) -> Standing {
@@ -279,8 +313,32 @@ mod tests {
         assert!(reloaded.call(&limit(2, "allow a")).is_err());
         clock.advance(Duration::from_secs(30));
         assert!(reloaded.call(&limit(2, "allow a")).is_ok());
-        // Another limit begins anew.
-        assert!(reloaded.call(&limit(5, "allow a")).is_ok());
+        // Of three, two are used: one is left, whatever the limit was before.
+        assert!(reloaded.call(&limit(3, "allow a")).is_ok());
+        assert!(reloaded.call(&limit(3, "allow a")).is_err());
+        assert!(reloaded.call(&limit(1, "allow a")).is_err());
+    }
+
+    #[test]
+    fn a_changed_limit_keeps_what_is_used_and_what_is_in_flight() {
+        let clock = FakeRelativeClock::default();
+        let before = Quota::with_clock(Some(rate(60, 60, 10)), Some(5), &clock);
+        let running: Vec<_> = (0..4).map(|_| before.admit().unwrap()).collect();
+        let after = Quota::with_clock(Some(rate(60, 60, 6)), Some(5), &clock).after(&before);
+        assert_eq!(after.in_flight(), 4);
+        // The older one goes on: a request may still be admitted by it, and a reload fail after all.
+        for _ in 0..6 {
+            assert!(before.admit().is_ok());
+        }
+        assert!(before.admit().is_err());
+        assert!(after.admit().is_ok(), "five of six");
+        assert!(after.admit().is_ok(), "six of six");
+        assert!(matches!(after.admit(), Err(Exceeded::Requests { .. })));
+        drop(running);
+        assert_eq!(after.in_flight(), 0);
+        clock.advance(Duration::from_secs(100));
+        let later = Quota::with_clock(Some(rate(60, 60, 2)), None, &clock).after(&after);
+        assert!(later.admit().is_ok() && later.admit().is_ok() && later.admit().is_err());
     }
 
     proptest! {

@@ -380,7 +380,13 @@ fn again<'c>(
             // The most and the least that any arguments could come to; but that a person is asked lies between the two.
             let (most, least) = (decide(&Arguments::Open), decide(&Arguments::Unreadable));
             let denied = most.rule.is_some_and(|rule| rule.effect == Effect::Deny);
-            let nothing_between = most.outcome != Outcome::Deny || denied || !may_ask;
+            // An ask that reads what is not there may not be met: then the call could be denied as well.
+            let asks_surely = most.rule.is_none_or(|rule| !doubt::reads_arguments(rule));
+            let nothing_between = match most.outcome {
+                Outcome::Allow => true,
+                Outcome::Ask => asks_surely,
+                Outcome::Deny => denied || !may_ask,
+            };
             if most.outcome == least.outcome && nothing_between { Ok(least) } else { Err(Some(rule)) }
         }
     }
@@ -399,7 +405,7 @@ fn recorded<'l>(line: &Line<'l>) -> Recorded<'l> {
             Some(_) | None => Recorded::Arguments(Arguments::Unreadable),
         },
         args => Recorded::Arguments(
-            json::parse(args, json::NESTING_MAX).map_or(Arguments::Unreadable, Arguments::Known),
+            json::parse(args, json::NESTING_MAX).map_or(Arguments::Unreadable, Arguments::of),
         ),
     }
 }
