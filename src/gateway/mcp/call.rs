@@ -86,14 +86,18 @@ impl Talk {
         let tools = server.tools().await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let tools = tools.map_err(|failed| Box::new(self.failed(request.id, &server, failed)))?;
-        if tools.find(&tool).is_none() {
+        let Some(described) = tools.find(&tool) else {
             return Err(self.unknown(request, asked_name, &name));
-        }
+        };
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
             let fault = Fault::new(INVALID_PARAMS, "`arguments` is not an object");
             return Err(Box::new(Reply::fault(Some(request.id), &fault)));
+        }
+        if revision.is_modern() {
+            let agreed = self.stated.agree(&described.mirrors, arguments);
+            agreed.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         }
         let arguments_max = self.visit.snapshot().limits.tool_arguments;
         let keeps_content = self.keeps_content();
@@ -208,7 +212,8 @@ impl Talk {
     ) -> Result<Value<'static>, Failed> {
         let progress = request.meta("progressToken").filter(|_| self.streams);
         let log_level = request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str);
-        let wishes = Wishes { progress: progress.is_some(), log_level: log_level.map(ToOwned::to_owned) };
+        let log_level = log_level.map(ToOwned::to_owned);
+        let wishes = Wishes { progress: progress.is_some(), log_level, ..Wishes::default() };
         let tells = !revision.is_modern() || wishes.log_level.is_some();
         let asked = self.visit.asked().map_err(Failed::Refusal)?;
         let tenant = asked.identity.tenant().id.shared();

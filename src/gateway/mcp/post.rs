@@ -13,6 +13,7 @@ use crate::{
         Head, Message, Request, Revision, answer,
         list::Tools,
         message::{self, BATCH_MAX, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR},
+        mirror::Stated,
         names,
     },
     quota::Exceeded,
@@ -22,6 +23,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
+    mem,
     pin::Pin,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -66,6 +68,8 @@ pub(super) struct Talk {
     pub(super) sink: Sink,
     /// Whether the client takes events.
     pub(super) streams: bool,
+    /// What its headers say of a call's arguments.
+    pub(super) stated: Stated,
     pub(super) patience: Pin<Box<Sleep>>,
     /// What was answered, for the record.
     pub(super) completion: Option<Raw>,
@@ -99,9 +103,11 @@ impl Reply {
 impl Post {
     /// Answers, and records.
     pub(super) async fn answer(self, visit: Visit, sink: Sink) {
-        let Self { target, head, bytes } = self;
+        let Self { target, mut head, bytes } = self;
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
-        let mut talk = Talk { visit, target, sink, streams: head.streams, patience, completion: None };
+        let stated = mem::take(&mut head.arguments);
+        let mut talk =
+            Talk { visit, target, sink, streams: head.streams, stated, patience, completion: None };
         let reply = talk.answer(&head, &bytes).await;
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
