@@ -34,13 +34,13 @@ fn ask(gateway: &Gateway, key: &str, method: &str, headers: &str, mut params: Va
     ))
 }
 
-fn transfer(gateway: &Gateway, key: &str, headers: &str, arguments: Value) -> Answer {
+fn transfer(gateway: &Gateway, key: &str, headers: &str, arguments: &Value) -> Answer {
     ask(gateway, key, "tools/call", headers, json!({ "name": "transfer", "arguments": arguments }))
 }
 
 fn text(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    answer.json()["result"]["content"][0]["text"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_server_gets_the_headers_of_the_arguments_that_were_decided_on() {
     // What a rule forces is what the header says, whatever the client's said.
     let headers =
         "mcp-param-region: us\r\nmcp-param-amount: 7.0\r\nmcp-param-note: x\r\nmcp-param-other: y\r\n";
-    let answer = transfer(&gateway, ACME, headers, json!({ "region": "us", "amount": 7, "note": "x" }));
+    let answer = transfer(&gateway, ACME, headers, &json!({ "region": "us", "amount": 7, "note": "x" }));
     assert_eq!(text(&answer), "mcp-param-amount: 7, mcp-param-region: eu");
     // A client of the older era repeats nothing; the server gets it all the same.
     let open = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
@@ -68,7 +68,7 @@ fn a_server_gets_the_headers_of_the_arguments_that_were_decided_on() {
 #[test]
 fn a_client_whose_headers_say_something_else_is_refused() {
     let gateway = gateway();
-    let refused = |headers: &str, arguments: Value| {
+    let refused = |headers: &str, arguments: &Value| {
         let answer = transfer(&gateway, GLOBEX, headers, arguments);
         let code = answer.json()["error"]["code"].as_i64();
         assert!(matches!((answer.status, code), (200, None) | (400, Some(-32020))), "{headers:?} {answer:?}");
@@ -84,12 +84,12 @@ fn a_client_whose_headers_say_something_else_is_refused() {
         ("mcp-param-amount: 7\r\n", json!({ "amount": 7, "region": null }), false),
         ("mcp-param-amount: 7\r\nmcp-param-other: 7\r\n", json!({ "amount": 7 }), false),
     ] {
-        assert_eq!(refused(headers, arguments.clone()), expected, "{headers:?} {arguments}");
+        assert_eq!(refused(headers, &arguments), expected, "{headers:?} {arguments}");
     }
     // Nothing of it reached the server but what agreed.
     assert_eq!(gateway.seen().to_string().matches("\"tools/call\"").count(), 4);
     // The body is decided on: a small amount in the header helps nobody.
-    let denied = transfer(&gateway, GLOBEX, "mcp-param-amount: 101\r\n", json!({ "amount": 101 }));
+    let denied = transfer(&gateway, GLOBEX, "mcp-param-amount: 101\r\n", &json!({ "amount": 101 }));
     assert!(text(&denied).starts_with("Denied: "), "{denied:?}");
 }
 
