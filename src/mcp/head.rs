@@ -25,6 +25,8 @@ pub struct Head {
     pub version: Option<String>,
     method: Option<String>,
     name: Option<String>,
+    /// Behind which event the client wants to go on.
+    pub last_event: Option<String>,
     /// Whether the client takes an answer as a stream of events.
     pub streams: bool,
 }
@@ -57,6 +59,7 @@ impl Head {
             version: one(VERSION)?,
             method: one(METHOD)?,
             name: one(NAME)?,
+            last_event: one(LAST_EVENT)?,
             streams,
         })
     }
