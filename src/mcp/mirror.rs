@@ -25,7 +25,7 @@ const VALUES: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 const INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 
 /// An argument that a header repeats.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mirror {
     header: HeaderName,
     /// Where it stands in the arguments.

@@ -12,7 +12,9 @@ pub mod list;
 pub mod message;
 pub mod mirror;
 pub mod names;
+pub mod question;
 mod revision;
+pub mod seal;
 pub mod session;
 
 pub use head::Head;
