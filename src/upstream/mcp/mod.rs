@@ -355,6 +355,8 @@ impl Server {
             Err(Ok(refused)) => {
                 return match refused.status.as_u16() {
                     401 | 403 | 429 => Err(self.told(refused)),
+                    // It names the revision that it was asked in among those that it speaks.
+                    400..500 if refused.error.as_ref().is_some_and(names_modern) => Ok(Era::Modern),
                     400..500 => Ok(Era::Legacy),
                     _ => Err(self.told(refused)),
                 };
@@ -364,9 +366,8 @@ impl Server {
             match reply.next().await? {
                 Said::Notification { .. } | Said::Request { .. } => {}
                 Said::Result(result) => {
-                    let versions = result.get("supportedVersions").and_then(Value::items).unwrap_or_default();
-                    let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
-                    return Ok(if versions.iter().any(modern) { Era::Modern } else { Era::Legacy });
+                    let modern = lists_modern(result.get("supportedVersions"));
+                    return Ok(if modern { Era::Modern } else { Era::Legacy });
                 }
                 Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
                 // Servers of the older era call a request without a session many things.
@@ -488,6 +489,16 @@ impl Server {
         let outgoing = Outgoing { method, path, headers: &headers, body };
         endpoint.client.send(outgoing).await.map_err(|error| Failed::Refusal(route::unanswered(error)))
     }
+}
+
+/// Whether 2026-07-28 is one of these revisions.
+fn lists_modern(versions: Option<&Value<'_>>) -> bool {
+    let versions = versions.and_then(Value::items).unwrap_or_default();
+    versions.iter().any(|version| version.as_str() == Some(Revision::MODERN.as_str()))
+}
+
+fn names_modern((code, _, data): &(i64, String, Option<Value<'_>>)) -> bool {
+    *code == UNSUPPORTED_VERSION && lists_modern(data.as_ref().and_then(|data| data.get("supported")))
 }
 
 /// Whoever panicked while holding one of these left it as it was.
