@@ -30,6 +30,8 @@ pub struct Head {
     pub last_event: Option<String>,
     /// Whether the client takes an answer as a stream of events.
     pub streams: bool,
+    /// Whether it names that first.
+    pub prefers_stream: bool,
     /// What it says of arguments.
     pub arguments: Stated,
 }
@@ -53,10 +55,12 @@ impl Head {
             }
         };
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let streams = accepted
+        let mut accepted = accepted
             .flat_map(|value| value.split(','))
-            .filter_map(|range| range.split(';').next())
-            .any(|range| range.trim().eq_ignore_ascii_case("text/event-stream"));
+            .filter_map(|range| Some(range.split(';').next()?.trim()));
+        let is_stream = |range: &str| range.eq_ignore_ascii_case("text/event-stream");
+        let prefers_stream = accepted.next().is_some_and(is_stream);
+        let streams = prefers_stream || accepted.any(is_stream);
         Ok(Self {
             session: one(SESSION)?,
             version: one(VERSION)?,
@@ -64,6 +68,7 @@ impl Head {
             name: one(NAME)?,
             last_event: one(LAST_EVENT)?,
             streams,
+            prefers_stream,
             arguments: Stated::of(headers),
         })
     }

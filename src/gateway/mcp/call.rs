@@ -257,6 +257,10 @@ impl Talk {
             match happened {
                 Err(failed) => break Err(failed),
                 Ok(Happened::Result(result)) => break Ok(result),
+                Ok(Happened::Paused) if self.session.is_some() && self.streams => {
+                    drop(self.sink.send(Out::Pause).await);
+                }
+                Ok(Happened::Paused) => {}
                 Ok(Happened::Notification { method, params }) => {
                     let passed = passed(&method, params, progress, calling.number, tells);
                     if let (true, Some(event)) = (self.streams, passed) {
