@@ -3,7 +3,7 @@
 
 mod tool_call;
 
-pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, sees, tool_call, unknown_tool};
+pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, sees, tool_call, unknown};
 
 use crate::{
     asked::Asked,

@@ -11,6 +11,8 @@ pub const INVALID_REQUEST: i64 = -32600;
 pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 pub const INTERNAL_ERROR: i64 = -32603;
+/// Of the revisions before 2026-07-28.
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// Of 2026-07-28: header and body do not agree.
 pub const HEADER_MISMATCH: i64 = -32020;
 /// Of 2026-07-28: another revision is asked for.

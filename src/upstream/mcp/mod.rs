@@ -1,6 +1,7 @@
 //! MCP servers behind the gateway: the gateway is a client of each, on its own account. Which era a server speaks is
-//! found out once, its sessions are kept a tenant, its tools are listed by one request at a time and kept for a moment.
+//! found out once, its sessions are kept a tenant. What it has is in `catalogue`.
 
+mod catalogue;
 mod wire;
 
 use super::{
@@ -14,15 +15,14 @@ use crate::{
     json::Value,
     mcp::{
         Revision,
+        about::About,
         envelope::{self, Ask, Envelope, Wishes},
-        list::{self, Tools},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
-        names,
     },
-    operator,
     refusal::Refusal,
 };
 use bytes::Bytes;
+use catalogue::Catalogue;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{
     collections::HashMap,
@@ -36,11 +36,7 @@ use wire::{Refused, Reply, Said, failed};
 
 /// So long it is remembered which era a server speaks.
 const ERA_KEPT: Duration = Duration::from_secs(300);
-/// So long a list is kept, and that there is none.
-const LIST_KEPT: Duration = Duration::from_secs(5);
-/// So long a list may take, all its pages together.
-const LIST_WAIT: Duration = Duration::from_secs(15);
-/// The session in which the gateway lists tools is nobody's.
+/// The session in which the gateway asks what there is is nobody's.
 const OWN: &str = "";
 
 /// An MCP server.
@@ -52,12 +48,9 @@ pub struct Server {
     probing: tokio::sync::Mutex<()>,
     /// By tenant: a server of the older era may keep things in a session.
     sessions: Mutex<HashMap<Arc<str>, Session>>,
-    list: tokio::sync::Mutex<Option<Listed>>,
+    catalogue: Catalogue,
     ids: AtomicU64,
 }
-
-/// What a server listed, or why it did not, and when.
-type Listed = (Result<Arc<Tools>, Failed>, Instant);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Era {
@@ -69,6 +62,7 @@ enum Era {
 struct Session {
     id: Option<HeaderValue>,
     revision: Revision,
+    about: Arc<About>,
 }
 
 /// Why there is no result.
@@ -107,7 +101,7 @@ impl Server {
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             sessions: Mutex::default(),
-            list: tokio::sync::Mutex::default(),
+            catalogue: Catalogue::default(),
             ids: AtomicU64::new(1),
         }
     }
@@ -132,88 +126,6 @@ impl Server {
         self.upstream.sweep();
     }
 
-    /// Its tools, as they were within the last seconds.
-    pub async fn tools(&self) -> Result<Arc<Tools>, Failed> {
-        let mut kept = self.list.lock().await;
-        if let Some((list, since)) = &*kept
-            && clock::now().saturating_duration_since(*since) < LIST_KEPT
-        {
-            return list.clone();
-        }
-        let found = tokio::time::timeout(LIST_WAIT, self.list_all()).await;
-        let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
-        let is_news = |before: &Option<Listed>| match (before, &found) {
-            (Some((Err(before), _)), Err(now)) => before != now,
-            (Some((Ok(before), _)), Ok(now)) => self.unfit(before) != self.unfit(now),
-            (_, Ok(now)) => self.unfit(now) != (0, 0),
-            (_, Err(_)) => true,
-        };
-        if is_news(&kept) {
-            self.tell(&found);
-        }
-        *kept = Some((found.clone(), clock::now()));
-        found
-    }
-
-    /// How many tools nobody can call, and how many have names that are too long for the merged list.
-    fn unfit(&self, tools: &Tools) -> (usize, usize) {
-        let is_long = |tool: &&list::Tool| !names::fits(&names::combined(self.name(), &tool.name));
-        (tools.left_out, tools.iter().filter(is_long).count())
-    }
-
-    /// Tells the operator what a list lacks.
-    fn tell(&self, found: &Result<Arc<Tools>, Failed>) {
-        let name = self.name();
-        let why = match found {
-            Ok(tools) => {
-                let (left_out, long) = self.unfit(tools);
-                if left_out > 0 {
-                    operator::warn(&format!(
-                        "{left_out} tools of the MCP server {name} are left out: without a usable name, under a name \
-                         that another has too, or too many"
-                    ));
-                }
-                if long > 0 {
-                    operator::warn(&format!(
-                        "{long} tools of the MCP server {name} are served at /mcp/{name} only: {name}__TOOL is longer \
-                         than {} characters",
-                        names::MERGED_CHARS_MAX
-                    ));
-                }
-                return;
-            }
-            Err(Failed::Refusal(refusal)) => refusal.message(),
-            Err(Failed::Error { code, .. }) => format!("error {code}"),
-        };
-        operator::warn(&format!("the MCP server {name} does not list its tools: {why}"));
-    }
-
-    async fn list_all(&self) -> Result<Tools, Failed> {
-        let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
-        for _ in 0..list::PAGES_MAX {
-            let params = envelope::list_params(cursor.as_deref());
-            let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
-            let mut listing = self.ask(&OWN.into(), ask).await?;
-            let page = list::page(&listing.result().await?)
-                .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
-            weight += page.weight();
-            if weight > list::LIST_BYTES_MAX {
-                return Err(failed("the upstream's list of tools is too long"));
-            }
-            found.extend(page.tools);
-            left_out += page.left_out;
-            cursor = page.next;
-            if cursor.is_none() || found.len() > list::TOOLS_MAX {
-                break;
-            }
-        }
-        left_out += usize::from(cursor.is_some()) + found.len().saturating_sub(list::TOOLS_MAX);
-        found.truncate(list::TOOLS_MAX);
-        let mut tools = Tools::new(found);
-        tools.left_out += left_out;
-        Ok(tools)
-    }
-
     /// Sends a call that was permitted.
     pub async fn call(
         &self,
@@ -221,9 +133,10 @@ impl Server {
         permit: &ToolPermit,
         wishes: &Wishes,
     ) -> Result<Calling<'_>, Failed> {
-        let params = envelope::call_params(permit.tool(), permit.arguments());
+        let act = permit.act();
+        let params = act.params(permit.tool(), permit.arguments());
         let name = Some(permit.tool());
-        let ask = |id| Ask { id, method: "tools/call", name, params: &params, wishes: Some(wishes) };
+        let ask = |id| Ask { id, method: act.method(), name, params: &params, wishes: Some(wishes) };
         self.ask(tenant, ask).await
     }
 
@@ -286,6 +199,8 @@ impl Server {
             return Ok(era);
         }
         let era = self.probe().await?;
+        // Whoever names no session is asked anew who it is.
+        lock(&self.sessions).retain(|_, session| session.id.is_some());
         *lock(&self.era) = Some((era, clock::now()));
         Ok(era)
     }
@@ -317,7 +232,11 @@ impl Server {
                 Said::Result(result) => {
                     let versions = result.get("supportedVersions").and_then(Value::items).unwrap_or_default();
                     let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
-                    return Ok(if versions.iter().any(modern) { Era::Modern } else { Era::Legacy });
+                    if !versions.iter().any(modern) {
+                        return Ok(Era::Legacy);
+                    }
+                    *lock(&self.catalogue.discovered) = Some(Arc::new(About::of(&result)));
+                    return Ok(Era::Modern);
                 }
                 Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
                 // Servers of the older era call a request without a session many things.
@@ -352,14 +271,14 @@ impl Server {
         let reply = Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
-        let session = Session { id: session_id, revision: Revision::LEGACY };
+        let session = Session { id: session_id, revision: Revision::LEGACY, about: Arc::default() };
         let mut calling = Calling { server: self, reply, session: Some(session.clone()), number: id };
         let result = calling.result().await?;
         let agreed = result.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
         let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
             return Err(failed("the upstream speaks no revision of the protocol that is served here"));
         };
-        let session = Session { revision, ..session };
+        let session = Session { revision, about: Arc::new(About::of(&result)), ..session };
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
         let envelope = Envelope { body: envelope::INITIALIZED.to_vec(), headers };
@@ -420,7 +339,8 @@ impl Calling<'_> {
         }
     }
 
-    async fn result(&mut self) -> Result<Value<'static>, Failed> {
+    /// The result, when nothing else is of interest.
+    pub async fn result(&mut self) -> Result<Value<'static>, Failed> {
         loop {
             if let Happened::Result(result) = self.next().await? {
                 return Ok(result);
