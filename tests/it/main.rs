@@ -14,6 +14,7 @@ mod dialects;
 mod journey;
 mod licences;
 mod mcp;
+mod mcp_catalog;
 mod mirrors;
 mod reload;
 mod support;
