@@ -161,7 +161,7 @@ mod tests {
         let one = heard("crm", &[Capability::Tools], Some("Be kind."));
         let two = heard("kb", &[Capability::Resources, Capability::Subscribe, Capability::Logging], None);
         let three = heard("old", &[Capability::Completions, Capability::Prompts], Some("Be quick."));
-        let told = merged(&[one.clone()], false);
+        let told = merged(std::slice::from_ref(&one), false);
         assert_eq!(told.capabilities.to_string(), r#"{"tools":{"listChanged":true}}"#);
         assert_eq!(told.instructions.as_deref(), Some("Be kind."));
         let told = merged(&[one, two.clone(), three], true);

@@ -102,7 +102,7 @@ impl Talk {
             Ok(Ok(found)) => found,
             Ok(Err(name)) => {
                 let fault = answer::unknown(Act::GetPrompt, asked_name, revision);
-                return *self.unknown(request, Act::GetPrompt, &name, fault);
+                return *self.unknown(request, Act::GetPrompt, &name, &fault);
             }
             Err(reply) => return *reply,
         };
@@ -127,7 +127,7 @@ impl Talk {
             Ok(Ok(found)) => found,
             Ok(Err(name)) => {
                 let fault = answer::unknown(Act::ReadResource, uri, revision);
-                return *self.unknown(request, Act::ReadResource, &name, fault);
+                return *self.unknown(request, Act::ReadResource, &name, &fault);
             }
             Err(reply) => return *reply,
         };
