@@ -9,8 +9,6 @@ const INSTRUCTIONS_BYTES_MAX: usize = 8 << 10;
 const NAME_CHARS_MAX: usize = 256;
 /// Whether clients hear of changed lists.
 const LIST_CHANGED: bool = true;
-/// Whether clients hear of changed resources.
-const SUBSCRIBE: bool = false;
 
 /// Something that a server may be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +110,7 @@ pub fn merged(heard: &[Heard<'_>], headings: bool) -> Told {
             Capability::Prompts => capabilities.set("prompts", changing()),
             Capability::Resources => capabilities.set("resources", changing()),
             Capability::Subscribe => {
-                if let (true, Some(resources)) = (SUBSCRIBE, capabilities.get_mut("resources")) {
+                if let Some(resources) = capabilities.get_mut("resources") {
                     resources.set("subscribe", Value::Bool(true));
                 }
             }
@@ -161,7 +159,7 @@ mod tests {
         let one = heard("crm", &[Capability::Tools], Some("Be kind."));
         let two = heard("kb", &[Capability::Resources, Capability::Subscribe, Capability::Logging], None);
         let three = heard("old", &[Capability::Completions, Capability::Prompts], Some("Be quick."));
-        let told = merged(&[one.clone()], false);
+        let told = merged(std::slice::from_ref(&one), false);
         assert_eq!(told.capabilities.to_string(), r#"{"tools":{"listChanged":true}}"#);
         assert_eq!(told.instructions.as_deref(), Some("Be kind."));
         let told = merged(&[one, two.clone(), three], true);

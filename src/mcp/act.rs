@@ -16,6 +16,8 @@ pub enum Act {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passed {
     Complete,
+    Subscribe,
+    Unsubscribe,
 }
 
 impl Act {
@@ -80,6 +82,8 @@ impl Passed {
     pub fn method(self) -> &'static str {
         match self {
             Self::Complete => "completion/complete",
+            Self::Subscribe => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
         }
     }
 }

@@ -74,7 +74,8 @@ pub fn unknown(act: Act, name: &str, revision: Revision) -> Fault {
         Act::GetPrompt => Fault::new(INVALID_PARAMS, format!("Unknown prompt: {name}")),
         Act::ReadResource => {
             let code = if revision.is_modern() { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
-            Fault::new(code, format!("Resource not found: {name}"))
+            let data = Value::object([("uri", Value::string(name.clone()))]);
+            Fault { data: Some(data), ..Fault::new(code, format!("Resource not found: {name}")) }
         }
     }
 }

@@ -80,7 +80,7 @@ fn modern_parts(method: &str, mut params: Value) -> (String, String) {
     params["_meta"] = meta;
     let name = params["name"]
         .as_str()
-        .or(params["uri"].as_str())
+        .or_else(|| params["uri"].as_str())
         .map(|name| format!("mcp-name: {name}\r\n"))
         .unwrap_or_default();
     let headers = format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}");

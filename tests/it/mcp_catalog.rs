@@ -5,6 +5,10 @@ use crate::{
     support::{ACME, Answer, GLOBEX, Gateway},
 };
 use serde_json::{Value, json};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 const TENANTS: &str = r#"
   acme:
@@ -52,21 +56,26 @@ fn gateway() -> Gateway {
 
 fn names(answer: &Answer, list: &str, key: &str) -> Vec<String> {
     let answer = answer.json();
-    let all = answer["result"][list].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let all = answer["result"][list].as_array().unwrap();
     all.iter().map(|each| each[key].as_str().unwrap().to_owned()).collect()
 }
 
 fn error(answer: &Answer) -> (u16, i64, String) {
     let error = &answer.json()["error"];
-    (
-        answer.status,
-        error["code"].as_i64().unwrap_or_else(|| panic!("{answer:?}")),
-        error["message"].as_str().unwrap().to_owned(),
-    )
+    (answer.status, error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
 }
 
 fn greet(name: &str) -> Value {
     json!({ "name": name, "arguments": { "name": "Ada" } })
+}
+
+/// What 2026-07-28 has in each result, and in what lasts.
+#[track_caller]
+fn check_fields(answer: &Answer, is_modern: bool, lasts: bool) {
+    let result = &answer.json()["result"];
+    assert_eq!(result.get("resultType"), is_modern.then_some(json!("complete")).as_ref(), "{answer:?}");
+    assert_eq!(result.get("cacheScope"), lasts.then_some(json!("private")).as_ref(), "{answer:?}");
+    assert_eq!(result.get("ttlMs"), lasts.then_some(json!(0)).as_ref(), "{answer:?}");
 }
 
 #[test]
@@ -80,18 +89,7 @@ fn both_eras_on_both_sides() {
                 true => modern(&gateway, path, ACME, method, params),
                 false => session.ask(method, &params),
             };
-            let check_kept = |answer: &Answer, kept: bool| {
-                let result = &answer.json()["result"];
-                let (kind, scope, ttl) =
-                    (result.get("resultType"), result.get("cacheScope"), result.get("ttlMs"));
-                let scope_expected = (is_modern && kept).then_some(json!("private"));
-                assert_eq!(kind, is_modern.then_some(json!("complete")).as_ref(), "{answer:?}");
-                assert_eq!(
-                    (scope, ttl.is_some()),
-                    (scope_expected.as_ref(), is_modern && kept),
-                    "{answer:?}"
-                );
-            };
+            let check_kept = |answer: &Answer, kept: bool| check_fields(answer, is_modern, is_modern && kept);
             let prompts = ask("prompts/list", json!({}));
             assert_eq!(names(&prompts, "prompts", "name"), ["greet"], "{path}");
             assert_eq!(prompts.json()["result"]["prompts"][0]["arguments"][0]["name"], "name");
@@ -203,7 +201,10 @@ fn what_is_not_seen_is_not_there() {
     let has = |tool: &str, reason: &str| {
         audit.iter().any(|line| line["tool"] == tool && line["reason"] == reason && line["place"] == "mcp")
     };
-    assert!(has("crm__prompt__fire", "Ask support.") && has("crm__prompt__none", "there is no such prompt"));
+    assert!(
+        has("crm__prompt__fire", "Ask support.")
+            && has("crm__resource__note://none", "there is no such resource")
+    );
     assert!(has("crm__resource__note://secret", "Ask support."), "{audit:?}");
     let seen = gateway.seen().to_string();
     assert!(!seen.contains("fire\\\"") && !seen.contains("note://secret"), "{seen}");
@@ -265,13 +266,18 @@ fn what_is_seen_is_decided_by_its_arguments_and_limits() {
         ("asks__resource__note://welcome", "deny"),
     ];
     assert_eq!(told, expected);
-    let log = gateway.lines("log", "acme", 11);
+    let log = gateway.lines("log", "acme", 10);
     let read = log.iter().find(|line| line["completion"] == "Welcome to the desk.").unwrap();
     assert_eq!((&read["dialect"], &read["upstream"]), (&json!("mcp"), &json!("limited")));
+}
+
+#[test]
+fn a_limit_of_the_tenants_denies_what_is_decided() {
+    let gateway = gateway();
     for _ in 0..12 {
         modern(&gateway, "/mcp", GLOBEX, "server/discover", json!({}));
     }
-    let answer = modern(&gateway, "/mcp", GLOBEX, "resources/read", welcome());
+    let answer = modern(&gateway, "/mcp", GLOBEX, "resources/read", json!({ "uri": "note://welcome" }));
     let (status, code, message) = error(&answer);
     assert!(
         (status, code) == (200, -32602) && message.starts_with("Denied: too many requests"),
@@ -321,4 +327,28 @@ fn the_gateway_says_what_its_servers_do() {
     let plain =
         seen.as_array().unwrap().iter().map(ToString::to_string).filter(|hit| hit.contains("/mcp/tools"));
     assert!(plain.clone().count() > 0 && !plain.clone().any(|hit| hit.contains("prompts/list")), "{seen}");
+}
+
+#[test]
+fn a_server_that_never_answers_takes_away_its_own() {
+    // Connections are taken, and nothing is ever said.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    tools: [{ allow: \"*\" }]\n";
+    let gateway = Gateway::with_mock(tenants, |mock| {
+        format!(
+            "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\" }}\n  mute: {{ kind: mcp, url: \"http://127.0.0.1:{port}/mcp\" }}\n"
+        )
+    });
+    let started = Instant::now();
+    let about = modern(&gateway, "/mcp", ACME, "server/discover", json!({})).json();
+    let took = started.elapsed();
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(9), "{took:?}");
+    assert_eq!(about["result"]["instructions"], "# crm\n\nTickets are opened with create_ticket.");
+    assert!(about["result"]["capabilities"]["resources"].is_object());
+    // For a moment it is not asked again.
+    let started = Instant::now();
+    let about = modern(&gateway, "/mcp/mute", ACME, "server/discover", json!({})).json();
+    assert_eq!(about["result"]["capabilities"], json!({ "tools": { "listChanged": true } }));
+    assert!(started.elapsed() < Duration::from_secs(3));
 }

@@ -107,11 +107,11 @@ impl Talk {
         let asked = self.visit.asked().map_err(refuse)?;
         let unknown = answer::unknown(Act::CallTool, asked_name, revision);
         let Some(found) = found else {
-            return Err(self.unknown(request, Act::CallTool, asked_name, unknown));
+            return Err(self.unknown(request, Act::CallTool, asked_name, &unknown));
         };
         let Found { server, tool, name, .. } = &found;
         if !authorize::sees(asked, name) {
-            return Err(self.unknown(request, Act::CallTool, name, unknown));
+            return Err(self.unknown(request, Act::CallTool, name, &unknown));
         }
         asked.upstream = Some(server.shared_name());
         let waiting = clock::now();
@@ -119,7 +119,7 @@ impl Talk {
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
         let Some(described) = tools.find(tool) else {
-            return Err(self.unknown(request, Act::CallTool, name, unknown));
+            return Err(self.unknown(request, Act::CallTool, name, &unknown));
         };
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
@@ -183,7 +183,7 @@ impl Talk {
         request: &Request<'_>,
         act: Act,
         name: &str,
-        fault: Fault,
+        fault: &Fault,
     ) -> Box<Reply> {
         let mut findings = Findings::default();
         let uri = || Some(Value::object([("uri", request.param("uri")?.clone())]));
@@ -196,7 +196,7 @@ impl Talk {
             authorize::unknown(asked, act, name, arguments.as_ref(), &mut findings);
         }
         Box::new(match self.keep(findings) {
-            Ok(()) => Reply::fault(Some(request.id), &fault),
+            Ok(()) => Reply::fault(Some(request.id), fault),
             Err(refusal) => Reply::refusal(Some(request.id), refusal),
         })
     }

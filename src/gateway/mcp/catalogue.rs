@@ -102,7 +102,7 @@ impl Talk {
             Ok(Ok(found)) => found,
             Ok(Err(name)) => {
                 let fault = answer::unknown(Act::GetPrompt, asked_name, revision);
-                return *self.unknown(request, Act::GetPrompt, &name, fault);
+                return *self.unknown(request, Act::GetPrompt, &name, &fault);
             }
             Err(reply) => return *reply,
         };
@@ -127,7 +127,7 @@ impl Talk {
             Ok(Ok(found)) => found,
             Ok(Err(name)) => {
                 let fault = answer::unknown(Act::ReadResource, uri, revision);
-                return *self.unknown(request, Act::ReadResource, &name, fault);
+                return *self.unknown(request, Act::ReadResource, &name, &fault);
             }
             Err(reply) => return *reply,
         };
@@ -165,6 +165,34 @@ impl Talk {
         match self.suggestions(&found.server, &params).await {
             Ok(None) => Reply::result(request.id, &answer::completed_with_nothing(revision)),
             Ok(Some(result)) => passed_on(request, result, false, revision),
+            Err(failed) => self.failed(request.id, &found.server, failed),
+        }
+    }
+
+    /// Has a server tell of a resource that changes, or no longer; it does on the session's stream.
+    pub(super) async fn subscribe(&mut self, request: &Request<'_>, passed: Passed) -> Reply {
+        let Some(uri) = request.param("uri").and_then(Value::as_str) else {
+            return fault(request, "`uri` is missing or not a string");
+        };
+        let unknown = answer::unknown(Act::ReadResource, uri, self.revision);
+        let found = match self.find_resource(request, uri).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => return Reply::fault(Some(request.id), &unknown),
+            Err(reply) => return *reply,
+        };
+        let caller = match self.caller(&found.server, None) {
+            Ok(caller) => caller,
+            Err(refusal) => return Reply::refusal(Some(request.id), refusal),
+        };
+        let params = Act::ReadResource.params(uri, b"");
+        let waiting = clock::now();
+        let subscribed = found.server.subscribe(&caller, passed, &params).await;
+        self.visit.waited += clock::now().saturating_duration_since(waiting);
+        match subscribed {
+            Ok(()) => Reply::result(request.id, &Value::object([])),
+            Err(Failed::Error { code: RESOURCE_NOT_FOUND | INVALID_PARAMS, .. }) => {
+                Reply::fault(Some(request.id), &unknown)
+            }
             Err(failed) => self.failed(request.id, &found.server, failed),
         }
     }
@@ -276,7 +304,18 @@ impl Talk {
                 (None, _) => {}
             }
         }
-        Ok(Err(name.unwrap_or_else(|| act.nowhere(uri))))
+        let name = name.unwrap_or_else(|| act.nowhere(uri));
+        let asked =
+            self.visit.asked().map_err(|refusal| Box::new(Reply::refusal(Some(request.id), refusal)))?;
+        match &self.target {
+            // It may have more than it lists: what a tool's result names.
+            Target::One(server) if authorize::sees(asked, &name) => {
+                let server = Arc::clone(server);
+                asked.upstream = Some(server.shared_name());
+                Ok(Ok(Found { act, name, server, tool: uri.to_owned() }))
+            }
+            Target::One(_) | Target::All(_) => Ok(Err(name)),
+        }
     }
 
     /// The template, or the resource, of which suggestions are asked for.
@@ -321,7 +360,9 @@ impl Talk {
                 self.completion = self.keeps_content().then(|| Raw::text(words_of(&result)));
                 passed_on(request, result, permit.act() == Act::ReadResource, revision)
             }
-            Err(Failed::Error { code: RESOURCE_NOT_FOUND, .. }) if permit.act() == Act::ReadResource => {
+            Err(Failed::Error { code: RESOURCE_NOT_FOUND | INVALID_PARAMS, .. })
+                if permit.act() == Act::ReadResource =>
+            {
                 Reply::fault(Some(request.id), &answer::unknown(permit.act(), permit.tool(), revision))
             }
             Err(failed) => self.failed(request.id, server, failed),

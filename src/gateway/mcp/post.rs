@@ -11,7 +11,7 @@ use crate::{
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
-        act::Act,
+        act::{Act, Passed},
         answer,
         list::Kind,
         message::{
@@ -275,6 +275,8 @@ impl Talk {
             ("prompts/get", _) => self.get_prompt(request, revision).await,
             ("resources/read", _) => self.read_resource(request, revision).await,
             ("completion/complete", _) => self.complete(request, revision).await,
+            ("resources/subscribe", false) => self.subscribe(request, Passed::Subscribe).await,
+            ("resources/unsubscribe", false) => self.subscribe(request, Passed::Unsubscribe).await,
             ("logging/setLevel", false) => self.set_level(request).await,
             ("subscriptions/listen", true) if self.streams => self.listen(request).await,
             (method, _) => match Kind::listed_by(method) {

@@ -141,6 +141,21 @@ impl Server {
         self.ask(caller, |id| Ask { id, method: passed.method(), name: None, params, wishes: None }).await
     }
 
+    /// Has it tell of a resource that changes, or no longer. A server of the newer era is not asked: what its clients of
+    /// the older one subscribe to is not told.
+    pub async fn subscribe(
+        self: &Arc<Self>,
+        caller: &Caller,
+        passed: Passed,
+        params: &[u8],
+    ) -> Result<(), Failed> {
+        if self.speaks_modern().await? {
+            let message = "the server tells of changed resources only to clients of 2026-07-28".to_owned();
+            return Err(Failed::Error { code: METHOD_NOT_FOUND, message, data: None });
+        }
+        self.request(caller, passed, params).await?.result().await.map(drop)
+    }
+
     /// Tells the operator that addresses of its are another server's too, each number once.
     pub fn shares(&self, count: usize) {
         if self.catalogue.shared.fetch_max(count, Ordering::Relaxed) < count {
