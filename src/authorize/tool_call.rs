@@ -165,15 +165,21 @@ fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String)> 
     })
 }
 
-/// Records a call of a tool that the tenant does not see, or that does not exist.
-pub fn unknown_tool(asked: &Asked, name: &str, arguments: Option<&Value<'_>>, found: &mut Findings) {
+/// Records a call of a tool that the tenant does not see, or that is not there: `why` is for the records alone.
+pub fn unknown_tool(
+    asked: &Asked,
+    name: &str,
+    arguments: Option<&Value<'_>>,
+    why: &str,
+    found: &mut Findings,
+) {
     let text = arguments.map(ToString::to_string);
     let decision = decide(asked, name, &Arguments::Open, Place::Mcp);
     if decision.outcome == Outcome::Deny {
         found.evidence.extend(asked.evidence(Place::Mcp, name, text.as_deref(), &decision));
     } else {
         let args = text.as_deref().unwrap_or("{}");
-        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, "there is no such tool"));
+        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, why));
     }
     found.tools_denied.push(name.to_owned());
 }

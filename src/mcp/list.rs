@@ -1,6 +1,7 @@
 //! The tools of one server: read from its pages, kept by name, written into the lists of tenants.
 
 use crate::json::{self, Value};
+use std::collections::BTreeMap;
 
 /// Of one server, so many pages are read, and so many tools kept.
 pub const PAGES_MAX: usize = 100;
@@ -39,6 +40,8 @@ impl Tool {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tools {
     tools: Vec<Tool>,
+    /// Tools that are there and not to be served, by name, and why.
+    withheld: BTreeMap<Box<str>, &'static str>,
     /// How many were left out: without a name, or under one that another has too.
     pub left_out: usize,
 }
@@ -62,7 +65,22 @@ impl Tools {
             tools.push(tool);
         }
         let left_out = before - tools.len();
-        Self { tools, left_out }
+        Self { tools, withheld: BTreeMap::new(), left_out }
+    }
+
+    /// Takes out the tools that there is a reason to withhold, and keeps the reasons.
+    pub fn withhold(&mut self, why: impl Fn(&str) -> Option<&'static str>) {
+        let Self { tools, withheld, .. } = self;
+        tools.retain(|tool| {
+            let reason = why(&tool.name);
+            withheld.extend(reason.map(|reason| (tool.name.clone(), reason)));
+            reason.is_none()
+        });
+    }
+
+    /// Why a tool that is there is not served.
+    pub fn withheld(&self, name: &str) -> Option<&'static str> {
+        self.withheld.get(name).copied()
     }
 
     /// The tool of this name.

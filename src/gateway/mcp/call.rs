@@ -29,6 +29,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(10);
 const COMMENT: &[u8] = b": a tool call waits for a person\n\n";
 /// So much of a result's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
+/// Why a call of it is denied, to the records.
+const NO_SUCH_TOOL: &str = "there is no such tool";
 const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
 
 /// A tool that was found, perhaps.
@@ -75,20 +77,15 @@ impl Talk {
         let arguments = request.param("arguments");
         let found = self.find(asked_name);
         let asked = self.visit.asked().map_err(refuse)?;
-        let Some(Found { server, tool, name }) = found else {
-            return Err(self.unknown(request, asked_name, asked_name));
+        let Some(found) = found else {
+            return Err(self.unknown(request, asked_name, asked_name, NO_SUCH_TOOL));
         };
-        if !authorize::sees(asked, &name) {
-            return Err(self.unknown(request, asked_name, &name));
+        if !authorize::sees(asked, &found.name) {
+            return Err(self.unknown(request, asked_name, &found.name, NO_SUCH_TOOL));
         }
-        asked.upstream = Some(server.shared_name());
-        let waiting = clock::now();
-        let tools = server.tools().await;
-        self.visit.waited += clock::now().saturating_duration_since(waiting);
-        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, &server, failed)))?;
-        if tools.find(&tool).is_none() {
-            return Err(self.unknown(request, asked_name, &name));
-        }
+        asked.upstream = Some(found.server.shared_name());
+        self.is_listed(request, asked_name, &found).await?;
+        let Found { server, tool, name } = &found;
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
@@ -102,17 +99,40 @@ impl Talk {
             asked.prompt = Some(format!("{name} {arguments}"));
         }
         let mut findings = Findings::default();
-        let call = ToolCall { name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall { name, tool, arguments, arguments_max };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {
-            Judged::Permitted(permit) => Ok((permit, server)),
+            Judged::Permitted(permit) => Ok((permit, found.server)),
             Judged::Denied { reason } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting, revision).await?;
-                Ok((permit, server))
+                // Meanwhile it may have become another tool than the one that was asked about.
+                if server.pins().is_some() {
+                    self.is_listed(request, asked_name, &found).await?;
+                }
+                Ok((permit, found.server))
             }
         }
+    }
+
+    /// Whether the server lists a tool, and it may be served.
+    async fn is_listed(
+        &mut self,
+        request: &Request<'_>,
+        asked_name: &str,
+        found: &Found,
+    ) -> Result<(), Box<Reply>> {
+        let Found { server, tool, name } = found;
+        let waiting = clock::now();
+        let tools = server.tools().await;
+        self.visit.waited += clock::now().saturating_duration_since(waiting);
+        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
+        if tools.find(tool).is_some() {
+            return Ok(());
+        }
+        let why = tools.withheld(tool).unwrap_or(NO_SUCH_TOOL);
+        Err(self.unknown(request, asked_name, name, why))
     }
 
     /// The tool that a name may stand for. Whether it exists is told by its server's list.
@@ -129,11 +149,11 @@ impl Talk {
     }
 
     /// The answer for a tool that is not there, or not to be seen; on record either way.
-    fn unknown(&mut self, request: &Request<'_>, asked_name: &str, name: &str) -> Box<Reply> {
+    fn unknown(&mut self, request: &Request<'_>, asked_name: &str, name: &str, why: &str) -> Box<Reply> {
         let mut findings = Findings::default();
         if let Ok(asked) = self.visit.asked() {
             asked.upstream = None;
-            authorize::unknown_tool(asked, name, request.param("arguments"), &mut findings);
+            authorize::unknown_tool(asked, name, request.param("arguments"), why, &mut findings);
         }
         Box::new(match self.keep(findings) {
             Ok(()) => Reply::fault(Some(request.id), &answer::unknown_tool(asked_name)),

@@ -20,6 +20,7 @@ use crate::{
         names,
     },
     operator,
+    pins::Watch,
     refusal::Refusal,
 };
 use bytes::Bytes;
@@ -53,6 +54,9 @@ pub struct Server {
     /// By tenant: a server of the older era may keep things in a session.
     sessions: Mutex<HashMap<Arc<str>, Session>>,
     list: tokio::sync::Mutex<Option<Listed>>,
+    pins: Option<Arc<Watch>>,
+    /// What it said last of how it is used.
+    instructions: Mutex<Option<Arc<str>>>,
     ids: AtomicU64,
 }
 
@@ -108,8 +112,27 @@ impl Server {
             probing: tokio::sync::Mutex::default(),
             sessions: Mutex::default(),
             list: tokio::sync::Mutex::default(),
+            pins: None,
+            instructions: Mutex::default(),
             ids: AtomicU64::new(1),
         }
+    }
+
+    /// With pins that watch what it says of itself.
+    #[must_use]
+    pub fn pinned(self, pins: Option<Watch>) -> Self {
+        Self { pins: pins.map(Arc::new), ..self }
+    }
+
+    /// Its pins.
+    pub fn pins(&self) -> Option<&Watch> {
+        self.pins.as_deref()
+    }
+
+    /// What it says of how it is used, where that may be shown to clients. Known once its tools were listed.
+    pub fn instructions(&self) -> Option<Arc<str>> {
+        let text = lock(&self.instructions).clone()?;
+        self.pins.as_ref().is_none_or(|pins| pins.shows_instructions(&text)).then_some(text)
     }
 
     /// Its name in the configuration.
@@ -141,7 +164,10 @@ impl Server {
             return list.clone();
         }
         let found = tokio::time::timeout(LIST_WAIT, self.list_all()).await;
-        let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
+        let found = match found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))) {
+            Ok(tools) => self.held_against_pins(tools).await.map(Arc::new),
+            Err(failed) => Err(failed),
+        };
         let is_news = |before: &Option<Listed>| match (before, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
             (Some((Ok(before), _)), Ok(now)) => self.unfit(before) != self.unfit(now),
@@ -153,6 +179,22 @@ impl Server {
         }
         *kept = Some((found.clone(), clock::now()));
         found
+    }
+
+    /// Without the tools that were not approved.
+    async fn held_against_pins(&self, mut tools: Tools) -> Result<Tools, Failed> {
+        let Some(pins) = self.pins.clone() else { return Ok(tools) };
+        let instructions = lock(&self.instructions).clone();
+        let decided = tokio::task::spawn_blocking(move || {
+            pins.decide(&mut tools, instructions.as_deref());
+            tools
+        });
+        decided.await.map_err(|_| failed("the upstream's tools cannot be held against what was approved"))
+    }
+
+    fn hear_instructions(&self, result: &Value<'_>) {
+        let text = result.get("instructions").and_then(Value::as_str).filter(|text| !text.is_empty());
+        *lock(&self.instructions) = text.map(Arc::from);
     }
 
     /// How many tools nobody can call, and how many have names that are too long for the merged list.
@@ -317,7 +359,11 @@ impl Server {
                 Said::Result(result) => {
                     let versions = result.get("supportedVersions").and_then(Value::items).unwrap_or_default();
                     let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
-                    return Ok(if versions.iter().any(modern) { Era::Modern } else { Era::Legacy });
+                    if !versions.iter().any(modern) {
+                        return Ok(Era::Legacy);
+                    }
+                    self.hear_instructions(&result);
+                    return Ok(Era::Modern);
                 }
                 Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
                 // Servers of the older era call a request without a session many things.
@@ -359,6 +405,7 @@ impl Server {
         let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
             return Err(failed("the upstream speaks no revision of the protocol that is served here"));
         };
+        self.hear_instructions(&result);
         let session = Session { revision, ..session };
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
