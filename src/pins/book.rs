@@ -72,7 +72,8 @@ impl Item {
 
     /// What is looked at when its definition is judged: what would be served next.
     pub fn latest(&self) -> Option<&Pinned> {
-        self.pending.as_ref().map(|(pinned, _)| pinned).or(self.approved.as_ref().map(|known| &known.pinned))
+        let pending = self.pending.as_ref().map(|(pinned, _)| pinned);
+        pending.or_else(|| self.approved.as_ref().map(|known| &known.pinned))
     }
 
     fn bytes(&self) -> usize {

@@ -148,8 +148,8 @@ impl Looking<'_> {
                 for (key, member) in members {
                     let inner = if at.is_empty() { key.to_string() } else { format!("{at}.{key}") };
                     self.text(key, &inner);
-                    if key == "properties" && at.ends_with("Schema") || at.ends_with(".properties") {
-                        self.parameters(key, member, &inner);
+                    if at.starts_with("inputSchema.") && at.ends_with("properties") {
+                        self.parameter(key, &inner);
                     }
                     self.value(member, &inner, depth + 1);
                 }
@@ -158,19 +158,9 @@ impl Looking<'_> {
         }
     }
 
-    /// Of `properties`, the names; of one of them, its own.
-    fn parameters(&mut self, key: &str, member: &Value<'_>, at: &str) {
-        if key != "properties" || member.members().is_none() {
-            return self.parameter(key, at);
-        }
-        for (name, _) in member.members().unwrap_or_default() {
-            self.parameter(name, &format!("{at}.{name}"));
-        }
-    }
-
     fn parameter(&mut self, name: &str, at: &str) {
         let bare: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        if at.starts_with("inputSchema.") && SOLICITING.contains(&bare.to_ascii_lowercase().as_str()) {
+        if SOLICITING.contains(&bare.to_ascii_lowercase().as_str()) {
             self.add("asks-for-secrets", at, format!("the parameter `{name}` asks for a secret"));
         }
     }

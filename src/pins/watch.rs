@@ -40,7 +40,7 @@ struct Standing {
     withheld: HashMap<Box<str>, Withheld>,
     book: Option<Book>,
     counts: Counts,
-    told: Option<Told>,
+    told: Told,
 }
 
 /// How many definitions there are, by state.
@@ -136,8 +136,8 @@ impl Watch {
         }
         state.counts = book.as_ref().map(counts).unwrap_or_default();
         let told = self.told(book.as_ref(), trouble);
-        self.tell(&told, state.told.as_ref().unwrap_or(&Told::default()), book.as_ref(), moved);
-        state.told = Some(told);
+        self.tell(&told, &state.told, book.as_ref(), moved);
+        state.told = told;
         state.book = book;
         stamp
     }
@@ -186,27 +186,24 @@ impl Watch {
             .into_iter()
             .partition(|which| state(which) == Some(State::New));
         let (end, help) = match self.mode {
-            Mode::Enforce => (
-                "withheld",
-                format!("`tollgate pins diff --server {server}` shows them, `approve` lets them through"),
-            ),
-            Mode::Record => {
-                ("served all the same", format!("`tollgate pins diff --server {server}` shows them"))
-            }
+            Mode::Enforce => ("withheld", ", `approve` lets them through"),
+            Mode::Record => ("served all the same", ""),
         };
-        for (which, what) in [(fresh, "are not approved yet"), (changed, "changed since they were approved")]
+        for (which, what) in
+            [(fresh, "that are not approved yet"), (changed, "that changed since they were approved")]
         {
             if !which.is_empty() {
                 let count = which.len();
                 operator::warn(&format!(
-                    "{count} definitions of the MCP server {server} {what}, and are {end}: {help}"
+                    "definitions of the MCP server {server} {what}: {count}; they are {end}; \
+                     `tollgate pins diff --server {server}` shows them{help}"
                 ));
             }
         }
         let suspicious = news(&now.suspicious, &before.suspicious).len();
         if suspicious > 0 {
             operator::warn(&format!(
-                "{suspicious} definitions of the MCP server {server} hide something or speak to the model: \
+                "definitions of the MCP server {server} that hide something or speak to the model: {suspicious}; \
                  `tollgate pins list --server {server}` says what"
             ));
         }

@@ -71,7 +71,7 @@ impl Server {
                     says.called.push(message["params"]["name"].as_str().unwrap().to_owned());
                     json!({ "content": [{ "type": "text", "text": "done" }] })
                 }
-                method => panic!("{method}"),
+                _ => Value::Null,
             };
             drop(says);
             let body = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }).to_string();
@@ -142,7 +142,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn new_tools_wait_changed_ones_are_blocked_and_an_approval_is_seen_by_the_running_gateway() {
+fn new_tools_wait_and_an_approval_is_seen_by_the_running_gateway() {
     let server =
         Server::start(json!([tool("get_note", "Reads a note."), tool("list_notes", "Lists notes.")]));
     let gateway = gateway(&server);
@@ -158,7 +158,7 @@ fn new_tools_wait_changed_ones_are_blocked_and_an_approval_is_seen_by_the_runnin
     assert_eq!(states(&gateway, "crm"), waiting);
     assert_eq!(pins(&gateway, &["diff", "--server", "log"]).0, 0);
     let (status, diff, _) = pins(&gateway, &["diff"]);
-    assert!(status == 1 && diff.contains("+     \"description\": \"Reads a note.\","), "{diff}");
+    assert!(status == 1 && diff.contains("+   \"description\": \"Reads a note.\","), "{diff}");
     // What is not named as it is, is not approved; neither is a digest of something else.
     for name in ["crm__nothing", "crm__get_note@0123456789ab", "log__*"] {
         assert_eq!(pins(&gateway, &["approve", "crm__list_notes", name]).0, 1, "{name}");
@@ -177,6 +177,19 @@ fn new_tools_wait_changed_ones_are_blocked_and_an_approval_is_seen_by_the_runnin
     assert_eq!(listed(&gateway), ["crm__get_note", "log__get_note", "log__list_notes"]);
     let file = gateway.dir.path().join("data/pins/crm.json");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_changes_is_blocked_at_its_call_and_shown_to_the_operator() {
+    let server =
+        Server::start(json!([tool("get_note", "Reads a note."), tool("list_notes", "Lists notes.")]));
+    let gateway = gateway(&server);
+    let unknown = |name: &str| call(&gateway, name).body.replace(name, "X");
+    unknown("crm__list_notes");
+    call(&gateway, "log__get_note");
+    assert_eq!(pins(&gateway, &["approve", "crm__get_note", "crm__instr*"]).0, 0);
+    gateway.reload();
+    assert_eq!(call(&gateway, "crm__get_note").json()["result"]["content"][0]["text"], "done");
     // It changes without a word, and a call comes before anybody lists.
     let called = server.called();
     server.say(json!([
@@ -197,8 +210,8 @@ fn new_tools_wait_changed_ones_are_blocked_and_an_approval_is_seen_by_the_runnin
     }
     let (status, diff, _) = pins(&gateway, &["diff", "--server", "crm"]);
     for part in [
-        "-     \"description\": \"Reads a note.\",",
-        "+     \"description\": \"Reads a note.\\u{200b} <IMPORTANT>\",",
+        "-   \"description\": \"Reads a note.\",",
+        "+   \"description\": \"Reads a note.\\u{200b} <IMPORTANT>\",",
         "warning[hidden-characters]: crm__get_note: description",
         "warning[instructs-the-model]",
     ] {
@@ -213,10 +226,14 @@ fn new_tools_wait_changed_ones_are_blocked_and_an_approval_is_seen_by_the_runnin
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
     let stderr = std::fs::read_to_string(gateway.dir.path().join("serve.err")).unwrap();
-    let told = |part: &str| stderr.matches(part).count();
-    assert_eq!(told("3 definitions of the MCP server crm are not approved yet"), 1, "{stderr}");
-    assert_eq!(told("1 definitions of the MCP server crm changed"), 1, "{stderr}");
-    assert_eq!(told("1 definitions of the MCP server log changed"), 1, "{stderr}");
+    for told in [
+        "crm that are not approved yet: 3; they are withheld",
+        "crm that changed since they were approved: 1; they are withheld",
+        "log that changed since they were approved: 1; they are served",
+        "crm that hide something or speak to the model: 1;",
+    ] {
+        assert_eq!(stderr.matches(told).count(), 1, "{told}: {stderr}");
+    }
     assert!(!stderr.contains("IMPORTANT"), "{stderr}");
     let (status, out, _) = run(&["check", "--config", "tollgate.yaml"], gateway.dir.path(), "");
     assert!(status == 0 && out.contains("warning[suspicious-definition]: `crm__get_note`"), "{out}");
@@ -227,13 +244,12 @@ fn what_is_approved_outlives_the_gateway_and_a_broken_file_lets_nothing_through(
     let server = Server::start(json!([tool("get_note", "Reads a note.")]));
     let mut gateway = gateway(&server);
     listed(&gateway);
-    gateway.signal("TERM");
-    gateway.exit_status();
+    gateway.stop();
     // No gateway runs.
     let (status, out, err) = pins(&gateway, &["approve", "--format", "json"]);
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((status, &out["approved"]), (0, &json!(["crm__instructions", "crm__get_note"])), "{err}");
-    gateway.restart();
+    gateway.start_again();
     let all = ["crm__get_note", "log__get_note"];
     assert_eq!(listed(&gateway), all);
     // The same under another name is another tool.
