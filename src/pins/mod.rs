@@ -68,7 +68,8 @@ pub fn observe(book: &mut Book, observed: &Observed, mode: Mode, now: &str) {
         item.approved.is_some()
     });
     for (which, pinned) in observed {
-        let is_renamed = book.was(pinned).is_some();
+        let is_approved = book.items.get(which).is_some_and(|item| item.approved.is_some());
+        let is_renamed = !is_approved && book.was(pinned).is_some();
         let item = book.items.entry(which.clone()).or_insert_with(|| Item::new(now));
         item.gone = None;
         let pending = item.pending.take();

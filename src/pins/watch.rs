@@ -17,7 +17,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Watches one server.
@@ -29,7 +29,16 @@ pub struct Watch {
     address: String,
     data_dir: PathBuf,
     neighbours: Neighbours,
+    /// Held while the disk is waited for.
     state: Mutex<Standing>,
+    shown: Mutex<Shown>,
+}
+
+/// What others ask for, as of the last list.
+#[derive(Debug, Default)]
+struct Shown {
+    book: Option<Book>,
+    counts: Counts,
 }
 
 /// How the last list stood.
@@ -38,8 +47,6 @@ struct Standing {
     /// The bytes that were listed, how the file was, and what came of it.
     last: Option<(Digest, Option<Stamp>)>,
     withheld: HashMap<Box<str>, Withheld>,
-    book: Option<Book>,
-    counts: Counts,
     told: Told,
 }
 
@@ -58,12 +65,13 @@ impl Watch {
     /// Pins of a server that is at this address, or started by this command. Touches no disk yet.
     pub fn new(server: &str, mode: Mode, address: &str, data_dir: PathBuf, neighbours: Neighbours) -> Self {
         let address = Digest::of("tollgate/pin/address/1", address.as_bytes()).to_string();
-        Self { server: server.to_owned(), mode, address, data_dir, neighbours, state: Mutex::default() }
+        let (state, shown) = (Mutex::default(), Mutex::default());
+        Self { server: server.to_owned(), mode, address, data_dir, neighbours, state, shown }
     }
 
     /// Takes out of a list what is not to be served. Waits for the disk.
     pub fn decide(&self, tools: &mut Tools, instructions: Option<&str>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let mut listed = Vec::new();
         for tool in tools.iter() {
             tool.write_as(&tool.name, &mut listed);
@@ -81,13 +89,12 @@ impl Watch {
 
     /// Whether a server's instructions may be shown to clients, by what was approved when its tools were last listed.
     pub fn shows_instructions(&self, text: &str) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        instructions_verdict(state.book.as_ref(), text, self.mode).is_none()
+        instructions_verdict(lock(&self.shown).book.as_ref(), text, self.mode).is_none()
     }
 
     /// How many definitions there are by state, as of the last list.
     pub fn counts(&self) -> Counts {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).counts.clone()
+        lock(&self.shown).counts.clone()
     }
 
     /// How the file was that this list was held against; nothing where it has to be held against it again.
@@ -134,11 +141,10 @@ impl Watch {
                 .withheld
                 .extend(tools.iter().filter(known).map(|tool| (tool.name.clone(), Withheld::Unreadable)));
         }
-        state.counts = book.as_ref().map(counts).unwrap_or_default();
         let told = self.told(book.as_ref(), trouble);
         self.tell(&told, &state.told, book.as_ref(), moved);
         state.told = told;
-        state.book = book;
+        *lock(&self.shown) = Shown { counts: book.as_ref().map(counts).unwrap_or_default(), book };
         stamp
     }
 
@@ -208,6 +214,11 @@ impl Watch {
             ));
         }
     }
+}
+
+/// Whoever panicked while holding one of these left it as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A tool as its server described it.
