@@ -128,6 +128,16 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// The same tenant and key as they are here, if they still are and the key is good at `now`.
+    pub fn renewed(&self, identity: &Identity, now: i64) -> Option<Identity> {
+        let member = self.tenants.get(identity.tenant.id.as_str())?;
+        let key = member.keys.iter().find(|key| key.id == identity.key.id)?;
+        let is_good = key.expires.is_none_or(|expires| now < expires);
+        is_good.then(|| Identity { tenant: Arc::clone(&member.tenant), key: Arc::clone(key) })
+    }
+}
+
 /// The one credential of a request. The same one in several headers is one; two different ones are none.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Unidentified> {
     let bearer = headers.get_all(AUTHORIZATION).into_iter().map(|value| bearer(value.as_bytes()));

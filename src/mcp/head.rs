@@ -10,6 +10,7 @@ use http::{HeaderMap, header::ACCEPT};
 use std::borrow::Cow;
 
 pub(super) const SESSION: &str = "mcp-session-id";
+pub(super) const LAST_EVENT: &str = "last-event-id";
 pub(super) const VERSION: &str = "mcp-protocol-version";
 pub(super) const METHOD: &str = "mcp-method";
 pub(super) const NAME: &str = "mcp-name";

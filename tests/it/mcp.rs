@@ -333,7 +333,7 @@ fn a_stream_of_events_is_passed_on_to_those_who_take_it() {
         "Sunny and 21 degrees in Bern."
     );
     let curious = modern(&gateway, "/mcp/curious", ACME, "tools/call", call(json!({})));
-    assert!(told(&curious).1 && curious.body.contains("not serve"), "{curious:?}");
+    assert_eq!(curious.json()["result"]["resultType"], "input_required", "{curious:?}");
 }
 
 #[test]
