@@ -3,6 +3,7 @@
 use super::{
     Request, Revision,
     message::{Fault, HEADER_MISMATCH, INVALID_PARAMS},
+    mirror::Stated,
 };
 use crate::json::Value;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -25,8 +26,12 @@ pub struct Head {
     pub version: Option<String>,
     method: Option<String>,
     name: Option<String>,
+    /// Behind which event the client wants to go on.
+    pub last_event: Option<String>,
     /// Whether the client takes an answer as a stream of events.
     pub streams: bool,
+    /// What it says of arguments.
+    pub arguments: Stated,
 }
 
 impl Head {
@@ -57,7 +62,9 @@ impl Head {
             version: one(VERSION)?,
             method: one(METHOD)?,
             name: one(NAME)?,
+            last_event: one(LAST_EVENT)?,
             streams,
+            arguments: Stated::of(headers),
         })
     }
 
@@ -86,7 +93,7 @@ impl Head {
             _ => None,
         };
         if let Some(name) = name.and_then(Value::as_str) {
-            let stated = self.name.as_deref().map(decoded).transpose()?;
+            let stated = self.name.as_deref().map(|name| decoded(NAME, name)).transpose()?;
             agree(NAME, stated.as_deref(), name)?;
         }
         let capabilities = request.meta(META_CAPABILITIES);
@@ -111,14 +118,14 @@ fn agree(header: &str, stated: Option<&str>, body: &str) -> Result<(), Fault> {
 }
 
 /// A header's value: what plain text cannot say stands as `=?base64?…?=`.
-fn decoded(value: &str) -> Result<Cow<'_, str>, Fault> {
+pub(super) fn decoded<'v>(header: &str, value: &'v str) -> Result<Cow<'v, str>, Fault> {
     let Some(coded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Ok(Cow::Borrowed(value));
     };
     let bytes = STANDARD.decode(coded).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(Cow::Owned).ok_or_else(|| {
-        let message = format!("the header `{NAME}` is not valid base64");
+        let message = format!("the header `{header}` is not valid base64");
         Fault { status: 400, ..Fault::new(HEADER_MISMATCH, message) }
     })
 }
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn what_a_header_cannot_say_is_coded() {
         for text in ["get", "a b", "ä", " a", "", "a\nb", "=?base64?x?="] {
-            assert_eq!(decoded(&encoded(text)).unwrap(), text);
+            assert_eq!(decoded(NAME, &encoded(text)).unwrap(), text);
             assert!(HeaderValue::from_str(&encoded(text)).is_ok());
         }
     }

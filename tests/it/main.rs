@@ -14,6 +14,7 @@ mod dialects;
 mod journey;
 mod licences;
 mod mcp;
+mod mirrors;
 mod pins;
 mod reload;
 mod support;

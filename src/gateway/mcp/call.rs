@@ -16,6 +16,7 @@ use crate::{
     mcp::{
         Request, Revision, answer,
         envelope::{Retry, Wishes},
+        list::Tools,
         message::{self, Fault, INVALID_PARAMS},
         names,
     },
@@ -97,13 +98,18 @@ impl Talk {
             return Err(self.unknown(request, asked_name, &found.name, NO_SUCH_TOOL));
         }
         asked.upstream = Some(found.server.shared_name());
-        self.is_listed(request, asked_name, &found).await?;
+        let tools = self.listed(request, asked_name, &found).await?;
         let Found { server, tool, name } = &found;
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
             let fault = Fault::new(INVALID_PARAMS, "`arguments` is not an object");
             return Err(Box::new(Reply::fault(Some(request.id), &fault)));
+        }
+        if revision.is_modern() {
+            let mirrors = tools.find(tool).map(|tool| &*tool.mirrors).unwrap_or_default();
+            let agreed = self.stated.agree(mirrors, arguments);
+            agreed.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         }
         let arguments_max = self.visit.snapshot().limits.tool_arguments;
         let keeps_content = self.keeps_content();
@@ -122,27 +128,27 @@ impl Talk {
                 let permit = self.ask_a_person(request, waiting).await?;
                 // Meanwhile it may have become another tool than the one that was asked about.
                 if server.pins().is_some() {
-                    self.is_listed(request, asked_name, &found).await?;
+                    self.listed(request, asked_name, &found).await?;
                 }
                 Ok((permit, found.server))
             }
         }
     }
 
-    /// Whether the server lists a tool, and it may be served.
-    async fn is_listed(
+    /// What the server lists, where the tool is in it and may be served.
+    async fn listed(
         &mut self,
         request: &Request<'_>,
         asked_name: &str,
         found: &Found,
-    ) -> Result<(), Box<Reply>> {
+    ) -> Result<Arc<Tools>, Box<Reply>> {
         let Found { server, tool, name } = found;
         let waiting = clock::now();
         let tools = server.tools().await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
         if tools.find(tool).is_some() {
-            return Ok(());
+            return Ok(tools);
         }
         let why = tools.withheld(tool).unwrap_or(NO_SUCH_TOOL);
         Err(self.unknown(request, asked_name, name, why))
@@ -244,7 +250,7 @@ impl Talk {
         let log_level = request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str);
         let log_level = log_level.or(caller.log_level.as_deref()).map(ToOwned::to_owned);
         let tells = !self.revision.is_modern() || log_level.is_some();
-        let wishes = Wishes { progress: progress.is_some(), log_level };
+        let wishes = Wishes { progress: progress.is_some(), log_level, ..Wishes::default() };
         let gateway = Arc::clone(self.visit.gateway());
         let running = self.session.as_ref().map(|session| session.runs(request.id));
         let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();

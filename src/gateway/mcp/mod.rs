@@ -4,6 +4,7 @@
 mod call;
 mod events;
 mod input;
+mod kept;
 mod listen;
 mod post;
 mod session;
@@ -30,15 +31,19 @@ use crate::{
     refusal::Refusal,
     upstream::mcp::Server,
 };
+use bytes::Bytes;
 use events::{Out, Sink};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
+use kept::{Kept, Place};
 use listen::{For, Listener};
 use post::{Post, Reply};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Of a request that a limit refuses, so much is read to answer it under its own id.
 const LIMITED_BYTES_MAX: u64 = 64 << 10;
+/// An answer that takes longer is streamed to clients that can come back for it.
+const SOON: Duration = Duration::from_secs(2);
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 
 /// Which servers a request speaks to.
@@ -136,13 +141,30 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
             return whole(reply, &request_id, standing);
         }
     };
+    let session = resumable(&mut visit, &target, &head);
     let work = Post { target, head, bytes };
     let mut events = Events::of(|sink| work.answer(visit, sink));
-    match events.next().await {
-        Some(Out::Last(reply)) => whole(*reply, &request_id, standing),
-        Some(Out::Event(first)) => streamed(events.after(first), &request_id, standing),
-        None => whole(Reply::refusal(None, Refusal::NotFound), &request_id, standing),
+    let first = tokio::select! {
+        first = events.next() => first,
+        () = tokio::time::sleep(SOON), if session.is_some() => Some(Out::Event(Bytes::new())),
+    };
+    match (first, session) {
+        (Some(Out::Last(reply)), _) => whole(*reply, &request_id, standing),
+        (Some(Out::Event(first)), Some(session)) => {
+            let first = (!first.is_empty()).then_some(first);
+            let events = Kept::begin(&session, events, first).unwrap_or_else(|events| *events);
+            streamed(events, &request_id, standing)
+        }
+        (Some(Out::Event(first)), None) => streamed(events.after(first), &request_id, standing),
+        (None, _) => whole(Reply::refusal(None, Refusal::NotFound), &request_id, standing),
     }
+}
+
+/// The session whose client can come back for the rest of an answer.
+fn resumable(visit: &mut Visit, target: &Target, head: &Head) -> Option<Arc<ClientSession>> {
+    let id = head.session.as_deref().filter(|_| head.streams)?;
+    let owner = owner(visit, target).ok()?;
+    session::find(visit.gateway(), &owner, id)
 }
 
 /// An answer that is streamed.
@@ -164,13 +186,22 @@ fn get(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Body>
         response
     };
     let head = Head::of(headers).ok().filter(|head| head.streams);
-    let Some(id) = head.and_then(|head| head.session) else { return not_allowed(&mut visit) };
+    let Some(Head { session: Some(id), last_event, .. }) = head else { return not_allowed(&mut visit) };
     let Ok(owner) = owner(&mut visit, target) else { return not_allowed(&mut visit) };
     let Some(session) = session::find(visit.gateway(), &owner, &id) else {
         return visit.refuse(Refusal::NotFound);
     };
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
     let Ok((request_id, standing)) = labels else { return not_allowed(&mut visit) };
+    if let Some(last_event) = last_event {
+        let place = Place::read(&last_event);
+        let Some((place, kept)) = place.and_then(|place| Some((place, session.kept(place.number)?))) else {
+            let message = "nothing is kept behind this `last-event-id`".to_owned();
+            return visit.refuse(Refusal::invalid(message, None));
+        };
+        visit.ended(&End::Complete, 200, None);
+        return streamed(kept.resumed(place), &request_id, standing);
+    }
     let ends = session.listens();
     let listens_for = For::Session(session, ends);
     let events = Events::of(|sink| {

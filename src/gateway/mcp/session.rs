@@ -1,6 +1,7 @@
 //! What is kept for a client's session: what the client can be asked, what it was asked and has not answered yet, which of
 //! its requests run, and which servers were used in it.
 
+use super::kept::Kept;
 use crate::{
     clock,
     gateway::Gateway,
@@ -20,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 /// So many questions of servers may wait for one client.
 const QUESTIONS_MAX: usize = 32;
+
+/// So many answers are kept for one client; others end with their connection.
+const KEPT_MAX: usize = 16;
 
 /// A client's session.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ struct State {
     servers: Vec<Arc<Server>>,
     /// Ends the stream for what answers no request, when another takes its place.
     listening: Option<CancellationToken>,
+    /// Answers that the client can come back for.
+    kept: Vec<Arc<Kept>>,
 }
 
 /// What a client answers a server's question with.
@@ -155,6 +161,26 @@ impl ClientSession {
             earlier.cancel();
         }
         ends
+    }
+
+    /// Keeps an answer, unless there are too many.
+    pub(super) fn keep(&self, kept: &Arc<Kept>) -> bool {
+        let mut state = self.lock();
+        let has_room = state.kept.len() < KEPT_MAX;
+        if has_room {
+            state.kept.push(Arc::clone(kept));
+        }
+        has_room
+    }
+
+    /// The answer of this number, if it is kept.
+    pub(super) fn kept(&self, number: u64) -> Option<Arc<Kept>> {
+        self.lock().kept.iter().find(|kept| kept.number == number).cloned()
+    }
+
+    /// Keeps an answer no longer.
+    pub(super) fn forget(&self, number: u64) {
+        self.lock().kept.retain(|kept| kept.number != number);
     }
 
     /// Ends what belongs to the session, here and at the servers.
