@@ -54,25 +54,31 @@ impl Talk {
         let Some(asked_name) = request.param("name").and_then(Value::as_str) else {
             return fault("`name` is missing or not a string");
         };
-        let (permit, server) = match self.permit(request, asked_name).await {
+        let (permit, found) = match self.permit(request, asked_name).await {
             Ok(permitted) => permitted,
             Err(reply) => return *reply,
         };
-        let mut retry = match self.retry(request, &server) {
+        let server = &found.server;
+        let mut retry = match self.retry(request, server) {
             Ok(retry) => retry,
             Err(fault) => return Reply::fault(Some(request.id), &fault),
         };
         for _ in 0..ROUNDS_MAX {
-            let result = match self.send(request, &permit, &server, &retry).await {
+            let result = match self.send(request, &permit, server, &retry).await {
                 Ok(result) => result,
-                Err(failed) => return self.failed(request.id, &server, failed),
+                Err(failed) => return self.failed(request.id, server, failed),
             };
-            match self.inputs(request, &server, &result).await {
+            match self.inputs(request, server, &result).await {
                 Inputs::None => {
                     self.completion = self.keeps_content().then(|| Raw::text(text_of(&result)));
                     return Reply::result(request.id, &answer::passed(result, self.revision));
                 }
-                Inputs::Brought(brought) => retry = brought,
+                Inputs::Brought(brought) => {
+                    retry = brought;
+                    if let Err(reply) = self.is_the_same(request, asked_name, &found).await {
+                        return *reply;
+                    }
+                }
                 Inputs::Told(reply) => return *reply,
             }
         }
@@ -85,7 +91,7 @@ impl Talk {
         &mut self,
         request: &Request<'_>,
         asked_name: &str,
-    ) -> Result<(ToolPermit, Arc<Server>), Box<Reply>> {
+    ) -> Result<(ToolPermit, Found), Box<Reply>> {
         let revision = self.revision;
         let refuse = |refusal| Box::new(Reply::refusal(Some(request.id), refusal));
         let arguments = request.param("arguments");
@@ -99,7 +105,7 @@ impl Talk {
         }
         asked.upstream = Some(found.server.shared_name());
         let tools = self.listed(request, asked_name, &found).await?;
-        let Found { server, tool, name } = &found;
+        let Found { tool, name, .. } = &found;
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
@@ -122,15 +128,12 @@ impl Talk {
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {
-            Judged::Permitted(permit) => Ok((permit, found.server)),
+            Judged::Permitted(permit) => Ok((permit, found)),
             Judged::Denied { reason } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting).await?;
-                // Meanwhile it may have become another tool than the one that was asked about.
-                if server.pins().is_some() {
-                    self.listed(request, asked_name, &found).await?;
-                }
-                Ok((permit, found.server))
+                self.is_the_same(request, asked_name, &found).await?;
+                Ok((permit, found))
             }
         }
     }
@@ -152,6 +155,19 @@ impl Talk {
         }
         let why = tools.withheld(tool).unwrap_or(NO_SUCH_TOOL);
         Err(self.unknown(request, asked_name, name, why))
+    }
+
+    /// While somebody was asked, a tool may have become another than the one that they were asked about.
+    async fn is_the_same(
+        &mut self,
+        request: &Request<'_>,
+        asked_name: &str,
+        found: &Found,
+    ) -> Result<(), Box<Reply>> {
+        if found.server.pins().is_some() {
+            self.listed(request, asked_name, found).await?;
+        }
+        Ok(())
     }
 
     /// The tool that a name may stand for. Whether it exists is told by its server's list.
