@@ -161,6 +161,11 @@ impl Admin {
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ready\n"),
             (&Method::GET, "/metrics") => {
+                let snapshot = self.gateway.snapshot.load();
+                let pinned = snapshot.servers.iter();
+                let pinned =
+                    pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
+                self.gateway.telemetry.pinned(pinned);
                 let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -18,6 +18,7 @@ pub mod mock;
 pub mod names;
 pub mod offline;
 pub mod operator;
+pub mod pins;
 pub mod policy;
 pub mod quota;
 pub mod records;

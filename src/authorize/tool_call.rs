@@ -178,16 +178,15 @@ fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String)> 
     })
 }
 
-/// Records that a client asked for what its tenant does not see, or what does not exist.
-pub fn unknown(asked: &Asked, act: Act, name: &str, arguments: Option<&Value<'_>>, found: &mut Findings) {
+/// Records that a client asked for what its tenant does not see, or what is not there: `why` is for the records alone.
+pub fn unknown(asked: &Asked, name: &str, arguments: Option<&Value<'_>>, why: &str, found: &mut Findings) {
     let text = arguments.map(ToString::to_string);
     let decision = decide(asked, name, &Arguments::Open, Place::Mcp);
     if decision.outcome == Outcome::Deny {
         found.evidence.extend(asked.evidence(Place::Mcp, name, text.as_deref(), &decision));
     } else {
         let args = text.as_deref().unwrap_or("{}");
-        let reason = format!("there is no such {}", act.noun());
-        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, &reason));
+        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, why));
     }
     found.tools_denied.push(name.to_owned());
 }

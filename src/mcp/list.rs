@@ -5,6 +5,7 @@ use super::{
     names,
 };
 use crate::json::{self, Value};
+use std::collections::BTreeMap;
 
 /// Of one server, so many pages of a list are read.
 pub const PAGES_MAX: usize = 100;
@@ -126,6 +127,8 @@ impl Definition {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
     definitions: Vec<Definition>,
+    /// Those that are there and not to be served, by name, and why.
+    withheld: BTreeMap<Box<str>, &'static str>,
     /// How many were left out: without a usable name, or under one that another has too.
     pub left_out: usize,
     /// Those that were left out for what they want repeated in headers.
@@ -139,7 +142,22 @@ impl Definitions {
         found.sort_by(|a, b| a.name.cmp(&b.name));
         let definitions = without_twins(found, |definition| &definition.name);
         let left_out = before - definitions.len();
-        Self { definitions, left_out, misdeclared: Vec::new() }
+        Self { definitions, withheld: BTreeMap::new(), left_out, misdeclared: Vec::new() }
+    }
+
+    /// Takes out what there is a reason to withhold, and keeps the reasons.
+    pub fn withhold(&mut self, why: impl Fn(&str) -> Option<&'static str>) {
+        let Self { definitions, withheld, .. } = self;
+        definitions.retain(|definition| {
+            let reason = why(&definition.name);
+            withheld.extend(reason.map(|reason| (definition.name.clone(), reason)));
+            reason.is_none()
+        });
+    }
+
+    /// Why something that is there is not served.
+    pub fn withheld(&self, name: &str) -> Option<&'static str> {
+        self.withheld.get(name).copied()
     }
 
     /// The one of this name.

@@ -16,6 +16,7 @@ mod licences;
 mod mcp;
 mod mcp_catalog;
 mod mirrors;
+mod pins;
 mod reload;
 mod support;
 mod transcripts;

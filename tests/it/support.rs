@@ -178,8 +178,18 @@ impl Gateway {
 
     /// Ends the gateway as an operator does, and starts it again on the same directory.
     pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Ends the gateway as an operator does.
+    pub(crate) fn stop(&mut self) {
         self.signal("TERM");
         self.exit_status();
+    }
+
+    /// Starts it on the same directory.
+    pub(crate) fn start_again(&mut self) {
         self.process = spawn(&["serve", "--config", "tollgate.yaml"], self.dir.path());
         self.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)

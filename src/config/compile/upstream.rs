@@ -6,6 +6,7 @@ use crate::{
     dialect::Family,
     mcp,
     names::UpstreamName,
+    pins::{Mode, Watch, hygiene::Neighbours},
     snapshot::{Model, Models},
     upstream::{
         Credential, Destination, Endpoint, Upstream,
@@ -51,10 +52,6 @@ impl Compiler<'_> {
         let mut servers = Vec::new();
         let is_server = |raw: &raw::Upstream| raw.kind.value == raw::UpstreamKind::Mcp;
         for (name, raw) in gateway.upstreams.0.iter().filter(|(_, raw)| is_server(raw)) {
-            if let Some(pin) = raw.pin.as_ref().filter(|pin| pin.value != raw::Pin::Off) {
-                let message = "definitions of tools are not watched by this version yet: `pin` has no effect";
-                self.warn("not-enforced-yet", pin.at, message);
-            }
             if let Some(command) = raw.command.first() {
                 let message = "MCP servers over stdio are not served by this version yet";
                 self.warn("not-served-yet", command.at, message);
@@ -69,10 +66,27 @@ impl Compiler<'_> {
                 self.error("bad-name", name.at, message);
             }
             let upstream = self.upstream(name, raw, Family::Mcp);
-            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream))));
+            let pins = self.pins(gateway, name, raw);
+            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream).pinned(pins))));
         }
         servers.sort_by(|a, b| a.name().cmp(b.name()));
         servers
+    }
+
+    /// What watches an MCP server's definitions.
+    fn pins(&self, gateway: &raw::Gateway, name: &At<String>, raw: &raw::Upstream) -> Option<Watch> {
+        let mode = match raw.pin.as_ref()?.value {
+            raw::Pin::Off => return None,
+            raw::Pin::Record => Mode::Record,
+            raw::Pin::Enforce => Mode::Enforce,
+        };
+        let address = raw.url.iter().chain(&raw.urls).chain(&raw.command).map(|at| at.value.as_str());
+        let address = address.collect::<Vec<_>>().join("\n");
+        let others = gateway.upstreams.0.iter().filter(|(other, _)| other.value != name.value);
+        let servers = others.map(|(other, _)| other.value.clone()).collect();
+        let neighbours = Neighbours { servers, ..Neighbours::default() };
+        let data_dir = super::records_place(self.loaded, self.context.env).data_dir;
+        Some(Watch::new(&name.value, mode, &address, data_dir, neighbours))
     }
 
     fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {

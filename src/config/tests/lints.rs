@@ -3,9 +3,10 @@
 
 use super::golden::expect;
 use crate::config::{
-    Colour, Loaded, Problem, check_tests, compile, lint, lint::LINTS, load, load_tests, test_files,
-    to_github, to_json, to_sarif, to_text,
+    Colour, Loaded, Problem, check_tests, compile, lint, lint::LINTS, lint_definitions, load, load_tests,
+    test_files, to_github, to_json, to_sarif, to_text,
 };
+use crate::pins::disk;
 use dashmap::DashMap;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
@@ -30,6 +31,8 @@ fn checked(path: &Path) -> (Loaded, Vec<Problem>) {
         problems.extend(more);
     }
     problems.extend(lint(&loaded, &tests));
+    let data_dir = compile::records_place(&loaded, &env).data_dir;
+    problems.extend(lint_definitions(&loaded, &disk::books(&data_dir)));
     (loaded, problems)
 }
 

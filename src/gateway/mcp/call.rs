@@ -18,6 +18,7 @@ use crate::{
         act::Act,
         answer,
         envelope::{Retry, Wishes},
+        list::Definitions,
         message::{self, Fault, INVALID_PARAMS},
         names,
     },
@@ -86,7 +87,10 @@ impl Talk {
             };
             match self.inputs(request, server, &result).await {
                 Inputs::None => return Ok(Ok(result)),
-                Inputs::Brought(brought) => retry = brought,
+                Inputs::Brought(brought) => {
+                    retry = brought;
+                    self.is_the_same(request, permit, server).await?;
+                }
                 Inputs::Told(reply) => return Err(reply),
             }
         }
@@ -114,13 +118,7 @@ impl Talk {
             return Err(self.unknown(request, Act::CallTool, name, &unknown));
         }
         asked.upstream = Some(server.shared_name());
-        let waiting = clock::now();
-        let tools = server.tools().await;
-        self.visit.waited += clock::now().saturating_duration_since(waiting);
-        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
-        let Some(described) = tools.find(tool) else {
-            return Err(self.unknown(request, Act::CallTool, name, &unknown));
-        };
+        let tools = self.listed(request, server, tool, name).await?;
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
@@ -128,10 +126,45 @@ impl Talk {
             return Err(Box::new(Reply::fault(Some(request.id), &fault)));
         }
         if revision.is_modern() {
-            let agreed = self.stated.agree(&described.mirrors, arguments);
+            let mirrors = tools.find(tool).map(|tool| &*tool.mirrors).unwrap_or_default();
+            let agreed = self.stated.agree(mirrors, arguments);
             agreed.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         }
         self.judge(request, found, arguments, revision).await
+    }
+
+    /// What the server lists, where the tool is in it and may be served.
+    async fn listed(
+        &mut self,
+        request: &Request<'_>,
+        server: &Arc<Server>,
+        tool: &str,
+        name: &str,
+    ) -> Result<Arc<Definitions>, Box<Reply>> {
+        let waiting = clock::now();
+        let tools = server.tools().await;
+        self.visit.waited += clock::now().saturating_duration_since(waiting);
+        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
+        if tools.find(tool).is_some() {
+            return Ok(tools);
+        }
+        let asked_name = request.param("name").and_then(Value::as_str).unwrap_or_default();
+        let unknown = answer::unknown(Act::CallTool, asked_name, self.revision);
+        Err(self.refuse_unknown(request, Act::CallTool, name, &unknown, tools.withheld(tool)))
+    }
+
+    /// While somebody was asked, a tool may have become another than the one that they were asked about.
+    async fn is_the_same(
+        &mut self,
+        request: &Request<'_>,
+        permit: &ToolPermit,
+        server: &Arc<Server>,
+    ) -> Result<(), Box<Reply>> {
+        if server.pins().is_some() && permit.act() == Act::CallTool {
+            let name = names::combined(server.name(), permit.tool());
+            self.listed(request, server, permit.tool(), &name).await?;
+        }
+        Ok(())
     }
 
     /// Decides on what was found, with these arguments.
@@ -159,6 +192,7 @@ impl Talk {
             Judged::Denied { reason } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting).await?;
+                self.is_the_same(request, &permit, &server).await?;
                 Ok((permit, server))
             }
         }
@@ -185,6 +219,17 @@ impl Talk {
         name: &str,
         fault: &Fault,
     ) -> Box<Reply> {
+        self.refuse_unknown(request, act, name, fault, None)
+    }
+
+    fn refuse_unknown(
+        &mut self,
+        request: &Request<'_>,
+        act: Act,
+        name: &str,
+        fault: &Fault,
+        why: Option<&str>,
+    ) -> Box<Reply> {
         let mut findings = Findings::default();
         let uri = || Some(Value::object([("uri", request.param("uri")?.clone())]));
         let arguments = match act {
@@ -193,7 +238,8 @@ impl Talk {
         };
         if let Ok(asked) = self.visit.asked() {
             asked.upstream = None;
-            authorize::unknown(asked, act, name, arguments.as_ref(), &mut findings);
+            let nothing = format!("there is no such {}", act.noun());
+            authorize::unknown(asked, name, arguments.as_ref(), why.unwrap_or(&nothing), &mut findings);
         }
         Box::new(match self.keep(findings) {
             Ok(()) => Reply::fault(Some(request.id), fault),

@@ -43,13 +43,19 @@ impl Talk {
             Target::All(servers) => (servers.clone(), true),
         };
         let waiting = clock::now();
-        let answered = ask_all(&servers, |server| async move { server.about().await }).await;
+        let answered = ask_all(&servers, |server| async move {
+            let said = server.about().await?;
+            // What was not approved is not told.
+            let instructions = said.instructions.clone().filter(|_| server.shows_instructions());
+            Ok((said, instructions))
+        })
+        .await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let Ok(asked) = self.visit.asked() else { return about::merged(&[], headings) };
-        let heard = answered.iter().map(|(server, said)| Heard {
+        let heard = answered.iter().map(|(server, (said, instructions))| Heard {
             server: server.name(),
             capabilities: reached(asked, server, &said.capabilities),
-            instructions: said.instructions.as_deref(),
+            instructions: instructions.as_deref(),
         });
         about::merged(&heard.collect::<Vec<_>>(), headings)
     }

@@ -89,7 +89,10 @@ impl Server {
             return list;
         }
         let found = tokio::time::timeout(LIST_WAIT, self.list_all(kind)).await;
-        let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
+        let found = match found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))) {
+            Ok(list) if kind == Kind::Tools => self.held_against_pins(list).await.map(Arc::new),
+            found => found.map(Arc::new),
+        };
         let is_news = match (&*kept, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
             (Some((Ok(before), _)), Ok(now)) => {
@@ -108,6 +111,17 @@ impl Server {
         }
         *kept = Some((found.clone(), clock::now()));
         found
+    }
+
+    /// Without the tools that were not approved.
+    async fn held_against_pins(&self, mut tools: Definitions) -> Result<Definitions, Failed> {
+        let Some(pins) = self.pins.clone() else { return Ok(tools) };
+        let instructions = lock(&self.instructions).clone();
+        let decided = tokio::task::spawn_blocking(move || {
+            pins.decide(&mut tools, instructions.as_deref());
+            tools
+        });
+        decided.await.map_err(|_| failed("the upstream's tools cannot be held against what was approved"))
     }
 
     /// Has the lists read anew when they are wanted next. Until then they are what changes are told by.

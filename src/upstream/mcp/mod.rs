@@ -28,6 +28,7 @@ use crate::{
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
         mirror,
     },
+    pins::Watch,
     refusal::Refusal,
 };
 use bytes::Bytes;
@@ -57,6 +58,9 @@ pub struct Server {
     probing: tokio::sync::Mutex<()>,
     sessions: Sessions,
     catalogue: Catalogue,
+    pins: Option<Arc<Watch>>,
+    /// What it said last of how it is used.
+    instructions: Mutex<Option<Arc<str>>>,
     ids: AtomicU64,
     watcher: WatcherPlace,
     /// Counts up when a list may have changed.
@@ -89,10 +93,30 @@ impl Server {
             probing: tokio::sync::Mutex::default(),
             sessions: Sessions::default(),
             catalogue: Catalogue::default(),
+            pins: None,
+            instructions: Mutex::default(),
             ids: AtomicU64::new(1),
             watcher: WatcherPlace::default(),
             changed: watch::Sender::new(0),
         }
+    }
+
+    /// With pins that watch what it says of itself.
+    #[must_use]
+    pub fn pinned(self, pins: Option<Watch>) -> Self {
+        Self { pins: pins.map(Arc::new), ..self }
+    }
+
+    /// Its pins.
+    pub fn pins(&self) -> Option<&Watch> {
+        self.pins.as_deref()
+    }
+
+    /// Whether what it says of how it is used may be shown to clients.
+    pub fn shows_instructions(&self) -> bool {
+        let Some(pins) = &self.pins else { return true };
+        let text = lock(&self.instructions).clone();
+        text.is_some_and(|text| pins.shows_instructions(&text))
     }
 
     /// Its name in the configuration.
@@ -113,6 +137,11 @@ impl Server {
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
         self.upstream.sweep();
+    }
+
+    fn hear_instructions(&self, result: &Value<'_>) {
+        let text = result.get("instructions").and_then(Value::as_str).filter(|text| !text.is_empty());
+        *lock(&self.instructions) = text.map(Arc::from);
     }
 
     async fn speaks_modern(self: &Arc<Self>) -> Result<bool, Failed> {
@@ -261,6 +290,7 @@ impl Server {
                         return Ok(Era::Legacy);
                     }
                     *lock(&self.catalogue.discovered) = Some(Arc::new(About::of(&result)));
+                    self.hear_instructions(&result);
                     return Ok(Era::Modern);
                 }
                 Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
@@ -291,6 +321,10 @@ impl Server {
         let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
             return Err(failed("the upstream speaks no revision of the protocol that is served here"));
         };
+        // What a server tells a tenant is that tenant's.
+        if caller.tenant.is_empty() {
+            self.hear_instructions(&result);
+        }
         let session = Session { revision, about: Arc::new(About::of(&result)), ..session };
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
