@@ -4,6 +4,7 @@
 
 pub mod http1;
 pub mod mcp;
+pub mod published;
 mod route;
 pub mod webhook;
 

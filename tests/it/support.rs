@@ -201,24 +201,24 @@ impl Gateway {
 
     pub(crate) fn post(&self, path: &str, key: &str, body: &str) -> Answer {
         let length = body.len();
-        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
     }
 
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
         self.raw(&format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         ))
     }
 
     /// A request of Anthropic's clients.
     pub(crate) fn messages(&self, path: &str, key: &str, body: &str) -> Answer {
         let length = body.len();
-        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
     }
 
     pub(crate) fn delete(&self, path: &str, key: &str) -> Answer {
         self.raw(&format!(
-            "DELETE {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+            "DELETE {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         ))
     }
 
@@ -231,7 +231,7 @@ impl Gateway {
         let mut socket = self.connect();
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
         );
         socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
         socket
