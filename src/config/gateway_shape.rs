@@ -268,7 +268,7 @@ static JWT: MapShape = map(
         key(
             "id",
             scalar(Scalar::Id),
-            "What the ids of its callers begin with, before `:` and `sub`; each issuer has its own.",
+            "What the ids of its callers begin with, before `:` and `sub`; without it `jwt`, of the second issuer `jwt2`.",
         )
         .or("jwt"),
         key(

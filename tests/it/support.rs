@@ -139,6 +139,16 @@ impl Gateway {
         Self::in_dir(" tenants/", &|_| String::new(), "", files)
     }
 
+    /// With all of it.
+    pub(crate) fn with_all(
+        tenants: &str,
+        upstreams: &dyn Fn(u16) -> String,
+        more: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
+        Self::in_dir(tenants, upstreams, more, files)
+    }
+
     /// `tenants` is the inline map; `more` goes to the top level of the file.
     pub(crate) fn with(tenants: &str, more: &str) -> Self {
         Self::in_dir(tenants, &|_| String::new(), more, &[])
@@ -224,6 +234,12 @@ impl Gateway {
 
     pub(crate) fn raw(&self, request: &str) -> Answer {
         exchange(self.port, request).unwrap()
+    }
+
+    /// The same to another port.
+    pub(crate) fn raw_to(&self, port: u16, request: &str) -> Answer {
+        let known = [self.port, self.admin, self.tls].contains(&port);
+        exchange(port, request).filter(|_| known).unwrap()
     }
 
     /// Sends a request, and leaves its answer to be read.

@@ -13,13 +13,23 @@ use crate::{
         published::Published,
     },
 };
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// Key sets that are fetched, by their URLs.
 type KeySets = HashMap<Arc<str>, Arc<Published>>;
 
-/// What the ids of callers with tokens begin with, where nothing else is written.
-const JWT: &str = "jwt";
+/// What the ids of an issuer's callers begin with, where nothing else is written: `jwt`, of the second issuer `jwt2`.
+fn usual_id(all: &[raw::Jwt], issuer: &At<String>) -> String {
+    let before = all.iter().map(|jwt| jwt.issuer.value.as_str()).take_while(|other| *other != issuer.value);
+    match before.collect::<HashSet<_>>().len() {
+        0 => "jwt".to_owned(),
+        others => format!("jwt{}", others + 1),
+    }
+}
 
 impl Compiler<'_> {
     /// Lets callers be known by tokens, and by being there. Where keys of issuers are fetched from.
@@ -29,12 +39,12 @@ impl Compiler<'_> {
         if let Some(fixed) = &identity.fixed {
             directory.fix(&fixed.value);
         }
-        let mut ids: HashMap<&str, (&str, Mark)> = HashMap::new();
+        let mut ids: HashMap<String, (&str, Mark)> = HashMap::new();
         let mut issuers = Vec::new();
         for jwt in &identity.jwt {
-            let (issuer, id) = (&jwt.issuer, jwt.id.as_ref().map_or(JWT, |id| id.value.as_str()));
-            let at = jwt.id.as_ref().map_or(issuer.at, |id| id.at);
-            let (other, first) = *ids.entry(id).or_insert((&issuer.value, at));
+            let (issuer, at) = (&jwt.issuer, jwt.id.as_ref().map_or(jwt.issuer.at, |id| id.at));
+            let id = jwt.id.as_ref().map_or_else(|| usual_id(&identity.jwt, issuer), |id| id.value.clone());
+            let (other, first) = *ids.entry(id.clone()).or_insert((&issuer.value, at));
             if other != issuer.value || id == FIXED {
                 let message =
                     format!("the `id` `{id}` is another's: a caller of one would pass for the other's");
@@ -44,7 +54,7 @@ impl Compiler<'_> {
             }
             let Some(keys) = self.keys_of(&jwt.jwks, &mut key_sets) else { continue };
             issuers.push(Issuer {
-                id: id.into(),
+                id: id.as_str().into(),
                 issuer: issuer.value.clone(),
                 audiences: jwt.audience.0.iter().map(|at| at.value.clone()).collect(),
                 keys,
