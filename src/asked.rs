@@ -8,7 +8,7 @@ use crate::{
     call::Place,
     identity::Identity,
     policy::{Decision, Outcome},
-    quota::{CallLimit, Slot, Standing},
+    quota::{Admission, CallLimit, Slot, Standing},
     records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
     refusal::Refusal,
     usage::{Price, Usage},
@@ -142,6 +142,23 @@ pub struct Outcomes {
 }
 
 impl Asked {
+    /// The same who, apart from the request: what follows it long after takes no place in flight.
+    pub fn without_place(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            request_id: Arc::clone(&self.request_id),
+            dialect: self.dialect,
+            config: Arc::clone(&self.config),
+            started: self.started,
+            time: self.time,
+            model: None,
+            upstream: None,
+            prompt: None,
+            standing: None,
+            slot: Admission::refused(None).slot,
+        }
+    }
+
     /// Seconds since 1970, UTC, when the request came.
     pub fn unix_seconds(&self) -> i64 {
         let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,8 +1,10 @@
 //! May they? The tenant's policy over everything that a request asks for. Only this module makes a `Permit`,
 //! and only a permit can be forwarded: what was decided on is what is sent.
 
+mod question;
 mod tool_call;
 
+pub use question::question;
 pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, sees, tool_call, unknown_tool};
 
 use crate::{

@@ -75,7 +75,6 @@ struct Remembered {
     issuer: usize,
     /// The digest of the key set that it was checked with.
     keys: [u8; 32],
-    expires: f64,
 }
 
 /// What a request shows, as far as it can be looked at without an issuer's keys.
@@ -101,6 +100,8 @@ pub struct Member {
 pub struct Identity {
     tenant: Arc<Tenant>,
     key: Arc<Key>,
+    /// When the token that it shows ends, in seconds since 1970.
+    until: Option<f64>,
 }
 
 /// No, unknown or expired credential, or two different ones. Deliberately no more than that.
@@ -114,9 +115,14 @@ impl Identity {
         &self.tenant
     }
 
-    /// The key that it shows.
+    /// The key that it shows, or what stands for one.
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    fn lasts(&self, now: i64) -> bool {
+        self.key.expires.is_none_or(|expires| now < expires)
+            && self.until.is_none_or(|until| seconds(now) < until)
     }
 }
 
@@ -149,7 +155,7 @@ impl Directory {
     pub fn add(&mut self, digest: KeyDigest, tenant: &Arc<Tenant>, key: Key) {
         if let Entry::Vacant(place) = self.keys.entry(digest) {
             let key = Arc::new(key);
-            place.insert(Identity { tenant: Arc::clone(tenant), key: Arc::clone(&key) });
+            place.insert(Identity { tenant: Arc::clone(tenant), key: Arc::clone(&key), until: None });
             self.enter(tenant).keys.push(key);
         }
     }
@@ -174,7 +180,11 @@ impl Directory {
         let member = self.tenants.get(name).filter(|member| !member.tenant.is_abstract);
         self.fixed = member.map(|member| {
             let id = KeyId::of_caller(FIXED, "loopback");
-            Identity { tenant: Arc::clone(&member.tenant), key: Arc::new(key_of(&member.tenant, id)) }
+            Identity {
+                tenant: Arc::clone(&member.tenant),
+                key: Arc::new(key_of(&member.tenant, id)),
+                until: None,
+            }
         });
     }
 
@@ -213,7 +223,7 @@ impl Directory {
     pub fn remembered(&self, digest: &KeyDigest, now: i64) -> Option<(Identity, &Issuer, [u8; 32])> {
         let known = self.tokens.get(digest)?;
         let issuer = self.issuers.get(known.issuer)?;
-        (seconds(now) < known.expires).then(|| (known.identity.clone(), issuer, known.keys))
+        known.identity.lasts(now).then(|| (known.identity.clone(), issuer, known.keys))
     }
 
     /// The issuer whose token this may be, if it is valid now. Its signature is not looked at.
@@ -240,12 +250,12 @@ impl Directory {
             let member = self.tenants.get(issuer.tenant_of(token)?)?;
             let tenant = Some(&member.tenant).filter(|tenant| !tenant.is_abstract)?;
             let key = self.subject(tenant, KeyId::of_caller(&issuer.id, token.subject()?));
-            let identity = Identity { tenant: Arc::clone(tenant), key };
-            Some(Remembered { identity, issuer: index, keys: *keys.digest(), expires })
+            let identity = Identity { tenant: Arc::clone(tenant), key, until: Some(expires) };
+            Some(Remembered { identity, issuer: index, keys: *keys.digest() })
         };
         let found = found().ok_or(Unidentified)?;
         if self.tokens.len() >= TOKENS_MAX {
-            self.tokens.retain(|_, known| seconds(now) < known.expires);
+            self.tokens.retain(|_, known| known.identity.lasts(now));
         }
         if self.tokens.len() >= TOKENS_MAX {
             self.tokens.clear();
@@ -291,7 +301,12 @@ impl Directory {
             }
             Some(_) => return None,
         };
-        Some(Identity { tenant: Arc::clone(&member.tenant), key })
+        Some(Identity { tenant: Arc::clone(&member.tenant), key, until: identity.until })
+    }
+
+    /// The same, if its key or token is good at `now` still.
+    pub fn renewed(&self, identity: &Identity, now: i64) -> Option<Identity> {
+        self.today(identity).filter(|today| today.lasts(now))
     }
 }
 

@@ -57,6 +57,10 @@ pub struct Event<'a> {
     pub name: Option<&'a str>,
     /// The `data` lines joined; `None` when there is none (a comment, a retry, an id).
     pub data: Option<Cow<'a, str>>,
+    /// Where to go on from when the stream breaks off behind this event.
+    pub id: Option<&'a str>,
+    /// How long to wait before that, in milliseconds.
+    pub retry: Option<u64>,
     /// Whether the event has comment lines.
     pub comment: bool,
 }
@@ -72,6 +76,8 @@ pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
         match field {
             "" if line.starts_with(':') => event.comment = true,
             "event" => event.name = Some(value),
+            "id" if !value.contains('\0') => event.id = Some(value),
+            "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => event.retry = value.parse().ok(),
             "data" => {
                 event.data = Some(match event.data.take() {
                     None => Cow::Borrowed(value),
@@ -131,5 +137,9 @@ mod tests {
     fn names_are_read() {
         assert_eq!(event(b"event: ping\ndata: {}\n\n").unwrap().name, Some("ping"));
         assert!(event(b"data: \xff\n\n").is_none());
+        let resumed = event(b"id: 7\nretry: 500\ndata\n\n").unwrap();
+        assert_eq!((resumed.id, resumed.retry), (Some("7"), Some(500)));
+        let odd = event(b"id: a\0\nretry: soon\n\n").unwrap();
+        assert_eq!((odd.id, odd.retry), (None, None));
     }
 }

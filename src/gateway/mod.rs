@@ -18,6 +18,7 @@ mod stored;
 mod visit;
 
 pub use answer::{Body, StreamBody};
+pub use mcp::ClientSession;
 pub use person::{Detail, shown};
 pub use route::{Act, Route};
 pub use visit::Visit;
@@ -46,7 +47,7 @@ pub struct Gateway {
     /// Places for webhooks that are on their way.
     pub webhooks: Arc<Semaphore>,
     /// Sessions of MCP clients, over reloads.
-    pub sessions: Mutex<Sessions>,
+    pub sessions: Mutex<Sessions<ClientSession>>,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
 }

@@ -82,6 +82,23 @@ pub fn denied(reason: &str, revision: Revision) -> Value<'static> {
     failed(&format!("Denied: {reason}"), revision)
 }
 
+/// Whether a result is none yet: the server asks for input first.
+pub fn asks_for_input(result: &Value<'_>) -> bool {
+    result.get("resultType").and_then(Value::as_str) == Some("input_required")
+}
+
+/// What a client is asked before its request is answered, and what it brings back with its answers.
+pub fn input_required(questions: Value<'static>, state: Option<String>) -> Value<'static> {
+    let mut result = Value::object([("resultType", Value::string("input_required"))]);
+    if questions.members().is_some_and(|questions| !questions.is_empty()) {
+        result.set("inputRequests", questions);
+    }
+    if let Some(state) = state {
+        result.set("requestState", Value::string(state));
+    }
+    result
+}
+
 /// A server's result as a client of this revision reads it.
 pub fn passed(mut result: Value<'static>, revision: Revision) -> Value<'static> {
     let kind = result.remove("resultType");
@@ -90,10 +107,6 @@ pub fn passed(mut result: Value<'static>, revision: Revision) -> Value<'static> 
             mark(&mut result, revision);
             result
         }
-        Some(Some("input_required")) => failed(
-            "The server asks for input before it answers, which this gateway does not serve yet.",
-            revision,
-        ),
         Some(_) => failed("The server answered in a way that this gateway does not serve yet.", revision),
     }
 }

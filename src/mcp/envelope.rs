@@ -21,6 +21,29 @@ pub struct Wishes {
     pub log_level: Option<String>,
 }
 
+/// What a client brings back to a server that asked for input before it answers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Retry {
+    /// `inputResponses`: an answer by the name of each question.
+    pub responses: Option<Value<'static>>,
+    /// `requestState`, as the server gave it.
+    pub state: Option<String>,
+}
+
+impl Retry {
+    /// Appends it to the members of `params`.
+    pub fn write(&self, params: &mut Vec<u8>) {
+        if let Some(responses) = &self.responses {
+            params.extend_from_slice(b",\"inputResponses\":");
+            json::write(responses, params);
+        }
+        if let Some(state) = &self.state {
+            params.extend_from_slice(b",\"requestState\":");
+            json::write_string(state, params);
+        }
+    }
+}
+
 /// What a request says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ask<'a> {
@@ -34,12 +57,12 @@ pub struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// The request for a server of this revision.
-    pub fn sealed(&self, revision: Revision) -> Envelope {
-        let mut meta = Value::object([]);
+    /// The request for a server of this revision, of a client that can be asked these things (an object).
+    pub fn sealed(&self, revision: Revision, capabilities: &Value<'_>) -> Envelope {
+        let mut meta: Value<'_> = Value::object([]);
         if revision.is_modern() {
             meta.set("io.modelcontextprotocol/protocolVersion", Value::string(revision.as_str()));
-            meta.set("io.modelcontextprotocol/clientCapabilities", Value::object([]));
+            meta.set("io.modelcontextprotocol/clientCapabilities", capabilities.clone());
             meta.set("io.modelcontextprotocol/clientInfo", answer::info());
         }
         if let Some(wishes) = self.wishes {
@@ -91,11 +114,17 @@ pub fn session_header() -> HeaderName {
     HeaderName::from_static(head::SESSION)
 }
 
-/// The parameters of `initialize`.
-pub fn initialize_params() -> Vec<u8> {
-    let mut out =
-        format!(r#""protocolVersion":"{}","capabilities":{{}},"clientInfo":"#, Revision::LEGACY.as_str())
-            .into_bytes();
+/// The name of the header that says behind which event a stream goes on.
+pub fn last_event_header() -> HeaderName {
+    HeaderName::from_static(head::LAST_EVENT)
+}
+
+/// The parameters of `initialize` for a client that can be asked these things.
+pub fn initialize_params(capabilities: &Value<'_>) -> Vec<u8> {
+    let version = Revision::LEGACY.as_str();
+    let mut out = format!(r#""protocolVersion":"{version}","capabilities":"#).into_bytes();
+    json::write(capabilities, &mut out);
+    out.extend_from_slice(b",\"clientInfo\":");
     json::write(&answer::info(), &mut out);
     out
 }
@@ -107,6 +136,28 @@ pub fn list_params(cursor: Option<&str>) -> Vec<u8> {
         out.extend_from_slice(b"\"cursor\":");
         json::write_string(cursor, &mut out);
     }
+    out
+}
+
+/// The parameters of `subscriptions/listen` for these kinds of news.
+pub fn listen_params(lists: bool, resources: &[String]) -> Vec<u8> {
+    let mut wanted = Value::object([]);
+    for list in ["toolsListChanged", "promptsListChanged", "resourcesListChanged"].iter().filter(|_| lists) {
+        wanted.set(list, Value::Bool(true));
+    }
+    if !resources.is_empty() {
+        let resources = resources.iter().map(|uri| Value::string(uri.as_str())).collect();
+        wanted.set("resourceSubscriptions", Value::Array(resources));
+    }
+    let mut out = b"\"notifications\":".to_vec();
+    json::write(&wanted, &mut out);
+    out
+}
+
+/// The parameters of `logging/setLevel`.
+pub fn level_params(level: &str) -> Vec<u8> {
+    let mut out = b"\"level\":".to_vec();
+    json::write_string(level, &mut out);
     out
 }
 
@@ -123,10 +174,16 @@ pub fn call_params(tool: &str, arguments: &[u8]) -> Vec<u8> {
 /// What is said once a session is open.
 pub const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// What a request of a server's is answered with: none is served.
+/// What a server is told whose request nobody answers.
 pub fn not_served(id: &Value<'_>) -> Vec<u8> {
-    let fault = message::Fault::new(message::METHOD_NOT_FOUND, "requests to clients are not served");
+    let fault = message::Fault::new(message::METHOD_NOT_FOUND, "the client cannot be asked this");
     message::error(Some(id), &fault)
+}
+
+/// What a server is told when nobody waits for its answer any more.
+pub fn cancelled(number: u64) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#)
+        .into_bytes()
 }
 
 #[cfg(test)]
@@ -139,24 +196,24 @@ mod tests {
         let params = call_params("gét", br#"{"a":1.50}"#);
         let ask =
             Ask { id: 7, method: "tools/call", name: Some("gét"), params: &params, wishes: Some(&wishes) };
-        let text = |revision| String::from_utf8(ask.sealed(revision).body).unwrap();
+        let text = |revision| String::from_utf8(ask.sealed(revision, &Value::object([])).body).unwrap();
         assert_eq!(
             text(Revision::LEGACY),
             r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"gét","arguments":{"a":1.50},"_meta":{"progressToken":7}}}"#
         );
-        let modern = ask.sealed(Revision::MODERN);
+        let modern = ask.sealed(Revision::MODERN, &Value::object([]));
         let headers = ["mcp-method", "mcp-name", "mcp-protocol-version"].map(|name| &modern.headers[name]);
         assert_eq!(headers, ["tools/call", "=?base64?Z8OpdA==?=", "2026-07-28"]);
         let parsed = json::parse(&modern.body, 16).unwrap();
         let meta = parsed.get("params").unwrap().get("_meta").unwrap();
         assert_eq!(meta.get("io.modelcontextprotocol/logLevel"), Some(&Value::string("debug")));
-        assert!(ask.sealed(Revision::March2025).headers.is_empty());
+        assert!(ask.sealed(Revision::March2025, &Value::object([])).headers.is_empty());
     }
 
     #[test]
     fn a_request_without_parameters_has_none() {
         let ask = Ask { id: 1, method: "tools/list", name: None, params: &[], wishes: None };
-        let body = ask.sealed(Revision::LEGACY).body;
+        let body = ask.sealed(Revision::LEGACY, &Value::object([])).body;
         assert_eq!(body, br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
     }
 }

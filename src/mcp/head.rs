@@ -10,6 +10,7 @@ use http::{HeaderMap, header::ACCEPT};
 use std::borrow::Cow;
 
 pub(super) const SESSION: &str = "mcp-session-id";
+pub(super) const LAST_EVENT: &str = "last-event-id";
 pub(super) const VERSION: &str = "mcp-protocol-version";
 pub(super) const METHOD: &str = "mcp-method";
 pub(super) const NAME: &str = "mcp-name";
@@ -24,6 +25,8 @@ pub struct Head {
     pub version: Option<String>,
     method: Option<String>,
     name: Option<String>,
+    /// Behind which event the client wants to go on.
+    pub last_event: Option<String>,
     /// Whether the client takes an answer as a stream of events.
     pub streams: bool,
 }
@@ -56,6 +59,7 @@ impl Head {
             version: one(VERSION)?,
             method: one(METHOD)?,
             name: one(NAME)?,
+            last_event: one(LAST_EVENT)?,
             streams,
         })
     }

@@ -9,7 +9,7 @@ pub const TOOLS_MAX: usize = 10_000;
 pub const LIST_BYTES_MAX: usize = 16 << 20;
 
 /// A tool as its server describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tool {
     /// The server's own name for it.
     pub name: Box<str>,

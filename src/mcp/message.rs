@@ -13,6 +13,17 @@ pub const INVALID_PARAMS: i64 = -32602;
 pub const INTERNAL_ERROR: i64 = -32603;
 /// Of 2026-07-28: header and body do not agree.
 pub const HEADER_MISMATCH: i64 = -32020;
+/// Of 2026-07-28: the client does not announce what the server needs of it.
+pub const MISSING_CAPABILITY: i64 = -32021;
+/// Of 2025-11-25: the user has to do something at an address first.
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
+/// Until 2025-11-25: there is no such resource.
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
+/// The client cancelled its request. Outside of what JSON-RPC keeps for itself.
+pub const CANCELLED: i64 = -32800;
+/// Codes of servers that clients are told as they are, though the protocol keeps them for itself.
+pub const PASSED: [i64; 4] =
+    [INVALID_PARAMS, MISSING_CAPABILITY, URL_ELICITATION_REQUIRED, RESOURCE_NOT_FOUND];
 /// Of 2026-07-28: another revision is asked for.
 pub const UNSUPPORTED_VERSION: i64 = -32022;
 
@@ -122,6 +133,35 @@ fn is_id(id: &Value<'_>) -> bool {
     }
 }
 
+/// A request of the gateway's to a client, whose parameters are JSON.
+pub fn request(id: &str, method: &str, params: &[u8]) -> Vec<u8> {
+    let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+    json::write_string(id, &mut out);
+    out.extend_from_slice(b",\"method\":");
+    json::write_string(method, &mut out);
+    out.extend_from_slice(b",\"params\":");
+    out.extend_from_slice(params);
+    out.push(b'}');
+    out
+}
+
+/// Something that is told, and wants no answer. Parameters that say nothing are left out.
+pub fn notification(method: &str, params: &Value<'_>) -> Vec<u8> {
+    let mut out = br#"{"jsonrpc":"2.0","method":"#.to_vec();
+    json::write_string(method, &mut out);
+    if params.members().is_some_and(|members| !members.is_empty()) {
+        out.extend_from_slice(b",\"params\":");
+        json::write(params, &mut out);
+    }
+    out.push(b'}');
+    out
+}
+
+/// An answer with an error that came from the other side.
+pub fn error_as_it_is(id: &Value<'_>, error: &Value<'_>) -> Vec<u8> {
+    answered(Some(id), "error", |out| json::write(error, out))
+}
+
 /// An answer with an error; without an id where none could be read.
 pub fn error(id: Option<&Value<'_>>, fault: &Fault) -> Vec<u8> {
     let mut error = Value::object([
@@ -145,8 +185,11 @@ pub fn result_of(id: &Value<'_>, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn answered(id: Option<&Value<'_>>, what: &str, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
-    json::write(id.unwrap_or(&Value::Null), &mut out);
+    let mut out = br#"{"jsonrpc":"2.0""#.to_vec();
+    if let Some(id) = id {
+        out.extend_from_slice(b",\"id\":");
+        json::write(id, &mut out);
+    }
     out.extend_from_slice(b",\"");
     out.extend_from_slice(what.as_bytes());
     out.extend_from_slice(b"\":");
@@ -206,7 +249,7 @@ mod tests {
         assert_eq!(text(result(&id, &Value::object([]))), r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#);
         assert_eq!(
             text(error(None, &Fault::bad("x"))),
-            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x"}}"#
+            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"x"}}"#
         );
     }
 }

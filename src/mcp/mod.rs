@@ -11,7 +11,9 @@ mod head;
 pub mod list;
 pub mod message;
 pub mod names;
+pub mod question;
 mod revision;
+pub mod seal;
 pub mod session;
 
 pub use head::Head;

@@ -11,6 +11,11 @@ pub fn combined(server: &str, tool: &str) -> String {
     format!("{server}__{tool}")
 }
 
+/// The name that rules and records have for a server's resource.
+pub fn resource(server: &str, uri: &str) -> String {
+    format!("{server}__resource__{uri}")
+}
+
 /// The tool's own name, if the name is one of this server's.
 pub fn tool_of<'n>(server: &str, name: &'n str) -> Option<&'n str> {
     name.strip_prefix(server)?.strip_prefix("__")

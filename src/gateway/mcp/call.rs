@@ -3,6 +3,7 @@
 use super::{
     Target,
     events::Out,
+    input::Inputs,
     post::{Reply, Talk},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     json::Value,
     mcp::{
         Request, Revision, answer,
-        envelope::Wishes,
+        envelope::{Retry, Wishes},
         message::{self, Fault, INVALID_PARAMS},
         names,
     },
@@ -23,10 +24,13 @@ use crate::{
     upstream::mcp::{Calling, Failed, Happened, Server},
 };
 use std::{future::poll_fn, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
 
 /// While a call waits for a person, the stream carries comments.
 const COMMENT_EVERY: Duration = Duration::from_secs(10);
 const COMMENT: &[u8] = b": a tool call waits for a person\n\n";
+/// So many times a server may ask for input before it answers.
+const ROUNDS_MAX: usize = 10;
 /// So much of a result's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
 const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
@@ -42,26 +46,35 @@ struct Found {
 
 impl Talk {
     /// Answers a call.
-    pub(super) async fn call(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
+    pub(super) async fn call(&mut self, request: &Request<'_>) -> Reply {
         let fault = |text: &str| Reply::fault(Some(request.id), &Fault::new(INVALID_PARAMS, text));
         let Some(asked_name) = request.param("name").and_then(Value::as_str) else {
             return fault("`name` is missing or not a string");
         };
-        if request.param("inputResponses").is_some() || request.param("requestState").is_some() {
-            return fault("answers to a server's questions are not served yet");
-        }
-        let (permit, server) = match self.permit(request, asked_name, revision).await {
+        let (permit, server) = match self.permit(request, asked_name).await {
             Ok(permitted) => permitted,
             Err(reply) => return *reply,
         };
-        let result = self.send(request, revision, &permit, &server).await;
-        match result {
-            Ok(result) => {
-                self.completion = self.keeps_content().then(|| Raw::text(text_of(&result)));
-                Reply::result(request.id, &answer::passed(result, revision))
+        let mut retry = match self.retry(request, &server) {
+            Ok(retry) => retry,
+            Err(fault) => return Reply::fault(Some(request.id), &fault),
+        };
+        for _ in 0..ROUNDS_MAX {
+            let result = match self.send(request, &permit, &server, &retry).await {
+                Ok(result) => result,
+                Err(failed) => return self.failed(request.id, &server, failed),
+            };
+            match self.inputs(request, &server, &result).await {
+                Inputs::None => {
+                    self.completion = self.keeps_content().then(|| Raw::text(text_of(&result)));
+                    return Reply::result(request.id, &answer::passed(result, self.revision));
+                }
+                Inputs::Brought(brought) => retry = brought,
+                Inputs::Told(reply) => return *reply,
             }
-            Err(failed) => self.failed(request.id, &server, failed),
         }
+        let told = answer::failed("The server asks for input again and again.", self.revision);
+        Reply::result(request.id, &told)
     }
 
     /// Leave to send a call, and whom to; else what it is answered with.
@@ -69,8 +82,8 @@ impl Talk {
         &mut self,
         request: &Request<'_>,
         asked_name: &str,
-        revision: Revision,
     ) -> Result<(ToolPermit, Arc<Server>), Box<Reply>> {
+        let revision = self.revision;
         let refuse = |refusal| Box::new(Reply::refusal(Some(request.id), refusal));
         let arguments = request.param("arguments");
         let found = self.find(asked_name);
@@ -109,7 +122,7 @@ impl Talk {
             Judged::Permitted(permit) => Ok((permit, server)),
             Judged::Denied { reason } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
-                let permit = self.ask_a_person(request, waiting, revision).await?;
+                let permit = self.ask_a_person(request, waiting).await?;
                 Ok((permit, server))
             }
         }
@@ -142,7 +155,7 @@ impl Talk {
     }
 
     /// Records what was found, before anything is done.
-    fn keep(&mut self, findings: Findings) -> Result<(), Refusal> {
+    pub(super) fn keep(&mut self, findings: Findings) -> Result<(), Refusal> {
         let Findings { evidence, mut tools_denied, .. } = findings;
         self.visit.tools_denied.append(&mut tools_denied);
         self.visit.record(evidence)
@@ -153,8 +166,8 @@ impl Talk {
         &mut self,
         request: &Request<'_>,
         waiting: Waiting,
-        revision: Revision,
     ) -> Result<ToolPermit, Box<Reply>> {
+        let revision = self.revision;
         let refuse = |refusal| Box::new(Reply::refusal(Some(request.id), refusal));
         let gateway = Arc::clone(self.visit.gateway());
         let call = WaitingCall {
@@ -198,47 +211,67 @@ impl Talk {
         ruled.map_err(|reason| denied(request, &reason, revision))
     }
 
-    /// Sends a call, and passes on what its server tells meanwhile.
+    /// Sends a call, and passes on what its server tells and asks meanwhile.
     async fn send(
         &mut self,
         request: &Request<'_>,
-        revision: Revision,
         permit: &ToolPermit,
-        server: &Server,
+        server: &Arc<Server>,
+        retry: &Retry,
     ) -> Result<Value<'static>, Failed> {
+        let caller = self.caller(server, Some(request)).map_err(Failed::Refusal)?;
         let progress = request.meta("progressToken").filter(|_| self.streams);
         let log_level = request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str);
-        let wishes = Wishes { progress: progress.is_some(), log_level: log_level.map(ToOwned::to_owned) };
-        let tells = !revision.is_modern() || wishes.log_level.is_some();
-        let asked = self.visit.asked().map_err(Failed::Refusal)?;
-        let tenant = asked.identity.tenant().id.shared();
+        let log_level = log_level.or(caller.log_level.as_deref()).map(ToOwned::to_owned);
+        let tells = !self.revision.is_modern() || log_level.is_some();
+        let wishes = Wishes { progress: progress.is_some(), log_level };
         let gateway = Arc::clone(self.visit.gateway());
+        let running = self.session.as_ref().map(|session| session.runs(request.id));
+        let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();
         let started = clock::now();
-        let sink = self.streams.then_some(&self.sink);
-        let answering = async {
-            let mut calling: Calling<'_> = server.call(&tenant, permit, &wishes).await?;
-            loop {
-                let number = calling.number;
-                match calling.next().await? {
-                    Happened::Result(result) => return Ok(result),
-                    Happened::Notification { method, params } => {
-                        let passed = passed(&method, params, progress, number, tells);
-                        if let (Some(sink), Some(event)) = (sink, passed) {
-                            drop(sink.send(Out::Event(message::event(event.as_bytes()).into())).await);
-                        }
+        let mut answers = JoinSet::new();
+        let calling = server.call(&caller, permit, retry, &wishes);
+        let calling = tokio::select! {
+            calling = calling => calling,
+            () = gateway.closing.cancelled() => Err(Failed::Refusal(SHUTTING_DOWN)),
+            () = cancelled.cancelled() => Err(Failed::Cancelled),
+        };
+        let mut calling: Calling = match calling {
+            Ok(calling) => calling,
+            Err(failed) => {
+                self.visit.waited += clock::now().saturating_duration_since(started);
+                return Err(failed);
+            }
+        };
+        let result = loop {
+            let happened = tokio::select! {
+                happened = calling.next() => happened,
+                () = gateway.closing.cancelled() => break Err(Failed::Refusal(SHUTTING_DOWN)),
+                () = cancelled.cancelled() => break Err(Failed::Cancelled),
+                Some(_) = answers.join_next() => continue,
+            };
+            match happened {
+                Err(failed) => break Err(failed),
+                Ok(Happened::Result(result)) => break Ok(result),
+                Ok(Happened::Notification { method, params }) => {
+                    let passed = passed(&method, params, progress, calling.number, tells);
+                    if let (true, Some(event)) = (self.streams, passed) {
+                        drop(self.sink.send(Out::Event(message::event(event.as_bytes()).into())).await);
+                    }
+                }
+                Ok(Happened::Question { id, method, params }) => {
+                    if let Some(answerer) = calling.answerer() {
+                        let asking = self.question(server, &id, &method, &params).await;
+                        answers.spawn(async move { answerer.answer(asking.answer().await).await });
                     }
                 }
             }
-        };
-        let result = tokio::select! {
-            result = answering => result,
-            () = gateway.closing.cancelled() => Err(Failed::Refusal(SHUTTING_DOWN)),
         };
         self.visit.waited += clock::now().saturating_duration_since(started);
         result
     }
 
-    fn keeps_content(&mut self) -> bool {
+    pub(super) fn keeps_content(&mut self) -> bool {
         let asked = self.visit.asked();
         asked.is_ok_and(|asked| asked.identity.tenant().journal.content == Content::Redacted)
     }
@@ -261,6 +294,7 @@ fn passed(
             params.set("progressToken", progress?.clone().into_owned());
         }
         "notifications/message" if tells => {}
+        "notifications/elicitation/complete" => {}
         _ => return None,
     }
     let message = Value::object([

@@ -56,11 +56,10 @@ impl Events {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        self.poll_out(cx).map(|out| {
-            out.map(|out| match out {
-                Out::Event(bytes) => bytes,
-                Out::Last(reply) => message::event(&reply.body).into(),
-            })
+        self.poll_out(cx).map(|out| match out? {
+            Out::Event(bytes) => Some(bytes),
+            Out::Last(reply) if reply.body.is_empty() => None,
+            Out::Last(reply) => Some(message::event(&reply.body).into()),
         })
     }
 

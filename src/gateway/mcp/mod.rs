@@ -3,9 +3,14 @@
 
 mod call;
 mod events;
+mod input;
+mod kept;
+mod listen;
 mod post;
+mod session;
 
 pub(super) use events::Events;
+pub use session::ClientSession;
 
 use super::{
     Body, Visit,
@@ -14,27 +19,32 @@ use super::{
 };
 use crate::{
     asked::End,
-    authorize, clock,
+    authorize,
     dialect::Family,
     json,
     mcp::{
         self, Head, Message, Revision, envelope,
         message::{self, Fault},
-        session::{self, Owner},
+        session::{Owner, shown},
     },
     quota::Standing,
     refusal::Refusal,
     upstream::mcp::Server,
 };
-use events::Out;
+use bytes::Bytes;
+use events::{Out, Sink};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
+use kept::{Kept, Place};
+use listen::{For, Listener};
 use post::{Post, Reply};
-use std::sync::{Arc, PoisonError};
+use std::{sync::Arc, time::Duration};
 
 /// Of a request that a limit refuses, so much is read to answer it under its own id.
 const LIMITED_BYTES_MAX: u64 = 64 << 10;
-const ALLOWED: HeaderValue = HeaderValue::from_static("POST, DELETE");
+/// An answer that takes longer is streamed to clients that can come back for it.
+const SOON: Duration = Duration::from_secs(2);
+const ALLOWED: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 
 /// Which servers a request speaks to.
 #[derive(Debug, Clone)]
@@ -57,6 +67,10 @@ pub(super) async fn respond(
             (&Method::POST, Some(refusal)) => return over_limit(visit, refusal, &head, body).await,
             (_, Some(refusal)) => refusal,
             (&Method::POST, None) => return post(visit, target, head, body).await,
+            (&Method::GET, None) => {
+                body::discard(body).await;
+                return get(visit, &target, &head.headers);
+            }
             (&Method::DELETE, None) => {
                 body::discard(body).await;
                 return delete(visit, &target, &head.headers);
@@ -109,22 +123,91 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
             return whole(reply, &request_id, standing);
         }
     };
+    let session = resumable(&mut visit, &target, &head);
     let work = Post { target, head, bytes };
     let mut events = Events::of(|sink| work.answer(visit, sink));
-    match events.next().await {
-        Some(Out::Last(reply)) => whole(*reply, &request_id, standing),
-        Some(Out::Event(first)) => {
-            let mut response = Response::new(Body::Events(Box::new(events.after(first))));
-            let headers = response.headers_mut();
-            answer::label(headers, Family::Mcp, &request_id, standing);
-            headers
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-            headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-            response
+    let first = tokio::select! {
+        first = events.next() => first,
+        () = tokio::time::sleep(SOON), if session.is_some() => Some(Out::Event(Bytes::new())),
+    };
+    match (first, session) {
+        (Some(Out::Last(reply)), _) => whole(*reply, &request_id, standing),
+        (Some(Out::Event(first)), Some(session)) => {
+            let first = (!first.is_empty()).then_some(first);
+            let events = Kept::begin(&session, events, first).unwrap_or_else(|events| *events);
+            streamed(events, &request_id, standing)
         }
-        None => whole(Reply::refusal(None, Refusal::NotFound), &request_id, standing),
+        (Some(Out::Event(first)), None) => streamed(events.after(first), &request_id, standing),
+        (None, _) => whole(Reply::refusal(None, Refusal::NotFound), &request_id, standing),
     }
+}
+
+/// The session whose client can come back for the rest of an answer.
+fn resumable(visit: &mut Visit, target: &Target, head: &Head) -> Option<Arc<ClientSession>> {
+    let id = head.session.as_deref().filter(|_| head.streams)?;
+    let owner = owner(visit, target).ok()?;
+    session::find(visit.gateway(), &owner, id)
+}
+
+/// An answer that is streamed.
+fn streamed(events: Events, request_id: &str, standing: Option<Standing>) -> Response<Body> {
+    let mut response = Response::new(Body::Events(Box::new(events)));
+    let headers = response.headers_mut();
+    answer::label(headers, Family::Mcp, request_id, standing);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Opens the stream of a session for what answers no request.
+fn get(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Body> {
+    let not_allowed = |visit: &mut Visit| {
+        let mut response = visit.refuse(Refusal::MethodNotAllowed);
+        response.headers_mut().insert(header::ALLOW, ALLOWED);
+        response
+    };
+    let head = Head::of(headers).ok().filter(|head| head.streams);
+    let Some(Head { session: Some(id), last_event, .. }) = head else { return not_allowed(&mut visit) };
+    let Ok(owner) = owner(&mut visit, target) else { return not_allowed(&mut visit) };
+    let Some(session) = session::find(visit.gateway(), &owner, &id) else {
+        return visit.refuse(Refusal::NotFound);
+    };
+    let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
+    let Ok((request_id, standing)) = labels else { return not_allowed(&mut visit) };
+    if let Some(last_event) = last_event {
+        let place = Place::read(&last_event);
+        let Some((place, kept)) = place.and_then(|place| Some((place, session.kept(place.number)?))) else {
+            let message = "nothing is kept behind this `last-event-id`".to_owned();
+            return visit.refuse(Refusal::invalid(message, None));
+        };
+        visit.ended(&End::Complete, 200, None);
+        return streamed(kept.resumed(place), &request_id, standing);
+    }
+    let ends = session.listens();
+    let listens_for = For::Session(session, ends);
+    let events = Events::of(|sink| {
+        let listener = listener(&mut visit, owner.server, listens_for, sink);
+        async move {
+            if let Ok(listener) = listener {
+                listener.run().await;
+            }
+        }
+    });
+    streamed(events, &request_id, standing)
+}
+
+/// Somebody who listens from now on. Listening holds no place in flight: the request is on record as of now.
+fn listener(
+    visit: &mut Visit,
+    server: Option<Arc<str>>,
+    listens_for: For,
+    sink: Sink,
+) -> Result<Listener, Refusal> {
+    let (gateway, snapshot) = (Arc::clone(visit.gateway()), Arc::clone(visit.snapshot()));
+    let asked = visit.asked()?.without_place();
+    visit.ended(&End::Complete, 200, None);
+    Ok(Listener::new(gateway, snapshot, asked, server, listens_for, sink))
 }
 
 /// An answer that is not streamed.
@@ -137,7 +220,7 @@ fn whole(reply: Reply, request_id: &str, standing: Option<Standing>) -> Response
     if !is_empty {
         headers.insert(header::CONTENT_TYPE, JSON);
     }
-    if let Some(id) = reply.session.and_then(|id| HeaderValue::from_str(&session::shown(id)).ok()) {
+    if let Some(id) = reply.session.and_then(|id| HeaderValue::from_str(&shown(id)).ok()) {
         headers.insert(envelope::session_header(), id);
     }
     response
@@ -151,10 +234,7 @@ fn delete(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Bo
         response.headers_mut().insert(header::ALLOW, ALLOWED);
         return response;
     };
-    let now = clock::unix_seconds(clock::wall());
-    let sessions = &visit.gateway().sessions;
-    let closed = sessions.lock().unwrap_or_else(PoisonError::into_inner).close(&owner, &id, now);
-    if !closed {
+    if !session::close(visit.gateway(), &owner, &id) {
         return visit.refuse(Refusal::NotFound);
     }
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));

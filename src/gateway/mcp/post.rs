@@ -1,9 +1,10 @@
 //! One body of a client's: a message, or a batch where its session has them. Each request is answered by itself.
 
 use super::{
-    Target, Visit,
+    ClientSession, Target, Visit,
     events::{Out, Sink},
-    owner, unread,
+    listen::{self, For},
+    owner, session, unread,
 };
 use crate::{
     asked::End,
@@ -12,7 +13,9 @@ use crate::{
     mcp::{
         Head, Message, Request, Revision, answer,
         list::Tools,
-        message::{self, BATCH_MAX, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR},
+        message::{
+            self, BATCH_MAX, CANCELLED, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR,
+        },
         names,
     },
     quota::Exceeded,
@@ -21,15 +24,14 @@ use crate::{
     upstream::mcp::{Failed, Server},
 };
 use bytes::Bytes;
-use std::{
-    pin::Pin,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Sleep};
 
 /// Once the answers of a batch are as large as this, the rest of it is not asked.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Source: the specification, "Logging" (the severities of RFC 5424).
+const LOG_LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 /// A client that takes no events waits so long for a person.
 const WHOLE_WAIT: Duration = Duration::from_secs(45);
 
@@ -64,6 +66,10 @@ pub(super) struct Talk {
     pub(super) visit: Visit,
     pub(super) target: Target,
     pub(super) sink: Sink,
+    /// The client's session, where its revision has them.
+    pub(super) session: Option<Arc<ClientSession>>,
+    /// What the request speaks.
+    pub(super) revision: Revision,
     /// Whether the client takes events.
     pub(super) streams: bool,
     pub(super) patience: Pin<Box<Sleep>>,
@@ -101,7 +107,8 @@ impl Post {
     pub(super) async fn answer(self, visit: Visit, sink: Sink) {
         let Self { target, head, bytes } = self;
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
-        let mut talk = Talk { visit, target, sink, streams: head.streams, patience, completion: None };
+        let (session, revision, streams) = (None, Revision::MODERN, head.streams);
+        let mut talk = Talk { visit, target, sink, session, revision, streams, patience, completion: None };
         let reply = talk.answer(&head, &bytes).await;
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
@@ -128,9 +135,9 @@ impl Talk {
             Ok(Message::Response { .. }) if is_modern(head) => {
                 return Reply::fault(None, &Fault::bad("there are no responses of clients in this revision"));
             }
-            Ok(Message::Notification { .. } | Message::Response { .. }) => {
+            Ok(told @ (Message::Notification { .. } | Message::Response { .. })) => {
                 return match self.session(head) {
-                    Ok(_) => Reply::accepted(),
+                    Ok(session) => hear(&session, &told, &value),
                     Err(fault) => Reply::fault(None, &fault),
                 };
             }
@@ -140,7 +147,7 @@ impl Talk {
             Some(Ok(())) => Ok(Revision::MODERN),
             Some(Err(fault)) => Err(fault),
             None if request.method == "initialize" => return self.initialize(&request),
-            None => self.session(head),
+            None => self.session(head).map(|session| session.revision),
         };
         match revision {
             Ok(revision) => self.dispatch(&request, revision).await,
@@ -149,10 +156,11 @@ impl Talk {
     }
 
     async fn batch(&mut self, head: &Head, messages: &[Value<'_>]) -> Reply {
-        let revision = match self.session(head) {
-            Ok(revision) => revision,
+        let session = match self.session(head) {
+            Ok(session) => session,
             Err(fault) => return Reply::fault(None, &fault),
         };
+        let revision = session.revision;
         if !revision.has_batches() || messages.is_empty() || messages.len() > BATCH_MAX {
             return Reply::fault(
                 None,
@@ -181,7 +189,10 @@ impl Talk {
                         Some(refusal) => limited(&request, refusal, revision),
                     }
                 }
-                Ok(Message::Notification { .. } | Message::Response { .. }) => continue,
+                Ok(told @ (Message::Notification { .. } | Message::Response { .. })) => {
+                    hear(&session, &told, value);
+                    continue;
+                }
                 Err(fault) => Reply::fault(None, &fault),
             };
             if reply.end == End::Refused(Refusal::RecordsUnavailable) {
@@ -212,8 +223,8 @@ impl Talk {
         })
     }
 
-    /// The revision of the session that a request names.
-    fn session(&mut self, head: &Head) -> Result<Revision, Fault> {
+    /// The session that a request names.
+    fn session(&mut self, head: &Head) -> Result<Arc<ClientSession>, Fault> {
         let stated = head.version.as_deref().map(|version| (version, Revision::named(version)));
         if let Some((version, None | Some(Revision::MODERN))) = stated {
             return Err(Fault { code: INVALID_REQUEST, ..Fault::unsupported(version) });
@@ -224,9 +235,9 @@ impl Talk {
         let unknown =
             || Fault { status: 404, ..Fault::bad("there is no such session; begin with `initialize`") };
         let owner = owner(&mut self.visit, &self.target).map_err(|_| unknown())?;
-        let now = clock::unix_seconds(clock::wall());
-        let mut sessions = self.visit.gateway().sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.find(&owner, id, now).ok_or_else(unknown)
+        let session = session::find(self.visit.gateway(), &owner, id).ok_or_else(unknown)?;
+        self.session = Some(Arc::clone(&session));
+        Ok(session)
     }
 
     fn initialize(&mut self, request: &Request<'_>) -> Reply {
@@ -238,20 +249,62 @@ impl Talk {
             return Reply::refusal(Some(request.id), Refusal::RecordsUnavailable);
         };
         let id = u128::from_be_bytes(id);
-        let now = clock::unix_seconds(clock::wall());
-        let mut sessions = self.visit.gateway().sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.open(owner, id, revision, now);
+        let capabilities = request.param("capabilities").cloned().unwrap_or_else(|| Value::object([]));
+        let tenant = Arc::clone(&owner.tenant);
+        let opened = ClientSession::new(tenant, id, revision, capabilities.into_owned());
+        session::open(self.visit.gateway(), owner, opened);
         Reply { session: Some(id), ..Reply::result(request.id, &answer::initialized(revision)) }
     }
 
     async fn dispatch(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
+        self.revision = revision;
         match (request.method, revision.is_modern()) {
             ("ping", false) => Reply::result(request.id, &Value::object([])),
             ("server/discover", true) => Reply::result(request.id, &answer::discovered()),
-            ("tools/call", _) => self.call(request, revision).await,
+            ("tools/call", _) => self.call(request).await,
             ("tools/list", _) => self.list(request, revision).await,
+            ("logging/setLevel", false) => self.set_level(request).await,
+            ("subscriptions/listen", true) if self.streams => self.listen(request).await,
             _ => Reply::fault(Some(request.id), &Fault::unknown_method(revision)),
         }
+    }
+
+    /// Sets how much the servers of a session are to tell.
+    async fn set_level(&mut self, request: &Request<'_>) -> Reply {
+        let level = request.param("level").and_then(Value::as_str);
+        let Some(level) = level.filter(|level| LOG_LEVELS.contains(level)) else {
+            let text = format!("`level` is none of {}", LOG_LEVELS.join(", "));
+            return Reply::fault(Some(request.id), &Fault::new(INVALID_PARAMS, text));
+        };
+        if let Some(session) = self.session.clone() {
+            session.set_log_level(level);
+            for server in session.servers() {
+                if let Ok(caller) = self.caller(&server, None) {
+                    server.level_set(&caller).await;
+                }
+            }
+        }
+        Reply::result(request.id, &Value::object([]))
+    }
+
+    /// Tells what a client of 2026-07-28 wants to be told of, as long as it listens.
+    async fn listen(&mut self, request: &Request<'_>) -> Reply {
+        let Some(wanted) = request.param("notifications").filter(|wanted| wanted.members().is_some()) else {
+            let fault = Fault::new(INVALID_PARAMS, "`notifications` is missing or not an object");
+            return Reply::fault(Some(request.id), &fault);
+        };
+        let (lists, resources) = listen::wishes(wanted);
+        let listens_for = For::Subscription { id: request.id.clone().into_owned(), lists, resources };
+        let server = match &self.target {
+            Target::All(_) => None,
+            Target::One(server) => Some(server.shared_name()),
+        };
+        match super::listener(&mut self.visit, server, listens_for, self.sink.clone()) {
+            Ok(listener) => listener.run().await,
+            Err(refusal) => return Reply::refusal(Some(request.id), refusal),
+        }
+        // The last of it was told.
+        Reply { status: 200, ..Reply::accepted() }
     }
 
     async fn list(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
@@ -299,6 +352,7 @@ impl Talk {
             return Reply::refusal(Some(id), Refusal::NotFound);
         };
         let redactor = &asked.identity.tenant().journal.redactor;
+        let revision = self.revision;
         let redacted = |message: String| redactor.text(&server.conceal(message)).as_str().to_owned();
         match failed {
             Failed::Refusal(Refusal::UpstreamRefused { status, message, retry_after }) => {
@@ -306,14 +360,32 @@ impl Talk {
                 Reply::refusal(Some(id), Refusal::UpstreamRefused { status, message, retry_after })
             }
             Failed::Refusal(refusal) => Reply::refusal(Some(id), refusal),
-            Failed::Error { code, message } => {
+            Failed::Cancelled => Reply::fault(Some(id), &Fault::new(CANCELLED, "Request cancelled")),
+            Failed::Error { code, message, data } => {
                 // What the protocol keeps for itself is told by the gateway alone.
-                let reserved = (-32768..=-32000).contains(&code) && code != INVALID_PARAMS;
+                let reserved = (-32768..=-32000).contains(&code) && !message::PASSED.contains(&code);
                 let code = if reserved { INTERNAL_ERROR } else { code };
-                Reply::fault(Some(id), &Fault::new(code, redacted(message)))
+                let missing = code == message::MISSING_CAPABILITY && revision.is_modern();
+                let status = if missing { 400 } else { 200 };
+                let fault = Fault::new(code, redacted(message));
+                Reply::fault(Some(id), &Fault { status, data: data.filter(|_| !reserved), ..fault })
             }
         }
     }
+}
+
+/// Takes what a client says in its session that wants no answer.
+fn hear(session: &ClientSession, told: &Message<'_>, value: &Value<'_>) -> Reply {
+    match told {
+        Message::Response { .. } => session.answered(value),
+        Message::Notification { method: "notifications/cancelled", params } => {
+            if let Some(id) = params.and_then(|params| params.get("requestId")) {
+                session.cancel(id);
+            }
+        }
+        Message::Notification { .. } | Message::Request(_) => {}
+    }
+    Reply::accepted()
 }
 
 fn is_modern(head: &Head) -> bool {
@@ -321,7 +393,7 @@ fn is_modern(head: &Head) -> bool {
 }
 
 /// The tools of all servers that answer. One that does not takes away its own.
-async fn list_all(servers: &[Arc<Server>]) -> Vec<(Arc<Server>, Arc<Tools>)> {
+pub(super) async fn list_all(servers: &[Arc<Server>]) -> Vec<(Arc<Server>, Arc<Tools>)> {
     let mut asked = JoinSet::new();
     for server in servers {
         let server = Arc::clone(server);

@@ -374,6 +374,9 @@ fn a_token_is_known_again_until_it_ends() {
     let (identity, _, keys) = known.directory.remembered(&digest, NOW + 299).unwrap();
     assert_eq!((identity.key().id.as_str(), &keys), ("jwt:alice", known.keys.digest()));
     assert!(known.directory.remembered(&digest, NOW + 300).is_none());
+    // What goes on for long ends with its token.
+    assert!(known.directory.renewed(&identity, NOW + 299).is_some());
+    assert!(known.directory.renewed(&identity, NOW + 300).is_none());
     // Another token of the same caller is the same caller.
     let mut later = claims();
     later["exp"] = json!(NOW + 400);
@@ -403,7 +406,7 @@ fn where_one_tenant_is_fixed_nobody_is_another() {
     assert_eq!(settle(&known, Ok(own)).as_deref(), Ok("prod"));
     let other = Arc::new(tenant_named("globex"));
     let key = Arc::new(super::key_of(&other, KeyId::try_from("prod").unwrap()));
-    assert_eq!(settle(&known, Ok(super::Identity { tenant: other, key })), Err(Unidentified));
+    assert_eq!(settle(&known, Ok(super::Identity { tenant: other, key, until: None })), Err(Unidentified));
     let today = known.directory.settle(Err(Unidentified)).unwrap();
     assert_eq!(known.directory.today(&today).unwrap().key().id, today.key().id);
     let none = http::HeaderMap::new();

@@ -1,7 +1,14 @@
 //! MCP servers behind the gateway: the gateway is a client of each, on its own account. Which era a server speaks is
 //! found out once, its sessions are kept a tenant, its tools are listed by one request at a time and kept for a moment.
 
+mod caller;
+mod calling;
+mod listening;
 mod wire;
+
+pub use caller::Caller;
+pub use calling::{Answerer, Calling, Happened};
+pub use listening::{Changes, Heard, Wanted};
 
 use super::{
     Upstream,
@@ -14,7 +21,7 @@ use crate::{
     json::Value,
     mcp::{
         Revision,
-        envelope::{self, Ask, Envelope, Wishes},
+        envelope::{self, Ask, Envelope, Retry, Wishes},
         list::{self, Tools},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
         names,
@@ -23,15 +30,17 @@ use crate::{
     refusal::Refusal,
 };
 use bytes::Bytes;
+use caller::{Session, Sessions};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use listening::WatcherPlace;
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 use wire::{Refused, Reply, Said, failed};
 
 /// So long it is remembered which era a server speaks.
@@ -40,9 +49,6 @@ const ERA_KEPT: Duration = Duration::from_secs(300);
 const LIST_KEPT: Duration = Duration::from_secs(5);
 /// So long a list may take, all its pages together.
 const LIST_WAIT: Duration = Duration::from_secs(15);
-/// The session in which the gateway lists tools is nobody's.
-const OWN: &str = "";
-
 /// An MCP server.
 #[derive(Debug)]
 pub struct Server {
@@ -50,10 +56,12 @@ pub struct Server {
     era: Mutex<Option<(Era, Instant)>>,
     /// One finds out; the others wait for it.
     probing: tokio::sync::Mutex<()>,
-    /// By tenant: a server of the older era may keep things in a session.
-    sessions: Mutex<HashMap<Arc<str>, Session>>,
+    sessions: Sessions,
     list: tokio::sync::Mutex<Option<Listed>>,
     ids: AtomicU64,
+    watcher: WatcherPlace,
+    /// Counts up when a list may have changed.
+    changed: watch::Sender<u64>,
 }
 
 /// What a server listed, or why it did not, and when.
@@ -65,38 +73,15 @@ enum Era {
     Modern,
 }
 
-#[derive(Debug, Clone)]
-struct Session {
-    id: Option<HeaderValue>,
-    revision: Revision,
-}
-
 /// Why there is no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Failed {
     /// The server's own error, in its words.
-    Error { code: i64, message: String },
+    Error { code: i64, message: String, data: Option<Value<'static>> },
+    /// The client does not want the answer any more.
+    Cancelled,
     /// It could not be asked, or gave no answer that can be read.
     Refusal(Refusal),
-}
-
-/// What comes of a call, one after the other.
-#[derive(Debug)]
-pub enum Happened {
-    /// The server tells of something. Progress is told under the request's own number.
-    Notification { method: String, params: Value<'static> },
-    /// The end.
-    Result(Value<'static>),
-}
-
-/// A call on its way. Dropping it cancels it.
-#[derive(Debug)]
-pub struct Calling<'s> {
-    server: &'s Server,
-    reply: Reply,
-    session: Option<Session>,
-    /// The number under which progress is told.
-    pub number: u64,
 }
 
 impl Server {
@@ -106,9 +91,11 @@ impl Server {
             upstream,
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
-            sessions: Mutex::default(),
+            sessions: Sessions::default(),
             list: tokio::sync::Mutex::default(),
             ids: AtomicU64::new(1),
+            watcher: WatcherPlace::default(),
+            changed: watch::Sender::new(0),
         }
     }
 
@@ -133,7 +120,7 @@ impl Server {
     }
 
     /// Its tools, as they were within the last seconds.
-    pub async fn tools(&self) -> Result<Arc<Tools>, Failed> {
+    pub async fn tools(self: &Arc<Self>) -> Result<Arc<Tools>, Failed> {
         let mut kept = self.list.lock().await;
         if let Some((list, since)) = &*kept
             && clock::now().saturating_duration_since(*since) < LIST_KEPT
@@ -151,8 +138,24 @@ impl Server {
         if is_news(&kept) {
             self.tell(&found);
         }
+        if let (Some((Ok(before), _)), Ok(now)) = (&*kept, &found)
+            && before != now
+        {
+            self.changed.send_modify(|count| *count += 1);
+        }
         *kept = Some((found.clone(), clock::now()));
         found
+    }
+
+    /// Has the lists read anew when they are wanted next. Until then they are what changes are told by.
+    async fn expire_lists(&self) {
+        if let Some((_, since)) = &mut *self.list.lock().await {
+            *since = since.checked_sub(LIST_KEPT).unwrap_or(*since);
+        }
+    }
+
+    async fn speaks_modern(self: &Arc<Self>) -> Result<bool, Failed> {
+        self.era().await.map(|era| era == Era::Modern)
     }
 
     /// How many tools nobody can call, and how many have names that are too long for the merged list.
@@ -184,16 +187,17 @@ impl Server {
             }
             Err(Failed::Refusal(refusal)) => refusal.message(),
             Err(Failed::Error { code, .. }) => format!("error {code}"),
+            Err(Failed::Cancelled) => return,
         };
         operator::warn(&format!("the MCP server {name} does not list its tools: {why}"));
     }
 
-    async fn list_all(&self) -> Result<Tools, Failed> {
+    async fn list_all(self: &Arc<Self>) -> Result<Tools, Failed> {
         let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
         for _ in 0..list::PAGES_MAX {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
-            let mut listing = self.ask(&OWN.into(), ask).await?;
+            let mut listing = self.ask(&Caller::gateway(), ask).await?;
             let page = list::page(&listing.result().await?)
                 .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
             weight += page.weight();
@@ -216,39 +220,51 @@ impl Server {
 
     /// Sends a call that was permitted.
     pub async fn call(
-        &self,
-        tenant: &Arc<str>,
+        self: &Arc<Self>,
+        caller: &Caller,
         permit: &ToolPermit,
+        retry: &Retry,
         wishes: &Wishes,
-    ) -> Result<Calling<'_>, Failed> {
-        let params = envelope::call_params(permit.tool(), permit.arguments());
+    ) -> Result<Calling, Failed> {
+        let mut params = envelope::call_params(permit.tool(), permit.arguments());
+        // A server of the older era asks for nothing before it answers.
+        if self.era().await? == Era::Modern {
+            retry.write(&mut params);
+        }
         let name = Some(permit.tool());
         let ask = |id| Ask { id, method: "tools/call", name, params: &params, wishes: Some(wishes) };
-        self.ask(tenant, ask).await
+        self.ask(caller, ask).await
     }
 
     /// Sends a request in the words of the server's era. What a server refused without looking at it is sent once more.
-    async fn ask<'a>(&self, tenant: &Arc<str>, ask: impl Fn(u64) -> Ask<'a>) -> Result<Calling<'_>, Failed> {
+    async fn ask<'a>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        ask: impl Fn(u64) -> Ask<'a>,
+    ) -> Result<Calling, Failed> {
         for last in [false, true] {
-            let id = self.ids.fetch_add(1, Ordering::Relaxed);
+            let id = self.next_id();
             let era = self.era().await?;
             let session = match era {
-                Era::Legacy => Some(self.session(tenant).await?),
+                Era::Legacy => Some(self.sessions.of(self, caller).await?),
                 Era::Modern => None,
             };
             let revision = session.as_ref().map_or(Revision::MODERN, |session| session.revision);
-            let answer = self.post(ask(id).sealed(revision), session.as_ref()).await?;
+            let sealed = ask(id).sealed(revision, &caller.capabilities);
+            let answer = self.post(sealed, session.as_ref()).await?;
             let refused = match Reply::of(answer, id).await {
-                Ok(reply) => return Ok(Calling { server: self, reply, session, number: id }),
+                Ok(reply) => return Ok(Calling::new(self, session, reply, id)),
                 Err(Err(failed)) => return Err(failed),
                 Err(Ok(refused)) => refused,
             };
-            let forgotten = match era {
+            let forgotten = match &session {
                 // The session is over.
-                Era::Legacy => refused.status == StatusCode::NOT_FOUND && self.forget_session(tenant),
+                Some(session) => {
+                    refused.status == StatusCode::NOT_FOUND && self.sessions.forget(caller, session)
+                }
                 // The server is another one by now.
-                Era::Modern => {
-                    let old = refused.code.is_none_or(|code| code == UNSUPPORTED_VERSION);
+                None => {
+                    let old = refused.error.as_ref().is_none_or(|(code, ..)| *code == UNSUPPORTED_VERSION);
                     old && matches!(refused.status.as_u16(), 400 | 404 | 405) && self.forget_era()
                 }
             };
@@ -259,14 +275,19 @@ impl Server {
         Err(failed("the upstream failed"))
     }
 
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn told(&self, refused: Refused) -> Failed {
         // What is wrong with the gateway's credential, or with the server, is not the client's.
         let is_clients = matches!(refused.status.as_u16(), 400 | 404 | 409 | 422);
         match refused {
-            Refused { code: Some(code), message: Some(message), .. } if is_clients => {
-                Failed::Error { code, message }
+            Refused { error: Some((code, message, data)), .. } if is_clients => {
+                Failed::Error { code, message, data }
             }
-            Refused { status, headers, message, .. } => {
+            Refused { status, headers, error } => {
+                let message = error.map(|(_, message, _)| message);
                 Failed::Refusal(route::refusal_for(status, &headers, message.map(|text| self.conceal(text))))
             }
         }
@@ -297,9 +318,9 @@ impl Server {
 
     /// A server that does not know `server/discover` is one of the older era.
     async fn probe(&self) -> Result<Era, Failed> {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let id = self.next_id();
         let ask = Ask { id, method: "server/discover", name: None, params: &[], wishes: None };
-        let answer = self.post(ask.sealed(Revision::MODERN), None).await?;
+        let answer = self.post(ask.sealed(Revision::MODERN, &Value::object([])), None).await?;
         let mut reply = match Reply::of(answer, id).await {
             Ok(reply) => reply,
             Err(Err(failed)) => return Err(failed),
@@ -326,34 +347,22 @@ impl Server {
         }
     }
 
-    /// The tenant's session there.
-    async fn session(&self, tenant: &Arc<str>) -> Result<Session, Failed> {
-        if let Some(session) = lock(&self.sessions).get(tenant) {
-            return Ok(session.clone());
-        }
-        let session = self.open().await?;
-        // Two that open one at the same time each go on with theirs; one is kept.
-        lock(&self.sessions).entry(Arc::clone(tenant)).or_insert_with(|| session.clone());
-        Ok(session)
-    }
-
-    fn forget_session(&self, tenant: &Arc<str>) -> bool {
-        lock(&self.sessions).remove(tenant).is_some_and(|session| session.id.is_some())
-    }
-
-    async fn open(&self) -> Result<Session, Failed> {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let params = envelope::initialize_params();
+    async fn open(self: &Arc<Self>, caller: &Caller) -> Result<Session, Failed> {
+        let id = self.next_id();
+        // Without a session of its own a client cannot be asked anything.
+        let nothing = Value::object([]);
+        let capabilities = if caller.session.is_some() { &*caller.capabilities } else { &nothing };
+        let params = envelope::initialize_params(capabilities);
         let ask = Ask { id, method: "initialize", name: None, params: &params, wishes: None };
         // No revision is agreed on yet: no header names one.
-        let envelope = Envelope { headers: HeaderMap::new(), ..ask.sealed(Revision::LEGACY) };
+        let envelope = Envelope { headers: HeaderMap::new(), ..ask.sealed(Revision::LEGACY, capabilities) };
         let answer = self.post(envelope, None).await?;
         let session_id = answer.headers.get(envelope::session_header()).cloned();
         let reply = Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
         let session = Session { id: session_id, revision: Revision::LEGACY };
-        let mut calling = Calling { server: self, reply, session: Some(session.clone()), number: id };
+        let mut calling = Calling::new(self, Some(session.clone()), reply, id);
         let result = calling.result().await?;
         let agreed = result.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
         let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
@@ -368,26 +377,78 @@ impl Server {
             return Err(failed("the upstream does not open a session"));
         }
         drop(answer.body.collect(wire::MESSAGE_BYTES_MAX).await);
+        let logs = result.get("capabilities").is_some_and(|announced| announced.present("logging").is_some());
+        if let Some(level) = caller.log_level.as_ref().filter(|_| logs) {
+            self.set_level(&session, level).await;
+        }
         Ok(session)
     }
 
-    /// Answers a request of the server's: nothing that it may ask of a client is served.
-    async fn decline(&self, id: &Value<'_>, session: &Session) {
-        let mut headers = HeaderMap::new();
-        envelope::insert_version(&mut headers, session.revision);
-        let envelope = Envelope { body: envelope::not_served(id), headers };
-        if let Ok(answer) = self.post(envelope, Some(session)).await {
-            drop(answer.body.collect(wire::MESSAGE_BYTES_MAX).await);
+    /// Says how much is to be told in a session. A server that does not take it tells what it likes.
+    async fn set_level(self: &Arc<Self>, session: &Session, level: &str) {
+        let id = self.next_id();
+        let params = envelope::level_params(level);
+        let ask = Ask { id, method: "logging/setLevel", name: None, params: &params, wishes: None };
+        let sealed = ask.sealed(session.revision, &Value::object([]));
+        let Ok(answer) = self.post(sealed, Some(session)).await else { return };
+        if let Ok(reply) = Reply::of(answer, id).await {
+            drop(Calling::new(self, Some(session.clone()), reply, id).result().await);
+        }
+    }
+
+    /// Says how much is to be told in the caller's session, if it has one here.
+    pub async fn level_set(self: &Arc<Self>, caller: &Caller) {
+        if let (Some(session), Some(level)) = (self.sessions.open(caller), &caller.log_level) {
+            self.set_level(&session, level).await;
+        }
+    }
+
+    /// Ends the session that a client had here, and tells the server.
+    pub fn end(self: &Arc<Self>, tenant: &Arc<str>, session: u128) {
+        let Some(session) = self.sessions.take(tenant, session) else { return };
+        if session.id.is_none() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let server = Arc::clone(self);
+            runtime.spawn(async move {
+                let mut headers = HeaderMap::new();
+                envelope::insert_version(&mut headers, session.revision);
+                drop(server.send(&Method::DELETE, headers, Some(&session), Bytes::new()).await);
+            });
         }
     }
 
     async fn post(&self, envelope: Envelope, session: Option<&Session>) -> Result<Answer, Failed> {
-        let Some((endpoint, credential)) = self.upstream.first() else {
-            return Err(failed("the upstream has no address"));
-        };
         let Envelope { body, mut headers } = envelope;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        self.send(&Method::POST, headers, session, body.into()).await
+    }
+
+    /// Asks for a stream of a session's: for what answers no request, or for the rest of one behind this event.
+    async fn get(&self, session: &Session, behind: Option<&str>) -> Result<Answer, Failed> {
+        let mut headers = HeaderMap::new();
+        envelope::insert_version(&mut headers, session.revision);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(behind) = behind {
+            let value = HeaderValue::from_str(behind);
+            let value = value.map_err(|_| failed("the upstream's event id cannot be sent back"))?;
+            headers.insert(envelope::last_event_header(), value);
+        }
+        self.send(&Method::GET, headers, Some(session), Bytes::new()).await
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        mut headers: HeaderMap,
+        session: Option<&Session>,
+        body: Bytes,
+    ) -> Result<Answer, Failed> {
+        let Some((endpoint, credential)) = self.upstream.first() else {
+            return Err(failed("the upstream has no address"));
+        };
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(id) = session.and_then(|session| session.id.as_ref()) {
             headers.insert(envelope::session_header(), id.clone());
@@ -396,36 +457,8 @@ impl Server {
             headers.insert(credential.header.clone(), credential.value.clone());
         }
         let path = if endpoint.base_path.is_empty() { "/" } else { &endpoint.base_path };
-        let outgoing = Outgoing { method: &Method::POST, path, headers: &headers, body: Bytes::from(body) };
+        let outgoing = Outgoing { method, path, headers: &headers, body };
         endpoint.client.send(outgoing).await.map_err(|error| Failed::Refusal(route::unanswered(error)))
-    }
-}
-
-impl Calling<'_> {
-    /// What happens next. The result is the last of it.
-    pub async fn next(&mut self) -> Result<Happened, Failed> {
-        loop {
-            match self.reply.next().await? {
-                Said::Notification { method, params } => {
-                    return Ok(Happened::Notification { method, params });
-                }
-                Said::Request { id } => {
-                    if let Some(session) = &self.session {
-                        self.server.decline(&id, session).await;
-                    }
-                }
-                Said::Result(result) => return Ok(Happened::Result(result)),
-                Said::Error { code, message } => return Err(Failed::Error { code, message }),
-            }
-        }
-    }
-
-    async fn result(&mut self) -> Result<Value<'static>, Failed> {
-        loop {
-            if let Happened::Result(result) = self.next().await? {
-                return Ok(result);
-            }
-        }
     }
 }
 

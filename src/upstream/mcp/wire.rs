@@ -30,22 +30,30 @@ pub(super) enum Said {
     /// It asks something of the client.
     Request {
         id: Value<'static>,
+        method: String,
+        params: Value<'static>,
     },
     Result(Value<'static>),
     Error {
         code: i64,
         message: String,
+        data: Option<Value<'static>>,
     },
 }
 
 /// An answer on its way in. Dropping it before its end closes the connection.
 #[derive(Debug)]
 pub(super) struct Reply {
-    id: u64,
+    /// The request that it answers; `None` for a stream that answers none.
+    id: Option<u64>,
+    /// `None` once it is over.
     body: Option<AnswerBody>,
     is_stream: bool,
     buffer: BytesMut,
     scan: sse::Scan,
+    /// Where the stream can be taken up again when it breaks off.
+    last_event: Option<Box<str>>,
+    pub(super) retry: Option<Duration>,
 }
 
 /// An answer that is no success: its status, and the error in it, if it is one of JSON-RPC.
@@ -53,13 +61,32 @@ pub(super) struct Reply {
 pub(super) struct Refused {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) code: Option<i64>,
-    pub(super) message: Option<String>,
+    pub(super) error: Option<(i64, String, Option<Value<'static>>)>,
 }
 
 impl Reply {
     /// Reads on from an answer's head to the request of this id.
     pub(super) async fn of(answer: Answer, id: u64) -> Result<Self, Result<Refused, Failed>> {
+        Self::read_on(answer, Some(id)).await
+    }
+
+    /// The rest of an answer that broke off.
+    pub(super) async fn resumed(
+        answer: Answer,
+        id: u64,
+        before: &Self,
+    ) -> Result<Self, Result<Refused, Failed>> {
+        let reply = Self::read_on(answer, Some(id)).await?;
+        Ok(Self { last_event: before.last_event.clone(), retry: before.retry, ..reply })
+    }
+
+    /// Reads on from the head of a stream that answers no request.
+    pub(super) async fn unasked(answer: Answer) -> Result<Self, Result<Refused, Failed>> {
+        let reply = Self::read_on(answer, None).await?;
+        if reply.is_stream { Ok(reply) } else { Err(Err(unreadable())) }
+    }
+
+    async fn read_on(answer: Answer, id: Option<u64>) -> Result<Self, Result<Refused, Failed>> {
         let Answer { status, headers, body } = answer;
         if let Some(coding) = headers.get(header::CONTENT_ENCODING)
             && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -72,14 +99,22 @@ impl Reply {
         let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
         let is_stream = media.eq_ignore_ascii_case("text/event-stream");
-        Ok(Self { id, body: Some(body), is_stream, buffer: BytesMut::new(), scan: sse::Scan::default() })
+        let (buffer, scan) = (BytesMut::new(), sse::Scan::default());
+        Ok(Self { id, body: Some(body), is_stream, buffer, scan, last_event: None, retry: None })
     }
 
-    /// What the server says next. The answer to the request is the last of it.
+    /// Where to go on from, if the stream broke off and can be taken up again.
+    pub(super) fn resumes_from(&self) -> Option<&str> {
+        self.last_event.as_deref().filter(|_| self.body.is_none())
+    }
+
+    /// What the server says next. The answer to the request is the last of it. A wait that is given up loses nothing.
     pub(super) async fn next(&mut self) -> Result<Said, Failed> {
         if !self.is_stream {
-            let body = self.body.take().ok_or_else(broke_off)?;
-            let bytes = body.collect(MESSAGE_BYTES_MAX).await.map_err(body_failed)?;
+            while self.body.is_some() {
+                self.read().await?;
+            }
+            let bytes = self.buffer.split().freeze();
             return match said(&bytes, self.id)? {
                 Some(said @ (Said::Result(_) | Said::Error { .. })) => Ok(said),
                 Some(_) | None => Err(unreadable()),
@@ -88,12 +123,19 @@ impl Reply {
         loop {
             while let Some(bytes) = self.take_event() {
                 let event = sse::event(&bytes).ok_or_else(unreadable)?;
+                if let Some(id) = event.id {
+                    self.last_event = (!id.is_empty()).then(|| id.into());
+                }
+                self.retry = event.retry.map(Duration::from_millis).or(self.retry);
                 let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
                 let Some(said) = said(data.as_bytes(), self.id)? else { continue };
                 if matches!(said, Said::Result(_) | Said::Error { .. }) {
                     self.end();
                 }
                 return Ok(said);
+            }
+            if self.body.is_none() {
+                return Err(broke_off());
             }
             self.read().await?;
         }
@@ -104,17 +146,19 @@ impl Reply {
         Some(self.buffer.split_to(end).freeze())
     }
 
+    /// Reads some more. `body` is gone once there is no more, or it cannot be read.
     async fn read(&mut self) -> Result<(), Failed> {
         let body = self.body.as_mut().ok_or_else(broke_off)?;
         let buffer = &mut self.buffer;
         let read = poll_fn(|cx| body.poll_read(cx, &mut |bytes| buffer.extend_from_slice(bytes))).await;
-        match read.map_err(body_failed)? {
-            _ if self.buffer.len() > MESSAGE_BYTES_MAX => Err(body_failed(BodyError::TooLarge)),
-            Read::More => Ok(()),
-            // An event without its blank line is none.
-            Read::End if sse::boundary(&self.buffer).is_none() => Err(broke_off()),
-            Read::End => Ok(()),
+        let read = match read {
+            _ if self.buffer.len() > MESSAGE_BYTES_MAX => Err(BodyError::TooLarge),
+            read => read,
+        };
+        if !matches!(read, Ok(Read::More)) {
+            self.body = None;
         }
+        read.map(drop).map_err(body_failed)
     }
 
     /// The end of a stream comes with its last event, or just behind: then the connection can be used again.
@@ -128,11 +172,10 @@ impl Reply {
 }
 
 /// Reads a message. `None` for one that answers another request, or none that was asked.
-fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
+fn said(bytes: &[u8], id: Option<u64>) -> Result<Option<Said>, Failed> {
     let mut value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
     let message = message::read(&value).map_err(|_| unreadable())?;
-    let is_answer =
-        matches!(&message, Message::Response { id: Some(answered) } if answered.as_u64() == Some(id));
+    let is_answer = matches!(&message, Message::Response { id: Some(answered) } if id.is_some() && answered.as_u64() == id);
     if is_answer && value.get("error").is_none() {
         // It may be large: taken out, not copied.
         let result = value.remove("result").filter(|result| result.members().is_some());
@@ -143,26 +186,31 @@ fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
             let params = params.cloned().unwrap_or_else(|| Value::object([])).into_owned();
             Some(Said::Notification { method: method.to_owned(), params })
         }
-        Message::Request(request) => Some(Said::Request { id: request.id.clone().into_owned() }),
-        Message::Response { id: Some(answered) } if answered.as_u64() == Some(id) => {
-            let (code, message) = value.get("error").map(error_of).ok_or_else(unreadable)?;
-            Some(Said::Error { code: code.unwrap_or(message::INTERNAL_ERROR), message })
+        Message::Request(request) => {
+            let params = request.params.cloned().unwrap_or_else(|| Value::object([])).into_owned();
+            let id = request.id.clone().into_owned();
+            Some(Said::Request { id, method: request.method.to_owned(), params })
+        }
+        Message::Response { .. } if is_answer => {
+            let (code, message, data) = value.get("error").map(error_of).ok_or_else(unreadable)?;
+            Some(Said::Error { code, message, data })
         }
         Message::Response { .. } => None,
     })
 }
 
-fn error_of(error: &Value<'_>) -> (Option<i64>, String) {
+/// An error's code, message and data.
+fn error_of(error: &Value<'_>) -> (i64, String, Option<Value<'static>>) {
     let code = error.get("code").and_then(Value::digits).and_then(|digits| digits.parse().ok());
     let message = error.get("message").and_then(Value::as_str).unwrap_or("the server answered with an error");
-    (code, message.chars().take(2000).collect())
+    let data = error.present("data").map(|data| data.clone().into_owned());
+    (code.unwrap_or(message::INTERNAL_ERROR), message.chars().take(2000).collect(), data)
 }
 
 async fn refused(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Refused {
     let bytes = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
     let error = json::parse(&bytes, 32).ok().and_then(|value| value.get("error").map(error_of));
-    let (code, message) = error.map_or((None, None), |(code, message)| (code, Some(message)));
-    Refused { status, headers, code, message }
+    Refused { status, headers, error }
 }
 
 pub(super) fn failed(message: &'static str) -> Failed {

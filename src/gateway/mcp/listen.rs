@@ -1,0 +1,365 @@
+//! Streams for what answers no request: the GET stream of a session, and `subscriptions/listen`. A tenant is told that a
+//! list changed when the list that it sees did, whether a server changed it or the tenant's rules. What the client of a
+//! session is told and asked by its servers outside of any call comes here too.
+
+use super::{
+    ClientSession,
+    events::{Out, Sink},
+    input::{self, Desk},
+};
+use crate::{
+    asked::Asked,
+    authorize, clock,
+    gateway::Gateway,
+    json::Value,
+    mcp::{message, names, question},
+    snapshot::Snapshot,
+    upstream::mcp::{Caller, Heard, Server, Wanted},
+};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// So often a stream carries a comment, so that both sides see when it is dead.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+const COMMENT: &[u8] = b": still here\n\n";
+/// So often it is seen whether the configuration changed, and whether the key is still good.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Changes that come together are told once.
+const SETTLE: Duration = Duration::from_millis(50);
+/// So much of what servers tell may wait.
+const HEARD_MAX: usize = 16;
+
+/// A kind of list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum List {
+    Tools,
+}
+
+/// All kinds.
+const LISTS: [List; 1] = [List::Tools];
+
+impl List {
+    fn changed(self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+        }
+    }
+
+    /// The member of a subscription that asks for it.
+    fn wish(self) -> &'static str {
+        match self {
+            Self::Tools => "toolsListChanged",
+        }
+    }
+}
+
+/// What a stream is for.
+#[derive(Debug)]
+pub(super) enum For {
+    /// A session, until this is cancelled.
+    Session(Arc<ClientSession>, CancellationToken),
+    /// A subscription: the id of its request, and what it asked for.
+    Subscription { id: Value<'static>, lists: Vec<List>, resources: Vec<String> },
+}
+
+/// Somebody who listens.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) asked: Asked,
+    /// The server of the endpoint; `None` for all of the tenant's.
+    pub(super) server: Option<Arc<str>>,
+    pub(super) listens_for: For,
+    pub(super) sink: Sink,
+    /// What was seen of each server's lists.
+    seen: HashMap<(Arc<str>, List), u64>,
+}
+
+/// The kinds of lists that a subscription asks for, and the resources.
+pub(super) fn wishes(params: &Value<'_>) -> (Vec<List>, Vec<String>) {
+    let wants = |list: &List| params.get(list.wish()) == Some(&Value::Bool(true));
+    let resources = params.get("resourceSubscriptions").and_then(Value::items).unwrap_or_default();
+    let resources = resources.iter().filter_map(|uri| uri.as_str().map(ToOwned::to_owned));
+    (LISTS.into_iter().filter(wants).collect(), resources.collect())
+}
+
+impl Listener {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        snapshot: Arc<Snapshot>,
+        asked: Asked,
+        server: Option<Arc<str>>,
+        listens_for: For,
+        sink: Sink,
+    ) -> Self {
+        Self { gateway, snapshot, asked, server, listens_for, sink, seen: HashMap::new() }
+    }
+
+    /// Tells what there is to tell, until the client leaves, its key ends, or the gateway does.
+    pub(super) async fn run(mut self) {
+        let ends = match &self.listens_for {
+            For::Session(_, ends) => ends.clone(),
+            For::Subscription { .. } => CancellationToken::new(),
+        };
+        self.acknowledge().await;
+        self.look(false).await;
+        let mut comments = tokio::time::interval(COMMENT_EVERY);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        comments.reset();
+        looks.reset();
+        loop {
+            let (tell, mut heard) = mpsc::channel(HEARD_MAX);
+            let (news, mut changed) = mpsc::channel(1);
+            let mut tasks = self.watch(&news);
+            let mut hearing = JoinSet::new();
+            let mut heard_of = Vec::new();
+            loop {
+                self.hear_more(&mut heard_of, &mut hearing, &tell);
+                let used = self.used();
+                tokio::select! {
+                    () = ends.cancelled() => return,
+                    () = self.gateway.closing.cancelled() => return self.close().await,
+                    Some(()) = changed.recv() => {
+                        tokio::time::sleep(SETTLE).await;
+                        changed.try_recv().ok();
+                        self.look(true).await;
+                    }
+                    Some((server, heard)) = heard.recv() => self.pass(&server, heard, &mut tasks).await,
+                    () = used => {}
+                    Some(_) = tasks.join_next() => {}
+                    Some(_) = hearing.join_next() => {}
+                    _ = comments.tick() => drop(self.sink.send(Out::Event(COMMENT.into())).await),
+                    _ = looks.tick() => match self.renew() {
+                        None => return self.close().await,
+                        Some(true) => break,
+                        Some(false) => {}
+                    },
+                }
+                if self.sink.is_closed() {
+                    return;
+                }
+            }
+            // Under another configuration: other servers, other rules.
+            self.look(true).await;
+        }
+    }
+
+    /// Waits until a server is used in the session for the first time.
+    fn used(&self) -> impl Future<Output = ()> + 'static {
+        let session = match &self.listens_for {
+            For::Session(session, _) => Some(Arc::clone(session)),
+            For::Subscription { .. } => None,
+        };
+        async move {
+            match session {
+                Some(session) => session.news.notified().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The servers that the tenant reaches here.
+    fn servers(&self) -> Vec<Arc<Server>> {
+        let named = |server: &&Arc<Server>| self.server.as_ref().is_none_or(|name| **name == *server.name());
+        let reached =
+            |server: &&Arc<Server>| authorize::may_reach(&self.asked, &names::combined(server.name(), ""));
+        self.snapshot.servers.iter().filter(named).filter(reached).cloned().collect()
+    }
+
+    /// Says so when a list of a server's may have changed.
+    fn watch(&self, news: &mpsc::Sender<()>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for server in self.servers() {
+            let (mut changes, news) = (server.changes(), news.clone());
+            tasks.spawn(async move {
+                loop {
+                    changes.next().await;
+                    // One that waits already says as much.
+                    news.try_send(()).ok();
+                }
+            });
+        }
+        tasks
+    }
+
+    /// Hears servers that were not heard so far: those that the session uses, those of the resources subscribed to.
+    fn hear_more(
+        &self,
+        heard_of: &mut Vec<Arc<Server>>,
+        hearing: &mut JoinSet<()>,
+        tell: &mpsc::Sender<(Arc<Server>, Heard)>,
+    ) {
+        let (servers, wanted) = match &self.listens_for {
+            For::Session(session, _) => (session.servers(), Wanted::default()),
+            For::Subscription { resources, .. } if resources.is_empty() => return,
+            For::Subscription { resources, .. } => {
+                (self.servers(), Wanted { lists: false, resources: resources.clone() })
+            }
+        };
+        for server in servers {
+            if heard_of.iter().any(|known| Arc::ptr_eq(known, &server)) {
+                continue;
+            }
+            heard_of.push(Arc::clone(&server));
+            let (caller, wanted, tell) = (self.caller(&server), wanted.clone(), tell.clone());
+            hearing.spawn(async move {
+                let (told, mut heard) = mpsc::channel(HEARD_MAX);
+                let hears = Arc::clone(&server).hear(caller, wanted, told);
+                let passes = async {
+                    while let Some(heard) = heard.recv().await {
+                        drop(tell.send((Arc::clone(&server), heard)).await);
+                    }
+                };
+                tokio::join!(hears, passes);
+            });
+        }
+    }
+
+    fn caller(&self, server: &Server) -> Caller {
+        let tenant = self.asked.identity.tenant().id.shared();
+        let For::Session(session, _) = &self.listens_for else { return Caller::tenant(tenant) };
+        let may_ask =
+            |question: question::Question| authorize::sees(&self.asked, &question.name(server.name()));
+        Caller {
+            tenant,
+            session: Some(session.id),
+            capabilities: Arc::new(question::narrowed(&session.capabilities, may_ask)),
+            log_level: session.log_level(),
+        }
+    }
+
+    /// Looks at what the tenant sees of each list, and tells of those that are others than before. A server that does not
+    /// answer keeps what was seen of it: that it is gone for a moment is no news.
+    async fn look(&mut self, tells: bool) {
+        let servers = self.servers();
+        let mut changed: Vec<List> = Vec::new();
+        self.seen.retain(|(server, list), _| {
+            let is_there = servers.iter().any(|there| *there.name() == **server);
+            if !is_there {
+                changed.push(*list);
+            }
+            is_there
+        });
+        for (server, tools) in super::post::list_all(&servers).await {
+            let mut hasher = DefaultHasher::new();
+            let visible = |name: &str| authorize::sees(&self.asked, &names::combined(server.name(), name));
+            for tool in tools.iter().filter(|tool| visible(&tool.name)) {
+                tool.hash(&mut hasher);
+            }
+            let (key, digest) = ((server.shared_name(), List::Tools), hasher.finish());
+            let list = key.1;
+            if self.seen.insert(key, digest).map_or(tells, |before| before != digest) {
+                changed.push(list);
+            }
+        }
+        for list in LISTS.into_iter().filter(|list| changed.contains(list)) {
+            if self.wants(list) {
+                self.tell(list.changed(), Value::object([])).await;
+            }
+        }
+    }
+
+    fn wants(&self, list: List) -> bool {
+        match &self.listens_for {
+            For::Session(..) => true,
+            For::Subscription { lists, .. } => lists.contains(&list),
+        }
+    }
+
+    /// The configuration of today. `None`: the key is not good any more; else whether it is another one.
+    fn renew(&mut self) -> Option<bool> {
+        let snapshot = self.gateway.snapshot.load_full();
+        let time = clock::wall();
+        let is_other = !Arc::ptr_eq(&snapshot, &self.snapshot);
+        let identity = snapshot.directory.renewed(&self.asked.identity, clock::unix_seconds(time))?;
+        self.asked.identity = identity;
+        self.asked.config = Arc::clone(&snapshot.hash);
+        self.asked.time = time;
+        self.snapshot = snapshot;
+        Some(is_other)
+    }
+
+    /// Passes on what a server tells or asks.
+    async fn pass(&mut self, server: &Arc<Server>, heard: Heard, tasks: &mut JoinSet<()>) {
+        match heard {
+            Heard::Question { id, method, params, answerer } => {
+                let session = match &self.listens_for {
+                    For::Session(session, _) => Some(Arc::clone(session)),
+                    For::Subscription { .. } => None,
+                };
+                let desk = Desk {
+                    gateway: &self.gateway,
+                    asked: &self.asked,
+                    session: session.as_ref(),
+                    sink: &self.sink,
+                };
+                let asking = input::put(&desk, server, &id, &method, &params, &mut Vec::new()).await;
+                tasks.spawn(async move { answerer.answer(asking.answer().await).await });
+            }
+            Heard::Notification { method, .. } if method.ends_with("/list_changed") => {
+                server.heard(&Heard::Notification { method, params: Value::Null }).await;
+            }
+            Heard::Notification { method, params } => match method.as_str() {
+                "notifications/resources/updated" if self.sees_resource(server, &params) => {
+                    self.tell(&method, params).await;
+                }
+                "notifications/message" | "notifications/elicitation/complete"
+                    if matches!(self.listens_for, For::Session(..)) =>
+                {
+                    self.tell(&method, params).await;
+                }
+                _ => {}
+            },
+        }
+    }
+
+    fn sees_resource(&self, server: &Server, params: &Value<'_>) -> bool {
+        let uri = params.get("uri").and_then(Value::as_str);
+        uri.is_some_and(|uri| authorize::sees(&self.asked, &names::resource(server.name(), uri)))
+    }
+
+    /// The first that a subscription is told: what it gets of what it asked for.
+    async fn acknowledge(&mut self) {
+        let For::Subscription { lists, resources, .. } = &self.listens_for else { return };
+        let mut taken = Value::object([]);
+        for list in lists {
+            taken.set(list.wish(), Value::Bool(true));
+        }
+        if !resources.is_empty() {
+            let resources = resources.iter().map(|uri| Value::string(uri.clone())).collect();
+            taken.set("resourceSubscriptions", Value::Array(resources));
+        }
+        let params = Value::object([("notifications", taken)]);
+        self.tell("notifications/subscriptions/acknowledged", params).await;
+    }
+
+    async fn tell(&self, method: &str, mut params: Value<'static>) {
+        if let For::Subscription { id, .. } = &self.listens_for {
+            params.set("_meta", subscription(id));
+        }
+        let told = message::notification(method, &params);
+        drop(self.sink.send(Out::Event(message::event(&told).into())).await);
+    }
+
+    /// Ends the stream so that the client knows.
+    async fn close(&self) {
+        if let For::Subscription { id, .. } = &self.listens_for {
+            let mut result = Value::object([("resultType", Value::string("complete"))]);
+            result.set("_meta", subscription(id));
+            let told = message::result(id, &result);
+            drop(self.sink.send(Out::Event(message::event(&told).into())).await);
+        }
+    }
+}
+
+/// What every message of a subscription carries: the id of its request.
+fn subscription(id: &Value<'static>) -> Value<'static> {
+    Value::object([("io.modelcontextprotocol/subscriptionId", id.clone())])
+}

@@ -1,0 +1,88 @@
+//! On whose behalf a server is asked. At a server of the older era each has a session of its own: nothing that a server
+//! keeps in a session is shared between tenants, nor between the sessions of two clients.
+
+use super::{Failed, Server};
+use crate::{json::Value, mcp::Revision};
+use http::HeaderValue;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::OnceCell;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Empty for the gateway itself.
+    pub tenant: Arc<str>,
+    /// The client's own session. Clients without one share their tenant's.
+    pub session: Option<u128>,
+    /// What the client can be asked, as `initialize` announces it: an object.
+    pub capabilities: Arc<Value<'static>>,
+    /// How much the server is to tell while it works.
+    pub log_level: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// The gateway, which lists tools: in a session that is nobody's.
+    pub fn gateway() -> Self {
+        Self::tenant("".into())
+    }
+
+    /// A tenant, outside of any session.
+    pub fn tenant(tenant: Arc<str>) -> Self {
+        Self { tenant, session: None, capabilities: Arc::new(Value::object([])), log_level: None }
+    }
+
+    fn key(&self) -> Key {
+        (Arc::clone(&self.tenant), self.session)
+    }
+}
+
+/// A session at a server of the older era.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) id: Option<HeaderValue>,
+    pub(super) revision: Revision,
+}
+
+type Key = (Arc<str>, Option<u128>);
+
+/// The sessions at one server, by whose they are.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<Key, Arc<OnceCell<Session>>>>);
+
+impl Sessions {
+    /// The caller's session; one request opens it, the others wait for it.
+    pub(super) async fn of(&self, server: &Arc<Server>, caller: &Caller) -> Result<Session, Failed> {
+        let cell = Arc::clone(self.lock().entry(caller.key()).or_default());
+        cell.get_or_try_init(|| server.open(caller)).await.cloned()
+    }
+
+    /// The caller's session, if it is open.
+    pub(super) fn open(&self, caller: &Caller) -> Option<Session> {
+        self.lock().get(&caller.key())?.get().cloned()
+    }
+
+    /// Forgets a session, unless another took its place. Whether it could have gone on only under an id.
+    pub(super) fn forget(&self, caller: &Caller, session: &Session) -> bool {
+        let mut sessions = self.lock();
+        if let Some(current) = sessions.get(&caller.key()).and_then(|cell| cell.get())
+            && current.id == session.id
+        {
+            sessions.remove(&caller.key());
+        }
+        session.id.is_some()
+    }
+
+    /// Takes out the session of a client's, for good.
+    pub(super) fn take(&self, tenant: &Arc<str>, session: u128) -> Option<Session> {
+        let cell = self.lock().remove(&(Arc::clone(tenant), Some(session)))?;
+        cell.get().cloned()
+    }
+
+    /// Whoever panicked while holding it left it as it was.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<OnceCell<Session>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,163 @@
+//! A request on its way: what the server tells and asks meanwhile, and its answer.
+
+use super::{
+    Failed, Server,
+    caller::Session,
+    wire::{self, Reply, Said},
+};
+use crate::{
+    json::Value,
+    mcp::envelope::{self, Envelope},
+};
+use http::HeaderMap;
+use std::{sync::Arc, time::Duration};
+
+/// A stream that breaks off is taken up again so many times in a row.
+const RESUMES_MAX: u32 = 5;
+/// So long is waited before, where the server does not say, and at most.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// What comes of a request, one after the other.
+#[derive(Debug)]
+pub enum Happened {
+    /// The server tells of something. Progress is told under the request's own number.
+    Notification { method: String, params: Value<'static> },
+    /// The server asks something of the client, under this id.
+    Question { id: Value<'static>, method: String, params: Value<'static> },
+    /// The end.
+    Result(Value<'static>),
+}
+
+/// A request on its way. Dropping it cancels it.
+#[derive(Debug)]
+pub struct Calling {
+    server: Arc<Server>,
+    session: Option<Session>,
+    reply: Reply,
+    is_over: bool,
+    resumes: u32,
+    /// The number under which progress is told.
+    pub number: u64,
+}
+
+/// Brings an answer back to a server that asked.
+#[derive(Debug, Clone)]
+pub struct Answerer {
+    server: Arc<Server>,
+    session: Session,
+}
+
+impl Answerer {
+    pub(super) fn new(server: &Arc<Server>, session: &Session) -> Self {
+        Self { server: Arc::clone(server), session: session.clone() }
+    }
+
+    /// Sends a message that answers the server's request.
+    pub async fn answer(self, message: Vec<u8>) {
+        self.server.say(message, &self.session).await;
+    }
+}
+
+impl Calling {
+    pub(super) fn new(server: &Arc<Server>, session: Option<Session>, reply: Reply, number: u64) -> Self {
+        let server = Arc::clone(server);
+        Self { server, session, reply, is_over: false, resumes: 0, number }
+    }
+
+    /// What happens next. The result is the last of it. A wait that is given up loses nothing.
+    pub async fn next(&mut self) -> Result<Happened, Failed> {
+        loop {
+            match self.reply.next().await {
+                Ok(said) => {
+                    self.resumes = 0;
+                    if let Some(happened) = self.happened(said)? {
+                        return Ok(happened);
+                    }
+                }
+                Err(failed) => self.resume(failed).await?,
+            }
+        }
+    }
+
+    fn happened(&mut self, said: Said) -> Result<Option<Happened>, Failed> {
+        Ok(Some(match said {
+            Said::Notification { method, params } => Happened::Notification { method, params },
+            // Without a session there is no way back, and no such question.
+            Said::Request { .. } if self.session.is_none() => return Ok(None),
+            Said::Request { id, method, params } => Happened::Question { id, method, params },
+            Said::Result(result) => {
+                self.is_over = true;
+                Happened::Result(result)
+            }
+            Said::Error { code, message, data } => {
+                self.is_over = true;
+                return Err(Failed::Error { code, message, data });
+            }
+        }))
+    }
+
+    /// A server of the older era may end a stream before its answer, and be asked for the rest of it.
+    async fn resume(&mut self, failed: Failed) -> Result<(), Failed> {
+        let (Some(session), Some(from)) = (&self.session, self.reply.resumes_from()) else {
+            self.is_over = true;
+            return Err(failed);
+        };
+        if self.resumes == RESUMES_MAX {
+            return Err(failed);
+        }
+        self.resumes += 1;
+        tokio::time::sleep(self.reply.retry.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
+        let from = from.to_owned();
+        let answer = self.server.get(session, Some(&from)).await?;
+        match Reply::resumed(answer, self.number, &self.reply).await {
+            Ok(reply) => self.reply = reply,
+            Err(_) => return Err(failed),
+        }
+        Ok(())
+    }
+
+    /// How the server is answered.
+    pub fn answerer(&self) -> Option<Answerer> {
+        self.session.as_ref().map(|session| Answerer::new(&self.server, session))
+    }
+
+    /// The result of a request during which a client is told and asked nothing.
+    pub(super) async fn result(&mut self) -> Result<Value<'static>, Failed> {
+        loop {
+            match self.next().await? {
+                Happened::Result(result) => return Ok(result),
+                Happened::Notification { .. } => {}
+                Happened::Question { id, .. } => {
+                    if let Some(answerer) = self.answerer() {
+                        answerer.answer(envelope::not_served(&id)).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Calling {
+    /// A closed connection is no cancellation in the older era: the server is told.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let Some(answerer) = self.answerer() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(answerer.answer(envelope::cancelled(self.number)));
+        }
+    }
+}
+
+impl Server {
+    /// Says something in a session that is answered with nothing.
+    pub(super) async fn say(&self, message: Vec<u8>, session: &Session) {
+        let mut headers = HeaderMap::new();
+        envelope::insert_version(&mut headers, session.revision);
+        if let Ok(answer) = self.post(Envelope { body: message, headers }, Some(session)).await {
+            drop(answer.body.collect(wire::MESSAGE_BYTES_MAX).await);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a server tells when nothing is asked of it: that its lists changed, that a resource did, what it asks of a client
+//! outside of any call. In the older era that is a stream of a session's, in 2026-07-28 one that is subscribed to.
+
+use super::{
+    Failed, Server,
+    caller::Caller,
+    calling::{Answerer, Happened},
+    wire::{Reply, Said},
+};
+use crate::{
+    json::Value,
+    mcp::{
+        envelope::{self, Ask},
+        message::METHOD_NOT_FOUND,
+    },
+};
+use http::StatusCode;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+/// So long is waited before a stream that ended is asked for again, and after failures at most.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(60);
+/// A server that does not tell of changes is looked at so often while anybody wants to know.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// So much may wait for whoever listens.
+const HEARD_MAX: usize = 16;
+
+/// What is told.
+#[derive(Debug)]
+pub enum Heard {
+    Notification { method: String, params: Value<'static> },
+    Question { id: Value<'static>, method: String, params: Value<'static>, answerer: Answerer },
+}
+
+/// What is listened for, where the era says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub lists: bool,
+    /// Resources, by URI.
+    pub resources: Vec<String>,
+}
+
+/// Whoever holds it is told when a server's lists may have changed.
+#[derive(Debug)]
+pub struct Changes {
+    seen: watch::Receiver<u64>,
+    _watcher: Arc<Watcher>,
+}
+
+/// Watches a server while anybody wants to know.
+#[derive(Debug)]
+pub(super) struct Watcher(JoinHandle<()>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Changes {
+    /// Waits until the server's lists may have changed.
+    pub async fn next(&mut self) {
+        // The server lives at least as long as its watcher.
+        drop(self.seen.changed().await);
+    }
+}
+
+/// Why a server is not heard.
+enum Deaf {
+    /// It tells nothing unasked.
+    ForEver,
+    /// It may later.
+    ForNow,
+}
+
+impl Server {
+    /// Tells from now on when the lists may have changed.
+    pub fn changes(self: &Arc<Self>) -> Changes {
+        let mut place = super::lock(&self.watcher);
+        let watcher = place.upgrade().unwrap_or_else(|| {
+            let server = Arc::clone(self);
+            let watcher = Arc::new(Watcher(tokio::spawn(async move { server.watch().await })));
+            *place = Arc::downgrade(&watcher);
+            watcher
+        });
+        Changes { seen: self.changed.subscribe(), _watcher: watcher }
+    }
+
+    async fn watch(self: Arc<Self>) {
+        let (tell, mut heard) = mpsc::channel(HEARD_MAX);
+        let wanted = Wanted { lists: true, resources: Vec::new() };
+        let hearing = Arc::clone(&self).hear(Caller::gateway(), wanted, tell);
+        tokio::pin!(hearing);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        looks.reset();
+        let mut is_deaf = false;
+        loop {
+            tokio::select! {
+                () = &mut hearing, if !is_deaf => is_deaf = true,
+                Some(heard) = heard.recv() => self.heard(&heard).await,
+                // A list that is read anew and is another one is told to all who want to know.
+                _ = looks.tick() => drop(self.tools().await),
+            }
+        }
+    }
+
+    /// Takes note of a list that changed.
+    pub async fn heard(&self, heard: &Heard) {
+        if let Heard::Notification { method, .. } = heard
+            && method.ends_with("/list_changed")
+        {
+            self.expire_lists().await;
+            self.changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Hears what the server tells this caller, until nobody listens or the server has nothing of the kind.
+    pub async fn hear(self: Arc<Self>, caller: Caller, wanted: Wanted, tell: mpsc::Sender<Heard>) {
+        let (mut wait, mut behind) = (AGAIN_AFTER, None);
+        loop {
+            match self.hear_once(&caller, &wanted, &tell, &mut behind).await {
+                Ok(after) => wait = after.unwrap_or(AGAIN_AFTER),
+                Err(Deaf::ForEver) => return,
+                Err(Deaf::ForNow) => wait = wait.saturating_mul(2),
+            }
+            if tell.is_closed() {
+                return;
+            }
+            wait = wait.min(AGAIN_AFTER_MAX);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One stream, until it ends. When the server wants to be asked again.
+    async fn hear_once(
+        self: &Arc<Self>,
+        caller: &Caller,
+        wanted: &Wanted,
+        tell: &mpsc::Sender<Heard>,
+        behind: &mut Option<String>,
+    ) -> Result<Option<Duration>, Deaf> {
+        if self.speaks_modern().await.map_err(|_| Deaf::ForNow)? {
+            return self.hear_subscribed(caller, wanted, tell).await;
+        }
+        let session = self.sessions.of(self, caller).await.map_err(|_| Deaf::ForNow)?;
+        let answer = self.get(&session, behind.as_deref()).await.map_err(|_| Deaf::ForNow)?;
+        let status = answer.status;
+        let Ok(mut reply) = Reply::unasked(answer).await else {
+            return Err(match status {
+                StatusCode::NOT_FOUND if self.sessions.forget(caller, &session) => Deaf::ForNow,
+                StatusCode::BAD_REQUEST
+                | StatusCode::NOT_FOUND
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_ACCEPTABLE
+                | StatusCode::NOT_IMPLEMENTED
+                | StatusCode::OK => Deaf::ForEver,
+                _ => Deaf::ForNow,
+            });
+        };
+        let answerer = Answerer::new(self, &session);
+        while let Ok(said) = reply.next().await {
+            let heard = match said {
+                Said::Notification { method, params } => Heard::Notification { method, params },
+                Said::Request { id, method, params } => {
+                    Heard::Question { id, method, params, answerer: answerer.clone() }
+                }
+                Said::Result(_) | Said::Error { .. } => continue,
+            };
+            if tell.send(heard).await.is_err() {
+                break;
+            }
+        }
+        *behind = reply.resumes_from().map(ToOwned::to_owned);
+        Ok(reply.retry)
+    }
+
+    async fn hear_subscribed(
+        self: &Arc<Self>,
+        caller: &Caller,
+        wanted: &Wanted,
+        tell: &mpsc::Sender<Heard>,
+    ) -> Result<Option<Duration>, Deaf> {
+        let params = envelope::listen_params(wanted.lists, &wanted.resources);
+        let ask = |id| Ask { id, method: "subscriptions/listen", name: None, params: &params, wishes: None };
+        let mut calling = match self.ask(caller, ask).await {
+            Ok(calling) => calling,
+            Err(Failed::Error { code: METHOD_NOT_FOUND, .. }) => return Err(Deaf::ForEver),
+            Err(_) => return Err(Deaf::ForNow),
+        };
+        loop {
+            match calling.next().await {
+                Ok(Happened::Notification { method, params }) => {
+                    if tell.send(Heard::Notification { method, params }).await.is_err() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Happened::Question { .. }) => {}
+                Ok(Happened::Result(_)) => return Ok(None),
+                Err(Failed::Error { code: METHOD_NOT_FOUND, .. }) => return Err(Deaf::ForEver),
+                Err(_) => return Err(Deaf::ForNow),
+            }
+        }
+    }
+}
+
+/// Where a server keeps its watcher: it lives as long as somebody wants to know.
+pub(super) type WatcherPlace = std::sync::Mutex<Weak<Watcher>>;
