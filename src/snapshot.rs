@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// MCP servers, sorted by name.
     pub servers: Vec<Arc<Server>>,
+    /// Upstreams and servers as single tenants reach them.
+    pub accounts: Accounts,
     /// By which names agents speak to the gateway.
     pub hosts: Hosts,
     /// Where clients find the gateway: scheme, host and port.
@@ -31,11 +33,35 @@ pub struct Snapshot {
     pub tenants: usize,
 }
 
+/// Upstreams and MCP servers that tenants reach with credentials of their own, by tenant.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    pub upstreams: HashMap<Arc<str>, Vec<Arc<Upstream>>>,
+    pub servers: HashMap<Arc<str>, Vec<Arc<Server>>>,
+}
+
 impl Snapshot {
+    /// The MCP servers as a tenant reaches them, sorted by name.
+    pub fn servers_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Server>> {
+        let own = self.accounts.servers.get(tenant);
+        self.servers.iter().map(move |shared| {
+            let mut own = own.into_iter().flatten();
+            own.find(|own| own.name() == shared.name()).unwrap_or(shared)
+        })
+    }
+
+    /// An upstream as a tenant reaches it.
+    pub fn upstream_of(&self, tenant: &str, shared: &Arc<Upstream>) -> Arc<Upstream> {
+        let mut own = self.accounts.upstreams.get(tenant).into_iter().flatten();
+        Arc::clone(own.find(|own| own.name == shared.name).unwrap_or(shared))
+    }
+
     /// Closes connections to upstreams that idled for too long.
     pub fn sweep(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.sweep());
         self.servers.iter().for_each(|server| server.sweep());
+        self.accounts.upstreams.values().flatten().for_each(|upstream| upstream.sweep());
+        self.accounts.servers.values().flatten().for_each(|server| server.sweep());
         self.key_sets.values().for_each(|published| published.sweep());
     }
 

@@ -156,7 +156,7 @@ static SECRETS: Shape = Shape::Secret;
 static AUTHS: Shape = Shape::Map(&AUTH);
 static OPERATIONS: Shape = scalar(Scalar::Operation);
 
-static AUTH: MapShape = MapShape {
+pub(crate) static AUTH: MapShape = MapShape {
     title: "credential",
     keys: &[
         key("bearer", Shape::Secret, "Sent as `Authorization: Bearer`.").like("{ env: OPENAI_API_KEY }"),

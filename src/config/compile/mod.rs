@@ -2,6 +2,7 @@
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
 mod approvals;
+mod credentials;
 mod identity;
 mod rule;
 mod tenant;
@@ -18,7 +19,7 @@ use crate::{
     quota::Quota,
     records::OnFailure,
     server::TlsFiles,
-    snapshot::{Limits, Snapshot},
+    snapshot::{Accounts, Limits, Snapshot},
     upstream::http1::Origin,
 };
 use dashmap::DashMap;
@@ -171,8 +172,10 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let wrong = errors.filter_map(|problem| problem.at).map(spot).collect();
     let mut compiler =
         Compiler { loaded, context, purpose, problems, said: HashSet::new(), wrong, shown_dir };
-    let upstreams = compiler.upstreams(gateway);
-    let servers = compiler.mcp_servers(gateway);
+    let own = compiler.credentials(gateway, &held);
+    let mut accounts = Accounts::default();
+    let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
+    let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
     let (mut directory, tenants) = compiler.tenants(&held);
     let key_sets = compiler.callers(gateway, &mut directory);
@@ -193,6 +196,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             models,
             upstreams: upstreams.into_values().collect(),
             servers,
+            accounts,
             hosts,
             public_url,
             limits,

@@ -93,10 +93,11 @@ fn target(visit: &mut Visit, server: Option<String>) -> Result<Target, Refusal> 
     let asked = visit.asked()?;
     let reached =
         |server: &&Arc<Server>| authorize::may_reach(asked, &mcp::names::combined(server.name(), ""));
+    let mut servers = snapshot.servers_of(asked.identity.tenant().id.as_str());
     let Some(name) = server else {
-        return Ok(Target::All(snapshot.servers.iter().filter(reached).cloned().collect()));
+        return Ok(Target::All(servers.filter(reached).cloned().collect()));
     };
-    let found = snapshot.servers.iter().find(|server| server.name() == name).filter(reached);
+    let found = servers.find(|server| server.name() == name).filter(reached);
     found.cloned().map(Target::One).ok_or(Refusal::NotFound)
 }
 

@@ -80,7 +80,8 @@ impl Calling {
         }
     }
 
-    fn happened(&mut self, said: Said) -> Result<Option<Happened>, Failed> {
+    fn happened(&mut self, mut said: Said) -> Result<Option<Happened>, Failed> {
+        self.server.conceal_in(&mut said);
         Ok(Some(match said {
             Said::Notification { method, params } => Happened::Notification { method, params },
             // Without a session there is no way back, and no such question.

@@ -114,6 +114,16 @@ impl Server {
         self.upstream.conceal(text)
     }
 
+    /// Whatever a server was shown, it may repeat: the gateway's own credentials are taken out of what it says.
+    fn conceal_in(&self, said: &mut Said) {
+        match said {
+            Said::Notification { params, .. } | Said::Request { params, .. } | Said::Result(params) => {
+                self.upstream.conceal_in(params);
+            }
+            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.upstream.conceal_in(data)),
+        }
+    }
+
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
         self.upstream.sweep();
