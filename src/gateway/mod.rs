@@ -67,17 +67,14 @@ impl Gateway {
         }
         let foreign = resource::foreign(&snapshot, &head, arrival.family);
         let now = clock::unix_seconds(arrival.time);
-        let identity = match identify::identify(&snapshot, &head.headers, now).await {
-            Ok(identity) => identity,
-            Err(_) => {
-                self.telemetry.unidentified();
-                body::discard(body).await;
-                // That a path does not exist is no secret.
-                let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
-                let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
-                resource::challenge(&snapshot, &head, response.headers_mut());
-                return response;
-            }
+        let Ok(identity) = identify::identify(&snapshot, &head.headers, now).await else {
+            self.telemetry.unidentified();
+            body::discard(body).await;
+            // That a path does not exist is no secret.
+            let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
+            let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
+            resource::challenge(&snapshot, &head, response.headers_mut());
+            return response;
         };
         let dialect = route.as_ref().map_or("none", Route::dialect);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);

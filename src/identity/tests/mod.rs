@@ -278,7 +278,7 @@ fn headers_and_forms_are_strict() {
     ] {
         check(bad, &good, false);
     }
-    let doubled = good.replacen('{', &format!("{{\"org\":\"{}\",", TENANT), 1);
+    let doubled = good.replacen('{', &format!("{{\"org\":\"{TENANT}\","), 1);
     check(&header("EdDSA"), &doubled, false);
     check(&header("EdDSA"), "[]", false);
     // A key of the token's own is not asked.
