@@ -26,6 +26,7 @@ pub fn discovered() -> Value<'static> {
     mark(&mut result, Revision::MODERN);
     result.set("ttlMs", Value::integer(0));
     result.set("cacheScope", Value::string("private"));
+    result.set("_meta", Value::object([("io.modelcontextprotocol/serverInfo", info())]));
     result
 }
 

@@ -12,13 +12,15 @@ pub struct Envelope {
     pub headers: HeaderMap,
 }
 
-/// What a call asks for beside its tool and arguments.
+/// What a call says beside its tool and arguments.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wishes {
     /// Whether progress is reported, under the request's id.
     pub progress: bool,
     /// How much is told while it runs, where the era says it with each request.
     pub log_level: Option<String>,
+    /// Arguments that headers repeat, where the era has that.
+    pub mirrored: HeaderMap,
 }
 
 /// What a client brings back to a server that asked for input before it answers.
@@ -93,6 +95,9 @@ impl Ask<'_> {
         let mut headers = HeaderMap::new();
         if revision.is_modern() {
             headers.insert(HeaderName::from_static(head::METHOD), HeaderValue::from_static(self.method));
+            if let Some(wishes) = self.wishes {
+                headers.extend(wishes.mirrored.clone());
+            }
             if let Some(name) = self.name.and_then(|name| HeaderValue::from_str(&head::encoded(name)).ok()) {
                 headers.insert(HeaderName::from_static(head::NAME), name);
             }
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_call_in_the_words_of_each_era() {
-        let wishes = Wishes { progress: true, log_level: Some("debug".into()) };
+        let mirrored = HeaderMap::from_iter([(HeaderName::from_static("mcp-param-a"), HeaderValue::from(1))]);
+        let wishes = Wishes { progress: true, log_level: Some("debug".into()), mirrored };
         let params = call_params("gét", br#"{"a":1.50}"#);
         let ask =
             Ask { id: 7, method: "tools/call", name: Some("gét"), params: &params, wishes: Some(&wishes) };
@@ -204,6 +210,8 @@ mod tests {
         let modern = ask.sealed(Revision::MODERN, &Value::object([]));
         let headers = ["mcp-method", "mcp-name", "mcp-protocol-version"].map(|name| &modern.headers[name]);
         assert_eq!(headers, ["tools/call", "=?base64?Z8OpdA==?=", "2026-07-28"]);
+        assert_eq!(modern.headers["mcp-param-a"], "1");
+        assert!(!ask.sealed(Revision::LEGACY, &Value::object([])).headers.contains_key("mcp-param-a"));
         let parsed = json::parse(&modern.body, 16).unwrap();
         let meta = parsed.get("params").unwrap().get("_meta").unwrap();
         assert_eq!(meta.get("io.modelcontextprotocol/logLevel"), Some(&Value::string("debug")));

@@ -3,6 +3,7 @@
 use super::{
     Request, Revision,
     message::{Fault, HEADER_MISMATCH, INVALID_PARAMS},
+    mirror::Stated,
 };
 use crate::json::Value;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -29,6 +30,10 @@ pub struct Head {
     pub last_event: Option<String>,
     /// Whether the client takes an answer as a stream of events.
     pub streams: bool,
+    /// Whether it names that first.
+    pub prefers_stream: bool,
+    /// What it says of arguments.
+    pub arguments: Stated,
 }
 
 impl Head {
@@ -50,10 +55,12 @@ impl Head {
             }
         };
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let streams = accepted
+        let mut accepted = accepted
             .flat_map(|value| value.split(','))
-            .filter_map(|range| range.split(';').next())
-            .any(|range| range.trim().eq_ignore_ascii_case("text/event-stream"));
+            .filter_map(|range| Some(range.split(';').next()?.trim()));
+        let is_stream = |range: &str| range.eq_ignore_ascii_case("text/event-stream");
+        let prefers_stream = accepted.next().is_some_and(is_stream);
+        let streams = prefers_stream || accepted.any(is_stream);
         Ok(Self {
             session: one(SESSION)?,
             version: one(VERSION)?,
@@ -61,6 +68,8 @@ impl Head {
             name: one(NAME)?,
             last_event: one(LAST_EVENT)?,
             streams,
+            prefers_stream,
+            arguments: Stated::of(headers),
         })
     }
 
@@ -89,7 +98,7 @@ impl Head {
             _ => None,
         };
         if let Some(name) = name.and_then(Value::as_str) {
-            let stated = self.name.as_deref().map(decoded).transpose()?;
+            let stated = self.name.as_deref().map(|name| decoded(NAME, name)).transpose()?;
             agree(NAME, stated.as_deref(), name)?;
         }
         let capabilities = request.meta(META_CAPABILITIES);
@@ -114,14 +123,14 @@ fn agree(header: &str, stated: Option<&str>, body: &str) -> Result<(), Fault> {
 }
 
 /// A header's value: what plain text cannot say stands as `=?base64?…?=`.
-fn decoded(value: &str) -> Result<Cow<'_, str>, Fault> {
+pub(super) fn decoded<'v>(header: &str, value: &'v str) -> Result<Cow<'v, str>, Fault> {
     let Some(coded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Ok(Cow::Borrowed(value));
     };
     let bytes = STANDARD.decode(coded).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(Cow::Owned).ok_or_else(|| {
-        let message = format!("the header `{NAME}` is not valid base64");
+        let message = format!("the header `{header}` is not valid base64");
         Fault { status: 400, ..Fault::new(HEADER_MISMATCH, message) }
     })
 }
@@ -190,7 +199,7 @@ mod tests {
     #[test]
     fn what_a_header_cannot_say_is_coded() {
         for text in ["get", "a b", "ä", " a", "", "a\nb", "=?base64?x?="] {
-            assert_eq!(decoded(&encoded(text)).unwrap(), text);
+            assert_eq!(decoded(NAME, &encoded(text)).unwrap(), text);
             assert!(HeaderValue::from_str(&encoded(text)).is_ok());
         }
     }

@@ -1,5 +1,6 @@
 //! The tools of one server: read from its pages, kept by name, written into the lists of tenants.
 
+use super::mirror::{self, Mirror};
 use crate::json::{self, Value};
 
 /// Of one server, so many pages are read, and so many tools kept.
@@ -15,6 +16,8 @@ pub struct Tool {
     pub name: Box<str>,
     /// The other members of its definition, as JSON: `"description":"…",…`.
     rest: Box<[u8]>,
+    /// Which arguments its headers repeat.
+    pub mirrors: Box<[Mirror]>,
 }
 
 impl Tool {
@@ -41,6 +44,8 @@ pub struct Tools {
     tools: Vec<Tool>,
     /// How many were left out: without a name, or under one that another has too.
     pub left_out: usize,
+    /// Those that were left out for what they want repeated in headers.
+    pub misdeclared: Vec<Box<str>>,
 }
 
 impl Tools {
@@ -62,7 +67,7 @@ impl Tools {
             tools.push(tool);
         }
         let left_out = before - tools.len();
-        Self { tools, left_out }
+        Self { tools, left_out, misdeclared: Vec::new() }
     }
 
     /// The tool of this name.
@@ -82,6 +87,8 @@ pub struct Page {
     pub tools: Vec<Tool>,
     /// Tools that cannot be named.
     pub left_out: usize,
+    /// Tools that want arguments repeated in headers in a way that clients have to refuse.
+    pub misdeclared: Vec<Box<str>>,
     pub next: Option<String>,
 }
 
@@ -99,18 +106,29 @@ pub fn page(result: &Value<'_>) -> Option<Page> {
         Some(cursor) => Some(cursor.as_str()?.to_owned()),
         None => None,
     };
-    let tools: Vec<Tool> = listed.iter().filter_map(tool).collect();
-    let left_out = listed.len() - tools.len();
-    Some(Page { tools, left_out, next })
+    let mut page =
+        Page { tools: Vec::with_capacity(listed.len()), left_out: 0, misdeclared: Vec::new(), next };
+    for definition in listed {
+        let name = definition.get("name").and_then(Value::as_str);
+        let usable = |name: &&str| !name.is_empty() && !name.chars().any(char::is_control);
+        let Some(name) = name.filter(usable) else {
+            page.left_out += 1;
+            continue;
+        };
+        match tool(name, definition) {
+            Some(tool) => page.tools.push(tool),
+            None => page.misdeclared.push(name.into()),
+        }
+    }
+    Some(page)
 }
 
-fn tool(definition: &Value<'_>) -> Option<Tool> {
-    let name = definition.get("name")?.as_str()?;
-    if name.is_empty() || name.chars().any(char::is_control) {
-        return None;
-    }
+/// `None` where it wants arguments repeated in headers in a way that clients have to refuse.
+fn tool(name: &str, definition: &Value<'_>) -> Option<Tool> {
+    let mirrors = mirror::declared(definition.get("inputSchema"))?;
     let mut rest = Vec::new();
-    for (key, value) in definition.members()?.iter().filter(|(key, _)| key != "name") {
+    let members = definition.members().unwrap_or_default();
+    for (key, value) in members.iter().filter(|(key, _)| key != "name") {
         if !rest.is_empty() {
             rest.push(b',');
         }
@@ -118,7 +136,7 @@ fn tool(definition: &Value<'_>) -> Option<Tool> {
         rest.push(b':');
         json::write(value, &mut rest);
     }
-    Some(Tool { name: name.into(), rest: rest.into() })
+    Some(Tool { name: name.into(), rest: rest.into(), mirrors })
 }
 
 #[cfg(test)]
@@ -152,6 +170,18 @@ mod tests {
         let listed = r#"{"tools":[{"name":"a"},{"name":"b"},{"name":"a","x":1},{"name":"a"},{"name":"c"}]}"#;
         let tools = Tools::new(read(listed).unwrap().tools);
         assert_eq!((names(&tools), tools.left_out), (vec!["b", "c"], 3));
+    }
+
+    #[test]
+    fn tools_whose_headers_cannot_be_sent_are_told_by_name() {
+        let tool = |name: &str, header: &str| {
+            let schema = format!(r#"{{"properties":{{"a":{{"type":"string","x-mcp-header":"{header}"}}}}}}"#);
+            format!(r#"{{"name":"{name}","inputSchema":{schema}}}"#)
+        };
+        let page = read(&format!(r#"{{"tools":[{},{}]}}"#, tool("a", "no token"), tool("b", "B"))).unwrap();
+        assert_eq!((page.misdeclared, page.left_out), (vec!["a".into()], 0));
+        let tools = Tools::new(page.tools);
+        assert_eq!((names(&tools), tools.find("b").unwrap().mirrors.len()), (vec!["b"], 1));
     }
 
     #[test]

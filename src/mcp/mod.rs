@@ -10,6 +10,7 @@ pub mod envelope;
 mod head;
 pub mod list;
 pub mod message;
+pub mod mirror;
 pub mod names;
 pub mod question;
 mod revision;

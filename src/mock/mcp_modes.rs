@@ -2,12 +2,14 @@
 //! `/mcp/legacy` knows only revisions with sessions and wants its session named, `/mcp/modern` only 2026-07-28 and
 //! checks its headers, `/mcp/pages` lists one tool a page, `/mcp/events` answers calls with a stream of events,
 //! `/mcp/forgetful` is like `legacy`, and each session ends after a few requests of anybody's,
-//! `/mcp/curious` wants input before it answers, `/mcp/silent` never answers a call.
+//! `/mcp/curious` wants input before it answers, `/mcp/silent` never answers a call, `/mcp/mirrors` (a file of its own)
+//! wants arguments repeated in headers.
 
 use super::{
     dialect::{Dialect, Event},
     directions::{Fate, Transport},
     mcp::{self, Answer},
+    mcp_mirrors,
     script::Reply,
     sse,
 };
@@ -25,7 +27,7 @@ pub(super) fn respond(
     body: &[u8],
     number: u64,
 ) -> Option<(Reply, Transport)> {
-    if !["legacy", "forgetful", "modern", "pages", "events", "curious", "silent"].contains(&mode) {
+    if !["legacy", "forgetful", "modern", "pages", "events", "curious", "silent", "mirrors"].contains(&mode) {
         return None;
     }
     if *method != Method::POST {
@@ -42,6 +44,7 @@ pub(super) fn respond(
             Some(refused) => refused,
             None => plain(mcp::answer(body)),
         },
+        "mirrors" => mcp_mirrors::respond(&message, headers),
         "pages" if is("tools/list") => page(&message, body),
         "events" if is("tools/call") => events(&message, body),
         "curious" if is("tools/call") => result(&message, &json!({ "resultType": "input_required" })),
@@ -53,7 +56,7 @@ pub(super) fn respond(
 }
 
 /// A member of a member, `null` where there is none.
-fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
+pub(super) fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
     path.iter().try_fold(value, |value, key| value.get(key)).unwrap_or(&Value::Null)
 }
 
@@ -70,14 +73,14 @@ fn told(status: u16, body: &Value) -> (Reply, Transport) {
     (sse::whole(Dialect::OpenAi, status, body.to_string(), &transport), transport)
 }
 
-fn error(message: &Value, status: u16, code: i64, text: &str) -> (Reply, Transport) {
+pub(super) fn error(message: &Value, status: u16, code: i64, text: &str) -> (Reply, Transport) {
     told(
         status,
         &json!({ "jsonrpc": "2.0", "id": at(message, &["id"]), "error": { "code": code, "message": text } }),
     )
 }
 
-fn result(message: &Value, result: &Value) -> (Reply, Transport) {
+pub(super) fn result(message: &Value, result: &Value) -> (Reply, Transport) {
     told(200, &json!({ "jsonrpc": "2.0", "id": at(message, &["id"]), "result": result }))
 }
 
@@ -103,7 +106,7 @@ fn legacy(
     }
 }
 
-fn refused_headers(message: &Value, headers: &HeaderMap) -> Option<(Reply, Transport)> {
+pub(super) fn refused_headers(message: &Value, headers: &HeaderMap) -> Option<(Reply, Transport)> {
     let stated = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(Value::from);
     let named = at(message, &["params", "_meta", VERSION]);
     if named.is_null() {

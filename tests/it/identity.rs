@@ -412,65 +412,62 @@ fn whoever_reaches_a_fixed_port_is_its_tenant_and_no_page_is() {
     assert_eq!(keys.iter().filter(|line| line["key"] == "fixed:loopback").count(), 4);
 }
 
-#[test]
-fn a_tenant_shows_its_own_credential_and_shares_no_session() {
-    let tenants = TENANTS.replacen(
-        "    models: [\"gpt-*\"]\n",
-        "    models: [\"gpt-*\"]\n    credentials:\n      crm: { bearer: sk-acme-crm }\n      old: { header: { name: x-crm-key, value: sk-acme-old } }\n      mock: { bearer: sk-acme-openai }\n",
-        1,
-    );
-    let tenants = tenants
+/// A gateway where acme has accounts of its own.
+fn with_accounts() -> Gateway {
+    let own = "    models: [\"gpt-*\"]\n    credentials:\n      crm: { bearer: sk-acme-crm }\n      old: { header: { name: x-crm-key, value: sk-acme-old } }\n      mock: { bearer: sk-acme-openai }\n";
+    let tenants = TENANTS
+        .replacen("    models: [\"gpt-*\"]\n", own, 1)
         .replace("\"crm__get_*\"", "[\"crm__get_*\", \"old__get_*\"]")
         .replace("crm__get_weather }", "[crm__get_weather, old__get_weather] }");
-    let gateway = Gateway::with_mock(&tenants, |mock| {
+    Gateway::with_mock(&tenants, |mock| {
         let server = |name: &str, path: &str| {
             format!(
                 "  {name}: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp{path}\", auth: {{ bearer: sk-shared-{name} }} }}\n"
             )
         };
         [server("crm", "/modern"), server("old", "/legacy")].concat()
-    });
-    let call = |key: &str, name: &str, city: &str| {
-        let body = json!({
-            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
-            "params": {
-                "name": name, "arguments": { "city": city },
-                "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} },
-            },
-        });
-        let body = body.to_string();
-        let length = body.len();
-        gateway.raw(&format!(
-            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {name}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        ))
+    })
+}
+
+fn call(gateway: &Gateway, key: &str, name: &str, city: &str) -> String {
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
+    let params = json!({ "name": name, "arguments": { "city": city }, "_meta": meta });
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }).to_string();
+    let length = body.len();
+    let answer = gateway.raw(&format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {name}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    ));
+    assert_eq!(answer.status, 200);
+    answer.body
+}
+
+/// Path, method and credential of each request that the mock saw.
+fn shown(gateway: &Gateway) -> Vec<(String, String, String)> {
+    let seen = gateway.seen();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let request = |request: &Value| {
+        let header = |name: &str| {
+            let mut headers = request["headers"].as_array().unwrap().iter();
+            headers.find(|header| header[0] == name).map(|header| text(&header[1]))
+        };
+        let shown = [header("authorization"), header("x-crm-key")].into_iter().flatten();
+        let body: Value = serde_json::from_str(&text(&request["body"])).unwrap_or_default();
+        (text(&request["path"]), text(&body["method"]), shown.collect::<Vec<_>>().join("+"))
     };
+    seen.as_array().unwrap().iter().map(request).collect()
+}
+
+#[test]
+fn a_tenant_shows_its_own_credential_and_shares_no_session() {
+    let gateway = with_accounts();
     for key in [ACME, GLOBEX] {
         for name in ["crm__get_weather", "old__get_weather"] {
-            let answer = call(key, name, "Bern");
-            assert!(answer.status == 200 && answer.body.contains("Bern"), "{name} {}", answer.body);
+            assert!(call(&gateway, key, name, "Bern").contains("in Bern"));
         }
         assert_eq!(gateway.chat(key, &chat("hi", "")).status, 200);
     }
     // Every request of a tenant, its lists and sessions too, shows its own, and no other's.
-    let seen = gateway.seen();
-    let mut shown: Vec<(String, String, String)> = Vec::new();
-    for request in seen.as_array().unwrap() {
-        let header = |name: &str| {
-            let mut headers = request["headers"].as_array().unwrap().iter();
-            headers.find(|header| header[0] == name).map(|header| header[1].as_str().unwrap().to_owned())
-        };
-        let credential = [header("authorization"), header("x-crm-key")]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join("+");
-        let method = header("mcp-method").unwrap_or_else(|| {
-            let body: Value =
-                serde_json::from_str(request["body"].as_str().unwrap_or_default()).unwrap_or_default();
-            body["method"].as_str().unwrap_or_default().to_owned()
-        });
-        shown.push((request["path"].as_str().unwrap().to_owned(), method, credential));
-    }
+    let shown = shown(&gateway);
     let count = |path: &str, method: &str, credential: &str| {
         shown.iter().filter(|(p, m, c)| p == path && m == method && c == credential).count()
     };
@@ -482,20 +479,22 @@ fn a_tenant_shows_its_own_credential_and_shares_no_session() {
             assert_eq!(count(path, "tools/list", credential), 1, "{path} {shown:?}");
             assert_eq!(count(path, "tools/call", credential), 1, "{path} {shown:?}");
         }
-        assert!(
-            shown.iter().filter(|(p, ..)| p == path).all(|(.., c)| c == mine || c == shared),
-            "{shown:?}"
-        );
+        let mut of_path = shown.iter().filter(|(p, ..)| p == path);
+        assert!(of_path.all(|(.., c)| c == mine || c == shared), "{shown:?}");
+    }
+    // One in which the gateway lists and one for calls, of each account.
+    for credential in ["sk-acme-old", "Bearer sk-shared-old"] {
+        assert_eq!(count("/mcp/legacy", "initialize", credential), 2, "{shown:?}");
     }
     assert_eq!(count("/v1/chat/completions", "", "Bearer sk-acme-openai"), 1);
     assert_eq!(count("/v1/chat/completions", "", "Bearer sk-upstream-secret"), 1);
-    // A server that repeats what it was shown tells nobody.
-    let echoed = call(ACME, "crm__get_weather", "of sk-acme-crm here");
-    assert!(
-        echoed.body.contains("of [API_KEY] here") && !echoed.body.contains("sk-acme-crm"),
-        "{}",
-        echoed.body
-    );
-    let echoed = call(GLOBEX, "crm__get_weather", "sk-shared-crm");
-    assert!(!echoed.body.contains("sk-shared-crm"), "{}", echoed.body);
+}
+
+#[test]
+fn a_server_that_repeats_what_it_was_shown_tells_nobody() {
+    let gateway = with_accounts();
+    let echoed = call(&gateway, ACME, "crm__get_weather", "of sk-acme-crm here");
+    assert!(echoed.contains("of [API_KEY] here") && !echoed.contains("sk-acme-crm"), "{echoed}");
+    let echoed = call(&gateway, GLOBEX, "old__get_weather", "sk-shared-old");
+    assert!(echoed.contains("in [API_KEY]") && !echoed.contains("sk-shared-old"), "{echoed}");
 }

@@ -293,6 +293,11 @@ impl Gateway {
         try_get(self.mock, "/mock/requests").unwrap().json()
     }
 
+    /// What it told the operator.
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serve.err")).unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.0.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());

@@ -99,14 +99,18 @@ impl Talk {
         let tools = server.tools().await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let tools = tools.map_err(|failed| Box::new(self.failed(request.id, &server, failed)))?;
-        if tools.find(&tool).is_none() {
+        let Some(described) = tools.find(&tool) else {
             return Err(self.unknown(request, asked_name, &name));
-        }
+        };
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
             let fault = Fault::new(INVALID_PARAMS, "`arguments` is not an object");
             return Err(Box::new(Reply::fault(Some(request.id), &fault)));
+        }
+        if revision.is_modern() {
+            let agreed = self.stated.agree(&described.mirrors, arguments);
+            agreed.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         }
         let arguments_max = self.visit.snapshot().limits.tool_arguments;
         let keeps_content = self.keeps_content();
@@ -224,7 +228,7 @@ impl Talk {
         let log_level = request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str);
         let log_level = log_level.or(caller.log_level.as_deref()).map(ToOwned::to_owned);
         let tells = !self.revision.is_modern() || log_level.is_some();
-        let wishes = Wishes { progress: progress.is_some(), log_level };
+        let wishes = Wishes { progress: progress.is_some(), log_level, ..Wishes::default() };
         let gateway = Arc::clone(self.visit.gateway());
         let running = self.session.as_ref().map(|session| session.runs(request.id));
         let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();
@@ -253,6 +257,10 @@ impl Talk {
             match happened {
                 Err(failed) => break Err(failed),
                 Ok(Happened::Result(result)) => break Ok(result),
+                Ok(Happened::Paused) if self.session.is_some() && self.streams => {
+                    drop(self.sink.send(Out::Pause).await);
+                }
+                Ok(Happened::Paused) => {}
                 Ok(Happened::Notification { method, params }) => {
                     let passed = passed(&method, params, progress, calling.number, tells);
                     if let (true, Some(event)) = (self.streams, passed) {

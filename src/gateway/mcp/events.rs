@@ -19,6 +19,8 @@ const EVENTS_MAX: usize = 16;
 pub(super) enum Out {
     /// Bytes of a stream of events.
     Event(Bytes),
+    /// It goes on after a while: a client that can come back may leave meanwhile.
+    Pause,
     /// The end.
     Last(Box<Reply>),
 }
@@ -46,6 +48,13 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_out(cx)).await
     }
 
+    /// An answer that is there already, as a stream.
+    pub(super) fn once(reply: Reply) -> Self {
+        Self::of(|sink| async move {
+            drop(sink.send(Out::Last(Box::new(reply))).await);
+        })
+    }
+
     /// The same, with an event before what is to come.
     pub(super) fn after(self, first: Bytes) -> Self {
         Self { first: Some(first), ..self }
@@ -56,11 +65,16 @@ impl Events {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        self.poll_out(cx).map(|out| match out? {
-            Out::Event(bytes) => Some(bytes),
-            Out::Last(reply) if reply.body.is_empty() => None,
-            Out::Last(reply) => Some(message::event(&reply.body).into()),
-        })
+        loop {
+            let Poll::Ready(out) = self.poll_out(cx) else { return Poll::Pending };
+            return Poll::Ready(match out {
+                None => None,
+                Some(Out::Pause) => continue,
+                Some(Out::Event(bytes)) => Some(bytes),
+                Some(Out::Last(reply)) if reply.body.is_empty() => None,
+                Some(Out::Last(reply)) => Some(message::event(&reply.body).into()),
+            });
+        }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Out>> {

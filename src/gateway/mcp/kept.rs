@@ -33,6 +33,8 @@ static ENDED_BYTES: AtomicUsize = AtomicUsize::new(0);
 pub(super) struct Kept {
     /// Its number in the session.
     pub(super) number: u64,
+    /// Whether it begins with an event that says nothing but where it begins.
+    primes: bool,
     state: Mutex<State>,
     /// Told when there is more, when something was read, and when a reader comes or goes.
     moved: Notify,
@@ -48,6 +50,8 @@ struct State {
     /// The number of the next event.
     next: u64,
     is_over: bool,
+    /// The present reader may leave once it has read what there is.
+    is_paused: bool,
     /// Which reader is the present one; `None` while there is none.
     reader: Option<u64>,
     readers: u64,
@@ -73,23 +77,26 @@ impl Kept {
     pub(super) fn begin(
         session: &Arc<ClientSession>,
         events: Events,
-        first: Option<Bytes>,
+        first: Option<Out>,
     ) -> Result<Events, Box<Events>> {
         let number = session.next_number();
-        let kept = Arc::new(Self { number, state: Mutex::default(), moved: Notify::new() });
+        let primes = session.revision >= Revision::November2025;
+        let kept = Arc::new(Self { number, primes, state: Mutex::default(), moved: Notify::new() });
         if !session.keep(&kept) {
             return Err(Box::new(match first {
-                Some(first) => events.after(first),
-                None => events,
+                Some(Out::Event(first)) if !first.is_empty() => events.after(first),
+                Some(_) | None => events,
             }));
         }
-        if session.revision >= Revision::November2025 {
+        if primes {
             kept.push(format!("retry: {RETRY}\ndata: \n\n").into_bytes());
         }
-        if let Some(first) = first {
-            kept.push(first.into());
-        }
         let reader = kept.reader(None);
+        match first {
+            Some(Out::Event(first)) if !first.is_empty() => kept.push(first.into()),
+            Some(Out::Pause) => kept.lock().is_paused = true,
+            Some(Out::Event(_) | Out::Last(_)) | None => {}
+        }
         tokio::spawn(Arc::clone(&kept).pump(events, Arc::clone(session)));
         Ok(reader)
     }
@@ -111,6 +118,10 @@ impl Kept {
                     if tokio::time::timeout(KEPT, self.has_room()).await.is_err() {
                         break;
                     }
+                }
+                Some(Out::Pause) => {
+                    self.lock().is_paused = true;
+                    self.moved.notify_waiters();
                 }
                 Some(Out::Last(reply)) => {
                     if !reply.body.is_empty() {
@@ -140,6 +151,7 @@ impl Kept {
     /// Appends an event under the next number, or a comment without one.
     fn push(&self, bytes: Vec<u8>) {
         let mut state = self.lock();
+        state.is_paused = false;
         let (number, bytes) = if bytes.starts_with(b":") {
             (None, bytes)
         } else {
@@ -196,8 +208,9 @@ impl Kept {
     fn reader(self: &Arc<Self>, behind: Option<u64>) -> Events {
         let mut state = self.lock();
         state.readers += 1;
-        let reader = Reader { kept: Arc::clone(self), number: state.readers };
+        let reader = Reader { kept: Arc::clone(self), number: state.readers, can_come_back: self.primes };
         state.reader = Some(reader.number);
+        state.is_paused = false;
         state.read = match behind {
             None => 0,
             Some(behind) => {
@@ -221,6 +234,8 @@ impl Kept {
 struct Reader {
     kept: Arc<Kept>,
     number: u64,
+    /// Whether the client knows where to go on from if it is left with nothing.
+    can_come_back: bool,
 }
 
 impl Reader {
@@ -233,6 +248,7 @@ impl Reader {
                 let next = state.events.get(state.read).map(|(_, bytes)| bytes.clone());
                 state.read += usize::from(next.is_some());
                 match next {
+                    None if state.is_paused && self.can_come_back => Some(None),
                     None if !state.is_over => None,
                     next => Some(next),
                 }
@@ -308,6 +324,22 @@ mod tests {
                 assert_eq!(found, all, "{first} {second}");
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_let_go_while_there_is_nothing_to_tell() {
+        let session = session();
+        let pausing = Events::of(|sink| async move {
+            sink.send(Out::Event("data: 0\n\n".into())).await.unwrap();
+            sink.send(Out::Pause).await.unwrap();
+            tokio::time::sleep(KEPT / 2).await;
+            sink.send(Out::Event("data: 1\n\n".into())).await.unwrap();
+        });
+        let begun = read(Kept::begin(&session, pausing, None).unwrap(), 99).await;
+        assert_eq!(begun.len(), 2, "it ended before the work did");
+        let place = Place::read(&begun[1].0).unwrap();
+        let rest = read(session.kept(place.number).unwrap().resumed(place), 99).await;
+        assert_eq!(rest.iter().map(|(_, data)| data.as_str()).collect::<Vec<_>>(), ["1"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -125,6 +125,7 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
         }
     };
     let session = resumable(&mut visit, &target, &head);
+    let prefers_stream = head.prefers_stream;
     let work = Post { target, head, bytes };
     let mut events = Events::of(|sink| work.answer(visit, sink));
     let first = tokio::select! {
@@ -132,13 +133,16 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
         () = tokio::time::sleep(SOON), if session.is_some() => Some(Out::Event(Bytes::new())),
     };
     match (first, session) {
+        (Some(Out::Last(reply)), _) if prefers_stream && reply.status == 200 && reply.session.is_none() => {
+            streamed(Events::once(*reply), &request_id, standing)
+        }
         (Some(Out::Last(reply)), _) => whole(*reply, &request_id, standing),
-        (Some(Out::Event(first)), Some(session)) => {
-            let first = (!first.is_empty()).then_some(first);
-            let events = Kept::begin(&session, events, first).unwrap_or_else(|events| *events);
+        (Some(first @ (Out::Event(_) | Out::Pause)), Some(session)) => {
+            let events = Kept::begin(&session, events, Some(first)).unwrap_or_else(|events| *events);
             streamed(events, &request_id, standing)
         }
         (Some(Out::Event(first)), None) => streamed(events.after(first), &request_id, standing),
+        (Some(Out::Pause), None) => streamed(events, &request_id, standing),
         (None, _) => whole(Reply::refusal(None, Refusal::NotFound), &request_id, standing),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         message::{
             self, BATCH_MAX, CANCELLED, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR,
         },
+        mirror::Stated,
         names,
     },
     quota::Exceeded,
@@ -24,7 +25,7 @@ use crate::{
     upstream::mcp::{Failed, Server},
 };
 use bytes::Bytes;
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{mem, pin::Pin, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Sleep};
 
 /// Once the answers of a batch are as large as this, the rest of it is not asked.
@@ -72,6 +73,8 @@ pub(super) struct Talk {
     pub(super) revision: Revision,
     /// Whether the client takes events.
     pub(super) streams: bool,
+    /// What its headers say of a call's arguments.
+    pub(super) stated: Stated,
     pub(super) patience: Pin<Box<Sleep>>,
     /// What was answered, for the record.
     pub(super) completion: Option<Raw>,
@@ -105,10 +108,12 @@ impl Reply {
 impl Post {
     /// Answers, and records.
     pub(super) async fn answer(self, visit: Visit, sink: Sink) {
-        let Self { target, head, bytes } = self;
+        let Self { target, mut head, bytes } = self;
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
+        let stated = mem::take(&mut head.arguments);
         let (session, revision, streams) = (None, Revision::MODERN, head.streams);
-        let mut talk = Talk { visit, target, sink, session, revision, streams, patience, completion: None };
+        let mut talk =
+            Talk { visit, target, sink, session, revision, streams, stated, patience, completion: None };
         let reply = talk.answer(&head, &bytes).await;
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);

@@ -25,6 +25,8 @@ pub enum Happened {
     Notification { method: String, params: Value<'static> },
     /// The server asks something of the client, under this id.
     Question { id: Value<'static>, method: String, params: Value<'static> },
+    /// The server ended its stream before its answer, and is asked for the rest of it after a while.
+    Paused,
     /// The end.
     Result(Value<'static>),
 }
@@ -36,7 +38,9 @@ pub struct Calling {
     session: Option<Session>,
     reply: Reply,
     is_over: bool,
-    resumes: u32,
+    /// So many times in a row the stream was taken up again.
+    taken_up: u32,
+    is_paused: bool,
     /// The number under which progress is told.
     pub number: u64,
 }
@@ -62,7 +66,7 @@ impl Answerer {
 impl Calling {
     pub(super) fn new(server: &Arc<Server>, session: Option<Session>, reply: Reply, number: u64) -> Self {
         let server = Arc::clone(server);
-        Self { server, session, reply, is_over: false, resumes: 0, number }
+        Self { server, session, reply, is_over: false, taken_up: 0, is_paused: false, number }
     }
 
     /// What happens next. The result is the last of it. A wait that is given up loses nothing.
@@ -70,14 +74,25 @@ impl Calling {
         loop {
             match self.reply.next().await {
                 Ok(said) => {
-                    self.resumes = 0;
+                    self.taken_up = 0;
                     if let Some(happened) = self.happened(said)? {
                         return Ok(happened);
                     }
                 }
+                // Told first, so that a wait that is given up is not one that goes on.
+                Err(_) if !self.is_paused && self.resumes().is_some() => {
+                    self.is_paused = true;
+                    return Ok(Happened::Paused);
+                }
                 Err(failed) => self.resume(failed).await?,
             }
         }
+    }
+
+    /// Behind which event a stream goes on that broke off, if it does.
+    fn resumes(&self) -> Option<&str> {
+        self.session.as_ref()?;
+        self.reply.resumes_from().filter(|_| self.taken_up < RESUMES_MAX)
     }
 
     fn happened(&mut self, mut said: Said) -> Result<Option<Happened>, Failed> {
@@ -100,16 +115,14 @@ impl Calling {
 
     /// A server of the older era may end a stream before its answer, and be asked for the rest of it.
     async fn resume(&mut self, failed: Failed) -> Result<(), Failed> {
-        let (Some(session), Some(from)) = (&self.session, self.reply.resumes_from()) else {
-            self.is_over = true;
+        let (Some(session), Some(from)) = (&self.session, self.resumes()) else {
+            self.is_over = self.reply.resumes_from().is_none();
             return Err(failed);
         };
-        if self.resumes == RESUMES_MAX {
-            return Err(failed);
-        }
-        self.resumes += 1;
-        tokio::time::sleep(self.reply.retry.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
         let from = from.to_owned();
+        tokio::time::sleep(self.reply.retry.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
+        self.taken_up += 1;
+        self.is_paused = false;
         let answer = self.server.get(session, Some(&from)).await?;
         match Reply::resumed(answer, self.number, &self.reply).await {
             Ok(reply) => self.reply = reply,
@@ -128,7 +141,7 @@ impl Calling {
         loop {
             match self.next().await? {
                 Happened::Result(result) => return Ok(result),
-                Happened::Notification { .. } => {}
+                Happened::Notification { .. } | Happened::Paused => {}
                 Happened::Question { id, .. } => {
                     if let Some(answerer) = self.answerer() {
                         answerer.answer(envelope::not_served(&id)).await;

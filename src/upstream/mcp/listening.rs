@@ -203,7 +203,7 @@ impl Server {
                         return Ok(None);
                     }
                 }
-                Ok(Happened::Question { .. }) => {}
+                Ok(Happened::Question { .. } | Happened::Paused) => {}
                 Ok(Happened::Result(_)) => return Ok(None),
                 Err(Failed::Error { code: METHOD_NOT_FOUND, .. }) => return Err(Deaf::ForEver),
                 Err(_) => return Err(Deaf::ForNow),

@@ -18,13 +18,13 @@ use super::{
 use crate::{
     authorize::ToolPermit,
     clock,
-    json::Value,
+    json::{self, Value},
     mcp::{
         Revision,
         envelope::{self, Ask, Envelope, Retry, Wishes},
         list::{self, Tools},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
-        names,
+        mirror, names,
     },
     operator,
     refusal::Refusal,
@@ -49,6 +49,9 @@ const ERA_KEPT: Duration = Duration::from_secs(300);
 const LIST_KEPT: Duration = Duration::from_secs(5);
 /// So long a list may take, all its pages together.
 const LIST_WAIT: Duration = Duration::from_secs(15);
+/// So much is told of a tool's name.
+const NAMED_CHARS_MAX: usize = 100;
+
 /// An MCP server.
 #[derive(Debug)]
 pub struct Server {
@@ -141,8 +144,10 @@ impl Server {
         let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
         let is_news = |before: &Option<Listed>| match (before, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
-            (Some((Ok(before), _)), Ok(now)) => self.unfit(before) != self.unfit(now),
-            (_, Ok(now)) => self.unfit(now) != (0, 0),
+            (Some((Ok(before), _)), Ok(now)) => {
+                self.unfit(before) != self.unfit(now) || before.misdeclared != now.misdeclared
+            }
+            (_, Ok(now)) => self.unfit(now) != (0, 0) || !now.misdeclared.is_empty(),
             (_, Err(_)) => true,
         };
         if is_news(&kept) {
@@ -180,6 +185,14 @@ impl Server {
         let why = match found {
             Ok(tools) => {
                 let (left_out, long) = self.unfit(tools);
+                if let Some(first) = tools.misdeclared.first() {
+                    let count = tools.misdeclared.len();
+                    let first: String = first.chars().take(NAMED_CHARS_MAX).collect();
+                    operator::warn(&format!(
+                        "{count} tools of the MCP server {name} are left out, `{first}` first: they want arguments \
+                         repeated in headers (`x-mcp-header`) in a way that the protocol does not allow"
+                    ));
+                }
                 if left_out > 0 {
                     operator::warn(&format!(
                         "{left_out} tools of the MCP server {name} are left out: without a usable name, under a name \
@@ -204,6 +217,7 @@ impl Server {
 
     async fn list_all(self: &Arc<Self>) -> Result<Tools, Failed> {
         let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
+        let mut misdeclared = Vec::new();
         for _ in 0..list::PAGES_MAX {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
@@ -216,8 +230,9 @@ impl Server {
             }
             found.extend(page.tools);
             left_out += page.left_out;
+            misdeclared.extend(page.misdeclared);
             cursor = page.next;
-            if cursor.is_none() || found.len() > list::TOOLS_MAX {
+            if cursor.is_none() || found.len() + misdeclared.len() > list::TOOLS_MAX {
                 break;
             }
         }
@@ -225,6 +240,7 @@ impl Server {
         found.truncate(list::TOOLS_MAX);
         let mut tools = Tools::new(found);
         tools.left_out += left_out;
+        tools.misdeclared = misdeclared;
         Ok(tools)
     }
 
@@ -242,8 +258,20 @@ impl Server {
             retry.write(&mut params);
         }
         let name = Some(permit.tool());
+        let wishes = &Wishes { mirrored: self.mirrored(permit).await, ..wishes.clone() };
         let ask = |id| Ask { id, method: "tools/call", name, params: &params, wishes: Some(wishes) };
         self.ask(caller, ask).await
+    }
+
+    /// The arguments that the headers of a call repeat, as the tool is described now.
+    async fn mirrored(self: &Arc<Self>, permit: &ToolPermit) -> HeaderMap {
+        let Ok(tools) = self.tools().await else { return HeaderMap::new() };
+        let mirrors = tools.find(permit.tool()).map(|tool| &*tool.mirrors).unwrap_or_default();
+        if mirrors.is_empty() {
+            return HeaderMap::new();
+        }
+        let arguments = json::parse(permit.arguments(), json::NESTING_MAX);
+        arguments.map_or_else(|_| HeaderMap::new(), |arguments| mirror::headers(mirrors, &arguments))
     }
 
     /// Sends a request in the words of the server's era. What a server refused without looking at it is sent once more.
