@@ -15,6 +15,7 @@ mod identity;
 mod journey;
 mod licences;
 mod mcp;
+mod mcp_catalog;
 mod mirrors;
 mod reload;
 mod support;

@@ -55,7 +55,7 @@ fn gateway() -> Gateway {
 const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
 
 /// A request with these headers.
-fn ask(gateway: &Gateway, path: &str, key: &str, headers: &str, body: &str) -> Answer {
+pub(crate) fn ask(gateway: &Gateway, path: &str, key: &str, headers: &str, body: &str) -> Answer {
     gateway.raw(&request(path, key, headers, body))
 }
 
@@ -67,7 +67,7 @@ fn request(path: &str, key: &str, headers: &str, body: &str) -> String {
 }
 
 /// A request of 2026-07-28.
-fn modern(gateway: &Gateway, path: &str, key: &str, method: &str, params: Value) -> Answer {
+pub(crate) fn modern(gateway: &Gateway, path: &str, key: &str, method: &str, params: Value) -> Answer {
     let (headers, body) = modern_parts(method, params);
     ask(gateway, path, key, &headers, &body)
 }
@@ -78,13 +78,17 @@ fn modern_parts(method: &str, mut params: Value) -> (String, String) {
         meta.as_object_mut().unwrap().extend(more.clone());
     }
     params["_meta"] = meta;
-    let name = params["name"].as_str().map(|name| format!("mcp-name: {name}\r\n")).unwrap_or_default();
+    let name = params["name"]
+        .as_str()
+        .or_else(|| params["uri"].as_str())
+        .map(|name| format!("mcp-name: {name}\r\n"))
+        .unwrap_or_default();
     let headers = format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}");
     (headers, json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string())
 }
 
 /// A session of an older revision.
-struct Session<'g> {
+pub(crate) struct Session<'g> {
     gateway: &'g Gateway,
     path: &'static str,
     key: &'static str,
@@ -92,7 +96,7 @@ struct Session<'g> {
 }
 
 impl<'g> Session<'g> {
-    fn open(gateway: &'g Gateway, path: &'static str, key: &'static str, revision: &str) -> Self {
+    pub(crate) fn open(gateway: &'g Gateway, path: &'static str, key: &'static str, revision: &str) -> Self {
         let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": { "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
         let answer = ask(gateway, path, key, "", &body.to_string());
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -110,7 +114,7 @@ impl<'g> Session<'g> {
         ask(self.gateway, self.path, self.key, &headers, body)
     }
 
-    fn ask(&self, method: &str, params: &Value) -> Answer {
+    pub(crate) fn ask(&self, method: &str, params: &Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
         self.send("", &body.to_string())
     }
@@ -160,7 +164,7 @@ fn both_eras_on_both_sides() {
     }
     let discovered = modern(&gateway, "/mcp", ACME, "server/discover", json!({})).json();
     assert_eq!(discovered["result"]["supportedVersions"][0], "2026-07-28");
-    assert_eq!(discovered["result"]["capabilities"], json!({ "tools": { "listChanged": false } }));
+    assert_eq!(discovered["result"]["capabilities"]["tools"], json!({ "listChanged": true }));
     // The upstream's credential goes there, the tenant's does not.
     let seen = gateway.seen().to_string();
     assert!(seen.contains("sk-mcp-secret") && !seen.contains(ACME));
@@ -438,7 +442,7 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
         assert_eq!((answer.status, &answer.body), (404, &missing.body));
     }
     assert_eq!(session.ask("ping", &json!({})).json()["result"], json!({}));
-    assert_eq!(session.ask("prompts/list", &json!({})).json()["error"]["code"], -32601);
+    assert_eq!(session.ask("nothing/list", &json!({})).json()["error"]["code"], -32601);
     let call = |name: &str| json!({ "jsonrpc": "2.0", "id": name, "method": "tools/call", "params": { "name": name, "arguments": { "city": "Bern" } } });
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" });
     let batch = json!([call("crm__get_weather"), note, call("crm__delete_ticket"), 7]);

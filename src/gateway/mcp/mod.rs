@@ -1,7 +1,8 @@
 //! `/mcp` and `/mcp/SERVER`: who may be here, what is read, how it is answered. What a message asks for is in `post`,
-//! what comes of a call in `call`.
+//! what comes of a call in `call`, what else servers have in `catalogue`.
 
 mod call;
+mod catalogue;
 mod events;
 mod input;
 mod kept;

@@ -137,7 +137,7 @@ impl Calling {
     }
 
     /// The result of a request during which a client is told and asked nothing.
-    pub(super) async fn result(&mut self) -> Result<Value<'static>, Failed> {
+    pub async fn result(&mut self) -> Result<Value<'static>, Failed> {
         loop {
             match self.next().await? {
                 Happened::Result(result) => return Ok(result),
