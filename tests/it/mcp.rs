@@ -330,7 +330,13 @@ fn a_stream_of_events_is_passed_on_to_those_who_take_it() {
     assert_eq!(events[2]["result"]["content"][0]["text"], "Sunny and 21 degrees in Bern.");
     // A client of the newer era hears of what it asked for; one that takes no events gets the answer alone.
     let (headers, body) = modern_parts("tools/call", call(json!({})));
-    let answer = ask(&gateway, "/mcp/live", ACME, &format!("accept: text/event-stream\r\n{headers}"), &body);
+    let answer = ask(
+        &gateway,
+        "/mcp/live",
+        ACME,
+        &format!("accept: application/json, text/event-stream\r\n{headers}"),
+        &body,
+    );
     assert_eq!(told(&answer).0, "Sunny and 21 degrees in Bern.");
     assert_eq!(
         told(&session.call("get_weather", &json!({ "city": "Bern" }))).0,

@@ -201,10 +201,12 @@ fn what_is_not_seen_is_not_there() {
     let has = |tool: &str, reason: &str| {
         audit.iter().any(|line| line["tool"] == tool && line["reason"] == reason && line["place"] == "mcp")
     };
-    assert!(
-        has("crm__prompt__fire", "Ask support.")
-            && has("crm__resource__note://none", "there is no such resource")
-    );
+    assert!(has("crm__prompt__fire", "Ask support."));
+    // A server may have more than it lists: of one that is named, the rules decide on it.
+    let decided = |line: &&Value| line["tool"] == "crm__resource__note://none";
+    assert!(audit.iter().filter(decided).any(|line| line["decision"] == "allow"), "{audit:?}");
+    let nowhere = |line: &&Value| line["reason"] == "there is no such resource";
+    assert!(audit.iter().any(|line| nowhere(&line)), "{audit:?}");
     assert!(has("crm__resource__note://secret", "Ask support."), "{audit:?}");
     let seen = gateway.seen().to_string();
     assert!(!seen.contains("fire\\\"") && !seen.contains("note://secret"), "{seen}");
