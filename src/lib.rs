@@ -11,6 +11,7 @@ pub mod config;
 pub mod dialect;
 pub mod exchange;
 pub mod gateway;
+pub mod hosts;
 pub mod identity;
 pub mod json;
 pub mod mcp;

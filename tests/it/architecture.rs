@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "tenant",
     "refusal",
     "identity",
+    "hosts",
     "mcp",
     "pins",
     "dialect",

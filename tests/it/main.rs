@@ -11,6 +11,7 @@ mod approvals;
 mod architecture;
 mod commands;
 mod dialects;
+mod identity;
 mod journey;
 mod licences;
 mod mcp;

@@ -62,7 +62,7 @@ pub(crate) fn ask(gateway: &Gateway, path: &str, key: &str, headers: &str, body:
 fn request(path: &str, key: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -464,7 +464,7 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
     let later = Session::open(&gateway, "/mcp", ACME, "2025-06-18");
     assert_eq!(later.send("", &json!([note]).to_string()).status, 400);
     let delete = |id: &str| {
-        gateway.raw(&format!("DELETE /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nmcp-session-id: {id}\r\nconnection: close\r\n\r\n"))
+        gateway.raw(&format!("DELETE /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\nmcp-session-id: {id}\r\nconnection: close\r\n\r\n"))
     };
     assert_eq!(delete(&session.id).status, 204);
     assert_eq!(delete(&session.id).status, 404);
@@ -513,7 +513,7 @@ fn a_limit_of_the_tenants_is_told_within_the_protocol() {
     let log = gateway.lines("log", "globex", 14);
     assert_eq!(log[13]["error"], "rate_limit_exceeded");
     let mut socket = gateway.connect();
-    socket.write_all(b"GET /mcp HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    socket.write_all(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 401"), "{text}");

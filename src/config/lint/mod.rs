@@ -32,6 +32,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("shared-store", "A vector store without `tenant_field`: tenants see what others keep."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
+    lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),

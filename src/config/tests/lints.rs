@@ -170,6 +170,9 @@ fn filled_in(from: &str, tenants: &str) -> tempfile::TempDir {
             ("@GATEWAY@", "127.0.0.1:0"),
             ("@ADMIN@", "127.0.0.1:0"),
             ("@DATA@", "data"),
+            ("@EVERY@", "http://127.0.0.1:9"),
+            ("@NOTES@", "http://127.0.0.1:9"),
+            ("@SUMS@", "http://127.0.0.1:9"),
         ] {
             text = text.replace(word, value);
         }

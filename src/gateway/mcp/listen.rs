@@ -158,7 +158,8 @@ impl Listener {
         let named = |server: &&Arc<Server>| self.server.as_ref().is_none_or(|name| **name == *server.name());
         let reached =
             |server: &&Arc<Server>| authorize::may_reach(&self.asked, &names::combined(server.name(), ""));
-        self.snapshot.servers.iter().filter(named).filter(reached).cloned().collect()
+        let tenant = self.asked.identity.tenant().id.as_str();
+        self.snapshot.servers_of(tenant).filter(named).filter(reached).cloned().collect()
     }
 
     /// Says so when a list of a server's may have changed.

@@ -103,8 +103,8 @@ impl Server {
 
     /// With pins that watch what it says of itself.
     #[must_use]
-    pub fn pinned(self, pins: Option<Watch>) -> Self {
-        Self { pins: pins.map(Arc::new), ..self }
+    pub fn pinned(self, pins: Option<Arc<Watch>>) -> Self {
+        Self { pins, ..self }
     }
 
     /// Its pins.
@@ -132,6 +132,16 @@ impl Server {
     /// A text without the gateway's own credentials.
     pub fn conceal(&self, text: String) -> String {
         self.upstream.conceal(text)
+    }
+
+    /// Whatever a server was shown, it may repeat: the gateway's own credentials are taken out of what it says.
+    fn conceal_in(&self, said: &mut Said) {
+        match said {
+            Said::Notification { params, .. } | Said::Request { params, .. } | Said::Result(params) => {
+                self.upstream.conceal_in(params);
+            }
+            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.upstream.conceal_in(data)),
+        }
     }
 
     /// Closes connections that idled for too long.
