@@ -4,6 +4,7 @@ use crate::{
     approvals::{Approved, Decided, NotDecided, Waiting},
     clock,
     gateway::{self, Body, Detail, Gateway},
+    hosts::{Accepted, Hosts},
     json::{self, Value},
     offline, operator,
 };
@@ -60,10 +61,8 @@ pub struct Admin {
     pub draining: Arc<AtomicBool>,
     pub reload: Reload,
     pub last_reload: Arc<LastReload>,
-    /// `Host` and `Origin` names that are accepted beside loopback names and the listen address.
-    pub allowed_hosts: Vec<String>,
-    /// The address that this port listens on.
-    pub address: std::net::IpAddr,
+    /// `Host` and `Origin` names that are accepted.
+    pub hosts: Hosts,
     /// Asked for on everything but probes and metrics; `None` on loopback.
     pub token: Option<Vec<u8>>,
     /// Whether only probes and metrics are served.
@@ -161,6 +160,11 @@ impl Admin {
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ready\n"),
             (&Method::GET, "/metrics") => {
+                let snapshot = self.gateway.snapshot.load();
+                let pinned = snapshot.servers.iter();
+                let pinned =
+                    pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
+                self.gateway.telemetry.pinned(pinned);
                 let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -268,47 +272,10 @@ impl Admin {
 
     /// A browser on another site must not reach this port through its user: foreign names are refused.
     fn is_local(&self, request: &Parts) -> bool {
-        let alone = |name| {
-            let mut values = request.headers.get_all(name).into_iter();
-            (values.next(), values.next().is_none())
-        };
-        let ((host, one_host), (_, one_origin)) = (alone(header::HOST), alone(header::ORIGIN));
-        if !one_host || !one_origin {
-            return false;
-        }
-        let host = host.and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-        let origin = request.headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
-        let origin = origin.map(|origin| match origin.split_once("://") {
-            Some(("http" | "https", host)) => host,
-            // Another scheme is no page of this port's.
-            _ => "null",
-        });
+        let Ok(Accepted { host, origin }) = self.hosts.check(request) else { return false };
         // A page of another port on this machine decides nothing.
-        let own = origin
-            .is_none_or(|origin| Some(origin) == host || self.allowed_hosts.iter().any(|a| a == origin));
-        if request.method != Method::GET && !own {
-            return false;
-        }
-        host.is_some_and(|host| self.accepts(host)) && origin.is_none_or(|origin| self.accepts(origin))
-    }
-
-    fn accepts(&self, host: &str) -> bool {
-        if host.contains('@') {
-            return false;
-        }
-        let host = host.to_ascii_lowercase();
-        let host = host.as_str();
-        let name = match host.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or(v6),
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-        };
-        let ip = name.parse::<std::net::IpAddr>().ok();
-        // On all addresses, any of them is the listen address: an address is no name that a browser was led to.
-        let own =
-            ip.is_some_and(|ip| ip.is_loopback() || ip == self.address || self.address.is_unspecified());
-        own || name == "localhost"
-            || self.allowed_hosts.iter().any(|allowed| allowed == name || allowed == host)
+        let own = origin.is_none_or(|origin| origin == host || self.hosts.lists(&origin));
+        request.method == Method::GET || own
     }
 
     fn is_authorized(&self, request: &Parts) -> bool {

@@ -1,6 +1,7 @@
 //! The names that the gateway trusts: checked once, when they are made, then only passed on.
 //! Apart from everything else because every module speaks of tenants, keys and upstreams, and none may invent one.
 
+use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
 /// Why a text is no name, in words that fit behind "the name `…`".
@@ -56,7 +57,7 @@ name!(
     tenant
 );
 name!(
-    /// A credential of a tenant, by its public id: 1 to 63 characters of `a-zA-Z0-9._-`.
+    /// A credential of a tenant, by its public id: 1 to 63 characters of `a-zA-Z0-9._-`; or another kind of caller.
     KeyId,
     key
 );
@@ -66,6 +67,32 @@ name!(
     UpstreamName,
     upstream
 );
+
+/// So long may a subject be that stands in an id as it is.
+const SUBJECT_BYTES_MAX: usize = 63;
+
+impl KeyId {
+    /// The id of a caller without a key: `ISSUER:SUBJECT`, which is no key's. A subject that is long, or holds other
+    /// characters than letters, digits and `._:|/-` (an e-mail address, say), stands there as a digest.
+    pub fn of_caller(issuer: &str, subject: &str) -> Self {
+        let is_plain = subject.len() <= SUBJECT_BYTES_MAX
+            && all(subject, |b| b.is_ascii_alphanumeric() || b"._:|/-".contains(&b)).is_some();
+        if is_plain && !subject.starts_with(DIGEST) {
+            return Self(format!("{issuer}:{subject}").into());
+        }
+        let digest = Sha256::digest(subject);
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{issuer}:{DIGEST}{hex}").into())
+    }
+
+    /// What stands before the subject; `None` for a key's own id.
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(issuer, _)| issuer)
+    }
+}
+
+/// Before the digest of a subject.
+const DIGEST: &str = "sha256-";
 
 fn tenant(text: &str) -> Result<(), BadName> {
     length(text)?;
@@ -106,6 +133,40 @@ fn all(text: &str, allowed: impl Fn(u8) -> bool) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn callers_are_told_apart_in_few_bytes() {
+        let check = |subject: &str, expected: &str| {
+            let id = KeyId::of_caller("jwt", subject);
+            assert_eq!((id.as_str(), id.issuer()), (expected, Some("jwt")), "{subject}");
+            // No key can have such an id.
+            assert!(KeyId::try_from(id.as_str()).is_err());
+        };
+        check("alice", "jwt:alice");
+        check("auth0|5f7c", "jwt:auth0|5f7c");
+        check("system:serviceaccount:prod:agent", "jwt:system:serviceaccount:prod:agent");
+        // Source of the figures: Python's hashlib.
+        check("a@b.example", "jwt:sha256-ebb18a030bf15174f5714e24d63af1a8");
+        check("a b", "jwt:sha256-c8687a08aa5d6ed2044328fa6a697ab8");
+        let longest = "x".repeat(SUBJECT_BYTES_MAX);
+        check(&longest, &format!("jwt:{longest}"));
+        for other in [
+            "\n",
+            "\u{202e}",
+            &"x".repeat(64),
+            &"x".repeat(100_000),
+            "sha256-c8687a08aa5d6ed2044328fa6a697ab8",
+        ] {
+            let id = KeyId::of_caller("jwt", other);
+            assert!(
+                id.as_str().len() == "jwt:sha256-".len() + 32
+                    && id.as_str().bytes().all(|b| b.is_ascii_graphic()),
+                "{id}"
+            );
+            assert_ne!(id, KeyId::of_caller("jwt", "a b"));
+        }
+        assert_eq!(KeyId::try_from("prod").unwrap().issuer(), None);
+    }
 
     #[test]
     fn names_are_checked() {

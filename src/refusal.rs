@@ -10,6 +10,8 @@ pub enum Refusal {
     BodyTimeout,
     /// More requests at once than the tenant may have.
     Concurrency { limit: u32 },
+    /// A name that is not the gateway's.
+    ForeignHost,
     /// A browser's page of another site.
     ForeignOrigin,
     /// The body is not what the decision needs; says what and where, never quotes it.
@@ -57,7 +59,7 @@ impl Refusal {
         match self {
             Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
-            Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
+            Self::ForeignHost | Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
             Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
@@ -76,6 +78,7 @@ impl Refusal {
         match self {
             Self::BodyTimeout => "request_timeout",
             Self::Concurrency { .. } | Self::RateLimit { .. } => "rate_limit_exceeded",
+            Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
             Self::InvalidApiKey => "invalid_api_key",
@@ -102,7 +105,14 @@ impl Refusal {
             Self::Concurrency { limit } => {
                 format!("more than {limit} requests at once; wait for one of them to end")
             }
-            Self::ForeignOrigin => "this Origin is not accepted here".into(),
+            Self::ForeignHost => {
+                "this Host is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
+                    .into()
+            }
+            Self::ForeignOrigin => {
+                "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
+                    .into()
+            }
             Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
@@ -139,6 +149,7 @@ impl Refusal {
             Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
+            | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::Invalid { .. }
             | Self::InvalidApiKey
@@ -168,6 +179,7 @@ impl Refusal {
             Self::PreviousNotFound { .. } => Some("previous_response_id"),
             Self::BodyTimeout
             | Self::Concurrency { .. }
+            | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::InvalidApiKey
             | Self::MethodNotAllowed

@@ -1,9 +1,10 @@
 //! A configuration as it runs. A request takes one and sees no other; a reload puts a new one in its place.
 
 use crate::{
+    hosts::Hosts,
     identity::Directory,
     policy::glob::Glob,
-    upstream::{Destination, Upstream, mcp::Server, webhook::Webhook},
+    upstream::{Destination, Upstream, mcp::Server, published::Published, webhook::Webhook},
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -14,23 +15,63 @@ pub struct Snapshot {
     /// Hash of the files that this came from.
     pub hash: Arc<str>,
     pub directory: Directory,
+    /// What issuers of tokens publish, by URL.
+    pub key_sets: HashMap<Arc<str>, Arc<Published>>,
     pub models: Models,
     pub upstreams: Vec<Arc<Upstream>>,
     /// MCP servers, sorted by name.
     pub servers: Vec<Arc<Server>>,
-    /// Names beside those of this machine that a browser's page may come from.
-    pub allowed_hosts: Vec<String>,
+    /// Upstreams and servers as single tenants reach them.
+    pub accounts: Accounts,
+    /// By which names agents speak to the gateway.
+    pub hosts: Hosts,
+    /// Where clients find the gateway: scheme, host and port.
+    pub public_url: Option<String>,
     pub limits: Limits,
     /// By tenant: who is told of calls that wait for a person.
     pub webhooks: HashMap<Arc<str>, Arc<Webhook>>,
     pub tenants: usize,
 }
 
+/// Upstreams and MCP servers that tenants reach with credentials of their own, by tenant.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    pub upstreams: HashMap<Arc<str>, Vec<Arc<Upstream>>>,
+    pub servers: HashMap<Arc<str>, Vec<Arc<Server>>>,
+}
+
 impl Snapshot {
+    /// The MCP servers as a tenant reaches them, sorted by name.
+    pub fn servers_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Server>> {
+        let own = self.accounts.servers.get(tenant);
+        self.servers.iter().map(move |shared| {
+            let mut own = own.into_iter().flatten();
+            own.find(|own| own.name() == shared.name()).unwrap_or(shared)
+        })
+    }
+
+    /// An upstream as a tenant reaches it.
+    pub fn upstream_of(&self, tenant: &str, shared: &Arc<Upstream>) -> Arc<Upstream> {
+        let mut own = self.accounts.upstreams.get(tenant).into_iter().flatten();
+        Arc::clone(own.find(|own| own.name == shared.name).unwrap_or(shared))
+    }
+
     /// Closes connections to upstreams that idled for too long.
     pub fn sweep(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.sweep());
         self.servers.iter().for_each(|server| server.sweep());
+        self.accounts.upstreams.values().flatten().for_each(|upstream| upstream.sweep());
+        self.accounts.servers.values().flatten().for_each(|server| server.sweep());
+        self.key_sets.values().for_each(|published| published.sweep());
+    }
+
+    /// Keeps what was fetched for the configuration before this one: an issuer that is away now still is known.
+    pub fn keep_from(&self, before: &Self) {
+        for (url, published) in &self.key_sets {
+            if let Some(known) = before.key_sets.get(url) {
+                published.keep_from(known);
+            }
+        }
     }
 }
 

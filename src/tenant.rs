@@ -51,21 +51,36 @@ pub struct Key {
 ///
 /// An agent offers the same tools with every turn. That they may be offered is one decision, and one line of
 /// the audit trail a day; what is denied, and what a model then calls, is recorded each time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Offered {
     tools: DashMap<Box<str>, i64>,
+    /// Beyond so many, every offer is recorded.
+    tools_max: usize,
 }
 
-/// So many tools are remembered a key; beyond, every offer is recorded.
+/// So many tools are remembered a key.
 const OFFERED_MAX: usize = 1024;
+/// So many where there are as many callers as an issuer names.
+const OFFERED_FEW: usize = 64;
+
+impl Default for Offered {
+    fn default() -> Self {
+        Self { tools: DashMap::default(), tools_max: OFFERED_MAX }
+    }
+}
 
 impl Offered {
+    /// What is remembered of one of very many callers.
+    pub fn small() -> Self {
+        Self { tools: DashMap::with_shard_amount(2), tools_max: OFFERED_FEW }
+    }
+
     /// Whether this is the first offer of a tool on a day (days since 1970).
     pub fn is_first(&self, tool: &str, day: i64) -> bool {
         if let Some(mut last) = self.tools.get_mut(tool) {
             return std::mem::replace(&mut *last, day) != day;
         }
-        if self.tools.len() < OFFERED_MAX {
+        if self.tools.len() < self.tools_max {
             self.tools.insert(tool.into(), day);
         }
         true

@@ -9,6 +9,7 @@ use crate::{
     asked::{Asked, Upshot},
     call::Place,
     json::Value,
+    mcp::act::Act,
     policy::Outcome,
 };
 use bytes::Bytes;
@@ -23,7 +24,8 @@ pub fn question(
     params_max: usize,
     found: &mut Findings,
 ) -> Result<Bytes, String> {
-    let call = ToolCall { name, tool: name, arguments: params, arguments_max: params_max };
+    let call =
+        ToolCall { act: Act::CallTool, name, tool: name, arguments: params, arguments_max: params_max };
     match tool_call(asked, &call, found) {
         Judged::Permitted(permit) => Ok(permit.arguments().clone()),
         Judged::Denied { reason } => Err(reason),

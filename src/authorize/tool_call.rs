@@ -1,5 +1,5 @@
-//! May they call this tool, with these arguments? A `tools/call` of a client's: decided, counted, put before a person,
-//! and on record. What it gives leave to send is made here, of what was decided on.
+//! May they call this tool, with these arguments? A `tools/call` of a client's, or a prompt or a resource that it asks
+//! for: decided, counted, put before a person, and on record. What it gives leave to send is made here, of what was decided on.
 
 use super::{Findings, decide};
 use crate::{
@@ -7,6 +7,7 @@ use crate::{
     asked::{Asked, Upshot, told_of, told_of_limit},
     call::{Arguments, Place},
     json::Value,
+    mcp::act::Act,
     policy::{Decision, Effect, Mode, Outcome, Source},
 };
 use bytes::Bytes;
@@ -15,16 +16,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Leave to call this tool of a server with these arguments, and no others.
+/// Leave to call this tool of a server with these arguments, and no others; or to ask for this prompt or resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ToolPermit {
+    act: Act,
     tool: Box<str>,
     arguments: Bytes,
 }
 
 impl ToolPermit {
-    /// The tool, under its server's name for it.
+    /// What may be asked for.
+    pub fn act(&self) -> Act {
+        self.act
+    }
+
+    /// The tool, the prompt or the resource, under its server's name for it.
     pub fn tool(&self) -> &str {
         &self.tool
     }
@@ -38,6 +45,7 @@ impl ToolPermit {
 /// A call as a client asks for it.
 #[derive(Debug)]
 pub struct ToolCall<'c> {
+    pub act: Act,
     /// The name that rules and records have for it: `SERVER__tool`.
     pub name: &'c str,
     /// The server's own.
@@ -106,6 +114,11 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
         found.evidence.extend(asked.evidence(Place::Mcp, call.name, Some(&text), &decision));
         return deny(call, decision.reason.into_owned(), found);
     }
+    if call.act == Act::ReadResource && decision.rewritten.is_some() {
+        let reason = "a rule sets its arguments, and a resource takes none".to_owned();
+        found.evidence.push(asked.evidence_of_denial(Place::Mcp, call.name, &text, &reason));
+        return deny(call, reason, found);
+    }
     if let Some((rule, reason)) = beyond(asked, &decision) {
         let upshot =
             Upshot { outcome: Outcome::Deny, by: None, rule: Some(rule), reason: &reason, time: asked.time };
@@ -114,7 +127,7 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
     }
     found.evidence.extend(asked.evidence(Place::Mcp, call.name, Some(&text), &decision));
     let args = decision.rewritten.as_ref().map_or_else(|| text.clone(), ToString::to_string);
-    let permit = ToolPermit { tool: call.tool.into(), arguments: args.clone().into() };
+    let permit = ToolPermit { act: call.act, tool: call.tool.into(), arguments: args.clone().into() };
     if decision.outcome == Outcome::Allow {
         return Judged::Permitted(permit);
     }
@@ -165,15 +178,15 @@ fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String)> 
     })
 }
 
-/// Records a call of a tool that the tenant does not see, or that does not exist.
-pub fn unknown_tool(asked: &Asked, name: &str, arguments: Option<&Value<'_>>, found: &mut Findings) {
+/// Records that a client asked for what its tenant does not see, or what is not there: `why` is for the records alone.
+pub fn unknown(asked: &Asked, name: &str, arguments: Option<&Value<'_>>, why: &str, found: &mut Findings) {
     let text = arguments.map(ToString::to_string);
     let decision = decide(asked, name, &Arguments::Open, Place::Mcp);
     if decision.outcome == Outcome::Deny {
         found.evidence.extend(asked.evidence(Place::Mcp, name, text.as_deref(), &decision));
     } else {
         let args = text.as_deref().unwrap_or("{}");
-        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, "there is no such tool"));
+        found.evidence.push(asked.evidence_of_denial(Place::Mcp, name, args, why));
     }
     found.tools_denied.push(name.to_owned());
 }
@@ -188,9 +201,13 @@ mod tests {
     };
 
     fn judged(asked: &Asked, tool: &str, arguments: &str) -> (Judged, Findings) {
+        judged_as(Act::CallTool, asked, tool, arguments)
+    }
+
+    fn judged_as(act: Act, asked: &Asked, tool: &str, arguments: &str) -> (Judged, Findings) {
         let arguments = json::parse(arguments.as_bytes(), 16).unwrap();
         let mut found = Findings::default();
-        let call = ToolCall { name: tool, tool: "own", arguments: &arguments, arguments_max: 40 };
+        let call = ToolCall { act, name: tool, tool: "own", arguments: &arguments, arguments_max: 40 };
         (tool_call(asked, &call, &mut found), found)
     }
 
@@ -223,6 +240,30 @@ mod tests {
         }
         let (Judged::Denied { reason }, _) = judged(&asked, "mail", "{}") else { panic!() };
         assert!(reason.starts_with("its limit of 2/hour is used up"), "{reason}");
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_asked_for() {
+        let asked = asked(OnDeny::Notice);
+        for act in [Act::CallTool, Act::GetPrompt, Act::ReadResource] {
+            let (Judged::Permitted(permit), _) = judged_as(act, &asked, "get_x", "{}") else { panic!() };
+            assert_eq!(permit.act(), act);
+        }
+        let (Judged::Permitted(permit), _) = judged_as(Act::GetPrompt, &asked, "kb__prompt__q", "{}") else {
+            panic!()
+        };
+        assert_eq!(&**permit.arguments(), br#"{"tenant":"acme"}"#);
+        // A resource has no arguments that a value could be forced into.
+        let (Judged::Denied { reason }, found) =
+            judged_as(Act::ReadResource, &asked, "kb__resource__q", "{}")
+        else {
+            panic!()
+        };
+        assert_eq!(reason, "a rule sets its arguments, and a resource takes none");
+        assert_eq!(
+            (decisions(&found.evidence), found.tools_denied),
+            (vec![("mcp", "deny")], vec!["kb__resource__q".to_owned()])
+        );
     }
 
     #[test]

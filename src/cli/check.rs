@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock,
     config::{self, Problem, Severity, compile},
+    pins::disk,
 };
 use dashmap::DashMap;
 use std::io::stdout;
@@ -49,6 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         problems.extend(more);
     }
     problems.extend(config::lint(&loaded, &tests));
+    let data_dir = compile::records_place(&loaded, &env).data_dir;
+    problems.extend(config::lint_definitions(&loaded, &disk::books(&data_dir)));
     match arguments.format {
         Format::Github => print::text(&config::to_github(&problems, &loaded.files)),
         Format::Sarif => print::line(&config::to_sarif(&problems, &loaded.files).to_string()),

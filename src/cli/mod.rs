@@ -10,6 +10,7 @@ mod explain;
 mod init;
 mod key;
 mod mock;
+mod pins;
 mod print;
 mod redact;
 mod replay;
@@ -55,6 +56,8 @@ enum Command {
     Redact(redact::Arguments),
     /// Calls that wait for a person
     Approvals(approvals::Arguments),
+    /// MCP tool definitions that were approved, and what changed since
+    Pins(pins::Arguments),
     /// Write a configuration to start from
     Init(init::Arguments),
     /// Keys of tenants
@@ -128,6 +131,7 @@ pub fn run() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
+        Command::Pins(arguments) => pins::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),

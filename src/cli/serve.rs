@@ -6,6 +6,7 @@ use crate::{
     clock,
     config::{self, Colour, Loaded, Problem, Watched, compile},
     gateway::Gateway,
+    hosts::Hosts,
     operator,
     quota::Quota,
     records::{QUEUE_BYTES_MAX, Records, secret},
@@ -144,6 +145,21 @@ impl Reloader {
         }
     }
 
+    /// An address stays open until the gateway ends: what everybody there would be must not be changed meanwhile.
+    fn admit<P>(
+        &self,
+        (compiled, problems): (compile::Compiled, P),
+    ) -> Result<(compile::Compiled, P), String> {
+        let is_wide = |setup: &SetUp| setup.listen.iter().any(|(address, _)| !address.ip().is_loopback());
+        if compiled.snapshot.directory.is_fixed() && self.started.get().is_some_and(is_wide) {
+            return Err(
+                "`identity.fixed` cannot be loaded while the gateway listens beyond loopback: restart it"
+                    .into(),
+            );
+        }
+        Ok((compiled, problems))
+    }
+
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
@@ -159,13 +175,15 @@ impl Reloader {
         if watched != read.watched {
             *read = LastRead::new(watched);
         }
-        let reloaded = self.compile(&loaded);
+        let reloaded = self.compile(&loaded).and_then(|compiled| self.admit(compiled));
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
         match reloaded {
             Ok((compiled, problems)) => {
                 tell(&problems, &loaded);
                 operator::info("configuration reloaded");
-                gateway.snapshot.store(Arc::new(compiled.snapshot));
+                let snapshot = compiled.snapshot;
+                snapshot.keep_from(&gateway.snapshot.load());
+                gateway.snapshot.store(Arc::new(snapshot));
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
                 if let Some(waits) = &waits {
@@ -260,9 +278,8 @@ impl Running {
                 // Reading many tenants takes its time: other requests go on on other threads.
                 reload: Box::new(move || tokio::task::block_in_place(|| reloader.reload(&gateway))),
                 last_reload,
-                allowed_hosts: serve.allowed_hosts.clone(),
+                hosts: Hosts::new(vec![address.ip()], serve.allowed_hosts.iter().map(String::as_str)),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
-                address: address.ip(),
                 scope,
             });
             let service = move |request| {

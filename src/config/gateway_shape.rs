@@ -77,6 +77,12 @@ pub(crate) static GATEWAY: MapShape = map(
             "Host and Origin names that are accepted besides the listen address and, on loopback, localhost.",
         )
         .or("[]"),
+        key(
+            "public_url",
+            URL,
+            "Where clients find the gateway, without a path; without it, the Host that they name. Its host is an allowed one.",
+        )
+        .like("https://gateway.example"),
         key("telemetry", Shape::Map(&TELEMETRY), "Where traces and metrics are pushed."),
         key("records", Shape::Map(&RECORDS), "How records are kept."),
         key(
@@ -150,7 +156,7 @@ static SECRETS: Shape = Shape::Secret;
 static AUTHS: Shape = Shape::Map(&AUTH);
 static OPERATIONS: Shape = scalar(Scalar::Operation);
 
-static AUTH: MapShape = MapShape {
+pub(crate) static AUTH: MapShape = MapShape {
     title: "credential",
     keys: &[
         key("bearer", Shape::Secret, "Sent as `Authorization: Bearer`.").like("{ env: OPENAI_API_KEY }"),
@@ -260,6 +266,12 @@ static JWT: MapShape = map(
     &[
         key("issuer", scalar(Scalar::Text), "What `iss` must be.").required().like("https://idp.example"),
         key(
+            "id",
+            scalar(Scalar::Id),
+            "What the ids of its callers begin with, before `:` and `sub`; without it `jwt`, of the second issuer `jwt2`.",
+        )
+        .or("jwt"),
+        key(
             "audience",
             Shape::Either(&[scalar(Scalar::Text), Shape::List(&TEXTS)]),
             "What `aud` must hold; of several, one is enough.",
@@ -278,8 +290,10 @@ static JWKS: MapShape = MapShape {
     keys: &[
         key("file", PATH, "A file that holds the key set.").like("jwks.json"),
         key("url", URL, "Where the key set is fetched.").like("https://idp.example/jwks.json"),
+        key("ca", PATH, "Certificate authorities to trust there besides the usual ones, PEM.")
+            .like("internal-ca.pem"),
     ],
-    rules: &[Together::ExactlyOne(&["file", "url"])],
+    rules: &[Together::ExactlyOne(&["file", "url"]), Together::Needs { key: "ca", other: "url" }],
     hush: Hush::Shown,
 };
 

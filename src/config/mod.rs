@@ -38,7 +38,7 @@ mod tests;
 pub use check::nearest;
 pub use files::{At, FileId, Files, Mark};
 pub use github::to_github;
-pub use lint::lint;
+pub use lint::{lint, lint_definitions};
 pub use load::{Loaded, load, load_tests, test_files};
 pub use mask::quoted_key;
 pub use problem::{Colour, Problem, Severity, to_json, to_text};

@@ -1,6 +1,7 @@
 //! What a tenant's file may hold, key by key: the one description that validation, schema and messages share.
 
 use super::{
+    gateway_shape::AUTH,
     raw::{Content, Mode, OnDeny, Priority, Wire},
     scalar::Scalar,
     shape::{Hush, Key, MapShape, Shape, Together, key, map, scalar},
@@ -22,6 +23,12 @@ const ABSTRACT: Key =
     key("abstract", scalar(Scalar::Bool), "Only there to be extended by others; has no keys of its own.")
         .or("false");
 const KEYS: Key = key("keys", Shape::List(&KEY_LIST), "The tenant's credentials.").or("[]");
+const CREDENTIALS: Key = key(
+    "credentials",
+    Shape::Names { name: Scalar::UpstreamName, each: &AUTHS },
+    "What the gateway shows to upstreams in this tenant's requests, by their names, instead of their `auth`.",
+)
+.like("{ crm: { bearer: { env: ACME_CRM_TOKEN } } }");
 const WEIGHT: Key = key(
     "weight",
     scalar(Scalar::Count { min: 1, max: 1_000 }),
@@ -82,6 +89,7 @@ pub(crate) static TENANT: MapShape = map(
         LABELS,
         EXTENDS,
         KEYS,
+        CREDENTIALS,
         MODELS,
         TOOLS,
         ON_DENY,
@@ -102,6 +110,7 @@ pub(crate) static INLINE_TENANT: MapShape = map(
         LABELS,
         EXTENDS,
         KEYS,
+        CREDENTIALS,
         MODELS,
         TOOLS,
         ON_DENY,
@@ -132,6 +141,7 @@ pub(crate) static DEFAULTS: MapShape = map(
     ],
 );
 
+static AUTHS: Shape = Shape::Map(&AUTH);
 static LABEL: Shape = scalar(Scalar::Label);
 static KEY_LIST: Shape = Shape::Map(&KEY);
 static RULES: Shape = Shape::Map(&RULE);

@@ -14,6 +14,8 @@ use std::{
 pub struct Watched {
     file: PathBuf,
     dirs: Vec<PathBuf>,
+    /// Key sets of issuers.
+    key_sets: Vec<PathBuf>,
 }
 
 impl Watched {
@@ -26,13 +28,20 @@ impl Watched {
             }
             Some(raw::Tenants::Inline(_)) | None => Vec::new(),
         };
-        Self { file: path.to_owned(), dirs }
+        let identity = loaded.gateway.as_ref().and_then(|gateway| gateway.identity.as_ref());
+        let sets =
+            identity.into_iter().flat_map(|identity| &identity.jwt).filter_map(|jwt| match &jwt.jwks {
+                raw::Jwks::File(at) => Some(loaded.files.base_dir(at.at.file).join(&at.value)),
+                raw::Jwks::Url(..) => None,
+            });
+        Self { file: path.to_owned(), dirs, key_sets: sets.collect() }
     }
 
     /// Another one as soon as a file is changed, added or removed.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         note(&mut hash, &self.file);
+        self.key_sets.iter().for_each(|file| note(&mut hash, file));
         for dir in &self.dirs {
             let mut entries: Vec<PathBuf> =
                 fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -67,9 +76,11 @@ mod tests {
     fn every_change_tells() {
         let dir = tempfile::tempdir().unwrap();
         let (file, tenants) = (dir.path().join("tollgate.yaml"), dir.path().join("tenants"));
+        let keys = dir.path().join("jwks.json");
         fs::create_dir(&tenants).unwrap();
         fs::write(&file, "a").unwrap();
-        let watched = Watched { file: file.clone(), dirs: vec![tenants.clone()] };
+        let watched =
+            Watched { file: file.clone(), dirs: vec![tenants.clone()], key_sets: vec![keys.clone()] };
         let mut seen = vec![watched.fingerprint()];
         assert_eq!(watched.fingerprint(), seen[0]);
         let mut changed = |act: &dyn Fn()| {
@@ -82,6 +93,8 @@ mod tests {
         changed(&|| fs::write(tenants.join("acme.yaml"), "x").unwrap());
         changed(&|| fs::write(tenants.join("acme.yaml"), "xy").unwrap());
         changed(&|| fs::rename(tenants.join("acme.yaml"), tenants.join("globex.yaml")).unwrap());
+        changed(&|| fs::write(&keys, "k").unwrap());
+        changed(&|| fs::write(&keys, "K").unwrap());
         changed(&|| fs::remove_file(&file).unwrap());
     }
 }

@@ -199,7 +199,10 @@ impl Ask {
     pub(super) async fn forward(&self, visit: &mut Visit, headers: &HeaderMap) -> Result<Received, Refusal> {
         let parcels = self.parcels(headers)?;
         let upstreams = self.destination.upstreams.iter();
-        let upstreams = upstreams.filter(|upstream| parcels.of(upstream.speaks).is_some()).cloned().collect();
+        let spoken = upstreams.filter(|upstream| parcels.of(upstream.speaks).is_some());
+        let snapshot = Arc::clone(visit.snapshot());
+        let tenant = visit.asked()?.identity.tenant().id.shared();
+        let upstreams = spoken.map(|upstream| snapshot.upstream_of(&tenant, upstream)).collect();
         let destination = Destination { upstreams };
         visit.sent = self.permit.body().len();
         let started = clock::now();

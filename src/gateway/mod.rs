@@ -8,9 +8,11 @@
 mod answer;
 mod ask;
 mod body;
+mod identify;
 mod mcp;
 mod models;
 mod person;
+mod resource;
 mod route;
 mod stored;
 mod visit;
@@ -57,18 +59,29 @@ impl Gateway {
         let route = Route::of(&head);
         let arrival = visit::Arrival::now(route::family(&head));
         let snapshot = self.snapshot.load_full();
-        let identity = match snapshot.directory.identify(&head.headers, clock::unix_seconds(arrival.time)) {
-            Ok(identity) => identity.clone(),
-            Err(_) => {
-                self.telemetry.unidentified();
-                body::discard(body).await;
-                // That a path does not exist is no secret.
-                let refusal = route.err().unwrap_or(Refusal::InvalidApiKey);
-                return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
-            }
+        if let Some(told) = resource::metadata(&snapshot, &head) {
+            body::discard(body).await;
+            return told.unwrap_or_else(|refusal| {
+                answer::refused(&refusal, arrival.family, &arrival.request_id, None)
+            });
+        }
+        let foreign = resource::foreign(&snapshot, &head, arrival.family);
+        let now = clock::unix_seconds(arrival.time);
+        let Ok(identity) = identify::identify(&snapshot, &head.headers, now).await else {
+            self.telemetry.unidentified();
+            body::discard(body).await;
+            // That a path does not exist is no secret.
+            let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
+            let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
+            resource::challenge(&snapshot, &head, response.headers_mut());
+            return response;
         };
         let dialect = route.as_ref().map_or("none", Route::dialect);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
+        if let Some(refusal) = foreign {
+            body::discard(body).await;
+            return visit.refuse(refusal);
+        }
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {

@@ -122,15 +122,15 @@ fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall, place: Place) 
 fn still_holds(gateway: &Gateway, asked: &Asked, call: &WaitingCall, place: Place) -> bool {
     let snapshot = gateway.snapshot.load();
     let now = clock::unix_seconds(clock::wall());
-    let Some(member) = snapshot.directory.find(asked.identity.tenant().id.as_str()) else { return false };
-    let Some(key) = member.key(asked.identity.key().id.as_str()) else { return false };
+    let Some(today) = snapshot.directory.today(&asked.identity) else { return false };
+    let key = today.key();
     if key.expires.is_some_and(|expires| expires <= now) {
         return false;
     }
     let judged = call.judged.as_deref();
     let args =
         judged.map_or(Arguments::Unreadable, |judged| Arguments::read(judged, crate::json::NESTING_MAX));
-    let decision = member.tenant().policy.decide(&Question {
+    let decision = today.tenant().policy.decide(&Question {
         caller: &key.caller,
         key_tools: key.tools.as_ref(),
         tool: &call.tool,

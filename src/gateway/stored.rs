@@ -58,7 +58,7 @@ pub(super) async fn respond(
     }
     asked.model = Some(ask::asked_model(&stored.model, snapshot.models.find(&stored.model)));
     let keeper = snapshot.upstreams.iter().find(|upstream| upstream.name.as_str() == &*stored.upstream);
-    let keeper = Arc::clone(keeper.ok_or_else(missing)?);
+    let keeper = snapshot.upstream_of(asked.identity.tenant().id.as_str(), keeper.ok_or_else(missing)?);
     asked.upstream = Some(keeper.name.shared());
     let (method, api, behind) = match act {
         Act::Cancel => (Method::POST, Api::Responses, "/cancel"),

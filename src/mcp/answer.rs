@@ -2,32 +2,36 @@
 
 use super::{
     Fault, Revision,
-    list::Tool,
-    message::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST},
+    about::Told,
+    act::Act,
+    list::{Definition, Kind},
+    message::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, RESOURCE_NOT_FOUND},
 };
 use crate::{json::Value, refusal::Refusal};
 
 /// What `initialize` is answered with.
-pub fn initialized(revision: Revision) -> Value<'static> {
-    Value::object([
-        ("protocolVersion", Value::string(revision.as_str())),
-        ("capabilities", capabilities()),
-        ("serverInfo", info()),
-    ])
+pub fn initialized(revision: Revision, told: Told) -> Value<'static> {
+    let mut result = Value::object([("protocolVersion", Value::string(revision.as_str()))]);
+    introduce(&mut result, told);
+    result
 }
 
 /// What `server/discover` is answered with.
-pub fn discovered() -> Value<'static> {
-    let mut result = Value::object([
-        ("supportedVersions", Revision::supported()),
-        ("capabilities", capabilities()),
-        ("serverInfo", info()),
-    ]);
+pub fn discovered(told: Told) -> Value<'static> {
+    let mut result = Value::object([("supportedVersions", Revision::supported())]);
+    introduce(&mut result, told);
     mark(&mut result, Revision::MODERN);
-    result.set("ttlMs", Value::integer(0));
-    result.set("cacheScope", Value::string("private"));
+    keep_private(&mut result);
     result.set("_meta", Value::object([("io.modelcontextprotocol/serverInfo", info())]));
     result
+}
+
+fn introduce(result: &mut Value<'static>, told: Told) {
+    result.set("capabilities", told.capabilities);
+    result.set("serverInfo", info());
+    if let Some(instructions) = told.instructions {
+        result.set("instructions", Value::string(instructions));
+    }
 }
 
 /// How the gateway calls itself, to both sides.
@@ -38,22 +42,21 @@ pub fn info() -> Value<'static> {
     ])
 }
 
-fn capabilities() -> Value<'static> {
-    Value::object([("tools", Value::object([("listChanged", Value::Bool(false))]))])
-}
-
-/// Appends the result of `tools/list`: one page, these tools under these names.
-pub fn write_list<'t>(
-    tools: impl Iterator<Item = (&'t str, &'t Tool)>,
+/// Appends a list: one page, these definitions under these names.
+pub fn write_list<'d>(
+    kind: Kind,
+    definitions: impl Iterator<Item = (&'d str, &'d Definition)>,
     revision: Revision,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(b"{\"tools\":[");
-    for (at, (name, tool)) in tools.enumerate() {
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(kind.key().as_bytes());
+    out.extend_from_slice(b"\":[");
+    for (at, (name, definition)) in definitions.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        tool.write_as(name, out);
+        definition.write_as(kind, name, out);
     }
     out.push(b']');
     if revision.is_modern() {
@@ -63,10 +66,18 @@ pub fn write_list<'t>(
     out.push(b'}');
 }
 
-/// What a call of an unknown tool is answered with, and of one that the tenant cannot see: the same bytes.
-pub fn unknown_tool(name: &str) -> Fault {
+/// What is said of what is not there, and of what the tenant cannot see: the same bytes.
+pub fn unknown(act: Act, name: &str, revision: Revision) -> Fault {
     let name: String = name.chars().take(256).collect();
-    Fault::new(INVALID_PARAMS, format!("Unknown tool: {name}"))
+    match act {
+        Act::CallTool => Fault::new(INVALID_PARAMS, format!("Unknown tool: {name}")),
+        Act::GetPrompt => Fault::new(INVALID_PARAMS, format!("Unknown prompt: {name}")),
+        Act::ReadResource => {
+            let code = if revision.is_modern() { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
+            let data = Value::object([("uri", Value::string(name.clone()))]);
+            Fault { data: Some(data), ..Fault::new(code, format!("Resource not found: {name}")) }
+        }
+    }
 }
 
 /// A result that tells the model why there is none.
@@ -98,6 +109,54 @@ pub fn input_required(questions: Value<'static>, state: Option<String>) -> Value
         result.set("requestState", Value::string(state));
     }
     result
+}
+
+/// Why there is no answer, where no result could tell of it.
+pub fn denial(text: &str, code: &'static str) -> Fault {
+    let data = Value::object([("code", Value::string(code))]);
+    Fault { data: Some(data), ..Fault::new(INVALID_PARAMS, text) }
+}
+
+/// A server's result of anything but a call, as a client of this revision reads it. `kept`: whether the revision has it
+/// say how long it lasts.
+pub fn passed_on(
+    mut result: Value<'static>,
+    kept: bool,
+    revision: Revision,
+) -> Result<Value<'static>, Fault> {
+    let kind = result.remove("resultType");
+    let text = match kind.as_ref().map(Value::as_str) {
+        None | Some(Some("complete")) => {
+            mark(&mut result, revision);
+            if kept {
+                result.remove("ttlMs");
+                result.remove("cacheScope");
+            }
+            if kept && revision.is_modern() {
+                keep_private(&mut result);
+            }
+            return Ok(result);
+        }
+        Some(Some("input_required")) => {
+            "The server asks for input before it answers, which this gateway does not serve yet."
+        }
+        Some(_) => "The server answered in a way that this gateway does not serve yet.",
+    };
+    Err(Fault::new(INTERNAL_ERROR, text))
+}
+
+/// No suggestions.
+pub fn completed_with_nothing(revision: Revision) -> Value<'static> {
+    let completion = Value::object([("values", Value::Array(Vec::new())), ("hasMore", Value::Bool(false))]);
+    let mut result = Value::object([("completion", completion)]);
+    mark(&mut result, revision);
+    result
+}
+
+/// What one tenant sees is nobody else's.
+fn keep_private(result: &mut Value<'static>) {
+    result.set("ttlMs", Value::integer(0));
+    result.set("cacheScope", Value::string("private"));
 }
 
 /// A server's result as a client of this revision reads it.
@@ -149,6 +208,25 @@ mod tests {
             let result = format!(r#"{{"resultType":{kind},"content":[]}}"#);
             let result = json::parse(result.as_bytes(), 16).unwrap().into_owned();
             assert_eq!(passed(result, old).get("isError"), Some(&Value::Bool(true)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_lasts_is_private_to_the_tenant() {
+        let passed = |text: &str, kept, revision| {
+            let result = json::parse(text.as_bytes(), 16).unwrap().into_owned();
+            passed_on(result, kept, revision).map(|result| result.to_string())
+        };
+        let (old, new) = (Revision::LEGACY, Revision::MODERN);
+        let said = r#"{"contents":[],"ttlMs":9000,"cacheScope":"public","resultType":"complete"}"#;
+        assert_eq!(passed(said, true, old).unwrap(), r#"{"contents":[]}"#);
+        let private = r#"{"contents":[],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#;
+        assert_eq!(passed(said, true, new).unwrap(), private);
+        assert_eq!(passed(r#"{"contents":[]}"#, true, new).unwrap(), private);
+        assert_eq!(passed(r#"{"x":1}"#, false, new).unwrap(), r#"{"x":1,"resultType":"complete"}"#);
+        for kind in [r#""input_required""#, r#""task""#, "7"] {
+            let fault = passed(&format!(r#"{{"resultType":{kind}}}"#), true, new).unwrap_err();
+            assert_eq!((fault.status, fault.code), (200, INTERNAL_ERROR));
         }
     }
 

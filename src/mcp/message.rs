@@ -11,14 +11,14 @@ pub const INVALID_REQUEST: i64 = -32600;
 pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 pub const INTERNAL_ERROR: i64 = -32603;
+/// Of the revisions before 2026-07-28.
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// Of 2026-07-28: header and body do not agree.
 pub const HEADER_MISMATCH: i64 = -32020;
 /// Of 2026-07-28: the client does not announce what the server needs of it.
 pub const MISSING_CAPABILITY: i64 = -32021;
 /// Of 2025-11-25: the user has to do something at an address first.
 pub const URL_ELICITATION_REQUIRED: i64 = -32042;
-/// Until 2025-11-25: there is no such resource.
-pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// The client cancelled its request. Outside of what JSON-RPC keeps for itself.
 pub const CANCELLED: i64 = -32800;
 /// Codes of servers that clients are told as they are, though the protocol keeps them for itself.

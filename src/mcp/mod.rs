@@ -3,8 +3,11 @@
 //!
 //! Two eras are served. Until 2025-11-25 a client opens a session with `initialize`; from 2026-07-28 on each request
 //! stands for itself and says in its `_meta` and its headers what it is. Which one it is is told by the request alone.
-//! Source: the specification of the revisions named in `Revision`, pages "Transports", "Lifecycle" and "Tools".
+//! Source: the specification of the revisions named in `Revision`, pages "Transports", "Lifecycle", "Tools", "Prompts",
+//! "Resources" and "Completion".
 
+pub mod about;
+pub mod act;
 pub mod answer;
 pub mod envelope;
 mod head;
@@ -16,6 +19,7 @@ pub mod question;
 mod revision;
 pub mod seal;
 pub mod session;
+pub mod template;
 
 pub use head::Head;
 pub use message::{Fault, Message, Request};

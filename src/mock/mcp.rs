@@ -1,7 +1,8 @@
-//! A small MCP server (Streamable HTTP, JSON answers, no session): three tools to list and to call. Pure: the body of
-//! a POST in, an answer out. It speaks the revisions with a handshake and, where a request carries the `_meta` of
+//! A small MCP server (Streamable HTTP, JSON answers, no session): three tools to list and to call, and what is in
+//! `mcp_catalog`. Pure: the body of a POST in, an answer out. It speaks the revisions with a handshake and, where a request carries the `_meta` of
 //! 2026-07-28, that one.
 
+use super::mcp_catalog;
 use serde_json::{Value, json};
 
 const REVISIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -38,14 +39,15 @@ pub(super) fn answer(body: &[u8]) -> Answer {
     }
 }
 
-struct Fault {
+#[derive(Debug)]
+pub(super) struct Fault {
     code: i64,
     message: String,
     data: Option<Value>,
 }
 
 impl Fault {
-    fn new(code: i64, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None }
     }
 }
@@ -77,7 +79,7 @@ fn refuse(status: u16, id: &Value, fault: Fault) -> Answer {
 fn with_stateless_fields(method: &str, mut result: Value) -> Value {
     let Some(fields) = result.as_object_mut() else { return result };
     fields.insert("resultType".to_owned(), "complete".into());
-    if matches!(method, "server/discover" | "tools/list") {
+    if mcp_catalog::lasts(method) {
         fields.insert("ttlMs".to_owned(), 0.into());
         fields.insert("cacheScope".to_owned(), "private".into());
     }
@@ -88,12 +90,14 @@ fn result(method: &str, params: &Value) -> Result<Value, Fault> {
     match method {
         "initialize" => Ok(initialize(params)),
         "server/discover" => Ok(json!({
-            "supportedVersions": supported(), "capabilities": { "tools": {} }, "serverInfo": server(),
+            "supportedVersions": supported(), "capabilities": mcp_catalog::capabilities(), "serverInfo": server(),
+            "instructions": mcp_catalog::INSTRUCTIONS,
         })),
         "ping" => Ok(json!({})),
         "tools/list" => Ok(json!({ "tools": tools() })),
         "tools/call" => call(params),
-        _ => Err(Fault::new(-32601, format!("unknown method: {method}"))),
+        _ => mcp_catalog::result(method, params)
+            .unwrap_or_else(|| Err(Fault::new(-32601, format!("unknown method: {method}")))),
     }
 }
 
@@ -104,7 +108,10 @@ fn server() -> Value {
 fn initialize(params: &Value) -> Value {
     let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
     let version = REVISIONS.into_iter().find(|known| *known == asked).unwrap_or("2025-11-25");
-    json!({ "protocolVersion": version, "capabilities": { "tools": {} }, "serverInfo": server() })
+    json!({
+        "protocolVersion": version, "capabilities": mcp_catalog::capabilities(), "serverInfo": server(),
+        "instructions": mcp_catalog::INSTRUCTIONS,
+    })
 }
 
 fn tools() -> Value {

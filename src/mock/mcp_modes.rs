@@ -1,6 +1,6 @@
 //! The MCP server in other tempers, each under its own path, for tests of what stands before it:
 //! `/mcp/legacy` knows only revisions with sessions and wants its session named, `/mcp/modern` only 2026-07-28 and
-//! checks its headers, `/mcp/pages` lists one tool a page, `/mcp/events` answers calls with a stream of events,
+//! checks its headers, `/mcp/pages` lists one tool a page, `/mcp/tools` has tools alone, `/mcp/events` answers calls with a stream of events,
 //! `/mcp/forgetful` is like `legacy`, and each session ends after a few requests of anybody's,
 //! `/mcp/curious` wants input before it answers, `/mcp/silent` never answers a call, `/mcp/mirrors` (a file of its own)
 //! wants arguments repeated in headers.
@@ -27,7 +27,9 @@ pub(super) fn respond(
     body: &[u8],
     number: u64,
 ) -> Option<(Reply, Transport)> {
-    if !["legacy", "forgetful", "modern", "pages", "events", "curious", "silent", "mirrors"].contains(&mode) {
+    const MODES: [&str; 9] =
+        ["legacy", "forgetful", "modern", "pages", "events", "curious", "silent", "mirrors", "tools"];
+    if !MODES.contains(&mode) {
         return None;
     }
     if *method != Method::POST {
@@ -48,6 +50,7 @@ pub(super) fn respond(
         "pages" if is("tools/list") => page(&message, body),
         "events" if is("tools/call") => events(&message, body),
         "curious" if is("tools/call") => result(&message, &json!({ "resultType": "input_required" })),
+        "tools" if is("initialize") || is("server/discover") => tools_alone(body),
         "silent" if is("tools/call") => {
             (Reply::empty(200), Transport { fate: Fate::Hang, ..Transport::default() })
         }
@@ -112,11 +115,27 @@ pub(super) fn refused_headers(message: &Value, headers: &HeaderMap) -> Option<(R
     if named.is_null() {
         return Some(error(message, 400, -32022, "only 2026-07-28 is spoken here"));
     }
-    let call = at(message, &["method"]) == "tools/call";
+    let method = at(message, &["method"]).as_str().unwrap_or_default();
+    let named_by = match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    };
     let agrees = stated("mcp-protocol-version").as_ref() == Some(named)
         && stated("mcp-method").as_ref() == Some(at(message, &["method"]))
-        && (!call || stated("mcp-name").as_ref() == Some(at(message, &["params", "name"])));
+        && named_by.is_none_or(|key| stated("mcp-name").as_ref() == Some(at(message, &["params", key])));
     (!agrees).then(|| error(message, 400, -32020, "header mismatch"))
+}
+
+fn tools_alone(body: &[u8]) -> (Reply, Transport) {
+    let mut answer = mcp::answer(body);
+    if let Answer::Message { body, .. } = &mut answer
+        && let Some(result) = body.get_mut("result").and_then(Value::as_object_mut)
+    {
+        result.insert("capabilities".to_owned(), json!({ "tools": {} }));
+        result.remove("instructions");
+    }
+    plain(answer)
 }
 
 fn page(message: &Value, body: &[u8]) -> (Reply, Transport) {

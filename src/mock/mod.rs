@@ -65,6 +65,7 @@ mod directive;
 mod fixed;
 mod layout;
 mod mcp;
+mod mcp_catalog;
 mod mcp_mirrors;
 mod mcp_modes;
 mod messages;

@@ -60,6 +60,10 @@ impl Listener {
     }
 }
 
+/// Stands among the extensions of a request that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Secure;
+
 /// What ends a server: `stop` stops accepting and lets what runs end, within `drain`.
 #[derive(Debug, Clone)]
 pub struct Ending {
@@ -94,7 +98,11 @@ where
         };
         let (tls, http, service, watcher) =
             (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
-        let service = service_fn(move |request| {
+        let is_secure = tls.is_some();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if is_secure {
+                request.extensions_mut().insert(Secure);
+            }
             // Boxed: it is large, and would be held for as long as its answer streams.
             let answer = Box::pin(service(request));
             async move { Ok::<_, Infallible>(answer.await) }

@@ -52,6 +52,10 @@ labels!(
     TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
 );
 labels!(
+    /// Of an MCP server's definitions.
+    PinLabels { upstream: Arc<str>, state: &'static str }
+);
+labels!(
     /// Of redacted values.
     EntityLabels { tenant: Arc<str>, entity: Arc<str> }
 );

@@ -5,13 +5,14 @@ mod labels;
 mod text;
 
 pub use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, RequestLabels, RouteLabels, TenantModelLabels, TokenKind,
-    TokenLabels,
+    DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantModelLabels,
+    TokenKind, TokenLabels,
 };
 
 use crate::{
     asked::AskedModel,
     call::Place,
+    pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{Entry, Observer, Warning},
 };
@@ -51,6 +52,7 @@ pub struct Telemetry {
     decisions: Counts<DecisionLabels>,
     limit_rejections: Counts<LimitLabels>,
     in_flight: Gauge,
+    pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
     reload_success: Gauge,
@@ -95,6 +97,7 @@ impl Default for Telemetry {
             decisions: Counts::default(),
             limit_rejections: Counts::default(),
             in_flight: Gauge::default(),
+            pins: Family::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
@@ -134,6 +137,11 @@ impl Telemetry {
         r.register("decisions", "Decisions on tool calls", self.decisions.clone());
         r.register("limit_rejections", "Requests refused by a limit", self.limit_rejections.clone());
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
+        r.register(
+            "pinned_definitions",
+            "Definitions of MCP servers with pins, by how they stood when they were last listed",
+            self.pins.clone(),
+        );
         r.register("redactions", "Values taken out of records", self.redactions.values.clone());
         r.register(
             "record_write_failures",
@@ -220,6 +228,17 @@ impl Telemetry {
         let (place, outcome) = (Place::Offered.as_str(), Outcome::Allow.as_str());
         let labels = DecisionLabels { tenant, place, outcome, mode: "enforce" };
         self.decisions.get_or_create(&labels).inc_by(count);
+    }
+
+    /// How the definitions of the servers stand that have pins, and of no others.
+    pub fn pinned(&self, servers: impl Iterator<Item = (Arc<str>, PinCounts)>) {
+        self.pins.clear();
+        for (upstream, counts) in servers {
+            for (state, count) in counts {
+                let labels = PinLabels { upstream: Arc::clone(&upstream), state };
+                self.pins.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
     }
 
     /// A record could not be kept.

@@ -4,15 +4,20 @@
 
 pub mod http1;
 pub mod mcp;
+pub mod published;
 mod route;
 pub mod webhook;
 
 pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 
-use crate::{dialect::Family, names::UpstreamName};
+use crate::{dialect::Family, json::Value, names::UpstreamName};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use memchr::memmem::Finder;
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// A server (or several alike) behind the gateway, as configured.
 #[derive(Debug)]
@@ -44,6 +49,30 @@ pub struct Credential {
     pub value: HeaderValue,
 }
 
+/// Instead of a credential.
+const CONCEALED: &str = "[API_KEY]";
+/// Anything shorter would be found everywhere.
+const SECRET_BYTES_MIN: usize = 4;
+
+fn conceal_in(value: &mut Value<'_>, secret: &str, finder: &Finder<'_>) {
+    let conceal = |text: &mut Cow<'_, str>| {
+        if finder.find(text.as_bytes()).is_some() {
+            *text = Cow::Owned(text.replace(secret, CONCEALED));
+        }
+    };
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| conceal_in(item, secret, finder)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                conceal(name);
+                conceal_in(value, secret, finder);
+            }
+        }
+        Value::String(text) => conceal(text),
+        Value::Bool(_) | Value::Null | Value::Number(_) => {}
+    }
+}
+
 impl Upstream {
     /// An upstream of these endpoints, which are taken in turns.
     pub fn new(
@@ -54,6 +83,22 @@ impl Upstream {
         retries: u32,
     ) -> Self {
         Self { name, speaks, endpoints, credentials, retries, turn: AtomicUsize::new(0) }
+    }
+
+    /// The same upstream with another credential, and connections of its own.
+    pub fn on_account(&self, credential: &Credential) -> Self {
+        let endpoint = |endpoint: &Endpoint| Endpoint {
+            client: endpoint.client.apart(),
+            base_path: endpoint.base_path.clone(),
+        };
+        Self {
+            name: self.name.clone(),
+            speaks: self.speaks,
+            endpoints: self.endpoints.iter().map(endpoint).collect(),
+            credentials: vec![credential.clone()],
+            retries: self.retries,
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// The endpoint and credential of the next try.
@@ -74,15 +119,23 @@ impl Upstream {
         self.credentials.len() > 1
     }
 
+    /// What is shown to the upstream, and must come back to nobody.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let values = self.credentials.iter().filter_map(|credential| credential.value.to_str().ok());
+        let secrets = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
+        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN)
+    }
+
     /// A text without the gateway's own credentials, which an upstream may echo in its errors.
     pub fn conceal(&self, text: String) -> String {
-        self.credentials.iter().filter_map(|credential| credential.value.to_str().ok()).fold(
-            text,
-            |text, value| {
-                let secret = value.strip_prefix("Bearer ").unwrap_or(value);
-                if secret.len() < 4 { text } else { text.replace(secret, "[API_KEY]") }
-            },
-        )
+        self.secrets().fold(text, |text, secret| text.replace(secret, CONCEALED))
+    }
+
+    /// The same of every text in a value.
+    pub fn conceal_in(&self, value: &mut Value<'_>) {
+        for secret in self.secrets() {
+            conceal_in(value, secret, &Finder::new(secret));
+        }
     }
 
     /// Closes connections that idled for too long.

@@ -39,11 +39,25 @@ async def talk(path, prefix, mode):
                 same(await refused(client, prefix + hidden), f"Unknown tool: {prefix}{hidden}", "a tool that is not to be seen")
 
 
+async def beside_tools(path, prefix, mode):
+    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key('acme')}"})
+    async with http, Client(streamable_http_client(f"{GATEWAY}{path}", http_client=http), mode=mode) as client:
+        listed = [prompt.name for prompt in (await client.list_prompts()).prompts if prompt.name.startswith(prefix)]
+        same(listed, [prefix + "greet"], "the prompts")
+        prompt = await client.get_prompt(prefix + "greet", {"name": "Ada"})
+        same(prompt.messages[0].content.text, "Greet Ada.", "a prompt")
+        if not prefix:
+            same([str(each.uri) for each in (await client.list_resources()).resources], ["note://welcome"], "the resources")
+            same((await client.read_resource("note://tickets/7")).contents[0].text, "Ticket 7: the printer is on fire.", "a resource")
+
+
 def in_mode(mode):
     def check():
         for server in ("crm", "old", "new"):
             asyncio.run(talk(f"/mcp/{server}", "", mode))
             asyncio.run(talk("/mcp", f"{server}__", mode))
+            asyncio.run(beside_tools(f"/mcp/{server}", "", mode))
+            asyncio.run(beside_tools("/mcp", f"{server}__", mode))
     check.__name__ = f"mode_{mode}"
     return check
 

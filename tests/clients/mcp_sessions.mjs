@@ -36,6 +36,26 @@ const talk = (path, prefix) => connected(path, async (client) => {
   }
 });
 
+const besideTools = (path, prefix) => connected(path, async (client) => {
+  const { prompts, resources, completions } = client.getServerCapabilities();
+  assert.ok(prompts && resources && completions);
+  assert.match(client.getInstructions(), /Tickets are opened with create_ticket\./);
+  const listed = (await client.listPrompts()).prompts.map(({ name }) => name).filter((name) => name.startsWith(prefix));
+  assert.deepEqual(listed, [`${prefix}greet`]);
+  const greet = (name) => client.getPrompt({ name: `${prefix}greet`, arguments: { name } });
+  assert.equal((await greet("Ada")).messages[0].content.text, "Greet Ada.");
+  await assert.rejects(greet("Bob"), { code: -32602, message: /Denied: no rule allows it with these arguments$/ });
+  const { completion } = await client.complete({ ref: { type: "ref/prompt", name: `${prefix}greet` }, argument: { name: "name", value: "A" } });
+  assert.deepEqual(completion.values, ["Ada", "Alan"]);
+  await assert.rejects(client.readResource({ uri: "note://secret" }), { code: -32002, message: /Resource not found: note:\/\/secret$/ });
+  if (prefix === "") {
+    assert.deepEqual((await client.listResources()).resources.map(({ uri }) => uri), ["note://welcome"]);
+    const templates = (await client.listResourceTemplates()).resourceTemplates;
+    assert.deepEqual(templates.map(({ uriTemplate }) => uriTemplate), ["note://tickets/{id}"]);
+    assert.equal((await client.readResource({ uri: "note://tickets/7" })).contents[0].text, "Ticket 7: the printer is on fire.");
+  }
+});
+
 const progress = () => connected("/mcp/live", async (client) => {
   const told = [];
   const options = { onprogress: ({ progress: done, total }) => told.push([done, total]) };
@@ -47,5 +67,7 @@ const progress = () => connected("/mcp/live", async (client) => {
 const checks = ["crm", "old", "new"].flatMap((server) => [
   [`${server} by itself`, () => talk(`/mcp/${server}`, "")],
   [`${server} among all`, () => talk("/mcp", `${server}__`)],
+  [`${server} beside tools`, () => besideTools(`/mcp/${server}`, "")],
+  [`${server} beside tools, among all`, () => besideTools("/mcp", `${server}__`)],
 ]);
 await run("mcp_sessions.mjs", GATEWAY ? [...checks, ["progress arrives", progress]] : []);

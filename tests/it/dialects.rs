@@ -335,7 +335,7 @@ fn what_cannot_be_inspected_of_anthropics_is_refused_and_sent_nowhere() {
         assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
     }
     let upgrade = format!(
-        "GET /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     );
     let answer = gateway.raw(&upgrade);
     assert_eq!(answer.status, 400, "{answer:?}");
@@ -370,7 +370,7 @@ fn anthropics_clients_read_anthropics_words() {
     assert_eq!(answer.header("x-ratelimit-limit-requests"), Some("6000"), "{answer:?}");
     let count = gateway.messages("/v1/messages/count_tokens", ACME, &message("claude", "hi", ""));
     assert!(count.json()["input_tokens"].is_number(), "{count:?}");
-    let models = gateway.raw(&format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\nanthropic-version: 2023-06-01\r\nconnection: close\r\n\r\n"));
+    let models = gateway.raw(&format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nanthropic-version: 2023-06-01\r\nconnection: close\r\n\r\n"));
     let models = models.json();
     assert_eq!((&models["data"][0]["type"], &models["data"][0]["id"]), (&"model".into(), &"claude".into()));
     assert_eq!((&models["first_id"], &models["has_more"]), (&"claude".into(), &false.into()));

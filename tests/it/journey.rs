@@ -30,12 +30,12 @@ fn every_refusal_has_its_row() {
     check(&gateway.chat(key, "{\"model\":\"gpt-5\",\"x\":1e999}"), 400, "invalid_request");
     check(&gateway.chat("unknown", &chat("hi", "")), 401, "invalid_api_key");
     check(
-        &gateway.raw("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        &gateway.raw("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
         401,
         "invalid_api_key",
     );
     let two = format!(
-        "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nx-api-key: {GLOBEX}\r\nconnection: close\r\n\r\n"
+        "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\nx-api-key: {GLOBEX}\r\nconnection: close\r\n\r\n"
     );
     check(&gateway.raw(&two), 401, "invalid_api_key");
     let forced =
@@ -44,11 +44,11 @@ fn every_refusal_has_its_row() {
     check(&gateway.get("/v1/nothing", key), 404, "not_found");
     check(&gateway.get("/v1/chat/completions", key), 405, "method_not_allowed");
     let type_xml = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
     );
     check(&gateway.raw(&type_xml), 415, "unsupported_media_type");
     let large = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {ACME}\r\nconnection: close\r\ncontent-length: 99999999\r\n\r\n"
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nconnection: close\r\ncontent-length: 99999999\r\n\r\n"
     );
     check(&gateway.raw(&large), 413, "request_too_large");
     check(&gateway.chat(key, &chat("hi", "").replace("gpt-5", "gpt-gone")), 502, "upstream_error");

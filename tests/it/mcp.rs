@@ -55,19 +55,19 @@ fn gateway() -> Gateway {
 const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
 
 /// A request with these headers.
-fn ask(gateway: &Gateway, path: &str, key: &str, headers: &str, body: &str) -> Answer {
+pub(crate) fn ask(gateway: &Gateway, path: &str, key: &str, headers: &str, body: &str) -> Answer {
     gateway.raw(&request(path, key, headers, body))
 }
 
 fn request(path: &str, key: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
 /// A request of 2026-07-28.
-fn modern(gateway: &Gateway, path: &str, key: &str, method: &str, params: Value) -> Answer {
+pub(crate) fn modern(gateway: &Gateway, path: &str, key: &str, method: &str, params: Value) -> Answer {
     let (headers, body) = modern_parts(method, params);
     ask(gateway, path, key, &headers, &body)
 }
@@ -78,13 +78,17 @@ fn modern_parts(method: &str, mut params: Value) -> (String, String) {
         meta.as_object_mut().unwrap().extend(more.clone());
     }
     params["_meta"] = meta;
-    let name = params["name"].as_str().map(|name| format!("mcp-name: {name}\r\n")).unwrap_or_default();
+    let name = params["name"]
+        .as_str()
+        .or_else(|| params["uri"].as_str())
+        .map(|name| format!("mcp-name: {name}\r\n"))
+        .unwrap_or_default();
     let headers = format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}");
     (headers, json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string())
 }
 
 /// A session of an older revision.
-struct Session<'g> {
+pub(crate) struct Session<'g> {
     gateway: &'g Gateway,
     path: &'static str,
     key: &'static str,
@@ -92,7 +96,7 @@ struct Session<'g> {
 }
 
 impl<'g> Session<'g> {
-    fn open(gateway: &'g Gateway, path: &'static str, key: &'static str, revision: &str) -> Self {
+    pub(crate) fn open(gateway: &'g Gateway, path: &'static str, key: &'static str, revision: &str) -> Self {
         let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": { "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
         let answer = ask(gateway, path, key, "", &body.to_string());
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -110,7 +114,7 @@ impl<'g> Session<'g> {
         ask(self.gateway, self.path, self.key, &headers, body)
     }
 
-    fn ask(&self, method: &str, params: &Value) -> Answer {
+    pub(crate) fn ask(&self, method: &str, params: &Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
         self.send("", &body.to_string())
     }
@@ -160,7 +164,7 @@ fn both_eras_on_both_sides() {
     }
     let discovered = modern(&gateway, "/mcp", ACME, "server/discover", json!({})).json();
     assert_eq!(discovered["result"]["supportedVersions"][0], "2026-07-28");
-    assert_eq!(discovered["result"]["capabilities"], json!({ "tools": { "listChanged": false } }));
+    assert_eq!(discovered["result"]["capabilities"]["tools"], json!({ "listChanged": true }));
     // The upstream's credential goes there, the tenant's does not.
     let seen = gateway.seen().to_string();
     assert!(seen.contains("sk-mcp-secret") && !seen.contains(ACME));
@@ -326,7 +330,13 @@ fn a_stream_of_events_is_passed_on_to_those_who_take_it() {
     assert_eq!(events[2]["result"]["content"][0]["text"], "Sunny and 21 degrees in Bern.");
     // A client of the newer era hears of what it asked for; one that takes no events gets the answer alone.
     let (headers, body) = modern_parts("tools/call", call(json!({})));
-    let answer = ask(&gateway, "/mcp/live", ACME, &format!("accept: text/event-stream\r\n{headers}"), &body);
+    let answer = ask(
+        &gateway,
+        "/mcp/live",
+        ACME,
+        &format!("accept: application/json, text/event-stream\r\n{headers}"),
+        &body,
+    );
     assert_eq!(told(&answer).0, "Sunny and 21 degrees in Bern.");
     assert_eq!(
         told(&session.call("get_weather", &json!({ "city": "Bern" }))).0,
@@ -438,7 +448,7 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
         assert_eq!((answer.status, &answer.body), (404, &missing.body));
     }
     assert_eq!(session.ask("ping", &json!({})).json()["result"], json!({}));
-    assert_eq!(session.ask("prompts/list", &json!({})).json()["error"]["code"], -32601);
+    assert_eq!(session.ask("nothing/list", &json!({})).json()["error"]["code"], -32601);
     let call = |name: &str| json!({ "jsonrpc": "2.0", "id": name, "method": "tools/call", "params": { "name": name, "arguments": { "city": "Bern" } } });
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" });
     let batch = json!([call("crm__get_weather"), note, call("crm__delete_ticket"), 7]);
@@ -454,7 +464,7 @@ fn a_session_is_its_owners_and_has_batches_where_its_revision_has() {
     let later = Session::open(&gateway, "/mcp", ACME, "2025-06-18");
     assert_eq!(later.send("", &json!([note]).to_string()).status, 400);
     let delete = |id: &str| {
-        gateway.raw(&format!("DELETE /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\nmcp-session-id: {id}\r\nconnection: close\r\n\r\n"))
+        gateway.raw(&format!("DELETE /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\nmcp-session-id: {id}\r\nconnection: close\r\n\r\n"))
     };
     assert_eq!(delete(&session.id).status, 204);
     assert_eq!(delete(&session.id).status, 404);
@@ -503,7 +513,7 @@ fn a_limit_of_the_tenants_is_told_within_the_protocol() {
     let log = gateway.lines("log", "globex", 14);
     assert_eq!(log[13]["error"], "rate_limit_exceeded");
     let mut socket = gateway.connect();
-    socket.write_all(b"GET /mcp HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    socket.write_all(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 401"), "{text}");

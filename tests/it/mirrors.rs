@@ -30,7 +30,7 @@ fn ask(gateway: &Gateway, key: &str, method: &str, headers: &str, mut params: Va
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
     let length = body.len();
     gateway.raw(&format!(
-        "POST /mcp/bank HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST /mcp/bank HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     ))
 }
 
@@ -56,7 +56,7 @@ fn a_server_gets_the_headers_of_the_arguments_that_were_decided_on() {
     let post = |headers: &str, body: &str| {
         let length = body.len();
         gateway.raw(&format!(
-            "POST /mcp/bank HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {GLOBEX}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            "POST /mcp/bank HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {GLOBEX}\r\ncontent-type: application/json\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
     };
     let session = post("", &open.to_string()).header("mcp-session-id").unwrap().to_owned();

@@ -139,6 +139,16 @@ impl Gateway {
         Self::in_dir(" tenants/", &|_| String::new(), "", files)
     }
 
+    /// With all of it.
+    pub(crate) fn with_all(
+        tenants: &str,
+        upstreams: &dyn Fn(u16) -> String,
+        more: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
+        Self::in_dir(tenants, upstreams, more, files)
+    }
+
     /// `tenants` is the inline map; `more` goes to the top level of the file.
     pub(crate) fn with(tenants: &str, more: &str) -> Self {
         Self::in_dir(tenants, &|_| String::new(), more, &[])
@@ -178,8 +188,18 @@ impl Gateway {
 
     /// Ends the gateway as an operator does, and starts it again on the same directory.
     pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Ends the gateway as an operator does.
+    pub(crate) fn stop(&mut self) {
         self.signal("TERM");
         self.exit_status();
+    }
+
+    /// Starts it on the same directory.
+    pub(crate) fn start_again(&mut self) {
         self.process = spawn(&["serve", "--config", "tollgate.yaml"], self.dir.path());
         self.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
@@ -201,24 +221,24 @@ impl Gateway {
 
     pub(crate) fn post(&self, path: &str, key: &str, body: &str) -> Answer {
         let length = body.len();
-        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
     }
 
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
         self.raw(&format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         ))
     }
 
     /// A request of Anthropic's clients.
     pub(crate) fn messages(&self, path: &str, key: &str, body: &str) -> Answer {
         let length = body.len();
-        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+        self.raw(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
     }
 
     pub(crate) fn delete(&self, path: &str, key: &str) -> Answer {
         self.raw(&format!(
-            "DELETE {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+            "DELETE {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         ))
     }
 
@@ -226,12 +246,18 @@ impl Gateway {
         exchange(self.port, request).unwrap()
     }
 
+    /// The same to another port.
+    pub(crate) fn raw_to(&self, port: u16, request: &str) -> Answer {
+        let known = [self.port, self.admin, self.tls].contains(&port);
+        exchange(port, request).filter(|_| known).unwrap()
+    }
+
     /// Sends a request, and leaves its answer to be read.
     pub(crate) fn begin(&self, path: &str, key: &str, body: &str) -> TcpStream {
         let mut socket = self.connect();
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
         );
         socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
         socket

@@ -1,9 +1,107 @@
 //! How callers are known besides keys, held against the tenants and listeners that there are.
 
 use super::{Compiler, address_of};
-use crate::config::{Problem, lineage::Held, nearest, raw};
+use crate::{
+    config::{At, Mark, Problem, lineage::Held, nearest, raw},
+    identity::{
+        Directory, FIXED,
+        key_set::KeySet,
+        token::{Issuer, KeySource},
+    },
+    upstream::{
+        http1::{Origin, Scheme},
+        published::Published,
+    },
+};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// Key sets that are fetched, by their URLs.
+type KeySets = HashMap<Arc<str>, Arc<Published>>;
+
+/// What the ids of an issuer's callers begin with, where nothing else is written: `jwt`, of the second issuer `jwt2`.
+fn usual_id(all: &[raw::Jwt], issuer: &At<String>) -> String {
+    let before = all.iter().map(|jwt| jwt.issuer.value.as_str()).take_while(|other| *other != issuer.value);
+    match before.collect::<HashSet<_>>().len() {
+        0 => "jwt".to_owned(),
+        others => format!("jwt{}", others + 1),
+    }
+}
 
 impl Compiler<'_> {
+    /// Lets callers be known by tokens, and by being there. Where keys of issuers are fetched from.
+    pub(super) fn callers(&mut self, gateway: &raw::Gateway, directory: &mut Directory) -> KeySets {
+        let mut key_sets = KeySets::new();
+        let Some(identity) = &gateway.identity else { return key_sets };
+        if let Some(fixed) = &identity.fixed {
+            directory.fix(&fixed.value);
+        }
+        let mut ids: HashMap<String, (&str, Mark)> = HashMap::new();
+        let mut issuers = Vec::new();
+        for jwt in &identity.jwt {
+            let (issuer, at) = (&jwt.issuer, jwt.id.as_ref().map_or(jwt.issuer.at, |id| id.at));
+            let id = jwt.id.as_ref().map_or_else(|| usual_id(&identity.jwt, issuer), |id| id.value.clone());
+            let (other, first) = *ids.entry(id.clone()).or_insert((&issuer.value, at));
+            if other != issuer.value || id == FIXED {
+                let message =
+                    format!("the `id` `{id}` is another's: a caller of one would pass for the other's");
+                let problem = Problem::error("duplicate-issuer-id", at, message);
+                let problem = if at == first { problem } else { problem.see("the first is here", first) };
+                self.say(problem.hint("give each issuer an `id` of its own, such as `id: idp2`"));
+            }
+            let Some(keys) = self.keys_of(&jwt.jwks, &mut key_sets) else { continue };
+            issuers.push(Issuer {
+                id: id.as_str().into(),
+                issuer: issuer.value.clone(),
+                audiences: jwt.audience.0.iter().map(|at| at.value.clone()).collect(),
+                keys,
+                tenant: jwt.tenant.value.trim_start_matches("claims.").to_owned(),
+            });
+        }
+        directory.trust(issuers);
+        key_sets
+    }
+
+    fn keys_of(&mut self, jwks: &raw::Jwks, key_sets: &mut KeySets) -> Option<KeySource> {
+        match jwks {
+            raw::Jwks::File(at) => {
+                let bytes = self.read_file(at)?;
+                let keys = KeySet::read(&bytes).map_err(|bad| self.error("bad-jwks", at.at, bad.to_string()));
+                Some(KeySource::Here(Arc::new(keys.ok()?)))
+            }
+            raw::Jwks::Url(url, ca) => self.published(url, ca.as_ref(), key_sets),
+        }
+    }
+
+    fn published(
+        &mut self,
+        url: &At<String>,
+        ca: Option<&At<PathBuf>>,
+        key_sets: &mut KeySets,
+    ) -> Option<KeySource> {
+        let origin = Origin::parse(&url.value);
+        if origin.is_ok_and(|(origin, _)| origin.scheme() == Scheme::Plain && !is_near(origin.host())) {
+            let message =
+                "the key set comes over plain HTTP: whoever is on the way can sign tokens; better https";
+            self.warn("plain-jwks", url.at, message);
+        }
+        let roots = ca.and_then(|ca| self.read_file(ca));
+        let name: Arc<str> = url.value.as_str().into();
+        match Published::new(&url.value, roots.as_deref()) {
+            Ok(published) => {
+                key_sets.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(published));
+                Some(KeySource::Url(name))
+            }
+            Err(bad) => {
+                self.error("bad-url", url.at, bad.to_string());
+                None
+            }
+        }
+    }
+
     pub(super) fn identity(&mut self, gateway: &raw::Gateway, all: &[Held<'_>]) {
         let fixed = gateway.identity.as_ref().and_then(|identity| identity.fixed.as_ref());
         let Some(fixed) = fixed else { return };
@@ -35,4 +133,9 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Whether nothing between here and there can be somebody else's.
+fn is_near(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

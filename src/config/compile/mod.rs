@@ -2,6 +2,7 @@
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
 mod approvals;
+mod credentials;
 mod identity;
 mod rule;
 mod tenant;
@@ -13,11 +14,13 @@ pub use rule::value_of;
 
 use super::{At, FileId, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
+    hosts::Hosts,
     policy::Source,
     quota::Quota,
     records::OnFailure,
     server::TlsFiles,
-    snapshot::{Limits, Snapshot},
+    snapshot::{Accounts, Limits, Snapshot},
+    upstream::http1::Origin,
 };
 use dashmap::DashMap;
 use std::{
@@ -169,12 +172,17 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let wrong = errors.filter_map(|problem| problem.at).map(spot).collect();
     let mut compiler =
         Compiler { loaded, context, purpose, problems, said: HashSet::new(), wrong, shown_dir };
-    let upstreams = compiler.upstreams(gateway);
-    let servers = compiler.mcp_servers(gateway);
+    let own = compiler.credentials(gateway, &held);
+    let mut accounts = Accounts::default();
+    let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
+    let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
-    let (directory, tenants) = compiler.tenants(&held);
+    let (mut directory, tenants) = compiler.tenants(&held);
+    let key_sets = compiler.callers(gateway, &mut directory);
     let webhooks = compiler.webhooks(&held);
     let serve = compiler.serve(gateway);
+    let public_url = compiler.public_url(gateway);
+    let hosts = hosts(gateway, serve.as_ref(), public_url.as_deref());
     let limits = limits(gateway);
     compiler.identity(gateway, &held);
     compiler.not_yet(gateway);
@@ -184,10 +192,13 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
         snapshot: Snapshot {
             hash: loaded.hash.as_str().into(),
             directory,
+            key_sets,
             models,
             upstreams: upstreams.into_values().collect(),
             servers,
-            allowed_hosts: gateway.allowed_hosts.iter().map(|at| at.value.clone()).collect(),
+            accounts,
+            hosts,
+            public_url,
             limits,
             webhooks,
             tenants,
@@ -217,6 +228,13 @@ fn place_in(loaded: &Loaded, shown_dir: &str, at: Mark) -> Source {
     let path = loaded.files.path(at.file);
     let inner = path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
     Source::new(inner, at.line)
+}
+
+/// By which names agents speak to the gateway.
+fn hosts(gateway: &raw::Gateway, serve: Option<&Serve>, public_url: Option<&str>) -> Hosts {
+    let addresses = serve.iter().flat_map(|serve| &serve.listen).map(|listen| listen.address.ip()).collect();
+    let public = public_url.and_then(|url| url.split_once("://")).map(|(_, authority)| authority);
+    Hosts::new(addresses, gateway.allowed_hosts.iter().map(|at| at.value.as_str()).chain(public))
 }
 
 fn limits(gateway: &raw::Gateway) -> Limits {
@@ -299,6 +317,22 @@ impl Compiler<'_> {
             self.error("bad-address", at.at, "not an address; write IP:PORT, such as 127.0.0.1:8080");
         }
         address
+    }
+
+    /// Where clients find the gateway: scheme, host and port.
+    fn public_url(&mut self, gateway: &raw::Gateway) -> Option<String> {
+        let url = gateway.public_url.as_ref()?;
+        match Origin::parse(&url.value) {
+            Ok((origin, path)) if path.is_empty() => Some(origin.to_string()),
+            Ok(_) => {
+                self.error("bad-url", url.at, "`public_url` has no path: the gateway's own begin behind it");
+                None
+            }
+            Err(bad) => {
+                self.error("bad-url", url.at, bad.to_string());
+                None
+            }
+        }
     }
 
     fn serve(&mut self, gateway: &raw::Gateway) -> Option<Serve> {
@@ -407,14 +441,9 @@ impl Compiler<'_> {
         };
         later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
         let identity = gateway.identity.as_ref();
-        later(identity.and_then(|identity| identity.jwt.first()).map(|jwt| jwt.issuer.at), "`identity.jwt`");
         later(
             identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
             "`identity.mtls`",
-        );
-        later(
-            identity.and_then(|identity| identity.fixed.as_ref()).map(|fixed| fixed.at),
-            "`identity.fixed`",
         );
     }
 }

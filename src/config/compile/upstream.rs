@@ -1,12 +1,13 @@
 //! Upstreams and models as they were written to those that are called.
 
-use super::Compiler;
+use super::{Compiler, credentials::Own};
 use crate::{
     config::{At, Problem, nearest, raw},
     dialect::Family,
     mcp,
     names::UpstreamName,
-    snapshot::{Model, Models},
+    pins::{Mode, Watch, hygiene::Neighbours},
+    snapshot::{Accounts, Model, Models},
     upstream::{
         Credential, Destination, Endpoint, Upstream,
         http1::{Client, Origin, Scheme, Timeouts, tls_config},
@@ -19,7 +20,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 impl Compiler<'_> {
     /// The upstreams that calls can go to, by name.
-    pub(super) fn upstreams(&mut self, gateway: &raw::Gateway) -> BTreeMap<String, Arc<Upstream>> {
+    pub(super) fn upstreams(
+        &mut self,
+        gateway: &raw::Gateway,
+        own: &Own,
+        accounts: &mut Accounts,
+    ) -> BTreeMap<String, Arc<Upstream>> {
         let mut upstreams = BTreeMap::new();
         for (name, raw) in &gateway.upstreams.0 {
             match raw.kind.value {
@@ -42,19 +48,26 @@ impl Compiler<'_> {
                 }
                 raw::UpstreamKind::Mcp => {}
             }
+            for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
+                let upstream = upstreams.get(&name.value);
+                let upstream = upstream.map(|upstream: &Arc<Upstream>| upstream.on_account(credential));
+                let known = accounts.upstreams.entry(Arc::clone(tenant)).or_default();
+                known.extend(upstream.map(Arc::new));
+            }
         }
         upstreams
     }
 
     /// The MCP servers, sorted by name.
-    pub(super) fn mcp_servers(&mut self, gateway: &raw::Gateway) -> Vec<Arc<Server>> {
+    pub(super) fn mcp_servers(
+        &mut self,
+        gateway: &raw::Gateway,
+        own: &Own,
+        accounts: &mut Accounts,
+    ) -> Vec<Arc<Server>> {
         let mut servers = Vec::new();
         let is_server = |raw: &raw::Upstream| raw.kind.value == raw::UpstreamKind::Mcp;
         for (name, raw) in gateway.upstreams.0.iter().filter(|(_, raw)| is_server(raw)) {
-            if let Some(pin) = raw.pin.as_ref().filter(|pin| pin.value != raw::Pin::Off) {
-                let message = "definitions of tools are not watched by this version yet: `pin` has no effect";
-                self.warn("not-enforced-yet", pin.at, message);
-            }
             if let Some(command) = raw.command.first() {
                 let message = "MCP servers over stdio are not served by this version yet";
                 self.warn("not-served-yet", command.at, message);
@@ -69,10 +82,33 @@ impl Compiler<'_> {
                 self.error("bad-name", name.at, message);
             }
             let upstream = self.upstream(name, raw, Family::Mcp);
-            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream))));
+            let pins = self.pins(gateway, name, raw).map(Arc::new);
+            for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
+                let account = upstream.as_ref().map(|upstream| {
+                    Arc::new(Server::new(upstream.on_account(credential)).pinned(pins.clone()))
+                });
+                accounts.servers.entry(Arc::clone(tenant)).or_default().extend(account);
+            }
+            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream).pinned(pins))));
         }
         servers.sort_by(|a, b| a.name().cmp(b.name()));
         servers
+    }
+
+    /// What watches an MCP server's definitions.
+    fn pins(&self, gateway: &raw::Gateway, name: &At<String>, raw: &raw::Upstream) -> Option<Watch> {
+        let mode = match raw.pin.as_ref()?.value {
+            raw::Pin::Off => return None,
+            raw::Pin::Record => Mode::Record,
+            raw::Pin::Enforce => Mode::Enforce,
+        };
+        let address = raw.url.iter().chain(&raw.urls).chain(&raw.command).map(|at| at.value.as_str());
+        let address = address.collect::<Vec<_>>().join("\n");
+        let others = gateway.upstreams.0.iter().filter(|(other, _)| other.value != name.value);
+        let servers = others.map(|(other, _)| other.value.clone()).collect();
+        let neighbours = Neighbours { servers, ..Neighbours::default() };
+        let data_dir = super::records_place(self.loaded, self.context.env).data_dir;
+        Some(Watch::new(&name.value, mode, &address, data_dir, neighbours))
     }
 
     fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {
@@ -128,7 +164,7 @@ impl Compiler<'_> {
         Some(Endpoint { client: Client::new(origin, timeouts, tls), base_path })
     }
 
-    fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {
+    pub(super) fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {
         let (header, secret, prefix) = match auth {
             raw::Auth::Bearer(secret) => (header::AUTHORIZATION, secret, "Bearer "),
             raw::Auth::Header(raw) => match HeaderName::try_from(raw.name.value.as_str()) {
@@ -190,6 +226,11 @@ impl Compiler<'_> {
                 format!("the upstream `{}` is an MCP server, which answers for no model", upstream.value);
             self.error("not-a-model", upstream.at, message);
         }
+        self.no_such_upstream(gateway, upstream);
+    }
+
+    /// Says that there is no upstream of this name, unless there is.
+    pub(super) fn no_such_upstream(&mut self, gateway: &raw::Gateway, upstream: &At<String>) {
         let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());
         let unread = gateway.upstreams.1.iter().map(String::as_str);
         let names = names.chain(unread);

@@ -1,6 +1,7 @@
 //! What is allowed and probably not meant: pitfalls of isolation, and what can have no effect. One file a family; every
 //! code is in the registry below, and has its heading in `docs/lints.md`. Only `check` asks: a reload does not wait for it.
 
+mod definitions;
 mod extent;
 mod rules;
 mod tools;
@@ -11,7 +12,7 @@ use super::{
     lineage::{self, Held},
     raw,
 };
-use crate::policy::glob::Glob;
+use crate::{pins::Book, policy::glob::Glob};
 use std::collections::HashSet;
 
 /// A code that `check` may warn with, or a pitfall that is an error.
@@ -31,6 +32,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("shared-store", "A vector store without `tenant_field`: tenants see what others keep."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
+    lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
@@ -41,6 +43,10 @@ pub const LINTS: &[Lint] = &[
     lint_of("no-limits", "A tenant without limits or budget."),
     lint_of("unpriced-model", "A model without a price, for a tenant with a budget."),
     lint_of("unused-upstream", "An upstream that no tenant may use."),
+    lint_of(
+        "suspicious-definition",
+        "An MCP server's definition that hides something, or speaks to the model.",
+    ),
     lint_of("wider-than-parent", "A tenant that asks for more than the one that it extends."),
     lint_of("label-of-parent", "A label that the parent has set already."),
     lint_of("no-tenants", "A directory of tenants without any."),
@@ -63,6 +69,15 @@ pub fn lint(loaded: &Loaded, tests: &[raw::Tests]) -> Vec<Problem> {
     tools::lint(&view, &mut found);
     // What is missing in a file with errors may be what a lint misses.
     found.problems.retain(|problem| problem.at.is_none_or(|at| !loaded.broken.contains(&at.file)));
+    found.problems
+}
+
+/// Lints what was recorded of the definitions of MCP servers.
+pub fn lint_definitions(loaded: &Loaded, books: &[Book]) -> Vec<Problem> {
+    let mut found = Found::default();
+    if let Some(gateway) = &loaded.gateway {
+        definitions::lint(gateway, books, &mut found);
+    }
     found.problems
 }
 

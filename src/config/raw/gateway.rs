@@ -30,6 +30,8 @@ record! {
         limits: Option<Limits> = "limits",
         shared_state: Option<SharedState> = "shared_state",
         allowed_hosts: Vec<At<String>> = "allowed_hosts",
+        /// Where clients find the gateway.
+        public_url: Option<At<String>> = "public_url",
         telemetry: Option<Exporter> = "telemetry",
         records: Option<Records> = "records",
         defaults: Option<Settings> = "defaults",
@@ -232,6 +234,8 @@ record! {
     /// An issuer of tokens.
     Jwt {
         issuer: At<String> = "issuer",
+        /// What callers' ids begin with.
+        id: Option<At<String>> = "id",
         audience: Many<At<String>> = "audience",
         jwks: Jwks = "jwks",
         /// The claim that names the tenant, with `claims.` in front.
@@ -243,7 +247,8 @@ record! {
 #[derive(Debug, Clone)]
 pub enum Jwks {
     File(At<PathBuf>),
-    Url(At<String>),
+    /// And a file of certificate authorities beside the usual ones.
+    Url(At<String>, Option<At<PathBuf>>),
 }
 
 part! {
@@ -251,13 +256,14 @@ part! {
     JwksKeys {
         file: Option<At<PathBuf>> = "file",
         url: Option<At<String>> = "url",
+        ca: Option<At<PathBuf>> = "ca",
     }
 }
 
 impl Field for Jwks {
     fn field(node: Option<&Node<'_>>) -> Option<Self> {
         let keys = JwksKeys::read(node?)?;
-        keys.file.map(Self::File).or_else(|| keys.url.map(Self::Url))
+        keys.file.map(Self::File).or_else(|| keys.url.map(|url| Self::Url(url, keys.ca)))
     }
 }
 

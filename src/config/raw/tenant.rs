@@ -10,7 +10,7 @@ use super::{
         values::{Budget, NumberText, Rate, Sha256Hex, When},
         yaml::{Node, Value},
     },
-    gateway::JsonAt,
+    gateway::{Auth, JsonAt},
 };
 
 /// A tenant.
@@ -22,6 +22,8 @@ pub struct Tenant {
     /// Only there to be extended.
     pub is_abstract: Option<At<bool>>,
     pub keys: Vec<Key>,
+    /// What is shown to upstreams instead of the gateway's own, by their names.
+    pub credentials: Entries<Auth>,
     pub settings: Settings,
 }
 
@@ -31,6 +33,7 @@ part! {
         tenant: Option<At<String>> = "tenant",
         is_abstract: Option<At<bool>> = "abstract",
         keys: Vec<Key> = "keys",
+        credentials: Entries<Auth> = "credentials",
     }
 }
 
@@ -42,7 +45,8 @@ impl Tenant {
 
     fn named(tenant: At<String>, keys: TenantKeys, body: &Node<'_>) -> Option<Self> {
         let settings = Settings::read(body)?;
-        Some(Self { at: body.at, tenant, is_abstract: keys.is_abstract, keys: keys.keys, settings })
+        let TenantKeys { is_abstract, keys, credentials, .. } = keys;
+        Some(Self { at: body.at, tenant, is_abstract, keys, credentials, settings })
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::golden::expect;
 use crate::config::{
-    Colour, Loaded, Problem, check_tests, compile, lint, lint::LINTS, load, load_tests, test_files,
-    to_github, to_json, to_sarif, to_text,
+    Colour, Loaded, Problem, check_tests, compile, lint, lint::LINTS, lint_definitions, load, load_tests,
+    test_files, to_github, to_json, to_sarif, to_text,
 };
+use crate::pins::disk;
 use dashmap::DashMap;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
@@ -30,6 +31,8 @@ fn checked(path: &Path) -> (Loaded, Vec<Problem>) {
         problems.extend(more);
     }
     problems.extend(lint(&loaded, &tests));
+    let data_dir = compile::records_place(&loaded, &env).data_dir;
+    problems.extend(lint_definitions(&loaded, &disk::books(&data_dir)));
     (loaded, problems)
 }
 
@@ -167,6 +170,9 @@ fn filled_in(from: &str, tenants: &str) -> tempfile::TempDir {
             ("@GATEWAY@", "127.0.0.1:0"),
             ("@ADMIN@", "127.0.0.1:0"),
             ("@DATA@", "data"),
+            ("@EVERY@", "http://127.0.0.1:9"),
+            ("@NOTES@", "http://127.0.0.1:9"),
+            ("@SUMS@", "http://127.0.0.1:9"),
         ] {
             text = text.replace(word, value);
         }

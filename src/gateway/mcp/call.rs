@@ -14,8 +14,11 @@ use crate::{
     gateway::person::Wait,
     json::Value,
     mcp::{
-        Request, Revision, answer,
+        Request, Revision,
+        act::Act,
+        answer,
         envelope::{Retry, Wishes},
+        list::Definitions,
         message::{self, Fault, INVALID_PARAMS},
         names,
     },
@@ -33,15 +36,17 @@ const COMMENT: &[u8] = b": a tool call waits for a person\n\n";
 const ROUNDS_MAX: usize = 10;
 /// So much of a result's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
-const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
+pub(super) const SHUTTING_DOWN: Refusal =
+    Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
 
-/// A tool that was found, perhaps.
-struct Found {
-    server: Arc<Server>,
+/// Something that was found, perhaps.
+pub(super) struct Found {
+    pub(super) act: Act,
+    pub(super) server: Arc<Server>,
     /// The server's own name for it.
-    tool: String,
-    /// `SERVER__tool`.
-    name: String,
+    pub(super) tool: String,
+    /// The name that rules and records have for it: `SERVER__tool`.
+    pub(super) name: String,
 }
 
 impl Talk {
@@ -55,26 +60,42 @@ impl Talk {
             Ok(permitted) => permitted,
             Err(reply) => return *reply,
         };
-        let mut retry = match self.retry(request, &server) {
-            Ok(retry) => retry,
-            Err(fault) => return Reply::fault(Some(request.id), &fault),
-        };
+        match self.exchange(request, &permit, &server).await {
+            Ok(Ok(result)) => {
+                self.completion = self.keeps_content().then(|| Raw::text(content_of(&result)));
+                Reply::result(request.id, &answer::passed(result, self.revision))
+            }
+            Ok(Err(failed)) => self.failed(request.id, &server, failed),
+            Err(reply) => *reply,
+        }
+    }
+
+    /// Sends what was permitted, again with what the client brings where the server asks for input first. What comes of
+    /// it, or what the client is told instead.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request<'_>,
+        permit: &ToolPermit,
+        server: &Arc<Server>,
+    ) -> Result<Result<Value<'static>, Failed>, Box<Reply>> {
+        let retry = self.retry(request, server);
+        let mut retry = retry.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         for _ in 0..ROUNDS_MAX {
-            let result = match self.send(request, &permit, &server, &retry).await {
+            let result = match self.send(request, permit, server, &retry).await {
                 Ok(result) => result,
-                Err(failed) => return self.failed(request.id, &server, failed),
+                Err(failed) => return Ok(Err(failed)),
             };
-            match self.inputs(request, &server, &result).await {
-                Inputs::None => {
-                    self.completion = self.keeps_content().then(|| Raw::text(text_of(&result)));
-                    return Reply::result(request.id, &answer::passed(result, self.revision));
+            match self.inputs(request, server, &result).await {
+                Inputs::None => return Ok(Ok(result)),
+                Inputs::Brought(brought) => {
+                    retry = brought;
+                    self.is_the_same(request, permit, server).await?;
                 }
-                Inputs::Brought(brought) => retry = brought,
-                Inputs::Told(reply) => return *reply,
+                Inputs::Told(reply) => return Err(reply),
             }
         }
         let told = answer::failed("The server asks for input again and again.", self.revision);
-        Reply::result(request.id, &told)
+        Err(Box::new(Reply::result(request.id, &told)))
     }
 
     /// Leave to send a call, and whom to; else what it is answered with.
@@ -86,22 +107,18 @@ impl Talk {
         let revision = self.revision;
         let refuse = |refusal| Box::new(Reply::refusal(Some(request.id), refusal));
         let arguments = request.param("arguments");
-        let found = self.find(asked_name);
+        let found = self.find(Act::CallTool, asked_name);
         let asked = self.visit.asked().map_err(refuse)?;
-        let Some(Found { server, tool, name }) = found else {
-            return Err(self.unknown(request, asked_name, asked_name));
+        let unknown = answer::unknown(Act::CallTool, asked_name, revision);
+        let Some(found) = found else {
+            return Err(self.unknown(request, Act::CallTool, asked_name, &unknown));
         };
-        if !authorize::sees(asked, &name) {
-            return Err(self.unknown(request, asked_name, &name));
+        let Found { server, tool, name, .. } = &found;
+        if !authorize::sees(asked, name) {
+            return Err(self.unknown(request, Act::CallTool, name, &unknown));
         }
         asked.upstream = Some(server.shared_name());
-        let waiting = clock::now();
-        let tools = server.tools().await;
-        self.visit.waited += clock::now().saturating_duration_since(waiting);
-        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, &server, failed)))?;
-        let Some(described) = tools.find(&tool) else {
-            return Err(self.unknown(request, asked_name, &name));
-        };
+        let tools = self.listed(request, server, tool, name).await?;
         let none = Value::object([]);
         let arguments = arguments.unwrap_or(&none);
         if arguments.members().is_none() {
@@ -109,9 +126,57 @@ impl Talk {
             return Err(Box::new(Reply::fault(Some(request.id), &fault)));
         }
         if revision.is_modern() {
-            let agreed = self.stated.agree(&described.mirrors, arguments);
+            let mirrors = tools.find(tool).map(|tool| &*tool.mirrors).unwrap_or_default();
+            let agreed = self.stated.agree(mirrors, arguments);
             agreed.map_err(|fault| Box::new(Reply::fault(Some(request.id), &fault)))?;
         }
+        self.judge(request, found, arguments, revision).await
+    }
+
+    /// What the server lists, where the tool is in it and may be served.
+    async fn listed(
+        &mut self,
+        request: &Request<'_>,
+        server: &Arc<Server>,
+        tool: &str,
+        name: &str,
+    ) -> Result<Arc<Definitions>, Box<Reply>> {
+        let waiting = clock::now();
+        let tools = server.tools().await;
+        self.visit.waited += clock::now().saturating_duration_since(waiting);
+        let tools = tools.map_err(|failed| Box::new(self.failed(request.id, server, failed)))?;
+        if tools.find(tool).is_some() {
+            return Ok(tools);
+        }
+        let asked_name = request.param("name").and_then(Value::as_str).unwrap_or_default();
+        let unknown = answer::unknown(Act::CallTool, asked_name, self.revision);
+        Err(self.refuse_unknown(request, Act::CallTool, name, &unknown, tools.withheld(tool)))
+    }
+
+    /// While somebody was asked, a tool may have become another than the one that they were asked about.
+    async fn is_the_same(
+        &mut self,
+        request: &Request<'_>,
+        permit: &ToolPermit,
+        server: &Arc<Server>,
+    ) -> Result<(), Box<Reply>> {
+        if server.pins().is_some() && permit.act() == Act::CallTool {
+            let name = names::combined(server.name(), permit.tool());
+            self.listed(request, server, permit.tool(), &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides on what was found, with these arguments.
+    pub(super) async fn judge(
+        &mut self,
+        request: &Request<'_>,
+        found: Found,
+        arguments: &Value<'_>,
+        revision: Revision,
+    ) -> Result<(ToolPermit, Arc<Server>), Box<Reply>> {
+        let refuse = |refusal| Box::new(Reply::refusal(Some(request.id), refusal));
+        let Found { act, server, tool, name } = found;
         let arguments_max = self.visit.snapshot().limits.tool_arguments;
         let keeps_content = self.keeps_content();
         let asked = self.visit.asked().map_err(refuse)?;
@@ -119,7 +184,7 @@ impl Talk {
             asked.prompt = Some(format!("{name} {arguments}"));
         }
         let mut findings = Findings::default();
-        let call = ToolCall { name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall { act, name: &name, tool: &tool, arguments, arguments_max };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {
@@ -127,13 +192,14 @@ impl Talk {
             Judged::Denied { reason } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting).await?;
+                self.is_the_same(request, &permit, &server).await?;
                 Ok((permit, server))
             }
         }
     }
 
-    /// The tool that a name may stand for. Whether it exists is told by its server's list.
-    fn find(&self, asked_name: &str) -> Option<Found> {
+    /// The tool, or the prompt, that a name may stand for. Whether it exists is told by its server's list.
+    pub(super) fn find(&self, act: Act, asked_name: &str) -> Option<Found> {
         let (server, tool) = match &self.target {
             Target::One(server) => (server, asked_name),
             Target::All(servers) => servers
@@ -141,19 +207,42 @@ impl Talk {
                 .find_map(|server| Some((server, names::tool_of(server.name(), asked_name)?)))
                 .filter(|_| names::fits(asked_name))?,
         };
-        let name = names::combined(server.name(), tool);
-        Some(Found { server: Arc::clone(server), tool: tool.to_owned(), name })
+        let name = act.ruled(server.name(), tool);
+        Some(Found { act, server: Arc::clone(server), tool: tool.to_owned(), name })
     }
 
-    /// The answer for a tool that is not there, or not to be seen; on record either way.
-    fn unknown(&mut self, request: &Request<'_>, asked_name: &str, name: &str) -> Box<Reply> {
+    /// The answer for what is not there, or not to be seen; on record either way.
+    pub(super) fn unknown(
+        &mut self,
+        request: &Request<'_>,
+        act: Act,
+        name: &str,
+        fault: &Fault,
+    ) -> Box<Reply> {
+        self.refuse_unknown(request, act, name, fault, None)
+    }
+
+    fn refuse_unknown(
+        &mut self,
+        request: &Request<'_>,
+        act: Act,
+        name: &str,
+        fault: &Fault,
+        why: Option<&str>,
+    ) -> Box<Reply> {
         let mut findings = Findings::default();
+        let uri = || Some(Value::object([("uri", request.param("uri")?.clone())]));
+        let arguments = match act {
+            Act::CallTool | Act::GetPrompt => request.param("arguments").cloned(),
+            Act::ReadResource => uri(),
+        };
         if let Ok(asked) = self.visit.asked() {
             asked.upstream = None;
-            authorize::unknown_tool(asked, name, request.param("arguments"), &mut findings);
+            let nothing = format!("there is no such {}", act.noun());
+            authorize::unknown(asked, name, arguments.as_ref(), why.unwrap_or(&nothing), &mut findings);
         }
         Box::new(match self.keep(findings) {
-            Ok(()) => Reply::fault(Some(request.id), &answer::unknown_tool(asked_name)),
+            Ok(()) => Reply::fault(Some(request.id), fault),
             Err(refusal) => Reply::refusal(Some(request.id), refusal),
         })
     }
@@ -202,8 +291,7 @@ impl Talk {
                         "This call waits for a person to approve it ({}). Make the same call again later: it passes once it is approved.",
                         wait.id()
                     );
-                    let told = answer::failed(&text, revision);
-                    return Err(Box::new(Reply::result(request.id, &told)));
+                    return Err(told(request, &text, revision));
                 }
             }
         };
@@ -286,7 +374,16 @@ impl Talk {
 }
 
 fn denied(request: &Request<'_>, reason: &str, revision: Revision) -> Box<Reply> {
-    Box::new(Reply::result(request.id, &answer::denied(reason, revision)))
+    told(request, &format!("Denied: {reason}"), revision)
+}
+
+/// Why there is no answer: a model that calls a tool reads it in its result, anybody else in an error.
+fn told(request: &Request<'_>, text: &str, revision: Revision) -> Box<Reply> {
+    Box::new(if request.method == Act::CallTool.method() {
+        Reply::result(request.id, &answer::failed(text, revision))
+    } else {
+        Reply::fault(Some(request.id), &answer::denial(text, "tool_not_allowed"))
+    })
 }
 
 /// A server's notification as the client reads it; `None` for one that is not its.
@@ -313,11 +410,15 @@ fn passed(
     Some(message.to_string())
 }
 
-/// The text of a result, for its record.
-fn text_of(result: &Value<'_>) -> String {
-    let mut text = String::new();
+fn content_of(result: &Value<'_>) -> String {
     let items = result.get("content").and_then(Value::items).unwrap_or_default();
-    for part in items.iter().filter_map(|item| item.get("text")?.as_str()) {
+    text_of(items.iter().filter_map(|item| item.get("text")?.as_str()))
+}
+
+/// The text of a result, for its record.
+pub(super) fn text_of<'r>(parts: impl Iterator<Item = &'r str>) -> String {
+    let mut text = String::new();
+    for part in parts {
         let left = COMPLETION_BYTES_MAX.saturating_sub(text.len());
         if !text.is_empty() && left > 0 {
             text.push('\n');

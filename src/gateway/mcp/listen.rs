@@ -3,7 +3,7 @@
 //! session is told and asked by its servers outside of any call comes here too.
 
 use super::{
-    ClientSession,
+    ClientSession, catalogue,
     events::{Out, Sink},
     input::{self, Desk},
 };
@@ -12,7 +12,7 @@ use crate::{
     authorize, clock,
     gateway::Gateway,
     json::Value,
-    mcp::{message, names, question},
+    mcp::{list::Kind, message, names, question},
     snapshot::Snapshot,
     upstream::mcp::{Caller, Heard, Server, Wanted},
 };
@@ -32,32 +32,18 @@ const COMMENT: &[u8] = b": still here\n\n";
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Changes that come together are told once.
 const SETTLE: Duration = Duration::from_millis(50);
+/// So many resources a subscription may name.
+const RESOURCES_MAX: usize = 1000;
 /// So much of what servers tell may wait.
 const HEARD_MAX: usize = 16;
 
-/// A kind of list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum List {
-    Tools,
-}
-
-/// All kinds.
-const LISTS: [List; 1] = [List::Tools];
-
-impl List {
-    fn changed(self) -> &'static str {
-        match self {
-            Self::Tools => "notifications/tools/list_changed",
-        }
-    }
-
-    /// The member of a subscription that asks for it.
-    fn wish(self) -> &'static str {
-        match self {
-            Self::Tools => "toolsListChanged",
-        }
-    }
-}
+/// The notice of a change of each list, and the member of a subscription that asks for it. Templates are resources.
+const NEWS: [(Kind, &str, &str); 4] = [
+    (Kind::Tools, "notifications/tools/list_changed", "toolsListChanged"),
+    (Kind::Prompts, "notifications/prompts/list_changed", "promptsListChanged"),
+    (Kind::Resources, "notifications/resources/list_changed", "resourcesListChanged"),
+    (Kind::Templates, "notifications/resources/list_changed", "resourcesListChanged"),
+];
 
 /// What a stream is for.
 #[derive(Debug)]
@@ -65,7 +51,7 @@ pub(super) enum For {
     /// A session, until this is cancelled.
     Session(Arc<ClientSession>, CancellationToken),
     /// A subscription: the id of its request, and what it asked for.
-    Subscription { id: Value<'static>, lists: Vec<List>, resources: Vec<String> },
+    Subscription { id: Value<'static>, wishes: Vec<&'static str>, resources: Vec<String> },
 }
 
 /// Somebody who listens.
@@ -79,15 +65,17 @@ pub(super) struct Listener {
     pub(super) listens_for: For,
     pub(super) sink: Sink,
     /// What was seen of each server's lists.
-    seen: HashMap<(Arc<str>, List), u64>,
+    seen: HashMap<(Arc<str>, Kind), u64>,
 }
 
-/// The kinds of lists that a subscription asks for, and the resources.
-pub(super) fn wishes(params: &Value<'_>) -> (Vec<List>, Vec<String>) {
-    let wants = |list: &List| params.get(list.wish()) == Some(&Value::Bool(true));
+/// The news of lists that a subscription asks for, and the resources.
+pub(super) fn wishes(params: &Value<'_>) -> (Vec<&'static str>, Vec<String>) {
+    let mut wishes: Vec<&'static str> = NEWS.iter().map(|(_, _, wish)| *wish).collect();
+    wishes.dedup();
+    wishes.retain(|wish| params.get(wish) == Some(&Value::Bool(true)));
     let resources = params.get("resourceSubscriptions").and_then(Value::items).unwrap_or_default();
     let resources = resources.iter().filter_map(|uri| uri.as_str().map(ToOwned::to_owned));
-    (LISTS.into_iter().filter(wants).collect(), resources.collect())
+    (wishes, resources.take(RESOURCES_MAX).collect())
 }
 
 impl Listener {
@@ -170,7 +158,8 @@ impl Listener {
         let named = |server: &&Arc<Server>| self.server.as_ref().is_none_or(|name| **name == *server.name());
         let reached =
             |server: &&Arc<Server>| authorize::may_reach(&self.asked, &names::combined(server.name(), ""));
-        self.snapshot.servers.iter().filter(named).filter(reached).cloned().collect()
+        let tenant = self.asked.identity.tenant().id.as_str();
+        self.snapshot.servers_of(tenant).filter(named).filter(reached).cloned().collect()
     }
 
     /// Says so when a list of a server's may have changed.
@@ -239,37 +228,42 @@ impl Listener {
     /// answer keeps what was seen of it: that it is gone for a moment is no news.
     async fn look(&mut self, tells: bool) {
         let servers = self.servers();
-        let mut changed: Vec<List> = Vec::new();
-        self.seen.retain(|(server, list), _| {
+        let mut changed: Vec<Kind> = Vec::new();
+        self.seen.retain(|(server, kind), _| {
             let is_there = servers.iter().any(|there| *there.name() == **server);
             if !is_there {
-                changed.push(*list);
+                changed.push(*kind);
             }
             is_there
         });
-        for (server, tools) in super::post::list_all(&servers).await {
-            let mut hasher = DefaultHasher::new();
-            let visible = |name: &str| authorize::sees(&self.asked, &names::combined(server.name(), name));
-            for tool in tools.iter().filter(|tool| visible(&tool.name)) {
-                tool.hash(&mut hasher);
+        for (kind, _, wish) in NEWS {
+            if !self.wants(wish) {
+                continue;
             }
-            let (key, digest) = ((server.shared_name(), List::Tools), hasher.finish());
-            let list = key.1;
-            if self.seen.insert(key, digest).map_or(tells, |before| before != digest) {
-                changed.push(list);
+            let lists = catalogue::ask_all(&servers, move |server| async move { server.list(kind).await });
+            for (server, list) in lists.await {
+                let mut hasher = DefaultHasher::new();
+                let is_seen = |name: &str| catalogue::is_seen(&self.asked, kind, &server, name);
+                list.iter().filter(|each| is_seen(&each.name)).for_each(|each| each.hash(&mut hasher));
+                let (key, digest) = ((server.shared_name(), kind), hasher.finish());
+                if self.seen.insert(key, digest).map_or(tells, |before| before != digest) {
+                    changed.push(kind);
+                }
             }
         }
-        for list in LISTS.into_iter().filter(|list| changed.contains(list)) {
-            if self.wants(list) {
-                self.tell(list.changed(), Value::object([])).await;
+        let mut told = Vec::new();
+        for (kind, notice, wish) in NEWS {
+            if changed.contains(&kind) && self.wants(wish) && !told.contains(&notice) {
+                self.tell(notice, Value::object([])).await;
+                told.push(notice);
             }
         }
     }
 
-    fn wants(&self, list: List) -> bool {
+    fn wants(&self, wish: &str) -> bool {
         match &self.listens_for {
             For::Session(..) => true,
-            For::Subscription { lists, .. } => lists.contains(&list),
+            For::Subscription { wishes, .. } => wishes.contains(&wish),
         }
     }
 
@@ -327,10 +321,10 @@ impl Listener {
 
     /// The first that a subscription is told: what it gets of what it asked for.
     async fn acknowledge(&mut self) {
-        let For::Subscription { lists, resources, .. } = &self.listens_for else { return };
+        let For::Subscription { wishes, resources, .. } = &self.listens_for else { return };
         let mut taken = Value::object([]);
-        for list in lists {
-            taken.set(list.wish(), Value::Bool(true));
+        for wish in wishes {
+            taken.set(wish, Value::Bool(true));
         }
         if !resources.is_empty() {
             let resources = resources.iter().map(|uri| Value::string(uri.clone())).collect();

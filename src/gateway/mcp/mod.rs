@@ -1,7 +1,8 @@
 //! `/mcp` and `/mcp/SERVER`: who may be here, what is read, how it is answered. What a message asks for is in `post`,
-//! what comes of a call in `call`.
+//! what comes of a call in `call`, what else servers have in `catalogue`.
 
 mod call;
+mod catalogue;
 mod events;
 mod input;
 mod kept;
@@ -62,7 +63,7 @@ pub(super) async fn respond(
     head: Parts,
     body: Incoming,
 ) -> Response<Body> {
-    let refused = match target(&mut visit, server, &head.headers) {
+    let refused = match target(&mut visit, server) {
         Ok(target) => match (&head.method, limited) {
             (&Method::POST, Some(refusal)) => return over_limit(visit, refusal, &head, body).await,
             (_, Some(refusal)) => refusal,
@@ -88,34 +89,17 @@ pub(super) async fn respond(
 }
 
 /// The servers of an endpoint. One of which the tenant may call nothing does not exist for it.
-fn target(visit: &mut Visit, server: Option<String>, headers: &HeaderMap) -> Result<Target, Refusal> {
+fn target(visit: &mut Visit, server: Option<String>) -> Result<Target, Refusal> {
     let snapshot = Arc::clone(visit.snapshot());
-    if !comes_from_here(headers, &snapshot.allowed_hosts) {
-        return Err(Refusal::ForeignOrigin);
-    }
     let asked = visit.asked()?;
     let reached =
         |server: &&Arc<Server>| authorize::may_reach(asked, &mcp::names::combined(server.name(), ""));
+    let mut servers = snapshot.servers_of(asked.identity.tenant().id.as_str());
     let Some(name) = server else {
-        return Ok(Target::All(snapshot.servers.iter().filter(reached).cloned().collect()));
+        return Ok(Target::All(servers.filter(reached).cloned().collect()));
     };
-    let found = snapshot.servers.iter().find(|server| server.name() == name).filter(reached);
+    let found = servers.find(|server| server.name() == name).filter(reached);
     found.cloned().map(Target::One).ok_or(Refusal::NotFound)
-}
-
-/// A page of another site must not speak through its visitor's browser.
-fn comes_from_here(headers: &HeaderMap, allowed: &[String]) -> bool {
-    headers.get_all(header::ORIGIN).iter().all(|origin| {
-        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let Some(("http" | "https", host)) = origin.split_once("://") else { return false };
-        let name = match host.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or(v6),
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-        };
-        let loopback = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let is_allowed = |allowed: &String| allowed == name || allowed == host;
-        !host.contains('@') && (loopback || name == "localhost" || allowed.iter().any(is_allowed))
-    })
 }
 
 async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming) -> Response<Body> {

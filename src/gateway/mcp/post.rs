@@ -8,16 +8,16 @@ use super::{
 };
 use crate::{
     asked::End,
-    authorize, clock,
     json::{self, Value},
     mcp::{
-        Head, Message, Request, Revision, answer,
-        list::Tools,
+        Head, Message, Request, Revision,
+        act::{Act, Passed},
+        answer,
+        list::Kind,
         message::{
             self, BATCH_MAX, CANCELLED, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR,
         },
         mirror::Stated,
-        names,
     },
     quota::Exceeded,
     records::Raw,
@@ -26,7 +26,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{mem, pin::Pin, sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time::Sleep};
+use tokio::time::Sleep;
 
 /// Once the answers of a batch are as large as this, the rest of it is not asked.
 const BATCH_BYTES_MAX: usize = 16 << 20;
@@ -55,11 +55,15 @@ pub(super) struct Reply {
 
 /// What a request is answered with that is beyond the tenant's limits.
 pub(super) fn limited(request: &Request<'_>, refusal: Refusal, revision: Revision) -> Reply {
-    if request.method != "tools/call" {
-        return Reply::refusal(Some(request.id), refusal);
-    }
-    let told = answer::denied(&refusal.message(), revision);
-    Reply { end: End::Refused(refusal), ..Reply::result(request.id, &told) }
+    let reply = match Act::asked_by(request.method) {
+        None => return Reply::refusal(Some(request.id), refusal),
+        Some(Act::CallTool) => Reply::result(request.id, &answer::denied(&refusal.message(), revision)),
+        Some(Act::GetPrompt | Act::ReadResource) => {
+            let text = format!("Denied: {}", refusal.message());
+            Reply::fault(Some(request.id), &answer::denial(&text, refusal.code()))
+        }
+    };
+    Reply { end: End::Refused(refusal), ..reply }
 }
 
 /// A request on its way through.
@@ -151,7 +155,7 @@ impl Talk {
         let revision = match head.modern(&request) {
             Some(Ok(())) => Ok(Revision::MODERN),
             Some(Err(fault)) => Err(fault),
-            None if request.method == "initialize" => return self.initialize(&request),
+            None if request.method == "initialize" => return self.initialize(&request).await,
             None => self.session(head).map(|session| session.revision),
         };
         match revision {
@@ -245,7 +249,7 @@ impl Talk {
         Ok(session)
     }
 
-    fn initialize(&mut self, request: &Request<'_>) -> Reply {
+    async fn initialize(&mut self, request: &Request<'_>) -> Reply {
         let revision = Revision::agreed(request.param("protocolVersion").and_then(Value::as_str));
         let mut id = [0; 16];
         let made = getrandom::fill(&mut id);
@@ -253,24 +257,32 @@ impl Talk {
         let (Ok(()), Ok(owner)) = (made, owner) else {
             return Reply::refusal(Some(request.id), Refusal::RecordsUnavailable);
         };
+        let told = self.about().await;
         let id = u128::from_be_bytes(id);
         let capabilities = request.param("capabilities").cloned().unwrap_or_else(|| Value::object([]));
         let tenant = Arc::clone(&owner.tenant);
         let opened = ClientSession::new(tenant, id, revision, capabilities.into_owned());
         session::open(self.visit.gateway(), owner, opened);
-        Reply { session: Some(id), ..Reply::result(request.id, &answer::initialized(revision)) }
+        Reply { session: Some(id), ..Reply::result(request.id, &answer::initialized(revision, told)) }
     }
 
     async fn dispatch(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
         self.revision = revision;
         match (request.method, revision.is_modern()) {
             ("ping", false) => Reply::result(request.id, &Value::object([])),
-            ("server/discover", true) => Reply::result(request.id, &answer::discovered()),
+            ("server/discover", true) => Reply::result(request.id, &answer::discovered(self.about().await)),
             ("tools/call", _) => self.call(request).await,
-            ("tools/list", _) => self.list(request, revision).await,
+            ("prompts/get", _) => self.get_prompt(request, revision).await,
+            ("resources/read", _) => self.read_resource(request, revision).await,
+            ("completion/complete", _) => self.complete(request, revision).await,
+            ("resources/subscribe", false) => self.subscribe(request, Passed::Subscribe).await,
+            ("resources/unsubscribe", false) => self.subscribe(request, Passed::Unsubscribe).await,
             ("logging/setLevel", false) => self.set_level(request).await,
             ("subscriptions/listen", true) if self.streams => self.listen(request).await,
-            _ => Reply::fault(Some(request.id), &Fault::unknown_method(revision)),
+            (method, _) => match Kind::listed_by(method) {
+                Some(kind) => self.list(request, kind, revision).await,
+                None => Reply::fault(Some(request.id), &Fault::unknown_method(revision)),
+            },
         }
     }
 
@@ -298,8 +310,8 @@ impl Talk {
             let fault = Fault::new(INVALID_PARAMS, "`notifications` is missing or not an object");
             return Reply::fault(Some(request.id), &fault);
         };
-        let (lists, resources) = listen::wishes(wanted);
-        let listens_for = For::Subscription { id: request.id.clone().into_owned(), lists, resources };
+        let (wishes, resources) = listen::wishes(wanted);
+        let listens_for = For::Subscription { id: request.id.clone().into_owned(), wishes, resources };
         let server = match &self.target {
             Target::All(_) => None,
             Target::One(server) => Some(server.shared_name()),
@@ -310,45 +322,6 @@ impl Talk {
         }
         // The last of it was told.
         Reply { status: 200, ..Reply::accepted() }
-    }
-
-    async fn list(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
-        if request.param("cursor").is_some() {
-            return Reply::fault(Some(request.id), &Fault::new(INVALID_PARAMS, "Invalid cursor"));
-        }
-        let waiting = clock::now();
-        let listed = match &self.target {
-            Target::One(server) => match server.tools().await {
-                Ok(tools) => vec![(Arc::clone(server), tools)],
-                Err(failed) => {
-                    let server = Arc::clone(server);
-                    return self.failed(request.id, &server, failed);
-                }
-            },
-            Target::All(servers) => list_all(servers).await,
-        };
-        self.visit.waited += clock::now().saturating_duration_since(waiting);
-        let prefixed = matches!(self.target, Target::All(_));
-        let asked = match self.visit.asked() {
-            Ok(asked) => asked,
-            Err(refusal) => return Reply::refusal(Some(request.id), refusal),
-        };
-        if !prefixed {
-            asked.upstream = listed.first().map(|(server, _)| server.shared_name());
-        }
-        let mut seen = Vec::new();
-        for (server, tools) in &listed {
-            for tool in tools.iter() {
-                let name = names::combined(server.name(), &tool.name);
-                if (!prefixed || names::fits(&name)) && authorize::sees(asked, &name) {
-                    seen.push((if prefixed { name } else { tool.name.to_string() }, tool));
-                }
-            }
-        }
-        seen.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let tools = seen.iter().map(|(name, tool)| (name.as_str(), *tool));
-        let body = message::result_of(request.id, |out| answer::write_list(tools, revision, out));
-        Reply { status: 200, body, ..Reply::accepted() }
     }
 
     /// What a server's failure is told as. Its own words are redacted.
@@ -395,20 +368,4 @@ fn hear(session: &ClientSession, told: &Message<'_>, value: &Value<'_>) -> Reply
 
 fn is_modern(head: &Head) -> bool {
     head.version.as_deref() == Some(Revision::MODERN.as_str())
-}
-
-/// The tools of all servers that answer. One that does not takes away its own.
-pub(super) async fn list_all(servers: &[Arc<Server>]) -> Vec<(Arc<Server>, Arc<Tools>)> {
-    let mut asked = JoinSet::new();
-    for server in servers {
-        let server = Arc::clone(server);
-        asked.spawn(async move { (Arc::clone(&server), server.tools().await) });
-    }
-    let mut listed = Vec::new();
-    while let Some(answered) = asked.join_next().await {
-        if let Ok((server, Ok(tools))) = answered {
-            listed.push((server, tools));
-        }
-    }
-    listed
 }

@@ -65,6 +65,12 @@ impl Client {
         Self { origin, timeouts, tls, pool: Arc::default() }
     }
 
+    /// A client of the same origin, with connections of its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.origin.clone(), self.timeouts, self.tls.clone())
+    }
+
     #[must_use]
     pub const fn origin(&self) -> &Origin {
         &self.origin

@@ -2,7 +2,10 @@
 //! keeps in a session is shared between tenants, nor between the sessions of two clients.
 
 use super::{Failed, Server};
-use crate::{json::Value, mcp::Revision};
+use crate::{
+    json::Value,
+    mcp::{Revision, about::About},
+};
 use http::HeaderValue;
 use std::{
     collections::HashMap,
@@ -44,6 +47,8 @@ impl Caller {
 pub(super) struct Session {
     pub(super) id: Option<HeaderValue>,
     pub(super) revision: Revision,
+    /// What the server says of itself.
+    pub(super) about: Arc<About>,
 }
 
 type Key = (Arc<str>, Option<u128>);
@@ -73,6 +78,11 @@ impl Sessions {
             sessions.remove(&caller.key());
         }
         session.id.is_some()
+    }
+
+    /// Forgets those that go by no id: nothing else would tell that they are over.
+    pub(super) fn forget_nameless(&self) {
+        self.lock().retain(|_, cell| cell.get().is_none_or(|session| session.id.is_some()));
     }
 
     /// Takes out the session of a client's, for good.

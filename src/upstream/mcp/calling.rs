@@ -95,7 +95,8 @@ impl Calling {
         self.reply.resumes_from().filter(|_| self.taken_up < RESUMES_MAX)
     }
 
-    fn happened(&mut self, said: Said) -> Result<Option<Happened>, Failed> {
+    fn happened(&mut self, mut said: Said) -> Result<Option<Happened>, Failed> {
+        self.server.conceal_in(&mut said);
         Ok(Some(match said {
             Said::Notification { method, params } => Happened::Notification { method, params },
             // Without a session there is no way back, and no such question.
@@ -136,7 +137,7 @@ impl Calling {
     }
 
     /// The result of a request during which a client is told and asked nothing.
-    pub(super) async fn result(&mut self) -> Result<Value<'static>, Failed> {
+    pub async fn result(&mut self) -> Result<Value<'static>, Failed> {
         loop {
             match self.next().await? {
                 Happened::Result(result) => return Ok(result),

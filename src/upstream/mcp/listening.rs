@@ -166,7 +166,8 @@ impl Server {
             });
         };
         let answerer = Answerer::new(self, &session);
-        while let Ok(said) = reply.next().await {
+        while let Ok(mut said) = reply.next().await {
+            self.conceal_in(&mut said);
             let heard = match said {
                 Said::Notification { method, params } => Heard::Notification { method, params },
                 Said::Request { id, method, params } => {

@@ -1,8 +1,9 @@
 //! MCP servers behind the gateway: the gateway is a client of each, on its own account. Which era a server speaks is
-//! found out once, its sessions are kept a tenant, its tools are listed by one request at a time and kept for a moment.
+//! found out once, its sessions are kept a tenant. What it has is in `catalogue`.
 
 mod caller;
 mod calling;
+mod catalogue;
 mod listening;
 mod wire;
 
@@ -21,16 +22,18 @@ use crate::{
     json::{self, Value},
     mcp::{
         Revision,
+        about::About,
+        act::Act,
         envelope::{self, Ask, Envelope, Retry, Wishes},
-        list::{self, Tools},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
-        mirror, names,
+        mirror,
     },
-    operator,
+    pins::Watch,
     refusal::Refusal,
 };
 use bytes::Bytes;
 use caller::{Session, Sessions};
+use catalogue::Catalogue;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use listening::WatcherPlace;
 use std::{
@@ -45,12 +48,6 @@ use wire::{Refused, Reply, Said, failed};
 
 /// So long it is remembered which era a server speaks.
 const ERA_KEPT: Duration = Duration::from_secs(300);
-/// So long a list is kept, and that there is none.
-const LIST_KEPT: Duration = Duration::from_secs(5);
-/// So long a list may take, all its pages together.
-const LIST_WAIT: Duration = Duration::from_secs(15);
-/// So much is told of a tool's name.
-const NAMED_CHARS_MAX: usize = 100;
 
 /// An MCP server.
 #[derive(Debug)]
@@ -60,15 +57,15 @@ pub struct Server {
     /// One finds out; the others wait for it.
     probing: tokio::sync::Mutex<()>,
     sessions: Sessions,
-    list: tokio::sync::Mutex<Option<Listed>>,
+    catalogue: Catalogue,
+    pins: Option<Arc<Watch>>,
+    /// What it said last of how it is used.
+    instructions: Mutex<Option<Arc<str>>>,
     ids: AtomicU64,
     watcher: WatcherPlace,
     /// Counts up when a list may have changed.
     changed: watch::Sender<u64>,
 }
-
-/// What a server listed, or why it did not, and when.
-type Listed = (Result<Arc<Tools>, Failed>, Instant);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Era {
@@ -95,11 +92,31 @@ impl Server {
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             sessions: Sessions::default(),
-            list: tokio::sync::Mutex::default(),
+            catalogue: Catalogue::default(),
+            pins: None,
+            instructions: Mutex::default(),
             ids: AtomicU64::new(1),
             watcher: WatcherPlace::default(),
             changed: watch::Sender::new(0),
         }
+    }
+
+    /// With pins that watch what it says of itself.
+    #[must_use]
+    pub fn pinned(self, pins: Option<Arc<Watch>>) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// Its pins.
+    pub fn pins(&self) -> Option<&Watch> {
+        self.pins.as_deref()
+    }
+
+    /// Whether what it says of how it is used may be shown to clients.
+    pub fn shows_instructions(&self) -> bool {
+        let Some(pins) = &self.pins else { return true };
+        let text = lock(&self.instructions).clone();
+        text.is_some_and(|text| pins.shows_instructions(&text))
     }
 
     /// Its name in the configuration.
@@ -117,121 +134,28 @@ impl Server {
         self.upstream.conceal(text)
     }
 
+    /// Whatever a server was shown, it may repeat: the gateway's own credentials are taken out of what it says.
+    fn conceal_in(&self, said: &mut Said) {
+        match said {
+            Said::Notification { params, .. } | Said::Request { params, .. } | Said::Result(params) => {
+                self.upstream.conceal_in(params);
+            }
+            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.upstream.conceal_in(data)),
+        }
+    }
+
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
         self.upstream.sweep();
     }
 
-    /// Its tools, as they were within the last seconds.
-    pub async fn tools(self: &Arc<Self>) -> Result<Arc<Tools>, Failed> {
-        let mut kept = self.list.lock().await;
-        if let Some((list, since)) = &*kept
-            && clock::now().saturating_duration_since(*since) < LIST_KEPT
-        {
-            return list.clone();
-        }
-        let found = tokio::time::timeout(LIST_WAIT, self.list_all()).await;
-        let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
-        let is_news = |before: &Option<Listed>| match (before, &found) {
-            (Some((Err(before), _)), Err(now)) => before != now,
-            (Some((Ok(before), _)), Ok(now)) => {
-                self.unfit(before) != self.unfit(now) || before.misdeclared != now.misdeclared
-            }
-            (_, Ok(now)) => self.unfit(now) != (0, 0) || !now.misdeclared.is_empty(),
-            (_, Err(_)) => true,
-        };
-        if is_news(&kept) {
-            self.tell(&found);
-        }
-        if let (Some((Ok(before), _)), Ok(now)) = (&*kept, &found)
-            && before != now
-        {
-            self.changed.send_modify(|count| *count += 1);
-        }
-        *kept = Some((found.clone(), clock::now()));
-        found
-    }
-
-    /// Has the lists read anew when they are wanted next. Until then they are what changes are told by.
-    async fn expire_lists(&self) {
-        if let Some((_, since)) = &mut *self.list.lock().await {
-            *since = since.checked_sub(LIST_KEPT).unwrap_or(*since);
-        }
+    fn hear_instructions(&self, result: &Value<'_>) {
+        let text = result.get("instructions").and_then(Value::as_str).filter(|text| !text.is_empty());
+        *lock(&self.instructions) = text.map(Arc::from);
     }
 
     async fn speaks_modern(self: &Arc<Self>) -> Result<bool, Failed> {
         self.era().await.map(|era| era == Era::Modern)
-    }
-
-    /// How many tools nobody can call, and how many have names that are too long for the merged list.
-    fn unfit(&self, tools: &Tools) -> (usize, usize) {
-        let is_long = |tool: &&list::Tool| !names::fits(&names::combined(self.name(), &tool.name));
-        (tools.left_out, tools.iter().filter(is_long).count())
-    }
-
-    /// Tells the operator what a list lacks.
-    fn tell(&self, found: &Result<Arc<Tools>, Failed>) {
-        let name = self.name();
-        let why = match found {
-            Ok(tools) => {
-                let (left_out, long) = self.unfit(tools);
-                if let Some(first) = tools.misdeclared.first() {
-                    let count = tools.misdeclared.len();
-                    let first: String = first.chars().take(NAMED_CHARS_MAX).collect();
-                    operator::warn(&format!(
-                        "{count} tools of the MCP server {name} are left out, `{first}` first: they want arguments \
-                         repeated in headers (`x-mcp-header`) in a way that the protocol does not allow"
-                    ));
-                }
-                if left_out > 0 {
-                    operator::warn(&format!(
-                        "{left_out} tools of the MCP server {name} are left out: without a usable name, under a name \
-                         that another has too, or too many"
-                    ));
-                }
-                if long > 0 {
-                    operator::warn(&format!(
-                        "{long} tools of the MCP server {name} are served at /mcp/{name} only: {name}__TOOL is longer \
-                         than {} characters",
-                        names::MERGED_CHARS_MAX
-                    ));
-                }
-                return;
-            }
-            Err(Failed::Refusal(refusal)) => refusal.message(),
-            Err(Failed::Error { code, .. }) => format!("error {code}"),
-            Err(Failed::Cancelled) => return,
-        };
-        operator::warn(&format!("the MCP server {name} does not list its tools: {why}"));
-    }
-
-    async fn list_all(self: &Arc<Self>) -> Result<Tools, Failed> {
-        let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
-        let mut misdeclared = Vec::new();
-        for _ in 0..list::PAGES_MAX {
-            let params = envelope::list_params(cursor.as_deref());
-            let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
-            let mut listing = self.ask(&Caller::gateway(), ask).await?;
-            let page = list::page(&listing.result().await?)
-                .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
-            weight += page.weight();
-            if weight > list::LIST_BYTES_MAX {
-                return Err(failed("the upstream's list of tools is too long"));
-            }
-            found.extend(page.tools);
-            left_out += page.left_out;
-            misdeclared.extend(page.misdeclared);
-            cursor = page.next;
-            if cursor.is_none() || found.len() + misdeclared.len() > list::TOOLS_MAX {
-                break;
-            }
-        }
-        left_out += usize::from(cursor.is_some()) + found.len().saturating_sub(list::TOOLS_MAX);
-        found.truncate(list::TOOLS_MAX);
-        let mut tools = Tools::new(found);
-        tools.left_out += left_out;
-        tools.misdeclared = misdeclared;
-        Ok(tools)
     }
 
     /// Sends a call that was permitted.
@@ -242,14 +166,18 @@ impl Server {
         retry: &Retry,
         wishes: &Wishes,
     ) -> Result<Calling, Failed> {
-        let mut params = envelope::call_params(permit.tool(), permit.arguments());
+        let act = permit.act();
+        let mut params = act.params(permit.tool(), permit.arguments());
         // A server of the older era asks for nothing before it answers.
         if self.era().await? == Era::Modern {
             retry.write(&mut params);
         }
-        let name = Some(permit.tool());
-        let wishes = &Wishes { mirrored: self.mirrored(permit).await, ..wishes.clone() };
-        let ask = |id| Ask { id, method: "tools/call", name, params: &params, wishes: Some(wishes) };
+        let mirrored = match act {
+            Act::CallTool => self.mirrored(permit).await,
+            Act::GetPrompt | Act::ReadResource => HeaderMap::new(),
+        };
+        let (name, wishes) = (Some(permit.tool()), &Wishes { mirrored, ..wishes.clone() });
+        let ask = |id| Ask { id, method: act.method(), name, params: &params, wishes: Some(wishes) };
         self.ask(caller, ask).await
     }
 
@@ -335,6 +263,8 @@ impl Server {
             return Ok(era);
         }
         let era = self.probe().await?;
+        // Whoever names no session is asked anew who it is.
+        self.sessions.forget_nameless();
         *lock(&self.era) = Some((era, clock::now()));
         Ok(era)
     }
@@ -344,8 +274,18 @@ impl Server {
         true
     }
 
-    /// A server that does not know `server/discover` is one of the older era.
+    /// Finds the era out. A server that refuses the revision that it names itself is asked once more.
     async fn probe(&self) -> Result<Era, Failed> {
+        for _ in 0..2 {
+            if let Some(era) = self.discover().await? {
+                return Ok(era);
+            }
+        }
+        Err(failed("the upstream refuses the revision of the protocol that it names"))
+    }
+
+    /// A server that does not know `server/discover` is one of the older era. `None`: it refuses what it speaks.
+    async fn discover(&self) -> Result<Option<Era>, Failed> {
         let id = self.next_id();
         let ask = Ask { id, method: "server/discover", name: None, params: &[], wishes: None };
         let answer = self.post(ask.sealed(Revision::MODERN, &Value::object([])), None).await?;
@@ -355,9 +295,8 @@ impl Server {
             Err(Ok(refused)) => {
                 return match refused.status.as_u16() {
                     401 | 403 | 429 => Err(self.told(refused)),
-                    // It names the revision that it was asked in among those that it speaks.
-                    400..500 if refused.error.as_ref().is_some_and(names_modern) => Ok(Era::Modern),
-                    400..500 => Ok(Era::Legacy),
+                    400..500 if refused.error.as_ref().is_some_and(names_modern) => Ok(None),
+                    400..500 => Ok(Some(Era::Legacy)),
                     _ => Err(self.told(refused)),
                 };
             }
@@ -366,12 +305,18 @@ impl Server {
             match reply.next().await? {
                 Said::Notification { .. } | Said::Request { .. } => {}
                 Said::Result(result) => {
-                    let modern = lists_modern(result.get("supportedVersions"));
-                    return Ok(if modern { Era::Modern } else { Era::Legacy });
+                    if !lists_modern(result.get("supportedVersions")) {
+                        return Ok(Some(Era::Legacy));
+                    }
+                    *lock(&self.catalogue.discovered) = Some(Arc::new(About::of(&result)));
+                    self.hear_instructions(&result);
+                    return Ok(Some(Era::Modern));
                 }
-                Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
+                Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => {
+                    return Ok(Some(Era::Legacy));
+                }
                 // Servers of the older era call a request without a session many things.
-                Said::Error { .. } => return Ok(Era::Legacy),
+                Said::Error { .. } => return Ok(Some(Era::Legacy)),
             }
         }
     }
@@ -390,14 +335,18 @@ impl Server {
         let reply = Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
-        let session = Session { id: session_id, revision: Revision::LEGACY };
+        let session = Session { id: session_id, revision: Revision::LEGACY, about: Arc::default() };
         let mut calling = Calling::new(self, Some(session.clone()), reply, id);
         let result = calling.result().await?;
         let agreed = result.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
         let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
             return Err(failed("the upstream speaks no revision of the protocol that is served here"));
         };
-        let session = Session { revision, ..session };
+        // What a server tells a tenant is that tenant's.
+        if caller.tenant.is_empty() {
+            self.hear_instructions(&result);
+        }
+        let session = Session { revision, about: Arc::new(About::of(&result)), ..session };
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
         let envelope = Envelope { body: envelope::INITIALIZED.to_vec(), headers };
