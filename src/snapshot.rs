@@ -27,6 +27,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Goes on with what runs for the snapshot that this one replaces.
+    pub fn take_over(&mut self, old: &Self) {
+        for server in self.servers.iter_mut().filter_map(Arc::get_mut) {
+            if let Some(before) = old.servers.iter().find(|before| before.name() == server.name()) {
+                server.take_over(before);
+            }
+        }
+    }
+
     /// Closes connections to upstreams that idled for too long.
     pub fn sweep(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.sweep());

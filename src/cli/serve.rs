@@ -28,6 +28,7 @@ use std::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -162,9 +163,10 @@ impl Reloader {
         let reloaded = self.compile(&loaded);
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
         match reloaded {
-            Ok((compiled, problems)) => {
+            Ok((mut compiled, problems)) => {
                 tell(&problems, &loaded);
                 operator::info("configuration reloaded");
+                compiled.snapshot.take_over(&gateway.snapshot.load());
                 gateway.snapshot.store(Arc::new(compiled.snapshot));
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
@@ -319,6 +321,11 @@ impl Running {
         self.servers.close();
         self.servers.wait().await;
         self.gateway.closing.cancel();
+        let mut stopping = JoinSet::new();
+        for server in self.gateway.snapshot.load().servers.iter().map(Arc::clone) {
+            stopping.spawn(async move { server.stop().await });
+        }
+        stopping.join_all().await;
         let gateway = Arc::clone(&self.gateway);
         let flushed = tokio::task::spawn_blocking(move || {
             gateway.stored.flush();

@@ -123,6 +123,12 @@ pub fn call_params(tool: &str, arguments: &[u8]) -> Vec<u8> {
 /// What is said once a session is open.
 pub const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
+/// What is said of a request that nobody waits for any more.
+pub fn cancelled(id: u64) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#)
+        .into_bytes()
+}
+
 /// What a request of a server's is answered with: none is served.
 pub fn not_served(id: &Value<'_>) -> Vec<u8> {
     let fault = message::Fault::new(message::METHOD_NOT_FOUND, "requests to clients are not served");

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod envelope;
 mod head;
+pub mod lines;
 pub mod list;
 pub mod message;
 pub mod names;

@@ -14,6 +14,7 @@ mod dialects;
 mod journey;
 mod licences;
 mod mcp;
+mod mcp_stdio;
 mod reload;
 mod support;
 mod transcripts;

@@ -82,8 +82,9 @@ impl Talk {
             return Err(self.unknown(request, asked_name, &name));
         }
         asked.upstream = Some(server.shared_name());
+        let tenant = asked.identity.tenant().id.shared();
         let waiting = clock::now();
-        let tools = server.tools().await;
+        let tools = server.tools(&tenant).await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let tools = tools.map_err(|failed| Box::new(self.failed(request.id, &server, failed)))?;
         if tools.find(&tool).is_none() {

@@ -258,16 +258,20 @@ impl Talk {
         if request.param("cursor").is_some() {
             return Reply::fault(Some(request.id), &Fault::new(INVALID_PARAMS, "Invalid cursor"));
         }
+        let tenant = match self.visit.asked() {
+            Ok(asked) => asked.identity.tenant().id.shared(),
+            Err(refusal) => return Reply::refusal(Some(request.id), refusal),
+        };
         let waiting = clock::now();
         let listed = match &self.target {
-            Target::One(server) => match server.tools().await {
+            Target::One(server) => match server.tools(&tenant).await {
                 Ok(tools) => vec![(Arc::clone(server), tools)],
                 Err(failed) => {
                     let server = Arc::clone(server);
                     return self.failed(request.id, &server, failed);
                 }
             },
-            Target::All(servers) => list_all(servers).await,
+            Target::All(servers) => list_all(servers, &tenant).await,
         };
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         let prefixed = matches!(self.target, Target::All(_));
@@ -321,11 +325,11 @@ fn is_modern(head: &Head) -> bool {
 }
 
 /// The tools of all servers that answer. One that does not takes away its own.
-async fn list_all(servers: &[Arc<Server>]) -> Vec<(Arc<Server>, Arc<Tools>)> {
+async fn list_all(servers: &[Arc<Server>], tenant: &Arc<str>) -> Vec<(Arc<Server>, Arc<Tools>)> {
     let mut asked = JoinSet::new();
     for server in servers {
-        let server = Arc::clone(server);
-        asked.spawn(async move { (Arc::clone(&server), server.tools().await) });
+        let (server, tenant) = (Arc::clone(server), Arc::clone(tenant));
+        asked.spawn(async move { (Arc::clone(&server), server.tools(&tenant).await) });
     }
     let mut listed = Vec::new();
     while let Some(answered) = asked.join_next().await {

@@ -1,6 +1,8 @@
 //! MCP servers behind the gateway: the gateway is a client of each, on its own account. Which era a server speaks is
 //! found out once, its sessions are kept a tenant, its tools are listed by one request at a time and kept for a moment.
 
+mod link;
+mod stdio;
 mod wire;
 
 use super::{
@@ -19,11 +21,13 @@ use crate::{
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
         names,
     },
+    names::UpstreamName,
     operator,
     refusal::Refusal,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use link::{Link, Reply};
 use std::{
     collections::HashMap,
     sync::{
@@ -32,7 +36,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use wire::{Refused, Reply, Said, failed};
+use stdio::Children;
+pub use stdio::Program;
+use wire::{Refused, Said, failed};
 
 /// So long it is remembered which era a server speaks.
 const ERA_KEPT: Duration = Duration::from_secs(300);
@@ -46,13 +52,14 @@ const OWN: &str = "";
 /// An MCP server.
 #[derive(Debug)]
 pub struct Server {
-    upstream: Upstream,
+    name: UpstreamName,
+    link: Link,
     era: Mutex<Option<(Era, Instant)>>,
     /// One finds out; the others wait for it.
     probing: tokio::sync::Mutex<()>,
     /// By tenant: a server of the older era may keep things in a session.
     sessions: Mutex<HashMap<Arc<str>, Session>>,
-    list: tokio::sync::Mutex<Option<Listed>>,
+    list: Arc<tokio::sync::Mutex<Option<Listed>>>,
     ids: AtomicU64,
 }
 
@@ -102,45 +109,76 @@ pub struct Calling<'s> {
 impl Server {
     /// A server of which nothing is known yet.
     pub fn new(upstream: Upstream) -> Self {
+        Self::over(upstream.name.clone(), Link::Http(upstream))
+    }
+
+    /// A server that the gateway runs, as soon as something is asked of it.
+    pub fn over_stdio(name: UpstreamName, program: Program) -> Self {
+        let children = Children::new(name.shared(), program);
+        Self::over(name, Link::Child(children))
+    }
+
+    fn over(name: UpstreamName, link: Link) -> Self {
         Self {
-            upstream,
+            name,
+            link,
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             sessions: Mutex::default(),
-            list: tokio::sync::Mutex::default(),
+            list: Arc::default(),
             ids: AtomicU64::new(1),
         }
     }
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
-        self.upstream.name.as_str()
+        self.name.as_str()
     }
 
     /// The same, shared.
     pub fn shared_name(&self) -> Arc<str> {
-        self.upstream.name.shared()
+        self.name.shared()
     }
 
     /// A text without the gateway's own credentials.
     pub fn conceal(&self, text: String) -> String {
-        self.upstream.conceal(text)
+        self.link.conceal(text)
     }
 
-    /// Closes connections that idled for too long.
+    /// Closes connections that idled for too long, and ends processes that did.
     pub fn sweep(&self) {
-        self.upstream.sweep();
+        self.link.sweep();
     }
 
-    /// Its tools, as they were within the last seconds.
-    pub async fn tools(&self) -> Result<Arc<Tools>, Failed> {
-        let mut kept = self.list.lock().await;
+    /// Goes on with the processes of the server that it replaces, if that runs the same program.
+    pub fn take_over(&mut self, old: &Self) {
+        self.link.take_over(&old.link);
+    }
+
+    /// Ends what the gateway runs for it.
+    pub async fn stop(&self) {
+        if let Link::Child(children) = &self.link {
+            children.stop().await;
+        }
+    }
+
+    /// Its tools, as they were within the last seconds. A process lists its tools for its tenant alone.
+    pub async fn tools(&self, tenant: &Arc<str>) -> Result<Arc<Tools>, Failed> {
+        let (lister, list) = match &self.link {
+            Link::Http(_) => (OWN.into(), Arc::clone(&self.list)),
+            Link::Child(children) => {
+                let child = tokio::time::timeout(LIST_WAIT, children.of(tenant)).await;
+                let child = child.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout)))?;
+                (Arc::clone(tenant), Arc::clone(&child.list))
+            }
+        };
+        let mut kept = list.lock().await;
         if let Some((list, since)) = &*kept
             && clock::now().saturating_duration_since(*since) < LIST_KEPT
         {
             return list.clone();
         }
-        let found = tokio::time::timeout(LIST_WAIT, self.list_all()).await;
+        let found = tokio::time::timeout(LIST_WAIT, self.list_all(&lister)).await;
         let found = found.unwrap_or(Err(Failed::Refusal(Refusal::UpstreamTimeout))).map(Arc::new);
         let is_news = |before: &Option<Listed>| match (before, &found) {
             (Some((Err(before), _)), Err(now)) => before != now,
@@ -188,12 +226,12 @@ impl Server {
         operator::warn(&format!("the MCP server {name} does not list its tools: {why}"));
     }
 
-    async fn list_all(&self) -> Result<Tools, Failed> {
+    async fn list_all(&self, lister: &Arc<str>) -> Result<Tools, Failed> {
         let (mut found, mut left_out, mut weight, mut cursor) = (Vec::new(), 0, 0, None);
         for _ in 0..list::PAGES_MAX {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: "tools/list", name: None, params: &params, wishes: None };
-            let mut listing = self.ask(&OWN.into(), ask).await?;
+            let mut listing = self.ask(lister, ask).await?;
             let page = list::page(&listing.result().await?)
                 .ok_or_else(|| failed("the upstream's list of tools cannot be read"))?;
             weight += page.weight();
@@ -229,6 +267,9 @@ impl Server {
 
     /// Sends a request in the words of the server's era. What a server refused without looking at it is sent once more.
     async fn ask<'a>(&self, tenant: &Arc<str>, ask: impl Fn(u64) -> Ask<'a>) -> Result<Calling<'_>, Failed> {
+        if let Link::Child(children) = &self.link {
+            return self.ask_child(children, tenant, ask).await;
+        }
         for last in [false, true] {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let era = self.era().await?;
@@ -238,8 +279,10 @@ impl Server {
             };
             let revision = session.as_ref().map_or(Revision::MODERN, |session| session.revision);
             let answer = self.post(ask(id).sealed(revision), session.as_ref()).await?;
-            let refused = match Reply::of(answer, id).await {
-                Ok(reply) => return Ok(Calling { server: self, reply, session, number: id }),
+            let refused = match wire::Reply::of(answer, id).await {
+                Ok(reply) => {
+                    return Ok(Calling { server: self, reply: Reply::Http(reply), session, number: id });
+                }
                 Err(Err(failed)) => return Err(failed),
                 Err(Ok(refused)) => refused,
             };
@@ -300,7 +343,7 @@ impl Server {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let ask = Ask { id, method: "server/discover", name: None, params: &[], wishes: None };
         let answer = self.post(ask.sealed(Revision::MODERN), None).await?;
-        let mut reply = match Reply::of(answer, id).await {
+        let mut reply = match wire::Reply::of(answer, id).await {
             Ok(reply) => reply,
             Err(Err(failed)) => return Err(failed),
             Err(Ok(refused)) => {
@@ -314,11 +357,7 @@ impl Server {
         loop {
             match reply.next().await? {
                 Said::Notification { .. } | Said::Request { .. } => {}
-                Said::Result(result) => {
-                    let versions = result.get("supportedVersions").and_then(Value::items).unwrap_or_default();
-                    let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
-                    return Ok(if versions.iter().any(modern) { Era::Modern } else { Era::Legacy });
-                }
+                Said::Result(result) => return Ok(era_of(&result)),
                 Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
                 // Servers of the older era call a request without a session many things.
                 Said::Error { .. } => return Ok(Era::Legacy),
@@ -349,16 +388,14 @@ impl Server {
         let envelope = Envelope { headers: HeaderMap::new(), ..ask.sealed(Revision::LEGACY) };
         let answer = self.post(envelope, None).await?;
         let session_id = answer.headers.get(envelope::session_header()).cloned();
-        let reply = Reply::of(answer, id).await;
+        let reply = wire::Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
         let session = Session { id: session_id, revision: Revision::LEGACY };
+        let reply = Reply::Http(reply);
         let mut calling = Calling { server: self, reply, session: Some(session.clone()), number: id };
         let result = calling.result().await?;
-        let agreed = result.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
-        let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
-            return Err(failed("the upstream speaks no revision of the protocol that is served here"));
-        };
+        let revision = agreed(&result)?;
         let session = Session { revision, ..session };
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
@@ -382,7 +419,10 @@ impl Server {
     }
 
     async fn post(&self, envelope: Envelope, session: Option<&Session>) -> Result<Answer, Failed> {
-        let Some((endpoint, credential)) = self.upstream.first() else {
+        let Link::Http(upstream) = &self.link else {
+            return Err(failed("the upstream is not asked over HTTP"));
+        };
+        let Some((endpoint, credential)) = upstream.first() else {
             return Err(failed("the upstream has no address"));
         };
         let Envelope { body, mut headers } = envelope;
@@ -427,6 +467,21 @@ impl Calling<'_> {
             }
         }
     }
+}
+
+/// The era of a server that answers `server/discover` so.
+fn era_of(discovered: &Value<'_>) -> Era {
+    let versions = discovered.get("supportedVersions").and_then(Value::items).unwrap_or_default();
+    let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
+    if versions.iter().any(modern) { Era::Modern } else { Era::Legacy }
+}
+
+/// The revision that a server agrees to in its answer to `initialize`.
+fn agreed(initialized: &Value<'_>) -> Result<Revision, Failed> {
+    let agreed = initialized.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
+    agreed
+        .filter(|revision| !revision.is_modern())
+        .ok_or_else(|| failed("the upstream speaks no revision of the protocol that is served here"))
 }
 
 /// Whoever panicked while holding one of these left it as it was.

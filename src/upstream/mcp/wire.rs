@@ -129,7 +129,11 @@ impl Reply {
 
 /// Reads a message. `None` for one that answers another request, or none that was asked.
 fn said(bytes: &[u8], id: u64) -> Result<Option<Said>, Failed> {
-    let mut value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
+    said_by(json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?, id)
+}
+
+/// The same, of a message that was parsed.
+pub(super) fn said_by(mut value: Value<'_>, id: u64) -> Result<Option<Said>, Failed> {
     let message = message::read(&value).map_err(|_| unreadable())?;
     let is_answer =
         matches!(&message, Message::Response { id: Some(answered) } if answered.as_u64() == Some(id));

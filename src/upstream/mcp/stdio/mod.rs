@@ -1,0 +1,259 @@
+//! An MCP server that the gateway runs: a process for each tenant, started when it is first used, stopped when it
+//! idles, started again when it failed.
+
+mod backoff;
+mod child;
+mod complaints;
+mod handshake;
+mod program;
+
+use super::{Era, Failed, lock, wire::failed};
+use crate::{clock, operator, redact::Redactor, refusal::Refusal};
+use backoff::{BACKOFF_MIN, Backoff};
+pub(super) use child::{Child, Reply};
+pub use program::Program;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+    time::{Duration, Instant},
+};
+
+/// So many processes a server may have.
+const CHILDREN_MAX: usize = 64;
+/// A process of which nothing was asked for so long is stopped.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// Longer than any of them takes to end.
+const END_WAIT: Duration = Duration::from_secs(6);
+
+/// The processes of one server, by tenant.
+#[derive(Debug)]
+pub(super) struct Children {
+    server: Arc<str>,
+    program: Arc<Program>,
+    redactor: OnceLock<Arc<Redactor>>,
+    seats: Mutex<Seats>,
+    /// The era that the program spoke when it was last asked.
+    era: Mutex<Option<Era>>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    by_tenant: HashMap<Arc<str>, Seat>,
+    /// Nothing is started any more.
+    closed: bool,
+}
+
+/// The place of a tenant's process.
+#[derive(Debug, Default)]
+struct Seat {
+    child: Option<Arc<Child>>,
+    /// One starts it; the others wait.
+    starting: Arc<tokio::sync::Mutex<()>>,
+    backoff: Backoff,
+}
+
+impl Children {
+    /// None is started yet.
+    pub(super) fn new(server: Arc<str>, program: Program) -> Arc<Self> {
+        Arc::new(Self {
+            server,
+            program: Arc::new(program),
+            redactor: OnceLock::new(),
+            seats: Mutex::default(),
+            era: Mutex::default(),
+        })
+    }
+
+    /// Whether both would run the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.server == other.server && self.program == other.program
+    }
+
+    /// A text without what the program was given.
+    pub(super) fn conceal(&self, text: String) -> String {
+        self.program.conceal(text)
+    }
+
+    /// The tenant's process, ready to be asked.
+    pub(super) async fn of(self: &Arc<Self>, tenant: &Arc<str>) -> Result<Arc<Child>, Failed> {
+        if let Some(child) = self.ready(tenant) {
+            return Ok(child);
+        }
+        let (children, tenant) = (Arc::clone(self), Arc::clone(tenant));
+        // Whoever leaves meanwhile leaves the process to the others.
+        let started = tokio::spawn(async move { children.start(&tenant).await }).await;
+        started.unwrap_or_else(|_| Err(failed("the upstream failed")))
+    }
+
+    fn ready(&self, tenant: &str) -> Option<Arc<Child>> {
+        let seats = lock(&self.seats);
+        let child = seats.by_tenant.get(tenant)?.child.as_ref()?;
+        (child.serves() && child.revision.get().is_some()).then(|| Arc::clone(child))
+    }
+
+    async fn start(&self, tenant: &Arc<str>) -> Result<Arc<Child>, Failed> {
+        let starting =
+            Arc::clone(&lock(&self.seats).by_tenant.entry(Arc::clone(tenant)).or_default().starting);
+        let _alone = starting.lock().await;
+        if let Some(child) = self.ready(tenant) {
+            return Ok(child);
+        }
+        loop {
+            let known = *lock(&self.era);
+            let child = self.launch(tenant)?;
+            let shaken = handshake::with(&child, known).await;
+            let why = match shaken {
+                Ok((era, revision)) => {
+                    *lock(&self.era) = Some(era);
+                    child.revision.get_or_init(|| revision);
+                    return Ok(child);
+                }
+                Err(why) => why,
+            };
+            // What does not know the question may end of it; what is another program by now is asked anew.
+            let next = match (known, &why) {
+                (None, _) if child.failed_at().is_some() => Some(Era::Legacy),
+                (Some(Era::Legacy), Failed::Error { .. }) => None,
+                _ => {
+                    child.give_up();
+                    operator::warn(&format!(
+                        "the MCP server {} does not open a session over stdio",
+                        self.server
+                    ));
+                    *lock(&self.era) = None;
+                    return Err(why);
+                }
+            };
+            child.retire();
+            *lock(&self.era) = next;
+            self.forgive(tenant);
+        }
+    }
+
+    /// Starts the process, if it may be and there is room.
+    fn launch(&self, tenant: &Arc<str>) -> Result<Arc<Child>, Failed> {
+        let redactor = self.redactor().ok_or_else(|| failed("the system gives no random numbers"))?;
+        let now = clock::now();
+        let mut seats = lock(&self.seats);
+        if seats.closed {
+            return Err(failed("the gateway is shutting down; try again"));
+        }
+        seats.by_tenant.entry(Arc::clone(tenant)).or_default().settle();
+        if let Some(left) = seats.by_tenant.get(tenant).and_then(|seat| seat.backoff.left(now)) {
+            return Err(down(&self.server, left));
+        }
+        if !seats.make_room(CHILDREN_MAX) {
+            return Err(failed("the upstream serves too many tenants at once; try again later"));
+        }
+        let seat = seats.by_tenant.entry(Arc::clone(tenant)).or_default();
+        match Child::start(&self.program, &redactor, &self.server, tenant) {
+            Ok(child) => {
+                seat.child = Some(Arc::clone(&child));
+                Ok(child)
+            }
+            Err(error) => {
+                seat.backoff.failed(now, now);
+                let (server, why) = (&self.server, error.kind());
+                operator::warn(&format!(
+                    "the MCP server {server} cannot be started: {why}; see its `command`"
+                ));
+                Err(down(server, seat.backoff.left(now).unwrap_or(BACKOFF_MIN)))
+            }
+        }
+    }
+
+    /// A process that ended of a question that it did not know did not fail.
+    fn forgive(&self, tenant: &str) {
+        if let Some(seat) = lock(&self.seats).by_tenant.get_mut(tenant) {
+            seat.child = None;
+        }
+    }
+
+    fn redactor(&self) -> Option<Arc<Redactor>> {
+        if let Some(redactor) = self.redactor.get() {
+            return Some(Arc::clone(redactor));
+        }
+        let redactor = Arc::new(complaints::redactor()?);
+        Some(Arc::clone(self.redactor.get_or_init(|| redactor)))
+    }
+
+    /// Stops what idled for too long.
+    pub(super) fn sweep(&self) {
+        lock(&self.seats).sweep(clock::now(), IDLE_MAX);
+    }
+
+    /// Ends all of them, and waits until they are gone.
+    pub(super) async fn stop(&self) {
+        let children: Vec<Arc<Child>> = {
+            let mut seats = lock(&self.seats);
+            seats.closed = true;
+            seats.by_tenant.values().filter_map(|seat| seat.child.clone()).collect()
+        };
+        children.iter().for_each(|child| child.retire());
+        let gone = async {
+            for child in &children {
+                child.gone.cancelled().await;
+            }
+        };
+        drop(tokio::time::timeout(END_WAIT, gone).await);
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        let seats = lock(&self.seats);
+        seats.by_tenant.values().filter_map(|seat| seat.child.as_ref()).for_each(|child| child.retire());
+    }
+}
+
+impl Seats {
+    /// Whether one more may run. Where there are too many, the one that idled longest ends.
+    fn make_room(&mut self, children_max: usize) -> bool {
+        loop {
+            let running: Vec<&Arc<Child>> = self.running().collect();
+            if running.len() < children_max {
+                return true;
+            }
+            let idle = running.iter().filter_map(|child| Some((child.idle_since()?, *child)));
+            match idle.min_by_key(|(since, _)| *since) {
+                Some((_, child)) => _ = child.retire_if_idle(),
+                None => return false,
+            }
+        }
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Arc<Child>> {
+        self.by_tenant.values().filter_map(|seat| seat.child.as_ref()).filter(|child| child.serves())
+    }
+
+    fn sweep(&mut self, now: Instant, idle_max: Duration) {
+        for child in self.running() {
+            if child.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= idle_max) {
+                child.retire_if_idle();
+            }
+        }
+        self.by_tenant.retain(|_, seat| {
+            seat.settle();
+            // Whoever starts it holds the other.
+            seat.child.is_some() || Arc::strong_count(&seat.starting) > 1 || !seat.backoff.is_over(now)
+        });
+    }
+}
+
+impl Seat {
+    /// Takes note of a process that failed, and forgets one that is gone.
+    fn settle(&mut self) {
+        let Some(child) = &self.child else { return };
+        if let Some(failed) = child.failed_at() {
+            self.backoff.failed(child.started, failed);
+            self.child = None;
+        } else if !child.serves() && child.gone.is_cancelled() {
+            self.child = None;
+        }
+    }
+}
+
+/// A server that is not running.
+fn down(server: &str, retry_after: Duration) -> Failed {
+    Failed::Refusal(Refusal::ServerDown { server: server.to_owned(), retry_after })
+}
