@@ -81,9 +81,8 @@ impl Compiler<'_> {
         ];
         for (key, at) in unused {
             if let Some(at) = at {
-                let message =
-                    format!("{key} has no effect with `command`: write what the program needs into `env`");
-                self.warn("not-used", at, message);
+                let message = format!("{key} is not for `command`: write what the program needs into `env`");
+                self.error("not-used", at, message);
             }
         }
         let mut environment = Vec::new();
@@ -99,7 +98,9 @@ impl Compiler<'_> {
         let base = self.loaded.files.base_dir(program.at.file);
         let directory = std::path::absolute(base).unwrap_or_else(|_| base.to_path_buf());
         let timeout = raw.timeout.as_ref();
-        let or = |at: Option<&At<Duration>>, seconds| at.map_or(Duration::from_secs(seconds), |at| at.value);
+        let or = |at: Option<&At<Duration>>, seconds| {
+            at.map_or_else(|| Duration::from_secs(seconds), |at| at.value)
+        };
         let program = Program {
             name: program.value.clone(),
             arguments: raw.command.iter().skip(1).map(|at| at.value.clone()).collect(),

@@ -281,13 +281,13 @@ impl Child {
         for asked in waiting.into_values() {
             drop(asked.try_send(Err(failed(why))));
         }
-        self.odd.tell(&self.odd.unreadable, &self.who, "a line that is too long for a message");
+        Odd::tell(&self.odd.unreadable, &self.who, "a line that is too long for a message");
     }
 
     fn hear(&self, line: &[u8]) {
         let parsed = json::parse(line, json::NESTING_MAX).ok();
         let Some(value) = parsed.filter(|value| message::read(value).is_ok()) else {
-            self.odd.tell(&self.odd.unreadable, &self.who, "a line that is no message");
+            Odd::tell(&self.odd.unreadable, &self.who, "a line that is no message");
             return;
         };
         match message::read(&value) {
@@ -296,7 +296,7 @@ impl Child {
                 let waiting = id.and_then(|id| Some((id, self.take(id)?)));
                 let Some((id, asked)) = waiting else {
                     if id.is_none_or(|id| !lock(&self.calls).cancelled.contains(&id)) {
-                        self.odd.tell(
+                        Odd::tell(
                             &self.odd.unwanted,
                             &self.who,
                             "an answer to what nobody asked, or a second one",
@@ -356,7 +356,7 @@ impl Child {
     }
 
     fn drop_one(&self) {
-        self.odd.tell(&self.odd.dropped, &self.who, "more notifications or requests than are taken from it");
+        Odd::tell(&self.odd.dropped, &self.who, "more notifications or requests than are taken from it");
     }
 
     async fn supervise(
@@ -400,7 +400,7 @@ impl Child {
 }
 
 impl Odd {
-    fn tell(&self, kind: &AtomicU64, who: &str, what: &str) {
+    fn tell(kind: &AtomicU64, who: &str, what: &str) {
         if kind.fetch_add(1, Ordering::Relaxed) == 0 {
             operator::warn(&format!(
                 "{who} wrote {what}; it is left out, and more of its kind are only counted"

@@ -74,5 +74,5 @@ async fn is_modern(late: &mut Option<Reply>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

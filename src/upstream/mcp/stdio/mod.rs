@@ -6,6 +6,8 @@ mod child;
 mod complaints;
 mod handshake;
 mod program;
+#[cfg(test)]
+mod tests;
 
 use super::{Era, Failed, lock, wire::failed};
 use crate::{clock, operator, redact::Redactor, refusal::Refusal};
@@ -31,6 +33,7 @@ pub(super) struct Children {
     server: Arc<str>,
     program: Arc<Program>,
     redactor: OnceLock<Arc<Redactor>>,
+    children_max: usize,
     seats: Mutex<Seats>,
     /// The era that the program spoke when it was last asked.
     era: Mutex<Option<Era>>,
@@ -59,6 +62,7 @@ impl Children {
             server,
             program: Arc::new(program),
             redactor: OnceLock::new(),
+            children_max: CHILDREN_MAX,
             seats: Mutex::default(),
             era: Mutex::default(),
         })
@@ -142,7 +146,7 @@ impl Children {
         if let Some(left) = seats.by_tenant.get(tenant).and_then(|seat| seat.backoff.left(now)) {
             return Err(down(&self.server, left));
         }
-        if !seats.make_room(CHILDREN_MAX) {
+        if !seats.make_room(self.children_max) {
             return Err(failed("the upstream serves too many tenants at once; try again later"));
         }
         let seat = seats.by_tenant.entry(Arc::clone(tenant)).or_default();

@@ -50,6 +50,7 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         command.envs(inherited).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        keep_memory_private();
         let process = command.spawn()?;
         let group = Group(process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
         Ok((process, group))
@@ -67,6 +68,17 @@ impl Program {
         secrets.fold(text, |text, secret| text.replace(secret.as_str(), "[API_KEY]"))
     }
 }
+
+/// What runs as the same user could read the gateway's environment and memory otherwise.
+#[cfg(target_os = "linux")]
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // Where the system does not offer it, there is no other way.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or_default();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_memory_private() {}
 
 /// A program's process group. It is killed when this is dropped.
 #[derive(Debug)]
