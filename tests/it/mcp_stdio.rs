@@ -107,8 +107,17 @@ fn every_era_is_listed_and_called() {
 
 #[test]
 fn one_that_says_nothing_to_what_it_does_not_know_is_spoken_to_all_the_same() {
-    let gateway = gateway(&entry("run", "mute", ""));
+    let gateway = gateway(&entry("run", "mute", ", timeout: { first_byte: 3s }"));
     assert_eq!(text(&call_at(&gateway, "run", ACME, "echo", &json!({ "text": "x" }))), "x");
+}
+
+#[test]
+fn one_that_never_answers_opens_no_session() {
+    let gateway = gateway(&entry("run", "never", ", timeout: { first_byte: 1s }"));
+    assert_eq!(error(&call(&gateway, ACME, "pid")), "the upstream did not answer in time");
+    let told = error(&call(&gateway, ACME, "pid"));
+    assert!(told.contains("the MCP server `run` ended or could not be started"), "{told}");
+    gateway.wait("its end", |gateway| log(gateway, "run").contains("ended"));
 }
 
 #[test]

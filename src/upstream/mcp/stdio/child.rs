@@ -41,6 +41,8 @@ const OUT_MAX: usize = 8;
 const WAITING_MAX: usize = 64;
 /// A longer notification is not kept for a client that is slow.
 const NOTIFICATION_BYTES_MAX: usize = 256 << 10;
+/// Nor is a longer message that answers no request.
+const UNASKED_BYTES_MAX: usize = 1 << 20;
 /// So many requests are remembered that nobody waits for any more: their answers are no surprise.
 const CANCELLED_MAX: usize = 256;
 const PIECE_BYTES: usize = 16 << 10;
@@ -180,7 +182,11 @@ impl Child {
         id: u64,
     ) -> Result<Option<Reply>, Failed> {
         let place = timeout(self.first_byte, self.out.reserve()).await;
-        let place = place.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))?.map_err(|_| self.down())?;
+        let place = match place.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))? {
+            Ok(place) => place,
+            Err(_) if lock(&self.calls).state == State::Retired => return Ok(None),
+            Err(_) => return Err(self.down()),
+        };
         let (heard, said) = mpsc::channel(WAITING_MAX);
         let mut calls = lock(&self.calls);
         match calls.state {
@@ -316,12 +322,12 @@ impl Child {
                 match asked {
                     Some(asked) if asked.capacity() > 1 => drop(asked.try_send(Ok(said))),
                     Some(_) => self.drop_one(),
-                    None => self.pass_on(said),
+                    None => self.pass_on(said, line.len()),
                 }
             }
             Ok(Message::Request(_)) => {
                 if let Ok(Some(said)) = said_by(value, 0) {
-                    self.pass_on(said);
+                    self.pass_on(said, line.len());
                 }
             }
             Err(_) => {}
@@ -349,9 +355,19 @@ impl Child {
         }
     }
 
-    fn pass_on(&self, said: Said) {
-        if self.unasked.try_send(said).is_err() {
-            self.drop_one();
+    /// Passes on what answers no request. What is too much is left out; a request is declined then.
+    fn pass_on(&self, said: Said, bytes: usize) {
+        let sent = match self.unasked.try_reserve() {
+            Ok(place) if bytes <= UNASKED_BYTES_MAX => {
+                place.send(said);
+                return;
+            }
+            Ok(_) | Err(_) => said,
+        };
+        self.drop_one();
+        if let Said::Request { id, .. } = sent {
+            // One that reads nothing hears of nothing.
+            drop(self.out.try_send(line_of(envelope::not_served(&id))));
         }
     }
 

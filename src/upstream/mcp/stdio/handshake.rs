@@ -4,9 +4,12 @@ use super::{
     super::{Era, Failed, agreed, era_of, wire::Said},
     child::{Child, Reply},
 };
-use crate::mcp::{
-    Revision,
-    envelope::{self, Ask},
+use crate::{
+    mcp::{
+        Revision,
+        envelope::{self, Ask},
+    },
+    refusal::Refusal,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -24,8 +27,8 @@ pub(super) async fn with(child: &Arc<Child>, known: Option<Era>) -> Result<(Era,
         match timeout(PROBE_WAIT, last_of(&mut asked)).await {
             Ok(Ok(Said::Result(result))) if era_of(&result) == Era::Modern => return Ok(modern),
             Ok(Ok(_)) => {}
+            Ok(Err(Failed::Refusal(Refusal::UpstreamTimeout))) | Err(_) => late = Some(asked),
             Ok(Err(failed)) => return Err(failed),
-            Err(_) => late = Some(asked),
         }
     }
     let params = envelope::initialize_params();

@@ -102,36 +102,55 @@ impl Children {
         if let Some(child) = self.ready(tenant) {
             return Ok(child);
         }
-        loop {
-            let known = *lock(&self.era);
-            let child = self.launch(tenant)?;
-            let shaken = handshake::with(&child, known).await;
-            let why = match shaken {
-                Ok((era, revision)) => {
-                    *lock(&self.era) = Some(era);
-                    child.revision.get_or_init(|| revision);
-                    return Ok(child);
-                }
-                Err(why) => why,
-            };
+        let known = *lock(&self.era);
+        match self.begin(tenant, known).await {
             // What does not know the question may end of it; what is another program by now is asked anew.
-            let next = match (known, &why) {
-                (None, _) if child.failed_at().is_some() => Some(Era::Legacy),
-                (Some(Era::Legacy), Failed::Error { .. }) => None,
-                _ => {
-                    child.give_up();
-                    operator::warn(&format!(
-                        "the MCP server {} does not open a session over stdio",
-                        self.server
-                    ));
-                    *lock(&self.era) = None;
-                    return Err(why);
+            Err((child, why)) => match (known, &why) {
+                (None, _) if child.failed_at().is_some() => self.begin_again(tenant, Some(Era::Legacy)).await,
+                (Some(Era::Legacy), Failed::Error { .. }) => {
+                    child.retire();
+                    self.begin_again(tenant, None).await
                 }
-            };
-            child.retire();
-            *lock(&self.era) = next;
-            self.forgive(tenant);
+                _ => Err(self.gave_up(&child, why)),
+            },
+            Ok(begun) => begun,
         }
+    }
+
+    /// Starts the process once more: that it ended of what it was asked is no failure.
+    async fn begin_again(&self, tenant: &Arc<str>, known: Option<Era>) -> Result<Arc<Child>, Failed> {
+        if let Some(seat) = lock(&self.seats).by_tenant.get_mut(tenant) {
+            seat.child = None;
+        }
+        let begun = self.begin(tenant, known).await;
+        begun.unwrap_or_else(|(child, why)| Err(self.gave_up(&child, why)))
+    }
+
+    /// Starts the process and begins to talk to it. The outer error is that of the conversation.
+    async fn begin(
+        &self,
+        tenant: &Arc<str>,
+        known: Option<Era>,
+    ) -> Result<Result<Arc<Child>, Failed>, (Arc<Child>, Failed)> {
+        let child = match self.launch(tenant) {
+            Ok(child) => child,
+            Err(failed) => return Ok(Err(failed)),
+        };
+        match handshake::with(&child, known).await {
+            Ok((era, revision)) => {
+                *lock(&self.era) = Some(era);
+                child.revision.get_or_init(|| revision);
+                Ok(Ok(child))
+            }
+            Err(why) => Err((child, why)),
+        }
+    }
+
+    fn gave_up(&self, child: &Child, why: Failed) -> Failed {
+        child.give_up();
+        *lock(&self.era) = None;
+        operator::warn(&format!("the MCP server {} does not open a session over stdio", self.server));
+        why
     }
 
     /// Starts the process, if it may be and there is room.
@@ -163,13 +182,6 @@ impl Children {
                 ));
                 Err(down(server, seat.backoff.left(now).unwrap_or(BACKOFF_MIN)))
             }
-        }
-    }
-
-    /// A process that ended of a question that it did not know did not fail.
-    fn forgive(&self, tenant: &str) {
-        if let Some(seat) = lock(&self.seats).by_tenant.get_mut(tenant) {
-            seat.child = None;
         }
     }
 

@@ -63,9 +63,12 @@ impl Program {
 
     /// A text without what the program was given in its environment.
     pub(super) fn conceal(&self, text: String) -> String {
-        let secrets =
-            self.environment.iter().map(|(_, value)| value).filter(|value| value.len() >= SECRET_BYTES_MIN);
-        secrets.fold(text, |text, secret| text.replace(secret.as_str(), "[API_KEY]"))
+        let secrets = self
+            .environment
+            .iter()
+            .flat_map(|(_, value)| value.lines())
+            .filter(|value| value.len() >= SECRET_BYTES_MIN);
+        secrets.fold(text, |text, secret| text.replace(secret, "[API_KEY]"))
     }
 }
 
@@ -119,13 +122,18 @@ mod tests {
         let program = Program {
             name: "./server".into(),
             arguments: vec!["--token=secret".into()],
-            environment: vec![("A".into(), "hunter2-hunter2".into()), ("B".into(), "true".into())],
+            environment: vec![
+                ("A".into(), "hunter2-hunter2".into()),
+                ("B".into(), "true".into()),
+                ("C".into(), "-----\nline-of-a-key\n-----".into()),
+            ],
             directory: "/srv/config".into(),
             first_byte: Duration::ZERO,
             idle: Duration::ZERO,
         };
         assert_eq!(format!("{program:?}"), r#"Program { name: "./server", .. }"#);
         assert_eq!(program.conceal("true: hunter2-hunter2".into()), "true: [API_KEY]");
+        assert_eq!(program.conceal("line-of-a-key".into()), "[API_KEY]");
         assert_eq!(program.path(), Path::new("/srv/config/./server"));
     }
 }
