@@ -25,22 +25,18 @@ mod texts;
 mod wire;
 
 use std::env;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use load::{Failures, Load, check_once, held_kib, window};
+use load::{Failures, Load, Questions, check_once, held_kib, window};
 use mock::Mock;
-use process::{NGINX, Peer, Scratch};
+use process::{FILES, NGINX, PINNED, Peer, Scratch, Setting, gateway_command, pin};
 use report::{Goal, Row, disturbance};
 use texts::Mode;
-
-/// Set in the pinned process; its value is of no account.
-const PINNED: &str = "TOLLGATE_PAIR_PINNED";
 
 /// A row to measure: key, title, the tenant's `records.content`, load, goal.
 type Plan = (&'static str, &'static str, &'static str, Load, Goal);
@@ -90,7 +86,10 @@ fn main() -> ExitCode {
     };
     if env::var_os(PINNED).is_none() {
         // Comes back only if it failed.
-        eprintln!("{}", pin(&options));
+        let nginx = [("nginx", "nginx-light")];
+        let tools =
+            [("taskset", "util-linux")].into_iter().chain(nginx.into_iter().filter(|_| options.with_nginx));
+        eprintln!("{}", pin(&tools.collect::<Vec<_>>()));
         return ExitCode::from(2);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -143,37 +142,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
         return Err(format!("--row takes one of {}", keys.join(" ")));
     }
     if options.gateway.is_empty() {
-        let built = option_env!("CARGO_BIN_EXE_tollgate").unwrap_or("target/release/tollgate");
-        let binary = PathBuf::from(env::var_os("TOLLGATE_BIN").unwrap_or_else(|| built.into()));
-        let binary = binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
-        options.gateway = format!("'{}' serve --config $DIR/tollgate.yaml", binary.display());
+        options.gateway = gateway_command()?;
     }
     Ok(options)
-}
-
-/// Checks the tools, then becomes this same program on CPU 1, with enough open files for the held streams.
-fn pin(options: &Options) -> String {
-    let is_there = |name: &str| {
-        env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|at| at.join(name).exists())
-    };
-    let wanted = [("taskset", "util-linux", true), ("nginx", "nginx-light", options.with_nginx)];
-    let missing: Vec<_> =
-        wanted.iter().filter(|tool| tool.2 && !is_there(tool.0)).map(|tool| tool.1).collect();
-    if !missing.is_empty() {
-        return format!(
-            "missing tools; install them with: apt-get install --no-install-recommends {}",
-            missing.join(" ")
-        );
-    }
-    if std::thread::available_parallelism().map_or(0, usize::from) < 2 {
-        return "two CPUs are needed: one for the proxies, one for the load".to_owned();
-    }
-    let raise =
-        "ulimit -S -n 18000 2>/dev/null || ulimit -S -n $(ulimit -H -n); exec taskset -c 1 \"$0\" \"$@\"";
-    let program = env::current_exe().unwrap();
-    let error =
-        Command::new("sh").args(["-c", raise]).arg(program).args(env::args().skip(1)).env(PINNED, "1").exec();
-    format!("sh: {error}")
 }
 
 /// Measures everything that was asked for; true if nothing failed.
@@ -222,8 +193,8 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Fresh proxies for a row: nginx, if wanted, then the gateway.
     fn peers(&self, content: &str) -> Result<[Option<Peer>; 2], String> {
-        let start =
-            |name, command: &str| Peer::start(name, command, content, self.upstream_port, &self.scratch.0);
+        let setting = Setting { files: &FILES, content, upstream_port: self.upstream_port };
+        let start = |name, command: &str| Peer::start(name, command, &setting, &self.scratch.0);
         let nginx = self.options.with_nginx.then(|| start("nginx", NGINX)).transpose()?;
         Ok([nginx, Some(start("gateway", &self.options.gateway)?)])
     }
@@ -241,7 +212,9 @@ impl Bench<'_> {
         for _ in 0..self.options.windows {
             for ((peer, bytes), windows) in peers.iter().zip(answer_bytes).zip(&mut windows) {
                 if let Some(peer) = peer {
-                    windows.push(window(peer, load, bytes, self.options.length, &self.failures).await);
+                    let questions = Questions::chats(peer.port, load, bytes);
+                    let window = window(peer, load, questions, self.options.length, &self.failures);
+                    windows.push(window.await);
                     peer.empty_logs();
                 }
             }

@@ -73,9 +73,7 @@ impl Failures {
 struct Job {
     load: Load,
     port: u16,
-    requests: Vec<Vec<u8>>,
-    /// Length of a right answer's body.
-    answer_bytes: usize,
+    questions: Questions,
     is_over: AtomicBool,
     requests_done: AtomicU64,
     /// Line ends that arrived; an event has two.
@@ -104,15 +102,32 @@ pub(crate) async fn check_once(
     }
 }
 
-/// Loads the peer until warm, measures for `length`, lets every request end.
+/// What is asked in a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Questions {
+    /// Whole requests, in turn.
+    pub(crate) requests: Vec<Vec<u8>>,
+    /// Length of a right answer's body.
+    pub(crate) answer_bytes: usize,
+}
+
+impl Questions {
+    /// Those of a row of chats.
+    pub(crate) fn chats(port: u16, load: Load, answer_bytes: usize) -> Self {
+        let requests = (0..VARIANTS).map(|seed| request(port, load.body_bytes, seed, load.mode)).collect();
+        Self { requests, answer_bytes }
+    }
+}
+
+/// Loads the peer with these questions until warm, measures for `length`, lets every request end.
 pub(crate) async fn window(
     peer: &Peer,
     load: Load,
-    answer_bytes: usize,
+    questions: Questions,
     length: Duration,
     failures: &Arc<Failures>,
 ) -> Window {
-    let job = Arc::new(Job::new(peer.port, load, answer_bytes, failures));
+    let job = Arc::new(Job::new(peer.port, load, questions, failures));
     let workers: Vec<_> =
         (0..load.connections).map(|seat| tokio::spawn(Arc::clone(&job).work(seat))).collect();
     sleep(Duration::from_millis(600)).await;
@@ -177,18 +192,21 @@ pub(crate) async fn held_kib(peer: &Peer, load: Load, failures: &Arc<Failures>) 
 }
 
 impl Job {
-    fn new(port: u16, load: Load, answer_bytes: usize, failures: &Arc<Failures>) -> Self {
+    fn new(port: u16, load: Load, questions: Questions, failures: &Arc<Failures>) -> Self {
         Self {
             load,
             port,
-            requests: (0..VARIANTS).map(|seed| request(port, load.body_bytes, seed, load.mode)).collect(),
-            answer_bytes,
+            questions,
             is_over: AtomicBool::new(false),
             requests_done: AtomicU64::new(0),
             line_ends: AtomicU64::new(0),
             latencies_us: Mutex::new(Vec::with_capacity(1 << 18)),
             failures: Arc::clone(failures),
         }
+    }
+
+    fn question(&self, turn: usize) -> &[u8] {
+        &self.questions.requests[turn % self.questions.requests.len()]
     }
 
     /// What the row counts: answers, or events.
@@ -208,7 +226,7 @@ impl Job {
         let (mut stream, mut buffer, mut turn) = (None, vec![0; 32 * 1024], seat);
         while !self.is_over.load(Relaxed) {
             turn += 1;
-            match self.ask(stream.take(), &mut buffer, &self.requests[turn % self.requests.len()]).await {
+            match self.ask(stream.take(), &mut buffer, self.question(turn)).await {
                 Ok(kept) => stream = kept,
                 Err(error) => {
                     self.failures.add(format!("port {}, {:?}: {error}", self.port, self.load.mode));
@@ -247,11 +265,12 @@ impl Job {
         .await?
         .ok_or_else(|| Error::other("closed without an answer"))?;
         let latency = first_byte.unwrap_or_else(|| begin.elapsed());
-        let is_whole = bytes == self.answer_bytes && (self.load.mode == Mode::Chat || tail == *b"[DONE]\n\n");
+        let is_whole =
+            bytes == self.questions.answer_bytes && (self.load.mode == Mode::Chat || tail == *b"[DONE]\n\n");
         if head.status != 200 || !is_whole {
             return Err(Error::other(format!(
                 "status {}, {bytes} of {} bytes",
-                head.status, self.answer_bytes
+                head.status, self.questions.answer_bytes
             )));
         }
         self.requests_done.fetch_add(1, Relaxed);

@@ -1,8 +1,10 @@
 //! The proxies under test: their files, their processes, and what the kernel says that they spend.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -16,12 +18,47 @@ const PROXY_CPU: &str = "0";
 /// nginx as started here; `$DIR/nginx.conf` is written for every peer.
 pub(crate) const NGINX: &str = "nginx -e $DIR/error.log -p $DIR -c $DIR/nginx.conf";
 
-/// What every peer finds in its directory; `$NAMES` are filled in.
-const FILES: [(&str, &str); 3] = [
+/// What a peer of `pair` finds in its directory; `$NAMES` are filled in.
+pub(crate) const FILES: [(&str, &str); 3] = [
     ("nginx.conf", include_str!("nginx.conf")),
     ("tollgate.yaml", include_str!("tollgate.yaml")),
     ("tenants/bench.yaml", include_str!("bench.yaml")),
 ];
+
+/// Set in the pinned process; its value is of no account.
+pub(crate) const PINNED: &str = "TOLLGATE_PAIR_PINNED";
+
+/// Checks that the tools are there (each with the package that has it), then becomes this same program on CPU 1, with
+/// enough open files for thousands of connections. Comes back with the reason if it failed.
+pub(crate) fn pin(tools: &[(&str, &str)]) -> String {
+    let is_there = |name: &str| {
+        env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|at| at.join(name).exists())
+    };
+    let missing: Vec<_> = tools.iter().filter(|tool| !is_there(tool.0)).map(|tool| tool.1).collect();
+    if !missing.is_empty() {
+        return format!(
+            "missing tools; install them with: apt-get install --no-install-recommends {}",
+            missing.join(" ")
+        );
+    }
+    if std::thread::available_parallelism().map_or(0, usize::from) < 2 {
+        return "two CPUs are needed: one for the proxies, one for the load".to_owned();
+    }
+    let raise =
+        "ulimit -S -n 18000 2>/dev/null || ulimit -S -n $(ulimit -H -n); exec taskset -c 1 \"$0\" \"$@\"";
+    let program = env::current_exe().unwrap();
+    let error =
+        Command::new("sh").args(["-c", raise]).arg(program).args(env::args().skip(1)).env(PINNED, "1").exec();
+    format!("sh: {error}")
+}
+
+/// What starts the gateway that was built, or the one that TOLLGATE_BIN names.
+pub(crate) fn gateway_command() -> Result<String, String> {
+    let built = option_env!("CARGO_BIN_EXE_tollgate").unwrap_or("target/release/tollgate");
+    let binary = PathBuf::from(env::var_os("TOLLGATE_BIN").unwrap_or_else(|| built.into()));
+    let binary = binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
+    Ok(format!("'{}' serve --config $DIR/tollgate.yaml", binary.display()))
+}
 
 /// A directory that goes when the bench ends.
 pub(crate) struct Scratch(pub(crate) PathBuf);
@@ -31,6 +68,15 @@ impl Drop for Scratch {
         // Nothing can be done about a directory that stays.
         fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// What a peer is started with.
+pub(crate) struct Setting<'s> {
+    /// Its files, with `$NAMES` to be filled in.
+    pub(crate) files: &'s [(&'s str, &'s str)],
+    /// The tenant's `records.content`.
+    pub(crate) content: &'s str,
+    pub(crate) upstream_port: u16,
 }
 
 /// A running proxy; it is killed, by its own process id, when this is dropped.
@@ -56,27 +102,26 @@ impl Drop for Peer {
 impl Peer {
     /// Starts `command` (a shell's words, `$DIR` its directory; one process, so wrappers `exec`) in front of the upstream, and waits until it listens.
     ///
-    /// `content` is the tenant's `records.content`. Errors are told in words, with the proxy's own last ones.
+    /// Errors are told in words, with the proxy's own last ones.
     pub(crate) fn start(
         name: &'static str,
         command: &str,
-        content: &str,
-        upstream_port: u16,
+        setting: &Setting<'_>,
         scratch: &Path,
     ) -> Result<Self, String> {
         let (port, admin_port) = (free_port()?, free_port()?);
         let directory = scratch.join(format!("{name}-{port}"));
         let values = [
-            ("$UPSTREAM_PORT", upstream_port.to_string()),
+            ("$UPSTREAM_PORT", setting.upstream_port.to_string()),
             ("$ADMIN_PORT", admin_port.to_string()),
             ("$PORT", port.to_string()),
             ("$KEY_SHA256", KEY_SHA256.to_owned()),
-            ("$CONTENT", content.to_owned()),
+            ("$CONTENT", setting.content.to_owned()),
         ];
         fs::create_dir_all(directory.join("tenants")).map_err(|error| error.to_string())?;
-        for (file, template) in FILES {
+        for (file, template) in setting.files {
             let text =
-                values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value));
+                values.iter().fold((*template).to_owned(), |text, (name, value)| text.replace(name, value));
             fs::write(directory.join(file), text).map_err(|error| error.to_string())?;
         }
         let output = || fs::File::options().create(true).append(true).open(directory.join("output")).unwrap();

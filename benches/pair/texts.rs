@@ -9,7 +9,7 @@ pub(crate) const CHUNKS: usize = 64;
 /// Events of a streamed answer: opening, content, finish, usage, `[DONE]`.
 pub(crate) const EVENTS: usize = CHUNKS + 4;
 /// The bench tenant's credential: made up, and known to a gateway on a loopback port alone.
-const KEY: &str = "tg-bench-0000000000000000000000000000";
+pub(crate) const KEY: &str = "tg-bench-0000000000000000000000000000";
 /// SHA-256 of `KEY`, for the tenant's file.
 pub(crate) const KEY_SHA256: &str = "ea6ee66c2f2339d1de76e5eef43eafe690a2103b7d890bc17088f8637fe33a14";
 

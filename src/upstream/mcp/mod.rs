@@ -344,6 +344,11 @@ impl Server {
             Err(Ok(refused)) => {
                 return match refused.status.as_u16() {
                     401 | 403 | 429 => Err(self.told(refused)),
+                    // It names the revision that it was asked in among those that it speaks.
+                    400..500 if refused.error.as_ref().is_some_and(names_modern) => {
+                        *lock(&self.catalogue.discovered) = Some(Arc::new(About::untold()));
+                        Ok(Era::Modern)
+                    }
                     400..500 => Ok(Era::Legacy),
                     _ => Err(self.told(refused)),
                 };
@@ -353,7 +358,7 @@ impl Server {
             match reply.next().await? {
                 Said::Notification { .. } | Said::Request { .. } => {}
                 Said::Result(result) => {
-                    if era_of(&result) == Era::Legacy {
+                    if !lists_modern(result.get("supportedVersions")) {
                         return Ok(Era::Legacy);
                     }
                     *lock(&self.catalogue.discovered) = Some(Arc::new(About::of(&result)));
@@ -496,9 +501,17 @@ impl Server {
 
 /// The era of a server that answers `server/discover` so.
 fn era_of(discovered: &Value<'_>) -> Era {
-    let versions = discovered.get("supportedVersions").and_then(Value::items).unwrap_or_default();
-    let modern = |version: &Value<'_>| version.as_str() == Some(Revision::MODERN.as_str());
-    if versions.iter().any(modern) { Era::Modern } else { Era::Legacy }
+    if lists_modern(discovered.get("supportedVersions")) { Era::Modern } else { Era::Legacy }
+}
+
+/// Whether 2026-07-28 is one of these revisions.
+fn lists_modern(versions: Option<&Value<'_>>) -> bool {
+    let versions = versions.and_then(Value::items).unwrap_or_default();
+    versions.iter().any(|version| version.as_str() == Some(Revision::MODERN.as_str()))
+}
+
+fn names_modern((code, _, data): &(i64, String, Option<Value<'_>>)) -> bool {
+    *code == UNSUPPORTED_VERSION && lists_modern(data.as_ref().and_then(|data| data.get("supported")))
 }
 
 /// The revision that a server agrees to in its answer to `initialize`.

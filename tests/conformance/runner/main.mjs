@@ -1,51 +1,30 @@
-// Starts the fixtures twice and a gateway before one of them, runs the suite against each, and compares.
-import { createHash, randomBytes } from "node:crypto";
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+// Starts the fixtures twice and a gateway before one of them, runs the suite against each, and compares; then the suite's
+// client scenarios, with a gateway as the client.
 import path from "node:path";
-import { compare } from "./compare.mjs";
+import { compare, expected } from "./compare.mjs";
 import { forwarder } from "./forwarder.mjs";
+import { freePort, gateway, ready, start, stop, work } from "./gateway.mjs";
 
 const [here, ...options] = process.argv.slice(2);
 const packages = path.dirname(import.meta.dirname);
-const work = mkdtempSync(path.join(tmpdir(), "tollgate-conformance-"));
-const processes = [];
 
-/** The revisions, and the server whose era is theirs. */
+/** The revisions, the server whose era is theirs, and the client scenarios that a gateway can pass. */
 const LEGS = [
-  { revision: "2025-11-25", server: "sessions" },
-  { revision: "2026-07-28", server: "stateless" },
+  { revision: "2025-11-25", server: "sessions", clients: ["tools_call", "sse-retry"] },
+  {
+    revision: "2026-07-28",
+    server: "stateless",
+    clients: [
+      "tools_call",
+      "request-metadata",
+      "sep-2322-client-request-state",
+      "http-standard-headers",
+      "http-custom-headers",
+      "http-invalid-tool-headers",
+      "json-schema-ref-no-deref",
+    ],
+  },
 ];
-
-const freePort = () =>
-  new Promise((found) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => found(port));
-    });
-  });
-
-/** A process with its output in a file of its name. */
-function start(name, command, ...given) {
-  const log = path.join(work, `${name}.log`);
-  const process = spawn(command, given, { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [process.stdout, process.stderr]) stream.on("data", (data) => (output += data));
-  const ended = new Promise((end) => process.on("close", end)).finally(() => writeFileSync(log, output));
-  processes.push(process);
-  return { ended, output: () => output };
-}
-
-async function ready(name, url, process) {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const answer = await fetch(url).catch(() => undefined);
-    if (answer && answer.status < 500) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`${name} is not ready; it wrote:\n${process.output()}`);
-}
 
 async function fixtures(name) {
   const port = await freePort();
@@ -55,51 +34,47 @@ async function fixtures(name) {
   return url;
 }
 
-/** A gateway before these fixtures: its address, as one reaches it who has no key. */
-async function gateway(servers) {
-  const key = `test-key-${randomBytes(16).toString("hex")}`;
-  const [port, admin] = [await freePort(), await freePort()];
-  const values = {
-    GATEWAY: `127.0.0.1:${port}`,
-    ADMIN: `127.0.0.1:${admin}`,
-    DATA: path.join(work, "data"),
-    SERVERS: servers,
-    KEY: createHash("sha256").update(key).digest("hex"),
-  };
-  const config = readFileSync(path.join(here, "tollgate.yaml"), "utf8").replace(/@([A-Z]+)@/g, (_, name) => values[name]);
-  writeFileSync(path.join(work, "tollgate.yaml"), config);
-  const process = start("gateway", globalThis.process.env.TOLLGATE_BIN, "serve", "--config", path.join(work, "tollgate.yaml"));
-  await ready("gateway", `http://127.0.0.1:${admin}/readyz`, process);
-  return `http://127.0.0.1:${await forwarder(port, `Authorization: Bearer ${key}`)}`;
-}
-
-/** Runs the scenarios of a revision, and returns where its results are. */
-async function suite(name, revision, url) {
+/** Runs a part of the suite, and returns where its results are. */
+async function suite(name, ...given) {
   const results = path.join(work, name);
   const command = path.join(packages, "node_modules/@modelcontextprotocol/conformance/dist/index.js");
-  const { ended, output } = start(name, globalThis.process.execPath, command, "server", "--url", url, "--requirements", revision, "-o", results);
+  const { ended, output } = start(name, process.execPath, command, ...given, "-o", results);
   await ended;
-  if (!output().includes("=== SUMMARY ===")) throw new Error(`the suite did not end:\n${output().slice(-2000)}`);
+  if (!/=== SUMMARY ===|Test Results:/.test(output())) throw new Error(`the suite did not end:\n${output().slice(-2000)}`);
   return results;
 }
 
+const servers = (name, revision, url) => suite(name, "server", "--url", url, "--requirements", revision);
+
+async function clients(revision, scenarios) {
+  const results = [];
+  for (const scenario of scenarios) {
+    const command = `${process.execPath} ${path.join(packages, "runner/leg.mjs")} ${here}`;
+    results.push(
+      await suite(`${revision}-${scenario}`, "client", "--command", command, "--scenario", scenario, "--spec-version", revision),
+    );
+  }
+  return results;
+}
+
+const known = expected(path.join(here, "expected.txt"));
 let failed = true;
 try {
   const [alone, behind] = await Promise.all([fixtures("alone"), fixtures("behind")]);
-  const through = await gateway(behind);
+  const { port, key } = await gateway(here, LEGS.map(({ server }) => [server, `${behind}/${server}`]));
+  const through = `http://127.0.0.1:${await forwarder(port, `Authorization: Bearer ${key}`)}`;
   const legs = await Promise.all(
-    LEGS.map(async ({ revision, server }) => {
-      const [direct, gated] = await Promise.all([
-        suite(`${revision}-direct`, revision, `${alone}/${server}`),
-        suite(`${revision}-gateway`, revision, `${through}/mcp/${server}`),
+    LEGS.map(async ({ revision, server, clients: scenarios }) => {
+      const [direct, gated, asClient] = await Promise.all([
+        servers(`${revision}-direct`, revision, `${alone}/${server}`),
+        servers(`${revision}-gateway`, revision, `${through}/mcp/${server}`),
+        clients(revision, scenarios),
       ]);
-      return { revision, direct, gated };
+      return { revision, direct, gated, asClient };
     }),
   );
-  failed = compare(legs, path.join(here, "expected.txt"), options.includes("--show"));
+  failed = compare(legs, known, options.includes("--show"));
 } finally {
-  for (const process of processes) process.kill();
-  if (failed) console.log(`logs and results: ${work}`);
-  else rmSync(work, { recursive: true, force: true });
+  stop(failed);
 }
 process.exit(failed ? 1 : 0);

@@ -134,11 +134,11 @@ mod tests {
             name: "./server".into(),
             arguments: vec!["--token=secret".into()],
             environment: vec![
-            secrets: Vec::new(),
                 ("A".into(), "hunter2-hunter2".into()),
                 ("B".into(), "true".into()),
                 ("C".into(), "-----\nline-of-a-key\n-----".into()),
             ],
+            secrets: vec!["hunter2-hunter2".into()],
             directory: "/srv/config".into(),
             first_byte: Duration::ZERO,
             idle: Duration::ZERO,
@@ -146,6 +146,9 @@ mod tests {
         assert_eq!(format!("{program:?}"), r#"Program { name: "./server", .. }"#);
         assert_eq!(program.conceal("true: hunter2-hunter2".into()), "true: [API_KEY]");
         assert_eq!(program.conceal("line-of-a-key".into()), "[API_KEY]");
+        let mut said = Value::object([("text", Value::string("hunter2-hunter2 line-of-a-key"))]);
+        program.conceal_in(&mut said);
+        assert_eq!(said.to_string(), r#"{"text":"[API_KEY] line-of-a-key"}"#, "the secret alone");
         assert_eq!(program.path(), Path::new("/srv/config/./server"));
     }
 }
