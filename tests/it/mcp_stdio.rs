@@ -46,7 +46,7 @@ fn request(server: &str, key: &str, method: &str, params: &Value, more: &str) ->
     let name = params["name"].as_str().map(|name| format!("mcp-name: {name}\r\n")).unwrap_or_default();
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
     format!(
-        "POST /mcp/{server} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}{more}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /mcp/{server} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}{more}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
