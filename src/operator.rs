@@ -1,5 +1,6 @@
 //! What the operator reads on stderr: one JSON object a line where stderr is no terminal, plain words where it is.
-//! Never text that came from a client or an upstream.
+//! Never text that came from a client or an upstream; what an MCP server that the gateway runs writes to its stderr
+//! comes redacted.
 
 use crate::{
     clock,

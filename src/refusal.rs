@@ -44,6 +44,8 @@ pub enum Refusal {
     UpstreamError { message: &'static str },
     /// The tenant's share of the upstream's queue is full.
     Overloaded { retry_after: Duration },
+    /// A server that the gateway runs ended, or could not be started.
+    ServerDown { server: String, retry_after: Duration },
     /// The upstream did not answer in time.
     UpstreamTimeout,
 }
@@ -66,7 +68,7 @@ impl Refusal {
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
             Self::Concurrency { .. } | Self::RateLimit { .. } => 429,
-            Self::UpstreamError { .. } => 502,
+            Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
             Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::UpstreamRefused { status, .. } => *status,
@@ -90,7 +92,7 @@ impl Refusal {
             Self::TooLarge { .. } => "request_too_large",
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::UpstreamError { .. } => "upstream_error",
+            Self::ServerDown { .. } | Self::UpstreamError { .. } => "upstream_error",
             Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
@@ -127,6 +129,10 @@ impl Refusal {
             Self::NotFound => "no such path here".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
             Self::StoredNotFound { id } => format!("`{id}` was not found"),
+            Self::ServerDown { server, retry_after } => format!(
+                "the MCP server `{server}` ended or could not be started; it is started anew: try again in {}",
+                seconds(*retry_after)
+            ),
             Self::RateLimit { retry_after } => {
                 format!("too many requests; try again in {}", seconds(*retry_after))
             }
@@ -145,7 +151,9 @@ impl Refusal {
     /// When a retry can help, how long to wait before it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded { retry_after } | Self::RateLimit { retry_after } => Some(*retry_after),
+            Self::Overloaded { retry_after }
+            | Self::RateLimit { retry_after }
+            | Self::ServerDown { retry_after, .. } => Some(*retry_after),
             Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
@@ -187,6 +195,7 @@ impl Refusal {
             | Self::StoredNotFound { .. }
             | Self::RateLimit { .. }
             | Self::RecordsUnavailable
+            | Self::ServerDown { .. }
             | Self::TooLarge { .. }
             | Self::ToolNotAllowed { .. }
             | Self::UnsupportedMediaType { .. }

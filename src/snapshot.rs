@@ -41,12 +41,13 @@ pub struct Accounts {
 }
 
 impl Snapshot {
-    /// The MCP servers as a tenant reaches them, sorted by name.
-    pub fn servers_of(&self, tenant: &str) -> impl Iterator<Item = &Arc<Server>> {
+    /// The MCP servers as a tenant reaches them, sorted by name: with its own account, in its own process.
+    pub fn servers_of<'s>(&'s self, tenant: &'s Arc<str>) -> impl Iterator<Item = Arc<Server>> + 's {
         let own = self.accounts.servers.get(tenant);
         self.servers.iter().map(move |shared| {
             let mut own = own.into_iter().flatten();
-            own.find(|own| own.name() == shared.name()).unwrap_or(shared)
+            let own = own.find(|own| own.name() == shared.name()).cloned();
+            own.unwrap_or_else(|| shared.for_tenant(tenant))
         })
     }
 
@@ -54,6 +55,15 @@ impl Snapshot {
     pub fn upstream_of(&self, tenant: &str, shared: &Arc<Upstream>) -> Arc<Upstream> {
         let mut own = self.accounts.upstreams.get(tenant).into_iter().flatten();
         Arc::clone(own.find(|own| own.name == shared.name).unwrap_or(shared))
+    }
+
+    /// Goes on with what runs for the snapshot that this one replaces.
+    pub fn take_over(&mut self, old: &Self) {
+        for server in self.servers.iter_mut().filter_map(Arc::get_mut) {
+            if let Some(before) = old.servers.iter().find(|before| before.name() == server.name()) {
+                server.take_over(before);
+            }
+        }
     }
 
     /// Closes connections to upstreams that idled for too long.

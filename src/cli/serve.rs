@@ -29,6 +29,7 @@ use std::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -181,8 +182,10 @@ impl Reloader {
             Ok((compiled, problems)) => {
                 tell(&problems, &loaded);
                 operator::info("configuration reloaded");
-                let snapshot = compiled.snapshot;
-                snapshot.keep_from(&gateway.snapshot.load());
+                let mut snapshot = compiled.snapshot;
+                let old = gateway.snapshot.load();
+                snapshot.keep_from(&old);
+                snapshot.take_over(&old);
                 gateway.snapshot.store(Arc::new(snapshot));
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
@@ -336,6 +339,11 @@ impl Running {
         self.servers.close();
         self.servers.wait().await;
         self.gateway.closing.cancel();
+        let mut stopping = JoinSet::new();
+        for server in self.gateway.snapshot.load().servers.iter().map(Arc::clone) {
+            stopping.spawn(async move { server.stop().await });
+        }
+        stopping.join_all().await;
         let gateway = Arc::clone(&self.gateway);
         let flushed = tokio::task::spawn_blocking(move || {
             gateway.stored.flush();

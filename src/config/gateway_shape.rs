@@ -125,8 +125,8 @@ static UPSTREAM: MapShape = MapShape {
         key("kind", scalar(Scalar::Word(UpstreamKind::WORDS)), "What the server speaks.").required(),
         key("url", URL, "Its address, with the path under which its API begins.").like("https://api.openai.com/v1"),
         key("urls", Shape::List(&URLS), "Several addresses, to balance over.").like("[http://vllm-1:8000/v1, http://vllm-2:8000/v1]"),
-        key("command", Shape::List(&TEXTS), "Program and arguments of an MCP server over stdio.").like("[npx, -y, some-mcp-server]"),
-        key("env", Shape::Names { name: Scalar::Variable, each: &SECRETS }, "Environment variables of `command`, by name."),
+        key("command", Shape::List(&TEXTS), "Program and arguments of an MCP server over stdio, which the gateway runs, a process a tenant.").like("[npx, -y, some-mcp-server]"),
+        key("env", Shape::Names { name: Scalar::Variable, each: &SECRETS }, "Environment variables of `command`, by name. Of the gateway's own it finds PATH, HOME and a few like them."),
         key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),

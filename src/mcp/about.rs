@@ -62,6 +62,11 @@ impl About {
         }
     }
 
+    /// What is taken for it of a server that says nothing of itself.
+    pub fn untold() -> Self {
+        Self { capabilities: BTreeSet::from([Capability::Tools]), ..Self::default() }
+    }
+
     /// Whether it has a list of these.
     pub fn lists(&self, kind: Kind) -> bool {
         self.capabilities.contains(&match kind {

@@ -11,6 +11,7 @@ pub mod act;
 pub mod answer;
 pub mod envelope;
 mod head;
+pub mod lines;
 pub mod list;
 pub mod message;
 pub mod mirror;

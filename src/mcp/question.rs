@@ -62,6 +62,12 @@ pub fn narrowed(capabilities: &Value<'_>, may_ask: impl Fn(Question) -> bool) ->
     told
 }
 
+/// What a client is taken for that could be asked whatever may be asked.
+pub fn all_that(may_ask: impl Fn(Question) -> bool) -> Value<'static> {
+    let all = ALL.map(|question| (question.as_str(), Value::object([])));
+    narrowed(&Value::object(all), may_ask)
+}
+
 /// Whether a tool's own name is what rules call something else of its server.
 pub fn is_reserved(tool: &str) -> bool {
     ALL.into_iter().any(|question| question.as_str() == tool)

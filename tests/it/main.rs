@@ -16,6 +16,7 @@ mod journey;
 mod licences;
 mod mcp;
 mod mcp_catalog;
+mod mcp_stdio;
 mod mirrors;
 mod pins;
 mod reload;

@@ -111,7 +111,7 @@ fn ask(gateway: &Gateway, method: &str, mut params: Value) -> Answer {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
     let length = body.len();
     gateway.raw(&format!(
-        "POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ACME}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     ))
 }
 

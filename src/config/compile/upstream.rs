@@ -2,7 +2,7 @@
 
 use super::{Compiler, credentials::Own};
 use crate::{
-    config::{At, Problem, nearest, raw},
+    config::{At, Mark, Problem, SecretRef, nearest, raw},
     dialect::Family,
     mcp,
     names::UpstreamName,
@@ -11,7 +11,7 @@ use crate::{
     upstream::{
         Credential, Destination, Endpoint, Upstream,
         http1::{Client, Origin, Scheme, Timeouts, tls_config},
-        mcp::Server,
+        mcp::{Program, Server},
     },
     usage::{MicroUsd, Price},
 };
@@ -68,11 +68,6 @@ impl Compiler<'_> {
         let mut servers = Vec::new();
         let is_server = |raw: &raw::Upstream| raw.kind.value == raw::UpstreamKind::Mcp;
         for (name, raw) in gateway.upstreams.0.iter().filter(|(_, raw)| is_server(raw)) {
-            if let Some(command) = raw.command.first() {
-                let message = "MCP servers over stdio are not served by this version yet";
-                self.warn("not-served-yet", command.at, message);
-                continue;
-            }
             if let Some(second) = raw.urls.get(1) {
                 let message = "an MCP server is asked at its first address only by this version";
                 self.warn("not-enforced-yet", second.at, message);
@@ -81,8 +76,13 @@ impl Compiler<'_> {
                 let message = "an MCP server's name must not end in `_`: its tools are `SERVER__tool`";
                 self.error("bad-name", name.at, message);
             }
-            let upstream = self.upstream(name, raw, Family::Mcp);
             let pins = self.pins(gateway, name, raw).map(Arc::new);
+            if let Some(program) = raw.command.first() {
+                let server = self.program(name, raw, program);
+                servers.extend(server.map(|server| Arc::new(server.pinned(pins))));
+                continue;
+            }
+            let upstream = self.upstream(name, raw, Family::Mcp);
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let account = upstream.as_ref().map(|upstream| {
                     Arc::new(Server::new(upstream.on_account(credential)).pinned(pins.clone()))
@@ -109,6 +109,55 @@ impl Compiler<'_> {
         let neighbours = Neighbours { servers, ..Neighbours::default() };
         let data_dir = super::records_place(self.loaded, self.context.env).data_dir;
         Some(Watch::new(&name.value, mode, &address, data_dir, neighbours))
+    }
+
+    /// A server that the gateway runs.
+    fn program(&mut self, name: &At<String>, raw: &raw::Upstream, program: &At<String>) -> Option<Server> {
+        let unused = [
+            ("`auth`", raw.auth.as_ref().and_then(|auth| auth.0.first()).map(mark_of)),
+            ("`ca`", raw.ca.as_ref().map(|ca| ca.at)),
+        ];
+        for (key, at) in unused {
+            if let Some(at) = at {
+                let message = format!("{key} is not for `command`: write what the program needs into `env`");
+                self.error("not-used", at, message);
+            }
+        }
+        let (mut environment, mut secrets) = (Vec::new(), Vec::new());
+        for (variable, secret) in &raw.env.0 {
+            // Most of what stands here in plain text is no secret.
+            let value = match &secret.value {
+                SecretRef::Plain(plain) if !sounds_secret(&variable.value) => Some(plain.expose().to_owned()),
+                _ => {
+                    let value = self.secret(secret).map(|value| value.expose().to_owned());
+                    secrets.extend(value.clone());
+                    value
+                }
+            };
+            environment.extend(value.map(|value| (variable.value.clone(), value)));
+        }
+        let base = self.loaded.files.base_dir(program.at.file);
+        let directory = std::path::absolute(base).unwrap_or_else(|_| base.to_path_buf());
+        let timeout = raw.timeout.as_ref();
+        let or = |at: Option<&At<Duration>>, seconds| {
+            at.map_or_else(|| Duration::from_secs(seconds), |at| at.value)
+        };
+        let program = Program {
+            name: program.value.clone(),
+            arguments: raw.command.iter().skip(1).map(|at| at.value.clone()).collect(),
+            environment,
+            secrets,
+            directory,
+            first_byte: or(timeout.and_then(|timeout| timeout.first_byte.as_ref()), 60),
+            idle: or(timeout.and_then(|timeout| timeout.idle.as_ref()), 120),
+        };
+        match UpstreamName::try_from(name.value.as_str()) {
+            Ok(name) => Some(Server::over_stdio(name, program)),
+            Err(bad) => {
+                self.error("bad-name", name.at, format!("an upstream's name {bad}"));
+                None
+            }
+        }
     }
 
     fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {
@@ -249,6 +298,22 @@ impl Compiler<'_> {
                 problem(message).hint(format!("the upstreams are {}", names.join(", ")))
             }
         });
+    }
+}
+
+/// Whether a variable is one that holds a secret, by its name.
+fn sounds_secret(variable: &str) -> bool {
+    let variable = variable.to_ascii_uppercase();
+    ["AUTH", "CREDENTIAL", "KEY", "PASS", "PRIVATE", "SECRET", "TOKEN"]
+        .iter()
+        .any(|word| variable.contains(word))
+}
+
+/// Where a credential stands.
+fn mark_of(auth: &raw::Auth) -> Mark {
+    match auth {
+        raw::Auth::Bearer(secret) => secret.at,
+        raw::Auth::Header(header) => header.name.at,
     }
 }
 

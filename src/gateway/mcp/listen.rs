@@ -155,11 +155,11 @@ impl Listener {
 
     /// The servers that the tenant reaches here.
     fn servers(&self) -> Vec<Arc<Server>> {
-        let named = |server: &&Arc<Server>| self.server.as_ref().is_none_or(|name| **name == *server.name());
+        let named = |server: &Arc<Server>| self.server.as_ref().is_none_or(|name| **name == *server.name());
         let reached =
-            |server: &&Arc<Server>| authorize::may_reach(&self.asked, &names::combined(server.name(), ""));
-        let tenant = self.asked.identity.tenant().id.as_str();
-        self.snapshot.servers_of(tenant).filter(named).filter(reached).cloned().collect()
+            |server: &Arc<Server>| authorize::may_reach(&self.asked, &names::combined(server.name(), ""));
+        let tenant = self.asked.identity.tenant().id.shared();
+        self.snapshot.servers_of(&tenant).filter(named).filter(reached).collect()
     }
 
     /// Says so when a list of a server's may have changed.

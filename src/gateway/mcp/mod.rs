@@ -93,13 +93,18 @@ fn target(visit: &mut Visit, server: Option<String>) -> Result<Target, Refusal> 
     let snapshot = Arc::clone(visit.snapshot());
     let asked = visit.asked()?;
     let reached =
-        |server: &&Arc<Server>| authorize::may_reach(asked, &mcp::names::combined(server.name(), ""));
-    let mut servers = snapshot.servers_of(asked.identity.tenant().id.as_str());
+        |server: &Arc<Server>| authorize::may_reach(asked, &mcp::names::combined(server.name(), ""));
+    let tenant = asked.identity.tenant().id.shared();
+    let mut servers = snapshot.servers_of(&tenant).inspect(|server| {
+        server.can_ask(|| {
+            mcp::question::all_that(|question| authorize::sees(asked, &question.name(server.name())))
+        });
+    });
     let Some(name) = server else {
-        return Ok(Target::All(servers.filter(reached).cloned().collect()));
+        return Ok(Target::All(servers.filter(reached).collect()));
     };
     let found = servers.find(|server| server.name() == name).filter(reached);
-    found.cloned().map(Target::One).ok_or(Refusal::NotFound)
+    found.map(Target::One).ok_or(Refusal::NotFound)
 }
 
 async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming) -> Response<Body> {

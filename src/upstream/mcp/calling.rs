@@ -3,7 +3,9 @@
 use super::{
     Failed, Server,
     caller::Session,
-    wire::{self, Reply, Said},
+    link::Reply,
+    stdio::Child,
+    wire::{self, Said},
 };
 use crate::{
     json::Value,
@@ -47,19 +49,30 @@ pub struct Calling {
 
 /// Brings an answer back to a server that asked.
 #[derive(Debug, Clone)]
-pub struct Answerer {
-    server: Arc<Server>,
-    session: Session,
+pub struct Answerer(Way);
+
+#[derive(Debug, Clone)]
+enum Way {
+    Session(Arc<Server>, Session),
+    Child(Arc<Child>),
 }
 
 impl Answerer {
-    pub(super) fn new(server: &Arc<Server>, session: &Session) -> Self {
-        Self { server: Arc::clone(server), session: session.clone() }
+    pub(super) fn in_session(server: &Arc<Server>, session: &Session) -> Self {
+        Self(Way::Session(Arc::clone(server), session.clone()))
+    }
+
+    pub(super) fn of_child(child: &Arc<Child>) -> Self {
+        Self(Way::Child(Arc::clone(child)))
     }
 
     /// Sends a message that answers the server's request.
     pub async fn answer(self, message: Vec<u8>) {
-        self.server.say(message, &self.session).await;
+        match self.0 {
+            Way::Session(server, session) => server.say(message, &session).await,
+            // One that ended has no use for it.
+            Way::Child(child) => drop(child.tell(message).await),
+        }
     }
 }
 
@@ -100,7 +113,7 @@ impl Calling {
         Ok(Some(match said {
             Said::Notification { method, params } => Happened::Notification { method, params },
             // Without a session there is no way back, and no such question.
-            Said::Request { .. } if self.session.is_none() => return Ok(None),
+            Said::Request { .. } if self.answerer().is_none() => return Ok(None),
             Said::Request { id, method, params } => Happened::Question { id, method, params },
             Said::Result(result) => {
                 self.is_over = true;
@@ -120,12 +133,13 @@ impl Calling {
             return Err(failed);
         };
         let from = from.to_owned();
-        tokio::time::sleep(self.reply.retry.unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
+        tokio::time::sleep(self.reply.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
         self.taken_up += 1;
         self.is_paused = false;
         let answer = self.server.get(session, Some(&from)).await?;
-        match Reply::resumed(answer, self.number, &self.reply).await {
-            Ok(reply) => self.reply = reply,
+        let Reply::Http(before) = &self.reply else { return Err(failed) };
+        match wire::Reply::resumed(answer, self.number, before).await {
+            Ok(reply) => self.reply = Reply::Http(reply),
             Err(_) => return Err(failed),
         }
         Ok(())
@@ -133,7 +147,7 @@ impl Calling {
 
     /// How the server is answered.
     pub fn answerer(&self) -> Option<Answerer> {
-        self.session.as_ref().map(|session| Answerer::new(&self.server, session))
+        self.reply.answerer(&self.server, self.session.as_ref())
     }
 
     /// The result of a request during which a client is told and asked nothing.
@@ -155,7 +169,8 @@ impl Calling {
 impl Drop for Calling {
     /// A closed connection is no cancellation in the older era: the server is told.
     fn drop(&mut self) {
-        if self.is_over {
+        // A process is told where its answer is dropped.
+        if self.is_over || matches!(self.reply, Reply::Child(_)) {
             return;
         }
         let Some(answerer) = self.answerer() else { return };

@@ -182,6 +182,11 @@ impl Server {
     }
 
     async fn introduced(self: &Arc<Self>) -> Result<Arc<About>, Failed> {
+        if let Some(child) = self.link.child().await? {
+            let about = child.about();
+            *lock(&self.instructions) = about.instructions.as_deref().map(Arc::from);
+            return Ok(about);
+        }
         match self.era().await? {
             Era::Modern => lock(&self.catalogue.discovered)
                 .clone()

@@ -5,7 +5,9 @@ use super::{
     Failed, Server,
     caller::Caller,
     calling::{Answerer, Happened},
-    wire::{Reply, Said},
+    link::Link,
+    stdio::Child,
+    wire::{self, Said},
 };
 use crate::{
     json::Value,
@@ -20,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{broadcast, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -147,13 +149,17 @@ impl Server {
         tell: &mpsc::Sender<Heard>,
         behind: &mut Option<String>,
     ) -> Result<Option<Duration>, Deaf> {
+        if let Link::Child { children, tenant } = &self.link {
+            let Some(child) = children.ready(tenant) else { return Ok(None) };
+            return self.hear_child(child, tell).await;
+        }
         if self.speaks_modern().await.map_err(|_| Deaf::ForNow)? {
             return self.hear_subscribed(caller, wanted, tell).await;
         }
         let session = self.sessions.of(self, caller).await.map_err(|_| Deaf::ForNow)?;
         let answer = self.get(&session, behind.as_deref()).await.map_err(|_| Deaf::ForNow)?;
         let status = answer.status;
-        let Ok(mut reply) = Reply::unasked(answer).await else {
+        let Ok(mut reply) = wire::Reply::unasked(answer).await else {
             return Err(match status {
                 StatusCode::NOT_FOUND if self.sessions.forget(caller, &session) => Deaf::ForNow,
                 StatusCode::BAD_REQUEST
@@ -165,7 +171,7 @@ impl Server {
                 _ => Deaf::ForNow,
             });
         };
-        let answerer = Answerer::new(self, &session);
+        let answerer = Answerer::in_session(self, &session);
         while let Ok(mut said) = reply.next().await {
             self.conceal_in(&mut said);
             let heard = match said {
@@ -181,6 +187,31 @@ impl Server {
         }
         *behind = reply.resumes_from().map(ToOwned::to_owned);
         Ok(reply.retry)
+    }
+
+    /// What a process says that runs; one that does not is not started for it.
+    async fn hear_child(
+        &self,
+        child: Arc<Child>,
+        tell: &mpsc::Sender<Heard>,
+    ) -> Result<Option<Duration>, Deaf> {
+        let mut told = child.told();
+        // It may end meanwhile.
+        drop(child);
+        loop {
+            match told.recv().await {
+                Ok(mut said) => {
+                    self.conceal_in(&mut said);
+                    if let Said::Notification { method, params } = said
+                        && tell.send(Heard::Notification { method, params }).await.is_err()
+                    {
+                        return Ok(None);
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return Ok(None),
+            }
+        }
     }
 
     async fn hear_subscribed(

@@ -4,12 +4,15 @@
 mod caller;
 mod calling;
 mod catalogue;
+mod link;
 mod listening;
+mod stdio;
 mod wire;
 
 pub use caller::Caller;
 pub use calling::{Answerer, Calling, Happened};
 pub use listening::{Changes, Heard, Wanted};
+pub use stdio::Program;
 
 use super::{
     Upstream,
@@ -28,6 +31,7 @@ use crate::{
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
         mirror,
     },
+    names::UpstreamName,
     pins::Watch,
     refusal::Refusal,
 };
@@ -35,16 +39,19 @@ use bytes::Bytes;
 use caller::{Session, Sessions};
 use catalogue::Catalogue;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use link::{Link, Reply};
 use listening::WatcherPlace;
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+use stdio::Children;
 use tokio::sync::watch;
-use wire::{Refused, Reply, Said, failed};
+use wire::{Refused, Said, failed};
 
 /// So long it is remembered which era a server speaks.
 const ERA_KEPT: Duration = Duration::from_secs(300);
@@ -52,12 +59,15 @@ const ERA_KEPT: Duration = Duration::from_secs(300);
 /// An MCP server.
 #[derive(Debug)]
 pub struct Server {
-    upstream: Upstream,
+    name: UpstreamName,
+    link: Link,
     era: Mutex<Option<(Era, Instant)>>,
     /// One finds out; the others wait for it.
     probing: tokio::sync::Mutex<()>,
     sessions: Sessions,
     catalogue: Catalogue,
+    /// Of a server that the gateway runs: the tenants' own.
+    own: Mutex<HashMap<Arc<str>, Arc<Server>>>,
     pins: Option<Arc<Watch>>,
     /// What it said last of how it is used.
     instructions: Mutex<Option<Arc<str>>>,
@@ -87,12 +97,54 @@ pub enum Failed {
 impl Server {
     /// A server of which nothing is known yet.
     pub fn new(upstream: Upstream) -> Self {
+        Self::over(upstream.name.clone(), Link::Http(upstream))
+    }
+
+    /// A server that the gateway runs, as soon as something is asked of it.
+    pub fn over_stdio(name: UpstreamName, program: Program) -> Self {
+        let children = Children::new(name.shared(), program);
+        Self::over(name, Link::Child { children, tenant: "".into() })
+    }
+
+    /// The server as a tenant reaches it: one that the gateway runs has a process, lists and news for each.
+    pub fn for_tenant(self: &Arc<Self>, tenant: &Arc<str>) -> Arc<Self> {
+        let Link::Child { children, .. } = &self.link else { return Arc::clone(self) };
+        let mut own = lock(&self.own);
+        let own = own.entry(Arc::clone(tenant)).or_insert_with(|| {
+            let link = Link::Child { children: Arc::clone(children), tenant: Arc::clone(tenant) };
+            Arc::new(Self::over(self.name.clone(), link).pinned(self.pins.clone()))
+        });
+        Arc::clone(own)
+    }
+
+    /// Says what the clients of a tenant can be asked (an object), before its process is started.
+    pub fn can_ask(&self, capabilities: impl FnOnce() -> Value<'static>) {
+        if let Link::Child { children, tenant } = &self.link {
+            children.can_ask(tenant, capabilities);
+        }
+    }
+
+    /// Goes on with the processes of the server that it replaces, if that runs the same program.
+    pub fn take_over(&mut self, old: &Self) {
+        self.link.take_over(&old.link);
+    }
+
+    /// Ends what the gateway runs for it.
+    pub async fn stop(&self) {
+        if let Link::Child { children, .. } = &self.link {
+            children.stop().await;
+        }
+    }
+
+    fn over(name: UpstreamName, link: Link) -> Self {
         Self {
-            upstream,
+            name,
+            link,
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             sessions: Sessions::default(),
             catalogue: Catalogue::default(),
+            own: Mutex::default(),
             pins: None,
             instructions: Mutex::default(),
             ids: AtomicU64::new(1),
@@ -121,32 +173,32 @@ impl Server {
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
-        self.upstream.name.as_str()
+        self.name.as_str()
     }
 
     /// The same, shared.
     pub fn shared_name(&self) -> Arc<str> {
-        self.upstream.name.shared()
+        self.name.shared()
     }
 
     /// A text without the gateway's own credentials.
     pub fn conceal(&self, text: String) -> String {
-        self.upstream.conceal(text)
+        self.link.conceal(text)
     }
 
     /// Whatever a server was shown, it may repeat: the gateway's own credentials are taken out of what it says.
     fn conceal_in(&self, said: &mut Said) {
         match said {
             Said::Notification { params, .. } | Said::Request { params, .. } | Said::Result(params) => {
-                self.upstream.conceal_in(params);
+                self.link.conceal_in(params);
             }
-            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.upstream.conceal_in(data)),
+            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.link.conceal_in(data)),
         }
     }
 
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
-        self.upstream.sweep();
+        self.link.sweep();
     }
 
     fn hear_instructions(&self, result: &Value<'_>) {
@@ -198,6 +250,9 @@ impl Server {
         caller: &Caller,
         ask: impl Fn(u64) -> Ask<'a>,
     ) -> Result<Calling, Failed> {
+        if let Link::Child { .. } = &self.link {
+            return self.ask_child(ask, &caller.capabilities).await;
+        }
         for last in [false, true] {
             let id = self.next_id();
             let era = self.era().await?;
@@ -208,8 +263,8 @@ impl Server {
             let revision = session.as_ref().map_or(Revision::MODERN, |session| session.revision);
             let sealed = ask(id).sealed(revision, &caller.capabilities);
             let answer = self.post(sealed, session.as_ref()).await?;
-            let refused = match Reply::of(answer, id).await {
-                Ok(reply) => return Ok(Calling::new(self, session, reply, id)),
+            let refused = match wire::Reply::of(answer, id).await {
+                Ok(reply) => return Ok(Calling::new(self, session, Reply::Http(reply), id)),
                 Err(Err(failed)) => return Err(failed),
                 Err(Ok(refused)) => refused,
             };
@@ -251,6 +306,10 @@ impl Server {
 
     /// Which era the server speaks.
     async fn era(&self) -> Result<Era, Failed> {
+        if let Some(child) = self.link.child().await? {
+            let is_modern = child.revision().is_some_and(Revision::is_modern);
+            return Ok(if is_modern { Era::Modern } else { Era::Legacy });
+        }
         let known = || {
             let era = *lock(&self.era);
             era.filter(|(_, since)| clock::now().saturating_duration_since(*since) < ERA_KEPT)
@@ -274,29 +333,23 @@ impl Server {
         true
     }
 
-    /// Finds the era out. A server that refuses the revision that it names itself is asked once more.
+    /// A server that does not know `server/discover` is one of the older era.
     async fn probe(&self) -> Result<Era, Failed> {
-        for _ in 0..2 {
-            if let Some(era) = self.discover().await? {
-                return Ok(era);
-            }
-        }
-        Err(failed("the upstream refuses the revision of the protocol that it names"))
-    }
-
-    /// A server that does not know `server/discover` is one of the older era. `None`: it refuses what it speaks.
-    async fn discover(&self) -> Result<Option<Era>, Failed> {
         let id = self.next_id();
         let ask = Ask { id, method: "server/discover", name: None, params: &[], wishes: None };
         let answer = self.post(ask.sealed(Revision::MODERN, &Value::object([])), None).await?;
-        let mut reply = match Reply::of(answer, id).await {
+        let mut reply = match wire::Reply::of(answer, id).await {
             Ok(reply) => reply,
             Err(Err(failed)) => return Err(failed),
             Err(Ok(refused)) => {
                 return match refused.status.as_u16() {
                     401 | 403 | 429 => Err(self.told(refused)),
-                    400..500 if refused.error.as_ref().is_some_and(names_modern) => Ok(None),
-                    400..500 => Ok(Some(Era::Legacy)),
+                    // It names the revision that it was asked in among those that it speaks.
+                    400..500 if refused.error.as_ref().is_some_and(names_modern) => {
+                        *lock(&self.catalogue.discovered) = Some(Arc::new(About::untold()));
+                        Ok(Era::Modern)
+                    }
+                    400..500 => Ok(Era::Legacy),
                     _ => Err(self.told(refused)),
                 };
             }
@@ -306,17 +359,15 @@ impl Server {
                 Said::Notification { .. } | Said::Request { .. } => {}
                 Said::Result(result) => {
                     if !lists_modern(result.get("supportedVersions")) {
-                        return Ok(Some(Era::Legacy));
+                        return Ok(Era::Legacy);
                     }
                     *lock(&self.catalogue.discovered) = Some(Arc::new(About::of(&result)));
                     self.hear_instructions(&result);
-                    return Ok(Some(Era::Modern));
+                    return Ok(Era::Modern);
                 }
-                Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => {
-                    return Ok(Some(Era::Legacy));
-                }
+                Said::Error { code: METHOD_NOT_FOUND | UNSUPPORTED_VERSION, .. } => return Ok(Era::Legacy),
                 // Servers of the older era call a request without a session many things.
-                Said::Error { .. } => return Ok(Some(Era::Legacy)),
+                Said::Error { .. } => return Ok(Era::Legacy),
             }
         }
     }
@@ -332,16 +383,13 @@ impl Server {
         let envelope = Envelope { headers: HeaderMap::new(), ..ask.sealed(Revision::LEGACY, capabilities) };
         let answer = self.post(envelope, None).await?;
         let session_id = answer.headers.get(envelope::session_header()).cloned();
-        let reply = Reply::of(answer, id).await;
+        let reply = wire::Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
         let session = Session { id: session_id, revision: Revision::LEGACY, about: Arc::default() };
-        let mut calling = Calling::new(self, Some(session.clone()), reply, id);
+        let mut calling = Calling::new(self, Some(session.clone()), Reply::Http(reply), id);
         let result = calling.result().await?;
-        let agreed = result.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
-        let Some(revision) = agreed.filter(|revision| !revision.is_modern()) else {
-            return Err(failed("the upstream speaks no revision of the protocol that is served here"));
-        };
+        let revision = agreed(&result)?;
         // What a server tells a tenant is that tenant's.
         if caller.tenant.is_empty() {
             self.hear_instructions(&result);
@@ -369,14 +417,22 @@ impl Server {
         let ask = Ask { id, method: "logging/setLevel", name: None, params: &params, wishes: None };
         let sealed = ask.sealed(session.revision, &Value::object([]));
         let Ok(answer) = self.post(sealed, Some(session)).await else { return };
-        if let Ok(reply) = Reply::of(answer, id).await {
-            drop(Calling::new(self, Some(session.clone()), reply, id).result().await);
+        if let Ok(reply) = wire::Reply::of(answer, id).await {
+            drop(Calling::new(self, Some(session.clone()), Reply::Http(reply), id).result().await);
         }
     }
 
     /// Says how much is to be told in the caller's session, if it has one here.
     pub async fn level_set(self: &Arc<Self>, caller: &Caller) {
-        if let (Some(session), Some(level)) = (self.sessions.open(caller), &caller.log_level) {
+        let Some(level) = &caller.log_level else { return };
+        if let Link::Child { .. } = &self.link {
+            let params = envelope::level_params(level);
+            let ask = |id| Ask { id, method: "logging/setLevel", name: None, params: &params, wishes: None };
+            // One that does not take it tells what it likes.
+            if let Ok(mut asked) = self.ask(caller, ask).await {
+                drop(asked.result().await);
+            }
+        } else if let Some(session) = self.sessions.open(caller) {
             self.set_level(&session, level).await;
         }
     }
@@ -424,7 +480,10 @@ impl Server {
         session: Option<&Session>,
         body: Bytes,
     ) -> Result<Answer, Failed> {
-        let Some((endpoint, credential)) = self.upstream.first() else {
+        let Link::Http(upstream) = &self.link else {
+            return Err(failed("the upstream is not asked by HTTP"));
+        };
+        let Some((endpoint, credential)) = upstream.first() else {
             return Err(failed("the upstream has no address"));
         };
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -440,6 +499,11 @@ impl Server {
     }
 }
 
+/// The era of a server that answers `server/discover` so.
+fn era_of(discovered: &Value<'_>) -> Era {
+    if lists_modern(discovered.get("supportedVersions")) { Era::Modern } else { Era::Legacy }
+}
+
 /// Whether 2026-07-28 is one of these revisions.
 fn lists_modern(versions: Option<&Value<'_>>) -> bool {
     let versions = versions.and_then(Value::items).unwrap_or_default();
@@ -448,6 +512,14 @@ fn lists_modern(versions: Option<&Value<'_>>) -> bool {
 
 fn names_modern((code, _, data): &(i64, String, Option<Value<'_>>)) -> bool {
     *code == UNSUPPORTED_VERSION && lists_modern(data.as_ref().and_then(|data| data.get("supported")))
+}
+
+/// The revision that a server agrees to in its answer to `initialize`.
+fn agreed(initialized: &Value<'_>) -> Result<Revision, Failed> {
+    let agreed = initialized.get("protocolVersion").and_then(Value::as_str).and_then(Revision::named);
+    agreed
+        .filter(|revision| !revision.is_modern())
+        .ok_or_else(|| failed("the upstream speaks no revision of the protocol that is served here"))
 }
 
 /// Whoever panicked while holding one of these left it as it was.

@@ -21,7 +21,7 @@ const LINGER: Duration = Duration::from_millis(200);
 const LINGER_BYTES_MAX: usize = 4096;
 
 /// What a server says while it answers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Said {
     Notification {
         method: String,
@@ -173,7 +173,11 @@ impl Reply {
 
 /// Reads a message. `None` for one that answers another request, or none that was asked.
 fn said(bytes: &[u8], id: Option<u64>) -> Result<Option<Said>, Failed> {
-    let mut value = json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?;
+    said_by(json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?, id)
+}
+
+/// The same, of a message that was parsed.
+pub(super) fn said_by(mut value: Value<'_>, id: Option<u64>) -> Result<Option<Said>, Failed> {
     let message = message::read(&value).map_err(|_| unreadable())?;
     let is_answer = matches!(&message, Message::Response { id: Some(answered) } if id.is_some() && answered.as_u64() == id);
     if is_answer && value.get("error").is_none() {
