@@ -32,6 +32,11 @@ impl Glob {
 
     /// Whether some name, or each one, that begins so matches.
     pub fn reaches(&self, prefix: &str) -> Reach {
+        // What stands before the first wildcard tells most of them apart.
+        let literal = self.text.split(['*', '?']).next().unwrap_or_default().as_bytes();
+        if literal.iter().zip(prefix.as_bytes()).any(|(mine, theirs)| mine != theirs) {
+            return Reach::None;
+        }
         let pattern: Vec<char> = self.text.chars().collect();
         // Where in the pattern a match can stand, behind what was read of the prefix.
         let mut places = vec![false; pattern.len() + 1];
@@ -45,8 +50,9 @@ impl Glob {
             }
         };
         mark(&mut places, 0);
+        let mut next = places.clone();
         for c in prefix.chars() {
-            let mut next = vec![false; places.len()];
+            next.fill(false);
             for at in (0..places.len()).filter(|&at| places.get(at) == Some(&true)) {
                 match pattern.get(at) {
                     Some('*') => mark(&mut next, at),
@@ -55,7 +61,7 @@ impl Glob {
                     Some(_) | None => {}
                 }
             }
-            places = next;
+            std::mem::swap(&mut places, &mut next);
         }
         let ends_open = pattern.last() == Some(&'*');
         let at_last = pattern.len().checked_sub(1).and_then(|last| places.get(last));
