@@ -170,7 +170,7 @@ mod tests {
         let told = merged(&[one, two.clone(), three], true);
         assert_eq!(
             told.capabilities.to_string(),
-            r#"{"completions":{},"logging":{},"prompts":{"listChanged":true},"resources":{"listChanged":true},"tools":{"listChanged":true}}"#
+            r#"{"completions":{},"logging":{},"prompts":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"tools":{"listChanged":true}}"#
         );
         assert_eq!(told.instructions.as_deref(), Some("# crm\n\nBe kind.\n\n# old\n\nBe quick."));
         assert_eq!(merged(&[two], true).instructions, None);
