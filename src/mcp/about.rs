@@ -1,6 +1,6 @@
 //! What servers say of themselves, and what the gateway says of them to a client: it announces what they do, and no more.
 
-use super::list::Kind;
+use super::{list::Kind, task};
 use crate::json::Value;
 use std::collections::BTreeSet;
 
@@ -19,6 +19,8 @@ pub enum Capability {
     Resources,
     /// To single resources.
     Subscribe,
+    /// The extension.
+    Tasks,
     Tools,
 }
 
@@ -47,6 +49,9 @@ impl About {
         .into_iter()
         .filter_map(|(name, capability)| announced(name).map(|_| capability))
         .collect();
+        if result.get("capabilities").is_some_and(task::is_declared) {
+            capabilities.insert(Capability::Tasks);
+        }
         let subscribes = announced("resources").and_then(|resources| resources.get("subscribe"));
         if subscribes.and_then(Value::as_bool) == Some(true) {
             capabilities.insert(Capability::Subscribe);
@@ -119,6 +124,7 @@ pub fn merged(heard: &[Heard<'_>], headings: bool) -> Told {
                     resources.set("subscribe", Value::Bool(true));
                 }
             }
+            Capability::Tasks => capabilities.set("extensions", task::declaration()),
             Capability::Tools => capabilities.set("tools", changing()),
         }
     }
@@ -170,7 +176,7 @@ mod tests {
         let told = merged(&[one, two.clone(), three], true);
         assert_eq!(
             told.capabilities.to_string(),
-            r#"{"completions":{},"logging":{},"prompts":{"listChanged":true},"resources":{"listChanged":true},"tools":{"listChanged":true}}"#
+            r#"{"completions":{},"logging":{},"prompts":{"listChanged":true},"resources":{"listChanged":true,"subscribe":true},"tools":{"listChanged":true}}"#
         );
         assert_eq!(told.instructions.as_deref(), Some("# crm\n\nBe kind.\n\n# old\n\nBe quick."));
         assert_eq!(merged(&[two], true).instructions, None);

@@ -159,6 +159,12 @@ fn keep_private(result: &mut Value<'static>) {
     result.set("cacheScope", Value::string("private"));
 }
 
+/// What a server tells of a task, to a client of 2026-07-28.
+pub fn told(mut result: Value<'static>) -> Value<'static> {
+    mark(&mut result, Revision::MODERN);
+    result
+}
+
 /// A server's result as a client of this revision reads it.
 pub fn passed(mut result: Value<'static>, revision: Revision) -> Value<'static> {
     let kind = result.remove("resultType");

@@ -159,6 +159,17 @@ pub fn listen_params(lists: bool, resources: &[String]) -> Vec<u8> {
     out
 }
 
+/// The parameters of a request about a task of this id.
+pub fn task_params(id: &str, responses: Option<&Value<'_>>) -> Vec<u8> {
+    let mut out = b"\"taskId\":".to_vec();
+    json::write_string(id, &mut out);
+    if let Some(responses) = responses {
+        out.extend_from_slice(b",\"inputResponses\":");
+        json::write(responses, &mut out);
+    }
+    out
+}
+
 /// The parameters of `logging/setLevel`.
 pub fn level_params(level: &str) -> Vec<u8> {
     let mut out = b"\"level\":".to_vec();

@@ -4,6 +4,7 @@ use super::{
     Request, Revision,
     message::{Fault, HEADER_MISMATCH, INVALID_PARAMS},
     mirror::Stated,
+    task::Step,
 };
 use crate::json::Value;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -95,6 +96,7 @@ impl Head {
         let name = match request.method {
             "tools/call" | "prompts/get" => request.param("name"),
             "resources/read" => request.param("uri"),
+            method if Step::of(method).is_some() => request.param("taskId"),
             _ => None,
         };
         if let Some(name) = name.and_then(Value::as_str) {

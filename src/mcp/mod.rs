@@ -20,6 +20,7 @@ pub mod question;
 mod revision;
 pub mod seal;
 pub mod session;
+pub mod task;
 pub mod template;
 
 pub use head::Head;

@@ -115,8 +115,10 @@ fn one_that_says_nothing_to_what_it_does_not_know_is_spoken_to_all_the_same() {
 fn one_that_never_answers_opens_no_session() {
     let gateway = gateway(&entry("run", "never", ", timeout: { first_byte: 1s }"));
     assert_eq!(error(&call(&gateway, ACME, "pid")), "the upstream did not answer in time");
-    let told = error(&call(&gateway, ACME, "pid"));
-    assert!(told.contains("the MCP server `run` ended or could not be started"), "{told}");
+    // What is known of it is kept for a moment: nobody waits for it again.
+    let start = Instant::now();
+    assert_eq!(error(&call(&gateway, ACME, "pid")), "the upstream did not answer in time");
+    assert!(start.elapsed() < Duration::from_secs(1));
     gateway.wait("its end", |gateway| log(gateway, "run").contains("ended"));
 }
 
@@ -134,7 +136,8 @@ fn each_tenant_has_a_process_of_its_own_with_nothing_of_the_gateways() {
     assert!(std::env::vars().any(|(name, _)| of_the_runner(&name)));
     assert!(names.is_superset(&["HOME", "MODE", "PATH", "TOKEN"].into()), "{names:?}");
     assert!(!names.iter().any(|name| of_the_runner(name)), "{names:?}");
-    assert_eq!(told["token"], TOKEN);
+    // It was given; what it repeats of it is concealed.
+    assert_eq!(told["token"], "[API_KEY]");
     assert_eq!(Path::new(told["cwd"].as_str().unwrap()), gateway.dir.path().canonicalize().unwrap());
     assert!(!stderr(&gateway).contains("not served"), "{}", stderr(&gateway));
 }

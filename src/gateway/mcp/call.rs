@@ -20,7 +20,7 @@ use crate::{
         envelope::{Retry, Wishes},
         list::Definitions,
         message::{self, Fault, INVALID_PARAMS},
-        names,
+        names, task,
     },
     records::{Content, Raw},
     refusal::Refusal,
@@ -61,6 +61,10 @@ impl Talk {
             Err(reply) => return *reply,
         };
         match self.exchange(request, &permit, &server).await {
+            Ok(Ok(result)) if task::is_task(&result) => {
+                let tool = names::combined(server.name(), permit.tool());
+                self.task_created(request, &server, &tool, result)
+            }
             Ok(Ok(result)) => {
                 self.completion = self.keeps_content().then(|| Raw::text(content_of(&result)));
                 Reply::result(request.id, &answer::passed(result, self.revision))
@@ -410,7 +414,7 @@ fn passed(
     Some(message.to_string())
 }
 
-fn content_of(result: &Value<'_>) -> String {
+pub(super) fn content_of(result: &Value<'_>) -> String {
     let items = result.get("content").and_then(Value::items).unwrap_or_default();
     text_of(items.iter().filter_map(|item| item.get("text")?.as_str()))
 }

@@ -407,7 +407,7 @@ fn reached(asked: &Asked, server: &Server, all: &BTreeSet<Capability>) -> BTreeS
     let reaches = |kind: Kind| authorize::may_reach(asked, &kind.ruled(server.name(), ""));
     let (prompts, resources) = (reaches(Kind::Prompts), reaches(Kind::Resources));
     let is_of_use = |capability: &Capability| match capability {
-        Capability::Tools | Capability::Logging => true,
+        Capability::Tools | Capability::Tasks | Capability::Logging => true,
         Capability::Prompts => prompts,
         Capability::Resources | Capability::Subscribe => resources,
         Capability::Completions => prompts || resources,

@@ -20,6 +20,7 @@ use crate::{
         message::{self, Fault, INVALID_PARAMS, METHOD_NOT_FOUND},
         question::{self, Question},
         seal::{Bond, Seals},
+        task,
     },
     refusal::Refusal,
     upstream::mcp::{Caller, Server},
@@ -146,6 +147,10 @@ impl Talk {
         let announced = session.as_ref().map(|session| &session.capabilities).or(stated);
         let capabilities =
             announced.map_or_else(|| Value::object([]), |announced| question::narrowed(announced, may_ask));
+        let mut capabilities = capabilities;
+        if session.is_none() && stated.is_some_and(task::is_declared) {
+            capabilities.set("extensions", task::declaration());
+        }
         if let Some(session) = &session {
             session.uses(server);
         }
@@ -266,9 +271,26 @@ impl Talk {
         asked: &[(Cow<'static, str>, Value<'static>)],
         state: Option<String>,
     ) -> Reply {
+        let passed = match self.passed_questions(request, server, asked) {
+            Ok(passed) => passed,
+            Err(reply) => return *reply,
+        };
+        let until = clock::unix_seconds(clock::wall()).saturating_add(STATE_KEPT);
+        let state = state
+            .and_then(|state| self.sealing(request, server, |seals, bond| seals.seal(bond, &state, until)));
+        Reply::result(request.id, &answer::input_required(passed, state))
+    }
+
+    /// A server's questions as the client is asked them; one that is denied denies all.
+    pub(super) fn passed_questions(
+        &mut self,
+        request: &Request<'_>,
+        server: &Arc<Server>,
+        asked: &[(Cow<'static, str>, Value<'static>)],
+    ) -> Result<Value<'static>, Box<Reply>> {
         let capabilities = match self.caller(server, Some(request)) {
             Ok(caller) => caller.capabilities,
-            Err(refusal) => return Reply::refusal(Some(request.id), refusal),
+            Err(refusal) => return Err(Box::new(Reply::refusal(Some(request.id), refusal))),
         };
         let mut passed = Value::object([]);
         for (name, question) in asked {
@@ -284,25 +306,23 @@ impl Talk {
                 Ok(params) => json::parse(&params, json::NESTING_MAX).map(Value::into_owned),
                 Err(reason) => {
                     let denied = answer::denied(&reason, self.revision);
-                    return match request.method {
+                    return Err(Box::new(match request.method {
                         "tools/call" => Reply::result(request.id, &denied),
                         _ => Reply::fault(
                             Some(request.id),
                             &Fault::new(INVALID_PARAMS, format!("Denied: {reason}")),
                         ),
-                    };
+                    }));
                 }
             };
             let Ok(params) = params else {
-                return Reply::fault(Some(request.id), &Fault::new(METHOD_NOT_FOUND, "unreadable question"));
+                let fault = Fault::new(METHOD_NOT_FOUND, "unreadable question");
+                return Err(Box::new(Reply::fault(Some(request.id), &fault)));
             };
             let mut question = Value::object([("method", Value::string(method.to_owned()))]);
             question.set("params", params);
             passed.set(name, question);
         }
-        let until = clock::unix_seconds(clock::wall()).saturating_add(STATE_KEPT);
-        let state = state
-            .and_then(|state| self.sealing(request, server, |seals, bond| seals.seal(bond, &state, until)));
-        Reply::result(request.id, &answer::input_required(passed, state))
+        Ok(passed)
     }
 }

@@ -9,6 +9,7 @@ mod kept;
 mod listen;
 mod post;
 mod session;
+mod task;
 
 pub(super) use events::Events;
 pub use session::ClientSession;

@@ -18,6 +18,7 @@ use crate::{
             self, BATCH_MAX, CANCELLED, Fault, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR,
         },
         mirror::Stated,
+        task::Step,
     },
     quota::Exceeded,
     records::Raw,
@@ -279,6 +280,7 @@ impl Talk {
             ("resources/unsubscribe", false) => self.subscribe(request, Passed::Unsubscribe).await,
             ("logging/setLevel", false) => self.set_level(request).await,
             ("subscriptions/listen", true) if self.streams => self.listen(request).await,
+            (method, true) if let Some(step) = Step::of(method) => self.task(request, step).await,
             (method, _) => match Kind::listed_by(method) {
                 Some(kind) => self.list(request, kind, revision).await,
                 None => Reply::fault(Some(request.id), &Fault::unknown_method(revision)),

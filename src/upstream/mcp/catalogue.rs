@@ -4,6 +4,7 @@
 use super::{Caller, Calling, Era, Failed, Server, lock, wire::failed};
 use crate::{
     clock,
+    json::Value,
     mcp::{
         about::About,
         act::Passed,
@@ -11,6 +12,7 @@ use crate::{
         list::{self, Definitions, Kind},
         message::METHOD_NOT_FOUND,
         names,
+        task::Step,
     },
     operator,
     refusal::Refusal,
@@ -168,6 +170,20 @@ impl Server {
             return Err(Failed::Error { code: METHOD_NOT_FOUND, message, data: None });
         }
         self.request(caller, passed, params).await?.result().await.map(drop)
+    }
+
+    /// Asks something of a task of this id of the server's.
+    pub async fn task(
+        self: &Arc<Self>,
+        caller: &Caller,
+        step: Step,
+        id: &str,
+        responses: Option<&Value<'_>>,
+    ) -> Result<Value<'static>, Failed> {
+        let params = envelope::task_params(id, responses);
+        let ask =
+            |number| Ask { id: number, method: step.method(), name: Some(id), params: &params, wishes: None };
+        self.ask(caller, ask).await?.result().await
     }
 
     /// Tells the operator that addresses of its are another server's too, each number once.
