@@ -59,9 +59,23 @@ impl Snapshot {
 
     /// Goes on with what runs for the snapshot that this one replaces.
     pub fn take_over(&mut self, old: &Self) {
-        for server in self.servers.iter_mut().filter_map(Arc::get_mut) {
-            if let Some(before) = old.servers.iter().find(|before| before.name() == server.name()) {
+        for server in &mut self.servers {
+            let before = old.servers.iter().find(|before| before.name() == server.name());
+            let Some(before) = before else { continue };
+            if server.is_same(before) {
+                *server = Arc::clone(before);
+                server.look_anew();
+            } else if let Some(server) = Arc::get_mut(server) {
                 server.take_over(before);
+            }
+        }
+        for (tenant, own) in &mut self.accounts.servers {
+            for server in own {
+                let mut before = old.accounts.servers.get(tenant).into_iter().flatten();
+                if let Some(before) = before.find(|before| server.is_same(before)) {
+                    *server = Arc::clone(before);
+                    server.look_anew();
+                }
             }
         }
     }

@@ -22,8 +22,7 @@ pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// The client cancelled its request. Outside of what JSON-RPC keeps for itself.
 pub const CANCELLED: i64 = -32800;
 /// Codes of servers that clients are told as they are, though the protocol keeps them for itself.
-pub const PASSED: [i64; 4] =
-    [INVALID_PARAMS, MISSING_CAPABILITY, URL_ELICITATION_REQUIRED, RESOURCE_NOT_FOUND];
+pub const PASSED: [i64; 3] = [INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND];
 /// Of 2026-07-28: another revision is asked for.
 pub const UNSUPPORTED_VERSION: i64 = -32022;
 

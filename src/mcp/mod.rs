@@ -22,6 +22,7 @@ pub mod seal;
 pub mod session;
 pub mod task;
 pub mod template;
+pub mod uri;
 
 pub use head::Head;
 pub use message::{Fault, Message, Request};

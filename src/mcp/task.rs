@@ -88,7 +88,7 @@ mod tests {
         let seals = Seals::new(&[7; 32]);
         let task = Task { tool: "crm__export".into(), id: "a\nb".into() };
         let sealed = seal(&seals, "prod", "crm", &task, 5);
-        assert_eq!(open(&seals, "prod", "crm", &sealed, 5), Some(task.clone()));
+        assert_eq!(open(&seals, "prod", "crm", &sealed, 5), Some(task));
         assert_eq!(open(&seals, "prod", "crm", &sealed, 5 + KEPT + 1), None);
         assert_eq!(open(&seals, "batch", "crm", &sealed, 5), None);
         assert_eq!(open(&seals, "prod", "kb", &sealed, 5), None);

@@ -14,6 +14,7 @@ use crate::{dialect::Family, json::Value, names::UpstreamName};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
 use memchr::memmem::Finder;
+use sha2::{Digest, Sha256};
 use std::{
     borrow::Cow,
     sync::atomic::{AtomicUsize, Ordering},
@@ -136,6 +137,19 @@ impl Upstream {
         for secret in self.secrets() {
             conceal_in(value, secret, &Finder::new(secret));
         }
+    }
+
+    /// A digest of its credentials and of what else it is made of.
+    pub fn mark(&self, written: &[u8]) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for credential in &self.credentials {
+            for part in [credential.header.as_str().as_bytes(), credential.value.as_bytes()] {
+                hasher.update((part.len() as u64).to_be_bytes());
+                hasher.update(part);
+            }
+        }
+        hasher.update(written);
+        hasher.finalize().into()
     }
 
     /// Closes connections that idled for too long.

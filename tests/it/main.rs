@@ -17,6 +17,7 @@ mod licences;
 mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
+mod mcp_streams;
 mod mirrors;
 mod pins;
 mod reload;

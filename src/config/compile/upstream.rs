@@ -82,17 +82,38 @@ impl Compiler<'_> {
                 servers.extend(server.map(|server| Arc::new(server.pinned(pins))));
                 continue;
             }
-            let upstream = self.upstream(name, raw, Family::Mcp);
+            let Some(upstream) = self.upstream(name, raw, Family::Mcp) else { continue };
+            let written = self.written(gateway, raw);
+            let server = |upstream: Upstream| {
+                let mark = upstream.mark(&written);
+                Arc::new(Server::new(upstream).pinned(pins.clone()).marked(mark))
+            };
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
-                let account = upstream.as_ref().map(|upstream| {
-                    Arc::new(Server::new(upstream.on_account(credential)).pinned(pins.clone()))
-                });
-                accounts.servers.entry(Arc::clone(tenant)).or_default().extend(account);
+                let own = accounts.servers.entry(Arc::clone(tenant)).or_default();
+                own.push(server(upstream.on_account(credential)));
             }
-            servers.extend(upstream.map(|upstream| Arc::new(Server::new(upstream).pinned(pins))));
+            servers.push(server(upstream));
         }
         servers.sort_by(|a, b| a.name().cmp(b.name()));
         servers
+    }
+
+    /// All that a server is made of beside its credentials: one for which it stays the same goes on over a reload.
+    fn written(&mut self, gateway: &raw::Gateway, raw: &raw::Upstream) -> Vec<u8> {
+        let urls = raw.url.iter().chain(&raw.urls).map(|at| at.value.as_str());
+        let names = gateway.upstreams.0.iter().map(|(name, _)| name.value.as_str());
+        let timeout = raw.timeout.as_ref();
+        let timeouts = [
+            timeout.and_then(|timeout| timeout.connect.as_ref()),
+            timeout.and_then(|timeout| timeout.first_byte.as_ref()),
+            timeout.and_then(|timeout| timeout.idle.as_ref()),
+        ];
+        let timeouts = timeouts.map(|at| at.map(|at| at.value));
+        let pin = raw.pin.as_ref().map(|at| at.value);
+        let (urls, names): (Vec<_>, Vec<_>) = (urls.collect(), names.collect());
+        let mut written = format!("{urls:?}{names:?}{timeouts:?}{pin:?}").into_bytes();
+        written.extend(raw.ca.as_ref().and_then(|ca| self.read_file(ca)).unwrap_or_default());
+        written
     }
 
     /// What watches an MCP server's definitions.

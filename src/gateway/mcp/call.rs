@@ -34,6 +34,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(10);
 const COMMENT: &[u8] = b": a tool call waits for a person\n\n";
 /// So many times a server may ask for input before it answers.
 const ROUNDS_MAX: usize = 10;
+/// So many questions of a server may wait in one call.
+const QUESTIONS_MAX: usize = 64;
 /// So much of a result's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
 pub(super) const SHUTTING_DOWN: Refusal =
@@ -154,7 +156,10 @@ impl Talk {
         }
         let asked_name = request.param("name").and_then(Value::as_str).unwrap_or_default();
         let unknown = answer::unknown(Act::CallTool, asked_name, self.revision);
-        Err(self.refuse_unknown(request, Act::CallTool, name, &unknown, tools.withheld(tool)))
+        let Some(why) = tools.withheld(tool) else {
+            return Err(self.unknown(request, Act::CallTool, name, &unknown));
+        };
+        Err(self.refuse_unknown(request, (name, request.param("arguments")), &unknown, why))
     }
 
     /// While somebody was asked, a tool may have become another than the one that they were asked about.
@@ -223,27 +228,25 @@ impl Talk {
         name: &str,
         fault: &Fault,
     ) -> Box<Reply> {
-        self.refuse_unknown(request, act, name, fault, None)
+        let nothing = format!("there is no such {}", act.noun());
+        let arguments = match act {
+            Act::CallTool | Act::GetPrompt => request.param("arguments").cloned(),
+            Act::ReadResource => request.param("uri").map(|uri| Value::object([("uri", uri.clone())])),
+        };
+        self.refuse_unknown(request, (name, arguments.as_ref()), fault, &nothing)
     }
 
     fn refuse_unknown(
         &mut self,
         request: &Request<'_>,
-        act: Act,
-        name: &str,
+        (name, arguments): (&str, Option<&Value<'_>>),
         fault: &Fault,
-        why: Option<&str>,
+        why: &str,
     ) -> Box<Reply> {
         let mut findings = Findings::default();
-        let uri = || Some(Value::object([("uri", request.param("uri")?.clone())]));
-        let arguments = match act {
-            Act::CallTool | Act::GetPrompt => request.param("arguments").cloned(),
-            Act::ReadResource => uri(),
-        };
         if let Ok(asked) = self.visit.asked() {
             asked.upstream = None;
-            let nothing = format!("there is no such {}", act.noun());
-            authorize::unknown(asked, name, arguments.as_ref(), why.unwrap_or(&nothing), &mut findings);
+            authorize::unknown(asked, name, arguments, why, &mut findings);
         }
         Box::new(match self.keep(findings) {
             Ok(()) => Reply::fault(Some(request.id), fault),
@@ -360,7 +363,9 @@ impl Talk {
                     }
                 }
                 Ok(Happened::Question { id, method, params }) => {
-                    if let Some(answerer) = calling.answerer() {
+                    // Who asks too much at once gets no answer.
+                    let answerer = calling.answerer().filter(|_| answers.len() < QUESTIONS_MAX);
+                    if let Some(answerer) = answerer {
                         let asking = self.question(server, &id, &method, &params).await;
                         answers.spawn(async move { answerer.answer(asking.answer().await).await });
                     }

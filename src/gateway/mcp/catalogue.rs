@@ -18,7 +18,7 @@ use crate::{
         answer,
         list::{self, Definition, Definitions, Kind},
         message::{self, Fault, INVALID_PARAMS, RESOURCE_NOT_FOUND},
-        names, template,
+        names, template, uri,
     },
     records::Raw,
     upstream::mcp::{Failed, Server},
@@ -186,20 +186,26 @@ impl Talk {
             Ok(Err(_)) => return Reply::fault(Some(request.id), &unknown),
             Err(reply) => return *reply,
         };
-        let caller = match self.caller(&found.server, None) {
+        let arguments = Value::object([("uri", Value::string(uri))]);
+        // Who may not read it is not told of it.
+        let (permit, server) = match self.judge(request, found, &arguments, self.revision).await {
+            Ok(permitted) => permitted,
+            Err(reply) => return *reply,
+        };
+        let caller = match self.caller(&server, None) {
             Ok(caller) => caller,
             Err(refusal) => return Reply::refusal(Some(request.id), refusal),
         };
-        let params = Act::ReadResource.params(uri, b"");
+        let params = permit.act().params(permit.tool(), permit.arguments());
         let waiting = clock::now();
-        let subscribed = found.server.subscribe(&caller, passed, &params).await;
+        let subscribed = server.subscribe(&caller, passed, &params).await;
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         match subscribed {
             Ok(()) => Reply::result(request.id, &Value::object([])),
             Err(Failed::Error { code: RESOURCE_NOT_FOUND | INVALID_PARAMS, .. }) => {
                 Reply::fault(Some(request.id), &unknown)
             }
-            Err(failed) => self.failed(request.id, &found.server, failed),
+            Err(failed) => self.failed(request.id, &server, failed),
         }
     }
 
@@ -282,43 +288,45 @@ impl Talk {
     async fn find_resource(
         &mut self,
         request: &Request<'_>,
-        uri: &str,
+        address: &str,
     ) -> Result<Result<Found, String>, Box<Reply>> {
         let act = Act::ReadResource;
         let mut name = match &self.target {
-            Target::One(server) => Some(act.ruled(server.name(), uri)),
+            Target::One(server) => Some(act.ruled(server.name(), address)),
             Target::All(_) => None,
         };
+        // What is listed is asked for as it is listed.
+        let is_plain = uri::is_plain(address);
         for kind in [Kind::Resources, Kind::Templates] {
             let mut lists = self.lists(request, kind).await?;
             lists.retain(|(_, list)| match kind {
-                Kind::Templates => list.iter().any(|each| template::matches(&each.name, uri)),
-                Kind::Tools | Kind::Prompts | Kind::Resources => list.find(uri).is_some(),
+                Kind::Templates => is_plain && list.iter().any(|each| template::matches(&each.name, address)),
+                Kind::Tools | Kind::Prompts | Kind::Resources => list.find(address).is_some(),
             });
             let asked =
                 self.visit.asked().map_err(|refusal| Box::new(Reply::refusal(Some(request.id), refusal)))?;
-            let ruled = |(server, _): &(Arc<Server>, _)| act.ruled(server.name(), uri);
+            let ruled = |(server, _): &(Arc<Server>, _)| act.ruled(server.name(), address);
             name = name.or_else(|| lists.first().map(ruled));
             let mut seen = lists.iter().filter(|each| authorize::sees(asked, &ruled(each)));
             match (seen.next(), seen.next()) {
                 (Some(each), None) => {
                     let server = Arc::clone(&each.0);
                     asked.upstream = Some(server.shared_name());
-                    return Ok(Ok(Found { act, name: ruled(each), server, tool: uri.to_owned() }));
+                    return Ok(Ok(Found { act, name: ruled(each), server, tool: address.to_owned() }));
                 }
                 (Some(each), Some(_)) => return Ok(Err(ruled(each))),
                 (None, _) => {}
             }
         }
-        let name = name.unwrap_or_else(|| act.nowhere(uri));
+        let name = name.unwrap_or_else(|| act.nowhere(address));
         let asked =
             self.visit.asked().map_err(|refusal| Box::new(Reply::refusal(Some(request.id), refusal)))?;
         match &self.target {
             // It may have more than it lists: what a tool's result names.
-            Target::One(server) if authorize::sees(asked, &name) => {
+            Target::One(server) if is_plain && authorize::sees(asked, &name) => {
                 let server = Arc::clone(server);
                 asked.upstream = Some(server.shared_name());
-                Ok(Ok(Found { act, name, server, tool: uri.to_owned() }))
+                Ok(Ok(Found { act, name, server, tool: address.to_owned() }))
             }
             Target::One(_) | Target::All(_) => Ok(Err(name)),
         }

@@ -82,8 +82,7 @@ pub(super) struct Desk<'d> {
 pub(super) async fn put(
     desk: &Desk<'_>,
     server: &Server,
-    id: &Value<'static>,
-    method: &str,
+    (id, method): (&Value<'static>, &str),
     params: &Value<'_>,
     denied: &mut Vec<String>,
 ) -> Asking {
@@ -176,12 +175,43 @@ impl Talk {
             Ok(asked) => {
                 let session = self.session.as_ref().filter(|_| self.streams);
                 let desk = Desk { gateway: &gateway, asked, session, sink: &self.sink };
-                put(&desk, server, id, method, params, &mut denied).await
+                put(&desk, server, (id, method), params, &mut denied).await
             }
             Err(_) => Asking::Answered(envelope::not_served(id)),
         };
         self.visit.tools_denied.append(&mut denied);
         asking
+    }
+
+    /// A server's error that has the user do something at an address first: what it asks is decided like any question.
+    pub(super) fn elicitation_required(
+        &mut self,
+        id: &Value<'_>,
+        server: &Server,
+        message: String,
+        data: Option<Value<'static>>,
+    ) -> Reply {
+        let announced = self.session.as_ref().map(|session| session.capabilities.clone());
+        let can = announced.is_some_and(|all| Question::Elicitation.is_announced(&all));
+        let asked = data.as_ref().and_then(|data| data.get("elicitations")?.items()).unwrap_or_default();
+        let denied = |reason: String| Fault::new(INVALID_PARAMS, format!("Denied: {reason}"));
+        if !can || asked.is_empty() {
+            let reason = "its server asks for input that the client does not give".to_owned();
+            return Reply::fault(Some(id), &denied(reason));
+        }
+        let mut passed = Vec::new();
+        for question in asked {
+            match self.may_ask(server, Question::Elicitation, question) {
+                Ok(params) => match json::parse(&params, json::NESTING_MAX) {
+                    Ok(params) => passed.push(params.into_owned()),
+                    Err(_) => return Reply::fault(Some(id), &denied("it cannot be read".to_owned())),
+                },
+                Err(reason) => return Reply::fault(Some(id), &denied(reason)),
+            }
+        }
+        let data = Value::object([("elicitations", Value::Array(passed))]);
+        let fault = Fault::new(message::URL_ELICITATION_REQUIRED, message);
+        Reply::fault(Some(id), &Fault { data: Some(data), ..fault })
     }
 
     /// What the client brings back to a server that asked for input.

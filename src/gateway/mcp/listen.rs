@@ -12,9 +12,9 @@ use crate::{
     authorize, clock,
     gateway::Gateway,
     json::Value,
-    mcp::{list::Kind, message, names, question},
+    mcp::{list::Kind, message, names, question, uri},
     snapshot::Snapshot,
-    upstream::mcp::{Caller, Heard, Server, Wanted},
+    upstream::mcp::{Caller, Changes, Heard, Server, Wanted},
 };
 use std::{
     collections::HashMap,
@@ -30,6 +30,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b": still here\n\n";
 /// So often it is seen whether the configuration changed, and whether the key is still good.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// So long the first look at the lists may take.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Changes that come together are told once.
 const SETTLE: Duration = Duration::from_millis(50);
 /// So many resources a subscription may name.
@@ -65,7 +67,7 @@ pub(super) struct Listener {
     pub(super) listens_for: For,
     pub(super) sink: Sink,
     /// What was seen of each server's lists.
-    seen: HashMap<(Arc<str>, Kind), u64>,
+    pub(super) seen: HashMap<(Arc<str>, Kind), u64>,
 }
 
 /// The news of lists that a subscription asks for, and the resources.
@@ -79,47 +81,46 @@ pub(super) fn wishes(params: &Value<'_>) -> (Vec<&'static str>, Vec<String>) {
 }
 
 impl Listener {
-    pub(super) fn new(
-        gateway: Arc<Gateway>,
-        snapshot: Arc<Snapshot>,
-        asked: Asked,
-        server: Option<Arc<str>>,
-        listens_for: For,
-        sink: Sink,
-    ) -> Self {
-        Self { gateway, snapshot, asked, server, listens_for, sink, seen: HashMap::new() }
-    }
-
     /// Tells what there is to tell, until the client leaves, its key ends, or the gateway does.
     pub(super) async fn run(mut self) {
         let ends = match &self.listens_for {
             For::Session(_, ends) => ends.clone(),
             For::Subscription { .. } => CancellationToken::new(),
         };
-        self.acknowledge().await;
-        self.look(false).await;
+        let mut is_told = false;
         let mut comments = tokio::time::interval(COMMENT_EVERY);
         let mut looks = tokio::time::interval(LOOK_EVERY);
         comments.reset();
         looks.reset();
         loop {
             let (tell, mut heard) = mpsc::channel(HEARD_MAX);
-            let (news, mut changed) = mpsc::channel(1);
-            let mut tasks = self.watch(&news);
+            let mut changes = Changes::of(&self.servers());
+            let mut tasks = JoinSet::new();
             let mut hearing = JoinSet::new();
             let mut heard_of = Vec::new();
+            if is_told {
+                // Under another configuration: other servers, other rules.
+                Box::pin(self.look(true)).await;
+            } else {
+                // What changes from here on is told. Who does not answer is not waited for.
+                drop(tokio::time::timeout(FIRST_LOOK, Box::pin(self.look(false))).await);
+                self.acknowledge().await;
+                is_told = true;
+            }
             loop {
                 self.hear_more(&mut heard_of, &mut hearing, &tell);
                 let used = self.used();
                 tokio::select! {
                     () = ends.cancelled() => return,
                     () = self.gateway.closing.cancelled() => return self.close().await,
-                    Some(()) = changed.recv() => {
+                    () = changes.next() => {
                         tokio::time::sleep(SETTLE).await;
-                        changed.try_recv().ok();
-                        self.look(true).await;
+                        Box::pin(self.look(true)).await;
                     }
-                    Some((server, heard)) = heard.recv() => self.pass(&server, heard, &mut tasks).await,
+                    Some(told) = heard.recv() => {
+                        let (server, heard) = *told;
+                        Box::pin(self.pass(&server, heard, &mut tasks)).await;
+                    }
                     () = used => {}
                     Some(_) = tasks.join_next() => {}
                     Some(_) = hearing.join_next() => {}
@@ -134,8 +135,6 @@ impl Listener {
                     return;
                 }
             }
-            // Under another configuration: other servers, other rules.
-            self.look(true).await;
         }
     }
 
@@ -162,28 +161,12 @@ impl Listener {
         self.snapshot.servers_of(&tenant).filter(named).filter(reached).collect()
     }
 
-    /// Says so when a list of a server's may have changed.
-    fn watch(&self, news: &mpsc::Sender<()>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        for server in self.servers() {
-            let (mut changes, news) = (server.changes(), news.clone());
-            tasks.spawn(async move {
-                loop {
-                    changes.next().await;
-                    // One that waits already says as much.
-                    news.try_send(()).ok();
-                }
-            });
-        }
-        tasks
-    }
-
     /// Hears servers that were not heard so far: those that the session uses, those of the resources subscribed to.
     fn hear_more(
         &self,
         heard_of: &mut Vec<Arc<Server>>,
         hearing: &mut JoinSet<()>,
-        tell: &mpsc::Sender<(Arc<Server>, Heard)>,
+        tell: &mpsc::Sender<Box<(Arc<Server>, Heard)>>,
     ) {
         let (servers, wanted) = match &self.listens_for {
             For::Session(session, _) => (session.servers(), Wanted::default()),
@@ -197,13 +180,19 @@ impl Listener {
                 continue;
             }
             heard_of.push(Arc::clone(&server));
-            let (caller, wanted, tell) = (self.caller(&server), wanted.clone(), tell.clone());
+            let mut wanted = wanted.clone();
+            let sees = |uri: &String| authorize::sees(&self.asked, &names::resource(server.name(), uri));
+            wanted.resources.retain(|uri| uri::is_plain(uri) && sees(uri));
+            if wanted.resources.is_empty() && matches!(self.listens_for, For::Subscription { .. }) {
+                continue;
+            }
+            let (caller, tell) = (self.caller(&server), tell.clone());
             hearing.spawn(async move {
                 let (told, mut heard) = mpsc::channel(HEARD_MAX);
                 let hears = Arc::clone(&server).hear(caller, wanted, told);
                 let passes = async {
                     while let Some(heard) = heard.recv().await {
-                        drop(tell.send((Arc::clone(&server), heard)).await);
+                        drop(tell.send(Box::new((Arc::clone(&server), heard))).await);
                     }
                 };
                 tokio::join!(hears, passes);
@@ -294,7 +283,7 @@ impl Listener {
                     session: session.as_ref(),
                     sink: &self.sink,
                 };
-                let asking = input::put(&desk, server, &id, &method, &params, &mut Vec::new()).await;
+                let asking = input::put(&desk, server, (&id, &method), &params, &mut Vec::new()).await;
                 tasks.spawn(async move { answerer.answer(asking.answer().await).await });
             }
             Heard::Notification { method, .. } if method.ends_with("/list_changed") => {

@@ -40,7 +40,7 @@ use hyper::body::Incoming;
 use kept::{Kept, Place};
 use listen::{For, Listener};
 use post::{Post, Reply};
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Of a request that a limit refuses, so much is read to answer it under its own id.
 const LIMITED_BYTES_MAX: u64 = 64 << 10;
@@ -66,7 +66,7 @@ pub(super) async fn respond(
 ) -> Response<Body> {
     let refused = match target(&mut visit, server) {
         Ok(target) => match (&head.method, limited) {
-            (&Method::POST, Some(refusal)) => return over_limit(visit, refusal, &head, body).await,
+            (&Method::POST, Some(refusal)) => return over_limit(visit, &target, refusal, &head, body).await,
             (_, Some(refusal)) => refusal,
             (&Method::POST, None) => return post(visit, target, head, body).await,
             (&Method::GET, None) => {
@@ -219,7 +219,7 @@ fn listener(
     let (gateway, snapshot) = (Arc::clone(visit.gateway()), Arc::clone(visit.snapshot()));
     let asked = visit.asked()?.without_place();
     visit.ended(&End::Complete, 200, None);
-    Ok(Listener::new(gateway, snapshot, asked, server, listens_for, sink))
+    Ok(Listener { gateway, snapshot, asked, server, listens_for, sink, seen: HashMap::new() })
 }
 
 /// An answer that is not streamed.
@@ -269,7 +269,13 @@ fn owner(visit: &mut Visit, target: &Target) -> Result<Owner, Refusal> {
 }
 
 /// A limit of the tenant's is told within the protocol: clients take an HTTP status for the end of the connection.
-async fn over_limit(mut visit: Visit, refusal: Refusal, head: &Parts, mut body: Incoming) -> Response<Body> {
+async fn over_limit(
+    mut visit: Visit,
+    target: &Target,
+    refusal: Refusal,
+    head: &Parts,
+    mut body: Incoming,
+) -> Response<Body> {
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
     let read = body::read(head, &mut body, LIMITED_BYTES_MAX).await;
     let reply = read.ok().and_then(|bytes| {
@@ -279,7 +285,15 @@ async fn over_limit(mut visit: Visit, refusal: Refusal, head: &Parts, mut body: 
         let revision = if modern { Revision::MODERN } else { Revision::LEGACY };
         Some(match message::read(&value).ok()? {
             Message::Request(request) => post::limited(&request, refusal.clone(), revision),
-            Message::Notification { .. } | Message::Response { .. } => {
+            told @ (Message::Notification { .. } | Message::Response { .. }) => {
+                // It belongs to a call that was let in.
+                let head = Head::of(&head.headers).ok();
+                let id = head.as_ref().and_then(|head| head.session.as_deref());
+                let session = id.zip(owner(&mut visit, target).ok());
+                let session = session.and_then(|(id, owner)| session::find(visit.gateway(), &owner, id));
+                if let Some(session) = session {
+                    post::hear(&session, &told, &value);
+                }
                 Reply { end: End::Refused(refusal.clone()), ..Reply::accepted() }
             }
         })

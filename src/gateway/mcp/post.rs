@@ -341,6 +341,10 @@ impl Talk {
             }
             Failed::Refusal(refusal) => Reply::refusal(Some(id), refusal),
             Failed::Cancelled => Reply::fault(Some(id), &Fault::new(CANCELLED, "Request cancelled")),
+            Failed::Error { code: message::URL_ELICITATION_REQUIRED, message, data } => {
+                let message = redacted(message);
+                self.elicitation_required(id, server, message, data)
+            }
             Failed::Error { code, message, data } => {
                 // What the protocol keeps for itself is told by the gateway alone.
                 let reserved = (-32768..=-32000).contains(&code) && !message::PASSED.contains(&code);
@@ -355,7 +359,7 @@ impl Talk {
 }
 
 /// Takes what a client says in its session that wants no answer.
-fn hear(session: &ClientSession, told: &Message<'_>, value: &Value<'_>) -> Reply {
+pub(super) fn hear(session: &ClientSession, told: &Message<'_>, value: &Value<'_>) -> Reply {
     match told {
         Message::Response { .. } => session.answered(value),
         Message::Notification { method: "notifications/cancelled", params } => {

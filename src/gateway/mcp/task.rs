@@ -44,6 +44,10 @@ impl Talk {
         let key = asked.identity.key().id.as_str();
         let sealed = task::seal(&seals, key, server.name(), &task, clock::unix_seconds(clock::wall()));
         result.set("taskId", Value::string(sealed));
+        // What it asks, and what comes of it, is told when the task is asked for, and decided then.
+        for later in ["inputRequests", "requestState", "result", "error"] {
+            result.remove(later);
+        }
         Reply::result(request.id, &result)
     }
 
@@ -110,16 +114,26 @@ impl Talk {
         if result.get("taskId").is_some() {
             result.set("taskId", Value::string(sealed.to_owned()));
         }
-        let asked = result.get("inputRequests").and_then(Value::members).map(<[_]>::to_vec);
-        if let Some(asked) = asked {
+        result.remove("requestState");
+        if let Some(asked) = result.remove("inputRequests") {
+            let asked = asked.members().map(<[_]>::to_vec).unwrap_or_default();
             match self.passed_questions(request, server, &asked) {
                 Ok(questions) => result.set("inputRequests", questions),
                 Err(reply) => return *reply,
             }
         }
-        if let Some(ended) = result.get("result") {
-            let text = super::call::content_of(ended);
+        if let Some(ended) = result.remove("result") {
+            let text = super::call::content_of(&ended);
             self.completion = self.keeps_content().then(|| Raw::text(text));
+            let is_modern = ended.get("resultType").is_some();
+            let mut ended = answer::passed(ended, self.revision);
+            if !is_modern {
+                ended.remove("resultType");
+            }
+            result.set("result", ended);
+        }
+        if let Some(error) = result.get_mut("error") {
+            error.remove("data");
         }
         Reply::result(request.id, &answer::told(result))
     }

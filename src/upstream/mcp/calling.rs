@@ -139,7 +139,7 @@ impl Calling {
         let answer = self.server.get(session, Some(&from)).await?;
         let Reply::Http(before) = &self.reply else { return Err(failed) };
         match wire::Reply::resumed(answer, self.number, before).await {
-            Ok(reply) => self.reply = Reply::Http(reply),
+            Ok(reply) => self.reply = Reply::Http(reply.into()),
             Err(_) => return Err(failed),
         }
         Ok(())
@@ -173,8 +173,32 @@ impl Drop for Calling {
         if self.is_over || matches!(self.reply, Reply::Child(_)) {
             return;
         }
-        let Some(answerer) = self.answerer() else { return };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        drop(Unanswered::new(&self.server, self.session.as_ref(), self.number));
+    }
+}
+
+/// A request of which nothing is heard yet. Dropping it tells the server that nobody waits for its answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    answerer: Option<Answerer>,
+    number: u64,
+}
+
+impl Unanswered {
+    /// Without a session a closed connection says it.
+    pub(super) fn new(server: &Arc<Server>, session: Option<&Session>, number: u64) -> Self {
+        Self { answerer: session.map(|session| Answerer::in_session(server, session)), number }
+    }
+
+    /// It is answered.
+    pub(super) fn answered(mut self) {
+        self.answerer = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let (Some(answerer), Ok(runtime)) = (self.answerer.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(answerer.answer(envelope::cancelled(self.number)));
         }
     }

@@ -109,7 +109,7 @@ impl Server {
         if let (Some((Ok(before), _)), Ok(now)) = (&*kept, &found)
             && before != now
         {
-            self.changed.send_modify(|count| *count += 1);
+            self.tell_of_change();
         }
         *kept = Some((found.clone(), clock::now()));
         found
@@ -126,12 +126,30 @@ impl Server {
         decided.await.map_err(|_| failed("the upstream's tools cannot be held against what was approved"))
     }
 
+    /// Has what is known of it asked anew, as a reload does. Sessions go on.
+    pub fn look_anew(self: &Arc<Self>) {
+        self.forget_era();
+        let mut are_busy = false;
+        for kind in Kind::ALL {
+            match self.catalogue.list(kind).try_lock() {
+                Ok(mut kept) => age(&mut kept),
+                Err(_) => are_busy = true,
+            }
+        }
+        match self.catalogue.about.try_lock() {
+            Ok(mut kept) => *kept = None,
+            Err(_) => are_busy = true,
+        }
+        if let (true, Ok(runtime)) = (are_busy, tokio::runtime::Handle::try_current()) {
+            let server = Arc::clone(self);
+            runtime.spawn(async move { server.expire_lists().await });
+        }
+    }
+
     /// Has the lists read anew when they are wanted next. Until then they are what changes are told by.
     pub(super) async fn expire_lists(&self) {
         for kind in Kind::ALL {
-            if let Some((_, since)) = &mut *self.catalogue.list(kind).lock().await {
-                *since = since.checked_sub(LIST_KEPT).unwrap_or(*since);
-            }
+            age(&mut *self.catalogue.list(kind).lock().await);
         }
     }
 
@@ -292,6 +310,13 @@ impl Server {
         list.left_out += left_out;
         list.misdeclared = misdeclared;
         Ok(list)
+    }
+}
+
+/// Makes what is kept too old to be used.
+fn age<T>(kept: &mut Option<(Result<Arc<T>, Failed>, Instant)>) {
+    if let Some((_, since)) = kept {
+        *since = since.checked_sub(LIST_KEPT).unwrap_or(*since);
     }
 }
 

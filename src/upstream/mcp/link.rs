@@ -23,7 +23,7 @@ pub(super) enum Link {
 /// An answer on its way in. Dropping it before its end cancels the request.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Http(wire::Reply),
+    Http(Box<wire::Reply>),
     Child(stdio::Reply),
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, LazyLock, Weak, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
@@ -49,10 +49,21 @@ pub struct Wanted {
     pub resources: Vec<String>,
 }
 
-/// Whoever holds it is told when a server's lists may have changed.
+/// Told whenever a list of any server may have changed.
+static NEWS: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
+
+/// Whoever holds it is told when lists of these servers may have changed.
 #[derive(Debug)]
 pub struct Changes {
-    seen: watch::Receiver<u64>,
+    servers: Vec<Watched>,
+    news: watch::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    server: Arc<Server>,
+    /// How often its lists had changed when that was told.
+    told: u64,
     _watcher: Arc<Watcher>,
 }
 
@@ -67,10 +78,31 @@ impl Drop for Watcher {
 }
 
 impl Changes {
-    /// Waits until the server's lists may have changed.
+    /// Watches these servers from now on.
+    pub fn of(servers: &[Arc<Server>]) -> Self {
+        let news = NEWS.subscribe();
+        let watched = |server: &Arc<Server>| Watched {
+            server: Arc::clone(server),
+            told: server.changed.load(Ordering::Relaxed),
+            _watcher: server.watcher(),
+        };
+        Self { servers: servers.iter().map(watched).collect(), news }
+    }
+
+    /// Waits until a list may have changed. A wait that is given up loses nothing.
     pub async fn next(&mut self) {
-        // The server lives at least as long as its watcher.
-        drop(self.seen.changed().await);
+        loop {
+            // The sender is never dropped.
+            drop(self.news.changed().await);
+            let mut is_news = false;
+            for watched in &mut self.servers {
+                let now = watched.server.changed.load(Ordering::Relaxed);
+                is_news |= std::mem::replace(&mut watched.told, now) != now;
+            }
+            if is_news {
+                return;
+            }
+        }
     }
 }
 
@@ -83,16 +115,21 @@ enum Deaf {
 }
 
 impl Server {
-    /// Tells from now on when the lists may have changed.
-    pub fn changes(self: &Arc<Self>) -> Changes {
+    /// What watches its lists, as long as anybody holds it.
+    fn watcher(self: &Arc<Self>) -> Arc<Watcher> {
         let mut place = super::lock(&self.watcher);
-        let watcher = place.upgrade().unwrap_or_else(|| {
+        place.upgrade().unwrap_or_else(|| {
             let server = Arc::clone(self);
             let watcher = Arc::new(Watcher(tokio::spawn(async move { server.watch().await })));
             *place = Arc::downgrade(&watcher);
             watcher
-        });
-        Changes { seen: self.changed.subscribe(), _watcher: watcher }
+        })
+    }
+
+    /// Tells whoever wants to know that a list may have changed.
+    pub(super) fn tell_of_change(&self) {
+        self.changed.fetch_add(1, Ordering::Relaxed);
+        NEWS.send_replace(());
     }
 
     async fn watch(self: Arc<Self>) {
@@ -120,7 +157,7 @@ impl Server {
             && method.ends_with("/list_changed")
         {
             self.expire_lists().await;
-            self.changed.send_modify(|count| *count += 1);
+            self.tell_of_change();
         }
     }
 

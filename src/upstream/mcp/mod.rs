@@ -10,6 +10,7 @@ mod stdio;
 mod wire;
 
 pub use caller::Caller;
+use calling::Unanswered;
 pub use calling::{Answerer, Calling, Happened};
 pub use listening::{Changes, Heard, Wanted};
 pub use stdio::Program;
@@ -50,17 +51,21 @@ use std::{
     time::{Duration, Instant},
 };
 use stdio::Children;
-use tokio::sync::watch;
 use wire::{Refused, Said, failed};
 
 /// So long it is remembered which era a server speaks.
 const ERA_KEPT: Duration = Duration::from_secs(300);
+
+/// What the protocol leaves to those who implement it.
+const OF_LIBRARIES: std::ops::RangeInclusive<i64> = -32019..=-32000;
 
 /// An MCP server.
 #[derive(Debug)]
 pub struct Server {
     name: UpstreamName,
     link: Link,
+    /// A digest of what it is made of, where it is asked by HTTP.
+    mark: Option<[u8; 32]>,
     era: Mutex<Option<(Era, Instant)>>,
     /// One finds out; the others wait for it.
     probing: tokio::sync::Mutex<()>,
@@ -74,7 +79,7 @@ pub struct Server {
     ids: AtomicU64,
     watcher: WatcherPlace,
     /// Counts up when a list may have changed.
-    changed: watch::Sender<u64>,
+    changed: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +145,7 @@ impl Server {
         Self {
             name,
             link,
+            mark: None,
             era: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             sessions: Sessions::default(),
@@ -149,7 +155,7 @@ impl Server {
             instructions: Mutex::default(),
             ids: AtomicU64::new(1),
             watcher: WatcherPlace::default(),
-            changed: watch::Sender::new(0),
+            changed: AtomicU64::new(0),
         }
     }
 
@@ -157,6 +163,17 @@ impl Server {
     #[must_use]
     pub fn pinned(self, pins: Option<Arc<Watch>>) -> Self {
         Self { pins, ..self }
+    }
+
+    /// With a digest of all that it is made of.
+    #[must_use]
+    pub fn marked(self, mark: [u8; 32]) -> Self {
+        Self { mark: Some(mark), ..self }
+    }
+
+    /// Whether both are made of the same: then the one can go on in the other's place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.mark.is_some() && self.mark == other.mark && self.name == other.name
     }
 
     /// Its pins.
@@ -262,17 +279,18 @@ impl Server {
             };
             let revision = session.as_ref().map_or(Revision::MODERN, |session| session.revision);
             let sealed = ask(id).sealed(revision, &caller.capabilities);
-            let answer = self.post(sealed, session.as_ref()).await?;
+            let unanswered = Unanswered::new(self, session.as_ref(), id);
+            let answer = self.post(sealed, session.as_ref()).await;
+            unanswered.answered();
+            let answer = answer?;
             let refused = match wire::Reply::of(answer, id).await {
-                Ok(reply) => return Ok(Calling::new(self, session, Reply::Http(reply), id)),
+                Ok(reply) => return Ok(Calling::new(self, session, Reply::Http(reply.into()), id)),
                 Err(Err(failed)) => return Err(failed),
                 Err(Ok(refused)) => refused,
             };
             let forgotten = match &session {
                 // The session is over.
-                Some(session) => {
-                    refused.status == StatusCode::NOT_FOUND && self.sessions.forget(caller, session)
-                }
+                Some(session) => is_over(&refused) && self.sessions.forget(caller, session),
                 // The server is another one by now.
                 None => {
                     let old = refused.error.as_ref().is_none_or(|(code, ..)| *code == UNSUPPORTED_VERSION);
@@ -387,7 +405,7 @@ impl Server {
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
         let session = Session { id: session_id, revision: Revision::LEGACY, about: Arc::default() };
-        let mut calling = Calling::new(self, Some(session.clone()), Reply::Http(reply), id);
+        let mut calling = Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), id);
         let result = calling.result().await?;
         let revision = agreed(&result)?;
         // What a server tells a tenant is that tenant's.
@@ -418,7 +436,7 @@ impl Server {
         let sealed = ask.sealed(session.revision, &Value::object([]));
         let Ok(answer) = self.post(sealed, Some(session)).await else { return };
         if let Ok(reply) = wire::Reply::of(answer, id).await {
-            drop(Calling::new(self, Some(session.clone()), Reply::Http(reply), id).result().await);
+            drop(Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), id).result().await);
         }
     }
 
@@ -496,6 +514,17 @@ impl Server {
         let path = if endpoint.base_path.is_empty() { "/" } else { &endpoint.base_path };
         let outgoing = Outgoing { method, path, headers: &headers, body };
         endpoint.client.send(outgoing).await.map_err(|error| Failed::Refusal(route::unanswered(error)))
+    }
+}
+
+/// Whether a session is over. Servers should say so with 404; many say 400 with a code of their library's.
+fn is_over(refused: &Refused) -> bool {
+    match refused.status {
+        StatusCode::NOT_FOUND => true,
+        StatusCode::BAD_REQUEST => {
+            refused.error.as_ref().is_none_or(|(code, ..)| OF_LIBRARIES.contains(code))
+        }
+        _ => false,
     }
 }
 

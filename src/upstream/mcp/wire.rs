@@ -122,13 +122,17 @@ impl Reply {
         }
         loop {
             while let Some(bytes) = self.take_event() {
-                let event = sse::event(&bytes).ok_or_else(unreadable)?;
+                // What cannot be read is no answer; what has another name is for others.
+                let Some(event) = sse::event(&bytes) else { continue };
                 if let Some(id) = event.id {
                     self.last_event = (!id.is_empty()).then(|| id.into());
                 }
                 self.retry = event.retry.map(Duration::from_millis).or(self.retry);
                 let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
-                let Some(said) = said(data.as_bytes(), self.id)? else { continue };
+                if event.name.is_some_and(|name| !matches!(name, "" | "message")) {
+                    continue;
+                }
+                let Ok(Some(said)) = said(data.as_bytes(), self.id) else { continue };
                 if matches!(said, Said::Result(_) | Said::Error { .. }) {
                     self.end();
                 }
@@ -157,6 +161,10 @@ impl Reply {
         };
         if !matches!(read, Ok(Read::More)) {
             self.body = None;
+            // A line feed that may follow does not come any more.
+            if self.is_stream && self.buffer.ends_with(b"\r") {
+                self.buffer.extend_from_slice(b"\n");
+            }
         }
         read.map(drop).map_err(body_failed)
     }
