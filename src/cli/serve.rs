@@ -5,7 +5,7 @@ use crate::{
     admin::{Admin, LastReload, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Watched, compile},
-    gateway::Gateway,
+    gateway::{Gateway, Listeners},
     hosts::Hosts,
     operator,
     quota::Quota,
@@ -236,6 +236,7 @@ impl Running {
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
+            listeners: Listeners::default(),
             closing: CancellationToken::new(),
         });
         let mut running = Self {

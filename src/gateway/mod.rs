@@ -18,7 +18,7 @@ mod stored;
 mod visit;
 
 pub use answer::{Body, StreamBody};
-pub use mcp::ClientSession;
+pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use route::{Act, Route};
 pub use visit::Visit;
@@ -48,6 +48,8 @@ pub struct Gateway {
     pub webhooks: Arc<Semaphore>,
     /// Sessions of MCP clients, over reloads.
     pub sessions: Mutex<Sessions<ClientSession>>,
+    /// MCP clients that listen for what answers no request.
+    pub listeners: Listeners,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
 }

@@ -13,13 +13,14 @@ use crate::{
     gateway::Gateway,
     json::Value,
     mcp::{list::Kind, message, names, question, uri},
+    refusal::Refusal,
     snapshot::Snapshot,
     upstream::mcp::{Caller, Changes, Heard, Server, Wanted},
 };
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -56,10 +57,56 @@ pub(super) enum For {
     Subscription { id: Value<'static>, wishes: Vec<&'static str>, resources: Vec<String> },
 }
 
+/// So many may listen for a tenant at once.
+const LISTENERS_MAX: u32 = 10_000;
+
+/// Who listens, by tenant.
+#[derive(Debug, Default)]
+pub struct Listeners(Mutex<HashMap<Arc<str>, u32>>);
+
+/// A place among those who listen. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Seat {
+    gateway: Arc<Gateway>,
+    tenant: Arc<str>,
+}
+
+impl Seat {
+    /// A place for one more of this tenant.
+    pub(super) fn take(gateway: &Arc<Gateway>, tenant: &Arc<str>) -> Result<Self, Refusal> {
+        let mut listeners = gateway.listeners.lock();
+        let count = listeners.entry(Arc::clone(tenant)).or_default();
+        if *count >= LISTENERS_MAX {
+            return Err(Refusal::Concurrency { limit: LISTENERS_MAX });
+        }
+        *count += 1;
+        Ok(Self { gateway: Arc::clone(gateway), tenant: Arc::clone(tenant) })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut listeners = self.gateway.listeners.lock();
+        if let Some(count) = listeners.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                listeners.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+impl Listeners {
+    /// Whoever panicked while holding it left it as it was.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Somebody who listens.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) gateway: Arc<Gateway>,
+    pub(super) seat: Seat,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) asked: Asked,
     /// The server of the endpoint; `None` for all of the tenant's.
@@ -112,7 +159,7 @@ impl Listener {
                 let used = self.used();
                 tokio::select! {
                     () = ends.cancelled() => return,
-                    () = self.gateway.closing.cancelled() => return self.close().await,
+                    () = self.seat.gateway.closing.cancelled() => return self.close().await,
                     () = changes.next() => {
                         tokio::time::sleep(SETTLE).await;
                         Box::pin(self.look(true)).await;
@@ -258,7 +305,7 @@ impl Listener {
 
     /// The configuration of today. `None`: the key is not good any more; else whether it is another one.
     fn renew(&mut self) -> Option<bool> {
-        let snapshot = self.gateway.snapshot.load_full();
+        let snapshot = self.seat.gateway.snapshot.load_full();
         let time = clock::wall();
         let is_other = !Arc::ptr_eq(&snapshot, &self.snapshot);
         let identity = snapshot.directory.renewed(&self.asked.identity, clock::unix_seconds(time))?;
@@ -278,7 +325,7 @@ impl Listener {
                     For::Subscription { .. } => None,
                 };
                 let desk = Desk {
-                    gateway: &self.gateway,
+                    gateway: &self.seat.gateway,
                     asked: &self.asked,
                     session: session.as_ref(),
                     sink: &self.sink,

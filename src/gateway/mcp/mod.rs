@@ -38,7 +38,8 @@ use events::{Out, Sink};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use kept::{Kept, Place};
-use listen::{For, Listener};
+pub use listen::Listeners;
+use listen::{For, Listener, Seat};
 use post::{Post, Reply};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -198,15 +199,20 @@ fn get(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Body>
     }
     let ends = session.listens();
     let listens_for = For::Session(session, ends);
+    let mut refused = None;
     let events = Events::of(|sink| {
         let listener = listener(&mut visit, owner.server, listens_for, sink);
+        let listener = listener.map_err(|refusal| refused = Some(refusal)).ok();
         async move {
-            if let Ok(listener) = listener {
+            if let Some(listener) = listener {
                 listener.run().await;
             }
         }
     });
-    streamed(events, &request_id, standing)
+    match refused {
+        Some(refusal) => visit.refuse(refusal),
+        None => streamed(events, &request_id, standing),
+    }
 }
 
 /// Somebody who listens from now on. Listening holds no place in flight: the request is on record as of now.
@@ -218,8 +224,9 @@ fn listener(
 ) -> Result<Listener, Refusal> {
     let (gateway, snapshot) = (Arc::clone(visit.gateway()), Arc::clone(visit.snapshot()));
     let asked = visit.asked()?.without_place();
+    let seat = Seat::take(&gateway, &asked.identity.tenant().id.shared())?;
     visit.ended(&End::Complete, 200, None);
-    Ok(Listener { gateway, snapshot, asked, server, listens_for, sink, seen: HashMap::new() })
+    Ok(Listener { seat, snapshot, asked, server, listens_for, sink, seen: HashMap::new() })
 }
 
 /// An answer that is not streamed.
