@@ -75,7 +75,8 @@ def everything_answers_with_progress_and_knows_nothing_of_the_gateways():
         assert "echo" in names and len(names) > 5, names
         same(text(await client.call_tool("echo", {"message": "héllo"})), ("Echo: héllo", False), "an echo")
         told, _ = text(await client.call_tool("get-env", {}))
-        assert os.environ["UPSTREAM_KEY"] in told and '"GIVEN"' in told, "what it was given"
+        assert '"GIVEN"' in told and "[API_KEY]" in told, "what it was given, concealed"
+        assert os.environ["UPSTREAM_KEY"] not in told, "what it repeats of it"
         for hidden in ("UPSTREAM_KEY\"", "KEY_ACME", os.environ["KEY_STDIO"], "GATEWAY_URL"):
             assert hidden not in told, hidden
         heard = []
