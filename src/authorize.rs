@@ -5,7 +5,7 @@ mod question;
 mod tool_call;
 
 pub use question::question;
-pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, sees, tool_call, unknown};
+pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, sees, tool_call, unknown};
 
 use crate::{
     asked::Asked,

@@ -85,6 +85,12 @@ pub fn sees(asked: &Asked, name: &str) -> bool {
     decide(asked, name, &Arguments::Open, Place::Mcp).outcome != Outcome::Deny
 }
 
+/// Whether a tenant may read this resource just now, without asking anybody. Not on record: nothing is read.
+pub fn may_read(asked: &Asked, name: &str, uri: &str) -> bool {
+    let args = Arguments::of(Value::object([("uri", Value::string(uri))]));
+    decide(asked, name, &args, Place::Mcp).outcome == Outcome::Allow
+}
+
 /// Whether a tenant's rules let it call any tool whose name begins so. Where they do not, there is no such server for it.
 pub fn may_reach(asked: &Asked, prefix: &str) -> bool {
     let rules = asked.identity.tenant().policy.rules();

@@ -237,6 +237,7 @@ impl Running {
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
             listeners: Listeners::default(),
+            draining: CancellationToken::new(),
             closing: CancellationToken::new(),
         });
         let mut running = Self {
@@ -336,6 +337,7 @@ impl Running {
     /// No new connections; what runs may end; then the records are closed.
     pub(super) async fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.gateway.draining.cancel();
         self.stop.cancel();
         self.servers.close();
         self.servers.wait().await;

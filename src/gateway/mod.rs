@@ -50,6 +50,8 @@ pub struct Gateway {
     pub sessions: Mutex<Sessions<ClientSession>>,
     /// MCP clients that listen for what answers no request.
     pub listeners: Listeners,
+    /// Cancelled when the gateway is told to end: who only listens is let go.
+    pub draining: CancellationToken,
     /// Cancelled when the time to drain is over: streams end with an error event.
     pub closing: CancellationToken,
 }

@@ -105,7 +105,7 @@ pub fn read<'v>(value: &'v Value<'v>) -> Result<Message<'v>, Fault> {
     if value.members().is_none() || value.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return Err(Fault::bad("not a JSON-RPC 2.0 message"));
     }
-    let params = value.get("params");
+    let params = value.present("params");
     if params.is_some_and(|params| params.members().is_none()) {
         return Err(Fault::bad("`params` is not an object"));
     }

@@ -62,6 +62,22 @@ pub fn narrowed(capabilities: &Value<'_>, may_ask: impl Fn(Question) -> bool) ->
     told
 }
 
+/// Longer details of what a client announces are not kept, in bytes.
+const DETAILS_BYTES_MAX: usize = 1024;
+
+/// Of what a client announces, what is kept for its session.
+pub fn kept(capabilities: &Value<'_>) -> Value<'static> {
+    let mut kept = narrowed(capabilities, |_| true);
+    for question in ALL {
+        if let Some(details) = kept.get_mut(question.as_str())
+            && details.to_string().len() > DETAILS_BYTES_MAX
+        {
+            *details = Value::object([]);
+        }
+    }
+    kept
+}
+
 /// What a client is taken for that could be asked whatever may be asked.
 pub fn all_that(may_ask: impl Fn(Question) -> bool) -> Value<'static> {
     let all = ALL.map(|question| (question.as_str(), Value::object([])));
@@ -86,6 +102,9 @@ mod tests {
         assert_eq!(told.to_string(), r#"{"sampling":{"tools":{}}}"#);
         assert_eq!(narrowed(&announced, |_| false).to_string(), "{}");
         assert_eq!(narrowed(&Value::Null, |_| true).to_string(), "{}");
+        assert_eq!(kept(&announced).to_string(), r#"{"sampling":{"tools":{}},"elicitation":{"form":{}}}"#);
+        let much = Value::object([("sampling", Value::object([("a", Value::string("x".repeat(2000)))]))]);
+        assert_eq!(kept(&much).to_string(), r#"{"sampling":{}}"#);
     }
 
     #[test]

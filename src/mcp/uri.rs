@@ -13,20 +13,42 @@ pub fn is_plain(uri: &str) -> bool {
     let (host, path) = match hierarchy.strip_prefix("//") {
         Some(behind) => behind.find('/').map_or((behind, ""), |at| behind.split_at(at)),
         // Without a host an address is a name: `urn:a:b`.
-        None if hierarchy.starts_with('/') => return false,
+        None if hierarchy.contains('/') || WITH_HOST.contains(&scheme) => return false,
         None => ("", hierarchy),
     };
-    let of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
-    let is_host = host.bytes().all(of_host) && !(scheme == "file" && !host.is_empty());
+    let is_host = if scheme == "file" { host.is_empty() } else { host.is_empty() || is_plain_host(host) };
+    // `https://a` is `https://a/`, and `b?` is `b`, to many.
+    let is_whole = !(path.is_empty() && WITH_HOST.contains(&scheme)) && !rest.ends_with('?');
     let path = path.strip_prefix('/').unwrap_or(path);
     // The last may be empty: `a/` is another than `a`.
     let mut segments = path.split('/').rev();
     let is_segment = |segment: &str| !matches!(segment, "." | "..") && is_coded_plainly(segment, b":@");
     let last = segments.next().unwrap_or_default();
     is_host
+        && is_whole
         && is_segment(last)
         && segments.all(|segment| !segment.is_empty() && is_segment(segment))
         && is_coded_plainly(query, b":@/?")
+}
+
+/// Schemes that programs read with a host, or with an empty one, however they are written.
+const WITH_HOST: [&str; 7] = ["file", "ftp", "git", "http", "https", "ws", "wss"];
+
+/// A name, or four plain numbers; a port, unless it is one that goes without saying.
+fn is_plain_host(host: &str) -> bool {
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let is_port = |port: &str| {
+        let is_number = port.parse::<u16>().is_ok_and(|number| number.to_string() == port);
+        is_number && !matches!(port, "21" | "80" | "443" | "9418")
+    };
+    let of_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let mut labels = name.split('.');
+    let is_name = labels.all(|label| !label.is_empty() && label.bytes().all(of_label))
+        && name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.starts_with(|first: char| first.is_ascii_lowercase()));
+    port.is_none_or(is_port) && (is_name || name.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// Whether a text holds what may stand in an address, and codes nothing that could stand there as it is.
@@ -64,6 +86,7 @@ mod tests {
             "test://static-text",
             "urn:isbn:0451450523",
             "https://example.com:8443/a?b=c/d&e=%20f",
+            "http://127.0.0.1/a",
             "memo:a",
             "repo://a/b@1.0",
             "test://template/123/data",
@@ -98,6 +121,19 @@ mod tests {
             "1a:b",
             "http://a/b/..",
             "http://a/..?b",
+            "file:secret/b.txt",
+            "https:db.example/secret",
+            "https://db.example:443/secret",
+            "https://db.example:0443/secret",
+            "http://127.1/secret",
+            "http://0x7f000001/secret",
+            "http://2130706433/secret",
+            "http://127.0.0.01/secret",
+            "http:127.0.0.1/secret",
+            "http://db.example./secret",
+            "http://[::1]/a",
+            "https://db.example",
+            "https://db.example/a?",
         ] {
             assert!(!is_plain(other), "{other}");
         }

@@ -196,6 +196,12 @@ impl Talk {
             Ok(caller) => caller,
             Err(refusal) => return Reply::refusal(Some(request.id), refusal),
         };
+        let wants = passed == Passed::Subscribe;
+        let has_room =
+            self.session.as_ref().is_none_or(|session| session.subscribes(&server.shared_name(), uri, wants));
+        if !has_room {
+            return fault(request, "too many resources are subscribed to in this session");
+        }
         let params = permit.act().params(permit.tool(), permit.arguments());
         let waiting = clock::now();
         let subscribed = server.subscribe(&caller, passed, &params).await;

@@ -157,6 +157,7 @@ impl Talk {
             tenant: asked.identity.tenant().id.shared(),
             session: session.as_ref().map(|session| session.id),
             capabilities: Arc::new(capabilities),
+            resources: session.as_ref().map(|session| session.subscribed(server.name())).unwrap_or_default(),
             log_level: session.and_then(|session| session.log_level()),
         })
     }
@@ -216,7 +217,16 @@ impl Talk {
 
     /// What the client brings back to a server that asked for input.
     pub(super) fn retry(&mut self, request: &Request<'_>, server: &Server) -> Result<Retry, Fault> {
-        let responses = request.param("inputResponses").map(|responses| responses.clone().into_owned());
+        let asked = self.visit.asked().map_err(|refusal| answer::refused(&refusal))?;
+        // Where its server may ask nothing, there is nothing to answer.
+        let may_ask =
+            question::ALL.into_iter().any(|question| authorize::sees(asked, &question.name(server.name())));
+        let responses = request.param("inputResponses").filter(|_| may_ask);
+        let responses = responses.map(|responses| responses.clone().into_owned());
+        let responses_max = self.visit.snapshot().limits.tool_arguments;
+        if responses.as_ref().is_some_and(|responses| responses.to_string().len() > responses_max) {
+            return Err(Fault::new(INVALID_PARAMS, "Denied: `inputResponses` are too long"));
+        }
         let Some(state) = request.param("requestState") else { return Ok(Retry { responses, state: None }) };
         let unknown = || Fault::new(INVALID_PARAMS, "`requestState` is not one that this call was given");
         let state = state.as_str().ok_or_else(unknown)?;
@@ -318,16 +328,15 @@ impl Talk {
         server: &Arc<Server>,
         asked: &[(Cow<'static, str>, Value<'static>)],
     ) -> Result<Value<'static>, Box<Reply>> {
-        let capabilities = match self.caller(server, Some(request)) {
-            Ok(caller) => caller.capabilities,
-            Err(refusal) => return Err(Box::new(Reply::refusal(Some(request.id), refusal))),
-        };
+        // What the rules deny of what the client announces is denied where it stands on record.
+        let none = Value::object([]);
+        let announced = request.meta("io.modelcontextprotocol/clientCapabilities").unwrap_or(&none);
         let mut passed = Value::object([]);
         for (name, question) in asked {
             let method = question.get("method").and_then(Value::as_str).unwrap_or_default();
             let none = Value::object([]);
             let params = question.present("params").unwrap_or(&none);
-            let known = Question::of(method).filter(|question| question.is_announced(&capabilities));
+            let known = Question::of(method).filter(|question| question.is_announced(announced));
             let judged = match known {
                 Some(question) => self.may_ask(server, question, params),
                 None => Err(format!("its server asks for input ({method}) that the client does not give")),

@@ -101,9 +101,19 @@ impl Kept {
         Ok(reader)
     }
 
-    /// The rest of the answer, behind this event. An earlier reader ends.
-    pub(super) fn resumed(self: &Arc<Self>, place: Place) -> Events {
-        self.reader(Some(place.event))
+    /// The rest of the answer, behind this event, if all of it is kept. An earlier reader ends.
+    pub(super) fn resumed(self: &Arc<Self>, place: Place) -> Option<Events> {
+        let is_whole = {
+            let state = self.lock();
+            let first = state.events.iter().find_map(|(number, _)| *number).unwrap_or(state.next);
+            (first..=state.next).contains(&place.event.saturating_add(1))
+        };
+        is_whole.then(|| self.reader(Some(place.event)))
+    }
+
+    /// Whether the work has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().is_over
     }
 
     async fn pump(self: Arc<Self>, mut events: Events, session: Arc<ClientSession>) {
@@ -319,7 +329,7 @@ mod tests {
                 for count in [second, 99] {
                     let place = Place::read(&found.last().unwrap().0).unwrap();
                     let kept = session.kept(place.number).unwrap();
-                    found.extend(read(kept.resumed(place), count).await);
+                    found.extend(read(kept.resumed(place).unwrap(), count).await);
                 }
                 assert_eq!(found, all, "{first} {second}");
             }
@@ -338,7 +348,7 @@ mod tests {
         let begun = read(Kept::begin(&session, pausing, None).unwrap(), 99).await;
         assert_eq!(begun.len(), 2, "it ended before the work did");
         let place = Place::read(&begun[1].0).unwrap();
-        let rest = read(session.kept(place.number).unwrap().resumed(place), 99).await;
+        let rest = read(session.kept(place.number).unwrap().resumed(place).unwrap(), 99).await;
         assert_eq!(rest.iter().map(|(_, data)| data.as_str()).collect::<Vec<_>>(), ["1"]);
     }
 
@@ -373,9 +383,15 @@ mod tests {
                 counted.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let _unread = Kept::begin(&session, much, None).unwrap();
+        let unread = Kept::begin(&session, much, None).unwrap();
         tokio::time::sleep(KEPT / 2).await;
         let said = said.load(Ordering::Relaxed);
         assert!((10..40).contains(&said), "{said}");
+        // What was pushed out cannot be gone on from; what is not there yet neither.
+        drop(read(unread, 30).await);
+        let kept = session.kept(1).unwrap();
+        assert!(kept.resumed(Place { number: 1, event: 0 }).is_none());
+        assert!(kept.resumed(Place { number: 1, event: 9999 }).is_none());
+        assert!(kept.resumed(Place { number: 1, event: 29 }).is_some());
     }
 }

@@ -58,7 +58,7 @@ pub(super) enum For {
 }
 
 /// So many may listen for a tenant at once.
-const LISTENERS_MAX: u32 = 10_000;
+const LISTENERS_MAX: u32 = 2_000;
 
 /// Who listens, by tenant.
 #[derive(Debug, Default)]
@@ -159,7 +159,7 @@ impl Listener {
                 let used = self.used();
                 tokio::select! {
                     () = ends.cancelled() => return,
-                    () = self.seat.gateway.closing.cancelled() => return self.close().await,
+                    () = self.seat.gateway.draining.cancelled() => return self.close().await,
                     () = changes.next() => {
                         tokio::time::sleep(SETTLE).await;
                         Box::pin(self.look(true)).await;
@@ -228,8 +228,7 @@ impl Listener {
             }
             heard_of.push(Arc::clone(&server));
             let mut wanted = wanted.clone();
-            let sees = |uri: &String| authorize::sees(&self.asked, &names::resource(server.name(), uri));
-            wanted.resources.retain(|uri| uri::is_plain(uri) && sees(uri));
+            wanted.resources.retain(|uri| self.may_hear_of(&server, uri));
             if wanted.resources.is_empty() && matches!(self.listens_for, For::Subscription { .. }) {
                 continue;
             }
@@ -256,6 +255,7 @@ impl Listener {
             tenant,
             session: Some(session.id),
             capabilities: Arc::new(question::narrowed(&session.capabilities, may_ask)),
+            resources: session.subscribed(server.name()),
             log_level: session.log_level(),
         }
     }
@@ -350,9 +350,19 @@ impl Listener {
         }
     }
 
+    /// Whether a resource is one that the client wants to be told of, and may be.
     fn sees_resource(&self, server: &Server, params: &Value<'_>) -> bool {
-        let uri = params.get("uri").and_then(Value::as_str);
-        uri.is_some_and(|uri| authorize::sees(&self.asked, &names::resource(server.name(), uri)))
+        let Some(uri) = params.get("uri").and_then(Value::as_str) else { return false };
+        let is_wanted = match &self.listens_for {
+            For::Session(session, _) => session.subscribed(server.name()).iter().any(|each| **each == *uri),
+            For::Subscription { resources, .. } => resources.iter().any(|each| each == uri),
+        };
+        is_wanted && self.may_hear_of(server, uri)
+    }
+
+    /// Whether a resource could be read just now, without asking anybody.
+    fn may_hear_of(&self, server: &Server, uri: &str) -> bool {
+        uri::is_plain(uri) && authorize::may_read(&self.asked, &names::resource(server.name(), uri), uri)
     }
 
     /// The first that a subscription is told: what it gets of what it asked for.
@@ -362,8 +372,11 @@ impl Listener {
         for wish in wishes {
             taken.set(wish, Value::Bool(true));
         }
+        let servers = self.servers();
+        let is_heard = |uri: &&String| servers.iter().any(|server| self.may_hear_of(server, uri));
+        let resources: Vec<&String> = resources.iter().filter(is_heard).collect();
         if !resources.is_empty() {
-            let resources = resources.iter().map(|uri| Value::string(uri.clone())).collect();
+            let resources = resources.into_iter().map(|uri| Value::string(uri.clone())).collect();
             taken.set("resourceSubscriptions", Value::Array(resources));
         }
         let params = Value::object([("notifications", taken)]);

@@ -190,12 +190,12 @@ fn get(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Body>
     let Ok((request_id, standing)) = labels else { return not_allowed(&mut visit) };
     if let Some(last_event) = last_event {
         let place = Place::read(&last_event);
-        let Some((place, kept)) = place.and_then(|place| Some((place, session.kept(place.number)?))) else {
+        let Some(rest) = place.and_then(|place| session.kept(place.number)?.resumed(place)) else {
             let message = "nothing is kept behind this `last-event-id`".to_owned();
             return visit.refuse(Refusal::invalid(message, None));
         };
         visit.ended(&End::Complete, 200, None);
-        return streamed(kept.resumed(place), &request_id, standing);
+        return streamed(rest, &request_id, standing);
     }
     let ends = session.listens();
     let listens_for = For::Session(session, ends);

@@ -6,11 +6,11 @@ use crate::{
     clock,
     gateway::Gateway,
     json::Value,
-    mcp::{Revision, session::Owner},
+    mcp::{Revision, question, session::Owner},
     upstream::mcp::Server,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// So many questions of servers may wait for one client.
 const QUESTIONS_MAX: usize = 32;
 
+/// Of so many resources a client may be told.
+const SUBSCRIBED_MAX: usize = 1000;
 /// So many answers are kept for one client; others end with their connection.
 const KEPT_MAX: usize = 16;
 
@@ -45,11 +47,13 @@ struct State {
     /// By the id under which the client was asked.
     questions: HashMap<String, oneshot::Sender<Told>>,
     /// By the client's own id, as JSON.
-    running: HashMap<String, CancellationToken>,
+    running: HashMap<String, (u64, CancellationToken)>,
     /// Those at which there may be a session for this one.
     servers: Vec<Arc<Server>>,
     /// Ends the stream for what answers no request, when another takes its place.
     listening: Option<CancellationToken>,
+    /// Resources of which the client wants to be told that they changed, by server.
+    subscribed: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Answers that the client can come back for.
     kept: Vec<Arc<Kept>>,
 }
@@ -74,11 +78,14 @@ pub(super) struct Waiting {
 pub(super) struct Running {
     session: Arc<ClientSession>,
     id: String,
+    /// Tells it from another under the same id.
+    number: u64,
     pub(super) cancelled: CancellationToken,
 }
 
 impl ClientSession {
     pub(super) fn new(tenant: Arc<str>, id: u128, revision: Revision, capabilities: Value<'static>) -> Self {
+        let capabilities = question::kept(&capabilities);
         let (state, numbers, news) = (Mutex::default(), AtomicU64::new(1), Notify::new());
         Self { tenant, id, revision, capabilities, state, numbers, news }
     }
@@ -114,14 +121,14 @@ impl ClientSession {
 
     /// Marks a request as running, so that the client can cancel it.
     pub(super) fn runs(self: &Arc<Self>, id: &Value<'_>) -> Running {
-        let (id, cancelled) = (id.to_string(), CancellationToken::new());
-        self.lock().running.insert(id.clone(), cancelled.clone());
-        Running { session: Arc::clone(self), id, cancelled }
+        let (id, number, cancelled) = (id.to_string(), self.next_number(), CancellationToken::new());
+        self.lock().running.insert(id.clone(), (number, cancelled.clone()));
+        Running { session: Arc::clone(self), id, number, cancelled }
     }
 
     /// The client does not want the answer to a request any more.
     pub(super) fn cancel(&self, id: &Value<'_>) {
-        if let Some(running) = self.lock().running.get(&id.to_string()) {
+        if let Some((_, running)) = self.lock().running.get(&id.to_string()) {
             running.cancel();
         }
     }
@@ -163,9 +170,35 @@ impl ClientSession {
         ends
     }
 
+    /// Notes that the client wants to be told of a resource, or no longer. `false` where there are too many.
+    pub(super) fn subscribes(&self, server: &Arc<str>, uri: &str, wants: bool) -> bool {
+        let mut state = self.lock();
+        let entry = (Arc::clone(server), Arc::from(uri));
+        if !wants {
+            state.subscribed.remove(&entry);
+            return true;
+        }
+        let has_room = state.subscribed.len() < SUBSCRIBED_MAX || state.subscribed.contains(&entry);
+        if has_room {
+            state.subscribed.insert(entry);
+        }
+        has_room
+    }
+
+    /// The resources of a server of which the client wants to be told.
+    pub(super) fn subscribed(&self, server: &str) -> Arc<[Arc<str>]> {
+        let state = self.lock();
+        state.subscribed.iter().filter(|(of, _)| **of == *server).map(|(_, uri)| Arc::clone(uri)).collect()
+    }
+
     /// Keeps an answer, unless there are too many.
     pub(super) fn keep(&self, kept: &Arc<Kept>) -> bool {
         let mut state = self.lock();
+        if state.kept.len() >= KEPT_MAX
+            && let Some(ended) = state.kept.iter().position(|kept| kept.is_over())
+        {
+            state.kept.remove(ended);
+        }
         let has_room = state.kept.len() < KEPT_MAX;
         if has_room {
             state.kept.push(Arc::clone(kept));
@@ -186,7 +219,8 @@ impl ClientSession {
     /// Ends what belongs to the session, here and at the servers.
     pub(super) fn end(&self) {
         let state = std::mem::take(&mut *self.lock());
-        for running in state.running.into_values().chain(state.listening) {
+        let running = state.running.into_values().map(|(_, running)| running);
+        for running in running.chain(state.listening) {
             running.cancel();
         }
         for server in state.servers {
@@ -215,7 +249,10 @@ impl Drop for Waiting {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.session.lock().running.remove(&self.id);
+        let mut state = self.session.lock();
+        if state.running.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+            state.running.remove(&self.id);
+        }
     }
 }
 

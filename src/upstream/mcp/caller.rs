@@ -4,7 +4,7 @@
 use super::{Failed, Server};
 use crate::{
     json::Value,
-    mcp::{Revision, about::About},
+    mcp::{Revision, about::About, question},
 };
 use http::HeaderValue;
 use std::{
@@ -22,19 +22,23 @@ pub struct Caller {
     pub session: Option<u128>,
     /// What the client can be asked, as `initialize` announces it: an object.
     pub capabilities: Arc<Value<'static>>,
+    /// Of which resources the client wants to be told that they changed.
+    pub resources: Arc<[Arc<str>]>,
     /// How much the server is to tell while it works.
     pub log_level: Option<Arc<str>>,
 }
 
 impl Caller {
-    /// The gateway, which lists tools: in a session that is nobody's.
+    /// The gateway, which lists tools: in a session that is nobody's. It announces what any client may: some servers list
+    /// what they offer only to those who can be asked.
     pub fn gateway() -> Self {
-        Self::tenant("".into())
+        Self { capabilities: Arc::new(question::all_that(|_| true)), ..Self::tenant("".into()) }
     }
 
     /// A tenant, outside of any session.
     pub fn tenant(tenant: Arc<str>) -> Self {
-        Self { tenant, session: None, capabilities: Arc::new(Value::object([])), log_level: None }
+        let capabilities = Arc::new(Value::object([]));
+        Self { tenant, session: None, capabilities, resources: Arc::default(), log_level: None }
     }
 
     fn key(&self) -> Key {

@@ -14,10 +14,12 @@ use crate::{
 use http::HeaderMap;
 use std::{sync::Arc, time::Duration};
 
-/// A stream that breaks off is taken up again so many times in a row.
+/// A stream that breaks off is taken up again so many times in a row without anything new, and in all.
 const RESUMES_MAX: u32 = 5;
+const RESUMES_IN_ALL: u32 = 1000;
 /// So long is waited before, where the server does not say, and at most.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
+const RESUME_AFTER_MIN: Duration = Duration::from_millis(50);
 const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// What comes of a request, one after the other.
@@ -42,6 +44,7 @@ pub struct Calling {
     is_over: bool,
     /// So many times in a row the stream was taken up again.
     taken_up: u32,
+    in_all: u32,
     is_paused: bool,
     /// The number under which progress is told.
     pub number: u64,
@@ -79,7 +82,7 @@ impl Answerer {
 impl Calling {
     pub(super) fn new(server: &Arc<Server>, session: Option<Session>, reply: Reply, number: u64) -> Self {
         let server = Arc::clone(server);
-        Self { server, session, reply, is_over: false, taken_up: 0, is_paused: false, number }
+        Self { server, session, reply, is_over: false, taken_up: 0, in_all: 0, is_paused: false, number }
     }
 
     /// What happens next. The result is the last of it. A wait that is given up loses nothing.
@@ -105,7 +108,8 @@ impl Calling {
     /// Behind which event a stream goes on that broke off, if it does.
     fn resumes(&self) -> Option<&str> {
         self.session.as_ref()?;
-        self.reply.resumes_from().filter(|_| self.taken_up < RESUMES_MAX)
+        let may = self.taken_up < RESUMES_MAX && self.in_all < RESUMES_IN_ALL;
+        self.reply.resumes_from().filter(|_| may)
     }
 
     fn happened(&mut self, mut said: Said) -> Result<Option<Happened>, Failed> {
@@ -133,8 +137,10 @@ impl Calling {
             return Err(failed);
         };
         let from = from.to_owned();
-        tokio::time::sleep(self.reply.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX)).await;
+        let after = self.reply.retry().unwrap_or(RESUME_AFTER);
+        tokio::time::sleep(after.clamp(RESUME_AFTER_MIN, RESUME_AFTER_MAX)).await;
         self.taken_up += 1;
+        self.in_all += 1;
         self.is_paused = false;
         let answer = self.server.get(session, Some(&from)).await?;
         let Reply::Http(before) = &self.reply else { return Err(failed) };

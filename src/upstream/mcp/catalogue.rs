@@ -27,6 +27,8 @@ use std::{
 
 /// So long a list is kept, and that there is none.
 const LIST_KEPT: Duration = Duration::from_secs(5);
+/// The same of a server that did not answer in time.
+const MUTE_KEPT: Duration = Duration::from_secs(60);
 /// So long a list may take, all its pages together.
 const LIST_WAIT: Duration = Duration::from_secs(15);
 /// So much is told of a tool's name.
@@ -316,11 +318,14 @@ impl Server {
 /// Makes what is kept too old to be used.
 fn age<T>(kept: &mut Option<(Result<Arc<T>, Failed>, Instant)>) {
     if let Some((_, since)) = kept {
-        *since = since.checked_sub(LIST_KEPT).unwrap_or(*since);
+        *since = since.checked_sub(MUTE_KEPT).unwrap_or(*since);
     }
 }
 
 fn fresh<T>(kept: &Option<(Result<Arc<T>, Failed>, Instant)>) -> Option<Result<Arc<T>, Failed>> {
     let (found, since) = kept.as_ref()?;
-    (clock::now().saturating_duration_since(*since) < LIST_KEPT).then(|| found.clone())
+    // Who does not answer at all makes everybody wait.
+    let is_mute = matches!(found, Err(Failed::Refusal(Refusal::UpstreamTimeout)));
+    let kept = if is_mute { MUTE_KEPT } else { LIST_KEPT };
+    (clock::now().saturating_duration_since(*since) < kept).then(|| found.clone())
 }

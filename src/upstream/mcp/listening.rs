@@ -173,7 +173,7 @@ impl Server {
             if tell.is_closed() {
                 return;
             }
-            wait = wait.min(AGAIN_AFTER_MAX);
+            wait = wait.clamp(AGAIN_AFTER, AGAIN_AFTER_MAX);
             tokio::time::sleep(wait).await;
         }
     }

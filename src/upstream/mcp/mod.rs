@@ -27,7 +27,7 @@ use crate::{
     mcp::{
         Revision,
         about::About,
-        act::Act,
+        act::{Act, Passed},
         envelope::{self, Ask, Envelope, Retry, Wishes},
         message::{METHOD_NOT_FOUND, UNSUPPORTED_VERSION},
         mirror,
@@ -394,7 +394,8 @@ impl Server {
         let id = self.next_id();
         // Without a session of its own a client cannot be asked anything.
         let nothing = Value::object([]);
-        let capabilities = if caller.session.is_some() { &*caller.capabilities } else { &nothing };
+        let is_asked = caller.session.is_some() || caller.tenant.is_empty();
+        let capabilities = if is_asked { &*caller.capabilities } else { &nothing };
         let params = envelope::initialize_params(capabilities);
         let ask = Ask { id, method: "initialize", name: None, params: &params, wishes: None };
         // No revision is agreed on yet: no header names one.
@@ -425,7 +426,25 @@ impl Server {
         if let Some(level) = caller.log_level.as_ref().filter(|_| logs) {
             self.set_level(&session, level).await;
         }
+        for uri in caller.resources.iter() {
+            let params = Act::ReadResource.params(uri, b"");
+            let method = Passed::Subscribe.method();
+            self.ask_in(
+                &session,
+                &Ask { id: self.next_id(), method, name: None, params: &params, wishes: None },
+            )
+            .await;
+        }
         Ok(session)
+    }
+
+    /// Asks something in a session of which only the effect matters.
+    async fn ask_in(self: &Arc<Self>, session: &Session, ask: &Ask<'_>) {
+        let sealed = ask.sealed(session.revision, &Value::object([]));
+        let Ok(answer) = self.post(sealed, Some(session)).await else { return };
+        if let Ok(reply) = wire::Reply::of(answer, ask.id).await {
+            drop(Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), ask.id).result().await);
+        }
     }
 
     /// Says how much is to be told in a session. A server that does not take it tells what it likes.
@@ -433,11 +452,7 @@ impl Server {
         let id = self.next_id();
         let params = envelope::level_params(level);
         let ask = Ask { id, method: "logging/setLevel", name: None, params: &params, wishes: None };
-        let sealed = ask.sealed(session.revision, &Value::object([]));
-        let Ok(answer) = self.post(sealed, Some(session)).await else { return };
-        if let Ok(reply) = wire::Reply::of(answer, id).await {
-            drop(Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), id).result().await);
-        }
+        self.ask_in(session, &ask).await;
     }
 
     /// Says how much is to be told in the caller's session, if it has one here.

@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 /// So many messages may wait until the program reads them.
 const OUT_MAX: usize = 8;
 /// So many of its messages may wait for one request's client, and for the owner of those that answer none.
-const WAITING_MAX: usize = 64;
+const WAITING_MAX: usize = 256;
 /// A longer notification is not kept for a client that is slow.
 const NOTIFICATION_BYTES_MAX: usize = 256 << 10;
 /// Nor is a longer message that answers no request.
@@ -533,6 +533,8 @@ async fn attend(
         while let Some(said) = heard.recv().await {
             match said {
                 Said::Request { id, .. } => drop(out.send(line_of(envelope::not_served(&id))).await),
+                // What it says while several were asked may be of any of them.
+                Said::Notification { method, .. } if method == "notifications/message" => {}
                 // Nobody may listen.
                 said => drop(told.send(said)),
             }
