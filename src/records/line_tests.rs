@@ -139,6 +139,21 @@ fn texts_are_redacted_wherever_they_stand() {
 }
 
 #[test]
+fn what_a_client_writes_behind_a_server_s_name_is_redacted() {
+    for tool in ["mod__AKIAIOSFODNN7EXAMPLE", "mod__prompt__AKIAIOSFODNN7EXAMPLE", "mod__4111 1111 1111 1111"]
+    {
+        let heard = Heard::default();
+        let mut out = Vec::new();
+        let decision =
+            DecisionEntry { tool: Raw::text(tool), ..fixture::decision("acme", Content::Redacted) };
+        write_decision(&mut out, decision, &genesis("acme"), &heard);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("mod__") && !text.contains("AKIA") && !text.contains("4111"), "{text}");
+        assert_eq!(heard.redacted.get(), 1);
+    }
+}
+
+#[test]
 fn a_panic_costs_the_text_and_nothing_else() {
     let heard = Heard::default();
     let bad = || Raw::lazy(Box::new(|| std::panic::panic_any("a redactor that fails")), 1);
