@@ -18,7 +18,7 @@ pub fn is_plain(uri: &str) -> bool {
     };
     let is_host = if scheme == "file" { host.is_empty() } else { host.is_empty() || is_plain_host(host) };
     // `https://a` is `https://a/`, and `b?` is `b`, to many.
-    let is_whole = !(path.is_empty() && WITH_HOST.contains(&scheme)) && !rest.ends_with('?');
+    let is_whole = (!path.is_empty() || !WITH_HOST.contains(&scheme)) && !rest.ends_with('?');
     let path = path.strip_prefix('/').unwrap_or(path);
     // The last may be empty: `a/` is another than `a`.
     let mut segments = path.split('/').rev();

@@ -127,7 +127,6 @@ impl Server {
         let (id, params) = (&message["id"], &message["params"]);
         let result = |result: Value| json!({ "jsonrpc": "2.0", "id": id, "result": result });
         let text = |text: String| result(json!({ "content": [{ "type": "text", "text": text }] }));
-        let event = |message: &Value| format!("event: message\ndata: {message}\n\n");
         let mut session = String::new();
         let answer = match (message["method"].as_str().unwrap(), params["name"].as_str().unwrap_or_default())
         {
@@ -148,27 +147,7 @@ impl Server {
                     json!({ "tools": tools.iter().map(|name| json!({ "name": name, "inputSchema": { "type": "object" } })).collect::<Vec<_>>() }),
                 )
             }
-            ("tools/call", "ask") => {
-                let mut out = &*socket;
-                out.write_all(STREAM.as_bytes())?;
-                let method = params["arguments"]["method"].as_str().unwrap();
-                let number = params["arguments"]["number"].as_u64().unwrap();
-                let asked = json!({ "jsonrpc": "2.0", "id": number, "method": method, "params": params["arguments"]["params"] });
-                out.write_all(event(&asked).as_bytes())?;
-                let told =
-                    self.wait("an answer", |message| message["id"] == number && message["method"].is_null());
-                return out.write_all(event(&text(told.to_string())).as_bytes());
-            }
-            ("tools/call", "drip") => {
-                let mut out = &*socket;
-                out.write_all(STREAM.as_bytes())?;
-                for number in 0..6 {
-                    let told = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": number } });
-                    out.write_all(event(&told).as_bytes())?;
-                    thread::sleep(Duration::from_millis(150));
-                }
-                return out.write_all(event(&text("dripped".into())).as_bytes());
-            }
+            ("tools/call", name @ ("ask" | "drip")) => return self.stream(socket, name, message),
             ("tools/call", "slow") => {
                 thread::sleep(Duration::from_secs(20));
                 text("slow".into())
@@ -196,6 +175,30 @@ impl Server {
             body.len()
         );
         (&mut &*socket).write_all(format!("{head}{body}").as_bytes())
+    }
+
+    /// Answers with a stream of events.
+    fn stream(&self, socket: &TcpStream, name: &str, message: &Value) -> std::io::Result<()> {
+        let params = &message["params"];
+        let event = |message: &Value| format!("event: message\ndata: {message}\n\n");
+        let text = |text: String| json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [{ "type": "text", "text": text }] } });
+        let mut out = socket;
+        out.write_all(STREAM.as_bytes())?;
+        if name == "ask" {
+            let method = params["arguments"]["method"].as_str().unwrap();
+            let number = params["arguments"]["number"].as_u64().unwrap();
+            let asked = json!({ "jsonrpc": "2.0", "id": number, "method": method, "params": params["arguments"]["params"] });
+            out.write_all(event(&asked).as_bytes())?;
+            let told =
+                self.wait("an answer", |message| message["id"] == number && message["method"].is_null());
+            return out.write_all(event(&text(told.to_string())).as_bytes());
+        }
+        for number in 0..6 {
+            let told = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": number } });
+            out.write_all(event(&told).as_bytes())?;
+            thread::sleep(Duration::from_millis(150));
+        }
+        out.write_all(event(&text("dripped".into())).as_bytes())
     }
 
     /// Tells all that listen that the list changed.
@@ -262,7 +265,7 @@ impl Stream {
 
     fn message(&mut self) -> Value {
         loop {
-            let (_, message) = self.next().expect("a message");
+            let (_, message) = self.next().unwrap();
             if !message.is_null() {
                 return message;
             }
@@ -271,7 +274,7 @@ impl Stream {
 }
 
 impl<'g> Session<'g> {
-    fn open(gateway: &'g Gateway, key: &'static str, capabilities: Value) -> Self {
+    fn open(gateway: &'g Gateway, key: &'static str, capabilities: &Value) -> Self {
         let params =
             json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {} });
         let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
@@ -286,7 +289,7 @@ impl<'g> Session<'g> {
     }
 
     /// Calls a tool and reads on event by event.
-    fn call(&self, tool: &str, arguments: Value) -> Stream {
+    fn call(&self, tool: &str, arguments: &Value) -> Stream {
         let params = json!({ "name": tool, "arguments": arguments });
         let body = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params }).to_string();
         self.stream("POST", "", &body)
@@ -325,7 +328,7 @@ fn modern(gateway: &Gateway, key: &str, method: &str, mut params: Value) -> Answ
     gateway.raw(&request("POST", key, &headers, &body.to_string()))
 }
 
-fn question(number: u64, method: &str, params: Value) -> Value {
+fn question(number: u64, method: &str, params: &Value) -> Value {
     json!({ "number": number, "method": method, "params": params })
 }
 
@@ -333,15 +336,15 @@ fn question(number: u64, method: &str, params: Value) -> Value {
 fn a_server_asks_the_client_of_its_call_where_the_rules_let_it() {
     let (gateway, server) = gateway();
     let can = json!({ "sampling": {}, "elicitation": {}, "roots": {} });
-    let acme = Session::open(&gateway, ACME, can.clone());
-    let bystander = Session::open(&gateway, ACME, can.clone());
-    let globex = Session::open(&gateway, GLOBEX, can);
+    let acme = Session::open(&gateway, ACME, &can);
+    let bystander = Session::open(&gateway, ACME, &can);
+    let globex = Session::open(&gateway, GLOBEX, &can);
     let mut call = acme.call(
         "crm__ask",
-        question(
+        &question(
             41,
             "sampling/createMessage",
-            json!({ "messages": [], "maxTokens": 1.50, "systemPrompt": "plain" }),
+            &json!({ "messages": [], "maxTokens": 1.50, "systemPrompt": "plain" }),
         ),
     );
     let asked = call.message();
@@ -361,12 +364,12 @@ fn a_server_asks_the_client_of_its_call_where_the_rules_let_it() {
         "{told}"
     );
     // What the rules deny is not asked: by its arguments, by its name, of a tenant without a rule for it.
-    let secret = question(42, "sampling/createMessage", json!({ "systemPrompt": "the secret" }));
-    let told = acme.call("crm__ask", secret).message();
+    let secret = question(42, "sampling/createMessage", &json!({ "systemPrompt": "the secret" }));
+    let told = acme.call("crm__ask", &secret).message();
     assert!(told["result"]["content"][0]["text"].as_str().unwrap().contains("-1"), "{told}");
-    let told = acme.call("crm__ask", question(43, "elicitation/create", json!({}))).message();
+    let told = acme.call("crm__ask", &question(43, "elicitation/create", &json!({}))).message();
     assert!(told["result"]["content"][0]["text"].as_str().unwrap().contains("decline"), "{told}");
-    let told = globex.call("crm__ask", question(44, "sampling/createMessage", json!({}))).message();
+    let told = globex.call("crm__ask", &question(44, "sampling/createMessage", &json!({}))).message();
     assert!(told["result"]["content"][0]["text"].as_str().unwrap().contains("-1"), "{told}");
     // A server is told what its client can be asked, and no more.
     let told: Vec<Value> = server
@@ -445,9 +448,9 @@ fn a_task_is_asked_for_by_its_caller_alone() {
 #[test]
 fn a_stream_that_breaks_is_taken_up_again_by_its_session_alone() {
     let (gateway, _server) = gateway();
-    let acme = Session::open(&gateway, ACME, json!({}));
-    let other = Session::open(&gateway, ACME, json!({}));
-    let mut stream = acme.call("crm__drip", json!({}));
+    let acme = Session::open(&gateway, ACME, &json!({}));
+    let other = Session::open(&gateway, ACME, &json!({}));
+    let mut stream = acme.call("crm__drip", &json!({}));
     let mut found = Vec::new();
     for _ in 0..3 {
         found.push(stream.next().unwrap());
@@ -475,11 +478,11 @@ fn a_stream_that_breaks_is_taken_up_again_by_its_session_alone() {
 #[test]
 fn what_a_client_cancels_or_ends_ends_at_the_server() {
     let (gateway, server) = gateway();
-    let acme = Session::open(&gateway, ACME, json!({}));
+    let acme = Session::open(&gateway, ACME, &json!({}));
     let mut slow = acme.call_later("crm__slow");
     let asked = server.wait("the call", |message| message["params"]["name"] == "slow");
     // Another session's request of the same id is another one.
-    let other = Session::open(&gateway, ACME, json!({}));
+    let other = Session::open(&gateway, ACME, &json!({}));
     let cancel =
         json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 5 } });
     assert_eq!(other.post(&cancel).status, 202);
@@ -500,8 +503,8 @@ fn what_a_client_cancels_or_ends_ends_at_the_server() {
 #[test]
 fn who_sees_another_list_is_told_of_it() {
     let (gateway, server) = gateway();
-    let acme = Session::open(&gateway, ACME, json!({}));
-    let globex = Session::open(&gateway, GLOBEX, json!({}));
+    let acme = Session::open(&gateway, ACME, &json!({}));
+    let globex = Session::open(&gateway, GLOBEX, &json!({}));
     let (mut acmes, mut globexs) = (acme.stream("GET", "", ""), globex.stream("GET", "", ""));
     gateway.wait("a listener", |_| !server.seen.0.lock().unwrap().listeners.is_empty());
     thread::sleep(Duration::from_millis(2500));

@@ -190,11 +190,11 @@ impl Talk {
         id: &Value<'_>,
         server: &Server,
         message: String,
-        data: Option<Value<'static>>,
+        data: Option<&Value<'_>>,
     ) -> Reply {
         let announced = self.session.as_ref().map(|session| session.capabilities.clone());
         let can = announced.is_some_and(|all| Question::Elicitation.is_announced(&all));
-        let asked = data.as_ref().and_then(|data| data.get("elicitations")?.items()).unwrap_or_default();
+        let asked = data.and_then(|data| data.get("elicitations")?.items()).unwrap_or_default();
         let denied = |reason: String| Fault::new(INVALID_PARAMS, format!("Denied: {reason}"));
         if !can || asked.is_empty() {
             let reason = "its server asks for input that the client does not give".to_owned();

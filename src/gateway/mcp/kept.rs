@@ -290,7 +290,7 @@ mod tests {
 
     fn session() -> Arc<ClientSession> {
         let capabilities = Value::object([]);
-        Arc::new(ClientSession::new("acme".into(), 1, Revision::November2025, capabilities))
+        Arc::new(ClientSession::new("acme".into(), 1, Revision::November2025, &capabilities))
     }
 
     /// Work that says five things and ends.

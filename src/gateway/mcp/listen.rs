@@ -35,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Changes that come together are told once.
 const SETTLE: Duration = Duration::from_millis(50);
+/// So many questions of servers may wait in one stream.
+const QUESTIONS_MAX: usize = 64;
 /// So many resources a subscription may name.
 const RESOURCES_MAX: usize = 1000;
 /// So much of what servers tell may wait.
@@ -319,6 +321,8 @@ impl Listener {
     /// Passes on what a server tells or asks.
     async fn pass(&mut self, server: &Arc<Server>, heard: Heard, tasks: &mut JoinSet<()>) {
         match heard {
+            // Who asks too much at once gets no answer.
+            Heard::Question { .. } if tasks.len() >= QUESTIONS_MAX => {}
             Heard::Question { id, method, params, answerer } => {
                 let session = match &self.listens_for {
                     For::Session(session, _) => Some(Arc::clone(session)),

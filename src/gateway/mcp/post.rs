@@ -262,7 +262,7 @@ impl Talk {
         let id = u128::from_be_bytes(id);
         let capabilities = request.param("capabilities").cloned().unwrap_or_else(|| Value::object([]));
         let tenant = Arc::clone(&owner.tenant);
-        let opened = ClientSession::new(tenant, id, revision, capabilities.into_owned());
+        let opened = ClientSession::new(tenant, id, revision, &capabilities);
         session::open(self.visit.gateway(), owner, opened);
         Reply { session: Some(id), ..Reply::result(request.id, &answer::initialized(revision, told)) }
     }
@@ -343,7 +343,7 @@ impl Talk {
             Failed::Cancelled => Reply::fault(Some(id), &Fault::new(CANCELLED, "Request cancelled")),
             Failed::Error { code: message::URL_ELICITATION_REQUIRED, message, data } => {
                 let message = redacted(message);
-                self.elicitation_required(id, server, message, data)
+                self.elicitation_required(id, server, message, data.as_ref())
             }
             Failed::Error { code, message, data } => {
                 // What the protocol keeps for itself is told by the gateway alone.

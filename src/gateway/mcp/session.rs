@@ -84,8 +84,8 @@ pub(super) struct Running {
 }
 
 impl ClientSession {
-    pub(super) fn new(tenant: Arc<str>, id: u128, revision: Revision, capabilities: Value<'static>) -> Self {
-        let capabilities = question::kept(&capabilities);
+    pub(super) fn new(tenant: Arc<str>, id: u128, revision: Revision, capabilities: &Value<'_>) -> Self {
+        let capabilities = question::kept(capabilities);
         let (state, numbers, news) = (Mutex::default(), AtomicU64::new(1), Notify::new());
         Self { tenant, id, revision, capabilities, state, numbers, news }
     }
