@@ -321,7 +321,7 @@ fn request(method: &str, key: &str, headers: &str, body: &str) -> String {
 /// A request of 2026-07-28 by a client with these capabilities.
 fn modern(gateway: &Gateway, key: &str, method: &str, mut params: Value) -> Answer {
     params["_meta"] = json!({ VERSION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": { "sampling": {}, "elicitation": {}, "extensions": { TASKS: {} } } });
-    let name = params["name"].as_str().or(params["taskId"].as_str());
+    let name = params["name"].as_str().or_else(|| params["taskId"].as_str());
     let name = name.map(|name| format!("mcp-name: {name}\r\n")).unwrap_or_default();
     let headers = format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{name}");
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
@@ -467,7 +467,7 @@ fn a_stream_that_breaks_is_taken_up_again_by_its_session_alone() {
         .iter()
         .filter(|(_, message)| !message.is_null())
         .map(|(_, message)| {
-            message["params"]["data"].as_u64().map_or("end".into(), |number| number.to_string())
+            message["params"]["data"].as_u64().map_or_else(|| "end".into(), |number| number.to_string())
         })
         .collect();
     assert_eq!(told, ["0", "1", "2", "3", "4", "5", "end"], "{found:?}");
