@@ -63,6 +63,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         models: Globs::default(),
         on_deny,
         quota: Arc::new(Quota::new(None, None)),
+        model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: TENANT.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
@@ -94,6 +95,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         prompt: None,
         standing: None,
         slot: Admission::refused(None).slot,
+        hold: None,
     }
 }
 

@@ -68,6 +68,12 @@ const MODEL_LIMITS: Key = key(
     "How much the tenant may do with single models.",
 );
 const BUDGET: Key = key("budget", scalar(Scalar::Budget), "What the tenant may spend.").like("50 USD/day");
+const WARN: Key = key(
+    "warn",
+    scalar(Scalar::Percent),
+    "From which share of the budget on it is told: in a header, a metric and, once, to the webhook.",
+)
+.like("80%");
 const REDACT: Key = key("redact", Shape::Map(&REDACTION), "What is redacted, and from what.");
 const TENANT_RECORDS: Key = key("records", Shape::Map(&RECORDS), "What the tenant's records hold.");
 const APPROVALS: Key =
@@ -96,6 +102,7 @@ pub(crate) static TENANT: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,
@@ -117,6 +124,7 @@ pub(crate) static INLINE_TENANT: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,
@@ -135,6 +143,7 @@ pub(crate) static DEFAULTS: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,

@@ -10,6 +10,7 @@ mod input;
 mod keys;
 mod known;
 pub mod openai;
+mod output;
 mod parameters;
 mod ran;
 mod request;
@@ -19,6 +20,7 @@ mod stream;
 mod transcript;
 
 pub(crate) use request::BUILTIN;
+pub use output::{answers, output_max};
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
 use stream::{Desk, EVENT_BYTES_MAX, Seen, kind_of};

@@ -12,6 +12,7 @@ mod identify;
 mod mcp;
 mod models;
 mod person;
+mod reserve;
 mod resource;
 mod route;
 mod stored;
@@ -130,7 +131,7 @@ async fn call(
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }
-    // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
+    reserve::reserve(visit, api, ask.amount)?;
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);
     answer::inspect(visit, terms, translation, received).await

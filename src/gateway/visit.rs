@@ -7,7 +7,7 @@ use crate::{
     dialect::Family,
     exchange,
     identity::Identity,
-    quota::{Admission, Exceeded},
+    quota::{Admission, Exceeded, Now, Standing},
     records::{Entry, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
@@ -51,8 +51,8 @@ pub struct Visit {
     /// In whose words the request is answered.
     pub(super) family: Family,
     pub(super) tools_denied: Vec<String>,
-    /// Bytes that were sent to a provider, which counts them whether its answer is read or not.
-    pub(super) sent: usize,
+    /// The weight of what was sent to a provider, which counts them whether its answer is read or not.
+    pub(super) sent: u64,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
 }
@@ -84,6 +84,8 @@ impl Visit {
                 (Admission::refused(standing), Some(refusal))
             }
         };
+        let now = Now { instant: arrival.started, unix_s: clock::unix_seconds(arrival.time) };
+        let (tokens, budget) = identity.tenant().quota.tokens_and_money(now);
         let visit = Self {
             gateway: Arc::clone(gateway),
             snapshot: Arc::clone(snapshot),
@@ -97,8 +99,9 @@ impl Visit {
                 model: None,
                 upstream: None,
                 prompt: None,
-                standing: admission.standing,
+                standing: Some(Standing { requests: admission.standing, tokens, budget }),
                 slot: admission.slot,
+                hold: None,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),

@@ -1,6 +1,6 @@
 //! A tenant as it was written to a tenant that runs.
 
-use super::{Compiler, rule::names};
+use super::{Compiler, limits::model_globs, rule::names};
 use crate::{
     config::{
         At, Mark, Problem,
@@ -111,6 +111,7 @@ impl Compiler<'_> {
         self.not_yet_of_tenant(effective);
         Some(Tenant {
             quota: self.quota(&id, effective),
+            model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,
             is_abstract: held.is_abstract(),
@@ -149,10 +150,11 @@ impl Compiler<'_> {
         let requests = effective.limits.requests.and_then(|at| self.rate(&at));
         let in_flight = effective.limits.concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
         let known = self.context.quotas.get(id.as_str()).map(|known| Arc::clone(&known));
+        let limits = self.limits(effective);
         let quota = match known {
-            Some(known) if known.is(requests, in_flight) => return known,
-            Some(known) => Arc::new(Quota::new(requests, in_flight).after(&known)),
-            None => Arc::new(Quota::new(requests, in_flight)),
+            Some(known) if known.is(requests, in_flight, &limits) => return known,
+            Some(known) => Arc::new(Quota::new(requests, in_flight).limited(limits).after(&known)),
+            None => Arc::new(Quota::new(requests, in_flight).limited(limits)),
         };
         self.context.quotas.insert(id.shared(), Arc::clone(&quota));
         quota
@@ -218,15 +220,6 @@ impl Compiler<'_> {
     }
 
     fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
-        if let Some(tokens) = effective.limits.tokens {
-            self.warn("not-enforced-yet", tokens.at, "`limits.tokens` is not enforced by this version yet");
-        }
-        for budget in &effective.budgets {
-            self.warn("not-enforced-yet", budget.at, "`budget` is not enforced by this version yet");
-        }
-        if let Some((model, _)) = effective.model_limits.as_ref().and_then(|limits| limits.first()) {
-            self.warn("not-enforced-yet", model.at, "`model_limits` are not enforced by this version yet");
-        }
         if let Some(wire) = effective.wire {
             match wire.value {
                 raw::Wire::Off => {}
