@@ -41,6 +41,8 @@ pub struct Asked {
     pub started: Instant,
     pub time: SystemTime,
     pub model: Option<AskedModel>,
+    /// The tool that the request itself calls.
+    pub tool: Option<Box<str>>,
     pub upstream: Option<Arc<str>>,
     /// What was asked, as text; redacted when the record is written. `None` where records keep no content.
     pub prompt: Option<String>,
@@ -66,6 +68,24 @@ impl AskedModel {
         match self {
             Self::Declared { asked: Some(asked), .. } | Self::Unknown(asked) => asked,
             Self::Declared { name, .. } => name,
+        }
+    }
+}
+
+impl AskedModel {
+    /// What the client wrote, where a glob is configured for it.
+    pub fn asked(&self) -> Option<&str> {
+        match self {
+            Self::Declared { asked, .. } => asked.as_deref(),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The name or glob that is configured, `other` where none is.
+    pub fn declared(&self) -> Arc<str> {
+        match self {
+            Self::Declared { name, .. } => Arc::clone(name),
+            Self::Unknown(_) => "other".into(),
         }
     }
 }
@@ -154,6 +174,7 @@ impl Asked {
             started: self.started,
             time: self.time,
             model: None,
+            tool: None,
             upstream: None,
             prompt: None,
             standing: None,

@@ -89,9 +89,10 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BodyTimeout => "request_timeout",
-            Self::BudgetHeld | Self::Concurrency { .. } | Self::RateLimit { .. } | Self::TokenLimit { .. } => {
-                "rate_limit_exceeded"
-            }
+            Self::BudgetHeld
+            | Self::Concurrency { .. }
+            | Self::RateLimit { .. }
+            | Self::TokenLimit { .. } => "rate_limit_exceeded",
             Self::BudgetSpent { .. } => "insufficient_quota",
             Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
@@ -177,7 +178,9 @@ impl Refusal {
             | Self::RateLimit { retry_after }
             | Self::TokenLimit { retry_after }
             | Self::ServerDown { retry_after, .. } => Some(*retry_after),
-            Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
+            Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => {
+                Some(Duration::from_secs(1))
+            }
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
             | Self::BudgetSpent { .. }

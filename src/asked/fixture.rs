@@ -91,6 +91,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         started: clock::now(),
         time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_600_800),
         model: None,
+        tool: None,
         upstream: None,
         prompt: None,
         standing: None,

@@ -19,8 +19,8 @@ mod stray;
 mod stream;
 mod transcript;
 
-pub(crate) use request::BUILTIN;
 pub use output::{answers, output_max};
+pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
 use stream::{Desk, EVENT_BYTES_MAX, Seen, kind_of};

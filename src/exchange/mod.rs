@@ -21,9 +21,9 @@ use crate::{
 };
 use asking::{Ended, Ruled, Suspended};
 use bench::Bench;
-use weight::BYTES_A_TOKEN;
 use bytes::Bytes;
 use std::time::{Duration, Instant, SystemTime};
+use weight::BYTES_A_TOKEN;
 
 /// So much of an answer's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;

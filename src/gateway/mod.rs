@@ -16,6 +16,7 @@ mod reserve;
 mod resource;
 mod route;
 mod stored;
+mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
@@ -25,8 +26,8 @@ pub use route::{Act, Route};
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, mcp::session::Sessions, records::Records, refusal::Refusal,
-    snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
+    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub records: Records,
     /// What providers keep for tenants.
     pub stored: Shelf,
+    /// What tenants used.
+    pub ledger: Ledger,
     pub telemetry: Telemetry,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
@@ -54,6 +57,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Whether what is used cannot be written down, and must be.
+    fn ledger_fails(&self) -> bool {
+        self.ledger.is_failing() && self.records.must_not_lose()
+    }
+
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
@@ -94,6 +102,10 @@ impl Gateway {
             Ok(Route::Stored { id, act }) => {
                 body::discard(body).await;
                 stored::respond(&mut visit, id, act, &head).await
+            }
+            Ok(Route::Usage) => {
+                body::discard(body).await;
+                usage::respond(&mut visit, head.uri.query()).await
             }
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {

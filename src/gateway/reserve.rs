@@ -58,6 +58,17 @@ pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(),
     }
 }
 
+/// Why a call that costs nothing itself, of an MCP server's tool, is refused: nothing goes on once a budget is spent.
+pub(super) fn spent(visit: &mut Visit) -> Option<Refusal> {
+    let tenant = visit.asked().ok()?.identity.tenant();
+    let (shortage, name) = (tenant.quota.check_money(now()).err()?, tenant.id.shared());
+    if shortage == Shortage::MoneyHeld {
+        return None;
+    }
+    visit.gateway().telemetry.rejected(name, shortage.limit());
+    Some(refused(shortage))
+}
+
 /// What the client is told when something is short.
 pub(super) fn refused(shortage: Shortage) -> Refusal {
     match shortage {

@@ -1,13 +1,13 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer};
+use super::{Body, Gateway, answer, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
     dialect::Family,
     exchange,
     identity::Identity,
-    quota::{Admission, Exceeded, Now, Standing},
+    quota::{Admission, Exceeded, Now, Quota, Standing},
     records::{Entry, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
@@ -97,6 +97,7 @@ impl Visit {
                 started: arrival.started,
                 time: arrival.time,
                 model: None,
+                tool: None,
                 upstream: None,
                 prompt: None,
                 standing: Some(Standing { requests: admission.standing, tokens, budget }),
@@ -136,7 +137,10 @@ impl Visit {
     pub(super) async fn check_records(&mut self) -> Result<(), Refusal> {
         let waiting = clock::now();
         while !self.accepted() {
-            if self.gateway.records.is_failing() || waiting.elapsed() > RECORDS_WAIT_MAX {
+            if self.gateway.records.is_failing()
+                || self.gateway.ledger_fails()
+                || waiting.elapsed() > RECORDS_WAIT_MAX
+            {
                 return Err(Refusal::RecordsUnavailable);
             }
             tokio::time::sleep(RECORDS_WAIT).await;
@@ -146,7 +150,8 @@ impl Visit {
 
     fn accepted(&self) -> bool {
         let journal = self.asked.as_ref().map(|asked| &asked.identity.tenant().journal);
-        journal.is_some_and(|journal| self.gateway.records.accepts_from(journal))
+        let accepts = journal.is_some_and(|journal| self.gateway.records.accepts_from(journal));
+        accepts && !self.gateway.ledger_fails()
     }
 
     /// Counts offers that were decided and are on record already.
@@ -220,7 +225,9 @@ fn conclude(gateway: &Gateway, asked: Asked, end: &End, outcomes: Outcomes, wait
 #[derive(Debug)]
 pub(super) struct Summary {
     tenant: Arc<str>,
-    model: Option<AskedModel>,
+    pub(super) model: Option<AskedModel>,
+    pub(super) tool: Option<Box<str>>,
+    quota: Arc<Quota>,
     upstream: Option<Arc<str>>,
 }
 
@@ -229,6 +236,8 @@ impl Summary {
         Self {
             tenant: asked.identity.tenant().id.shared(),
             model: asked.model.clone(),
+            tool: asked.tool.clone(),
+            quota: Arc::clone(&asked.identity.tenant().quota),
             upstream: asked.upstream.clone(),
         }
     }
@@ -236,6 +245,8 @@ impl Summary {
     /// Counts the request and hands its entry to the records.
     pub(super) fn tell(self, gateway: &Gateway, end: &End, entry: Entry, waited: Duration) {
         if let Entry::Request(request) = &entry {
+            usage::charge(gateway, &self, request, end);
+            usage::warn(gateway, &self.tenant, &self.quota);
             gateway.telemetry.finished(&Finished {
                 tenant: self.tenant,
                 model: self.model.as_ref(),
@@ -258,6 +269,9 @@ impl Summary {
 /// Hands an entry to the records, counted.
 pub(super) fn record(gateway: &Gateway, entry: Entry, model: Option<&AskedModel>) -> Result<(), Refusal> {
     gateway.telemetry.recorded(&entry, model);
+    if let Entry::Decision(decision) = &entry {
+        usage::charge_denial(gateway, decision);
+    }
     gateway.records.push(entry).map_err(|_| {
         gateway.telemetry.unrecorded();
         Refusal::RecordsUnavailable

@@ -17,6 +17,8 @@ pub(super) struct Level {
     used: u128,
     held: u64,
     at: Option<Instant>,
+    /// What of a part has come back.
+    rest: u128,
 }
 
 impl Level {
@@ -78,12 +80,12 @@ impl Level {
     fn come_back(&mut self, rate: &Rate, now: Instant) {
         let at = *self.at.get_or_insert(now);
         let elapsed = now.saturating_duration_since(at).as_nanos().min(ELAPSED_MAX_NS);
-        let back = elapsed.saturating_mul(u128::from(rate.count.get())).saturating_mul(PART)
-            / rate.per.as_nanos().max(1);
-        if back > 0 {
-            self.used = self.used.saturating_sub(back);
-            self.at = Some(now.max(at));
-        }
+        let per = rate.per.as_nanos().max(1);
+        let back = elapsed.saturating_mul(u128::from(rate.count.get())).saturating_mul(PART);
+        let back = back.saturating_add(self.rest.min(per));
+        self.used = self.used.saturating_sub(back / per);
+        self.rest = back % per;
+        self.at = Some(now.max(at));
     }
 }
 

@@ -15,13 +15,13 @@ pub use spend::{Budget, Calendar, Per};
 
 use crate::usage::MicroUsd;
 use calls::Calls;
-use reserve::Reserve;
 use governor::{
     RateLimiter,
     clock::{Clock, DefaultClock, Reference},
     middleware::StateInformationMiddleware,
     state::{InMemoryState, direct::NotKeyed},
 };
+use reserve::Reserve;
 use std::{
     fmt,
     num::NonZeroU32,

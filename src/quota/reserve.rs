@@ -144,9 +144,7 @@ impl Reserve {
             let known = before.models.iter().find(|known| known.limit.name == meter.limit.name);
             known.map_or_else(
                 || Arc::clone(meter),
-                |known| {
-                    Arc::new(ModelMeter { limit: meter.limit.clone(), state: Arc::clone(&known.state) })
-                },
+                |known| Arc::new(ModelMeter { limit: meter.limit.clone(), state: Arc::clone(&known.state) }),
             )
         };
         let models = self.models.iter().map(kept).collect();

@@ -78,7 +78,8 @@ impl Calendar {
     /// When a day begins. Some days have no midnight: the clocks went forward then.
     fn begin(&self, day: NaiveDate) -> i64 {
         let midnight = day.and_time(NaiveTime::MIN);
-        let moments = (0..8).filter_map(|quarters| midnight.checked_add_signed(TimeDelta::minutes(30 * quarters)));
+        let moments =
+            (0..8).filter_map(|quarters| midnight.checked_add_signed(TimeDelta::minutes(30 * quarters)));
         let found = moments.filter_map(|moment| self.zone.from_local_datetime(&moment).earliest()).next();
         found.map_or_else(|| midnight.and_utc().timestamp(), |found| found.timestamp())
     }
@@ -201,7 +202,13 @@ mod tests {
         utc(Per::Month, "2026-12-31T00:00:00Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z");
         utc(Per::Hour, "2026-12-31T10:20:30Z", "2026-12-31T10:00:00Z", "2026-12-31T11:00:00Z");
         let (start, end) = ("2026-12-31T15:30:00+05:30", "2026-12-31T16:30:00+05:30");
-        check(Per::Hour, Tz::Asia__Kolkata, "2026-12-31T10:20:30Z", "2026-12-31T15:00:00+05:30", "2026-12-31T16:00:00+05:30");
+        check(
+            Per::Hour,
+            Tz::Asia__Kolkata,
+            "2026-12-31T10:20:30Z",
+            "2026-12-31T15:00:00+05:30",
+            "2026-12-31T16:00:00+05:30",
+        );
         assert_ne!(at(start), at(end));
         // A day without a midnight.
         let gap = "2018-11-04T01:00:00-02:00";

@@ -37,7 +37,8 @@ impl Compiler<'_> {
         let zone = match at.value.zone.as_deref().unwrap_or("UTC").parse() {
             Ok(zone) => zone,
             Err(_) => {
-                let message = "there is no such time zone; write it as the IANA database does, like Europe/Zurich";
+                let message =
+                    "there is no such time zone; write it as the IANA database does, like Europe/Zurich";
                 self.error("unknown-time-zone", at.at, message);
                 return None;
             }

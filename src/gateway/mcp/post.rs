@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     asked::End,
+    gateway::reserve,
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
@@ -268,6 +269,11 @@ impl Talk {
 
     async fn dispatch(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
         self.revision = revision;
+        if Act::asked_by(request.method).is_some()
+            && let Some(refusal) = reserve::spent(&mut self.visit)
+        {
+            return limited(request, refusal, revision);
+        }
         match (request.method, revision.is_modern()) {
             ("ping", false) => Reply::result(request.id, &Value::object([])),
             ("server/discover", true) => Reply::result(request.id, &answer::discovered(self.about().await)),
