@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
             match arguments.format {
                 Format::Csv => print::text(&csv(&rows)),
                 Format::Json => {
-                    print::line(&Value::Array(rows.iter().map(Row::to_json).collect()).to_string())
+                    print::line(&Value::Array(rows.iter().map(Row::to_json).collect()).to_string());
                 }
                 Format::Text => print::text(&text(&rows)),
             }

@@ -336,7 +336,6 @@ fn take(book: &mut Book, charge: Charge, shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     fn open(dir: &Path, now: i64) -> Ledger {
         let retain = Duration::from_secs(400 * 86_400);
@@ -380,7 +379,7 @@ mod tests {
         let other = connect(&dir.path().join(FILE)).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         ledger.add(charge("acme", 7200, 5));
-        let began = Instant::now();
+        let began = crate::clock::now();
         while !ledger.is_failing() {
             assert!(began.elapsed() < Duration::from_secs(10), "nobody said so");
             thread::sleep(Duration::from_millis(10));

@@ -34,14 +34,11 @@ impl Compiler<'_> {
     }
 
     fn budget(&mut self, at: &At<values::Budget>) -> Option<Budget> {
-        let zone = match at.value.zone.as_deref().unwrap_or("UTC").parse() {
-            Ok(zone) => zone,
-            Err(_) => {
-                let message =
-                    "there is no such time zone; write it as the IANA database does, like Europe/Zurich";
-                self.error("unknown-time-zone", at.at, message);
-                return None;
-            }
+        let Ok(zone) = at.value.zone.as_deref().unwrap_or("UTC").parse() else {
+            let message =
+                "there is no such time zone; write it as the IANA database does, like Europe/Zurich";
+            self.error("unknown-time-zone", at.at, message);
+            return None;
         };
         let per = match at.value.per {
             MoneyPer::Hour => Per::Hour,

@@ -1,7 +1,7 @@
 //! Laws of what is held and settled, over any order of calls, ends and reloads.
 
 use super::*;
-use crate::quota::Per;
+use crate::{clock, quota::Per};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -59,7 +59,7 @@ fn limits(tokens: u32, budget: u64) -> Limits {
 proptest! {
     #[test]
     fn no_limit_is_exceeded_by_more_than_a_call_and_nothing_stays_held(steps in proptest::collection::vec(step(), 1..120)) {
-        let start = Instant::now();
+        let start = clock::now();
         let mut now = Now { instant: start, unix_s: 1_000_000 };
         let mut quota = Arc::new(Reserve::new(limits(1000, 2000)));
         let (mut holds, mut spent) = (Vec::new(), 0);
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn who_waits_as_told_gets_through(uses in proptest::collection::vec((0..3000_u64, 0..5000_u64), 1..40), count in 1..100_000_u32, seconds in 1..86_400_u64) {
-        let mut now = Now { instant: Instant::now(), unix_s: 0 };
+        let mut now = Now { instant: clock::now(), unix_s: 0 };
         let quota = Arc::new(Reserve::new(Limits { tokens: Some(rate(count, seconds, count)), ..Limits::default() }));
         let began = now.instant;
         let (mut used, mut largest) = (0_u128, 0);
@@ -142,7 +142,7 @@ proptest! {
 
 #[test]
 fn an_overrun_delays_the_next_call() {
-    let mut now = Now { instant: Instant::now(), unix_s: 0 };
+    let mut now = Now { instant: clock::now(), unix_s: 0 };
     let quota = Arc::new(Reserve::new(Limits { tokens: Some(rate(100, 100, 100)), ..Limits::default() }));
     quota.hold(0..0, amount(10, 0), now).unwrap().settle(amount(250, 0), now);
     let Err(Shortage::Tokens { retry_after }) = quota.hold(0..0, amount(1, 0), now) else { panic!("let in") };
@@ -155,7 +155,7 @@ fn an_overrun_delays_the_next_call() {
 
 #[test]
 fn what_is_held_by_others_is_waited_for() {
-    let now = Now { instant: Instant::now(), unix_s: 0 };
+    let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { tokens: Some(rate(100, 1, 100)), budgets: vec![day(100)], ..Limits::default() };
     let quota = Arc::new(Reserve::new(limits));
     let hold = quota.hold(0..0, amount(5000, 10), now).unwrap();
@@ -174,7 +174,7 @@ const HELD: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_budget_is_warned_of_once_a_day() {
-    let now = Now { instant: Instant::now(), unix_s: 0 };
+    let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { budgets: vec![day(100)], warn: Some(80), ..Limits::default() };
     let quota = Arc::new(Reserve::new(limits));
     quota.hold(0..0, amount(1, 79), now).unwrap().settle(amount(1, 79), now);
@@ -188,7 +188,7 @@ fn a_budget_is_warned_of_once_a_day() {
 
 #[test]
 fn what_was_spent_before_a_start_is_remembered() {
-    let now = Now { instant: Instant::now(), unix_s: 50_000 };
+    let now = Now { instant: clock::now(), unix_s: 50_000 };
     let quota = Arc::new(Reserve::new(Limits { budgets: vec![day(100)], ..Limits::default() }));
     assert_eq!(quota.spending(now), [(day(100), MicroUsd(0), 0)]);
     quota.remember(day(100).calendar, MicroUsd(100), now);
@@ -198,7 +198,7 @@ fn what_was_spent_before_a_start_is_remembered() {
 
 #[test]
 fn models_have_limits_of_their_own() {
-    let now = Now { instant: Instant::now(), unix_s: 0 };
+    let now = Now { instant: clock::now(), unix_s: 0 };
     let quota = Arc::new(Reserve::new(limits(1000, 1_000_000)));
     let first: Vec<_> = (0..4).map(|_| quota.hold(0..1, amount(1, 1), now).unwrap()).collect();
     assert_eq!(quota.hold(0..1, amount(1, 1), now).unwrap_err(), Shortage::Concurrency { limit: 4 });
