@@ -47,6 +47,8 @@ pub struct Key {
     pub expires: Option<i64>,
     pub models: Option<Globs>,
     pub tools: Option<Globs>,
+    /// What may be done with it, within the tenant's limits.
+    pub quota: Option<Arc<Quota>>,
     /// The tenant and this key, as conditions see them.
     pub caller: Caller,
     pub offered: Offered,

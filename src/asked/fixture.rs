@@ -77,6 +77,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         expires: None,
         models: None,
         tools: None,
+        quota: None,
         caller: Caller::new(TENANT, "prod", &[]),
         offered: crate::tenant::Offered::default(),
     };

@@ -180,6 +180,7 @@ static KEY: MapShape = map(
             .or("normal"),
         key("models", GLOB_LIST, "Narrows the tenant's models; [] is none.").like("[\"text-embedding-*\"]"),
         key("tools", GLOB_LIST, "Narrows the tenant's tools; [] is none.").like("[]"),
+        key("limits", Shape::Map(&QUOTA), "How much may be done with this key, within the tenant's limits."),
     ],
 );
 
@@ -247,7 +248,7 @@ static TENANT_LIMITS: MapShape = map(
 );
 
 static QUOTA: MapShape = map(
-    "limits of a model",
+    "limits of a model or key",
     &[
         key("requests", RATE, "Requests; without it, no limit of its own.").like("60/min"),
         key("tokens", RATE, "Tokens, input and output together; without it, no limit of its own.")

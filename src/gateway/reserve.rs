@@ -6,8 +6,9 @@ use crate::{
     clock,
     dialect::{self, Api},
     exchange,
+    identity::Identity,
     json::Value,
-    quota::{Amount, Now, Shortage, Standing},
+    quota::{Amount, Left, Now, Shortage, Standing, Warned, tighter},
     refusal::Refusal,
     snapshot::Model,
     usage::Usage,
@@ -30,6 +31,13 @@ pub(super) fn now() -> Now {
     Now { instant: clock::now(), unix_s: clock::unix_seconds(clock::wall()) }
 }
 
+/// What is left of the tokens of a key and its tenant, and the budget that is nearly spent.
+pub(super) fn left(identity: &Identity, now: Now) -> (Option<Left>, Option<Warned>) {
+    let (tokens, budget) = identity.tenant().quota.tokens_and_money(now);
+    let own = identity.key().quota.as_ref().and_then(|quota| quota.tokens_and_money(now).0);
+    (tighter(tokens, own), budget)
+}
+
 /// Holds what a call may use at most, until it is settled. A count of tokens costs nothing.
 pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(), Refusal> {
     if api == Api::CountTokens {
@@ -39,7 +47,15 @@ pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(),
     let asked = visit.asked()?;
     let (tenant, model) = (asked.identity.tenant(), asked.model.as_ref());
     let models = model.into_iter().flat_map(|model| tenant.limits_of(model.name()));
-    let held = tenant.quota.hold(models, amount, now);
+    let own = asked.identity.key().quota.as_ref();
+    let own = own.map(|quota| quota.hold(std::iter::empty(), amount, now)).transpose();
+    let held = own.and_then(|own| {
+        let hold = tenant.quota.hold(models, amount, now)?;
+        Ok(match own {
+            Some(own) => hold.with(own),
+            None => hold,
+        })
+    });
     match held {
         Ok(hold) => {
             let standing = asked.standing.unwrap_or_default();
@@ -49,7 +65,7 @@ pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(),
         }
         Err(shortage) => {
             let name = tenant.id.shared();
-            let (tokens, budget) = tenant.quota.tokens_and_money(now);
+            let (tokens, budget) = left(&asked.identity, now);
             let standing = asked.standing.unwrap_or_default();
             asked.standing = Some(Standing { tokens, budget, ..standing });
             visit.gateway().telemetry.rejected(name, shortage.limit());

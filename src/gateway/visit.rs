@@ -1,6 +1,6 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer, usage};
+use super::{Body, Gateway, answer, reserve, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
@@ -66,7 +66,7 @@ impl Visit {
         dialect: &'static str,
         arrival: Arrival,
     ) -> (Self, Option<Refusal>) {
-        let admitted = identity.tenant().quota.admit();
+        let admitted = admit(&identity);
         let tenant = identity.tenant().id.shared();
         gateway.telemetry.started();
         let (admission, refused) = match admitted {
@@ -85,7 +85,7 @@ impl Visit {
             }
         };
         let now = Now { instant: arrival.started, unix_s: clock::unix_seconds(arrival.time) };
-        let (tokens, budget) = identity.tenant().quota.tokens_and_money(now);
+        let (tokens, budget) = reserve::left(&identity, now);
         let visit = Self {
             gateway: Arc::clone(gateway),
             snapshot: Arc::clone(snapshot),
@@ -200,6 +200,17 @@ impl Visit {
     fn outcomes(&mut self, status: Option<u16>) -> Outcomes {
         Outcomes { tools_denied: std::mem::take(&mut self.tools_denied), status, ..Outcomes::default() }
     }
+}
+
+/// Lets a request in by the limits of its key and of its tenant. A key that is beyond its own uses up nothing of its
+/// tenant's.
+fn admit(identity: &Identity) -> Result<Admission, Exceeded> {
+    let own = identity.key().quota.as_ref().map(|quota| quota.admit()).transpose()?;
+    let admission = identity.tenant().quota.admit()?;
+    Ok(match own {
+        Some(own) => admission.with(own),
+        None => admission,
+    })
 }
 
 impl Drop for Visit {

@@ -83,6 +83,14 @@ pub struct Left {
     pub reset: Duration,
 }
 
+/// Of two limits the one of which less is left.
+pub fn tighter(one: Option<Left>, other: Option<Left>) -> Option<Left> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
 /// What the `x-ratelimit-*` headers tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -97,6 +105,8 @@ pub struct Standing {
 #[must_use]
 pub struct Slot {
     in_flight: Arc<AtomicU32>,
+    /// Another's, which comes back with it.
+    also: Option<Box<Slot>>,
 }
 
 /// A request that was let in.
@@ -108,9 +118,16 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// Let in by another's limits too, of which the tighter is told.
+    pub fn with(mut self, other: Self) -> Self {
+        self.standing = tighter(self.standing, other.standing);
+        self.slot.also = Some(Box::new(other.slot));
+        self
+    }
+
     /// The place of a request that is refused: it takes none.
     pub fn refused(standing: Option<Left>) -> Self {
-        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)) }, standing }
+        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)), also: None }, standing }
     }
 }
 
@@ -237,7 +254,7 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let slot = Slot { in_flight: Arc::clone(&self.in_flight) };
+        let slot = Slot { in_flight: Arc::clone(&self.in_flight), also: None };
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);

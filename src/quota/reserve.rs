@@ -7,6 +7,7 @@ use super::{
     Left, Rate,
     level::Level,
     spend::{Budget, Calendar, NoMoney, Spend},
+    tighter,
 };
 use crate::usage::MicroUsd;
 use std::{
@@ -173,7 +174,8 @@ impl Reserve {
         let spends = state.spends.len();
         let tightest = self.limits.tokens.as_ref().map(|rate| state.tokens.left(rate, now.instant));
         drop(state);
-        let mut hold = Hold { reserve: Arc::clone(self), models: Vec::new(), amount, spends, tightest };
+        let mut hold =
+            Hold { reserve: Arc::clone(self), models: Vec::new(), amount, spends, tightest, also: None };
         for meter in models.filter_map(|at| self.models.get(at)) {
             match meter.hold(amount.tokens, now.instant) {
                 Ok(left) => {
@@ -299,13 +301,6 @@ impl ModelMeter {
     }
 }
 
-fn tighter(one: Option<Left>, other: Option<Left>) -> Option<Left> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),
-        (one, other) => one.or(other),
-    }
-}
-
 /// What a call holds. Dropped, it gives everything back; settled, what was used stays used.
 #[derive(Debug)]
 #[must_use]
@@ -316,16 +311,28 @@ pub struct Hold {
     /// The first so many calendars are those that it holds money of.
     spends: usize,
     tightest: Option<Left>,
+    /// Another's, which is settled with it.
+    also: Option<Box<Hold>>,
 }
 
 impl Hold {
+    /// Holds of another's too.
+    pub fn with(mut self, other: Self) -> Self {
+        self.tightest = tighter(self.tightest, other.tightest);
+        self.also = Some(Box::new(other));
+        self
+    }
+
     /// What was left of the tightest limit of tokens once this was held.
     pub fn left(&self) -> Option<Left> {
         self.tightest
     }
 
     /// Takes what was used, and gives the rest back.
-    pub fn settle(self, used: Amount, now: Now) {
+    pub fn settle(mut self, used: Amount, now: Now) {
+        if let Some(also) = self.also.take() {
+            also.settle(used, now);
+        }
         let limits = &self.reserve.limits;
         {
             let mut state = lock(&self.reserve.state);

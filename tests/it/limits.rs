@@ -94,6 +94,33 @@ fn a_model_has_limits_of_its_own() {
     }
 }
 
+#[test]
+fn a_key_has_limits_within_its_tenants() {
+    let gateway = Gateway::with(
+        "\n  acme:\n    keys: [{ id: batch, sha256: @ACME@, limits: { tokens: 1000/hour, requests: 4/hour } }, { id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n    limits: { requests: 100/hour, tokens: 5000/hour }\n",
+        "",
+    );
+    let first = gateway.chat(ACME, &chat("!usage 1100 1", ""));
+    assert_eq!((first.status, first.header("x-ratelimit-limit-requests")), (200, Some("4")));
+    let second = gateway.chat(ACME, &chat("hi", ""));
+    check(&second, 429, "rate_limit_exceeded");
+    assert!(number(&second, "retry-after") > 300, "{second:?}");
+    assert_eq!(number(&second, "x-ratelimit-remaining-tokens"), 0);
+    // The other key is not concerned, and both count for the tenant.
+    let other = gateway.chat(GLOBEX, &chat("!usage 1 1", r#","max_tokens":100"#));
+    assert_eq!((other.status, other.header("x-ratelimit-limit-requests")), (200, Some("100")));
+    assert!((3700..3899).contains(&number(&other, "x-ratelimit-remaining-tokens")), "{other:?}");
+    // A reload keeps what is used.
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, yaml.replace("tokens: 1000/hour", "tokens: 1050/hour")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    check(&gateway.chat(ACME, &chat("hi", "")), 429, "rate_limit_exceeded");
+    std::fs::write(&file, yaml.replace("tokens: 1000/hour", "tokens: 3000/hour")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    assert_eq!(gateway.chat(ACME, &chat("!usage 1 1", "")).status, 200);
+}
+
 // gpt-5 costs one dollar a million tokens in, ten out.
 #[test]
 fn a_spent_budget_is_told_and_survives_a_restart() {

@@ -93,6 +93,7 @@ record! {
         priority: Option<At<Priority>> = "priority",
         models: Option<Vec<At<String>>> = "models",
         tools: Option<Vec<At<String>>> = "tools",
+        limits: Option<Quota> = "limits",
     }
 }
 
@@ -192,7 +193,7 @@ record! {
 }
 
 record! {
-    /// How much a tenant may do with the models that match.
+    /// How much a tenant may do with the models that match, or with a key.
     Quota {
         requests: Option<At<Rate>> = "requests",
         tokens: Option<At<Rate>> = "tokens",

@@ -226,7 +226,8 @@ impl Talk {
             return None;
         }
         let asked = self.visit.asked().ok()?;
-        let exceeded = asked.identity.tenant().quota.count().err()?;
+        let own = asked.identity.key().quota.as_ref().and_then(|quota| quota.count().err());
+        let exceeded = own.or_else(|| asked.identity.tenant().quota.count().err())?;
         Some(match exceeded {
             Exceeded::Concurrency { limit, .. } => Refusal::Concurrency { limit },
             Exceeded::Requests { retry_after, .. } => Refusal::RateLimit { retry_after },
