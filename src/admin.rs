@@ -2,10 +2,11 @@
 
 use crate::{
     approvals::{Approved, Decided, NotDecided, Waiting},
-    clock,
+    clock, config,
     gateway::{self, Body, Detail, Gateway},
     hosts::{Accepted, Hosts},
     json::{self, Value},
+    ledger::{Filter, Row},
     offline, operator,
 };
 use arc_swap::ArcSwapOption;
@@ -83,6 +84,8 @@ enum Routed {
     Decision(String),
     /// Who reaches what.
     Access(Query),
+    /// What tenants used.
+    Usage(Query),
     /// One call that waits.
     Approval(String),
     /// Those that wait.
@@ -142,6 +145,7 @@ impl Admin {
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
             },
             Routed::Access(query) => self.access(query).await,
+            Routed::Usage(query) => self.usage(&query).await,
             Routed::Approval(id) => self.approvals(Chosen::Call(id)).await,
             Routed::Approvals(query) => self.approvals(Chosen::Of(query)).await,
         }
@@ -174,6 +178,10 @@ impl Admin {
             (&Method::GET, "/admin/status") => self.status(),
             (&Method::GET, "/admin/access") => match Query::read(request.uri.query(), &["tenant", "tool"]) {
                 Ok(query) => return Routed::Access(query),
+                Err(message) => error(StatusCode::BAD_REQUEST, message),
+            },
+            (&Method::GET, "/admin/usage") => match Query::read(request.uri.query(), &["tenant", "since"]) {
+                Ok(query) => return Routed::Usage(query),
                 Err(message) => error(StatusCode::BAD_REQUEST, message),
             },
             (&Method::GET, "/admin/approvals") => match Query::read(request.uri.query(), &["tenant"]) {
@@ -237,6 +245,22 @@ impl Admin {
         match told.await {
             Ok(told) => respond(StatusCode::OK, &told),
             Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the matrix could not be made"),
+        }
+    }
+
+    /// What tenants used, of one tenant (`?tenant=`) or all, from a time on (`?since=`): the rows of `tollgate usage`.
+    async fn usage(&self, query: &Query) -> Response<Body> {
+        let now = clock::unix_seconds(clock::wall());
+        let since = query.get("since").map(|since| config::moment(&since.replace("%3A", ":"), now));
+        if since == Some(None) {
+            let message = "`since` is a date, a time with its zone, or how long ago, such as 7d";
+            return error(StatusCode::BAD_REQUEST, message);
+        }
+        let filter = Filter { tenant: query.get("tenant").map(ToOwned::to_owned), since: since.flatten() };
+        let gateway = Arc::clone(&self.gateway);
+        match tokio::task::spawn_blocking(move || gateway.ledger.rows(&filter)).await {
+            Ok(Ok(rows)) => respond(StatusCode::OK, &Value::Array(rows.iter().map(Row::to_json).collect())),
+            Ok(Err(_)) | Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read"),
         }
     }
 

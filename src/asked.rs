@@ -8,7 +8,7 @@ use crate::{
     call::Place,
     identity::Identity,
     policy::{Decision, Outcome},
-    quota::{Admission, CallLimit, Slot, Standing},
+    quota::{Admission, Amount, CallLimit, Hold, Now, Slot, Standing},
     records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
     refusal::Refusal,
     usage::{Price, Usage},
@@ -41,11 +41,15 @@ pub struct Asked {
     pub started: Instant,
     pub time: SystemTime,
     pub model: Option<AskedModel>,
+    /// The tool that the request itself calls.
+    pub tool: Option<Box<str>>,
     pub upstream: Option<Arc<str>>,
     /// What was asked, as text; redacted when the record is written. `None` where records keep no content.
     pub prompt: Option<String>,
     pub standing: Option<Standing>,
     pub slot: Slot,
+    /// Tokens and money that the request may use at most.
+    pub hold: Option<Hold>,
 }
 
 /// The model that was asked for.
@@ -64,6 +68,24 @@ impl AskedModel {
         match self {
             Self::Declared { asked: Some(asked), .. } | Self::Unknown(asked) => asked,
             Self::Declared { name, .. } => name,
+        }
+    }
+}
+
+impl AskedModel {
+    /// What the client wrote, where a glob is configured for it.
+    pub fn asked(&self) -> Option<&str> {
+        match self {
+            Self::Declared { asked, .. } => asked.as_deref(),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The name or glob that is configured, `other` where none is.
+    pub fn declared(&self) -> Arc<str> {
+        match self {
+            Self::Declared { name, .. } => Arc::clone(name),
+            Self::Unknown(_) => "other".into(),
         }
     }
 }
@@ -152,16 +174,25 @@ impl Asked {
             started: self.started,
             time: self.time,
             model: None,
+            tool: None,
             upstream: None,
             prompt: None,
             standing: None,
             slot: Admission::refused(None).slot,
+            hold: None,
         }
     }
 
     /// Seconds since 1970, UTC, when the request came.
     pub fn unix_seconds(&self) -> i64 {
         let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Seconds since 1970, UTC, at a moment behind that.
+    pub fn unix_seconds_at(&self, now: Instant) -> i64 {
+        let time = self.time.checked_add(now.saturating_duration_since(self.started)).unwrap_or(self.time);
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 
@@ -239,8 +270,8 @@ impl Asked {
         }))
     }
 
-    /// The request's line in the log. Gives the place in flight back.
-    pub fn finish(self, end: &End, outcomes: Outcomes, now: Instant) -> Entry {
+    /// The request's line in the log. Gives the place in flight back, and settles what was held on what was used.
+    pub fn finish(mut self, end: &End, outcomes: Outcomes, now: Instant) -> Entry {
         let (status, error) = match end {
             End::ClientGone => (outcomes.status.unwrap_or(499), Some("client_gone")),
             End::Complete => (outcomes.status.unwrap_or(200), None),
@@ -252,7 +283,12 @@ impl Asked {
             Some(AskedModel::Declared { price, .. }) => *price,
             Some(AskedModel::Unknown(_)) | None => None,
         };
-        let cost = price.zip(outcomes.usage).map(|(price, usage)| price.cost(usage).0);
+        let cost = price.zip(outcomes.usage).map(|(price, usage)| price.cost(usage));
+        if let (Some(hold), Some(usage)) = (self.hold.take(), outcomes.usage) {
+            let unix_s = self.unix_seconds_at(now);
+            let used = Amount { tokens: usage.tokens(), cost: cost.unwrap_or_default() };
+            hold.settle(used, Now { instant: now, unix_s });
+        }
         Entry::Request(Box::new(RequestEntry {
             journal: Arc::clone(&self.identity.tenant().journal),
             time: self.time,
@@ -272,7 +308,7 @@ impl Asked {
             input_tokens: outcomes.usage.map(|usage| usage.input),
             output_tokens: outcomes.usage.map(|usage| usage.output),
             usage_estimated: outcomes.usage_estimated,
-            cost_micro_usd: cost,
+            cost_micro_usd: cost.map(|cost| cost.0),
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
             prompt: self.prompt.map(Raw::text),
             completion: outcomes.completion,

@@ -313,6 +313,7 @@ impl Directory {
 /// What stands for a caller without a key where a key would. It narrows nothing.
 fn key_of(tenant: &Tenant, id: KeyId) -> Key {
     Key {
+        quota: None,
         caller: tenant.caller.with_key(id.as_str()),
         id,
         expires: None,

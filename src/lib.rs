@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod hosts;
 pub mod identity;
 pub mod json;
+pub mod ledger;
 pub mod mcp;
 pub mod mock;
 pub mod names;

@@ -14,6 +14,10 @@ pub enum Refusal {
     ForeignHost,
     /// A browser's page of another site.
     ForeignOrigin,
+    /// The budget is spent: it is renewed in so long.
+    BudgetSpent { budget: String, renews_in: Duration },
+    /// What is left of the budget is held by calls in flight.
+    BudgetHeld,
     /// The body is not what the decision needs; says what and where, never quotes it.
     Invalid { message: String, param: Option<String> },
     /// No, unknown or expired credential: one answer for all three.
@@ -28,6 +32,8 @@ pub enum Refusal {
     PreviousNotFound { id: String },
     /// More requests than the tenant's rate allows.
     RateLimit { retry_after: Duration },
+    /// More tokens than the tenant's rate allows.
+    TokenLimit { retry_after: Duration },
     /// What is asked cannot be written down, and the tenant's records must not have holes.
     RecordsUnavailable,
     /// The body is larger than `limits.body`.
@@ -67,7 +73,11 @@ impl Refusal {
             Self::BodyTimeout => 408,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
-            Self::Concurrency { .. } | Self::RateLimit { .. } => 429,
+            Self::BudgetHeld
+            | Self::BudgetSpent { .. }
+            | Self::Concurrency { .. }
+            | Self::RateLimit { .. }
+            | Self::TokenLimit { .. } => 429,
             Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
             Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
@@ -79,7 +89,11 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BodyTimeout => "request_timeout",
-            Self::Concurrency { .. } | Self::RateLimit { .. } => "rate_limit_exceeded",
+            Self::BudgetHeld
+            | Self::Concurrency { .. }
+            | Self::RateLimit { .. }
+            | Self::TokenLimit { .. } => "rate_limit_exceeded",
+            Self::BudgetSpent { .. } => "insufficient_quota",
             Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
@@ -104,6 +118,15 @@ impl Refusal {
     pub fn message(&self) -> String {
         match self {
             Self::BodyTimeout => "the request body came too slowly; send it again".into(),
+            Self::BudgetHeld => {
+                "what is left of the budget is held by requests in flight; wait for one of them to end".into()
+            }
+            Self::BudgetSpent { budget, renews_in } => {
+                format!("the budget of {budget} is spent; it is renewed in {}", seconds(*renews_in))
+            }
+            Self::TokenLimit { retry_after } => {
+                format!("too many tokens; try again in {}", seconds(*retry_after))
+            }
             Self::Concurrency { limit } => {
                 format!("more than {limit} requests at once; wait for one of them to end")
             }
@@ -153,10 +176,14 @@ impl Refusal {
         match self {
             Self::Overloaded { retry_after }
             | Self::RateLimit { retry_after }
+            | Self::TokenLimit { retry_after }
             | Self::ServerDown { retry_after, .. } => Some(*retry_after),
-            Self::Concurrency { .. } | Self::RecordsUnavailable => Some(Duration::from_secs(1)),
+            Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => {
+                Some(Duration::from_secs(1))
+            }
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
+            | Self::BudgetSpent { .. }
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::Invalid { .. }
@@ -176,7 +203,7 @@ impl Refusal {
 
     /// Whether the same request can ever succeed when it is sent again.
     pub fn retry_can_help(&self) -> bool {
-        matches!(self.status(), 408 | 409 | 429 | 500..)
+        matches!(self.status(), 408 | 409 | 429 | 500..) && !matches!(self, Self::BudgetSpent { .. })
     }
 
     /// The member of the request that is at fault.
@@ -186,6 +213,9 @@ impl Refusal {
             Self::ModelNotFound { .. } => Some("model"),
             Self::PreviousNotFound { .. } => Some("previous_response_id"),
             Self::BodyTimeout
+            | Self::BudgetHeld
+            | Self::BudgetSpent { .. }
+            | Self::TokenLimit { .. }
             | Self::Concurrency { .. }
             | Self::ForeignHost
             | Self::ForeignOrigin
@@ -235,6 +265,8 @@ mod tests {
     fn a_retry_helps_only_where_something_can_change() {
         assert!(!Refusal::InvalidApiKey.retry_can_help());
         assert!(!Refusal::ToolNotAllowed { tool: "x".into(), reason: "y".into() }.retry_can_help());
+        let renews_in = Duration::from_secs(60);
+        assert!(!Refusal::BudgetSpent { budget: "5 USD/day".into(), renews_in }.retry_can_help());
         assert!(Refusal::RateLimit { retry_after: Duration::ZERO }.retry_can_help());
         assert!(Refusal::UpstreamTimeout.retry_can_help());
     }

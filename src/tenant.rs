@@ -2,7 +2,10 @@
 
 use crate::{
     names::{KeyId, TenantId},
-    policy::{Caller, Policy, glob::Globs},
+    policy::{
+        Caller, Policy,
+        glob::{Glob, Globs},
+    },
     quota::Quota,
     records::Journal,
 };
@@ -22,6 +25,8 @@ pub struct Tenant {
     pub models: Globs,
     pub on_deny: OnDeny,
     pub quota: Arc<Quota>,
+    /// What the limits of single models match, in the quota's order.
+    pub model_limits: Vec<Glob>,
     pub journal: Arc<Journal>,
 }
 
@@ -42,6 +47,8 @@ pub struct Key {
     pub expires: Option<i64>,
     pub models: Option<Globs>,
     pub tools: Option<Globs>,
+    /// What may be done with it, within the tenant's limits.
+    pub quota: Option<Arc<Quota>>,
     /// The tenant and this key, as conditions see them.
     pub caller: Caller,
     pub offered: Offered,
@@ -88,6 +95,11 @@ impl Offered {
 }
 
 impl Tenant {
+    /// The limits of single models that a model falls under, by their number.
+    pub fn limits_of(&self, model: &str) -> impl Iterator<Item = usize> {
+        self.model_limits.iter().enumerate().filter(move |(_, glob)| glob.matches(model)).map(|(at, _)| at)
+    }
+
     /// Whether a key of this tenant may ask for a model.
     pub fn may_use(&self, key: &Key, model: &str) -> bool {
         self.models.matches(model) && key.models.as_ref().is_none_or(|globs| globs.matches(model))

@@ -1,8 +1,21 @@
 //! What a call used: tokens and money, in whole numbers of a stated unit.
 
+use std::fmt;
+
 /// Millionths of a US dollar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MicroUsd(pub u64);
+
+impl fmt::Display for MicroUsd {
+    /// Dollars without idle zeros: `50`, `0.000012`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dollars, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        match format!("{rest:06}").trim_end_matches('0') {
+            "" => write!(f, "{dollars}"),
+            rest => write!(f, "{dollars}.{rest}"),
+        }
+    }
+}
 
 /// Tokens as the provider reports them. `input` includes `cached_input`, `output` includes reasoning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +32,24 @@ pub struct Price {
     pub input: MicroUsd,
     pub cached_input: MicroUsd,
     pub output: MicroUsd,
+}
+
+/// More tokens than any model takes or gives: who reports them counts something else.
+const TOKENS_MAX: u64 = 100_000_000;
+
+impl Usage {
+    /// Input and output together.
+    pub fn tokens(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// Whether it can be true of an answer that brought text, if it did.
+    pub fn is_plausible(&self, has_text: bool) -> bool {
+        self.input <= TOKENS_MAX
+            && self.output <= TOKENS_MAX
+            && self.cached_input <= self.input
+            && !(has_text && self.output == 0)
+    }
 }
 
 impl Price {

@@ -63,6 +63,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         models: Globs::default(),
         on_deny,
         quota: Arc::new(Quota::new(None, None)),
+        model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: TENANT.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
@@ -76,6 +77,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         expires: None,
         models: None,
         tools: None,
+        quota: None,
         caller: Caller::new(TENANT, "prod", &[]),
         offered: crate::tenant::Offered::default(),
     };
@@ -90,10 +92,12 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         started: clock::now(),
         time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_600_800),
         model: None,
+        tool: None,
         upstream: None,
         prompt: None,
         standing: None,
         slot: Admission::refused(None).slot,
+        hold: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod replay;
 mod schema;
 mod serve;
 mod test;
+mod usage;
 
 use clap::{
     Parser, Subcommand, ValueEnum,
@@ -58,6 +59,8 @@ enum Command {
     Approvals(approvals::Arguments),
     /// MCP tool definitions that were approved, and what changed since
     Pins(pins::Arguments),
+    /// What tenants used: requests, tokens, spend, denials
+    Usage(usage::Arguments),
     /// Write a configuration to start from
     Init(init::Arguments),
     /// Keys of tenants
@@ -132,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Pins(arguments) => pins::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -7,8 +7,9 @@ use crate::{
     config::{self, Colour, Loaded, Problem, Watched, compile},
     gateway::{Gateway, Listeners},
     hosts::Hosts,
+    ledger::{self, Ledger},
     operator,
-    quota::Quota,
+    quota::{Now, Quota},
     records::{QUEUE_BYTES_MAX, Records, secret},
     server::{self, Ending, Listener},
     stored::Shelf,
@@ -161,6 +162,18 @@ impl Reloader {
         Ok((compiled, problems))
     }
 
+    /// Takes from the ledger what was spent in the hours, days and months that budgets are in.
+    fn remember(&self, ledger: &Ledger) -> Result<(), String> {
+        let now = Now { instant: clock::now(), unix_s: clock::unix_seconds(clock::wall()) };
+        for tenant in &self.quotas {
+            for (budget, _, start) in tenant.spending(now) {
+                let spent = ledger.spent(tenant.key(), start).map_err(|error| error.to_string())?;
+                tenant.remember(budget.calendar, spent, now);
+            }
+        }
+        Ok(())
+    }
+
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
@@ -177,6 +190,8 @@ impl Reloader {
             *read = LastRead::new(watched);
         }
         let reloaded = self.compile(&loaded).and_then(|compiled| self.admit(compiled));
+        // A budget of a kind that is new begins with what was spent, as far as it is on disk.
+        let reloaded = reloaded.and_then(|compiled| self.remember(&gateway.ledger).map(|()| compiled));
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
         match reloaded {
             Ok((compiled, problems)) => {
@@ -227,11 +242,15 @@ impl Running {
         .map_err(|error| chain(&error))?;
         let now = clock::unix_seconds(clock::wall());
         let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
+        let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
+        let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
+        reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
+            ledger,
             telemetry,
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
@@ -350,6 +369,7 @@ impl Running {
         let gateway = Arc::clone(&self.gateway);
         let flushed = tokio::task::spawn_blocking(move || {
             gateway.stored.flush();
+            gateway.ledger.flush();
             gateway.records.flush()
         })
         .await;

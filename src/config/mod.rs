@@ -47,4 +47,5 @@ pub use schema::schema;
 pub use secret::{Secret, SecretMissing, SecretRef};
 pub use test_cases::check_tests;
 pub use test_files::{NoTests, test_files_at};
+pub use values::moment;
 pub use watch::Watched;

@@ -9,7 +9,7 @@ use super::{
     files::{At, Mark},
     scalar,
     secret::{Secret, SecretRef},
-    values::{self, Budget, MicroUsd, NumberText, Rate, Sha256Hex, Size, When},
+    values::{self, Budget, MicroUsd, NumberText, Percent, Rate, Sha256Hex, Size, When},
     yaml::{Node, Scalar, Style, Value},
 };
 
@@ -134,6 +134,7 @@ leaf! {
     Size: |text| values::size(text).ok(),
     Rate: |text| values::rate(text).ok(),
     Budget: |text| values::budget(text).ok(),
+    Percent: |text| values::percent(text).ok(),
     MicroUsd: |text| values::dollars(text).ok(),
     When: |text| values::when(text).ok(),
     Sha256Hex: |text| values::sha256_hex(text).ok(),

@@ -34,6 +34,7 @@ pub(crate) enum Scalar {
     Number,
     Operation,
     Path,
+    Percent,
     Rate,
     Regex,
     SanPattern,
@@ -73,6 +74,7 @@ const SIZE: &str = "^[0-9]+(B|KiB|MiB|GiB)?$";
 const RATE: &str = "^0*[1-9][0-9]*/(s|min|hour|day)( burst 0*[1-9][0-9]*)?$";
 const BUDGET: &str =
     "^[0-9]+(\\.[0-9]{1,6})? USD/(hour|day|month)(, [A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*)?$";
+const PERCENT: &str = "^0*([0-9]{1,2}|100)%$";
 const WHEN: &str =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";
 const OPERATION: &str = "^(GET|HEAD|POST|PUT|PATCH|DELETE) /[^\\s?#]*$";
@@ -98,6 +100,7 @@ impl Scalar {
             Self::Label => about("text, a number, true or false", "bad-text", "pro", ""),
             Self::Number => about("a number", "bad-number", "100", ""),
             Self::Operation => about("an HTTP operation", "bad-operation", "GET /invoices/{id}", OPERATION),
+            Self::Percent => about("a percentage", "bad-percentage", "80%", PERCENT),
             Self::Path => about("a path", "bad-path", "certs/ca.pem", "."),
             Self::Rate => about("a rate", "bad-rate", "600/min burst 50", RATE),
             Self::Regex => about("a regular expression", "bad-text", "AC-[0-9]{6}", "\\S"),
@@ -145,6 +148,7 @@ impl Scalar {
             Self::Label => Ok(()),
             Self::Number => plain(values::number(text).map(drop)),
             Self::Operation => plain(forms::operation(text)),
+            Self::Percent => plain(values::percent(text).map(drop)),
             Self::Path => plain(forms::path(text)),
             Self::Rate => plain(values::rate(text).map(drop)),
             Self::SanPattern => plain(forms::san_pattern(text)),

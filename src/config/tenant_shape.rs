@@ -68,6 +68,12 @@ const MODEL_LIMITS: Key = key(
     "How much the tenant may do with single models.",
 );
 const BUDGET: Key = key("budget", scalar(Scalar::Budget), "What the tenant may spend.").like("50 USD/day");
+const WARN: Key = key(
+    "warn",
+    scalar(Scalar::Percent),
+    "From which share of the budget on it is told: in a header, a metric and, once, to the webhook.",
+)
+.like("80%");
 const REDACT: Key = key("redact", Shape::Map(&REDACTION), "What is redacted, and from what.");
 const TENANT_RECORDS: Key = key("records", Shape::Map(&RECORDS), "What the tenant's records hold.");
 const APPROVALS: Key =
@@ -96,6 +102,7 @@ pub(crate) static TENANT: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,
@@ -117,6 +124,7 @@ pub(crate) static INLINE_TENANT: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,
@@ -135,6 +143,7 @@ pub(crate) static DEFAULTS: MapShape = map(
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
+        WARN,
         REDACT,
         TENANT_RECORDS,
         APPROVALS,
@@ -171,6 +180,7 @@ static KEY: MapShape = map(
             .or("normal"),
         key("models", GLOB_LIST, "Narrows the tenant's models; [] is none.").like("[\"text-embedding-*\"]"),
         key("tools", GLOB_LIST, "Narrows the tenant's tools; [] is none.").like("[]"),
+        key("limits", Shape::Map(&QUOTA), "How much may be done with this key, within the tenant's limits."),
     ],
 );
 
@@ -238,7 +248,7 @@ static TENANT_LIMITS: MapShape = map(
 );
 
 static QUOTA: MapShape = map(
-    "limits of a model",
+    "limits of a model or key",
     &[
         key("requests", RATE, "Requests; without it, no limit of its own.").like("60/min"),
         key("tokens", RATE, "Tokens, input and output together; without it, no limit of its own.")

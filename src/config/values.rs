@@ -255,6 +255,14 @@ pub fn when(text: &str) -> Result<When, Bad> {
     Ok(When::Moment { unix_s: start_unix_s + clock - offset })
 }
 
+/// A date, a time with its zone, or how long ago: `2026-11-01`, `7d`. Seconds since 1970, UTC.
+pub fn moment(text: &str, now: i64) -> Option<i64> {
+    match duration(text) {
+        Ok(ago) => Some(now.saturating_sub(i64::try_from(ago.as_secs()).ok()?)),
+        Err(_) => when(text).ok().map(When::start_unix_s),
+    }
+}
+
 fn date_start(date: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

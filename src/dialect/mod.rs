@@ -10,6 +10,7 @@ mod input;
 mod keys;
 mod known;
 pub mod openai;
+mod output;
 mod parameters;
 mod ran;
 mod request;
@@ -18,6 +19,7 @@ mod stray;
 mod stream;
 mod transcript;
 
+pub use output::{answers, output_max};
 pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};

@@ -3,8 +3,10 @@
 
 mod asking;
 mod bench;
+mod weight;
 
 pub use asking::WaitingCall;
+pub use weight::{estimate, weight};
 
 use crate::{
     approvals::Ruling,
@@ -21,21 +23,13 @@ use asking::{Ended, Ruled, Suspended};
 use bench::Bench;
 use bytes::Bytes;
 use std::time::{Duration, Instant, SystemTime};
+use weight::BYTES_A_TOKEN;
 
 /// So much of an answer's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
 
 /// Why a call of a whole answer is denied that nobody waits for any more.
 const NOBODY_WAITS: &str = "the client left before a person decided";
-
-/// So many bytes of text are taken for a token where the provider does not count.
-const BYTES_A_TOKEN: u64 = 4;
-
-/// What was used by a request of so many bytes, of whose answer nothing is known.
-pub fn estimate(sent: usize) -> Usage {
-    let input = u64::try_from(sent).unwrap_or(u64::MAX).div_ceil(BYTES_A_TOKEN);
-    Usage { input, cached_input: 0, output: 0 }
-}
 
 /// A call that is being answered.
 #[derive(Debug)]
@@ -66,7 +60,7 @@ pub struct Terms {
     pub keeps: Keeps,
     /// Whether the answer was judged before, to its end: nobody is asked again, and nothing counts again.
     pub settled: bool,
-    /// Bytes that were sent upstream, by which input is estimated where the provider does not count.
+    /// What was sent upstream weighs so much, by which input is estimated where the provider does not count.
     pub sent: u64,
 }
 
@@ -81,8 +75,8 @@ pub enum Keeps {
 }
 
 impl Terms {
-    /// The terms of a request that was understood, of which so many bytes are sent.
-    pub fn of(request: &Request<'_>, limits: HoldLimits, offered: Vec<String>, sent: usize) -> Self {
+    /// The terms of a request that was understood, and weighs so much.
+    pub fn of(request: &Request<'_>, limits: HoldLimits, offered: Vec<String>, sent: u64) -> Self {
         Self {
             api: request.api,
             limits,
@@ -92,7 +86,7 @@ impl Terms {
             keeps: if request.kept { Keeps::All } else { Keeps::Items },
             settled: false,
             // A count costs nothing.
-            sent: if request.api == Api::CountTokens { 0 } else { u64::try_from(sent).unwrap_or(u64::MAX) },
+            sent: if request.api == Api::CountTokens { 0 } else { sent },
         }
     }
 
@@ -116,7 +110,9 @@ impl Terms {
         if self.sent == 0 {
             return (None, false);
         }
-        match (told.usage, end) {
+        // What cannot be true is no usage.
+        let reported = told.usage.filter(|usage| *end != End::Complete || usage.is_plausible(produced > 0));
+        match (reported, end) {
             (Some(usage), End::Complete) => (Some(usage), false),
             (Some(usage), End::ClientGone | End::Refused(_)) => {
                 (Some(Usage { output: usage.output.max(produced), ..usage }), produced > usage.output)

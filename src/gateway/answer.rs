@@ -11,7 +11,7 @@ use crate::{
     clock,
     dialect::{self, DeniedCall, Family, Progress},
     exchange::{Exchange, Keeps, Terms},
-    quota::Standing,
+    quota::{Left, Standing},
     records::rfc3339,
     refusal::{Refusal, seconds},
     stored::{Stored, What},
@@ -38,14 +38,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// The same in Anthropic's words; a reset is a time there. Source: Anthropic's API reference, "Rate limits".
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const ANTHROPIC_LIMIT: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-limit");
-const ANTHROPIC_REMAINING: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-remaining");
-const ANTHROPIC_RESET: HeaderName = HeaderName::from_static("anthropic-ratelimit-requests-reset");
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
 /// A whole answer is held in memory while it is inspected.
 const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Of an upstream's error, more than this is not read.
@@ -521,16 +514,68 @@ pub(super) fn label(headers: &mut HeaderMap, family: Family, request_id: &str, s
         headers.insert(REQUEST_ID, id);
     }
     let Some(standing) = standing else { return };
-    headers.insert(LIMIT, HeaderValue::from(standing.limit));
-    headers.insert(REMAINING, HeaderValue::from(standing.remaining));
-    if let Ok(reset) = HeaderValue::from_str(&seconds(standing.reset)) {
-        headers.insert(RESET, reset);
+    if let Some(left) = standing.requests {
+        tell_left(headers, family, &REQUESTS, left);
     }
-    if family == Family::Anthropic {
-        headers.insert(ANTHROPIC_LIMIT, HeaderValue::from(standing.limit));
-        headers.insert(ANTHROPIC_REMAINING, HeaderValue::from(standing.remaining));
-        if let Ok(reset) = HeaderValue::from_str(&rfc3339(clock::wall() + standing.reset)) {
-            headers.insert(ANTHROPIC_RESET, reset);
+    if let Some(left) = standing.tokens {
+        tell_left(headers, family, &TOKENS, left);
+    }
+    if let Some(warned) = standing.budget
+        && let Ok(told) = HeaderValue::from_str(&format!("{}% of {}", warned.percent, warned.budget))
+    {
+        headers.insert(BUDGET, told);
+    }
+}
+
+/// The headers of one limit: OpenAI's, and Anthropic's, in which a reset is a time. Source: both API references, "Rate
+/// limits".
+struct Names {
+    openai: [HeaderName; 3],
+    anthropic: [HeaderName; 3],
+}
+
+static REQUESTS: Names = Names {
+    openai: [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    anthropic: [
+        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+    ],
+};
+
+static TOKENS: Names = Names {
+    openai: [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
+    anthropic: [
+        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+    ],
+};
+
+/// A budget of which much is spent.
+const BUDGET: HeaderName = HeaderName::from_static("x-tollgate-budget-used");
+
+fn tell_left(headers: &mut HeaderMap, family: Family, names: &Names, left: Left) {
+    let mut tell = |names: &[HeaderName; 3], reset: String| {
+        let [limit, remaining, resets] = names;
+        headers.insert(limit, HeaderValue::from(left.limit));
+        headers.insert(remaining, HeaderValue::from(left.remaining));
+        if let Ok(reset) = HeaderValue::from_str(&reset) {
+            headers.insert(resets, reset);
         }
+    };
+    tell(&names.openai, seconds(left.reset));
+    if family == Family::Anthropic
+        && let Some(time) = clock::wall().checked_add(left.reset)
+    {
+        tell(&names.anthropic, rfc3339(time));
     }
 }

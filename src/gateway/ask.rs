@@ -1,6 +1,6 @@
 //! Understand and authorize: from a body to what is sent, and where.
 
-use super::Visit;
+use super::{Visit, reserve};
 use crate::{
     asked::AskedModel,
     authorize::{self, Body, Findings, Permit},
@@ -8,6 +8,7 @@ use crate::{
     dialect::{self, Api, Family, HoldLimits, Request},
     exchange::{self, Keeps, Terms},
     json,
+    quota::Amount,
     records::Content,
     refusal::Refusal,
     snapshot::{Model, Snapshot},
@@ -39,6 +40,8 @@ pub(super) struct Ask {
     /// What a translated answer needs to know of the request.
     about: Option<About>,
     terms: Terms,
+    /// What the call may use at most.
+    pub(super) amount: Amount,
 }
 
 /// What a body names of what providers keep: to be looked up before anything is decided.
@@ -107,11 +110,13 @@ pub(super) fn understand_and_authorize(
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
     let permit = permit?;
-    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, permit.body().len());
+    let weight = exchange::weight(permit.body());
+    let amount = reserve::at_most(visit.asked()?, model, api, &parsed, weight);
+    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, weight);
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
-    Ok(Ask { permit, destination, api, about, terms })
+    Ok(Ask { permit, destination, api, about, terms, amount })
 }
 
 /// How much of an answer may be held.
@@ -192,7 +197,7 @@ impl Ask {
     pub(super) fn counted_here(&self) -> Option<u64> {
         let counts = self.destination.upstreams.iter().any(|upstream| upstream.speaks == Family::Anthropic);
         let here = self.api == Api::CountTokens && !counts;
-        here.then(|| exchange::estimate(self.permit.body().len()).input)
+        here.then(|| exchange::estimate(exchange::weight(self.permit.body())).input)
     }
 
     /// Sends the call on and waits for the head of its answer.
@@ -204,7 +209,7 @@ impl Ask {
         let tenant = visit.asked()?.identity.tenant().id.shared();
         let upstreams = spoken.map(|upstream| snapshot.upstream_of(&tenant, upstream)).collect();
         let destination = Destination { upstreams };
-        visit.sent = self.permit.body().len();
+        visit.sent = self.terms.sent;
         let started = clock::now();
         let received = destination.forward(&parcels).await;
         visit.waited += clock::now().saturating_duration_since(started);

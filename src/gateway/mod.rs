@@ -12,9 +12,11 @@ mod identify;
 mod mcp;
 mod models;
 mod person;
+mod reserve;
 mod resource;
 mod route;
 mod stored;
+mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
@@ -24,8 +26,8 @@ pub use route::{Act, Route};
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, mcp::session::Sessions, records::Records, refusal::Refusal,
-    snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
+    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub records: Records,
     /// What providers keep for tenants.
     pub stored: Shelf,
+    /// What tenants used.
+    pub ledger: Ledger,
     pub telemetry: Telemetry,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
@@ -57,6 +61,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Whether what is used cannot be written down, and must be.
+    fn ledger_fails(&self) -> bool {
+        self.ledger.is_failing() && self.records.must_not_lose()
+    }
+
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
@@ -98,6 +107,10 @@ impl Gateway {
                 body::discard(body).await;
                 stored::respond(&mut visit, id, act, &head).await
             }
+            Ok(Route::Usage) => {
+                body::discard(body).await;
+                usage::respond(&mut visit, head.uri.query()).await
+            }
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
                 body::discard(body).await;
@@ -134,7 +147,7 @@ async fn call(
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }
-    // Tokens, money and a fair share of the upstream are reserved here, once they are limited.
+    reserve::reserve(visit, api, ask.amount)?;
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);
     answer::inspect(visit, terms, translation, received).await

@@ -20,6 +20,8 @@ pub enum Route {
         id: String,
         act: Act,
     },
+    /// What the tenant used.
+    Usage,
 }
 
 /// What is done with a stored response.
@@ -62,6 +64,9 @@ impl Route {
         if path == "/v1/models" {
             return on(&head.method, &Method::GET, Self::Models);
         }
+        if path == "/v1/usage" {
+            return on(&head.method, &Method::GET, Self::Usage);
+        }
         if let Some(stored) = path.strip_prefix("/v1/responses/") {
             return Self::stored(&head.method, stored);
         }
@@ -98,6 +103,7 @@ impl Route {
             Self::Mcp(_) => "mcp",
             Self::Model(_) | Self::Models => "openai.models",
             Self::Stored { .. } => Api::Responses.as_str(),
+            Self::Usage => "tollgate.usage",
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer};
+use super::{Body, Gateway, answer, reserve, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
     dialect::Family,
     exchange,
     identity::Identity,
-    quota::{Admission, Exceeded},
+    quota::{Admission, Exceeded, Now, Quota, Standing},
     records::{Entry, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
@@ -51,8 +51,8 @@ pub struct Visit {
     /// In whose words the request is answered.
     pub(super) family: Family,
     pub(super) tools_denied: Vec<String>,
-    /// Bytes that were sent to a provider, which counts them whether its answer is read or not.
-    pub(super) sent: usize,
+    /// The weight of what was sent to a provider, which counts them whether its answer is read or not.
+    pub(super) sent: u64,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
 }
@@ -66,7 +66,7 @@ impl Visit {
         dialect: &'static str,
         arrival: Arrival,
     ) -> (Self, Option<Refusal>) {
-        let admitted = identity.tenant().quota.admit();
+        let admitted = admit(&identity);
         let tenant = identity.tenant().id.shared();
         gateway.telemetry.started();
         let (admission, refused) = match admitted {
@@ -84,6 +84,8 @@ impl Visit {
                 (Admission::refused(standing), Some(refusal))
             }
         };
+        let now = Now { instant: arrival.started, unix_s: clock::unix_seconds(arrival.time) };
+        let (tokens, budget) = reserve::left(&identity, now);
         let visit = Self {
             gateway: Arc::clone(gateway),
             snapshot: Arc::clone(snapshot),
@@ -95,10 +97,12 @@ impl Visit {
                 started: arrival.started,
                 time: arrival.time,
                 model: None,
+                tool: None,
                 upstream: None,
                 prompt: None,
-                standing: admission.standing,
+                standing: Some(Standing { requests: admission.standing, tokens, budget }),
                 slot: admission.slot,
+                hold: None,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),
@@ -133,7 +137,10 @@ impl Visit {
     pub(super) async fn check_records(&mut self) -> Result<(), Refusal> {
         let waiting = clock::now();
         while !self.accepted() {
-            if self.gateway.records.is_failing() || waiting.elapsed() > RECORDS_WAIT_MAX {
+            if self.gateway.records.is_failing()
+                || self.gateway.ledger_fails()
+                || waiting.elapsed() > RECORDS_WAIT_MAX
+            {
                 return Err(Refusal::RecordsUnavailable);
             }
             tokio::time::sleep(RECORDS_WAIT).await;
@@ -143,7 +150,8 @@ impl Visit {
 
     fn accepted(&self) -> bool {
         let journal = self.asked.as_ref().map(|asked| &asked.identity.tenant().journal);
-        journal.is_some_and(|journal| self.gateway.records.accepts_from(journal))
+        let accepts = journal.is_some_and(|journal| self.gateway.records.accepts_from(journal));
+        accepts && !self.gateway.ledger_fails()
     }
 
     /// Counts offers that were decided and are on record already.
@@ -194,6 +202,17 @@ impl Visit {
     }
 }
 
+/// Lets a request in by the limits of its key and of its tenant. A key that is beyond its own uses up nothing of its
+/// tenant's.
+fn admit(identity: &Identity) -> Result<Admission, Exceeded> {
+    let own = identity.key().quota.as_ref().map(|quota| quota.admit()).transpose()?;
+    let admission = identity.tenant().quota.admit()?;
+    Ok(match own {
+        Some(own) => admission.with(own),
+        None => admission,
+    })
+}
+
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(asked) = self.asked.take() {
@@ -217,7 +236,9 @@ fn conclude(gateway: &Gateway, asked: Asked, end: &End, outcomes: Outcomes, wait
 #[derive(Debug)]
 pub(super) struct Summary {
     tenant: Arc<str>,
-    model: Option<AskedModel>,
+    pub(super) model: Option<AskedModel>,
+    pub(super) tool: Option<Box<str>>,
+    quota: Arc<Quota>,
     upstream: Option<Arc<str>>,
 }
 
@@ -226,6 +247,8 @@ impl Summary {
         Self {
             tenant: asked.identity.tenant().id.shared(),
             model: asked.model.clone(),
+            tool: asked.tool.clone(),
+            quota: Arc::clone(&asked.identity.tenant().quota),
             upstream: asked.upstream.clone(),
         }
     }
@@ -233,6 +256,8 @@ impl Summary {
     /// Counts the request and hands its entry to the records.
     pub(super) fn tell(self, gateway: &Gateway, end: &End, entry: Entry, waited: Duration) {
         if let Entry::Request(request) = &entry {
+            usage::charge(gateway, &self, request, end);
+            usage::warn(gateway, &self.tenant, &self.quota);
             gateway.telemetry.finished(&Finished {
                 tenant: self.tenant,
                 model: self.model.as_ref(),
@@ -255,6 +280,9 @@ impl Summary {
 /// Hands an entry to the records, counted.
 pub(super) fn record(gateway: &Gateway, entry: Entry, model: Option<&AskedModel>) -> Result<(), Refusal> {
     gateway.telemetry.recorded(&entry, model);
+    if let Entry::Decision(decision) = &entry {
+        usage::charge_denial(gateway, decision);
+    }
     gateway.records.push(entry).map_err(|_| {
         gateway.telemetry.unrecorded();
         Refusal::RecordsUnavailable

@@ -1,13 +1,19 @@
-//! What a tenant may use: request rate, requests at once and calls of single rules now; tokens, money and shares join
-//! them here.
+//! What a tenant may use: request rate, requests at once, calls of single rules, tokens, money.
 //!
-//! `admit` needs only the tenant and comes before the body is read: it guards memory and the parser. What it
-//! returns gives its place back when it is dropped, so that no path through the gateway can keep one.
+//! `admit` needs only the tenant and comes before the body is read: it guards memory and the parser. `hold` comes once
+//! it is known what a call may use at most. What both return gives back what it has when it is dropped, so that no path
+//! through the gateway can keep anything.
 
 mod calls;
+mod level;
+mod reserve;
+mod spend;
 
 pub use calls::CallLimit;
+pub use reserve::{Amount, Hold, Limits, ModelLimit, Now, OUTPUT_ESTIMATE, Shortage, Warned};
+pub use spend::{Budget, Calendar, Per};
 
+use crate::usage::MicroUsd;
 use calls::Calls;
 use governor::{
     RateLimiter,
@@ -15,6 +21,7 @@ use governor::{
     middleware::StateInformationMiddleware,
     state::{InMemoryState, direct::NotKeyed},
 };
+use reserve::Reserve;
 use std::{
     fmt,
     num::NonZeroU32,
@@ -53,6 +60,7 @@ pub struct Quota<C: Clock = DefaultClock> {
     in_flight: Arc<AtomicU32>,
     in_flight_max: Option<u32>,
     calls: Arc<Calls<C>>,
+    reserve: Arc<Reserve>,
     clock: C,
 }
 
@@ -66,13 +74,30 @@ struct Requests<C: Clock> {
     last: Mutex<Option<(C::Instant, u32)>>,
 }
 
-/// What the `x-ratelimit-*-requests` headers tell.
+/// What is left of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Left {
     pub limit: u32,
     pub remaining: u32,
     /// Until the whole burst is there again.
     pub reset: Duration,
+}
+
+/// Of two limits the one of which less is left.
+pub fn tighter(one: Option<Left>, other: Option<Left>) -> Option<Left> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
+/// What the `x-ratelimit-*` headers tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub requests: Option<Left>,
+    pub tokens: Option<Left>,
+    /// A budget of which much is spent.
+    pub budget: Option<Warned>,
 }
 
 /// A place among the requests in flight. Dropping it gives the place back.
@@ -80,6 +105,8 @@ pub struct Standing {
 #[must_use]
 pub struct Slot {
     in_flight: Arc<AtomicU32>,
+    /// Another's, which comes back with it.
+    also: Option<Box<Slot>>,
 }
 
 /// A request that was let in.
@@ -87,21 +114,28 @@ pub struct Slot {
 #[must_use]
 pub struct Admission {
     pub slot: Slot,
-    pub standing: Option<Standing>,
+    pub standing: Option<Left>,
 }
 
 impl Admission {
+    /// Let in by another's limits too, of which the tighter is told.
+    pub fn with(mut self, other: Self) -> Self {
+        self.standing = tighter(self.standing, other.standing);
+        self.slot.also = Some(Box::new(other.slot));
+        self
+    }
+
     /// The place of a request that is refused: it takes none.
-    pub fn refused(standing: Option<Standing>) -> Self {
-        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)) }, standing }
+    pub fn refused(standing: Option<Left>) -> Self {
+        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)), also: None }, standing }
     }
 }
 
 /// Which limit is exceeded, and what the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {
-    Concurrency { limit: u32, standing: Option<Standing> },
-    Requests { retry_after: Duration, standing: Standing },
+    Concurrency { limit: u32, standing: Option<Left> },
+    Requests { retry_after: Duration, standing: Left },
 }
 
 impl Exceeded {
@@ -131,8 +165,15 @@ impl<C: Clock + Clone> Quota<C> {
             in_flight: Arc::default(),
             in_flight_max,
             calls: Arc::default(),
+            reserve: Arc::new(Reserve::new(Limits::default())),
             clock: C::clone(clock),
         }
+    }
+
+    /// With limits for tokens, money and single models.
+    #[must_use]
+    pub fn limited(self, limits: Limits) -> Self {
+        Self { reserve: Arc::new(Reserve::new(limits)), ..self }
     }
 
     /// The same tenant's limits before: what is used stays used, and what is in flight stays counted.
@@ -140,6 +181,8 @@ impl<C: Clock + Clone> Quota<C> {
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
         self.in_flight = Arc::clone(&before.in_flight);
+        let limits = self.reserve.limits().clone();
+        self.reserve = Arc::new(Reserve::new(limits).after(&before.reserve));
         self.requests = match (self.requests, &before.requests) {
             (Some(requests), Some(before)) => Some(requests.after(before)),
             (requests, _) => requests,
@@ -158,9 +201,50 @@ impl<C: Clock + Clone> Quota<C> {
     }
 
     /// Whether these are the limits, so that a reload may keep what is used.
-    pub fn is(&self, requests: Option<Rate>, in_flight_max: Option<u32>) -> bool {
+    pub fn is(&self, requests: Option<Rate>, in_flight_max: Option<u32>, limits: &Limits) -> bool {
         self.requests.as_ref().map(|requests| requests.rate) == requests
             && self.in_flight_max == in_flight_max
+            && self.reserve.limits() == limits
+    }
+
+    /// Holds what a call may use at most. `models` are the limits of single models that it falls under, by their number.
+    pub fn hold(
+        &self,
+        models: impl Iterator<Item = usize>,
+        amount: Amount,
+        now: Now,
+    ) -> Result<Hold, Shortage> {
+        self.reserve.hold(models, amount, now)
+    }
+
+    /// Whether money is left for a call that costs none itself.
+    pub fn check_money(&self, now: Now) -> Result<(), Shortage> {
+        self.reserve.check_money(now)
+    }
+
+    /// Tokens held for an answer when its request does not say how long it may be.
+    pub fn output_estimate(&self) -> u64 {
+        self.reserve.limits().output_estimate
+    }
+
+    /// What is left of the tokens, and whether a budget is nearly spent.
+    pub fn tokens_and_money(&self, now: Now) -> (Option<Left>, Option<Warned>) {
+        (self.reserve.tokens_left(now), self.reserve.warning(now))
+    }
+
+    /// Budgets whose warning's share is reached, each told once an hour, day or month.
+    pub fn warned_now(&self, now: Now) -> Vec<Warned> {
+        self.reserve.warned_now(now)
+    }
+
+    /// The budgets with what is spent of each, and since when.
+    pub fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
+        self.reserve.spending(now)
+    }
+
+    /// Takes in what the ledger says was spent since a calendar's hour, day or month began.
+    pub fn remember(&self, calendar: Calendar, spent: MicroUsd, now: Now) {
+        self.reserve.remember(calendar, spent, now);
     }
 
     /// Requests in flight now.
@@ -170,7 +254,7 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let slot = Slot { in_flight: Arc::clone(&self.in_flight) };
+        let slot = Slot { in_flight: Arc::clone(&self.in_flight), also: None };
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);
@@ -223,7 +307,7 @@ impl<C: Clock> Requests<C> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Result<Standing, Exceeded> {
+    fn take(&self) -> Result<Left, Exceeded> {
         match self.limiter.check() {
             Ok(snapshot) => {
                 let remaining = snapshot.remaining_burst_capacity();
@@ -238,14 +322,14 @@ impl<C: Clock> Requests<C> {
     }
 
     /// The standing of a tenant of whose rate nothing is taken: as it was last, which is never too much.
-    fn untouched(&self) -> Standing {
+    fn untouched(&self) -> Left {
         let last = self.last().map(|(_, remaining)| remaining);
         self.standing(last.unwrap_or_else(|| self.rate.burst.get()))
     }
 
-    fn standing(&self, remaining: u32) -> Standing {
+    fn standing(&self, remaining: u32) -> Left {
         let missing = self.rate.burst.get().saturating_sub(remaining);
-        Standing { limit: self.rate.count.get(), remaining, reset: self.period.saturating_mul(missing) }
+        Left { limit: self.rate.count.get(), remaining, reset: self.period.saturating_mul(missing) }
     }
 }
 

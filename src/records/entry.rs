@@ -86,6 +86,14 @@ impl Raw {
         }
     }
 
+    /// A text as it may be shown; `None` for what is no plain text.
+    pub fn redacted(&self, redactor: &Redactor) -> Option<String> {
+        match &self.0 {
+            Source::Text(text) => Some(redactor.text(text).as_str().to_owned()),
+            Source::Json(_) | Source::Lazy { .. } => None,
+        }
+    }
+
     pub(super) fn open(self) -> Opened {
         match self.0 {
             Source::Text(text) => Opened::Text(text),

@@ -257,6 +257,11 @@ impl Records {
         self.accepts() && (self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share)
     }
 
+    /// Whether a record that cannot be written must stop requests.
+    pub fn must_not_lose(&self) -> bool {
+        self.on_failure == OnFailure::Fail
+    }
+
     /// Whether the last try to write failed, and no record may be lost.
     pub fn is_failing(&self) -> bool {
         self.on_failure == OnFailure::Fail && self.shared.is_failing.load(Relaxed)

@@ -48,6 +48,10 @@ labels!(
     TokenLabels { tenant: Arc<str>, model: Arc<str>, kind: TokenKind }
 );
 labels!(
+    /// Of what is a tenant's.
+    TenantLabels { tenant: Arc<str> }
+);
+labels!(
     /// Of cost.
     TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
 );

@@ -5,8 +5,8 @@ mod labels;
 mod text;
 
 pub use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantModelLabels,
-    TokenKind, TokenLabels,
+    DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantLabels,
+    TenantModelLabels, TokenKind, TokenLabels,
 };
 
 use crate::{
@@ -51,6 +51,8 @@ pub struct Telemetry {
     cost: Family<TenantModelLabels, Counter<f64, AtomicU64>>,
     decisions: Counts<DecisionLabels>,
     limit_rejections: Counts<LimitLabels>,
+    budget_warnings: Counts<TenantLabels>,
+    usage_estimates: Counts<TenantModelLabels>,
     in_flight: Gauge,
     pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
@@ -96,6 +98,8 @@ impl Default for Telemetry {
             cost: Family::default(),
             decisions: Counts::default(),
             limit_rejections: Counts::default(),
+            budget_warnings: Counts::default(),
+            usage_estimates: Counts::default(),
             in_flight: Gauge::default(),
             pins: Family::default(),
             redactions: Arc::default(),
@@ -136,6 +140,16 @@ impl Telemetry {
         r.register("cost_usd", "Cost by configured prices, in US dollars", self.cost.clone());
         r.register("decisions", "Decisions on tool calls", self.decisions.clone());
         r.register("limit_rejections", "Requests refused by a limit", self.limit_rejections.clone());
+        r.register(
+            "budget_warnings",
+            "Budgets of which more than the warning's share was spent",
+            self.budget_warnings.clone(),
+        );
+        r.register(
+            "usage_estimates",
+            "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
+            self.usage_estimates.clone(),
+        );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
             "pinned_definitions",
@@ -194,6 +208,11 @@ impl Telemetry {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
     }
 
+    /// More than the warning's share of a budget was spent.
+    pub fn budget_warned(&self, tenant: Arc<str>) {
+        self.budget_warnings.get_or_create(&TenantLabels { tenant }).inc();
+    }
+
     /// An entry is on its way to the records; what it tells is counted.
     pub fn recorded(&self, entry: &Entry, model: Option<&AskedModel>) {
         match entry {
@@ -213,6 +232,10 @@ impl Telemetry {
                             TokenLabels { tenant: Arc::clone(&tenant), model: Arc::clone(&model), kind };
                         self.tokens.get_or_create(&labels).inc_by(tokens);
                     }
+                }
+                if entry.usage_estimated {
+                    let labels = TenantModelLabels { tenant: Arc::clone(&tenant), model: Arc::clone(&model) };
+                    self.usage_estimates.get_or_create(&labels).inc();
                 }
                 if let Some(micro_usd) = entry.cost_micro_usd {
                     #[expect(clippy::cast_precision_loss, reason = "a metric, exact to 2^53 micro-dollars")]

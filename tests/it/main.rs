@@ -14,6 +14,7 @@ mod dialects;
 mod identity;
 mod journey;
 mod licences;
+mod limits;
 mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;

@@ -4,6 +4,7 @@
 mod approvals;
 mod credentials;
 mod identity;
+mod limits;
 mod rule;
 mod tenant;
 mod upstream;

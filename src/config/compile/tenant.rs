@@ -1,6 +1,6 @@
 //! A tenant as it was written to a tenant that runs.
 
-use super::{Compiler, rule::names};
+use super::{Compiler, limits::model_globs, rule::names};
 use crate::{
     config::{
         At, Mark, Problem,
@@ -10,7 +10,7 @@ use crate::{
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
     policy::{Caller, Policy, Rule, glob::Globs},
-    quota::{Quota, Rate},
+    quota::{Limits, Quota, Rate},
     records::{Content, Journal},
     redact::{Detectors, Pattern, PatternError, Redactor, TenantSecret},
     tenant::{Key, Offered, OnDeny, Tenant},
@@ -53,7 +53,7 @@ impl Compiler<'_> {
                 } else {
                     ids.insert(&id.value, id.at);
                 }
-                if let Some((digest, key)) = self.key(raw_key, &tenant.caller, &mut owners) {
+                if let Some((digest, key)) = self.key(raw_key, &tenant, &mut owners) {
                     directory.add(digest, &tenant, key);
                 }
             }
@@ -73,7 +73,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn key(&mut self, raw: &raw::Key, anyone: &Caller, owners: &mut Owners) -> Option<(KeyDigest, Key)> {
+    fn key(&mut self, raw: &raw::Key, tenant: &Tenant, owners: &mut Owners) -> Option<(KeyDigest, Key)> {
         let digest = raw.sha256.value.0;
         if let Some(first) = owners.insert(digest, raw.sha256.at) {
             let message = "this key is used twice; a key has one owner";
@@ -90,11 +90,12 @@ impl Compiler<'_> {
             self.warn("expired-key", expires.at, "the key has expired");
         }
         let key = Key {
-            caller: anyone.with_key(id.as_str()),
+            caller: tenant.caller.with_key(id.as_str()),
             id,
             expires: raw.expires.as_ref().map(|at| at.value.end_unix_s()),
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
+            quota: raw.limits.as_ref().map(|limits| self.quota_of_key(tenant, &raw.id.value, limits)),
             offered: Offered::default(),
         };
         Some((KeyDigest::from_bytes(digest), key))
@@ -111,6 +112,7 @@ impl Compiler<'_> {
         self.not_yet_of_tenant(effective);
         Some(Tenant {
             quota: self.quota(&id, effective),
+            model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,
             is_abstract: held.is_abstract(),
@@ -148,13 +150,33 @@ impl Compiler<'_> {
     fn quota(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Quota> {
         let requests = effective.limits.requests.and_then(|at| self.rate(&at));
         let in_flight = effective.limits.concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
-        let known = self.context.quotas.get(id.as_str()).map(|known| Arc::clone(&known));
+        let limits = self.limits(effective);
+        self.kept_quota(id.shared(), requests, in_flight, limits)
+    }
+
+    /// The limits of a key. A tenant's name has no slash.
+    fn quota_of_key(&mut self, tenant: &Tenant, id: &str, raw: &raw::Quota) -> Arc<Quota> {
+        let requests = raw.requests.and_then(|at| self.rate(&at));
+        let in_flight = raw.concurrency.map(|at| u32::try_from(at.value).unwrap_or(u32::MAX));
+        let limits = Limits { tokens: raw.tokens.and_then(|at| self.rate(&at)), ..Limits::default() };
+        self.kept_quota(format!("{}/{id}", tenant.id.as_str()).into(), requests, in_flight, limits)
+    }
+
+    /// Limits that go on with what is used of those before.
+    fn kept_quota(
+        &mut self,
+        name: Arc<str>,
+        requests: Option<Rate>,
+        in_flight: Option<u32>,
+        limits: Limits,
+    ) -> Arc<Quota> {
+        let known = self.context.quotas.get(&name).map(|known| Arc::clone(&known));
         let quota = match known {
-            Some(known) if known.is(requests, in_flight) => return known,
-            Some(known) => Arc::new(Quota::new(requests, in_flight).after(&known)),
-            None => Arc::new(Quota::new(requests, in_flight)),
+            Some(known) if known.is(requests, in_flight, &limits) => return known,
+            Some(known) => Arc::new(Quota::new(requests, in_flight).limited(limits).after(&known)),
+            None => Arc::new(Quota::new(requests, in_flight).limited(limits)),
         };
-        self.context.quotas.insert(id.shared(), Arc::clone(&quota));
+        self.context.quotas.insert(name, Arc::clone(&quota));
         quota
     }
 
@@ -218,15 +240,6 @@ impl Compiler<'_> {
     }
 
     fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
-        if let Some(tokens) = effective.limits.tokens {
-            self.warn("not-enforced-yet", tokens.at, "`limits.tokens` is not enforced by this version yet");
-        }
-        for budget in &effective.budgets {
-            self.warn("not-enforced-yet", budget.at, "`budget` is not enforced by this version yet");
-        }
-        if let Some((model, _)) = effective.model_limits.as_ref().and_then(|limits| limits.first()) {
-            self.warn("not-enforced-yet", model.at, "`model_limits` are not enforced by this version yet");
-        }
         if let Some(wire) = effective.wire {
             match wire.value {
                 raw::Wire::Off => {}

@@ -3,7 +3,7 @@
 use crate::config::{
     At, raw,
     secret::SecretRef,
-    values::{Budget, Rate},
+    values::{Budget, Percent, Rate},
 };
 
 /// The rules of one file of a chain.
@@ -48,6 +48,8 @@ pub(crate) struct Effective<'l> {
     /// Each counts: of a budget a day and one a month neither is the smaller.
     pub(crate) budgets: Vec<&'l At<Budget>>,
     pub(crate) detectors: Option<Detectors<'l>>,
+    /// From which share of a budget on it is told.
+    pub(crate) warn: Option<&'l At<Percent>>,
     /// Entities and their regular expressions.
     pub(crate) patterns: Option<Vec<(&'l At<String>, &'l At<String>)>>,
     pub(crate) wire: Option<&'l At<raw::Wire>>,
@@ -70,6 +72,7 @@ impl<'l> Effective<'l> {
             limits: own.limits.as_ref().map(limits).unwrap_or_default(),
             model_limits: own.model_limits.as_ref().map(model_limits),
             budgets: own.budget.iter().collect(),
+            warn: own.warn.as_ref(),
             detectors: redact.and_then(|redact| redact.detectors.as_ref()).map(detectors),
             patterns: redact.and_then(|redact| redact.patterns.as_ref()).map(patterns),
             wire: redact.and_then(|redact| redact.wire.as_ref()),
@@ -100,6 +103,7 @@ impl<'l> Effective<'l> {
         if self.budgets.is_empty() {
             self.budgets = other.budgets;
         }
+        self.warn = self.warn.or(other.warn);
         self.detectors = self.detectors.take().or(other.detectors);
         self.patterns = self.patterns.take().or(other.patterns);
         self.wire = self.wire.or(other.wire);

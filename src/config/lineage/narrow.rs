@@ -32,6 +32,7 @@ pub(super) fn narrow<'l>(
         limits: narrower.limits("limits", &parent.limits, &mine.limits),
         model_limits: narrower.model_limits(parent.model_limits.as_deref(), mine.model_limits),
         budgets: narrower.budgets(&parent.budgets, own.budget.as_ref()),
+        warn: mine.warn.or(parent.warn),
         detectors: match (&parent.detectors, mine.detectors) {
             (None, other) => other,
             (Some(other), None) => Some(other.clone()),

@@ -7,7 +7,7 @@ use super::{
         files::{At, Mark},
         read::{Entries, Field, Leaf, Many, Read, part, record, words},
         secret::SecretRef,
-        values::{Budget, NumberText, Rate, Sha256Hex, When},
+        values::{Budget, NumberText, Percent, Rate, Sha256Hex, When},
         yaml::{Node, Value},
     },
     gateway::{Auth, JsonAt},
@@ -69,6 +69,7 @@ record! {
         limits: Option<TenantLimits> = "limits",
         model_limits: Option<Entries<Quota>> = "model_limits",
         budget: Option<At<Budget>> = "budget",
+        warn: Option<At<Percent>> = "warn",
         redact: Option<Redact> = "redact",
         records: Option<TenantRecords> = "records",
         approvals: Option<Approvals> = "approvals",
@@ -92,6 +93,7 @@ record! {
         priority: Option<At<Priority>> = "priority",
         models: Option<Vec<At<String>>> = "models",
         tools: Option<Vec<At<String>>> = "tools",
+        limits: Option<Quota> = "limits",
     }
 }
 
@@ -191,7 +193,7 @@ record! {
 }
 
 record! {
-    /// How much a tenant may do with the models that match.
+    /// How much a tenant may do with the models that match, or with a key.
     Quota {
         requests: Option<At<Rate>> = "requests",
         tokens: Option<At<Rate>> = "tokens",

@@ -189,6 +189,7 @@ impl Talk {
         let arguments_max = self.visit.snapshot().limits.tool_arguments;
         let keeps_content = self.keeps_content();
         let asked = self.visit.asked().map_err(refuse)?;
+        asked.tool = Some(name.as_str().into());
         if keeps_content {
             asked.prompt = Some(format!("{name} {arguments}"));
         }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     asked::End,
+    gateway::reserve,
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
@@ -226,7 +227,8 @@ impl Talk {
             return None;
         }
         let asked = self.visit.asked().ok()?;
-        let exceeded = asked.identity.tenant().quota.count().err()?;
+        let own = asked.identity.key().quota.as_ref().and_then(|quota| quota.count().err());
+        let exceeded = own.or_else(|| asked.identity.tenant().quota.count().err())?;
         Some(match exceeded {
             Exceeded::Concurrency { limit, .. } => Refusal::Concurrency { limit },
             Exceeded::Requests { retry_after, .. } => Refusal::RateLimit { retry_after },
@@ -269,6 +271,11 @@ impl Talk {
 
     async fn dispatch(&mut self, request: &Request<'_>, revision: Revision) -> Reply {
         self.revision = revision;
+        if Act::asked_by(request.method).is_some()
+            && let Some(refusal) = reserve::spent(&mut self.visit)
+        {
+            return limited(request, refusal, revision);
+        }
         match (request.method, revision.is_modern()) {
             ("ping", false) => Reply::result(request.id, &Value::object([])),
             ("server/discover", true) => Reply::result(request.id, &answer::discovered(self.about().await)),

@@ -79,6 +79,19 @@ fn settings(side: Side<'_>) -> Settings {
     for (model, limited) in effective.model_limits.iter().flatten() {
         limits(&format!("model_limits.{}", model.value), limited, &mut found);
     }
+    for key in &held.raw.keys {
+        let Some(raw) = &key.limits else { continue };
+        let own = Limits {
+            requests: raw.requests,
+            tokens: raw.tokens,
+            concurrency: raw.concurrency,
+            output_estimate: None,
+        };
+        limits(&format!("keys.{}.limits", key.id.value), &own, &mut found);
+    }
+    if let Some(warn) = effective.warn {
+        found.insert("warn".to_owned(), word(&format!("{}%", warn.value.0)));
+    }
     // Of several, one a day and one a month say, each counts.
     let budgets: BTreeMap<MoneyPer, &Budget> =
         effective.budgets.iter().rev().map(|at| (at.value.per, &at.value)).collect();

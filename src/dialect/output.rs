@@ -1,0 +1,76 @@
+//! How long an answer may be at most, by what its request says.
+
+use super::Api;
+use crate::json::Value;
+
+/// More than any model writes: what is held for one answer stays within reason.
+const OUTPUT_MAX: u64 = 10_000_000;
+
+/// Tokens that all answers to a request may have together; `None` where it does not say.
+pub fn output_max(api: Api, body: &Value<'_>) -> Option<u64> {
+    let number = |key: &str| body.present(key).and_then(whole);
+    let (each, times) = match api {
+        // They answer with no text.
+        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => return Some(0),
+        Api::Chat => (number("max_completion_tokens").or_else(|| number("max_tokens")), number("n")),
+        Api::Completions => (number("max_tokens"), number("best_of").max(number("n"))),
+        Api::Messages => (number("max_tokens"), None),
+        Api::Responses => (number("max_output_tokens"), None),
+    };
+    Some(each?.saturating_mul(times.unwrap_or(1).max(1)).min(OUTPUT_MAX))
+}
+
+/// How many answers are asked for.
+pub fn answers(api: Api, body: &Value<'_>) -> u64 {
+    let number = |key: &str| body.present(key).and_then(whole);
+    let times = match api {
+        Api::Chat => number("n"),
+        Api::Completions => number("best_of").max(number("n")),
+        Api::CountTokens
+        | Api::Embeddings
+        | Api::Messages
+        | Api::Moderations
+        | Api::ResponseItems
+        | Api::Responses => None,
+    };
+    times.unwrap_or(1).clamp(1, OUTPUT_MAX)
+}
+
+/// A number of tokens, whichever way it is written: `100`, `1e2`, `100.0`.
+fn whole(value: &Value<'_>) -> Option<u64> {
+    if let Some(whole) = value.as_u64() {
+        return Some(whole);
+    }
+    let number = value.as_f64().filter(|number| *number >= 0.0)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and held to a bound that fits"
+    )]
+    let whole = number.min(1e7).ceil() as u64;
+    Some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn the_longest_answer_is_what_the_request_says() {
+        let check = |api, body: &str, expected| {
+            let parsed = json::parse(body.as_bytes(), 8).unwrap();
+            assert_eq!(output_max(api, &parsed), expected, "{body}");
+        };
+        check(Api::Chat, r#"{"max_tokens":5}"#, Some(5));
+        check(Api::Chat, r#"{"max_tokens":5,"max_completion_tokens":7,"n":3}"#, Some(21));
+        check(Api::Chat, r#"{"max_tokens":null,"n":3}"#, None);
+        check(Api::Chat, r#"{"max_tokens":-5}"#, None);
+        check(Api::Chat, r#"{"max_tokens":1e2}"#, Some(100));
+        check(Api::Chat, r#"{"max_tokens":18446744073709551615,"n":9}"#, Some(OUTPUT_MAX));
+        check(Api::Completions, r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(20));
+        check(Api::Messages, r#"{"max_tokens":9}"#, Some(9));
+        check(Api::Responses, r#"{"max_output_tokens":9,"max_tokens":1}"#, Some(9));
+        check(Api::Embeddings, r#"{"max_tokens":9}"#, Some(0));
+    }
+}

@@ -1,0 +1,99 @@
+//! Reserve: what a call may use at most is held before it is forwarded.
+
+use super::Visit;
+use crate::{
+    asked::Asked,
+    clock,
+    dialect::{self, Api},
+    exchange,
+    identity::Identity,
+    json::Value,
+    quota::{Amount, Left, Now, Shortage, Standing, Warned, tighter},
+    refusal::Refusal,
+    snapshot::Model,
+    usage::Usage,
+};
+
+/// What a call may use at most: its input, estimated, and the longest answer that it allows.
+pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, weight: u64) -> Amount {
+    let estimate = || {
+        let each = asked.identity.tenant().quota.output_estimate();
+        each.saturating_mul(dialect::answers(api, body))
+    };
+    let output = dialect::output_max(api, body).unwrap_or_else(estimate);
+    let usage = Usage { output, ..exchange::estimate(weight) };
+    let cost = model.price.map(|price| price.cost(usage)).unwrap_or_default();
+    Amount { tokens: usage.tokens(), cost }
+}
+
+/// The time for limits.
+pub(super) fn now() -> Now {
+    Now { instant: clock::now(), unix_s: clock::unix_seconds(clock::wall()) }
+}
+
+/// What is left of the tokens of a key and its tenant, and the budget that is nearly spent.
+pub(super) fn left(identity: &Identity, now: Now) -> (Option<Left>, Option<Warned>) {
+    let (tokens, budget) = identity.tenant().quota.tokens_and_money(now);
+    let own = identity.key().quota.as_ref().and_then(|quota| quota.tokens_and_money(now).0);
+    (tighter(tokens, own), budget)
+}
+
+/// Holds what a call may use at most, until it is settled. A count of tokens costs nothing.
+pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(), Refusal> {
+    if api == Api::CountTokens {
+        return Ok(());
+    }
+    let now = now();
+    let asked = visit.asked()?;
+    let (tenant, model) = (asked.identity.tenant(), asked.model.as_ref());
+    let models = model.into_iter().flat_map(|model| tenant.limits_of(model.name()));
+    let own = asked.identity.key().quota.as_ref();
+    let own = own.map(|quota| quota.hold(std::iter::empty(), amount, now)).transpose();
+    let held = own.and_then(|own| {
+        let hold = tenant.quota.hold(models, amount, now)?;
+        Ok(match own {
+            Some(own) => hold.with(own),
+            None => hold,
+        })
+    });
+    match held {
+        Ok(hold) => {
+            let standing = asked.standing.unwrap_or_default();
+            asked.standing = Some(Standing { tokens: hold.left().or(standing.tokens), ..standing });
+            asked.hold = Some(hold);
+            Ok(())
+        }
+        Err(shortage) => {
+            let name = tenant.id.shared();
+            let (tokens, budget) = left(&asked.identity, now);
+            let standing = asked.standing.unwrap_or_default();
+            asked.standing = Some(Standing { tokens, budget, ..standing });
+            visit.gateway().telemetry.rejected(name, shortage.limit());
+            Err(refused(shortage))
+        }
+    }
+}
+
+/// Why a call that costs nothing itself, of an MCP server's tool, is refused: nothing goes on once a budget is spent.
+pub(super) fn spent(visit: &mut Visit) -> Option<Refusal> {
+    let tenant = visit.asked().ok()?.identity.tenant();
+    let (shortage, name) = (tenant.quota.check_money(now()).err()?, tenant.id.shared());
+    if shortage == Shortage::MoneyHeld {
+        return None;
+    }
+    visit.gateway().telemetry.rejected(name, shortage.limit());
+    Some(refused(shortage))
+}
+
+/// What the client is told when something is short.
+pub(super) fn refused(shortage: Shortage) -> Refusal {
+    match shortage {
+        Shortage::Tokens { retry_after } => Refusal::TokenLimit { retry_after },
+        Shortage::Requests { retry_after } => Refusal::RateLimit { retry_after },
+        Shortage::Concurrency { limit } => Refusal::Concurrency { limit },
+        Shortage::MoneyHeld => Refusal::BudgetHeld,
+        Shortage::Spent { budget, renews_in } => {
+            Refusal::BudgetSpent { budget: budget.to_string(), renews_in }
+        }
+    }
+}

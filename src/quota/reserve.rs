@@ -1,0 +1,368 @@
+//! Tokens, money and the limits of single models: held before a call, settled on what it used.
+//!
+//! A call is let in while anything is left, and holds what it may use at most: so no limit is exceeded by more than one
+//! call. What was used beyond is a debt that later calls wait for. A hold that is dropped gives everything back.
+
+use super::{
+    Left, Rate,
+    level::Level,
+    spend::{Budget, Calendar, NoMoney, Spend},
+    tighter,
+};
+use crate::usage::MicroUsd;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// So much is held for an answer where neither the request nor the tenant says how long it may be.
+pub const OUTPUT_ESTIMATE: u64 = 1000;
+
+/// How much a tenant may use of tokens, money and single models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub tokens: Option<Rate>,
+    /// Tokens held for an answer when its request does not say how long it may be.
+    pub output_estimate: u64,
+    /// Each that a model matches counts; the tenant knows what they match.
+    pub models: Vec<ModelLimit>,
+    /// Each counts.
+    pub budgets: Vec<Budget>,
+    /// From which share of a budget on, in percent, it is told.
+    pub warn: Option<u8>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tokens: None,
+            output_estimate: OUTPUT_ESTIMATE,
+            models: Vec::new(),
+            budgets: Vec::new(),
+            warn: None,
+        }
+    }
+}
+
+/// How much a tenant may do with the models that a name or glob matches, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLimit {
+    pub name: Arc<str>,
+    pub requests: Option<Rate>,
+    pub tokens: Option<Rate>,
+    pub concurrency: Option<u32>,
+}
+
+/// Now: monotonic for rates, seconds since 1970, UTC, for the calendar.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub instant: Instant,
+    pub unix_s: i64,
+}
+
+/// What a call uses, or may use at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub tokens: u64,
+    pub cost: MicroUsd,
+}
+
+/// Why a call may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Too many tokens, of the tenant or of the model.
+    Tokens { retry_after: Duration },
+    /// Too many requests of the model.
+    Requests { retry_after: Duration },
+    /// Too many requests of the model at once.
+    Concurrency { limit: u32 },
+    /// What is left of the budget is held by calls in flight.
+    MoneyHeld,
+    /// The budget is spent.
+    Spent { budget: Budget, renews_in: Duration },
+}
+
+impl Shortage {
+    /// The limit's name in metrics.
+    pub fn limit(self) -> &'static str {
+        match self {
+            Self::Tokens { .. } => "tokens",
+            Self::Requests { .. } => "model_requests",
+            Self::Concurrency { .. } => "model_concurrency",
+            Self::MoneyHeld | Self::Spent { .. } => "budget",
+        }
+    }
+}
+
+/// A budget of which more than the warning's share is spent, told once a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warned {
+    pub budget: Budget,
+    pub percent: u64,
+}
+
+/// A tenant's tokens, money and models. What is used is shared with those before and after it.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    limits: Limits,
+    models: Vec<Arc<ModelMeter>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tokens: Level,
+    /// One a calendar; only ever more.
+    spends: Vec<Spend>,
+}
+
+#[derive(Debug)]
+struct ModelMeter {
+    limit: ModelLimit,
+    state: Arc<Mutex<ModelState>>,
+}
+
+#[derive(Debug, Default)]
+struct ModelState {
+    tokens: Level,
+    requests: Level,
+    in_flight: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Reserve {
+    pub(super) fn new(limits: Limits) -> Self {
+        let meter = |limit: &ModelLimit| Arc::new(ModelMeter { limit: limit.clone(), state: Arc::default() });
+        Self { models: limits.models.iter().map(meter).collect(), limits, state: Arc::default() }
+    }
+
+    /// Goes on with what is used and held of another's.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let kept = |meter: &Arc<ModelMeter>| {
+            let known = before.models.iter().find(|known| known.limit.name == meter.limit.name);
+            known.map_or_else(
+                || Arc::clone(meter),
+                |known| Arc::new(ModelMeter { limit: meter.limit.clone(), state: Arc::clone(&known.state) }),
+            )
+        };
+        let models = self.models.iter().map(kept).collect();
+        Self { models, limits: self.limits, state: Arc::clone(&before.state) }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Holds what a call may use at most. `models` are the limits of single models that it falls under.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        models: impl Iterator<Item = usize>,
+        amount: Amount,
+        now: Now,
+    ) -> Result<Hold, Shortage> {
+        let mut state = lock(&self.state);
+        self.money_left(&mut state, now)?;
+        if let Some(rate) = &self.limits.tokens {
+            let room = state.tokens.room(rate, now.instant);
+            room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
+        }
+        state.tokens.hold(amount.tokens);
+        state.spends.iter_mut().for_each(|spend| spend.hold(amount.cost));
+        let spends = state.spends.len();
+        let tightest = self.limits.tokens.as_ref().map(|rate| state.tokens.left(rate, now.instant));
+        drop(state);
+        let mut hold =
+            Hold { reserve: Arc::clone(self), models: Vec::new(), amount, spends, tightest, also: None };
+        for meter in models.filter_map(|at| self.models.get(at)) {
+            match meter.hold(amount.tokens, now.instant) {
+                Ok(left) => {
+                    hold.models.push(Arc::clone(meter));
+                    hold.tightest = tighter(hold.tightest, left);
+                }
+                Err(shortage) => {
+                    hold.models.iter().for_each(|meter| lock(&meter.state).requests.unspend(1));
+                    return Err(shortage);
+                }
+            }
+        }
+        Ok(hold)
+    }
+
+    /// Whether money is left.
+    pub(super) fn check_money(&self, now: Now) -> Result<(), Shortage> {
+        self.money_left(&mut lock(&self.state), now)
+    }
+
+    fn money_left(&self, state: &mut State, now: Now) -> Result<(), Shortage> {
+        for budget in &self.limits.budgets {
+            let room = state.spend(budget.calendar, now.unix_s).room(budget.limit, now.unix_s);
+            room.map_err(|short| match short {
+                NoMoney::Held => Shortage::MoneyHeld,
+                NoMoney::Spent { renews_in } => Shortage::Spent { budget: *budget, renews_in },
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What is left of the tenant's tokens.
+    pub(super) fn tokens_left(&self, now: Now) -> Option<Left> {
+        let rate = self.limits.tokens.as_ref()?;
+        Some(lock(&self.state).tokens.left(rate, now.instant))
+    }
+
+    /// The budgets with what is spent of each, and since when.
+    pub(super) fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
+        let mut state = lock(&self.state);
+        let spending = |budget: &Budget| {
+            let spend = state.spend(budget.calendar, now.unix_s);
+            let window = spend.window(now.unix_s);
+            (*budget, spend.spent(), window.start)
+        };
+        self.limits.budgets.iter().map(spending).collect()
+    }
+
+    /// Takes in what was spent in a calendar's window before this process knew of it.
+    pub(super) fn remember(&self, calendar: Calendar, spent: MicroUsd, now: Now) {
+        lock(&self.state).spend(calendar, now.unix_s).remember(spent, now.unix_s);
+    }
+
+    /// The budget of which the largest share is spent, from the warning's share on.
+    pub(super) fn warning(&self, now: Now) -> Option<Warned> {
+        let percent = u64::from(self.limits.warn?);
+        let mut state = lock(&self.state);
+        let warned = |budget: &Budget| Warned {
+            budget: *budget,
+            percent: state.spend(budget.calendar, now.unix_s).share(budget.limit, now.unix_s),
+        };
+        let budgets = self.limits.budgets.iter().map(warned);
+        budgets.filter(|warned| warned.percent >= percent).max_by_key(|warned| warned.percent)
+    }
+
+    /// Budgets whose warning's share is reached, each once a window.
+    pub(super) fn warned_now(&self, now: Now) -> Vec<Warned> {
+        let Some(percent) = self.limits.warn else { return Vec::new() };
+        let mut state = lock(&self.state);
+        let mut warned = Vec::new();
+        for budget in &self.limits.budgets {
+            let spend = state.spend(budget.calendar, now.unix_s);
+            if spend.warns(budget.limit, percent, now.unix_s) {
+                warned.push(Warned { budget: *budget, percent: spend.share(budget.limit, now.unix_s) });
+            }
+        }
+        warned
+    }
+
+    /// What is held now, of the tenant and of each model.
+    #[cfg(test)]
+    fn held(&self) -> Vec<u64> {
+        let state = lock(&self.state);
+        let spends = state.spends.iter().map(|spend| spend.held().0);
+        let models = self.models.iter().flat_map(|meter| {
+            let state = lock(&meter.state);
+            [state.tokens.held(), u64::from(state.in_flight)]
+        });
+        std::iter::once(state.tokens.held()).chain(spends).chain(models).collect()
+    }
+}
+
+impl State {
+    fn spend(&mut self, calendar: Calendar, now: i64) -> &mut Spend {
+        let at = self.spends.iter().position(|spend| spend.calendar == calendar);
+        let at = at.unwrap_or_else(|| {
+            self.spends.push(Spend::new(calendar, now));
+            self.spends.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
+        &mut self.spends[at]
+    }
+}
+
+impl ModelMeter {
+    fn hold(&self, tokens: u64, now: Instant) -> Result<Option<Left>, Shortage> {
+        let mut state = lock(&self.state);
+        if let Some(limit) = self.limit.concurrency.filter(|&limit| state.in_flight >= limit) {
+            return Err(Shortage::Concurrency { limit });
+        }
+        if let Some(rate) = &self.limit.tokens {
+            let room = state.tokens.room(rate, now);
+            room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
+        }
+        if let Some(rate) = &self.limit.requests {
+            let room = state.requests.room(rate, now);
+            room.map_err(|retry_after| Shortage::Requests { retry_after })?;
+            state.requests.spend(1, rate, now);
+        }
+        state.in_flight = state.in_flight.saturating_add(1);
+        state.tokens.hold(tokens);
+        Ok(self.limit.tokens.as_ref().map(|rate| state.tokens.left(rate, now)))
+    }
+}
+
+/// What a call holds. Dropped, it gives everything back; settled, what was used stays used.
+#[derive(Debug)]
+#[must_use]
+pub struct Hold {
+    reserve: Arc<Reserve>,
+    models: Vec<Arc<ModelMeter>>,
+    amount: Amount,
+    /// The first so many calendars are those that it holds money of.
+    spends: usize,
+    tightest: Option<Left>,
+    /// Another's, which is settled with it.
+    also: Option<Box<Hold>>,
+}
+
+impl Hold {
+    /// Holds of another's too.
+    pub fn with(mut self, other: Self) -> Self {
+        self.tightest = tighter(self.tightest, other.tightest);
+        self.also = Some(Box::new(other));
+        self
+    }
+
+    /// What was left of the tightest limit of tokens once this was held.
+    pub fn left(&self) -> Option<Left> {
+        self.tightest
+    }
+
+    /// Takes what was used, and gives the rest back.
+    pub fn settle(mut self, used: Amount, now: Now) {
+        if let Some(also) = self.also.take() {
+            also.settle(used, now);
+        }
+        let limits = &self.reserve.limits;
+        {
+            let mut state = lock(&self.reserve.state);
+            if let Some(rate) = &limits.tokens {
+                state.tokens.spend(used.tokens, rate, now.instant);
+            }
+            state.spends.iter_mut().for_each(|spend| spend.spend(used.cost, now.unix_s));
+        }
+        for meter in &self.models {
+            if let Some(rate) = &meter.limit.tokens {
+                lock(&meter.state).tokens.spend(used.tokens, rate, now.instant);
+            }
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        {
+            let mut state = lock(&self.reserve.state);
+            state.tokens.release(self.amount.tokens);
+            state.spends.iter_mut().take(self.spends).for_each(|spend| spend.release(self.amount.cost));
+        }
+        for meter in &self.models {
+            let mut state = lock(&meter.state);
+            state.tokens.release(self.amount.tokens);
+            state.in_flight = state.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! Tokens, money and the ledger on the real binary: what is held, what is settled, what is told, what stays.
+
+use crate::support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, run};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    thread,
+    time::Duration,
+};
+
+/// acme has no limits but these.
+fn with(limits: &str) -> Gateway {
+    Gateway::with(
+        &format!(
+            "\n  acme:\n    keys: [{{ id: prod, sha256: @ACME@ }}, {{ id: other, sha256: @GLOBEX@ }}]\n    models: [\"gpt-*\", claude]\n    tools: [{{ deny: \"delete_*\", reason: no }}, {{ allow: \"*\" }}]\n{limits}"
+        ),
+        "",
+    )
+}
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
+}
+
+fn number(answer: &Answer, header: &str) -> u64 {
+    let found = answer.header(header).unwrap_or_else(|| panic!("no {header}: {answer:?}"));
+    found.parse().unwrap_or_else(|_| panic!("{header}: {found}"))
+}
+
+fn usage(gateway: &Gateway, more: &[&str]) -> Vec<Value> {
+    let args = [&["usage", "--config", "tollgate.yaml", "--format", "json"], more].concat();
+    let (status, out, err) = run(&args, gateway.dir.path(), "");
+    assert_eq!(status, 0, "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn tokens_are_held_settled_and_told_and_who_waits_gets_through() {
+    let gateway = with("    limits: { tokens: 600/min, output_estimate: 100 }\n");
+    let first = gateway.chat(ACME, &chat("!say hi\n!usage 100 50", ""));
+    assert_eq!(first.status, 200, "{first:?}");
+    assert_eq!(number(&first, "x-ratelimit-limit-tokens"), 600);
+    // What the answer may use is held while its head is sent.
+    let remaining = number(&first, "x-ratelimit-remaining-tokens");
+    assert!((400..=500).contains(&remaining), "{remaining}");
+    assert!(first.header("x-ratelimit-reset-tokens").unwrap().ends_with('s'));
+    // 150 of 600 are used; 10 come back a second.
+    let second = gateway.get("/v1/models", ACME);
+    assert!((450..=480).contains(&number(&second, "x-ratelimit-remaining-tokens")), "{second:?}");
+    // An overrun is a debt.
+    assert_eq!(gateway.chat(ACME, &chat("!usage 400 80", "")).status, 200);
+    let third = gateway.chat(ACME, &chat("hi", ""));
+    check(&third, 429, "rate_limit_exceeded");
+    assert!(
+        third.header("x-should-retry").is_none()
+            && third.json()["error"]["message"].as_str().unwrap().contains("tokens")
+    );
+    let (seconds, millis) = (number(&third, "retry-after"), number(&third, "retry-after-ms"));
+    assert!(seconds * 1000 >= millis && millis > 0 && millis < 5000, "{third:?}");
+    thread::sleep(Duration::from_millis(millis));
+    assert_eq!(gateway.chat(ACME, &chat("!usage 1 1", "")).status, 200);
+    let metrics = gateway.admin_get("/metrics").body;
+    assert!(
+        metrics.contains("tollgate_limit_rejections_total{tenant=\"acme\",limit=\"tokens\"} 1"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn anthropics_clients_are_told_in_its_words() {
+    let gateway = with("    limits: { tokens: 600/min }\n");
+    let body = r#"{"model":"claude","max_tokens":50,"messages":[{"role":"user","content":"!usage 700 1"}]}"#;
+    let first = gateway.messages("/v1/messages", ACME, body);
+    assert_eq!(first.status, 200, "{first:?}");
+    assert_eq!(number(&first, "anthropic-ratelimit-tokens-limit"), 600);
+    assert!(first.header("anthropic-ratelimit-tokens-reset").unwrap().ends_with('Z'));
+    let second = gateway.messages("/v1/messages", ACME, body);
+    assert_eq!((second.status, second.json()["error"]["type"].as_str()), (429, Some("rate_limit_error")));
+    assert!(number(&second, "retry-after-ms") > 10_000);
+}
+
+#[test]
+fn a_model_has_limits_of_its_own() {
+    let gateway =
+        with("    model_limits: { gpt-5: { requests: 2/hour }, \"gpt-*\": { tokens: 1000/hour } }\n");
+    for _ in 0..2 {
+        assert_eq!(gateway.chat(ACME, &chat("!usage 1 1", "")).status, 200);
+    }
+    check(&gateway.chat(ACME, &chat("hi", "")), 429, "rate_limit_exceeded");
+    let body = r#"{"model":"claude","max_tokens":50,"messages":[{"role":"user","content":"!usage 2000 1"}]}"#;
+    for _ in 0..3 {
+        assert_eq!(gateway.messages("/v1/messages", ACME, body).status, 200);
+    }
+}
+
+#[test]
+fn a_key_has_limits_within_its_tenants() {
+    let gateway = Gateway::with(
+        "\n  acme:\n    keys: [{ id: batch, sha256: @ACME@, limits: { tokens: 1000/hour, requests: 4/hour } }, { id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n    limits: { requests: 100/hour, tokens: 5000/hour }\n",
+        "",
+    );
+    let first = gateway.chat(ACME, &chat("!usage 1100 1", ""));
+    assert_eq!((first.status, first.header("x-ratelimit-limit-requests")), (200, Some("4")));
+    let second = gateway.chat(ACME, &chat("hi", ""));
+    check(&second, 429, "rate_limit_exceeded");
+    assert!(number(&second, "retry-after") > 300, "{second:?}");
+    assert_eq!(number(&second, "x-ratelimit-remaining-tokens"), 0);
+    // The other key is not concerned, and both count for the tenant.
+    let other = gateway.chat(GLOBEX, &chat("!usage 1 1", r#","max_tokens":100"#));
+    assert_eq!((other.status, other.header("x-ratelimit-limit-requests")), (200, Some("100")));
+    assert!((3700..3899).contains(&number(&other, "x-ratelimit-remaining-tokens")), "{other:?}");
+    // A reload keeps what is used.
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, yaml.replace("tokens: 1000/hour", "tokens: 1050/hour")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    check(&gateway.chat(ACME, &chat("hi", "")), 429, "rate_limit_exceeded");
+    std::fs::write(&file, yaml.replace("tokens: 1000/hour", "tokens: 3000/hour")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    assert_eq!(gateway.chat(ACME, &chat("!usage 1 1", "")).status, 200);
+}
+
+// gpt-5 costs one dollar a million tokens in, ten out.
+#[test]
+fn a_spent_budget_is_told_and_survives_a_restart() {
+    let mut gateway = with("    budget: 0.0002 USD/month\n    warn: 50%\n");
+    let first = gateway.chat(ACME, &chat("!usage 100 5", ""));
+    assert_eq!((first.status, first.header("x-tollgate-budget-used")), (200, None));
+    let second = gateway.chat(ACME, &chat("!usage 40 1", ""));
+    assert_eq!(second.header("x-tollgate-budget-used"), Some("75% of 0.0002 USD/month"), "{second:?}");
+    let third = gateway.chat(ACME, &chat("!usage 10 0", ""));
+    check(&third, 429, "insufficient_quota");
+    assert_eq!(third.header("x-should-retry"), Some("false"));
+    assert!(third.header("retry-after").is_none(), "{third:?}");
+    // Killed, not stopped: what was acknowledged is on disk.
+    thread::sleep(Duration::from_millis(100));
+    gateway.signal("KILL");
+    gateway.exit_status();
+    gateway.start_again();
+    check(&gateway.chat(GLOBEX, &chat("!usage 10 0", "")), 429, "insufficient_quota");
+    // Looking is free.
+    let told = gateway.get("/v1/usage", ACME);
+    assert_eq!(told.status, 200, "{told:?}");
+    let told = told.json();
+    assert_eq!(told["budgets"][0]["spent_usd"], json!(0.0002));
+    assert_eq!(told["budgets"][0]["budget"], "0.0002 USD/month");
+    let row = &told["data"].as_array().unwrap().iter().find(|row| row["key"] == "prod").unwrap().clone();
+    let expected = json!({
+        "tenant": "acme", "key": "prod", "model": "gpt-5", "tool": null, "requests": 3, "input_tokens": 140,
+        "output_tokens": 6, "cost_usd": 0.0002, "denied": 1
+    });
+    assert_eq!(*row, expected);
+    // A larger budget goes on from what was spent.
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, yaml.replace("0.0002 USD/month", "0.00021 USD/day")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    assert_eq!(gateway.chat(ACME, &chat("!usage 10 0", "")).status, 200);
+    check(&gateway.chat(ACME, &chat("hi", "")), 429, "insufficient_quota");
+}
+
+#[test]
+fn a_burst_exceeds_a_budget_by_one_request_at_most() {
+    let gateway = with("    budget: 0.001 USD/day\n");
+    // Each may cost 0.0005 dollars and a little more.
+    let body = chat("!slow-head 500ms\n!usage 20 50", r#","max_tokens":50"#);
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let tasks: Vec<_> = (0..20).map(|_| scope.spawn(|| gateway.chat(ACME, &body).status)).collect();
+        tasks.into_iter().map(|task| task.join().unwrap()).collect()
+    });
+    let admitted = statuses.iter().filter(|status| **status == 200).count();
+    assert!((1..=3).contains(&admitted), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    let rows = usage(&gateway, &["--tenant", "acme"]);
+    assert!(rows[0]["cost_usd"].as_f64().unwrap() <= 0.0016, "{rows:?}");
+    assert_eq!((&rows[0]["requests"], &rows[0]["denied"]), (&json!(20), &json!(20 - admitted)));
+}
+
+#[test]
+fn a_failed_call_gives_back_and_a_cut_stream_pays_for_what_was_seen() {
+    let gateway = with("    limits: { tokens: 1000/hour, output_estimate: 500 }\n");
+    for _ in 0..4 {
+        check(&gateway.chat(ACME, &chat("!status 500", "")), 502, "upstream_error");
+    }
+    let left = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+    assert_eq!(left, 1000);
+    // The client leaves a stream that stalls.
+    let body = chat("!big 1\n!stall 40", r#","stream":true"#);
+    let mut socket = BufReader::new(gateway.begin("/v1/chat/completions", ACME, &body));
+    let mut line = String::new();
+    while !line.contains("data:") {
+        line.clear();
+        socket.read_line(&mut line).unwrap();
+    }
+    let left = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+    assert!(left < 500, "{left} of 1000 are left while 500 are held");
+    drop(socket);
+    gateway.in_flight(0);
+    let left = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+    assert!((600..=980).contains(&left), "{left}");
+    let rows = usage(&gateway, &[]);
+    let row = rows.iter().find(|row| row["model"] == "gpt-5").unwrap();
+    let used = row["input_tokens"].as_u64().unwrap() + row["output_tokens"].as_u64().unwrap();
+    assert!(used.abs_diff(1000 - left) <= 1, "{used} {left}");
+    assert!(
+        gateway
+            .admin_get("/metrics")
+            .body
+            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\"} 1")
+    );
+}
+
+#[test]
+fn usage_that_cannot_be_true_is_estimated() {
+    let gateway = with("    limits: { tokens: 1000/hour }\n");
+    for message in ["!say Hello there, world.\n!usage 10 0", "!say Hello there, world.\n!usage-none"] {
+        assert_eq!(gateway.chat(ACME, &chat(message, "")).status, 200);
+    }
+    let rows = usage(&gateway, &[]);
+    assert!(rows[0]["output_tokens"].as_u64().unwrap() >= 10, "{rows:?}");
+    assert!(
+        gateway
+            .admin_get("/metrics")
+            .body
+            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\"} 2")
+    );
+}
+
+#[test]
+fn the_ledger_is_told_to_operators_and_to_its_tenant_alone() {
+    let gateway = Gateway::with(
+        "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [\"gpt-*\"]\n    tools: [{ allow: \"get_*\" }]\n  globex:\n    keys: [{ id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n",
+        "",
+    );
+    let tools = crate::support::tools(&["get_a"]);
+    assert_eq!(gateway.chat(ACME, &chat("!call delete_a\n!usage 3 4", &tools)).status, 200);
+    assert_eq!(gateway.chat(GLOBEX, &chat("!usage 5 6", "")).status, 200);
+    let own = gateway.get("/v1/usage", GLOBEX).json();
+    let tenants: Vec<&str> =
+        own["data"].as_array().unwrap().iter().map(|row| row["tenant"].as_str().unwrap()).collect();
+    assert_eq!(tenants, ["globex"], "{own}");
+    let everybody = gateway.admin_get("/admin/usage").json();
+    let of = |tool: &Value, tenant: &str| {
+        let rows = everybody.as_array().unwrap().iter();
+        let mut rows = rows.filter(|row| {
+            row["tenant"] == tenant && row["tool"] == *tool && row["model"] != Value::Null
+                || row["tool"] == *tool && *tool != Value::Null
+        });
+        rows.next().unwrap_or_else(|| panic!("{tool} of {tenant}: {everybody}")).clone()
+    };
+    assert_eq!(of(&Value::Null, "acme")["input_tokens"], 3);
+    assert_eq!(of(&json!("delete_a"), "acme")["denied"], 1);
+    assert_eq!(gateway.admin_get("/admin/usage?tenant=acme&since=1d").json().as_array().unwrap().len(), 2);
+    assert_eq!(gateway.admin_get("/admin/usage?since=2999-01-01").json(), json!([]));
+    assert_eq!(gateway.admin_get("/admin/usage?since=never").status, 400);
+    check(&gateway.get("/v1/usage?since=never", ACME), 400, "invalid_request");
+    let (status, csv, _) =
+        run(&["usage", "--config", "tollgate.yaml", "--format", "csv"], gateway.dir.path(), "");
+    assert_eq!(status, 0);
+    assert!(
+        csv.starts_with("tenant,key,model,tool,requests,input_tokens,output_tokens,cost_usd,denied\r\n"),
+        "{csv}"
+    );
+    assert!(csv.contains("acme,prod,gpt-5,,1,3,4,0.000043,0\r\n"), "{csv}");
+    let (_, text, _) =
+        run(&["usage", "--config", "tollgate.yaml", "--tenant", "globex"], gateway.dir.path(), "");
+    assert!(text.contains("globex") && !text.contains("acme") && text.contains("total"), "{text}");
+    assert_eq!(run(&["usage", "--since", "soon"], gateway.dir.path(), "").0, 2);
+}
+
+#[test]
+fn a_spent_budget_is_told_within_mcp() {
+    let gateway = Gateway::with_mock(
+        "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n    tools: [{ allow: \"crm__get_*\" }]\n    budget: 0.0001 USD/hour\n",
+        |mock| format!("  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\" }}\n"),
+    );
+    let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+    let call = || {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"crm__get_weather","arguments":{{"city":"Bern"}},"_meta":{{{meta}}}}}}}"#
+        );
+        let length = body.len();
+        gateway.raw(&format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: crm__get_weather\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    };
+    let before = call();
+    assert!(before.status == 200 && !before.body.contains(r#""isError":true"#), "{before:?}");
+    assert_eq!(gateway.chat(ACME, &chat("!usage 200 1", "")).status, 200);
+    let after = call();
+    assert!(
+        after.status == 200 && after.body.contains(r#""isError":true"#) && after.body.contains("budget"),
+        "{after:?}"
+    );
+    let rows = usage(&gateway, &[]);
+    let row = rows.iter().find(|row| row["tool"] == "crm__get_weather").unwrap_or_else(|| panic!("{rows:?}"));
+    assert_eq!(row["requests"], 1, "{rows:?}");
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_stops_requests_or_is_counted() {
+    for (on_failure, expected) in [("fail", 503), ("drop", 200)] {
+        let gateway = Gateway::with(
+            "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n",
+            &format!("records: {{ on_failure: {on_failure} }}\n"),
+        );
+        let other = rusqlite::Connection::open(gateway.dir.path().join("data/usage.sqlite")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, 200);
+        gateway.wait("a failure", |gateway| gateway.stderr().contains("usage.sqlite cannot be written"));
+        assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, expected, "{on_failure}");
+        other.execute_batch("ROLLBACK").unwrap();
+        gateway.wait("its end", |gateway| gateway.chat(ACME, &chat("hi", "")).status == 200);
+        // Nothing was lost.
+        let rows = gateway.admin_get("/admin/usage").json();
+        let requests = rows.as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap());
+        assert!(requests.sum::<u64>() >= 3, "{rows}");
+    }
+}
+
+#[test]
+fn a_stream_tells_what_is_left_and_settles() {
+    let gateway = with("    limits: { tokens: 1000/hour }\n");
+    let body = chat("!say hi\n!usage 20 30", r#","stream":true,"max_tokens":100"#);
+    let answer = read_answer(gateway.begin("/v1/chat/completions", ACME, &body)).unwrap();
+    assert_eq!(answer.status, 200);
+    assert!((800..900).contains(&number(&answer, "x-ratelimit-remaining-tokens")), "{answer:?}");
+    gateway.in_flight(0);
+    assert_eq!(number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens"), 950);
+}
