@@ -282,7 +282,8 @@ impl Running {
             operator::info(&format!("listening on {url}"));
             self.urls.push(url);
             let gateway = Arc::clone(&self.gateway);
-            let service = move |request| Arc::clone(&gateway).answer(request);
+            // A connection that idles holds no place for the journey of a request.
+            let service = move |request| Box::pin(Arc::clone(&gateway).answer(request));
             self.servers.spawn(server::serve(listener, header, self.ending(), service));
         }
         let mut ports = vec![(serve.admin, Scope::All)];

@@ -42,6 +42,13 @@ impl Talk {
             Target::One(server) => (vec![Arc::clone(server)], false),
             Target::All(servers) => (servers.clone(), true),
         };
+        let servers: Vec<Arc<Server>> = match self.visit.asked() {
+            Ok(asked) => servers
+                .into_iter()
+                .filter(|server| authorize::may_reach(asked, &names::combined(server.name(), "")))
+                .collect(),
+            Err(_) => Vec::new(),
+        };
         let waiting = clock::now();
         let answered = ask_all(&servers, |server| async move {
             let said = server.about().await?;

@@ -103,7 +103,8 @@ fn target(visit: &mut Visit, server: Option<String>) -> Result<Target, Refusal> 
         });
     });
     let Some(name) = server else {
-        return Ok(Target::All(servers.filter(reached).collect()));
+        // Of each, what the tenant reaches is decided by what is asked for.
+        return Ok(Target::All(servers.collect()));
     };
     let found = servers.find(|server| server.name() == name).filter(reached);
     found.map(Target::One).ok_or(Refusal::NotFound)
