@@ -55,12 +55,12 @@ fn now() -> Now {
 }
 
 /// With the limits of a model, or the tenant's alone.
-#[divan::bench(args = [1, 100, 10_000])]
+#[divan::bench(args = [1, 100, 10_000], sample_count = 50, sample_size = 10_000)]
 fn admitted_held_and_settled(bencher: Bencher<'_, '_>, tenants: usize) {
     through(bencher, tenants, 0);
 }
 
-#[divan::bench(args = [1, 100, 10_000])]
+#[divan::bench(args = [1, 100, 10_000], sample_count = 50, sample_size = 10_000)]
 fn the_same_with_limits_of_its_model(bencher: Bencher<'_, '_>, tenants: usize) {
     through(bencher, tenants, 1);
 }
