@@ -9,6 +9,7 @@
 
 mod approvals;
 mod architecture;
+mod canary;
 mod commands;
 mod dialects;
 mod identity;
@@ -21,5 +22,7 @@ mod mcp_streams;
 mod mirrors;
 mod pins;
 mod reload;
+#[path = "../../src/identity/tests/signer.rs"]
+mod signer;
 mod support;
 mod transcripts;
