@@ -4,7 +4,7 @@ use super::{Format, Status, configuration_at, print};
 use crate::{
     config::{self, compile},
     json::Value,
-    records::{self, secret},
+    records::{self, Master, TenantSecrets, secret},
 };
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
@@ -30,31 +30,34 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> Status {
     let Command::Verify { dir, config, format } = command;
-    let master = match master(dir, config.as_deref()) {
-        Ok(master) => master,
+    let secrets = match secrets(dir, config.as_deref()) {
+        Ok(secrets) => secrets,
         Err(message) => return print::failed(&message),
     };
-    let report = match records::verify(dir, master.as_deref()) {
+    let report = match records::verify(dir, secrets.as_ref()) {
         Ok(report) => report,
         Err(error) => return print::failed(&error.to_string()),
     };
     match format {
         Format::Json => print::line(&as_json(&report).to_string()),
-        Format::Text => tell(&report, master.is_some()),
+        Format::Text => tell(&report, secrets.is_some()),
     }
     if report.is_whole() { Status::Fine } else { Status::Findings }
 }
 
-fn master(dir: &Path, config: Option<&Path>) -> Result<Option<Vec<u8>>, String> {
+fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, String> {
+    let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
+    let open =
+        |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| error.to_string());
     if let Some(config) = config {
         let loaded = config::load(config);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         if let Some(secret) = place.secret {
-            return Ok(Some(secret.expose().as_bytes().to_vec()));
+            return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
         }
     }
-    let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
-    secret::existing(data_dir).map_err(|error| error.to_string())
+    let own = secret::existing(data_dir).map_err(|error| error.to_string())?;
+    own.map(|master| open(master, Master::Own)).transpose()
 }
 
 fn tell(report: &records::Report, sealed: bool) {

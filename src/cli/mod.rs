@@ -16,6 +16,7 @@ mod redact;
 mod replay;
 mod schema;
 mod serve;
+mod tenant;
 mod test;
 
 use clap::{
@@ -63,6 +64,9 @@ enum Command {
     /// Keys of tenants
     #[command(subcommand)]
     Key(key::Command),
+    /// What is recorded of tenants
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// Audit chains
     #[command(subcommand)]
     Audit(audit::Command),
@@ -135,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Tenant(command) => tenant::run(&command),
         Command::Schema => schema::run(),
     };
     status.into()

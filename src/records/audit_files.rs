@@ -1,6 +1,6 @@
 //! Where audit files are: in a data_dir, in its `audit/`, in a tenant's directory there, or wherever a copy was put.
 
-use super::head::parse_file_name;
+use super::{OPERATOR, head::parse_file_name};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ pub enum NoAuditFiles {
     Unreadable(PathBuf, io::ErrorKind),
 }
 
-/// The audit files that a path leads to, by tenant, the oldest first. A file is taken whatever its name.
+/// The audit files that a path leads to, by tenant, the oldest first; the operator's are none. A file is taken whatever its name.
 pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let kind = fs::metadata(path).map_err(|error| refused(path, &error))?;
     if !kind.is_dir() {
@@ -26,7 +26,7 @@ pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let inner = path.join("audit");
     let dir = if inner.is_dir() { inner } else { path.to_path_buf() };
     let mut files = day_files(&dir)?;
-    for name in names(&dir)?.iter().filter(|name| !name.starts_with('.')) {
+    for name in names(&dir)?.iter().filter(|name| !name.starts_with('.') && *name != OPERATOR) {
         let tenant = dir.join(name);
         if tenant.is_dir() {
             files.extend(day_files(&tenant)?);

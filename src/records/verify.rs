@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
-    chain::{Broken, Walk},
+    chain::{Broken, Digest, Walk},
     disk::{self, Lines, Next},
     entry::is_recordable,
     head::{BadHead, Base, Head, parse_file_name},
     recover::read_head,
+    tenant_secrets::TenantSecrets,
 };
 use crate::redact::TenantSecret;
 
@@ -104,7 +105,7 @@ pub enum VerifyError {
 }
 
 /// Checks every chain under a data_dir or its `audit/`. With the master secret the heads' MACs are checked too.
-pub fn verify(dir: &Path, master: Option<&[u8]>) -> Result<Report, VerifyError> {
+pub fn verify(dir: &Path, secrets: Option<&TenantSecrets>) -> Result<Report, VerifyError> {
     let inner = dir.join("audit");
     let audit = if inner.is_dir() { inner } else { dir.to_owned() };
     if !audit.join(".heads").is_dir() && audit.file_name().is_none_or(|name| name != "audit")
@@ -119,19 +120,25 @@ pub fn verify(dir: &Path, master: Option<&[u8]>) -> Result<Report, VerifyError> 
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
     let mut report = Report { tenants: Vec::new(), bytes: 0 };
     for tenant in names {
-        let secret = master.map(|master| TenantSecret::derive(master, &tenant));
-        report.tenants.push(verify_tenant(&audit, &tenant, secret.as_ref(), &mut report.bytes));
+        let secret = secrets.map(|secrets| secrets.of(&tenant));
+        report.tenants.push(verify_tenant(&audit, &tenant, secret.as_ref(), &mut report.bytes).0);
     }
     Ok(report)
 }
 
 /// Checks one chain; once more when a running gateway moved its head meanwhile, since retention moves files with it.
-fn verify_tenant(audit: &Path, tenant: &str, secret: Option<&TenantSecret>, bytes: &mut u64) -> TenantReport {
+/// Tells the last hash that fits too.
+pub(super) fn verify_tenant(
+    audit: &Path,
+    tenant: &str,
+    secret: Option<&TenantSecret>,
+    bytes: &mut u64,
+) -> (TenantReport, Digest) {
     let read = || read_head(audit, tenant, secret);
     let mut head = read();
     for _ in 0..3 {
         let report = verify_against(audit, tenant, &head, bytes);
-        if report.finding.is_none() {
+        if report.0.finding.is_none() {
             return report;
         }
         let now = read();
@@ -145,7 +152,7 @@ fn verify_tenant(audit: &Path, tenant: &str, secret: Option<&TenantSecret>, byte
 
 type FoundHead = io::Result<Option<Result<Head, BadHead>>>;
 
-fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64) -> TenantReport {
+fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64) -> (TenantReport, Digest) {
     let base = match head {
         Ok(Some(Ok(head))) => head.base.clone(),
         Ok(Some(Err(_)) | None) | Err(_) => Base::genesis(tenant),
@@ -173,14 +180,16 @@ fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64)
         Ok(Some(Ok(head))) => head.records,
         Ok(Some(Err(_)) | None) | Err(_) => 0,
     };
-    TenantReport {
+    let last = reading.walk.expected;
+    let report = TenantReport {
         tenant: tenant.to_owned(),
         records: reading.walk.records.saturating_sub(base.records),
         removed: base.records,
         unsealed: reading.walk.records.saturating_sub(sealed),
         torn: reading.torn,
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
-    }
+    };
+    (report, last)
 }
 
 struct Reading<'a> {

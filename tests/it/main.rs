@@ -12,6 +12,7 @@ mod architecture;
 mod canary;
 mod commands;
 mod dialects;
+mod erase;
 mod identity;
 mod journey;
 mod licences;
