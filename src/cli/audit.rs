@@ -1,6 +1,6 @@
-//! `tollgate audit verify`: are the chains whole?
+//! `tollgate audit`: are the chains whole, and what is in them?
 
-use super::{Format, Status, configuration_at, print};
+use super::{Format, Status, audit_show, bar::Bar, configuration_at, print};
 use crate::{
     config::{self, compile},
     json::Value,
@@ -26,15 +26,24 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// List recorded decisions, oldest first by tenant
+    Show(audit_show::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> Status {
-    let Command::Verify { dir, config, format } = command;
+    let (dir, config, format) = match command {
+        Command::Verify { dir, config, format } => (dir, config, format),
+        Command::Show(show) => return audit_show::run(show),
+    };
     let secrets = match secrets(dir, config.as_deref()) {
         Ok(secrets) => secrets,
         Err(message) => return print::failed(&message),
     };
-    let report = match records::verify(dir, secrets.as_ref()) {
+    let files = records::audit_files(dir).unwrap_or_default();
+    let mut bar = Bar::over(&files);
+    let verified = records::verify_heard(dir, secrets.as_ref(), &mut |bytes| bar.draw(bytes));
+    bar.clear();
+    let report = match verified {
         Ok(report) => report,
         Err(error) => return print::failed(&error.to_string()),
     };

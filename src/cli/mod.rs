@@ -3,6 +3,8 @@
 mod access;
 mod approvals;
 mod audit;
+mod audit_show;
+mod bar;
 mod check;
 mod demo;
 mod diff;

@@ -140,7 +140,7 @@ fn tell(
     }
     match destroyed {
         Destroyed::Forever => {
-            print::line("its secret is destroyed: nobody can link its tokens to values any more")
+            print::line("its secret is destroyed: nobody can link its tokens to values any more");
         }
         Destroyed::Replaced => print::line(
             "note: its secret was derived from the master secret alone. A new one is used from now on, but whoever has the\n\

@@ -1,8 +1,13 @@
 //! Where audit files are: in a data_dir, in its `audit/`, in a tenant's directory there, or wherever a copy was put.
 
-use super::{OPERATOR, head::parse_file_name};
+use super::{
+    OPERATOR,
+    disk::{Lines, Next},
+    head::parse_file_name,
+};
 use std::{
     fs, io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +38,24 @@ pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
         }
     }
     if files.is_empty() { Err(NoAuditFiles::Empty(path.to_path_buf())) } else { Ok(files) }
+}
+
+/// Reads a file's whole lines, one by one, until `heard` has enough.
+pub fn each_line(path: &Path, heard: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
+    let mut lines = Lines::open(path, 0)?;
+    loop {
+        match lines.next()? {
+            Next::Line(line) => {
+                if heard(line).is_break() {
+                    return Ok(());
+                }
+            }
+            Next::TooLong => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than any record"));
+            }
+            Next::Torn(_) | Next::End => return Ok(()),
+        }
+    }
 }
 
 fn day_files(dir: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {

@@ -20,7 +20,7 @@ use super::{
     stream::Stream,
     sync::{Kind, sync_round},
     tenant_secrets::{Destroyed, TenantSecrets},
-    verify::verify_tenant,
+    verify::{Progress, verify_tenant},
 };
 
 /// The name that the operator's chain goes by. No tenant can have it.
@@ -67,7 +67,8 @@ impl Holdings {
 /// What is kept of a tenant below `audit` and `log`.
 pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::Result<Holdings> {
     let audit = data_dir.join("audit");
-    let (report, last) = verify_tenant(&audit, tenant, Some(&secrets.of(tenant)), &mut 0);
+    let (report, last) =
+        verify_tenant(&audit, tenant, Some(&secrets.of(tenant)), &mut Progress::new(&mut |_| {}));
     let mut held = Holdings {
         audit_records: report.records,
         audit_removed_by_retention: report.removed,

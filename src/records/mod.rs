@@ -34,7 +34,7 @@ use std::{
     time::Duration,
 };
 
-pub use audit_files::{NoAuditFiles, audit_files};
+pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
@@ -42,7 +42,7 @@ pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use stamp::{Day, rfc3339};
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
-pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify};
+pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
 
 /// What a gateway does when a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -143,3 +143,55 @@ fn gateways_that_share_a_secret_agree_before_and_after() {
     let (status, out, _) = run(&["audit", "verify", "data", "--config", "tollgate.yaml"], one.dir.path(), "");
     assert_eq!(status, 0, "{out}");
 }
+
+#[test]
+fn recorded_decisions_are_shown_as_they_are_asked_for() {
+    let mut gateway = gateway("");
+    let offer = |key, names: &[&str]| {
+        let answer = gateway.chat(key, &chat("hi", &tools(names)));
+        answer.header("x-request-id").unwrap().to_owned()
+    };
+    let first = offer(ACME, &["get_a", "delete_a"]);
+    offer(ACME, &["get_b"]);
+    offer(GLOBEX, &["get_a"]);
+    gateway.stop();
+    let dir = gateway.dir.path();
+    let show = |more: &[&str]| {
+        let args = [&["audit", "show", "data", "--format", "json"], more].concat();
+        let (status, out, told) = run(&args, dir, "");
+        assert_eq!(status, 0, "{told}");
+        let shown: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+        let told = |record: &serde_json::Value| {
+            let text = |name: &str| record[name].as_str().unwrap().to_owned();
+            format!("{} {} {}", text("tenant"), text("tool"), text("decision"))
+        };
+        let mut told: Vec<String> = shown.iter().map(told).collect();
+        told.sort();
+        told
+    };
+    let all = ["acme delete_a deny", "acme get_a allow", "acme get_b allow", "globex get_a allow"];
+    assert_eq!(show(&[]), all);
+    assert_eq!(show(&["--tenant", "acme"]), all[..3]);
+    assert_eq!(show(&["--tenant", "acm"]), Vec::<String>::new());
+    assert_eq!(show(&["--tool", "get_?"]), all[1..]);
+    assert_eq!(show(&["--decision", "deny"]), all[..1]);
+    assert_eq!(show(&["--request", &first]), all[..2]);
+    assert_eq!(show(&["--since", "1h"]), all);
+    assert_eq!(show(&["--since", "2999-01-01"]), Vec::<String>::new());
+    let (status, out, _) =
+        run(&["audit", "show", "--config", "tollgate.yaml", "--decision", "deny"], dir, "");
+    assert_eq!((status, out.lines().count()), (0, 1), "{out}");
+    assert!(out.contains("acme/prod  deny  offered  delete_a  no rule"), "{out}");
+    for (wrong, status) in [
+        (["data", "--since", "yesterday"], 2),
+        (["data", "--decision", "no"], 2),
+        (["none", "--tool", "x"], 2),
+    ] {
+        assert_eq!(run(&[&["audit", "show"][..], &wrong].concat(), dir, "").0, status, "{wrong:?}");
+    }
+    // A line that is none is told, and the others are shown.
+    let file = fs::read_dir(dir.join("data/audit/globex")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&file, [fs::read(&file).unwrap(), b"{nonsense\n".to_vec()].concat()).unwrap();
+    let (status, out, told) = run(&["audit", "show", "data"], dir, "");
+    assert!((status, out.lines().count()) == (1, 4) && told.contains("1 line cannot be read"), "{out}{told}");
+}
