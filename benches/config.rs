@@ -94,7 +94,12 @@ impl Written {
 
 fn compiled(loaded: &Loaded) -> Compiled {
     let quotas = DashMap::new();
-    let context = Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: NOW };
+    let context = Context {
+        env: &|_| None,
+        secrets: &tollgate::records::TenantSecrets::of_master([7; 32]),
+        quotas: &quotas,
+        now: NOW,
+    };
     let (compiled, problems) = compile(loaded, &context);
     assert_eq!(config::to_text(&problems, &loaded.files, Colour::Plain), "");
     compiled.unwrap()
@@ -128,7 +133,12 @@ fn reload(bencher: Bencher<'_, '_>, tenants: usize) {
     let quotas = DashMap::new();
     let again = || {
         let loaded = written.load();
-        let context = Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: NOW };
+        let context = Context {
+            env: &|_| None,
+            secrets: &tollgate::records::TenantSecrets::of_master([7; 32]),
+            quotas: &quotas,
+            now: NOW,
+        };
         compile(&loaded, &context).0.unwrap()
     };
     drop(again());

@@ -1,10 +1,10 @@
-//! `tollgate audit verify`: are the chains whole?
+//! `tollgate audit`: are the chains whole, and what is in them?
 
-use super::{Format, Status, configuration_at, print};
+use super::{Format, Status, audit_show, bar::Bar, configuration_at, print};
 use crate::{
     config::{self, compile},
     json::Value,
-    records::{self, secret},
+    records::{self, Master, TenantSecrets, secret},
 };
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
@@ -26,35 +26,47 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// List recorded decisions, oldest first by tenant
+    Show(audit_show::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> Status {
-    let Command::Verify { dir, config, format } = command;
-    let master = match master(dir, config.as_deref()) {
-        Ok(master) => master,
+    let (dir, config, format) = match command {
+        Command::Verify { dir, config, format } => (dir, config, format),
+        Command::Show(show) => return audit_show::run(show),
+    };
+    let secrets = match secrets(dir, config.as_deref()) {
+        Ok(secrets) => secrets,
         Err(message) => return print::failed(&message),
     };
-    let report = match records::verify(dir, master.as_deref()) {
+    let files = records::audit_files(dir).unwrap_or_default();
+    let mut bar = Bar::over(&files);
+    let verified = records::verify_heard(dir, secrets.as_ref(), &mut |bytes| bar.draw(bytes));
+    bar.clear();
+    let report = match verified {
         Ok(report) => report,
         Err(error) => return print::failed(&error.to_string()),
     };
     match format {
         Format::Json => print::line(&as_json(&report).to_string()),
-        Format::Text => tell(&report, master.is_some()),
+        Format::Text => tell(&report, secrets.is_some()),
     }
     if report.is_whole() { Status::Fine } else { Status::Findings }
 }
 
-fn master(dir: &Path, config: Option<&Path>) -> Result<Option<Vec<u8>>, String> {
+fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, String> {
+    let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
+    let open =
+        |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| error.to_string());
     if let Some(config) = config {
         let loaded = config::load(config);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         if let Some(secret) = place.secret {
-            return Ok(Some(secret.expose().as_bytes().to_vec()));
+            return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
         }
     }
-    let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
-    secret::existing(data_dir).map_err(|error| error.to_string())
+    let own = secret::existing(data_dir).map_err(|error| error.to_string())?;
+    own.map(|master| open(master, Master::Own)).transpose()
 }
 
 fn tell(report: &records::Report, sealed: bool) {

@@ -38,7 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     let mut loaded = config::load(&arguments.config.config);
     let env = |name: &str| std::env::var(name).ok();
     let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
-    let context = compile::Context { env: &env, master: &[0; 32], quotas: &quotas, now };
+    let context = compile::Context {
+        env: &env,
+        secrets: &crate::records::TenantSecrets::of_master([0; 32]),
+        quotas: &quotas,
+        now,
+    };
     let (compiled, mut problems) = compile::compile(&loaded, &context);
     let mut tests = Vec::new();
     for path in config::test_files(&loaded) {

@@ -3,6 +3,8 @@
 mod access;
 mod approvals;
 mod audit;
+mod audit_show;
+mod bar;
 mod check;
 mod demo;
 mod diff;
@@ -16,6 +18,7 @@ mod redact;
 mod replay;
 mod schema;
 mod serve;
+mod tenant;
 mod test;
 mod usage;
 
@@ -66,6 +69,9 @@ enum Command {
     /// Keys of tenants
     #[command(subcommand)]
     Key(key::Command),
+    /// What is recorded of tenants
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// Audit chains
     #[command(subcommand)]
     Audit(audit::Command),
@@ -139,6 +145,7 @@ pub fn run() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Tenant(command) => tenant::run(&command),
         Command::Schema => schema::run(),
     };
     status.into()

@@ -1,10 +1,10 @@
 //! `tollgate redact`: each line of stdin, redacted; nothing else on stdout.
 
-use super::{Config, Status, print};
+use super::{Config, Status, print, tenant};
 use crate::{
     clock,
     config::{self, compile},
-    records::secret,
+    records::DataDirLock,
     redact::{Detectors, Redactor, TenantSecret},
 };
 use dashmap::DashMap;
@@ -45,15 +45,21 @@ fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, Strin
     let loaded = config::load(&arguments.config.config);
     let env = |name: &str| std::env::var(name).ok();
     let place = compile::records_place(&loaded, &env);
-    let given = place.secret.map(|secret| secret.expose().as_bytes().to_vec());
-    let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
+    let secrets = tenant::secrets(&place)?;
     let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
-    let context = compile::Context { env: &env, master: &master, quotas: &quotas, now };
+    let context = compile::Context { env: &env, secrets: &secrets, quotas: &quotas, now };
     let (compiled, problems) = compile::compile(&loaded, &context);
     let Some(compiled) = compiled else {
         let text = config::to_text(&problems, &loaded.files, config::Colour::Plain);
         return Err(format!("the configuration does not load\n{text}"));
     };
+    if secrets.is_fresh() {
+        // A running gateway knows the secrets of its tenants: others could not be kept beside it.
+        let lock = DataDirLock::take(&place.data_dir).map_err(|_| {
+            "a gateway runs that does not know all tenants of this configuration yet: reload it".to_owned()
+        })?;
+        secrets.save(&lock).map_err(|error| error.to_string())?;
+    }
     let member = compiled.snapshot.directory.find(tenant);
     let member = member.ok_or_else(|| format!("there is no tenant `{tenant}`"))?;
     Ok(Arc::clone(&member.tenant().journal.redactor))

@@ -1,6 +1,6 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
-use super::{Status, print};
+use super::{Status, print, tenant};
 use crate::{
     admin::{Admin, LastReload, Scope},
     clock,
@@ -10,7 +10,7 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{QUEUE_BYTES_MAX, Records, secret},
+    records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
     server::{self, Ending, Listener},
     stored::Shelf,
     telemetry::Telemetry,
@@ -83,7 +83,9 @@ pub(super) struct Running {
 /// Puts a new configuration in the place of the old one, or says why not.
 struct Reloader {
     path: PathBuf,
-    master: Vec<u8>,
+    secrets: Arc<TenantSecrets>,
+    /// Shows that the secrets are ours to make; None while nothing is to be made.
+    lock: Option<Arc<DataDirLock>>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
     /// One reload at a time; what the last one read.
     read: Mutex<LastRead>,
@@ -138,11 +140,18 @@ impl Reloader {
     fn compile(&self, loaded: &Loaded) -> Result<(compile::Compiled, Vec<Problem>), String> {
         let env = |name: &str| std::env::var(name).ok();
         let now = clock::unix_seconds(clock::wall());
-        let context = compile::Context { env: &env, master: &self.master, quotas: &self.quotas, now };
+        let context = compile::Context { env: &env, secrets: &self.secrets, quotas: &self.quotas, now };
         let (compiled, problems) = compile::compile(loaded, &context);
         let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
         match compiled {
-            Some(compiled) => Ok((compiled, problems)),
+            Some(compiled) => {
+                // A tenant's first token must not be made with a secret that could be lost.
+                self.lock
+                    .iter()
+                    .try_for_each(|lock| self.secrets.save(lock))
+                    .map_err(|error| error.to_string())?;
+                Ok((compiled, problems))
+            }
             None => Err(format!("the configuration does not load\n{}", text(&problems))),
         }
     }
@@ -223,22 +232,26 @@ impl Running {
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         // Nothing is made on disk for a configuration that does not load.
-        Reloader::new(path, vec![0; 32], &loaded).compile(&loaded)?;
-        let given = place.secret.map(|secret| secret.expose().as_bytes().to_vec());
-        let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
-        let reloader = Arc::new(Reloader::new(path, master.clone(), &loaded));
+        Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, &loaded).compile(&loaded)?;
+        let lock = Arc::new(DataDirLock::take(&place.data_dir).map_err(|error| chain(&error))?);
+        let secrets = Arc::new(tenant::secrets(&place)?);
+        let locked = Some(Arc::clone(&lock));
+        let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
-        let records = Records::open(crate::records::Options {
-            data_dir: serve.data_dir.clone(),
-            master,
-            on_failure: serve.on_failure,
-            queue_bytes_max: QUEUE_BYTES_MAX,
-            retain: serve.retain,
-            observer: telemetry.observer(),
-        })
+        let records = Records::open_locked(
+            crate::records::Options {
+                data_dir: serve.data_dir.clone(),
+                secrets,
+                on_failure: serve.on_failure,
+                queue_bytes_max: QUEUE_BYTES_MAX,
+                retain: serve.retain,
+                observer: telemetry.observer(),
+            },
+            lock,
+        )
         .map_err(|error| chain(&error))?;
         let now = clock::unix_seconds(clock::wall());
         let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
@@ -387,11 +400,17 @@ impl LastRead {
 }
 
 impl Reloader {
-    fn new(path: &Path, master: Vec<u8>, loaded: &Loaded) -> Self {
+    fn new(
+        path: &Path,
+        secrets: Arc<TenantSecrets>,
+        lock: Option<Arc<DataDirLock>>,
+        loaded: &Loaded,
+    ) -> Self {
         let read = Mutex::new(LastRead::new(Watched::of(path, loaded)));
         Self {
             path: path.to_owned(),
-            master,
+            secrets,
+            lock,
             quotas: DashMap::new(),
             read,
             last: Arc::default(),

@@ -1,8 +1,13 @@
 //! Where audit files are: in a data_dir, in its `audit/`, in a tenant's directory there, or wherever a copy was put.
 
-use super::head::parse_file_name;
+use super::{
+    OPERATOR,
+    disk::{Lines, Next},
+    head::parse_file_name,
+};
 use std::{
     fs, io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +22,7 @@ pub enum NoAuditFiles {
     Unreadable(PathBuf, io::ErrorKind),
 }
 
-/// The audit files that a path leads to, by tenant, the oldest first. A file is taken whatever its name.
+/// The audit files that a path leads to, by tenant, the oldest first; the operator's are none. A file is taken whatever its name.
 pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let kind = fs::metadata(path).map_err(|error| refused(path, &error))?;
     if !kind.is_dir() {
@@ -26,13 +31,31 @@ pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let inner = path.join("audit");
     let dir = if inner.is_dir() { inner } else { path.to_path_buf() };
     let mut files = day_files(&dir)?;
-    for name in names(&dir)?.iter().filter(|name| !name.starts_with('.')) {
+    for name in names(&dir)?.iter().filter(|name| !name.starts_with('.') && *name != OPERATOR) {
         let tenant = dir.join(name);
         if tenant.is_dir() {
             files.extend(day_files(&tenant)?);
         }
     }
     if files.is_empty() { Err(NoAuditFiles::Empty(path.to_path_buf())) } else { Ok(files) }
+}
+
+/// Reads a file's whole lines, one by one, until `heard` has enough.
+pub fn each_line(path: &Path, heard: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
+    let mut lines = Lines::open(path, 0)?;
+    loop {
+        match lines.next()? {
+            Next::Line(line) => {
+                if heard(line).is_break() {
+                    return Ok(());
+                }
+            }
+            Next::TooLong => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than any record"));
+            }
+            Next::Torn(_) | Next::End => return Ok(()),
+        }
+    }
 }
 
 fn day_files(dir: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {

@@ -9,6 +9,7 @@ mod audit_files;
 mod chain;
 mod disk;
 mod entry;
+mod erase;
 mod head;
 mod line;
 mod recover;
@@ -17,6 +18,7 @@ mod sink;
 mod stamp;
 mod stream;
 mod sync;
+mod tenant_secrets;
 mod verify;
 mod writer;
 
@@ -32,13 +34,15 @@ use std::{
     time::Duration,
 };
 
-pub use audit_files::{NoAuditFiles, audit_files};
+pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
+pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use stamp::{Day, rfc3339};
-pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify};
+pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
+pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
 
 /// What a gateway does when a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub enum OnFailure {
 /// How to keep records.
 pub struct Options {
     pub data_dir: PathBuf,
-    /// The master secret ([`secret::master`]); the heads' MACs are made with the tenants' derived from it.
-    pub master: Vec<u8>,
+    /// Whose are derived from the master secret ([`secret::master`]); the heads' MACs are made with them.
+    pub secrets: Arc<TenantSecrets>,
     pub on_failure: OnFailure,
     /// Most that may wait to be written, in bytes, about. [`QUEUE_BYTES_MAX`] is a good value.
     pub queue_bytes_max: usize,
@@ -125,7 +129,7 @@ pub struct Records {
     queue_bytes_max: usize,
     thread: Option<JoinHandle<()>>,
     /// Held until all is written.
-    _lock: File,
+    _lock: Arc<DataDirLock>,
 }
 
 /// What the writer's thread shares with all others.
@@ -171,9 +175,14 @@ impl std::fmt::Debug for Records {
 impl Records {
     /// Locks the data directory, takes up what is in it, and starts writing.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        let lock = Arc::new(DataDirLock::take(&options.data_dir)?);
+        Self::open_locked(options, lock)
+    }
+
+    /// The same of a data directory that is locked already.
+    pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
-        let lock = lock(&path)?;
-        let mut sink = sink::Sink::open(&path, options.master, options.retain)
+        let mut sink = sink::Sink::open(&path, options.secrets, options.retain)
             .map_err(|source| OpenError::Recover { path, source })?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
@@ -302,6 +311,17 @@ impl Drop for Records {
     fn drop(&mut self) {
         // Who wants to know calls close; the counters know too.
         self.end().ok();
+    }
+}
+
+/// A data directory that nobody else uses, until this is dropped.
+#[derive(Debug)]
+pub struct DataDirLock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+
+impl DataDirLock {
+    /// Makes the directory where there is none, and locks it.
+    pub fn take(data_dir: &std::path::Path) -> Result<Self, OpenError> {
+        lock(data_dir).map(Self)
     }
 }
 

@@ -25,6 +25,8 @@ pub enum SecretError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot create {path}: make the directory writable, or give records.secret", path = path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error("{path} is no file of tenants' secrets: put the right one back", path = path.display())]
+    Unreadable { path: PathBuf },
     #[error("the system gives no random bytes: give records.secret")]
     Random(#[source] getrandom::Error),
 }

@@ -12,13 +12,14 @@ use std::{
 use super::{
     disk,
     entry::{Entry, is_recordable},
+    erase::OPERATOR,
     line::{Notice, write_decision, write_request},
     recover::{Warning, rebase, recover},
     stamp::Day,
     stream::Stream,
     sync::{Kind, Round},
+    tenant_secrets::TenantSecrets,
 };
-use crate::redact::TenantSecret;
 
 /// Most files kept open between writes.
 const FILES_OPEN_MAX: usize = 256;
@@ -26,7 +27,7 @@ const FILES_OPEN_MAX: usize = 256;
 pub(super) struct Sink {
     audit: PathBuf,
     log: PathBuf,
-    master: Vec<u8>,
+    secrets: Arc<TenantSecrets>,
     retain: Duration,
     streams: [HashMap<Arc<str>, Stream>; 2],
     pending: Vec<(Arc<str>, Kind)>,
@@ -38,14 +39,18 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Takes up every chain that is there.
-    pub(super) fn open(data_dir: &std::path::Path, master: Vec<u8>, retain: Duration) -> io::Result<Self> {
+    pub(super) fn open(
+        data_dir: &std::path::Path,
+        secrets: Arc<TenantSecrets>,
+        retain: Duration,
+    ) -> io::Result<Self> {
         let (audit, log) = (data_dir.join("audit"), data_dir.join("log"));
         disk::create_dir(&audit.join(".heads"))?;
         disk::create_dir(&log)?;
         let mut sink = Self {
             audit,
             log,
-            master,
+            secrets,
             retain,
             streams: [HashMap::new(), HashMap::new()],
             pending: Vec::new(),
@@ -78,7 +83,7 @@ impl Sink {
             let stream = match kind {
                 Kind::Log => Stream::log(self.log.join(&**tenant)),
                 Kind::Audit => {
-                    let secret = TenantSecret::derive(&self.master, tenant);
+                    let secret = self.secrets.of(tenant);
                     let mut found = recover(&self.audit, tenant, &secret)?;
                     self.warnings.append(&mut found.warnings);
                     Stream::audit(self.audit.clone(), Arc::clone(tenant), secret, found)
@@ -208,7 +213,8 @@ impl Sink {
     /// Removes day files older than `retain`. Everything must be written and synced.
     pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
         let cutoff = Day::of(now).before(self.retain);
-        for tenant in self.chains()? {
+        // The operator's chain proves what is gone: it outlasts it.
+        for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
             self.prune_chain(&tenant.into(), cutoff)?;
         }
         for tenant in disk::names(&self.log)? {

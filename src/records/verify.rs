@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
-    chain::{Broken, Walk},
+    chain::{Broken, Digest, Walk},
     disk::{self, Lines, Next},
     entry::is_recordable,
     head::{BadHead, Base, Head, parse_file_name},
     recover::read_head,
+    tenant_secrets::TenantSecrets,
 };
 use crate::redact::TenantSecret;
 
@@ -104,7 +105,16 @@ pub enum VerifyError {
 }
 
 /// Checks every chain under a data_dir or its `audit/`. With the master secret the heads' MACs are checked too.
-pub fn verify(dir: &Path, master: Option<&[u8]>) -> Result<Report, VerifyError> {
+pub fn verify(dir: &Path, secrets: Option<&TenantSecrets>) -> Result<Report, VerifyError> {
+    verify_heard(dir, secrets, &mut |_| {})
+}
+
+/// The same; `heard` is told how many bytes were read, as it goes on.
+pub fn verify_heard(
+    dir: &Path,
+    secrets: Option<&TenantSecrets>,
+    heard: &mut dyn FnMut(u64),
+) -> Result<Report, VerifyError> {
     let inner = dir.join("audit");
     let audit = if inner.is_dir() { inner } else { dir.to_owned() };
     if !audit.join(".heads").is_dir() && audit.file_name().is_none_or(|name| name != "audit")
@@ -118,20 +128,28 @@ pub fn verify(dir: &Path, master: Option<&[u8]>) -> Result<Report, VerifyError> 
     let heads = list(audit.join(".heads"))?;
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
     let mut report = Report { tenants: Vec::new(), bytes: 0 };
+    let mut progress = Progress::new(heard);
     for tenant in names {
-        let secret = master.map(|master| TenantSecret::derive(master, &tenant));
-        report.tenants.push(verify_tenant(&audit, &tenant, secret.as_ref(), &mut report.bytes));
+        let secret = secrets.map(|secrets| secrets.of(&tenant));
+        report.tenants.push(verify_tenant(&audit, &tenant, secret.as_ref(), &mut progress).0);
     }
+    report.bytes = progress.bytes;
     Ok(report)
 }
 
 /// Checks one chain; once more when a running gateway moved its head meanwhile, since retention moves files with it.
-fn verify_tenant(audit: &Path, tenant: &str, secret: Option<&TenantSecret>, bytes: &mut u64) -> TenantReport {
+/// Tells the last hash that fits too.
+pub(super) fn verify_tenant(
+    audit: &Path,
+    tenant: &str,
+    secret: Option<&TenantSecret>,
+    progress: &mut Progress<'_>,
+) -> (TenantReport, Digest) {
     let read = || read_head(audit, tenant, secret);
     let mut head = read();
     for _ in 0..3 {
-        let report = verify_against(audit, tenant, &head, bytes);
-        if report.finding.is_none() {
+        let report = verify_against(audit, tenant, &head, progress);
+        if report.0.finding.is_none() {
             return report;
         }
         let now = read();
@@ -140,12 +158,17 @@ fn verify_tenant(audit: &Path, tenant: &str, secret: Option<&TenantSecret>, byte
         }
         head = now;
     }
-    verify_against(audit, tenant, &head, bytes)
+    verify_against(audit, tenant, &head, progress)
 }
 
 type FoundHead = io::Result<Option<Result<Head, BadHead>>>;
 
-fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64) -> TenantReport {
+fn verify_against(
+    audit: &Path,
+    tenant: &str,
+    head: &FoundHead,
+    progress: &mut Progress<'_>,
+) -> (TenantReport, Digest) {
     let base = match head {
         Ok(Some(Ok(head))) => head.base.clone(),
         Ok(Some(Err(_)) | None) | Err(_) => Base::genesis(tenant),
@@ -155,7 +178,7 @@ fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64)
         place: None,
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
         torn: 0,
-        bytes,
+        progress,
     };
     let walked = reading.compare_seal().and_then(|()| reading.read_files(&audit.join(tenant), &base));
     let fault = walked.err().or_else(|| match head {
@@ -173,27 +196,53 @@ fn verify_against(audit: &Path, tenant: &str, head: &FoundHead, bytes: &mut u64)
         Ok(Some(Ok(head))) => head.records,
         Ok(Some(Err(_)) | None) | Err(_) => 0,
     };
-    TenantReport {
+    let last = reading.walk.expected;
+    let report = TenantReport {
         tenant: tenant.to_owned(),
         records: reading.walk.records.saturating_sub(base.records),
         removed: base.records,
         unsealed: reading.walk.records.saturating_sub(sealed),
         torn: reading.torn,
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
+    };
+    (report, last)
+}
+
+/// So many bytes later it is told again how many were read.
+const TOLD_EVERY_BYTES: u64 = 4 << 20;
+
+/// What was read so far, and who hears of it.
+pub(super) struct Progress<'p> {
+    bytes: u64,
+    told: u64,
+    heard: &'p mut dyn FnMut(u64),
+}
+
+impl<'p> Progress<'p> {
+    pub(super) fn new(heard: &'p mut dyn FnMut(u64)) -> Self {
+        Self { bytes: 0, told: 0, heard }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if self.bytes - self.told >= TOLD_EVERY_BYTES {
+            self.told = self.bytes;
+            (self.heard)(self.bytes);
+        }
     }
 }
 
-struct Reading<'a> {
+struct Reading<'a, 'p> {
     walk: Walk,
     /// The line that was read last.
     place: Option<(PathBuf, u64)>,
     /// The head, until the walk comes to its record and fits it.
     seal: Option<&'a Head>,
     torn: u64,
-    bytes: &'a mut u64,
+    progress: &'a mut Progress<'p>,
 }
 
-impl Reading<'_> {
+impl Reading<'_, '_> {
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
         for name in disk::names(dir).map_err(Fault::Read)? {
             // What is older than the base was removed by retention, or is about to be.
@@ -214,7 +263,7 @@ impl Reading<'_> {
                 number += 1;
                 match next {
                     Next::Line(line) => {
-                        *self.bytes += line.len() as u64 + 1;
+                        self.progress.add(line.len() as u64 + 1);
                         let stepped = self.walk.step(line, day).map_err(Fault::Record);
                         if stepped.is_err() || self.place.as_ref().is_none_or(|(at, _)| *at != file) {
                             self.place = Some((file.clone(), number));

@@ -7,7 +7,7 @@
 
 mod shelf;
 
-pub use shelf::{OpenError, Shelf};
+pub use shelf::{OpenError, Shelf, count, erase};
 
 use crate::{
     dialect::{DeniedCall, Notice},

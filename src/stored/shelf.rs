@@ -152,6 +152,45 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// How much of a tenant is on the shelf of a data directory that no gateway uses.
+///
+/// # Errors
+/// When the file is there and no shelf.
+pub fn count(data_dir: &Path, tenant: &str) -> Result<u64, OpenError> {
+    of_stopped(data_dir, |connection| {
+        let counted = "SELECT count(*) FROM stored WHERE tenant = ?1";
+        connection.query_row(counted, [tenant], |row| row.get::<_, i64>(0))
+    })
+}
+
+/// Takes all of a tenant's off the shelf of a data directory that no gateway uses, and leaves no trace in the file.
+/// Says how much it was.
+///
+/// # Errors
+/// When the file is there and no shelf, or cannot be written.
+pub fn erase(data_dir: &Path, tenant: &str) -> Result<u64, OpenError> {
+    of_stopped(data_dir, |connection| {
+        connection.pragma_update(None, "secure_delete", "on")?;
+        let erased = connection.execute("DELETE FROM stored WHERE tenant = ?1", [tenant])?;
+        connection.execute_batch("VACUUM")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(i64::try_from(erased).unwrap_or(i64::MAX))
+    })
+}
+
+fn of_stopped(
+    data_dir: &Path,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<i64>,
+) -> Result<u64, OpenError> {
+    let path = data_dir.join(FILE);
+    if !path.exists() {
+        return Ok(0);
+    }
+    let failed = |source| OpenError { path: path.display().to_string(), source };
+    let counted = connect(&path).and_then(|connection| work(&connection)).map_err(failed)?;
+    Ok(u64::try_from(counted).unwrap_or(0))
+}
+
 fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;

@@ -1,11 +1,10 @@
 //! Callers that are known by tokens, and what clients without one are told; on the real binary.
 
-#[path = "../../src/identity/tests/signer.rs"]
-mod signer;
-
-use crate::support::{ACME, Answer, GLOBEX, Gateway, chat};
+use crate::{
+    signer::{Signer, base64url},
+    support::{ACME, Answer, GLOBEX, Gateway, chat},
+};
 use serde_json::{Value, json};
-use signer::Signer;
 use std::{
     io::{Read, Write},
     net::TcpListener,
@@ -147,11 +146,7 @@ fn every_failed_credential_has_one_answer() {
         "a.b.c".to_owned(),
         "x".repeat(20_000),
     ];
-    tokens.push(format!(
-        "{}{}",
-        signer::base64url(r#"{"alg":"none","kid":"k"}"#),
-        &good[good.find('.').unwrap()..]
-    ));
+    tokens.push(format!("{}{}", base64url(r#"{"alg":"none","kid":"k"}"#), &good[good.find('.').unwrap()..]));
     for (path, body) in [("/v1/chat/completions", chat("hi", "")), ("/mcp", LIST.to_owned())] {
         let mut answers = tokens.iter().map(|token| without_id(&gateway.post(path, token, &body)));
         let first = answers.next().unwrap();

@@ -9,8 +9,10 @@
 
 mod approvals;
 mod architecture;
+mod canary;
 mod commands;
 mod dialects;
+mod erase;
 mod identity;
 mod journey;
 mod licences;
@@ -22,5 +24,7 @@ mod mcp_streams;
 mod mirrors;
 mod pins;
 mod reload;
+#[path = "../../src/identity/tests/signer.rs"]
+mod signer;
 mod support;
 mod transcripts;

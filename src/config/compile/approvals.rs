@@ -38,7 +38,7 @@ impl Compiler<'_> {
                 }
             };
             let name = tenant.tenant.value.as_str();
-            match Webhook::new(found.expose(), secret(self.context.master, name)) {
+            match Webhook::new(found.expose(), secret(self.context.secrets.master(), name)) {
                 Ok(webhook) => drop(webhooks.insert(Arc::from(name), Arc::new(webhook))),
                 Err(bad) => self.error("bad-url", url.at, bad.to_string()),
             }

@@ -18,7 +18,7 @@ use crate::{
     hosts::Hosts,
     policy::Source,
     quota::Quota,
-    records::OnFailure,
+    records::{OnFailure, TenantSecrets},
     server::TlsFiles,
     snapshot::{Accounts, Limits, Snapshot},
     upstream::http1::Origin,
@@ -36,8 +36,8 @@ use std::{
 pub struct Context<'c> {
     /// Looks up an environment variable.
     pub env: &'c dyn Fn(&str) -> Option<String>,
-    /// The secret that the tenants' are derived from.
-    pub master: &'c [u8],
+    /// The tenants' secrets.
+    pub secrets: &'c TenantSecrets,
     /// What tenants have used so far, over reloads.
     pub quotas: &'c DashMap<Arc<str>, Arc<Quota>>,
     /// Seconds since 1970, UTC.
@@ -158,8 +158,8 @@ pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec
 /// Compiles a configuration to be looked at, in any place: all is as it would run, but for what only the place has where
 /// the gateway runs, which is left out. Nothing comes back that could be served. `now` in seconds since 1970, UTC.
 pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Problem>) {
-    let quotas = DashMap::new();
-    let context = Context { env: &|_| None, master: &[0; 32], quotas: &quotas, now };
+    let (quotas, secrets) = (DashMap::new(), TenantSecrets::of_master([0; 32]));
+    let context = Context { env: &|_| None, secrets: &secrets, quotas: &quotas, now };
     let (compiled, problems) = compile_for(Purpose::Read, loaded, &context);
     (compiled.map(|compiled| compiled.snapshot), problems)
 }

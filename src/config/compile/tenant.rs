@@ -12,7 +12,7 @@ use crate::{
     policy::{Caller, Policy, Rule, glob::Globs},
     quota::{Limits, Quota, Rate},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, PatternError, Redactor, TenantSecret},
+    redact::{Detectors, Pattern, PatternError, Redactor},
     tenant::{Key, Offered, OnDeny, Tenant},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
@@ -198,7 +198,7 @@ impl Compiler<'_> {
             Some(raw::Content::None) => Content::None,
             Some(raw::Content::Redacted) | None => Content::Redacted,
         };
-        let secret = TenantSecret::derive(self.context.master, id.as_str());
+        let secret = self.context.secrets.of(id.as_str());
         let detectors = self.detectors(effective);
         let patterns = self.patterns(effective);
         Arc::new(Journal {

@@ -51,7 +51,12 @@ impl Written {
 
 fn compiled(loaded: &crate::config::Loaded) -> (Option<compile::Compiled>, Vec<crate::config::Problem>) {
     let quotas = DashMap::new();
-    let context = compile::Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: 0 };
+    let context = compile::Context {
+        env: &|_| None,
+        secrets: &crate::records::TenantSecrets::of_master([7; 32]),
+        quotas: &quotas,
+        now: 0,
+    };
     compile::compile(loaded, &context)
 }
 

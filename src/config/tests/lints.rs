@@ -19,7 +19,12 @@ fn checked(path: &Path) -> (Loaded, Vec<Problem>) {
     let mut loaded = load(path);
     let quotas = DashMap::new();
     let env = |_: &str| Some("from the environment".to_owned());
-    let context = compile::Context { env: &env, master: &[7; 32], quotas: &quotas, now: NOW };
+    let context = compile::Context {
+        env: &env,
+        secrets: &crate::records::TenantSecrets::of_master([7; 32]),
+        quotas: &quotas,
+        now: NOW,
+    };
     let (_, mut problems) = compile::compile(&loaded, &context);
     let mut tests = Vec::new();
     for path in test_files(&loaded) {
@@ -81,7 +86,12 @@ models: { m: { upstream: b } }
     write("tenants/acme.yaml", "tenant: Acme\ntools: [{ allow: x, when: \"1\" }]\n");
     let loaded = load(&dir.path().join("tollgate.yaml"));
     let quotas = DashMap::new();
-    let context = compile::Context { env: &|_| None, master: &[7; 32], quotas: &quotas, now: NOW };
+    let context = compile::Context {
+        env: &|_| None,
+        secrets: &crate::records::TenantSecrets::of_master([7; 32]),
+        quotas: &quotas,
+        now: NOW,
+    };
     let (_, mut problems) = compile::compile(&loaded, &context);
     problems.sort_by_key(|problem| problem.at);
     let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();

@@ -21,7 +21,7 @@ fn options(dir: &Dir, on_failure: OnFailure, ear: &Arc<Ear>) -> Options {
     let observer: Arc<Ear> = Arc::clone(ear);
     Options {
         data_dir: dir.0.clone(),
-        master: MASTER.to_vec(),
+        secrets: secrets(),
         on_failure,
         queue_bytes_max: 1 << 20,
         retain: 100 * YEAR,
@@ -50,6 +50,10 @@ fn answered(tenant: &str) -> Entry {
     Entry::Request(Box::new(request(tenant, Content::Redacted, "hi")))
 }
 
+fn secrets() -> Arc<TenantSecrets> {
+    Arc::new(TenantSecrets::of_master(MASTER))
+}
+
 struct Deaf;
 impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
@@ -57,7 +61,7 @@ impl line::Notice for Deaf {
 }
 
 fn sink(dir: &Dir) -> Sink {
-    Sink::open(&dir.0, MASTER.to_vec(), YEAR).unwrap()
+    Sink::open(&dir.0, secrets(), YEAR).unwrap()
 }
 
 fn write(sink: &mut Sink, entries: impl IntoIterator<Item = Entry>) -> u64 {
@@ -81,7 +85,7 @@ fn chain(dir: &Dir, days: &[u64]) {
 }
 
 fn report(dir: &Dir) -> TenantReport {
-    let mut report = verify(&dir.0, Some(&MASTER)).unwrap();
+    let mut report = verify(&dir.0, Some(&secrets())).unwrap();
     assert_eq!(report.tenants.len(), 1);
     report.tenants.remove(0)
 }

@@ -92,7 +92,7 @@ fn a_sink_that_fails_stops_admission_and_loses_nothing() {
     assert_eq!(lines(&dir.0.join("audit/globex/2026-11-25.jsonl")).len(), 2);
     assert_eq!(lines(&dir.0.join("log/globex/2026-11-25.jsonl")).len(), 1);
     assert_eq!(lines(&dir.0.join("audit/acme/2026-11-25.jsonl")).len(), 2);
-    assert!(verify(&dir.0, Some(&MASTER)).unwrap().is_whole());
+    assert!(verify(&dir.0, Some(&secrets())).unwrap().is_whole());
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn more_tenants_than_open_files_are_fine() {
         write(&mut sink, (0..300).map(|tenant| decided(&format!("t{tenant}"), 0, round)));
     }
     sync(&mut sink);
-    let report = verify(&dir.0, Some(&MASTER)).unwrap();
+    let report = verify(&dir.0, Some(&secrets())).unwrap();
     assert!(report.is_whole());
     assert_eq!(report.tenants.iter().map(|tenant| tenant.records).sum::<u64>(), 900);
 }

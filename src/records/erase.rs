@@ -1,0 +1,198 @@
+//! Erasing a tenant: its secret, its logs, its audit chain; and the operator's chain, which keeps a proof that it was
+//! done. Apart because nothing else removes what was recorded. Its order lets it be done again after a crash: what is
+//! meant is on record first, then the secret goes, then the files, and at the end what was done is on record.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    DataDirLock, Warning,
+    chain::seal,
+    disk,
+    recover::{head_path, recover},
+    secret::SecretError,
+    stamp::rfc3339,
+    stream::Stream,
+    sync::{Kind, sync_round},
+    tenant_secrets::{Destroyed, TenantSecrets},
+    verify::{Progress, verify_tenant},
+};
+
+/// The name that the operator's chain goes by. No tenant can have it.
+pub const OPERATOR: &str = "_operator";
+
+/// Why a tenant could not be erased, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    #[error("{0}")]
+    Secret(#[from] SecretError),
+    #[error("{path}: {source}; run the command again", path = path.display())]
+    Disk { path: PathBuf, source: io::Error },
+    #[error("{0}; nothing was erased, since the proof of it could not be trusted")]
+    Operator(Warning),
+}
+
+/// What is there of a tenant, and whether its chain was whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    pub audit_records: u64,
+    pub audit_removed_by_retention: u64,
+    /// Hash of the last audit record that hangs together with those before.
+    pub last: String,
+    pub is_whole: bool,
+    pub log_files: usize,
+    pub log_bytes: u64,
+}
+
+impl Holdings {
+    /// Whether nothing was ever recorded of the tenant, or all of it is gone already.
+    pub fn is_empty(&self) -> bool {
+        self.audit_records == 0 && self.audit_removed_by_retention == 0 && self.log_files == 0
+    }
+
+    fn told(&self) -> Value {
+        json!({
+            "audit_records": self.audit_records, "audit_removed_by_retention": self.audit_removed_by_retention,
+            "audit_last": self.last, "audit_whole": self.is_whole,
+            "log_files": self.log_files, "log_bytes": self.log_bytes,
+        })
+    }
+}
+
+/// What is kept of a tenant below `audit` and `log`.
+pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::Result<Holdings> {
+    let audit = data_dir.join("audit");
+    let (report, last) =
+        verify_tenant(&audit, tenant, Some(&secrets.of(tenant)), &mut Progress::new(&mut |_| {}));
+    let mut held = Holdings {
+        audit_records: report.records,
+        audit_removed_by_retention: report.removed,
+        last: last.as_str().to_owned(),
+        is_whole: report.finding.is_none(),
+        log_files: 0,
+        log_bytes: 0,
+    };
+    let log = data_dir.join("log").join(tenant);
+    for name in disk::names(&log)? {
+        held.log_files += 1;
+        held.log_bytes += fs::metadata(log.join(name))?.len();
+    }
+    Ok(held)
+}
+
+/// The operator's chain, open to say what is done.
+pub struct Erasure<'e> {
+    data_dir: &'e Path,
+    tenant: &'e str,
+    by: &'e str,
+    secrets: &'e TenantSecrets,
+    lock: &'e DataDirLock,
+    operator: Stream,
+}
+
+impl std::fmt::Debug for Erasure<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Erasure").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl<'e> Erasure<'e> {
+    /// Takes up the operator's chain.
+    pub fn begin(
+        data_dir: &'e Path,
+        (tenant, by): (&'e str, &'e str),
+        secrets: &'e TenantSecrets,
+        lock: &'e DataDirLock,
+    ) -> Result<Self, EraseError> {
+        let audit = data_dir.join("audit");
+        let disk = |source| EraseError::Disk { path: audit.clone(), source };
+        let secret = secrets.of(OPERATOR);
+        secrets.save(lock)?;
+        disk::create_dir(&audit.join(".heads")).map_err(disk)?;
+        let found = recover(&audit, OPERATOR, &secret).map_err(disk)?;
+        if let Some(broken) =
+            found.warnings.iter().find(|warning| matches!(warning, Warning::Tampered { .. }))
+        {
+            return Err(EraseError::Operator(broken.clone()));
+        }
+        let operator = Stream::audit(audit, OPERATOR.into(), secret, found);
+        Ok(Self { data_dir, tenant, by, secrets, lock, operator })
+    }
+
+    /// Erases what the records hold. `others` erases what is kept elsewhere, and says how much that was.
+    pub fn run(
+        mut self,
+        now: SystemTime,
+        held: &Holdings,
+        others: impl FnOnce() -> Result<u64, String>,
+    ) -> Result<(Destroyed, u64), EraseError> {
+        self.say(now, "tenant_erase_begun", held.told())?;
+        let destroyed = self.secrets.destroy(self.tenant, self.lock)?;
+        let (audit, log) = (self.data_dir.join("audit"), self.data_dir.join("log"));
+        for dir in [audit.join(self.tenant), log.join(self.tenant)] {
+            gone(fs::remove_dir_all(&dir)).map_err(|source| EraseError::Disk { path: dir, source })?;
+        }
+        let head = head_path(&audit, self.tenant);
+        gone(fs::remove_file(&head)).map_err(|source| EraseError::Disk { path: head, source })?;
+        for dir in [audit.join(".heads"), audit, log] {
+            gone(disk::sync_dir(&dir)).map_err(|source| EraseError::Disk { path: dir, source })?;
+        }
+        let elsewhere = others().map_err(|text| EraseError::Disk {
+            path: self.data_dir.to_owned(),
+            source: io::Error::other(text),
+        })?;
+        let secret = match destroyed {
+            Destroyed::Forever => "destroyed",
+            Destroyed::Replaced => "replaced",
+        };
+        self.say(now, "tenant_erased", json!({ "secret": secret, "stored_entries": elsewhere }))?;
+        Ok((destroyed, elsewhere))
+    }
+
+    /// Appends a record to the operator's chain, and waits until it is on disk.
+    fn say(&mut self, now: SystemTime, event: &str, what: Value) -> Result<(), EraseError> {
+        let body = [
+            ("time", rfc3339(now).into()),
+            ("tenant", OPERATOR.into()),
+            ("event", event.into()),
+            ("erased", self.tenant.into()),
+            ("by", self.by.into()),
+            ("what", what),
+        ];
+        self.operator.line(now, |out, tip| {
+            let Some(tip) = tip else { return };
+            let start = out.len();
+            out.push(b'{');
+            for (at, (name, value)) in body.iter().enumerate() {
+                let comma = if at > 0 { "," } else { "" };
+                out.extend_from_slice(format!("{comma}\"{name}\":{value}").as_bytes());
+            }
+            tip.expected = seal(out, start, &tip.expected);
+            tip.records += 1;
+        });
+        let failed = |source| EraseError::Disk { path: self.data_dir.join("audit").join(OPERATOR), source };
+        self.operator.write(&mut 0).map_err(failed)?;
+        let round = vec![(OPERATOR.into(), Kind::Audit, self.operator.sync_job())];
+        if sync_round(round).is_empty() {
+            Ok(())
+        } else {
+            Err(EraseError::Disk {
+                path: self.data_dir.join("audit").join(OPERATOR),
+                source: io::Error::other("what was written could not be synced"),
+            })
+        }
+    }
+}
+
+/// What is not there need not be removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,217 @@
+//! The secrets of tenants: derived from the master secret and, for each tenant, from something beside it that can be
+//! destroyed. Apart from the master because this is what `tollgate tenant erase` takes away: without it nobody can
+//! tell any more what a tenant's tokens stood for, with the master secret neither.
+//!
+//! `data_dir/secrets.json` (0600) holds it by tenant. Where the master is the data directory's own, it is 32 random
+//! bytes, made before the tenant's first record. Where `records.secret` gives the master, gateways must agree without
+//! telling each other: there is nothing at first, and a count of erasures afterwards. Such a secret is not destroyed
+//! before `records.secret` is. So it is too for a tenant whose records are older than this file.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{DataDirLock, disk, entry::is_recordable, recover::head_path, secret::SecretError};
+use crate::redact::TenantSecret;
+
+const FILE: &str = "secrets.json";
+const SALT_BYTES: usize = 32;
+
+/// Whose the master secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Master {
+    /// Made in the data directory, for it alone.
+    Own,
+    /// Given by the operator, perhaps to several gateways.
+    Given,
+}
+
+/// What a tenant's secret is derived from beside the master.
+#[derive(Clone, PartialEq, Eq)]
+enum Kept {
+    Salt([u8; SALT_BYTES]),
+    /// So often the tenant was erased.
+    Epoch(u64),
+}
+
+/// What became of a tenant's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destroyed {
+    /// Nobody can make it again.
+    Forever,
+    /// Another one is used from now on; whoever has the master secret can make the old one again.
+    Replaced,
+}
+
+/// The secrets of all tenants of a data directory.
+pub struct TenantSecrets {
+    master: Vec<u8>,
+    whose: Master,
+    /// None: only to be looked at, nothing is made.
+    data_dir: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: BTreeMap<String, Kept>,
+    /// Something is in there that is not in the file.
+    is_fresh: bool,
+    /// Why a tenant has no secret of its own that could be destroyed.
+    failed: Option<SecretError>,
+}
+
+impl std::fmt::Debug for TenantSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TenantSecrets").field("whose", &self.whose).finish_non_exhaustive()
+    }
+}
+
+impl TenantSecrets {
+    /// Derived from a master secret alone.
+    pub fn of_master(master: impl Into<Vec<u8>>) -> Self {
+        Self { master: master.into(), whose: Master::Given, data_dir: None, state: Mutex::default() }
+    }
+
+    /// Those of a data directory.
+    pub fn open(data_dir: &Path, master: Vec<u8>, whose: Master) -> Result<Self, SecretError> {
+        let path = data_dir.join(FILE);
+        let kept = match fs::read(&path) {
+            Ok(text) => parse(&text).ok_or_else(|| SecretError::Unreadable { path: path.clone() })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => return Err(SecretError::Read { path, source }),
+        };
+        let state = Mutex::new(State { kept, ..State::default() });
+        Ok(Self { master, whose, data_dir: Some(data_dir.to_owned()), state })
+    }
+
+    /// The master secret, for what is no tenant's.
+    pub fn master(&self) -> &[u8] {
+        &self.master
+    }
+
+    /// A tenant's secret. One that is made now must be saved before it is used.
+    pub fn of(&self, tenant: &str) -> TenantSecret {
+        let mut state = self.state();
+        if !state.kept.contains_key(tenant) && self.begins(tenant) {
+            let mut salt = [0; SALT_BYTES];
+            match getrandom::fill(&mut salt) {
+                Ok(()) => {
+                    state.kept.insert(tenant.to_owned(), Kept::Salt(salt));
+                    state.is_fresh = true;
+                }
+                Err(error) => state.failed = Some(SecretError::Random(error)),
+            }
+        }
+        match state.kept.get(tenant) {
+            None => TenantSecret::derive(&self.master, tenant),
+            Some(Kept::Salt(salt)) => TenantSecret::derive_with(&self.master, tenant, salt),
+            Some(Kept::Epoch(epoch)) => {
+                TenantSecret::derive_with(&self.master, tenant, format!("epoch {epoch}").as_bytes())
+            }
+        }
+    }
+
+    /// Whether something was made that is not saved yet.
+    pub fn is_fresh(&self) -> bool {
+        let state = self.state();
+        state.is_fresh || state.failed.is_some()
+    }
+
+    /// Writes what was made since. The lock shows that nobody else does.
+    pub fn save(&self, _lock: &DataDirLock) -> Result<(), SecretError> {
+        let mut state = self.state();
+        if let Some(error) = state.failed.take() {
+            return Err(error);
+        }
+        if state.is_fresh {
+            self.write(&state.kept)?;
+            state.is_fresh = false;
+        }
+        Ok(())
+    }
+
+    /// Takes a tenant's secret away, for good where that is possible.
+    pub fn destroy(&self, tenant: &str, _lock: &DataDirLock) -> Result<Destroyed, SecretError> {
+        let mut kept = self.state().kept.clone();
+        let before = kept.remove(tenant);
+        let destroyed = match (&before, self.whose) {
+            (Some(Kept::Salt(_)), _) => Destroyed::Forever,
+            (Some(Kept::Epoch(_)) | None, _) => Destroyed::Replaced,
+        };
+        if self.whose == Master::Given {
+            let epoch = match before {
+                Some(Kept::Epoch(epoch)) => epoch.saturating_add(1),
+                Some(Kept::Salt(_)) | None => 1,
+            };
+            kept.insert(tenant.to_owned(), Kept::Epoch(epoch));
+        }
+        self.write(&kept)?;
+        self.state().kept = kept;
+        Ok(destroyed)
+    }
+
+    /// Whether this is a tenant's first time here, so that its secret may have something of its own.
+    fn begins(&self, tenant: &str) -> bool {
+        let Some(dir) = self.data_dir.as_ref().filter(|_| self.whose == Master::Own) else { return false };
+        let audit = dir.join("audit");
+        let places = [audit.join(tenant), head_path(&audit, tenant), dir.join("log").join(tenant)];
+        is_recordable(tenant) && !places.iter().any(|place| place.exists())
+    }
+
+    fn write(&self, kept: &BTreeMap<String, Kept>) -> Result<(), SecretError> {
+        let Some(dir) = &self.data_dir else { return Ok(()) };
+        let path = dir.join(FILE);
+        let text = format!("{}\n", render(kept));
+        let written = disk::replace(&path, &text).and_then(|()| disk::sync_dir(dir));
+        written.map_err(|source| SecretError::Create { path, source })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn render(kept: &BTreeMap<String, Kept>) -> Value {
+    let member = |(tenant, kept): (&String, &Kept)| {
+        let told = match kept {
+            Kept::Salt(salt) => {
+                json!({ "salt": salt.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+            }
+            Kept::Epoch(epoch) => json!({ "epoch": epoch }),
+        };
+        (tenant.clone(), told)
+    };
+    Value::Object(kept.iter().map(member).collect())
+}
+
+fn parse(text: &[u8]) -> Option<BTreeMap<String, Kept>> {
+    let members: Map<String, Value> = serde_json::from_slice(text).ok()?;
+    let mut kept = BTreeMap::new();
+    for (tenant, told) in members {
+        let one = match (told.get("salt"), told.get("epoch")) {
+            (Some(Value::String(hex)), None) => Kept::Salt(salt(hex)?),
+            (None, Some(epoch)) => Kept::Epoch(epoch.as_u64()?),
+            (Some(_) | None, _) => return None,
+        };
+        kept.insert(tenant, one);
+    }
+    Some(kept)
+}
+
+fn salt(hex: &str) -> Option<[u8; SALT_BYTES]> {
+    let mut salt = [0; SALT_BYTES];
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    if pairs.len() != SALT_BYTES || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in salt.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(salt)
+}
