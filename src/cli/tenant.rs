@@ -5,6 +5,7 @@ use crate::{
     clock,
     config::{self, compile},
     json::Value,
+    ledger,
     names::TenantId,
     records::{self, DataDirLock, Destroyed, Erasure, Holdings, Master, OpenError, TenantSecrets, secret},
     stored,
@@ -101,7 +102,10 @@ fn erased(erase: &Erase) -> Result<Status, String> {
     let by = if erase.by.trim().is_empty() { "cli" } else { erase.by.as_str() };
     let erasure =
         Erasure::begin(data_dir, (tenant, by), &secrets, &lock).map_err(|error| error.to_string())?;
-    let others = || stored::erase(data_dir, tenant).map_err(|error| error.to_string());
+    let others = || {
+        ledger::erase(data_dir, tenant).map_err(|error| error.to_string())?;
+        stored::erase(data_dir, tenant).map_err(|error| error.to_string())
+    };
     let (destroyed, stored) = erasure.run(clock::wall(), &held, others).map_err(|error| error.to_string())?;
     let is_configured = loaded.tenants.iter().any(|known| known.tenant.value == tenant);
     match erase.format {

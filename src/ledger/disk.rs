@@ -170,6 +170,26 @@ pub fn read(data_dir: &Path, filter: &Filter) -> Result<Option<Vec<Row>>, ReadEr
     rows(&connection, filter).map(Some).map_err(failed)
 }
 
+/// Removes what a tenant used from the ledger of a data directory that no gateway has.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn erase(data_dir: &Path, tenant: &str) -> Result<(), ReadError> {
+    let path = data_dir.join(FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let failed = |source| ReadError { path: path.display().to_string(), source };
+    let erased = || {
+        let connection = Connection::open(&path)?;
+        connection.pragma_update(None, "secure_delete", "on")?;
+        connection.execute("DELETE FROM usage WHERE tenant = ?1", [tenant])?;
+        connection.execute_batch("VACUUM")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    };
+    erased().map_err(failed)
+}
+
 fn rows(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(
         "SELECT tenant, key, model, tool, sum(requests), sum(input_tokens), sum(output_tokens),
