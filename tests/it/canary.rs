@@ -124,7 +124,6 @@ fn llm_answer(is_chat: bool, case: &str, marker: Marker) -> String {
         m("upstreamretryafter")
     );
     let error = json!({ "type": "error", "error": { "message": m("upstreammessage"), "type": m("upstreamtype"), "code": m("upstreamcode"), "param": m("upstreamparam") }, m("upstreammember"): 1 }).to_string();
-    let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     match case {
         "unprocessable" => whole("422 Unprocessable", json, &headers, &error),
         "toomany" => whole("429 Slow", json, &headers, &error),
@@ -138,6 +137,28 @@ fn llm_answer(is_chat: bool, case: &str, marker: Marker) -> String {
         "garbage" => whole("200 OK", json, &headers, &format!("{{\"id\": {}", m("upstreamgarbage"))),
         "kind" => whole("200 OK", &format!("text/{}", m("upstreamkind")), "", &m("upstreamkindbody")),
         "reason" => format!("HTTP/1.1 2x0 {}\r\n{}\r\n\r\n", m("upstreamreason"), m("upstreamhead")),
+        "cut" | "badevent" | "unknownevent" | "errorevent" => broken_stream(is_chat, case, marker),
+        _ => {
+            let call = |name: &str, arguments: &str| json!({ "id": m("callid"), "type": "function", "function": { "name": name, "arguments": arguments } });
+            let calls = [
+                call(
+                    &format!("get_{}", m("emittedtool")),
+                    &json!({ m("emittedkey"): m("emittedvalue") }).to_string(),
+                ),
+                call(&format!("delete_{}", m("deniedtool")), &format!("{{not JSON {}", m("emittedgarbage"))),
+            ];
+            let message = json!({ "role": "assistant", "content": m("completion"), "tool_calls": calls });
+            let body = json!({ "id": m("answerid"), "object": "chat.completion", "model": m("answermodel"), "system_fingerprint": m("answerprint"), "choices": [{ "index": 0, "message": message, "finish_reason": m("answerfinish") }], "usage": { "prompt_tokens": 1, "completion_tokens": 1 } });
+            whole("200 OK", json, &headers, &body.to_string())
+        }
+    }
+}
+
+/// A stream that goes wrong.
+fn broken_stream(is_chat: bool, case: &str, marker: Marker) -> String {
+    let m = |place: &str| marker.at(place);
+    let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    match case {
         "cut" if is_chat => format!(
             "{stream}data: {{\"id\":\"{}\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             m("streamid"),
@@ -154,25 +175,12 @@ fn llm_answer(is_chat: bool, case: &str, marker: Marker) -> String {
             m("streameventname"),
             m("streameventtype")
         ),
-        "errorevent" => {
+        _ => {
             format!(
                 "{stream}event: error\ndata: {{\"type\":\"error\",\"error\":{{\"message\":\"{}\",\"type\":\"{}\"}}}}\n\n",
                 m("streamerror"),
                 m("streamerrortype")
             )
-        }
-        _ => {
-            let call = |name: &str, arguments: &str| json!({ "id": m("callid"), "type": "function", "function": { "name": name, "arguments": arguments } });
-            let calls = [
-                call(
-                    &format!("get_{}", m("emittedtool")),
-                    &json!({ m("emittedkey"): m("emittedvalue") }).to_string(),
-                ),
-                call(&format!("delete_{}", m("deniedtool")), &format!("{{not JSON {}", m("emittedgarbage"))),
-            ];
-            let message = json!({ "role": "assistant", "content": m("completion"), "tool_calls": calls });
-            let body = json!({ "id": m("answerid"), "object": "chat.completion", "model": m("answermodel"), "system_fingerprint": m("answerprint"), "choices": [{ "index": 0, "message": message, "finish_reason": m("answerfinish") }], "usage": { "prompt_tokens": 1, "completion_tokens": 1 } });
-            whole("200 OK", json, &headers, &body.to_string())
         }
     }
 }
@@ -385,12 +393,15 @@ fn bodies(gateway: &Gateway, marker: Marker) {
             send(gateway, "POST /v1/responses", &bearer(ACME), &body.to_string());
         }
     }
-    // The circuit may be open by now: the same again tells of that.
+}
+
+/// Calls of denied tools, and one that waits for a person, looked at while it does.
+fn denials(gateway: &Gateway, marker: Marker) {
+    let m = |place: &str| marker.at(place);
     let history = json!({ "model": "gpt-fake", "messages": [{ "role": "user", "content": "x" }, { "role": "assistant", "tool_calls": [{ "id": m("historyid"), "type": "function", "function": { "name": format!("delete_{}", m("historytool")), "arguments": m("historyargs") } }] }, { "role": "tool", "tool_call_id": m("historyid"), "content": m("toolresult") }] });
     send(gateway, "POST /v1/chat/completions", &bearer(ACME), &history.to_string());
     let forced = json!({ "model": "gpt-fake", "messages": [{ "role": "user", "content": "x" }], "tools": [{ "type": "function", "function": { "name": format!("delete_{}", m("forced")) } }], "tool_choice": { "type": "function", "function": { "name": format!("delete_{}", m("forced")) } } });
     send(gateway, "POST /v1/chat/completions", &bearer(ACME), &forced.to_string());
-    // A call that waits for a person, looked at while it does.
     let text = format!("!call refund_{} {{\"{}\":\"{}\"}}", m("askedtool"), m("askedkey"), m("askedvalue"));
     let asked = json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": text }], "tools": [{ "type": "function", "function": { "name": format!("refund_{}", m("askedtool")) } }] }).to_string();
     thread::scope(|scope| {
@@ -412,22 +423,9 @@ fn bodies(gateway: &Gateway, marker: Marker) {
     gateway.admin_get(&format!("/admin/{}", m("adminpath")));
 }
 
-/// Messages of MCP, whole and broken, in and out of sessions.
-fn messages(gateway: &Gateway, marker: Marker) {
+/// Requests of every method, with their parameters.
+fn requests(marker: Marker) -> Vec<(String, Value)> {
     let m = |place: &str| marker.at(place);
-    let ask = |headers: &str, body: &Value| {
-        let headers = format!("accept: application/json, text/event-stream\r\n{headers}{}", bearer(ACME));
-        ["/mcp", "/mcp/desk"].map(|path| send(gateway, &format!("POST {path}"), &headers, &body.to_string()))
-    };
-    let request = |method: &str, params: &Value| json!({ "jsonrpc": "2.0", "id": m("messageid"), "method": method, "params": params });
-    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {}, m("capability"): {} }, "clientInfo": { "name": m("clientname"), "version": m("clientversion") } });
-    let open = ask("", &request("initialize", &hello));
-    let session = |answer: &String| {
-        let line = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
-        format!("mcp-session-id: {}\r\n", line.unwrap_or_else(|| panic!("{answer}")))
-    };
-    let sessions = open.each_ref().map(session);
-    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "io.modelcontextprotocol/clientInfo": { "name": m("metaclient") }, "progressToken": m("progress"), m("metakey"): m("metavalue") });
     let mut requests = vec![
         (m("rpcmethod"), json!({ m("paramkey"): m("paramvalue") })),
         (
@@ -452,7 +450,29 @@ fn messages(gateway: &Gateway, marker: Marker) {
             requests.push(("tools/call".into(), json!({ "name": name, "arguments": { "case": format!("case-{case}"), m("argkey"): m("argvalue") }, "inputResponses": { m("answerkey"): { "action": "accept", "content": { "x": m("elicited") } } }, "requestState": m("requeststate") })));
         }
     }
-    for (method, mut params) in requests {
+    requests
+}
+
+/// A message of MCP at both of the paths.
+fn ask(gateway: &Gateway, headers: &str, body: &Value) -> [String; 2] {
+    let headers = format!("accept: application/json, text/event-stream\r\n{headers}{}", bearer(ACME));
+    ["/mcp", "/mcp/desk"].map(|path| send(gateway, &format!("POST {path}"), &headers, &body.to_string()))
+}
+
+/// Messages of MCP, whole and broken, in and out of sessions.
+fn messages(gateway: &Gateway, marker: Marker) {
+    let m = |place: &str| marker.at(place);
+    let ask = |headers: &str, body: &Value| ask(gateway, headers, body);
+    let request = |method: &str, params: &Value| json!({ "jsonrpc": "2.0", "id": m("messageid"), "method": method, "params": params });
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {}, m("capability"): {} }, "clientInfo": { "name": m("clientname"), "version": m("clientversion") } });
+    let open = ask("", &request("initialize", &hello));
+    let session = |answer: &String| {
+        let line = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+        format!("mcp-session-id: {}\r\n", line.unwrap())
+    };
+    let sessions = open.each_ref().map(session);
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "io.modelcontextprotocol/clientInfo": { "name": m("metaclient") }, "progressToken": m("progress"), m("metakey"): m("metavalue") });
+    for (method, mut params) in requests(marker) {
         for session in &sessions {
             ask(session, &request(&method, &params));
         }
@@ -478,7 +498,14 @@ fn messages(gateway: &Gateway, marker: Marker) {
         ask(&headers, &fine);
         ask(&headers, &request("initialize", &hello));
     }
-    for session in &sessions {
+    in_sessions(gateway, marker, &sessions);
+}
+
+/// What is no request, and streams that are taken up.
+fn in_sessions(gateway: &Gateway, marker: Marker, sessions: &[String; 2]) {
+    let m = |place: &str| marker.at(place);
+    let ask = |headers: &str, body: &Value| ask(gateway, headers, body);
+    for session in sessions {
         ask(
             session,
             &json!({ "jsonrpc": "2.0", "id": m("answered"), "result": { "action": "accept", "content": { m("contentkey"): m("content") } } }),
@@ -539,7 +566,7 @@ fn tokens(gateway: &Gateway, marker: Marker, signer: &Signer) {
         (head.clone(), with("org", json!({ m("orgkey"): 1 })), "401"),
         (head.clone(), with("iss", m("issuer").into()), "401"),
         (head.clone(), with("aud", m("audience").into()), "401"),
-        (head.clone(), with("exp", m("expiry").into()), "401"),
+        (head, with("exp", m("expiry").into()), "401"),
         (json!({ "alg": "ES256", "kid": m("keyid") }), good.clone(), "401"),
         (json!({ "alg": m("algorithm"), "kid": "k" }), good.clone(), "401"),
         (json!({ "alg": "ES256", "kid": "k", "crit": [m("critical")] }), good.clone(), "401"),
@@ -568,6 +595,7 @@ fn check(marker: Marker) {
     let mut gateway = gateway(marker, &jwks);
     heads(&gateway, marker);
     bodies(&gateway, marker);
+    denials(&gateway, marker);
     messages(&gateway, marker);
     tokens(&gateway, marker, &signer);
     let mut found = BTreeSet::new();
