@@ -626,6 +626,8 @@ fn check(marker: Marker) {
                         .map(|place| format!("{name}{place}")),
                 );
             }
+            // The ledger counts by the names of keys, models and tools; they are redacted (the other marker shows it).
+            _ if name.starts_with("data/usage.sqlite") => {}
             // Answers are found again by the ids that providers gave them, and by nothing else of theirs.
             _ if name.starts_with("data/stored.sqlite") => {
                 let mut kept = BTreeSet::new();
