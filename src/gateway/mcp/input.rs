@@ -219,9 +219,10 @@ impl Talk {
     pub(super) fn retry(&mut self, request: &Request<'_>, server: &Server) -> Result<Retry, Fault> {
         let asked = self.visit.asked().map_err(|refusal| answer::refused(&refusal))?;
         // Where its server may ask nothing, there is nothing to answer.
-        let may_ask =
-            question::ALL.into_iter().any(|question| authorize::sees(asked, &question.name(server.name())));
-        let responses = request.param("inputResponses").filter(|_| may_ask);
+        let may_ask = || {
+            question::ALL.into_iter().any(|question| authorize::sees(asked, &question.name(server.name())))
+        };
+        let responses = request.param("inputResponses").filter(|_| may_ask());
         let responses = responses.map(|responses| responses.clone().into_owned());
         let responses_max = self.visit.snapshot().limits.tool_arguments;
         if responses.as_ref().is_some_and(|responses| responses.to_string().len() > responses_max) {
