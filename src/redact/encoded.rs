@@ -140,9 +140,13 @@ mod tests {
 
     #[test]
     fn only_text_is_decoded() {
-        let found = |text: &str| runs(text).map(|(range, found)| (text[range].to_owned(), found)).collect::<Vec<_>>();
+        let found =
+            |text: &str| runs(text).map(|(range, found)| (text[range].to_owned(), found)).collect::<Vec<_>>();
         let one = |run: &str, text: &str| vec![(run.to_owned(), text.to_owned())];
-        assert_eq!(found("see amFuZUBleGFtcGxlLmNvbQ== now"), one("amFuZUBleGFtcGxlLmNvbQ==", "jane@example.com"));
+        assert_eq!(
+            found("see amFuZUBleGFtcGxlLmNvbQ== now"),
+            one("amFuZUBleGFtcGxlLmNvbQ==", "jane@example.com")
+        );
         assert_eq!(found("x=6a616e65406578616d706c65"), one("6a616e65406578616d706c65", "jane@example"));
         assert_eq!(found("sha 2f1b477ea14e0529458796a0c2d4e6f8 internationalisation"), []);
         assert_eq!(found(""), []);

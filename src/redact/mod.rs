@@ -171,10 +171,14 @@ impl Redactor {
             let mut inner = Vec::new();
             let stretches = placeholder::stretches(reading.text(), &self.patterns);
             self.scan(reading.text(), &stretches, "", &mut inner);
-            let joined: Vec<Located> =
-                inner.into_iter().filter(Located::is_certain).filter_map(|found| found.read_in(&reading)).collect();
+            let joined: Vec<Located> = inner
+                .into_iter()
+                .filter(Located::is_certain)
+                .filter_map(|found| found.read_in(&reading))
+                .collect();
             // Two values under each other are two.
-            let apart = |found: &Located| !all.iter().any(|one| one.start > found.start && one.start < found.end);
+            let apart =
+                |found: &Located| !all.iter().any(|one| one.start > found.start && one.start < found.end);
             let joined: Vec<Located> = joined.into_iter().filter(apart).collect();
             all.extend(joined);
         }
@@ -203,13 +207,21 @@ impl Redactor {
     }
 
     /// What is found in text that was encoded: the whole run goes.
-    fn within(&self, view: &str, run: &Range<usize>, decoded: &str, key: &str, depth: usize) -> Option<Located> {
+    fn within(
+        &self,
+        view: &str,
+        run: &Range<usize>,
+        decoded: &str,
+        key: &str,
+        depth: usize,
+    ) -> Option<Located> {
         let start = view.ceil_char_boundary(run.start.saturating_sub(CONTEXT));
         let before = view.get(start..run.start).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
         let text = format!("{line}{decoded}");
         let inside = |found: &Located| found.end > line.len() && !matches!(found.what, What::Data { .. });
-        let best = self.findings(&text, key, depth + 1).into_iter().filter(inside).max_by_key(Located::weight)?;
+        let best =
+            self.findings(&text, key, depth + 1).into_iter().filter(inside).max_by_key(Located::weight)?;
         Some(best.moved(run))
     }
 

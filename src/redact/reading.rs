@@ -154,9 +154,11 @@ fn may_be_mark(b: u8) -> bool {
 fn first_mark(bytes: &[u8]) -> Option<usize> {
     let near = memchr::memchr3_iter(b'%', b'&', b'\\', bytes).find(|at| mark(bytes, *at).is_some());
     let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near = memchr::memchr3_iter(b'*', b'`', b'=', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
+    let near =
+        memchr::memchr3_iter(b'*', b'`', b'=', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
     let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near = memchr::memchr3_iter(b'<', b'(', b'[', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
+    let near =
+        memchr::memchr3_iter(b'<', b'(', b'[', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
     let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
     let near = memchr::memchr2_iter(b'~', b'{', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
     // A blank before a bracket belongs to what is spelled.
@@ -246,7 +248,9 @@ fn tag(text: &[u8], at: usize) -> Option<(u8, usize)> {
     let from = at + 1 + usize::from(byte(text, at + 1) == b'/');
     let name_end = run_end(text, from, 7, |b| b.is_ascii_alphabetic());
     let name = slice(text, from, name_end);
-    if !TAGS.iter().any(|tag| name.eq_ignore_ascii_case(tag)) || !matches!(byte(text, name_end), b'>' | b' ' | b'/') {
+    if !TAGS.iter().any(|tag| name.eq_ignore_ascii_case(tag))
+        || !matches!(byte(text, name_end), b'>' | b' ' | b'/')
+    {
         return None;
     }
     let end = run_end(text, name_end, LINE_MAX, |b| !matches!(b, b'>' | b'<' | b'\n'));
