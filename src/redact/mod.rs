@@ -39,7 +39,7 @@ pub use self::secret::TenantSecret;
 use self::shadow::Shadow;
 
 /// Passes over one text. A text that still changes then is replaced whole.
-const PASSES_MAX: usize = 6;
+const PASSES_MAX: usize = 4;
 /// JSON within strings of JSON within strings…
 const NESTED_MAX: usize = 4;
 /// Encodings within encodings.
@@ -160,7 +160,7 @@ impl Redactor {
             let text = view.get(stretch.clone()).unwrap_or_default();
             for (run, decoded) in encoded::runs(text) {
                 let run = run.start + stretch.start..run.end + stretch.start;
-                all.extend(self.within(view, &run, &decoded, key, depth));
+                all.extend(self.within(view, (&run, &decoded), key, depth));
             }
         }
         if let Some(reading) = Reading::decoded(view) {
@@ -177,8 +177,10 @@ impl Redactor {
                 .filter_map(|found| found.read_in(&reading))
                 .collect();
             // Two values under each other are two.
-            let apart =
-                |found: &Located| !all.iter().any(|one| one.start > found.start && one.start < found.end);
+            let apart = |found: &Located| {
+                !all.iter()
+                    .any(|one| one.what == found.what && one.start > found.start && one.start < found.end)
+            };
             let joined: Vec<Located> = joined.into_iter().filter(apart).collect();
             all.extend(joined);
         }
@@ -210,19 +212,24 @@ impl Redactor {
     fn within(
         &self,
         view: &str,
-        run: &Range<usize>,
-        decoded: &str,
+        (run, decoded): (&Range<usize>, &str),
         key: &str,
         depth: usize,
     ) -> Option<Located> {
+        let certain = self.findings(decoded, key, depth + 1).into_iter().filter(|found| !found.is_data());
+        if let Some(best) = certain.max_by_key(Located::weight) {
+            return Some(best.moved(run));
+        }
+        // What stands before it may say what it is.
         let start = view.ceil_char_boundary(run.start.saturating_sub(CONTEXT));
         let before = view.get(start..run.start).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
+        let line = before.rsplit(['\n', ']']).next().unwrap_or_default();
         let text = format!("{line}{decoded}");
-        let inside = |found: &Located| found.end > line.len() && !matches!(found.what, What::Data { .. });
-        let best =
-            self.findings(&text, key, depth + 1).into_iter().filter(inside).max_by_key(Located::weight)?;
-        Some(best.moved(run))
+        let mut named = Vec::new();
+        let whole = 0..text.len();
+        self.scan(&text, std::slice::from_ref(&whole), key, &mut named);
+        let inside = |found: &Located| found.end > line.len() && !found.is_data();
+        Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }
 
     fn write(&self, out: &mut String, view: &str, piece: &Piece, tally: &mut Tally) {

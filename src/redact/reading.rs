@@ -292,14 +292,19 @@ fn is_token(b: u8) -> bool {
 /// Both words are made at random, and the second is a word by itself.
 fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     let start = run_start(text, end, LINE_MAX, is_token);
+    if end - start < 8 || !is_token(byte(text, next)) {
+        return false;
+    }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if end - start < 8 || stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
+    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
         return false;
     }
     let (head, tail) = (slice(text, start, end), slice(text, next, stop));
     let random = |word: &[u8]| {
         let classes = Classes::of(word);
-        classes.digit > 0 && classes.upper > 0 && classes.lower > 0 && word.len() >= 8
+        // Words written together (`SomeLongName`) have few capitals.
+        let mixed = classes.digit > 0 || (word.len() >= 16 && classes.upper * 3 >= classes.lower);
+        mixed && classes.upper > 0 && classes.lower > 0 && word.len() >= 8
     };
     let aws = |word: &[u8]| word.starts_with(b"AKIA") || word.starts_with(b"ASIA");
     let upper = |word: &[u8]| word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());

@@ -31,8 +31,11 @@ impl Located {
     /// In the text that `reading` was made from; None if the text itself shows it as it is.
     pub(super) fn read_in(self, reading: &Reading) -> Option<Self> {
         let source = reading.changed(self.start..self.end)?;
-        let data = matches!(self.what, What::Data { .. });
-        (!data).then(|| self.moved(&source))
+        (!self.is_data()).then(|| self.moved(&source))
+    }
+
+    pub(super) fn is_data(&self) -> bool {
+        matches!(self.what, What::Data { .. })
     }
 
     pub(super) fn moved(self, to: &Range<usize>) -> Self {
