@@ -9,7 +9,7 @@ const NAME_MAX: usize = 48;
 /// Bytes of a value that are looked at; a key that fills them goes on as far as it can.
 const VALUE_MAX: usize = 256;
 /// A longer value is no password.
-const PASSWORD_MAX: usize = 96;
+const PASSWORD_MAX: usize = 64;
 /// A longer key is not looked into again, so that the work stays linear.
 const INNER_MAX: usize = 128;
 /// Bytes in which a key shows that it is made of letters and digits.
