@@ -54,6 +54,7 @@ const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// A value, and how people announce it.
+#[expect(clippy::too_many_lines, reason = "a table, a row an entity")]
 fn personal(dice: &mut Dice, entity: &str) -> (String, &'static [&'static str]) {
     match entity {
         "EMAIL_ADDRESS" => {
@@ -121,7 +122,7 @@ fn personal(dice: &mut Dice, entity: &str) -> (String, &'static [&'static str]) 
                 let digits: Vec<u8> = number.bytes().map(|b| b - b'0').collect();
                 let sum = checksum::weighted(&digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
                 if sum < 10 {
-                    break format!("{serial}{sum}{}", &number[4..]);
+                    break format!("{serial}{sum}{}", number.get(4..).unwrap());
                 }
             };
             let words = &["SVNR", "SV-Nummer:", "Sozialversicherungsnummer", "Vers.-Nr.", "SVNr lautet"];
