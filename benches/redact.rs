@@ -111,6 +111,21 @@ const HOSTILE: &[&str] = &[
     "jane@example.com ",
     "password=a1b2c3d4 ",
     "4111111111111111 ",
+    "%25",
+    "%2525252540",
+    "&#64;",
+    "\\u0040",
+    "a(at)b(dot)cc ",
+    "**4111**",
+    "`a",
+    "=\n",
+    "1\n1\n",
+    "1234 5678\n 9",
+    "aB3dE6gH9jK2\n",
+    "amFuZUBleGFtcGxlLmNvbQ== ",
+    "WVcxR2RWcFZRbXhsUjBaMFkwZDRiRXh0VG5aaVVUMDkg ",
+    "6a616e65406578616d706c652e636f6d ",
+    "4a4a4a4a",
 ];
 
 /// MB of input per second of this thread's processor time, so that a busy machine does not count.

@@ -8,11 +8,13 @@
 
 mod bytes;
 mod detect;
+mod encoded;
 mod entity;
 mod error;
 mod json;
 mod pattern;
 mod placeholder;
+mod reading;
 mod resolve;
 mod scan;
 mod secret;
@@ -22,22 +24,28 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{PatternError, UnknownEntity};
 pub use self::pattern::Pattern;
 pub use self::placeholder::holds_placeholder;
-use self::resolve::{Piece, Tally};
+use self::reading::Reading;
+use self::resolve::{Located, Piece, Tally};
 use self::scan::{Finding, Scan, What};
 use self::secret::Pseudonyms;
 pub use self::secret::TenantSecret;
 use self::shadow::Shadow;
 
 /// Passes over one text. A text that still changes then is replaced whole.
-const PASSES_MAX: usize = 6;
+const PASSES_MAX: usize = 4;
 /// JSON within strings of JSON within strings…
 const NESTED_MAX: usize = 4;
+/// Encodings within encodings.
+const DECODED_MAX: usize = 3;
+/// Bytes before encoded text that may say what it is.
+const CONTEXT: usize = 48;
 
 /// Redacts for one tenant. Cheap to make and to clone; detectors and tables are static.
 #[derive(Clone)]
@@ -123,7 +131,7 @@ impl Redactor {
     fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
         let shadow = Shadow::of(text);
         let view = shadow.as_ref().map_or(text, Shadow::text);
-        let pieces = resolve::merge(self.findings(view, key));
+        let pieces = resolve::merge(self.findings(view, key, 0));
         if pieces.is_empty() {
             return None;
         }
@@ -140,29 +148,93 @@ impl Redactor {
         Some(out)
     }
 
-    fn findings(&self, view: &str, key: &str) -> Vec<Finding> {
+    /// What stands in a text, in its other readings and in what is encoded in it, as places of the text.
+    fn findings(&self, view: &str, key: &str, depth: usize) -> Vec<Located> {
+        let stretches = placeholder::stretches(view, &self.patterns);
         let mut all = Vec::new();
-        for stretch in placeholder::stretches(view, &self.patterns) {
+        self.scan(view, &stretches, key, &mut all);
+        if depth >= DECODED_MAX {
+            return all;
+        }
+        for stretch in &stretches {
             let text = view.get(stretch.clone()).unwrap_or_default();
-            let before = all.len();
-            Scan { text: text.as_bytes(), key, on: self.on }.run(&mut all);
-            if !key.is_empty()
-                && let Some(entity) = detect::json_value(key, text)
-            {
-                all.push(Finding::whole(entity, 0, text.len()));
+            for (run, decoded) in encoded::runs(text) {
+                let run = run.start + stretch.start..run.end + stretch.start;
+                all.extend(self.within(view, (&run, &decoded), key, depth));
             }
-            for (index, pattern) in self.patterns.iter().enumerate() {
-                let own = |(start, end)| Finding { start, end, what: What::Own(index), resume: end };
-                all.extend(pattern.find(text).map(own));
-            }
-            all.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
+        }
+        if let Some(reading) = Reading::decoded(view) {
+            let inner = self.findings(reading.text(), key, depth + 1);
+            all.extend(inner.into_iter().filter_map(|found| found.read_in(&reading)));
+        }
+        if let Some(reading) = Reading::joined(view) {
+            let mut inner = Vec::new();
+            let stretches = placeholder::stretches(reading.text(), &self.patterns);
+            self.scan(reading.text(), &stretches, "", &mut inner);
+            let joined: Vec<Located> = inner
+                .into_iter()
+                .filter(Located::is_certain)
+                .filter_map(|found| found.read_in(&reading))
+                .collect();
+            // Two values under each other are two.
+            let apart = |found: &Located| {
+                !all.iter()
+                    .any(|one| one.what == found.what && one.start > found.start && one.start < found.end)
+            };
+            let joined: Vec<Located> = joined.into_iter().filter(apart).collect();
+            all.extend(joined);
         }
         all
     }
 
+    /// The detectors and the tenant's patterns, once over the stretches between placeholders.
+    fn scan(&self, view: &str, stretches: &[Range<usize>], key: &str, all: &mut Vec<Located>) {
+        let mut found = Vec::new();
+        for stretch in stretches {
+            let text = view.get(stretch.clone()).unwrap_or_default();
+            let before = found.len();
+            Scan { text: text.as_bytes(), key, on: self.on }.run(&mut found);
+            if !key.is_empty()
+                && let Some(entity) = detect::json_value(key, text)
+            {
+                found.push(Finding::whole(entity, 0, text.len()));
+            }
+            for (index, pattern) in self.patterns.iter().enumerate() {
+                let own = |(start, end)| Finding { start, end, what: What::Own(index), resume: end };
+                found.extend(pattern.find(text).map(own));
+            }
+            found.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
+        }
+        all.extend(found.into_iter().map(|finding| Located::here(finding, view)));
+    }
+
+    /// What is found in text that was encoded: the whole run goes.
+    fn within(
+        &self,
+        view: &str,
+        (run, decoded): (&Range<usize>, &str),
+        key: &str,
+        depth: usize,
+    ) -> Option<Located> {
+        let certain = self.findings(decoded, key, depth + 1).into_iter().filter(|found| !found.is_data());
+        if let Some(best) = certain.max_by_key(Located::weight) {
+            return Some(best.moved(run));
+        }
+        // What stands before it may say what it is.
+        let start = view.ceil_char_boundary(run.start.saturating_sub(CONTEXT));
+        let before = view.get(start..run.start).unwrap_or_default();
+        let line = before.rsplit(['\n', ']']).next().unwrap_or_default();
+        let text = format!("{line}{decoded}");
+        let mut named = Vec::new();
+        let whole = 0..text.len();
+        self.scan(&text, std::slice::from_ref(&whole), key, &mut named);
+        let inside = |found: &Located| found.end > line.len() && !found.is_data();
+        Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
+    }
+
     fn write(&self, out: &mut String, view: &str, piece: &Piece, tally: &mut Tally) {
         let best = &piece.best;
-        let value = view.as_bytes().get(best.start..best.end).unwrap_or_default();
+        let value = best.value.as_bytes();
         match best.what {
             What::Entity(entity) => {
                 tally.count(entity.name().into());

@@ -1,29 +1,87 @@
 //! From findings to replacements: overlaps are settled, values normalised, replacements counted.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::entity::{Form, Rank};
+use super::entity::{Entity, Form, Rank};
+use super::reading::Reading;
 use super::scan::{Finding, What};
+
+/// A finding, where it stands in the text, and what it reads as there or in another reading.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) what: What,
+    pub(super) value: Box<str>,
+}
+
+impl Located {
+    pub(super) fn here(finding: Finding, view: &str) -> Self {
+        let Finding { start, end, what, .. } = finding;
+        let range = view.floor_char_boundary(start)..view.ceil_char_boundary(end);
+        let value = match what {
+            What::Data { .. } => "",
+            _ => view.get(range).unwrap_or_default(),
+        };
+        Self { start, end, what, value: value.into() }
+    }
+
+    /// In the text that `reading` was made from; None if the text itself shows it as it is.
+    pub(super) fn read_in(self, reading: &Reading) -> Option<Self> {
+        let source = reading.changed(self.start..self.end)?;
+        (!self.is_data()).then(|| self.moved(&source))
+    }
+
+    pub(super) fn is_data(&self) -> bool {
+        matches!(self.what, What::Data { .. })
+    }
+
+    pub(super) fn moved(self, to: &Range<usize>) -> Self {
+        Self { start: to.start, end: to.end, ..self }
+    }
+
+    /// What does not come about by chance when two lines are read as one.
+    pub(super) fn is_certain(&self) -> bool {
+        use Entity::{ChAhv, CreditCard, Crypto, FrNir, IbanCode, Password, UrlPassword};
+        match self.what {
+            What::Entity(CreditCard | IbanCode | ChAhv | FrNir | Crypto) => true,
+            What::Entity(Password | UrlPassword) => false,
+            What::Entity(entity) => entity.rank() != Rank::Personal,
+            What::Own(_) | What::Data { .. } => false,
+        }
+    }
+
+    /// What decides when findings overlap.
+    pub(super) fn weight(&self) -> (Rank, usize) {
+        let rank = match self.what {
+            What::Entity(entity) => entity.rank(),
+            What::Own(_) => Rank::Own,
+            What::Data { .. } => Rank::Personal,
+        };
+        (rank, self.end - self.start)
+    }
+}
 
 /// A stretch to be replaced: all findings that overlap in it, under the name of the best.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
-    pub(super) best: Finding,
+    pub(super) best: Located,
 }
 
 /// Joins findings that overlap, so that no remainder of a value stays. The best is the one of the highest rank,
 /// then the longest, then the first.
-pub(super) fn merge(mut findings: Vec<Finding>) -> Vec<Piece> {
+pub(super) fn merge(mut findings: Vec<Located>) -> Vec<Piece> {
     findings.sort_by_key(|f| (f.start, f.end));
     let mut pieces: Vec<Piece> = Vec::with_capacity(findings.len());
     for finding in findings {
         match pieces.last_mut() {
             Some(last) if finding.start < last.end => {
                 last.end = last.end.max(finding.end);
-                if weight(&finding) > weight(&last.best) {
+                if finding.weight() > last.best.weight() {
                     last.best = finding;
                 }
             }
@@ -31,15 +89,6 @@ pub(super) fn merge(mut findings: Vec<Finding>) -> Vec<Piece> {
         }
     }
     pieces
-}
-
-fn weight(finding: &Finding) -> (Rank, usize) {
-    let rank = match finding.what {
-        What::Entity(entity) => entity.rank(),
-        What::Own(_) => Rank::Own,
-        What::Data { .. } => Rank::Personal,
-    };
-    (rank, finding.end - finding.start)
 }
 
 /// The form of a value that its token is made from.

@@ -167,11 +167,18 @@ const fn candidates(word: u64) -> u64 {
 }
 
 /// Whether the letter may begin one of the words for a password: it begins a word, and the next letters fit.
+/// `mdp` is seen at its last letter, which is the rarer one.
 fn may_be_noun(text: &[u8], at: usize) -> bool {
     let next = |ahead: usize| text.get(at + ahead).map_or(0, |b| b | 0x20);
     let begins =
         at.checked_sub(1).and_then(|prior| text.get(prior)).is_none_or(|b| !b.is_ascii_alphanumeric());
-    begins && matches!((next(1), next(2)), (b'a', b's') | (b'w', _) | (b'e', b'n'))
+    let fits = matches!((next(1), next(2)), (b'a', b's') | (b'w', _) | (b'e', b'n'));
+    if begins {
+        return fits;
+    }
+    at.checked_sub(2)
+        .and_then(|start| text.get(start..at))
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"md"))
 }
 
 fn trigger(byte: u8) -> Trigger {

@@ -48,3 +48,4 @@ fn random(len: usize) -> String {
 mod found;
 mod kept;
 mod laws;
+mod varied;

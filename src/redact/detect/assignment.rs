@@ -8,7 +8,9 @@ use crate::redact::entity::Entity;
 const NAME_MAX: usize = 48;
 /// Bytes of a value that are looked at; a key that fills them goes on as far as it can.
 const VALUE_MAX: usize = 256;
-/// A longer value is no password; a longer key is not looked into again, so that the work stays linear.
+/// A longer value is no password.
+const PASSWORD_MAX: usize = 64;
+/// A longer key is not looked into again, so that the work stays linear.
 const INNER_MAX: usize = 128;
 /// Bytes in which a key shows that it is made of letters and digits.
 const HEAD: usize = 64;
@@ -161,7 +163,7 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
             start += scheme.len();
         }
     }
-    let most = if kind == Kind::Password { INNER_MAX + 1 } else { VALUE_MAX };
+    let most = if kind == Kind::Password { PASSWORD_MAX + 1 } else { VALUE_MAX };
     let stops = |b: u8| match b {
         b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
         b' ' | b'\t' | b';' => !quoted,
@@ -180,10 +182,10 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
 
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
-    let classes = Classes::of(value);
-    if value.len() > INNER_MAX || is_reference(value) {
+    if value.len() > PASSWORD_MAX || is_reference(value) {
         return false;
     }
+    let classes = Classes::of(value);
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
         || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
     if how.quoted {

@@ -1,7 +1,7 @@
 //! The check digits of cards and identity numbers. Digits are values 0..=9, most significant first.
 
 /// Luhn (ISO/IEC 7812-1).
-pub(super) fn luhn(digits: &[u8]) -> bool {
+pub(in crate::redact) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
@@ -21,22 +21,22 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
 }
 
 /// Sum of digits times weights; both of the same length.
-pub(super) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
+pub(in crate::redact) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
     digits.iter().zip(weights).map(|(d, w)| u32::from(*d) * w).sum()
 }
 
 /// The number, modulo a small modulus.
-pub(super) fn modulo(digits: &[u8], modulus: u32) -> u32 {
+pub(in crate::redact) fn modulo(digits: &[u8], modulus: u32) -> u32 {
     digits.iter().fold(0, |rest, d| (rest * 10 + u32::from(*d)) % modulus)
 }
 
 /// EAN-13 (GS1): weights 1 and 3 in turn, a multiple of ten.
-pub(super) fn ean13(digits: &[u8]) -> bool {
+pub(in crate::redact) fn ean13(digits: &[u8]) -> bool {
     weighted(digits, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10)
 }
 
 /// ISO/IEC 7064 MOD 11,10, check digit last.
-pub(super) fn mod_11_10(digits: &[u8]) -> bool {
+pub(in crate::redact) fn mod_11_10(digits: &[u8]) -> bool {
     let Some((check, body)) = digits.split_last() else { return false };
     let product = body.iter().fold(10, |product, d| {
         let sum = (u32::from(*d) + product) % 10;
@@ -46,7 +46,7 @@ pub(super) fn mod_11_10(digits: &[u8]) -> bool {
 }
 
 /// ISO/IEC 7064 MOD 97-10 over an IBAN without blanks, letters upper case.
-pub(super) fn iban(text: &[u8]) -> bool {
+pub(in crate::redact) fn iban(text: &[u8]) -> bool {
     let (head, tail) = text.split_at(text.len().min(4));
     let rest = tail.iter().chain(head).fold(0_u32, |rest, b| match b {
         b'0'..=b'9' => (rest * 10 + u32::from(b - b'0')) % 97,
@@ -56,7 +56,7 @@ pub(super) fn iban(text: &[u8]) -> bool {
 }
 
 /// Verhoeff: the dihedral group of order ten with a permutation by place.
-pub(super) fn verhoeff(digits: &[u8]) -> bool {
+pub(in crate::redact) fn verhoeff(digits: &[u8]) -> bool {
     const PERMUTATION: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
     let check = digits.iter().rev().enumerate().fold(0, |check, (place, digit)| {
         let permuted =

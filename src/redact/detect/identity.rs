@@ -80,7 +80,8 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
         && group != 0
         && serial != 0
         && (area, group, serial) != (78, 5, 1120);
-    let words = ["ssn", "ssns", "social security", "social security number", "socialsecuritynumber"];
+    let words =
+        ["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
     let grouped = taken.has_lengths(&[3, 2, 4]) && is_dashed_or_blank(&taken);
     let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
     let fits = grouped
@@ -95,7 +96,7 @@ pub(super) fn us_itin(number: &Number<'_>) -> Range {
     let group = part(taken.digits, 3, 2);
     let issued = taken.digits.first() == Some(&9) && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
     let shaped = taken.is_joined() || taken.has_lengths(&[3, 2, 4]);
-    (issued && shaped && number.near(&taken, &["itin", "taxpayer", "tax id", "tin"]))
+    (issued && shaped && number.near(&taken, &["itin", "taxpayer", "tax id", "tin", "tax identification"]))
         .then(|| taken.range())?
 }
 
@@ -103,7 +104,9 @@ pub(super) fn us_itin(number: &Number<'_>) -> Range {
 pub(super) fn uk_nhs_named(number: &Number<'_>) -> Range {
     let taken = number.take(10)?;
     let shaped = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 3, 4]);
-    let named = || number.near(&taken, &["nhs", "nhs_number", "nhsnumber", "patient"]);
+    let named = || {
+        number.near(&taken, &["nhs", "nhs_number", "nhsnumber", "patient", "patient_id", "health service"])
+    };
     (shaped && is_nhs(taken.digits) && named()).then(|| taken.range())?
 }
 
@@ -139,7 +142,9 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let taken = number.take(12)?;
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
-    let named = || number.near(&taken, &["aadhaar", "aadhar", "adhaar", "uidai", "uid"]);
+    let named = || {
+        number.near(&taken, &["aadhaar", "aadhar", "adhaar", "aadhaar_number", "aadhaar_no", "uidai", "uid"])
+    };
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
 
@@ -153,6 +158,16 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "sozialversicherungsnummer",
         "sozialversicherung",
         "versicherungsnummer",
+        "versicherungsnr",
+        "vers",
+        "vsnr",
+        "versnr",
+        "sozialvers",
+        "e-card",
+        "ecard",
+        "social insurance",
+        "social security",
+        "assurance sociale",
     ];
     let taken = number.take(10)?;
     let sum = weighted(taken.digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
@@ -208,6 +223,18 @@ pub(super) fn de_id_card(scan: &Scan<'_>, start: usize, end: usize) -> Option<us
         "perso",
         "personalausweis-nr",
         "ausweisnr",
+        "personalausweisnr",
+        "ausweisdokument",
+        "dokumentennummer",
+        "passnr",
+        "pass-nr",
+        "passeport",
+        "id-card",
+        "id_card",
+        "identity document",
+        "carte d'identit",
+        "carte d'identit\u{e9}",
+        "identit\u{e9}",
     ];
     let word = slice(scan.text, start, end);
     let alphabet = |b: &u8| b.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(b);

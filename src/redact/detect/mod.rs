@@ -4,7 +4,7 @@
 mod assignment;
 mod aws;
 mod bank;
-mod checksum;
+pub(super) mod checksum;
 mod crypto;
 mod data_url;
 mod email;

@@ -157,7 +157,9 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     let tried = if count == GROUPS_MAX { count / 2 } else { count };
     for (index, group) in groups.iter().enumerate().take(tried) {
         let apart = index == 0 || groups.get(index - 1).is_some_and(|g| matches!(g.sep, b' ' | b'(' | b'/'));
-        if !apart {
+        // Digits that stand alone are one value or none: it begins where they do, or behind a word's own number.
+        let amid = index > 2 && group.len == 1 && groups.get(index - 1).is_some_and(|g| g.len == 1);
+        if !apart || amid {
             continue;
         }
         let number = Number {

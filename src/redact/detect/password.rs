@@ -1,4 +1,4 @@
-//! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "mot de passe est …", `--password …`, `curl -u user:…`.
+//! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "mot de passe est …", "with password …", `--password …`, `curl -u user:…`.
 
 use super::assignment::is_reference;
 use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice, starts_with_ignoring_case};
@@ -45,6 +45,17 @@ const LINKS: &[&[u8]] = &[
     b"vaut",
     b"jetzt",
     b"neu",
+    b"be",
+    b"being",
+    b"equals",
+    b"w\xC3\xA4re",
+    b"sei",
+    b"devient",
+    b"\xC3\xA9tait",
+    b"zu",
+    b"als",
+    b"comme",
+    b"as",
 ];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
@@ -54,10 +65,14 @@ const WORD_MAX: usize = 24;
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    if !matches!(byte(text, at + 1) | 0x20, b'a' | b'e' | b'w') {
+    let short = at.checked_sub(2).filter(|start| starts_with_ignoring_case(text, *start, b"mdp"));
+    if short.is_none() && !matches!(byte(text, at + 1) | 0x20, b'a' | b'e' | b'w') {
         return None;
     }
-    let word = WORDS.iter().find(|w| starts_with_ignoring_case(text, at, w))?;
+    let (at, word) = match short {
+        Some(start) => (start, &b"mdp"[..]),
+        None => (at, *WORDS.iter().find(|w| starts_with_ignoring_case(text, at, w))?),
+    };
     let mut from = at + word.len();
     let prior = before(text, at);
     if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() {
@@ -66,6 +81,12 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
     if option && is_space(byte(text, from)) {
         return password_at(text, run_end(text, from, 2, is_space));
+    }
+    if prior != b'-'
+        && word != b"pass"
+        && let Some(found) = direct(text, from)
+    {
+        return Some(found);
     }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
@@ -85,6 +106,21 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// "with password Kestrel48": without a verb, only what no word of a sentence looks like.
+fn direct(text: &[u8], from: usize) -> Option<Finding> {
+    let start = run_end(text, from, 2, is_space);
+    let found = if start > from { password_at(text, start) } else { None }?;
+    let value = slice(text, found.start, found.end);
+    let classes = Classes::of(value);
+    let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
+    let letters = classes.lower + classes.upper;
+    let made_up = value.len() >= 8
+        && classes.digit > 0
+        && letters > 2
+        && (symbol || classes.lower.min(classes.upper) > 0);
+    made_up.then_some(found)
 }
 
 fn password_at(text: &[u8], from: usize) -> Option<Finding> {

@@ -28,6 +28,8 @@ enum Body {
 }
 
 const DOTTED_MAX: usize = 128;
+/// Characters before the first dot of such a body.
+const DOTTED_HEAD: usize = 16;
 
 const fn vendor(prefix: &'static [u8], entity: Entity, least: usize, body: Body) -> Vendor {
     Vendor { prefix, entity, least, body }
@@ -109,6 +111,11 @@ fn matched(text: &[u8], start: usize, vendors: &[Vendor]) -> Option<Finding> {
     }
     let from = start + vendor.prefix.len();
     // Where a dot belongs to the body, a body can begin inside another: bounded, or the work would be quadratic.
+    if matches!(vendor.body, Body::Dotted)
+        && run_end(text, from, DOTTED_HEAD, is_url_safe) < from + DOTTED_HEAD
+    {
+        return None;
+    }
     let most = if matches!(vendor.body, Body::Dotted) { DOTTED_MAX } else { usize::MAX };
     let mut end = run_end(text, from, most, |b| match vendor.body {
         Body::Random | Body::UrlSafe => is_url_safe(b),
@@ -125,9 +132,7 @@ fn matched(text: &[u8], start: usize, vendors: &[Vendor]) -> Option<Finding> {
         Body::UrlSafe => true,
         // An identifier such as `npm_config_registry_path_of_the_user` is all lower case.
         Body::Alphanumeric => classes.kinds() > 1 && (classes.digit + classes.upper) > 2,
-        Body::Dotted => {
-            body.iter().position(|b| *b == b'.').is_some_and(|dot| dot >= 16 && classes.upper > 0)
-        }
+        Body::Dotted => body.contains(&b'.') && classes.upper > 0,
     };
     (fits && body.len() >= vendor.least).then(|| Finding::whole(vendor.entity, start, end))
 }

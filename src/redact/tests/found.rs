@@ -205,3 +205,39 @@ fn passwords_in_other_words() {
     check("pw Kestrel", "pw Kestrel");
     check("root pw: Kestrel!48", "root pw: [PASSWORD]");
 }
+
+#[test]
+fn encoded_values_are_cut_whole() {
+    check("to amFuZUBleGFtcGxlLmNvbQ== now", "to [EMAIL_ADDRESS] now");
+    check("to 6a616e65406578616d706c652e636f6d now", "to [EMAIL_ADDRESS] now");
+    check("password is S2VzdHJlbCE0OCBlbmQ=", "password is [PASSWORD]");
+    check("/v1/items/amFuZUBleGFtcGxlLmNvbQ==", "/v1/items/[EMAIL_ADDRESS]");
+    check("to j%61ne%40example%2Ecom now", "to [EMAIL_ADDRESS] now");
+    check("to jane%2540example.com now", "to [EMAIL_ADDRESS] now");
+    check("to jane&#64;ex&#x61;mple&period;com now", "to [EMAIL_ADDRESS] now");
+    check("to jane=40example.com now", "to [EMAIL_ADDRESS] now");
+    check("to jane\\u0040example.com now", "to [EMAIL_ADDRESS] now");
+    check("to jane (at) example [dot] com now", "to [EMAIL_ADDRESS] now");
+    check("to jane<wbr>@example.com now", "to [EMAIL_ADDRESS] now");
+    check("card **4111 1111**** 1111 1111** now", "card **[CREDIT_CARD]** now");
+}
+
+#[test]
+fn wrapped_values_are_cut_on_both_lines() {
+    check("an DE89 3704 004\n4 0532 0130 00 bitte", "an [IBAN_CODE] bitte");
+    check("paid with 4111-111\r\n1-1111-1111 today", "paid with [CREDIT_CARD] today");
+    let (head, tail) = (random(30), random(20));
+    check(&format!("key sk-{head}\n{tail}\nWie geht es"), "key [OPENAI_KEY]\nWie geht es");
+    check(&format!("sk-{head}\nsk-{head}"), "[OPENAI_KEY]\n[OPENAI_KEY]");
+    check(&format!("> key sk-{head}\n> {tail}"), "> key [OPENAI_KEY]");
+}
+
+#[test]
+fn a_disguised_value_has_the_token_of_the_plain_one() {
+    let redactor = redactor();
+    for disguised in
+        ["amFuZUBleGFtcGxlLmNvbQ==", "jane%40example.com", "jane&#64;example.com", "jane(at)example.com"]
+    {
+        assert_eq!(redactor.text(disguised).as_str(), redactor.text("jane@example.com").as_str());
+    }
+}

@@ -108,3 +108,19 @@ fn what_is_no_json_is_refused() {
     assert!(redactor.json(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_some());
     assert!(redactor.json(&format!("{}{}", "[".repeat(129), "]".repeat(129))).is_none());
 }
+
+#[test]
+fn encodings_and_line_breaks_that_hide_nothing() {
+    for text in [
+        "41111111\n11111111\n11111111",
+        "4111,1111\n1111,1111",
+        "2**10 and 3**12, `x` and `y`, 100%25",
+        "aGVsbG8gd29ybGQsIGFnYWlu",
+        "sha256:2f1b477ea14e0529458796a0c2d4e6f82f1b477ea14e0529458796a0c2d4e6f8",
+        "https://example.com/a%20b?q=%C3%BC",
+        "<td>4111</td><td>1111</td><td>1111</td><td>1111</td>",
+        "look (at) this",
+    ] {
+        stays(text);
+    }
+}

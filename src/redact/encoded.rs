@@ -1,0 +1,168 @@
+//! Text in base64 or hexadecimal: found by the length of the run, decoded if it is text.
+//! A run that decodes to bytes (a hash, an image, a key) is left alone.
+
+use std::ops::Range;
+
+use super::bytes::{before, byte, run_end, slice};
+
+/// A shorter run holds no value worth the search.
+const RUN_MIN: usize = 16;
+/// Bytes that tell text from anything else.
+const HEAD: usize = 16;
+
+/// Whether the byte can stand in a run; both alphabets of base64, and hexadecimal digits.
+fn is_symbol(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+}
+
+/// The runs that decode to text, with that text. Decoding shrinks, so the work is linear.
+pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let run = next_run(bytes, at)?;
+            at = run.end;
+            if let Some(found) = decode_run(bytes, run) {
+                return Some(found);
+            }
+        }
+    })
+}
+
+/// A run of 16 covers eight bytes that begin at a multiple of eight: only those are looked at.
+fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let mut block = from.next_multiple_of(8);
+    while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
+        if !holds_blank(u64::from_le_bytes(*word)) && word.iter().all(|b| is_symbol(*b)) {
+            let mut start = block;
+            while start > from && is_symbol(before(text, start)) {
+                start -= 1;
+            }
+            let end = run_end(text, block, usize::MAX, is_symbol);
+            if end - start >= RUN_MIN {
+                return Some(start..run_end(text, end, 2, |b| b == b'='));
+            }
+            block = end.next_multiple_of(8);
+        } else {
+            block += 8;
+        }
+    }
+    None
+}
+
+/// Whether one of eight bytes is a blank or below.
+const fn holds_blank(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    word.wrapping_sub(ONES * 0x21) & !word & (ONES * 0x80) != 0
+}
+
+fn decode_run(text: &[u8], run: Range<usize>) -> Option<(Range<usize>, String)> {
+    if let Some(found) = decode(slice(text, run.start, run.end)) {
+        return Some((run, found));
+    }
+    // A path or a label may stand before it.
+    let body = slice(text, run.start, run.end);
+    let cut = body.iter().rposition(|b| matches!(b, b'/' | b'-' | b'_' | b'+'))?;
+    let start = run.start + cut + 1;
+    if run.end - start < RUN_MIN {
+        return None;
+    }
+    decode(slice(text, start, run.end)).map(|found| (start..run.end, found))
+}
+
+fn decode(run: &[u8]) -> Option<String> {
+    let digits = run.strip_prefix(b"0x").unwrap_or(run);
+    if digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit) {
+        return readable(digits, from_hex);
+    }
+    readable(run, from_base64)
+}
+
+fn readable(run: &[u8], decode: fn(&[u8]) -> Vec<u8>) -> Option<String> {
+    let head = run.get(..HEAD).unwrap_or(run);
+    text_of(decode(head))?;
+    text_of(decode(run))
+}
+
+/// Without a character that is cut off at the end.
+fn text_of(mut bytes: Vec<u8>) -> Option<String> {
+    // UTF-16 of ASCII: every second byte is zero.
+    if bytes.len() >= 8 && bytes.iter().skip(1).step_by(2).all(|b| *b == 0) {
+        bytes = bytes.iter().copied().step_by(2).collect();
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.utf8_error().error_len().is_none() => {
+            let valid = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(valid);
+            String::from_utf8(bytes).ok()?
+        }
+        Err(_) => return None,
+    };
+    let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    (text.len() >= 6 && text.chars().all(is_text)).then_some(text)
+}
+
+fn from_hex(run: &[u8]) -> Vec<u8> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
+    run.chunks_exact(2).map(|pair| digit(byte(pair, 0)) << 4 | digit(byte(pair, 1))).collect()
+}
+
+fn from_base64(run: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(run.len() * 3 / 4);
+    let (mut held, mut bits) = (0_u32, 0_u32);
+    for b in run {
+        let value = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => break,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push(u8::try_from(held >> bits & 0xFF).unwrap_or(0));
+        }
+        held &= 0xFFFF;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_text_is_decoded() {
+        let found = |text: &str| {
+            runs(text).map(|(range, found)| (text.get(range).unwrap().to_owned(), found)).collect::<Vec<_>>()
+        };
+        let one = |run: &str, text: &str| vec![(run.to_owned(), text.to_owned())];
+        assert_eq!(
+            found("see amFuZUBleGFtcGxlLmNvbQ== now"),
+            one("amFuZUBleGFtcGxlLmNvbQ==", "jane@example.com")
+        );
+        assert_eq!(found("x=6a616e65406578616d706c65"), one("6a616e65406578616d706c65", "jane@example"));
+        assert_eq!(found("sha 2f1b477ea14e0529458796a0c2d4e6f8 internationalisation"), []);
+        assert_eq!(found(""), []);
+    }
+
+    proptest! {
+        #[test]
+        fn no_long_run_is_passed_over(text in "[ -~]{0,30}( [a-zA-Z0-9+/]{16,40} )[ -~]{0,30}", from in 0..30_usize) {
+            let bytes = text.as_bytes();
+            let found = next_run(bytes, from);
+            let plain = (from..bytes.len()).find(|start| {
+                let free = *start == from || !is_symbol(bytes[*start - 1]);
+                free && run_end(bytes, *start, usize::MAX, is_symbol) - start >= RUN_MIN
+            });
+            prop_assert_eq!(found.map(|run| run.start), plain);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Other readings of a text: what a browser, a mail program or a reader makes of it. Entities, percent signs and
+//! escapes are decoded, emphasis is dropped, lines that were wrapped inside a value are joined.
+//! Detectors read these beside the text itself; only what spans a place that was changed counts.
+
+use std::ops::Range;
+
+use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice};
+
+/// How far a line or word is looked at around a line break.
+const LINE_MAX: usize = 96;
+/// Emphasis that stands within a word. Longer runs of stars mask something.
+const STARS: Range<usize> = 2..5;
+/// Tags that change how text looks, not where it stands.
+const TAGS: &[&[u8]] =
+    &[b"b", b"i", b"u", b"s", b"em", b"strong", b"span", b"mark", b"code", b"wbr", b"small", b"font"];
+const NAMED: &[(&[u8], u8)] = &[
+    (b"&commat;", b'@'),
+    (b"&period;", b'.'),
+    (b"&nbsp;", b' '),
+    (b"&amp;", b'&'),
+    (b"&colon;", b':'),
+    (b"&lowbar;", b'_'),
+    (b"&plus;", b'+'),
+    (b"&hyphen;", b'-'),
+    (b"&dash;", b'-'),
+    (b"&sol;", b'/'),
+    (b"&equals;", b'='),
+    (b"&quot;", b'"'),
+    (b"&apos;", b'\''),
+    (b"&shy;", 0),
+    (b"&zwnj;", 0),
+    (b"&zwj;", 0),
+];
+/// `jane (at) example [dot] com`, in three languages.
+const SPELLED: &[(&[u8], u8)] = &[
+    (b"at", b'@'),
+    (b"@", b'@'),
+    (b"\xC3\xA4t", b'@'),
+    (b"arobase", b'@'),
+    (b"arobas", b'@'),
+    (b"klammeraffe", b'@'),
+    (b"dot", b'.'),
+    (b".", b'.'),
+    (b"punkt", b'.'),
+    (b"point", b'.'),
+];
+
+/// A text as it reads, with the way back for every byte.
+pub(super) struct Reading {
+    text: String,
+    /// Which bytes of the source each byte stands for.
+    sources: Vec<Range<usize>>,
+}
+
+impl Reading {
+    /// With encodings undone and emphasis dropped. None if there are none.
+    pub(super) fn decoded(source: &str) -> Option<Self> {
+        let bytes = source.as_bytes();
+        let first = first_mark(bytes)?;
+        let mut writer = Writer::new(bytes, first);
+        let mut at = first;
+        while at < bytes.len() {
+            at += writer.step(at, mark(bytes, at));
+        }
+        writer.finish()
+    }
+
+    /// With lines joined that break inside a value. None if there are none.
+    pub(super) fn joined(source: &str) -> Option<Self> {
+        let bytes = source.as_bytes();
+        let first = memchr::memchr_iter(b'\n', bytes).find(|at| wrap(bytes, *at).is_some())?;
+        let first = if before(bytes, first) == b'\r' { first - 1 } else { first };
+        let mut writer = Writer::new(bytes, first);
+        let mut at = first;
+        while at < bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let line = memchr::memchr2(b'\n', b'\r', rest).map_or(bytes.len(), |n| at + n);
+            writer.keep(at..line);
+            at = line;
+            if at < bytes.len() {
+                let feed = if slice(bytes, at, at + 2) == b"\r\n" { at + 1 } else { at };
+                let dropped = if byte(bytes, feed) == b'\n' { wrap(bytes, feed) } else { None };
+                at += writer.step(at, dropped.map(|behind| (0, feed - at + behind)));
+            }
+        }
+        writer.finish()
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The source of a range, if something in it was changed.
+    pub(super) fn changed(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let start = self.sources.get(range.start)?.start;
+        let end = self.sources.get(range.end.checked_sub(1)?)?.end;
+        (end - start != range.len()).then_some(start..end)
+    }
+}
+
+struct Writer<'a> {
+    source: &'a [u8],
+    out: Vec<u8>,
+    sources: Vec<Range<usize>>,
+    changed: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(source: &'a [u8], from: usize) -> Self {
+        let mut writer = Self {
+            source,
+            out: Vec::with_capacity(source.len()),
+            sources: Vec::with_capacity(source.len()),
+            changed: false,
+        };
+        // What stands before the first change is only context.
+        let mut start = from.saturating_sub(512);
+        while start > 0 && byte(source, start) & 0xC0 == 0x80 {
+            start -= 1;
+        }
+        writer.keep(start..from);
+        writer
+    }
+
+    fn keep(&mut self, range: Range<usize>) {
+        self.out.extend_from_slice(self.source.get(range.clone()).unwrap_or_default());
+        self.sources.extend(range.map(|at| at..at + 1));
+    }
+
+    /// Writes what was read (0: nothing) in place of so many bytes, or the byte itself.
+    fn step(&mut self, at: usize, read: Option<(u8, usize)>) -> usize {
+        let Some((value, length)) = read else {
+            self.keep(at..at + 1);
+            return 1;
+        };
+        self.changed = true;
+        if value != 0 {
+            self.out.push(value);
+            self.sources.push(at..at + length);
+        }
+        length
+    }
+
+    fn finish(self) -> Option<Reading> {
+        let text = String::from_utf8(self.out).ok()?;
+        self.changed.then_some(Reading { text, sources: self.sources })
+    }
+}
+
+fn may_be_mark(b: u8) -> bool {
+    matches!(b, b'%' | b'&' | b'\\' | b'=' | b'*' | b'`' | b'~' | b'<' | b'(' | b'[' | b'{')
+}
+
+fn first_mark(bytes: &[u8]) -> Option<usize> {
+    let near = memchr::memchr3_iter(b'%', b'&', b'\\', bytes).find(|at| mark(bytes, *at).is_some());
+    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
+    let near =
+        memchr::memchr3_iter(b'*', b'`', b'=', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
+    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
+    let near =
+        memchr::memchr3_iter(b'<', b'(', b'[', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
+    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
+    let near = memchr::memchr2_iter(b'~', b'{', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
+    // A blank before a bracket belongs to what is spelled.
+    near.map(|at| if before(bytes, at) == b' ' { at - 1 } else { at })
+}
+
+/// What the bytes at `at` read as (0: nothing), and how many they are.
+fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let first = byte(text, at);
+    if first == b' ' && matches!(byte(text, at + 1), b'(' | b'[' | b'{' | b'<') {
+        return spelled(text, at);
+    }
+    if !may_be_mark(first) {
+        return None;
+    }
+    match first {
+        b'%' => hex(text, at + 1, 2).and_then(printable).map(|value| (value, 3)),
+        b'=' if matches!(byte(text, at + 1), b'\r' | b'\n') => {
+            let feed = run_end(text, at + 1, 2, |b| matches!(b, b'\r' | b'\n'));
+            Some((0, feed - at))
+        }
+        b'=' => {
+            let upper = !slice(text, at + 1, at + 3).iter().any(u8::is_ascii_lowercase);
+            hex(text, at + 1, 2).filter(|_| upper).and_then(printable).map(|value| (value, 3))
+        }
+        b'&' => entity(text, at),
+        b'\\' => escape(text, at),
+        b'*' => {
+            let run = run_end(text, at, STARS.end, |b| b == b'*') - at;
+            let inside = before(text, at) != b'*' && STARS.contains(&run);
+            inside.then_some((0, run))
+        }
+        b'`' => Some((0, 1)),
+        b'~' => (byte(text, at + 1) == b'~').then_some((0, 2)),
+        _ => tag(text, at).or_else(|| spelled(text, at)),
+    }
+}
+
+fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
+    let text = text.get(at..at + digits)?;
+    text.iter().try_fold(0, |value, b| Some(value << 4 | char::from(*b).to_digit(16)?))
+}
+
+/// An ASCII character that can be seen, or a blank.
+fn printable(code: u32) -> Option<u8> {
+    let value = u8::try_from(code).ok()?;
+    if value == 0xA0 {
+        return Some(b' ');
+    }
+    matches!(value, b' '..=b'~' | b'\n' | b'\t').then_some(value)
+}
+
+fn entity(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    if byte(text, at + 1) != b'#' {
+        let rest = text.get(at..)?;
+        let (name, value) = NAMED.iter().find(|(name, _)| rest.starts_with(name))?;
+        return Some((*value, name.len()));
+    }
+    let in_hex = byte(text, at + 2) | 0x20 == b'x';
+    let from = at + if in_hex { 3 } else { 2 };
+    let end = run_end(text, from, 8, |b| b.is_ascii_hexdigit());
+    let digits = std::str::from_utf8(slice(text, from, end)).ok()?;
+    let code = u32::from_str_radix(digits, if in_hex { 16 } else { 10 }).ok()?;
+    let invisible = matches!(code, 0xAD | 0x200B..=0x200F | 0x2060 | 0xFEFF);
+    let value = if invisible { 0 } else { printable(code)? };
+    (byte(text, end) == b';').then_some((value, end + 1 - at))
+}
+
+/// `\u0040`, `\x40`, `\/`, and the first two behind more backslashes.
+fn escape(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let letter = run_end(text, at, 8, |b| b == b'\\');
+    let (from, digits) = match byte(text, letter) {
+        b'u' => (letter + 1, 4),
+        b'x' => (letter + 1, 2),
+        b'/' => return Some((b'/', letter + 1 - at)),
+        _ => return None,
+    };
+    let value = hex(text, from, digits).and_then(printable)?;
+    Some((value, from + digits - at))
+}
+
+/// `<b>`, `</span>`, `<wbr/>`, with attributes.
+fn tag(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    if byte(text, at) != b'<' {
+        return None;
+    }
+    let from = at + 1 + usize::from(byte(text, at + 1) == b'/');
+    let name_end = run_end(text, from, 7, |b| b.is_ascii_alphabetic());
+    let name = slice(text, from, name_end);
+    if !TAGS.iter().any(|tag| name.eq_ignore_ascii_case(tag))
+        || !matches!(byte(text, name_end), b'>' | b' ' | b'/')
+    {
+        return None;
+    }
+    let end = run_end(text, name_end, LINE_MAX, |b| !matches!(b, b'>' | b'<' | b'\n'));
+    (byte(text, end) == b'>').then_some((0, end + 1 - at))
+}
+
+/// ` (at) `, `[dot]`, with the blanks around it.
+fn spelled(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let open = run_end(text, at, 1, is_space);
+    if !matches!(byte(text, open), b'(' | b'[' | b'{' | b'<') {
+        return None;
+    }
+    let from = run_end(text, open + 1, 1, is_space);
+    let end = run_end(text, from, 12, |b| b.is_ascii_alphabetic() || b >= 0x80 || matches!(b, b'.' | b'@'));
+    let word = slice(text, from, end);
+    let (_, value) = SPELLED.iter().find(|(spelled, _)| word.eq_ignore_ascii_case(spelled))?;
+    let close = run_end(text, end, 1, is_space);
+    if !matches!(byte(text, close), b')' | b']' | b'}' | b'>') {
+        return None;
+    }
+    let behind = run_end(text, close + 1, 1, is_space);
+    Some((*value, behind - at))
+}
+
+/// How many bytes from the line feed on are to be dropped, if a value goes on behind it.
+fn wrap(text: &[u8], feed: usize) -> Option<usize> {
+    let end = if before(text, feed) == b'\r' { feed - 1 } else { feed };
+    let quoted = run_end(text, feed + 1, 8, |b| is_space(b) || b == b'>');
+    if is_token_cut(text, end, quoted) {
+        return Some(quoted - feed);
+    }
+    is_number_cut(text, end, feed + 1).then_some(1)
+}
+
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+')
+}
+
+/// Both words are made at random, and the second is a word by itself.
+fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
+    let start = run_start(text, end, LINE_MAX, is_token);
+    if end - start < 8 || !is_token(byte(text, next)) {
+        return false;
+    }
+    let stop = run_end(text, next, LINE_MAX * 2, is_token);
+    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
+        return false;
+    }
+    let (head, tail) = (slice(text, start, end), slice(text, next, stop));
+    let random = |word: &[u8]| {
+        let classes = Classes::of(word);
+        // Words written together (`SomeLongName`) have few capitals.
+        let mixed = classes.digit > 0 || (word.len() >= 16 && classes.upper * 3 >= classes.lower);
+        mixed && classes.upper > 0 && classes.lower > 0 && word.len() >= 8
+    };
+    let aws = |word: &[u8]| word.starts_with(b"AKIA") || word.starts_with(b"ASIA");
+    let upper = |word: &[u8]| word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    (random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail))
+}
+
+/// Digits (or the capitals of an account number) on both sides, in no column of numbers.
+fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
+    let code = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase();
+    let part = |b: u8| code(b) || matches!(b, b' ' | b'-' | b'.');
+    let head = run_end(text, next, 1, |b| matches!(b, b' ' | b'-' | b'.'));
+    let tail = run_start(text, end, 1, |b| matches!(b, b' ' | b'-' | b'.'));
+    if !code(before(text, tail)) || !code(byte(text, head)) {
+        return false;
+    }
+    let (start, stop) = (run_start(text, end, LINE_MAX, part), run_end(text, next, LINE_MAX, part));
+    let digits = |range: &[u8]| range.iter().filter(|b| b.is_ascii_digit()).count();
+    if digits(slice(text, start, end)) < 2 || digits(slice(text, next, stop)) < 2 {
+        return false;
+    }
+    let above = start > 1 && before(text, start) == b'\n' && before(text, start - 1).is_ascii_digit();
+    let below = byte(text, stop) == b'\n' && byte(text, stop + 1).is_ascii_digit();
+    !above && !below && byte(text, stop) != b','
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn reads(source: &str, expected: &str) {
+        assert_eq!(Reading::decoded(source).as_ref().map_or(source, Reading::text), expected);
+    }
+
+    #[track_caller]
+    fn joins(source: &str, expected: &str) {
+        assert_eq!(Reading::joined(source).as_ref().map_or(source, Reading::text), expected);
+    }
+
+    #[test]
+    fn encodings_are_undone() {
+        reads("plain (text) 100% & more", "plain (text) 100% & more");
+        reads("a%40b &#64; &#x40; &commat; \\u0040 \\x40 =40", "a@b @ @ @ @ @ @");
+        reads("41**11** 1111", "4111 1111");
+        reads("41******11", "41******11");
+        reads("jane (at) example [dot] com", "jane@example.com");
+        reads("41<b>11</b><wbr/> <table>", "4111 <table>");
+        reads("no=\nbreak", "nobreak");
+        reads("ü%C3%BC", "ü%C3%BC");
+    }
+
+    #[test]
+    fn only_lines_that_break_a_value_are_joined() {
+        joins("DE03 1383 150\n5 9665", "DE03 1383 1505 9665");
+        joins("key aB3dE6gH9jK2\r\n  mN5pQ8rS1tU4 end", "key aB3dE6gH9jK2mN5pQ8rS1tU4 end");
+        joins("one\ntwo 2026\nthree", "one\ntwo 2026\nthree");
+        joins("1111\n2222\n3333\n4444", "1111\n2222\n3333\n4444");
+        joins("token aB3dE6gH9jK2\nWie geht es", "token aB3dE6gH9jK2\nWie geht es");
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|\\(at\\)|4444\n5555){0,40}") {
+            for reading in [Reading::decoded(&source), Reading::joined(&source)].into_iter().flatten() {
+                prop_assert_eq!(reading.text.len(), reading.sources.len());
+                prop_assert!(reading.sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
+                for (byte, range) in reading.text.bytes().zip(&reading.sources) {
+                    prop_assert!(range.len() > 1 || source.as_bytes()[range.start] == byte);
+                }
+            }
+        }
+    }
+}
