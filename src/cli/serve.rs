@@ -248,6 +248,7 @@ impl Running {
                 on_failure: serve.on_failure,
                 queue_bytes_max: QUEUE_BYTES_MAX,
                 retain: serve.retain,
+                compress: serve.compress,
                 observer: telemetry.observer(),
             },
             lock,

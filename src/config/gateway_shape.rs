@@ -347,6 +347,7 @@ static RECORDS: MapShape = map(
         key("on_failure", scalar(Scalar::Word(OnFailure::WORDS)), "What becomes of a request whose record cannot be written.").or("fail"),
         key("secret", Shape::Secret, "What the tenants' secrets are derived from; without it, one is made in data_dir. Gateways that share it make the same tokens.")
             .like("{ file: /run/secrets/tollgate }"),
+        key("compress", scalar(Scalar::Bool), "Whether the files of days that are over are compressed (gzip).").or("true"),
         CONTENT,
     ],
 );

@@ -7,6 +7,8 @@
 
 mod audit_files;
 mod chain;
+mod compress;
+mod day_file;
 mod disk;
 mod entry;
 mod erase;
@@ -36,6 +38,7 @@ use std::{
 
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
+pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
@@ -63,6 +66,8 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Day files older than this are removed.
     pub retain: Duration,
+    /// Whether day files are compressed once their day is over.
+    pub compress: bool,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -197,7 +202,9 @@ impl Records {
             observer: options.observer,
         });
         let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(Arc::clone(&shared), sink, syncer, options.on_failure);
+        let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
+        let compressor = compressor.transpose().map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(Arc::clone(&shared), sink, (syncer, compressor), options.on_failure);
         let thread =
             Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self {

@@ -3,13 +3,14 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::{
+    day_file::{days, last_compressed, remove_day},
     disk,
     entry::{Entry, is_recordable},
     erase::OPERATOR,
@@ -29,6 +30,8 @@ pub(super) struct Sink {
     log: PathBuf,
     secrets: Arc<TenantSecrets>,
     retain: Duration,
+    /// Files of days before it are closed: nothing is appended to them any more.
+    open_from: Day,
     streams: [HashMap<Arc<str>, Stream>; 2],
     pending: Vec<(Arc<str>, Kind)>,
     dirty: Vec<(Arc<str>, Kind)>,
@@ -52,6 +55,7 @@ impl Sink {
             log,
             secrets,
             retain,
+            open_from: Day::FIRST,
             streams: [HashMap::new(), HashMap::new()],
             pending: Vec::new(),
             dirty: Vec::new(),
@@ -63,6 +67,11 @@ impl Sink {
             sink.stream(&tenant.into(), Kind::Audit)?;
         }
         Ok(sink)
+    }
+
+    /// Where the tenants' directories are.
+    pub(super) fn dirs(&self) -> [PathBuf; 2] {
+        [self.audit.clone(), self.log.clone()]
     }
 
     /// The tenants that have a chain or the head of one.
@@ -80,8 +89,12 @@ impl Sink {
             Kind::Log => logs,
         };
         if !streams.contains_key(tenant) {
-            let stream = match kind {
-                Kind::Log => Stream::log(self.log.join(&**tenant)),
+            let mut stream = match kind {
+                Kind::Log => {
+                    let dir = self.log.join(&**tenant);
+                    let compressed = last_compressed(&dir)?;
+                    Stream::log(dir, compressed)
+                }
                 Kind::Audit => {
                     let secret = self.secrets.of(tenant);
                     let mut found = recover(&self.audit, tenant, &secret)?;
@@ -89,6 +102,7 @@ impl Sink {
                     Stream::audit(self.audit.clone(), Arc::clone(tenant), secret, found)
                 }
             };
+            stream.close_before(self.open_from);
             streams.insert(Arc::clone(tenant), stream);
         }
         streams.get_mut(tenant).ok_or_else(|| io::Error::other("no stream"))
@@ -210,6 +224,16 @@ impl Sink {
         outcome
     }
 
+    /// Closes the files of all days before `today`: what is late goes into today's. Everything must be written and synced.
+    pub(super) fn close_days(&mut self, today: Day) {
+        self.open_from = self.open_from.max(today);
+        for stream in self.streams.iter_mut().flat_map(HashMap::values_mut) {
+            let was_open = stream.is_open();
+            stream.close_before(today);
+            self.open -= usize::from(was_open) - usize::from(stream.is_open());
+        }
+    }
+
     /// Removes day files older than `retain`. Everything must be written and synced.
     pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
         let cutoff = Day::of(now).before(self.retain);
@@ -222,8 +246,8 @@ impl Sink {
             if !is_recordable(&tenant) || !dir.is_dir() {
                 continue;
             }
-            for day in disk::days(&dir)?.into_iter().filter(|day| *day < cutoff) {
-                fs::remove_file(disk::day_path(&dir, day))?;
+            for day in days(&dir)?.into_iter().filter(|day| *day < cutoff) {
+                remove_day(&dir, day)?;
             }
         }
         Ok(())
@@ -240,6 +264,6 @@ impl Sink {
             disk::replace(&path, &text)?;
             disk::sync_dir(&self.audit.join(".heads"))?;
         }
-        old.iter().try_for_each(fs::remove_file)
+        old.iter().try_for_each(|day| remove_day(&dir, *day))
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     chain::Walk,
+    day_file::day_path,
     disk,
     head::{Base, Head},
     recover::{Recovered, head_path},
@@ -55,6 +56,8 @@ pub(super) struct Stream {
     file: Option<(Day, File)>,
     /// The file that was written last, and its length when it was left.
     at: Option<(Day, u64)>,
+    /// No line goes into a file of a day before it.
+    open_from: Day,
     chunks: VecDeque<Chunk>,
     spare: Vec<u8>,
     dirty: Vec<Dirty>,
@@ -74,11 +77,12 @@ pub(super) struct SyncJob {
 }
 
 impl Stream {
-    pub(super) fn log(dir: PathBuf) -> Self {
+    pub(super) fn log(dir: PathBuf, compressed: Option<Day>) -> Self {
         Self {
             dir,
             file: None,
             at: None,
+            open_from: compressed.map_or(Day::FIRST, Day::next),
             chunks: VecDeque::new(),
             spare: Vec::new(),
             dirty: Vec::new(),
@@ -93,14 +97,20 @@ impl Stream {
         let written = found.walk.clone();
         let (base, tip, has_head) = (found.base, found.walk, found.has_head);
         let chain = Chain { tenant, secret, base, tip, written, has_head, audit };
-        Self { at: found.at, chain: Some(chain), ..Self::log(dir) }
+        Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
+    }
+
+    /// Nothing is written into files of days before `day` any more. Nothing must be pending.
+    pub(super) fn close_before(&mut self, day: Day) {
+        self.open_from = self.open_from.max(day);
+        self.file.take_if(|(open, _)| *open < day);
     }
 
     /// Lets `write` append one line for `time`. It goes into its day's file, or a later one that was begun already:
     /// a chain never goes back.
     pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
         let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
-        let day = begun.into_iter().fold(Day::of(time), Day::max);
+        let day = begun.into_iter().fold(Day::of(time).max(self.open_from), Day::max);
         if self.chunks.back().is_none_or(|chunk| chunk.day != day) {
             self.chunks.push_back(Chunk { day, bytes: std::mem::take(&mut self.spare), records: 0 });
         }
@@ -163,7 +173,7 @@ impl Stream {
         file.write_all(bytes)?;
         let length = self.at.map_or(0, |(_, length)| length) + bytes.len() as u64;
         self.at = Some((day, length));
-        let path = disk::day_path(&self.dir, day);
+        let path = day_path(&self.dir, day);
         match self.dirty.last_mut().filter(|dirty| dirty.path == path) {
             Some(dirty) => dirty.length = length,
             None => self.dirty.push(Dirty { path, length }),
@@ -175,7 +185,7 @@ impl Stream {
     fn open(&mut self, day: Day) -> io::Result<()> {
         disk::create_dir(&self.dir)?;
         self.ensure_head()?;
-        let path = disk::day_path(&self.dir, day);
+        let path = day_path(&self.dir, day);
         let (file, mut length) = disk::open_append(&path)?;
         match self.at.filter(|(last, _)| *last == day) {
             // The rest of a write of ours that failed half-way.
@@ -247,6 +257,7 @@ impl Stream {
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if self.file.is_none()
             && let Some((day, _)) = self.at
+            && day >= self.open_from
         {
             self.open(day)?;
         }

@@ -10,9 +10,10 @@ use std::{
 
 use super::{
     chain::{Broken, Digest, Walk},
+    day_file::days,
     disk::{self, Lines, Next},
     entry::is_recordable,
-    head::{BadHead, Base, Head, parse_file_name},
+    head::{BadHead, Base, Head},
     recover::read_head,
     tenant_secrets::TenantSecrets,
 };
@@ -244,16 +245,15 @@ struct Reading<'a, 'p> {
 
 impl Reading<'_, '_> {
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
-        for name in disk::names(dir).map_err(Fault::Read)? {
+        for day in days(dir).map_err(Fault::Read)? {
             // What is older than the base was removed by retention, or is about to be.
-            let Some(day) = parse_file_name(&name).filter(|day| base.day.is_none_or(|base| *day >= base))
-            else {
+            if base.day.is_some_and(|base| day < base) {
                 continue;
-            };
+            }
             // A torn line is the writer's, who is in the middle of it, only at the very end.
             let torn = std::mem::take(&mut self.torn);
-            let file = dir.join(&name);
-            let mut lines = Lines::open(&file, 0).map_err(Fault::Read)?;
+            let mut lines = Lines::of(dir, day, 0).map_err(Fault::Read)?;
+            let file = lines.path().to_owned();
             let mut number = 0;
             loop {
                 let next = lines.next().map_err(Fault::Read)?;

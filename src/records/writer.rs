@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     OnFailure, Queue, Shared,
+    compress::Compressor,
     entry::Entry,
     line::Notice,
     sink::Sink,
@@ -24,6 +25,8 @@ use super::{
 const WAKE_EVERY: Duration = Duration::from_millis(50);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// What could not be compressed is tried again after so long.
+const COMPRESS_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 /// Syncing may take this part of the time at most: one in so many.
 const SYNC_SHARE: u32 = 3;
 
@@ -31,6 +34,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) sink: Sink,
     pub(super) syncer: Syncer,
+    compressor: Option<Compressor>,
     pub(super) on_failure: OnFailure,
     batch: VecDeque<Entry>,
     /// Weight of the batch and of the lines made of it, as counted in the queue's.
@@ -43,6 +47,8 @@ pub(super) struct Writer {
     synced: Instant,
     sync_took: Duration,
     pruned: Option<Day>,
+    /// When compressing failed last, until it is tried again.
+    uncompressed: Option<Instant>,
 }
 
 /// What the thread was woken to.
@@ -52,12 +58,18 @@ struct Orders {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, sink: Sink, syncer: Syncer, on_failure: OnFailure) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sink: Sink,
+        (syncer, compressor): (Syncer, Option<Compressor>),
+        on_failure: OnFailure,
+    ) -> Self {
         let now = clock();
         Self {
             shared,
             sink,
             syncer,
+            compressor,
             on_failure,
             batch: VecDeque::new(),
             batch_bytes: 0,
@@ -67,6 +79,7 @@ impl Writer {
             synced: now,
             sync_took: Duration::ZERO,
             pruned: None,
+            uncompressed: None,
         }
     }
 
@@ -121,6 +134,7 @@ impl Writer {
         } else if self.sink.is_dirty() && !self.syncer.is_busy() && self.is_sync_due() {
             self.begin_sync();
         }
+        self.compress();
         self.prune();
         for warning in std::mem::take(&mut self.sink.warnings) {
             self.shared.observer.warned(&warning);
@@ -230,11 +244,14 @@ impl Writer {
         self.shared.flushed.notify_all();
     }
 
-    /// Once a day: retention, when nothing is under way that it could get between.
+    /// Once a day: retention, and compression of the days before, when nothing is under way that they could get between.
     fn prune(&mut self) {
         let now = wall_clock();
         let today = Day::of(now);
-        if self.pruned == Some(today) || self.is_failing || self.sink.is_pending() || !self.batch.is_empty() {
+        // Nothing is removed while it is being compressed.
+        let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
+        let is_under_way = self.sink.is_pending() || !self.batch.is_empty();
+        if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
             return;
         }
         self.collect(Patience::Wait);
@@ -249,6 +266,24 @@ impl Writer {
         self.pruned = Some(today);
         if let Err(error) = self.sink.prune(now) {
             self.shared.observer.failed(&error);
+        }
+        if let Some(compressor) = &mut self.compressor {
+            self.sink.close_days(today);
+            compressor.begin(today);
+        }
+    }
+
+    /// Hears of the thread that compresses, and lets it try again what failed.
+    fn compress(&mut self) {
+        let Some(compressor) = &mut self.compressor else { return };
+        if let Some(failed) = compressor.outcome() {
+            self.uncompressed = failed.as_ref().map(|_| clock());
+            failed.iter().for_each(|warning| self.shared.observer.warned(warning));
+        }
+        let is_due = self.uncompressed.is_some_and(|since| since.elapsed() >= COMPRESS_AGAIN_AFTER);
+        if let Some(today) = self.pruned.filter(|_| is_due) {
+            self.uncompressed = None;
+            compressor.begin(today);
         }
     }
 }

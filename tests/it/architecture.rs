@@ -72,6 +72,8 @@ const SHELL: &[&str] = &[
     "pins/tests",
     "quota/reserve/tests",
     "records/audit_files",
+    "records/compress",
+    "records/day_file",
     "records/disk",
     "records/erase",
     "records/mod",

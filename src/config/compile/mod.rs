@@ -61,6 +61,7 @@ pub struct Serve {
     pub data_dir: PathBuf,
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
+    pub compress: bool,
     pub on_failure: OnFailure,
 }
 
@@ -378,6 +379,9 @@ impl Compiler<'_> {
             retain: records
                 .and_then(|records| records.retain.as_ref())
                 .map_or(Duration::from_secs(400 * 86_400), |at| at.value),
+            compress: records
+                .and_then(|records| records.compress.as_ref())
+                .is_none_or(|compress| compress.value),
             on_failure: match on_failure {
                 Some(raw::OnFailure::Drop) => OnFailure::Drop,
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,

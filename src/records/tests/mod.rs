@@ -1,5 +1,6 @@
 //! Records as a whole: on a real disk, through the thread where it matters and through the sink where a clock would.
 
+mod compression;
 pub(super) mod fixture;
 mod master;
 mod recovery;
@@ -25,6 +26,7 @@ fn options(dir: &Dir, on_failure: OnFailure, ear: &Arc<Ear>) -> Options {
         on_failure,
         queue_bytes_max: 1 << 20,
         retain: 100 * YEAR,
+        compress: false,
         observer,
     }
 }
