@@ -249,6 +249,7 @@ impl Running {
                 queue_bytes_max: QUEUE_BYTES_MAX,
                 retain: serve.retain,
                 compress: serve.compress,
+                signer: serve.signer.clone(),
                 observer: telemetry.observer(),
             },
             lock,

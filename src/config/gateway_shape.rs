@@ -347,6 +347,8 @@ static RECORDS: MapShape = map(
         key("on_failure", scalar(Scalar::Word(OnFailure::WORDS)), "What becomes of a request whose record cannot be written.").or("fail"),
         key("secret", Shape::Secret, "What the tenants' secrets are derived from; without it, one is made in data_dir. Gateways that share it make the same tokens.")
             .like("{ file: /run/secrets/tollgate }"),
+        key("sign", Shape::Secret, "The private key (Ed25519, PEM) that signs checkpoints of the audit chains; without it, none are signed.")
+            .like("{ file: /run/secrets/tollgate-sign.pem }"),
         key("compress", scalar(Scalar::Bool), "Whether the files of days that are over are compressed (gzip).").or("true"),
         CONTENT,
     ],

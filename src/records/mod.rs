@@ -5,8 +5,10 @@
 //! No request waits for the disk: [`Records::push`] takes a short mutex, and a thread looks every 50 ms. A power cut
 //! costs what was pushed in the last second or so. A record that cannot be written stops admission or is counted.
 
+mod attest;
 mod audit_files;
 mod chain;
+mod checkpoint;
 mod compress;
 mod day_file;
 mod disk;
@@ -16,11 +18,14 @@ mod head;
 mod line;
 mod recover;
 pub mod secret;
+mod signed;
+mod signing;
 mod sink;
 mod stamp;
 mod stream;
 mod sync;
 mod tenant_secrets;
+mod trail;
 mod verify;
 mod writer;
 
@@ -36,6 +41,7 @@ use std::{
     time::Duration,
 };
 
+pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
@@ -43,9 +49,10 @@ pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
+pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
-pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
+pub use verify::{Fault, Finding, Means, Report, TenantReport, VerifyError, verify};
 
 /// What a gateway does when a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +75,8 @@ pub struct Options {
     pub retain: Duration,
     /// Whether day files are compressed once their day is over.
     pub compress: bool,
+    /// Signs checkpoints of the audit chains.
+    pub signer: Option<Arc<Signer>>,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -187,7 +196,7 @@ impl Records {
     /// The same of a data directory that is locked already.
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
-        let mut sink = sink::Sink::open(&path, options.secrets, options.retain)
+        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain)
             .map_err(|source| OpenError::Recover { path, source })?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);

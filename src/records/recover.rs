@@ -9,10 +9,12 @@ use std::{
 
 use super::{
     chain::{Digest, Walk, links, severed},
+    checkpoint::Signed,
     day_file::{self, bytes_before, count_lines, day_path, days},
     disk::{self, Lines, Next},
     head::{BadHead, Base, Head},
     stamp::Day,
+    trail::{self, Found},
 };
 use crate::redact::TenantSecret;
 
@@ -43,6 +45,7 @@ pub(super) struct Recovered {
     /// The last day that is compressed.
     pub(super) compressed: Option<Day>,
     pub(super) has_head: bool,
+    pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -88,6 +91,8 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
     }
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
+    let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
+    let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     let (walk, base) = match head {
         Some(Ok(head)) => {
@@ -128,7 +133,29 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             }
         }
     };
-    Ok(Recovered { walk, base, at, compressed, has_head, warnings })
+    Ok(Recovered { walk, base, at, compressed, has_head, checkpoints, warnings })
+}
+
+/// Where the checkpoints go on. Where they do not fit the head they go on from what it names, so that what is missing
+/// stays found.
+fn take_up(
+    mut found: Found,
+    tenant: &str,
+    signed: Option<(u64, Digest)>,
+    warnings: &mut Vec<Warning>,
+) -> Found {
+    warnings.extend(found.torn.take().map(|(file, bytes)| Warning::Torn { file, bytes }));
+    let fits = signed.is_none_or(|(number, last)| {
+        found.signed.number > number || found.signed.number == number && found.signed.last == last
+    });
+    if !fits || found.is_unreadable {
+        let what = "its signed checkpoints do not go as far as its head says";
+        warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
+        if let Some((number, last)) = signed {
+            found.signed = Signed { number, last, ..found.signed };
+        }
+    }
+    found
 }
 
 enum Followed {

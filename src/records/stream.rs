@@ -11,12 +11,15 @@ use std::{
 };
 
 use super::{
-    chain::Walk,
+    chain::{Digest, Walk},
     day_file::day_path,
     disk,
     head::{Base, Head},
     recover::{Recovered, head_path},
+    signed::{Signing, State},
+    signing::Signer,
     stamp::Day,
+    trail::Append,
 };
 use crate::redact::TenantSecret;
 
@@ -47,6 +50,7 @@ pub(super) struct Chain {
     pub(super) tip: Walk,
     /// After the last line that was written to the file.
     written: Walk,
+    signing: Signing,
     has_head: bool,
     audit: PathBuf,
 }
@@ -72,7 +76,9 @@ pub(super) struct Stream {
 pub(super) struct SyncJob {
     pub(super) dirty: Vec<Dirty>,
     pub(super) dir: Option<PathBuf>,
-    /// The head's file and text, to be put in place after the sync.
+    /// The checkpoint of what is synced then.
+    pub(super) checkpoint: Option<Append>,
+    /// The head's file and text, to be put in place after that.
     pub(super) head: Option<(PathBuf, String)>,
 }
 
@@ -92,11 +98,17 @@ impl Stream {
         }
     }
 
-    pub(super) fn audit(audit: PathBuf, tenant: Arc<str>, secret: TenantSecret, found: Recovered) -> Self {
+    pub(super) fn audit(
+        audit: PathBuf,
+        (tenant, secret): (Arc<str>, TenantSecret),
+        found: Recovered,
+        signer: Option<Arc<Signer>>,
+    ) -> Self {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
         let (base, tip, has_head) = (found.base, found.walk, found.has_head);
-        let chain = Chain { tenant, secret, base, tip, written, has_head, audit };
+        let signing = Signing::new(signer, found.checkpoints);
+        let chain = Chain { tenant, secret, base, tip, written, signing, has_head, audit };
         Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
     }
 
@@ -204,7 +216,7 @@ impl Stream {
 
     /// A chain has a head before it has a record, so that a missing one always tells of a removal.
     fn ensure_head(&mut self) -> io::Result<()> {
-        let head = self.head();
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last_sure()));
         if let Some(chain) = self.chain.as_mut().filter(|chain| !chain.has_head)
             && let Some((path, text)) = head
         {
@@ -217,25 +229,54 @@ impl Stream {
         Ok(())
     }
 
-    /// The head's file and text for what is written.
-    pub(super) fn head(&self) -> Option<(PathBuf, String)> {
+    /// The head's file and text for what is written, and signed.
+    fn head(&self, signed: Option<(u64, Digest)>) -> Option<(PathBuf, String)> {
         let chain = self.chain.as_ref()?;
         let head = Head {
             records: chain.written.records,
             last: chain.written.expected,
             at: self.at.filter(|(_, length)| *length > 0),
             base: chain.base.clone(),
+            signed,
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
     }
 
-    /// Takes what has to be synced.
-    pub(super) fn sync_job(&mut self) -> SyncJob {
+    /// Takes what has to be synced. With a time, what is not signed yet is signed as of then.
+    pub(super) fn sync_job(&mut self, sign: Option<SystemTime>) -> SyncJob {
+        let checkpoint = sign.filter(|_| self.is_behind()).and_then(|now| self.sign(now, None));
         SyncJob {
             dirty: std::mem::take(&mut self.dirty),
             dir: std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone()),
-            head: self.head(),
+            checkpoint,
+            head: self.chain.as_ref().and_then(|chain| self.head(chain.signing.last())),
         }
+    }
+
+    /// Whether there are records that no checkpoint counts, and one should.
+    pub(super) fn is_behind(&self) -> bool {
+        self.chain.as_ref().is_some_and(|chain| chain.signing.is_behind(&chain.written))
+    }
+
+    /// When a checkpoint is due, if there is anything to sign.
+    pub(super) fn sign_due(&self) -> Option<SystemTime> {
+        self.chain.as_ref().map(|chain| chain.signing.due())
+    }
+
+    /// What retention changes, in order: checkpoints say that it did so, then the head does. The base is set already.
+    /// Everything must be written and synced.
+    pub(super) fn rebased(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<SyncJob> {
+        let is_signed = self.chain.as_ref()?.signing.is_on();
+        let checkpoint = if is_signed { self.sign(now, removed_checkpoints) } else { None };
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
+        Some(SyncJob { dirty: Vec::new(), dir: None, checkpoint, head })
+    }
+
+    fn sign(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<Append> {
+        let day = self.at.filter(|(_, length)| *length > 0).map(|(day, _)| day);
+        let chain = self.chain.as_mut()?;
+        let (tenant, dir, written, base) = (&*chain.tenant, &*self.dir, &chain.written, &chain.base);
+        chain.signing.sign(&State { tenant, dir, written, day, base }, now, removed_checkpoints)
     }
 
     /// Takes back a job that failed. The file may not be the one at its path any more, so it is opened anew, and what
@@ -245,6 +286,9 @@ impl Stream {
         self.is_dir_dirty = true;
         if let Some(chain) = &mut self.chain {
             chain.has_head = false;
+            if job.checkpoint.is_some() {
+                chain.signing.take_back();
+            }
         }
         for dirty in job.dirty {
             if self.dirty.iter().all(|own| own.path != dirty.path) {
@@ -271,7 +315,7 @@ impl Stream {
 }
 
 /// The hash of the last line of whole lines, if they are audit lines.
-fn last_hash(lines: &[u8]) -> Option<super::chain::Digest> {
+fn last_hash(lines: &[u8]) -> Option<Digest> {
     let hex = lines.strip_suffix(b"\"}\n")?.last_chunk::<64>()?;
-    super::chain::Digest::parse(hex)
+    Digest::parse(hex)
 }

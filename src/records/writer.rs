@@ -17,7 +17,7 @@ use super::{
     compress::Compressor,
     entry::Entry,
     line::Notice,
-    sink::Sink,
+    sink::{Sign, Sink},
     stamp::Day,
     sync::{Patience, Syncer},
 };
@@ -131,14 +131,18 @@ impl Writer {
             self.take_over(&mut shared.queue.lock().unwrap_or_else(PoisonError::into_inner));
             self.write();
             self.finish_flush(orders.flush);
-        } else if self.sink.is_dirty() && !self.syncer.is_busy() && self.is_sync_due() {
-            self.begin_sync();
+        } else if self.has_to_sync() && !self.syncer.is_busy() && self.is_sync_due() {
+            self.begin_sync(Sign::Due);
         }
         self.compress();
         self.prune();
         for warning in std::mem::take(&mut self.sink.warnings) {
             self.shared.observer.warned(&warning);
         }
+    }
+
+    fn has_to_sync(&self) -> bool {
+        self.sink.is_dirty() || self.sink.is_sign_due(wall_clock())
     }
 
     fn is_sync_due(&self) -> bool {
@@ -169,7 +173,7 @@ impl Writer {
             }
         }
         // What was written now still has to be synced before it counts as working.
-        if self.is_failing && !self.sink.is_dirty() && !self.syncer.is_busy() {
+        if self.is_failing && !self.sink.is_dirty() && !self.sink.is_owing() && !self.syncer.is_busy() {
             self.recovered();
         }
     }
@@ -206,9 +210,9 @@ impl Writer {
         self.shared.is_failing.store(false, Relaxed);
     }
 
-    fn begin_sync(&mut self) {
+    fn begin_sync(&mut self, sign: Sign) {
         self.synced = clock();
-        let round = self.sink.sync_round();
+        let round = self.sink.sync_round(wall_clock(), sign);
         self.syncer.begin(round);
     }
 
@@ -228,13 +232,18 @@ impl Writer {
         );
     }
 
-    /// Syncs what is written, waits for it, and answers who asked for it.
-    fn finish_flush(&mut self, flush: u64) {
+    /// Syncs and signs all that is written, and waits for it.
+    fn sync_all(&mut self) {
         self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
+        if self.sink.is_dirty() || self.sink.is_unsigned() {
+            self.begin_sync(Sign::All);
             self.collect(Patience::Wait);
         }
+    }
+
+    /// Syncs what is written, waits for it, and answers who asked for it.
+    fn finish_flush(&mut self, flush: u64) {
+        self.sync_all();
         let is_done =
             self.batch.is_empty() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.is_failing;
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,11 +263,7 @@ impl Writer {
         if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
             return;
         }
-        self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
-            self.collect(Patience::Wait);
-        }
+        self.sync_all();
         if self.is_failing {
             return;
         }

@@ -84,6 +84,7 @@ const SHELL: &[&str] = &[
     "records/sync",
     "records/tenant_secrets",
     "records/tests",
+    "records/trail",
     "records/verify",
     "records/writer",
     "stored/shelf",

@@ -322,6 +322,7 @@ record! {
         retain: Option<At<Duration>> = "retain",
         on_failure: Option<At<OnFailure>> = "on_failure",
         secret: Option<At<SecretRef>> = "secret",
+        sign: Option<At<SecretRef>> = "sign",
         compress: Option<At<bool>> = "compress",
         content: Option<At<Content>> = "content",
     }

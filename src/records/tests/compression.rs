@@ -22,7 +22,7 @@ fn file(dir: &Dir, kind: &str, days: u64) -> PathBuf {
 }
 
 /// Compresses everything before a day, as the gateway does.
-fn compress_before(dir: &Dir, sink: &mut Sink, days: u64) -> Option<Warning> {
+pub(super) fn compress_before(dir: &Dir, sink: &mut Sink, days: u64) -> Option<Warning> {
     sink.close_days(day(days));
     let mut compressor = Compressor::start(sink.dirs()).unwrap();
     compressor.begin(day(days));
