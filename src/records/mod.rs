@@ -51,6 +51,7 @@ pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
+pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use verify::{Fault, Finding, Means, Report, TenantReport, VerifyError, verify};
 
@@ -95,6 +96,8 @@ impl std::fmt::Debug for Options {
 pub trait Observer: Send + Sync {
     /// So many values of an entity were taken out of a tenant's text.
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// A line is made, redacted as it will be written, newline included.
+    fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.

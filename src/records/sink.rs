@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fs, io,
+    io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -148,14 +148,20 @@ impl Sink {
             Err(error) => return Err((entry, error)),
         };
         let was_pending = stream.is_pending();
+        let made =
+            |out: &[u8], start: usize| notice.made(&tenant, kind, out.get(start..).unwrap_or_default());
         match entry {
-            Entry::Request(request) => {
-                stream.line(request.time, |out, _| write_request(out, *request, notice));
-            }
+            Entry::Request(request) => stream.line(request.time, |out, _| {
+                let start = out.len();
+                write_request(out, *request, notice);
+                made(out, start);
+            }),
             Entry::Decision(decision) => stream.line(decision.time, |out, tip| {
                 if let Some(tip) = tip {
+                    let start = out.len();
                     tip.expected = write_decision(out, *decision, &tip.expected, notice);
                     tip.records += 1;
+                    made(out, start);
                 }
             }),
         }
@@ -340,7 +346,7 @@ impl Sink {
             disk::sync_dir(&self.audit.join(".heads"))?;
         }
         old.iter().try_for_each(|day| remove_day(&dir, *day))?;
-        gone.iter().flatten().try_for_each(fs::remove_file)
+        gone.iter().flatten().try_for_each(|day| trail::remove(&dir, *day))
     }
 }
 

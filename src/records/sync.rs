@@ -16,9 +16,9 @@ use super::{
     trail,
 };
 
-/// Which stream a job is of.
+/// Which records are meant: decisions or requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Audit,
     Log,
 }

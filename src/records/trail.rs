@@ -1,4 +1,4 @@
-//! The files of signed checkpoints, `DAY.checkpoints.jsonl` beside a tenant's chain: appended to, taken up after a
+//! The files of signed checkpoints, `checkpoints/DAY.jsonl` beside a tenant's chain: appended to, taken up after a
 //! restart, read back by the verifier. Apart from the chain's files, whose days they follow but whose lines they are not.
 
 use std::{
@@ -9,11 +9,13 @@ use std::{
 
 use super::{
     checkpoint::{Checkpoint, Read, Signed},
+    day_file::{day_path, remove_day},
     disk::{self, Lines, Next},
+    head::parse_file_name,
     stamp::Day,
 };
 
-const SUFFIX: &str = ".checkpoints.jsonl";
+const DIR: &str = "checkpoints";
 
 /// A checkpoint's line on its way to the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +28,12 @@ pub(super) struct Append {
 
 /// The file of a day.
 pub(super) fn path_of(dir: &Path, day: Day) -> PathBuf {
-    dir.join(format!("{day}{SUFFIX}"))
+    day_path(&dir.join(DIR), day)
 }
 
 /// The days that a tenant's directory has checkpoints of, oldest first.
 pub(super) fn days(dir: &Path) -> io::Result<Vec<Day>> {
-    let day = |name: &String| Day::parse(name.strip_suffix(SUFFIX).filter(|day| day.len() == 10)?);
-    Ok(disk::names(dir)?.iter().filter_map(day).collect())
+    Ok(disk::names(&dir.join(DIR))?.iter().filter_map(|name| parse_file_name(name)).collect())
 }
 
 /// Appends a line, and waits until it is on the disk.
@@ -46,7 +47,11 @@ pub(super) fn append(append: &Append) -> io::Result<()> {
     file.set_len(append.from)?;
     file.write_all(&append.line)?;
     file.sync_data()?;
-    if append.from == 0 { disk::sync_dir(dir) } else { Ok(()) }
+    if append.from > 0 {
+        return Ok(());
+    }
+    disk::sync_dir(dir)?;
+    dir.parent().map_or(Ok(()), disk::sync_dir)
 }
 
 /// A tenant's checkpoints as they were found.
@@ -95,22 +100,27 @@ fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The files before `cutoff`, but for the newest one, and the number of the first checkpoint behind them.
-pub(super) fn old(dir: &Path, cutoff: Day) -> io::Result<Option<(Vec<PathBuf>, u64)>> {
+/// The days before `cutoff`, but for the newest one, and the number of the first checkpoint behind them.
+pub(super) fn old(dir: &Path, cutoff: Day) -> io::Result<Option<(Vec<Day>, u64)>> {
     let mut days = days(dir)?;
     let newest = days.pop();
     let count = days.iter().take_while(|day| **day < cutoff).count();
-    let kept = days.iter().skip(count).copied().chain(newest);
-    for day in kept.take(usize::from(count > 0)) {
+    let first_kept = days.get(count).copied().or(newest);
+    if let Some(day) = first_kept.filter(|_| count > 0) {
         let mut lines = Lines::open(&path_of(dir, day))?;
         if let Next::Line(line) = lines.next()?
             && let Some(read) = Checkpoint::parse(line)
         {
-            let old = days.iter().take(count).map(|day| path_of(dir, *day)).collect();
-            return Ok(Some((old, read.checkpoint.number)));
+            days.truncate(count);
+            return Ok(Some((days, read.checkpoint.number)));
         }
     }
     Ok(None)
+}
+
+/// Removes the checkpoints of a day.
+pub(super) fn remove(dir: &Path, day: Day) -> io::Result<()> {
+    remove_day(&dir.join(DIR), day)
 }
 
 /// A tenant's checkpoints in the order in which they were made, as far as they were there at one moment.

@@ -19,7 +19,7 @@ use super::{
     line::Notice,
     sink::{Sign, Sink},
     stamp::Day,
-    sync::{Patience, Syncer},
+    sync::{Kind, Patience, Syncer},
 };
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
@@ -300,6 +300,10 @@ impl Notice for Shared {
 
     fn redactor_failed(&self) {
         self.counters.redactor_failures.fetch_add(1, Relaxed);
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        self.observer.made(tenant, kind, line);
     }
 }
 

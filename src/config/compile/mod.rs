@@ -6,6 +6,7 @@ mod credentials;
 mod identity;
 mod limits;
 mod rule;
+mod telemetry;
 mod tenant;
 mod upstream;
 
@@ -21,6 +22,7 @@ use crate::{
     records::{OnFailure, Signer, TenantSecrets},
     server::TlsFiles,
     snapshot::{Accounts, Limits, Snapshot},
+    telemetry::Target,
     upstream::http1::Origin,
 };
 use dashmap::DashMap;
@@ -63,6 +65,8 @@ pub struct Serve {
     pub retain: Duration,
     pub compress: bool,
     pub signer: Option<Arc<Signer>>,
+    /// Where records are exported to.
+    pub logs: Option<Arc<Target>>,
     pub on_failure: OnFailure,
 }
 
@@ -373,6 +377,7 @@ impl Compiler<'_> {
             }
         }
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
+        let logs = self.logs_target(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
         Some(Serve {
             listen,
@@ -388,6 +393,7 @@ impl Compiler<'_> {
                 .and_then(|records| records.compress.as_ref())
                 .is_none_or(|compress| compress.value),
             signer,
+            logs,
             on_failure: match on_failure {
                 Some(raw::OnFailure::Drop) => OnFailure::Drop,
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,

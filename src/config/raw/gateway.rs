@@ -301,9 +301,12 @@ words! {
 }
 
 record! {
-    /// Where traces and metrics are pushed.
+    /// Where traces, logs and metrics are pushed.
     Exporter {
         otlp: Option<At<String>> = "otlp",
+        logs: Option<At<bool>> = "logs",
+        headers: Entries<At<SecretRef>> = "headers",
+        ca: Option<At<PathBuf>> = "ca",
         genai_semconv: Option<At<GenaiNames>> = "genai_semconv",
     }
 }

@@ -67,6 +67,7 @@ struct Deaf;
 impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
     fn redactor_failed(&self) {}
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
 }
 
 fn sink(dir: &Dir) -> Sink {

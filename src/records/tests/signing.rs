@@ -108,7 +108,7 @@ fn no_file_is_two_tenants_and_all_are_private() {
     check_audited(
         &dir,
         &[1],
-        "acme: DIR/audit/acme/2026-11-25.checkpoints.jsonl:1: this checkpoint does not follow the one before it (one was removed, moved, repeated or put in, or it is another tenant's)",
+        "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:1: this checkpoint does not follow the one before it (one was removed, moved, repeated or put in, or it is another tenant's)",
     );
 }
 
@@ -136,7 +136,7 @@ fn a_new_key_vouches_for_what_the_old_one_signed() {
     write(&mut second, [decided("acme", 0, 2)]);
     let stranger = |line: u8, seed: u8| {
         format!(
-            "acme: DIR/audit/acme/2026-11-25.checkpoints.jsonl:{line}: this checkpoint is of the key {}, which is not among those given: nothing vouches for it",
+            "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:{line}: this checkpoint is of the key {}, which is not among those given: nothing vouches for it",
             pair(seed).1.id()
         )
     };
@@ -163,14 +163,14 @@ fn whoever_can_write_the_files_but_has_not_the_key_changes_nothing_unseen() {
     check_audited(
         &dir,
         &[1],
-        "acme: DIR/audit/acme/2026-11-25.checkpoints.jsonl:1: this checkpoint was made for another chain: records were changed or replaced",
+        "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:1: this checkpoint was made for another chain: records were changed or replaced",
     );
     fs::copy(checkpoints(&forged, 0), checkpoints(&dir, 0)).unwrap();
     check_audited(
         &dir,
         &[1],
         &format!(
-            "acme: DIR/audit/acme/2026-11-25.checkpoints.jsonl:1: this checkpoint is of the key {}, which is not among those given: nothing vouches for it",
+            "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:1: this checkpoint is of the key {}, which is not among those given: nothing vouches for it",
             pair(9).1.id()
         ),
     );
@@ -198,7 +198,8 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     let mut sink = sink(&honest);
     sink.prune(time(366)).unwrap();
     drop(sink);
-    assert_eq!(files(&honest.0.join("audit/acme")).len(), 5, "two days, their checkpoints, and today's");
+    assert_eq!(files(&honest.0.join("audit/acme")).len(), 3, "two days and the checkpoints");
+    assert_eq!(files(&honest.0.join("audit/acme/checkpoints")).len(), 3, "theirs, and today's");
     let report = audited(&honest, &[1]);
     assert!(report.finding.is_none(), "{report:?}");
     assert_eq!((report.removed, report.records), (2, 2));
@@ -208,14 +209,14 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     check_audited(
         &forged,
         &[1],
-        "acme: DIR/audit/acme/2026-11-27.checkpoints.jsonl:1: this checkpoint says that 0 records were removed by retention, but 2 are gone",
+        "acme: DIR/audit/acme/checkpoints/2026-11-27.jsonl:1: this checkpoint says that 0 records were removed by retention, but 2 are gone",
     );
     // Their checkpoints alone.
     fs::remove_file(checkpoints(&dir, 0)).unwrap();
     check_audited(
         &dir,
         &[1],
-        "acme: DIR/audit/acme/2026-11-26.checkpoints.jsonl:1: this checkpoint is the first one, but those before it were not removed by retention",
+        "acme: DIR/audit/acme/checkpoints/2026-11-26.jsonl:1: this checkpoint is the first one, but those before it were not removed by retention",
     );
 }
 
@@ -235,8 +236,9 @@ fn retention_goes_on_for_years_and_the_newest_checkpoint_stays() {
         sink = self::sink(&dir);
         assert!(sink.warnings.is_empty(), "{:?}", sink.warnings);
     }
-    let left = files(&dir.0.join("audit/acme"));
-    assert!(left.len() <= 3, "{left:?}");
+    for left in ["audit/acme", "audit/acme/checkpoints"].map(|kept| files(&dir.0.join(kept))) {
+        assert!(left.len() <= 3, "{left:?}");
+    }
 }
 
 #[test]
@@ -279,7 +281,7 @@ fn a_checkpoint_that_cannot_be_written_is_owed() {
     let mut sink = sink(&dir);
     write(&mut sink, [decided("acme", 0, 0)]);
     // A directory in its place: that stops even root, as a full disk would.
-    fs::create_dir(checkpoints(&dir, 0)).unwrap();
+    fs::create_dir_all(checkpoints(&dir, 0)).unwrap();
     let failed = sync_round(sink.sync_round(time(0), Sign::Due));
     assert_eq!(failed.len(), 1);
     sink.sync_failed(failed).unwrap();
