@@ -62,6 +62,11 @@ impl Collector {
         collector
     }
 
+    /// The same, believed to be elsewhere.
+    pub(crate) fn at(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// What it answers from now on.
     pub(crate) fn says(&self, status: u16) {
         self.status.store(status, Relaxed);

@@ -116,7 +116,7 @@ fn what_a_store_refuses_is_dropped_and_counted_by_tenant() {
 fn a_store_that_is_slow_or_gone_costs_no_request_anything_and_the_end_is_bounded() {
     let silent = Collector::start();
     silent.says(SILENT);
-    let gone = Collector { port: 1, ..silent.clone() };
+    let gone = silent.clone().at(1);
     for collector in [&silent, &gone] {
         let mut gateway = gateway(collector, "");
         // A long text each, so that the queue would be full of a few hundred.
