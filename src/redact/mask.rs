@@ -75,7 +75,12 @@ impl Redactor {
     }
 
     /// Masks the digits of a number that stands under a JSON key: what comes of them is a text.
-    pub fn mask_number(&self, digits: &str, key: &str, masks: &mut Masks) -> Result<Option<String>, Unstable> {
+    pub fn mask_number(
+        &self,
+        digits: &str,
+        key: &str,
+        masks: &mut Masks,
+    ) -> Result<Option<String>, Unstable> {
         self.masked(masks, |tally| self.plain(digits, key, tally))
     }
 
