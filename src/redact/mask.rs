@@ -71,7 +71,7 @@ impl fmt::Debug for Masks {
 impl Redactor {
     /// Masks the text of a string that stands under a JSON key, and JSON within it. `None` if nothing is found.
     pub fn mask(&self, text: &str, key: &str, masks: &mut Masks) -> Result<Option<String>, Unstable> {
-        self.masked(masks, |tally| self.any(text, key, 0, tally))
+        masked(masks, |tally| self.any(text, key, 0, tally))
     }
 
     /// Masks the digits of a number that stands under a JSON key: what comes of them is a text.
@@ -81,20 +81,19 @@ impl Redactor {
         key: &str,
         masks: &mut Masks,
     ) -> Result<Option<String>, Unstable> {
-        self.masked(masks, |tally| self.plain(digits, key, tally))
+        masked(masks, |tally| self.plain(digits, key, tally))
     }
+}
 
-    fn masked(
-        &self,
-        masks: &mut Masks,
-        act: impl FnOnce(&mut Tally) -> Option<String>,
-    ) -> Result<Option<String>, Unstable> {
-        let mut tally = Tally::masking(std::mem::take(masks));
-        let masked = act(&mut tally);
-        let unstable = tally.iter().any(|(name, _)| name == Entity::Unstable.name());
-        *masks = tally.into_masks();
-        if unstable { Err(Unstable) } else { Ok(masked) }
-    }
+fn masked(
+    masks: &mut Masks,
+    act: impl FnOnce(&mut Tally) -> Option<String>,
+) -> Result<Option<String>, Unstable> {
+    let mut tally = Tally::masking(std::mem::take(masks));
+    let masked = act(&mut tally);
+    let unstable = tally.iter().any(|(name, _)| name == Entity::Unstable.name());
+    *masks = tally.into_masks();
+    if unstable { Err(Unstable) } else { Ok(masked) }
 }
 
 /// The name in a placeholder.

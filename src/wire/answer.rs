@@ -62,7 +62,9 @@ impl Placeholders {
                         ("arguments" | "partial_json", Value::String(text)) => {
                             let restored = self.arguments(text, room)?;
                             let changed = restored.is_some();
-                            *text = restored.map_or(std::mem::take(text), Cow::Owned);
+                            if let Some(restored) = restored {
+                                *text = Cow::Owned(restored);
+                            }
                             changed
                         }
                         // A call's input, or what it does: strings in it may be JSON.

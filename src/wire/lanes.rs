@@ -157,12 +157,11 @@ pub(super) fn pieces<'v, E>(
     }
 }
 
+/// Sees a text, with its path.
+type See<'s, 'v, E> = dyn FnMut(&str, &mut Cow<'v, str>) -> Result<(), E> + 's;
+
 /// Every text of a delta, with its path.
-fn texts<'v, E>(
-    value: &mut Value<'v>,
-    path: &mut String,
-    see: &mut dyn FnMut(&str, &mut Cow<'v, str>) -> Result<(), E>,
-) -> Result<(), E> {
+fn texts<'v, E>(value: &mut Value<'v>, path: &mut String, see: &mut See<'_, 'v, E>) -> Result<(), E> {
     let length = path.len();
     match value {
         Value::Array(items) => {
