@@ -48,6 +48,7 @@ fn tenant_named(name: &str) -> Tenant {
             secret: Arc::new(secret()),
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
+            turns: crate::records::Turns::default(),
         }),
     }
 }
