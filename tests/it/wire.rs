@@ -187,7 +187,7 @@ fn a_placeholder_of_another_request_is_not_restored() {
     for text in [
         placeholder.clone(),
         format!("{placeholder} and john@example.org"),
-        format!("{} john@example.org", &placeholder[..20]),
+        format!("{} john@example.org", placeholder.split_at(20).0),
     ] {
         assert_eq!(say(&text), text);
     }

@@ -13,7 +13,7 @@ fn only_this_requests_placeholders_are_restored() {
     let wrong = email.replacen('[', "[X", 1);
     let said = format!(
         "{email} {other} {wrong} [EMAIL_ADDRESS:abcdefghijklmnop] {} {}",
-        &email[..20],
+        email.split_at(20).0,
         email.to_lowercase()
     );
     let answer = json!({ "choices": [{ "message": { "content": said } }] });
@@ -54,7 +54,7 @@ fn arguments_are_escaped_as_deep_as_a_value_stands() {
         serde_json::from_str::<Value>(&args(value)).unwrap()
     );
     // Written with escapes; and what is no JSON at all.
-    let mut text = format!(r#"{{"a":"\u005b{}"}}"#, &name[1..]);
+    let mut text = format!(r#"{{"a":"\u005b{}"}}"#, name.trim_start_matches('['));
     assert!(placeholders.call(&mut text, true, 4096));
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "a": value }));
     let mut text = format!("{{\"a\": \"{name}");

@@ -13,8 +13,8 @@ fn leaks(sent: &Value) -> Vec<&'static str> {
 #[test]
 fn every_content_of_every_dialect_is_masked() {
     let text = format!("write to {EMAIL}, card {CARD}, or {IN_BASE64}; password: {PASSWORD}");
-    let args = json!({ "to": EMAIL, "card": 4_111_111_111_111_111_u64, "nested": { EMAIL: [text.clone()] } })
-        .to_string();
+    let args =
+        json!({ "to": EMAIL, "card": 4_111_111_111_111_111_u64, "nested": { EMAIL: [text] } }).to_string();
     for body in [
         json!({ "model": "m", "messages": [
             { "role": "system", "content": text }, { "role": "user", "name": "jane", "content": [{ "type": "text", "text": text }] },
@@ -114,7 +114,7 @@ fn a_text_in_base64_is_masked_inside() {
 fn the_place_of_what_is_found_is_told_without_the_clients_words() {
     let check = |body: Value, expected: &str| match block(&body) {
         Err(Refusal::ContentBlocked { place, .. }) => {
-            assert_eq!(place.unwrap_or_default(), expected, "{body}")
+            assert_eq!(place.unwrap_or_default(), expected, "{body}");
         }
         other => panic!("{other:?}"),
     };
@@ -177,7 +177,8 @@ fn thinking_comes_back_as_it_was_signed_or_not_at_all() {
     let placeholders = Placeholders::of(mask(&json!({ "messages": [{ "content": asked }] })).1).unwrap();
     let as_text = |text: &str| {
         let answer = json!({ "content": [{ "type": "thinking", "thinking": text }] }).to_string();
-        let whole = placeholders.whole(answer.as_bytes()).unwrap().unwrap_or(answer.into_bytes());
+        let whole =
+            placeholders.whole(answer.as_bytes()).unwrap().unwrap_or_else(|| answer.clone().into_bytes());
         serde_json::from_slice::<Value>(&whole).unwrap()["content"][0]["thinking"]
             .as_str()
             .unwrap()

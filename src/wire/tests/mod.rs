@@ -42,8 +42,8 @@ fn block(body: &Value) -> Result<Covered, Refusal> {
 fn placeholder(text: &str) -> String {
     let (sent, _) = mask(&serde_json::json!({ "messages": [{ "role": "user", "content": text }] }));
     let sent = sent["messages"][0]["content"].as_str().unwrap();
-    let open = sent.find('[').unwrap();
-    sent[open..=open + sent[open..].find(']').unwrap()].to_owned()
+    let (_, rest) = sent.split_once('[').unwrap();
+    format!("[{}]", rest.split_once(']').unwrap().0)
 }
 
 fn restored(masks: Masks, answer: &Value) -> Value {
