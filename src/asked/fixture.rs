@@ -62,6 +62,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         policy: policy(),
         models: Globs::default(),
         on_deny,
+        wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
         model_limits: Vec::new(),
         journal: Arc::new(Journal {

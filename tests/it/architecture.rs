@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "pins",
     "dialect",
     "translate",
+    "wire",
     "stored",
     "ledger",
     "approvals",

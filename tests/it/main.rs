@@ -28,3 +28,4 @@ mod reload;
 mod signer;
 mod support;
 mod transcripts;
+mod wire;

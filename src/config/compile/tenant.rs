@@ -13,7 +13,7 @@ use crate::{
     quota::{Limits, Quota, Rate},
     records::{Content, Journal},
     redact::{Detectors, Pattern, PatternError, Redactor},
-    tenant::{Key, Offered, OnDeny, Tenant},
+    tenant::{Key, Offered, OnDeny, Tenant, Wire},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 
@@ -109,7 +109,6 @@ impl Compiler<'_> {
             drop((self.policy(effective, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
-        self.not_yet_of_tenant(effective);
         Some(Tenant {
             quota: self.quota(&id, effective),
             model_limits: model_globs(effective),
@@ -122,6 +121,11 @@ impl Compiler<'_> {
             on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
                 Some(raw::OnDeny::Notice) | None => OnDeny::Notice,
+            },
+            wire: match effective.wire.map(|at| at.value) {
+                Some(raw::Wire::Block) => Wire::Block,
+                Some(raw::Wire::Mask) => Wire::Mask,
+                Some(raw::Wire::Off) | None => Wire::Off,
             },
         })
     }
@@ -238,18 +242,6 @@ impl Compiler<'_> {
             }
         }
         patterns
-    }
-
-    fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
-        if let Some(wire) = effective.wire {
-            match wire.value {
-                raw::Wire::Off => {}
-                raw::Wire::Block | raw::Wire::Mask => {
-                    let message = "`wire: mask` and `wire: block` are not supported by this version yet";
-                    self.error("not-supported-yet", wire.at, message);
-                }
-            }
-        }
     }
 }
 
