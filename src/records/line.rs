@@ -14,6 +14,7 @@ use super::{
     chain::{Digest, seal},
     entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
     stamp::write_time,
+    sync::Kind,
 };
 use crate::redact::Redacted;
 
@@ -37,6 +38,8 @@ pub(super) trait Notice {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// The redactor panicked: the text was left out.
     fn redactor_failed(&self);
+    /// A line is made, newline included.
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]);
 }
 
 /// Appends a request's line, newline included.

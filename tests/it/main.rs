@@ -10,9 +10,11 @@
 mod approvals;
 mod architecture;
 mod canary;
+mod collector;
 mod commands;
 mod dialects;
 mod erase;
+mod export;
 mod identity;
 mod journey;
 mod licences;
@@ -26,6 +28,7 @@ mod pins;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
+mod signing;
 mod support;
 mod transcripts;
 mod wire;
