@@ -5,6 +5,7 @@
 //! through the gateway can keep anything.
 
 mod calls;
+pub mod fair;
 mod level;
 mod reserve;
 mod spend;
