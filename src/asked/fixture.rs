@@ -63,6 +63,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         models: Globs::default(),
         on_deny,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: TENANT.into(),
@@ -78,6 +79,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         models: None,
         tools: None,
         quota: None,
+        priority: crate::quota::fair::Priority::default(),
         caller: Caller::new(TENANT, "prod", &[]),
         offered: crate::tenant::Offered::default(),
     };
@@ -98,6 +100,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         standing: None,
         slot: Admission::refused(None).slot,
         hold: None,
+        queued: None,
     }
 }
 

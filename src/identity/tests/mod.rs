@@ -41,6 +41,7 @@ fn tenant_named(name: &str) -> Tenant {
         models: Globs::default(),
         on_deny: OnDeny::Notice,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: name.into(),
