@@ -270,3 +270,112 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::fair::Priority;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn queues(max_in_flight: u32, per_tenant: usize, wait: u64) -> Queues {
+        let (queues, queue) =
+            (Queues::default(), FairQueue { max_in_flight, per_tenant, wait: Duration::from_millis(wait) });
+        queues.configure(&HashMap::from([("u".into(), queue)]));
+        queues
+    }
+
+    async fn at(queues: &Queues, tenant: &str) -> Result<Option<Place>, Refusal> {
+        let claim = Claim::new(tenant.into(), 1, Priority::Interactive, 100);
+        let (closing, progress) = (&CancellationToken::new(), &mut Progress::default());
+        Turn { queues, claim, closing, progress }.at("u").await
+    }
+
+    fn standing(queues: &Queues) -> (u32, usize) {
+        let standing = queues.standings().remove(0);
+        (standing.in_flight, standing.waiting.iter().map(|(_, count)| count).sum())
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_granted_to_who_left_goes_to_the_next() {
+        let queues = queues(1, 10, 10_000);
+        let first = at(&queues, "a").await.unwrap();
+        let mut left = by_hand(at(&queues, "b"));
+        let mut next = by_hand(at(&queues, "c"));
+        assert!(left.poll().is_none() && next.poll().is_none());
+        assert_eq!(standing(&queues), (1, 2));
+        drop(first);
+        // Granted, and dropped before it could see it.
+        assert_eq!(standing(&queues), (1, 1));
+        drop(left);
+        assert_eq!(standing(&queues), (1, 0));
+        let place = next.poll().unwrap().unwrap();
+        assert!(place.is_some());
+        drop(place);
+        assert_eq!(standing(&queues), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_and_leaves_no_trace() {
+        let queues = queues(1, 1, 30);
+        let first = at(&queues, "a").await.unwrap();
+        let Err(Refusal::Overloaded { retry_after }) = at(&queues, "a").await else { panic!("let in") };
+        assert_eq!((retry_after, standing(&queues)), (RETRY_AFTER_MIN, (1, 0)));
+        drop(first);
+        assert!(at(&queues, "a").await.unwrap().is_some());
+        assert_eq!(standing(&queues), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_upstream_without_a_number_takes_all_and_gives_nobody_a_place() {
+        let queues = queues(1, 1, 30);
+        let place = at(&queues, "a").await.unwrap();
+        queues.configure(&HashMap::new());
+        assert!(at(&queues, "a").await.unwrap().is_none());
+        assert!(queues.standings().is_empty());
+        drop(place);
+    }
+
+    /// Many tasks, of which many leave while they wait: never more than may, and in the end nobody.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn places_are_not_lost_between_threads() {
+        let (queues, now) = (Arc::new(queues(3, 1000, 10_000)), Arc::new(AtomicU32::new(0)));
+        let tasks: Vec<_> = (0..400_u64)
+            .map(|task| {
+                let (queues, now) = (Arc::clone(&queues), Arc::clone(&now));
+                tokio::spawn(async move {
+                    for round in 0..20_u64 {
+                        let tenant = format!("t{}", task % 7);
+                        let patience = Duration::from_micros((task * 37 + round * 101) % 3000);
+                        if let Ok(place) = tokio::time::timeout(patience, at(&queues, &tenant)).await {
+                            assert!(now.fetch_add(1, Ordering::SeqCst) < 3, "more than may");
+                            tokio::time::sleep(Duration::from_micros(task % 50)).await;
+                            now.fetch_sub(1, Ordering::SeqCst);
+                            drop(place.unwrap());
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(standing(&queues), (0, 0));
+    }
+
+    /// A future that is polled by hand.
+    struct ByHand<F: Future>(std::pin::Pin<Box<F>>);
+
+    fn by_hand<F: Future>(future: F) -> ByHand<F> {
+        ByHand(Box::pin(future))
+    }
+
+    impl<F: Future> ByHand<F> {
+        fn poll(&mut self) -> Option<F::Output> {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            match self.0.as_mut().poll(&mut cx) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Laws of the fair queue, over any order of events.
+
 use super::*;
 use proptest::prelude::*;
 
