@@ -341,6 +341,7 @@ fn price(raw: &raw::Price) -> Price {
     Price {
         input,
         cached_input: of(&raw.cached_input).unwrap_or(input),
+        cache_write: of(&raw.cache_write).unwrap_or(input),
         output: of(&raw.output).unwrap_or_default(),
     }
 }
