@@ -31,7 +31,29 @@ use tollgate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    memory();
     divan::main();
+}
+
+/// What the limits of a tenant hold in memory, all of them in use.
+#[expect(clippy::print_stdout, reason = "a bench prints")]
+fn memory() {
+    const TENANTS: usize = 50_000;
+    let before = resident();
+    let quotas: Vec<Quota> = (0..TENANTS).map(|_| quota()).collect();
+    for quota in &quotas {
+        let held = quota.hold(0..1, Amount { tokens: 1500, cost: MicroUsd(12_000) }, now()).unwrap();
+        held.settle(Amount { tokens: 700, cost: MicroUsd(5000) }, now());
+        drop(quota.admit().unwrap());
+    }
+    println!("a tenant's limits hold {} bytes; the goal is 2,048\n", (resident() - before) / TENANTS);
+}
+
+/// The process's memory, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    1024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
 }
 
 fn rate(count: u32) -> Rate {

@@ -140,7 +140,7 @@ mod tests {
     fn what_is_read_from_a_cache_and_written_to_it_is_input() {
         let mut meter = Meter::default();
         let mut check = |usage: &str, expected| {
-            meter.read(Some(&crate::json::parse(usage.as_bytes(), 8).unwrap()));
+            meter.read(Some(&json::parse(usage.as_bytes(), 8).unwrap()));
             assert_eq!(meter.usage(), expected, "{usage}");
         };
         check(r#"{"cache_creation_input_tokens":3}"#, None);
