@@ -71,6 +71,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
             secret: Arc::new(secret()),
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
+            turns: crate::records::Turns::default(),
         }),
     };
     let key = Key {

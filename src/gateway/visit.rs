@@ -8,7 +8,7 @@ use crate::{
     exchange,
     identity::Identity,
     quota::{Admission, Exceeded, Now, Quota, Standing, fair::Claim},
-    records::{Entry, Raw},
+    records::{Entry, Journal, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
     telemetry::Finished,
@@ -22,7 +22,7 @@ use std::{
 
 /// A request waits so long for room in the records' queue.
 const RECORDS_WAIT_MAX: Duration = Duration::from_secs(2);
-const RECORDS_WAIT: Duration = Duration::from_millis(10);
+const RECORDS_WAIT: Duration = Duration::from_millis(5);
 
 /// When a request came, and the id that it goes by.
 #[derive(Debug)]
@@ -155,23 +155,36 @@ impl Visit {
     /// A tenant's records must not have holes: what cannot be recorded is not done. While the writer only lags
     /// behind, the request waits a little, so that whoever sends faster than can be recorded is slowed down first.
     pub(super) async fn check_records(&mut self) -> Result<(), Refusal> {
-        let waiting = clock::now();
-        while !self.accepted() {
-            if self.gateway.records.is_failing()
-                || self.gateway.ledger_fails()
-                || waiting.elapsed() > RECORDS_WAIT_MAX
-            {
+        let journal = Arc::clone(&self.asked()?.identity.tenant().journal);
+        let records = &self.gateway.records;
+        if records.is_failing() || self.gateway.ledger_fails() {
+            return Err(Refusal::RecordsUnavailable);
+        }
+        let nobody_waits = journal.turns.is_free() && records.turns().is_free();
+        if nobody_waits && records.has_room_for(&journal) && records.accepts() {
+            return Ok(());
+        }
+        let room = self.room(&journal);
+        tokio::time::timeout(RECORDS_WAIT_MAX, room).await.unwrap_or(Err(Refusal::RecordsUnavailable))
+    }
+
+    /// Waits in turn, first behind the tenant's own, then behind everybody's.
+    async fn room(&self, journal: &Journal) -> Result<(), Refusal> {
+        let records = &self.gateway.records;
+        let _own = journal.turns.next().await;
+        self.until(|| records.has_room_for(journal)).await?;
+        let _turn = records.turns().next().await;
+        self.until(|| records.accepts()).await
+    }
+
+    async fn until(&self, is_open: impl Fn() -> bool) -> Result<(), Refusal> {
+        while !is_open() {
+            if self.gateway.records.is_failing() || self.gateway.ledger_fails() {
                 return Err(Refusal::RecordsUnavailable);
             }
             tokio::time::sleep(RECORDS_WAIT).await;
         }
         Ok(())
-    }
-
-    fn accepted(&self) -> bool {
-        let journal = self.asked.as_ref().map(|asked| &asked.identity.tenant().journal);
-        let accepts = journal.is_some_and(|journal| self.gateway.records.accepts_from(journal));
-        accepts && !self.gateway.ledger_fails()
     }
 
     /// Counts offers that were decided and are on record already.

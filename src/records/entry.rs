@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::turns::Turns;
 use crate::redact::{Redactor, TenantSecret};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
@@ -24,6 +25,8 @@ pub struct Journal {
     pub content: Content,
     /// Weight of the tenant's entries that wait to be written.
     pub queued: AtomicUsize,
+    /// The tenant's requests that wait until less of it waits to be written.
+    pub turns: Turns,
 }
 
 impl fmt::Debug for Journal {

@@ -19,6 +19,7 @@ mod stamp;
 mod stream;
 mod sync;
 mod tenant_secrets;
+mod turns;
 mod verify;
 mod writer;
 
@@ -42,6 +43,7 @@ pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use stamp::{Day, rfc3339};
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
+pub use turns::{Turn, Turns};
 pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
 
 /// What a gateway does when a record cannot be written.
@@ -128,6 +130,8 @@ pub struct Records {
     on_failure: OnFailure,
     queue_bytes_max: usize,
     thread: Option<JoinHandle<()>>,
+    /// Those of all tenants who wait for room.
+    turns: Turns,
     /// Held until all is written.
     _lock: Arc<DataDirLock>,
 }
@@ -205,6 +209,7 @@ impl Records {
             on_failure: options.on_failure,
             queue_bytes_max: options.queue_bytes_max,
             thread: Some(thread),
+            turns: Turns::default(),
             _lock: lock,
         })
     }
@@ -259,11 +264,16 @@ impl Records {
         }
     }
 
-    /// As [`Records::accepts`], for one tenant: whoever sends what takes long to redact fills an own share of the
+    /// Whether a tenant has room left in its share: whoever sends what takes long to redact fills an own share of the
     /// queue, and no other's. One entry may be larger than the share.
-    pub fn accepts_from(&self, journal: &Journal) -> bool {
+    pub fn has_room_for(&self, journal: &Journal) -> bool {
         let share = self.queue_bytes_max / TENANT_SHARE;
-        self.accepts() && (self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share)
+        self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share
+    }
+
+    /// Those who wait until [`Records::accepts`].
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Whether a record that cannot be written must stop requests.

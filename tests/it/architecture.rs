@@ -82,6 +82,7 @@ const SHELL: &[&str] = &[
     "records/sync",
     "records/tenant_secrets",
     "records/tests",
+    "records/turns",
     "records/verify",
     "records/writer",
     "stored/shelf",

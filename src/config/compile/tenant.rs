@@ -212,6 +212,7 @@ impl Compiler<'_> {
             secret: Arc::new(secret),
             content,
             queued: std::sync::atomic::AtomicUsize::new(0),
+            turns: crate::records::Turns::default(),
         })
     }
 

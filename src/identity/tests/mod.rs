@@ -49,6 +49,7 @@ fn tenant_named(name: &str) -> Tenant {
             secret: Arc::new(secret()),
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
+            turns: crate::records::Turns::default(),
         }),
     }
 }

@@ -26,6 +26,7 @@ pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal
         secret: Arc::new(secret),
         content,
         queued: AtomicUsize::new(0),
+        turns: Turns::default(),
     })
 }
 
