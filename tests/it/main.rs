@@ -25,6 +25,7 @@ mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
 mod pins;
+mod queue;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;

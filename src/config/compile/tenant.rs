@@ -10,7 +10,7 @@ use crate::{
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
     policy::{Caller, Policy, Rule, glob::Globs},
-    quota::{Limits, Quota, Rate},
+    quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
     redact::{Detectors, Pattern, PatternError, Redactor},
     tenant::{Key, Offered, OnDeny, Tenant, Wire},
@@ -96,6 +96,10 @@ impl Compiler<'_> {
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
             quota: raw.limits.as_ref().map(|limits| self.quota_of_key(tenant, &raw.id.value, limits)),
+            priority: match raw.priority.as_ref().map(|at| at.value) {
+                Some(raw::Priority::Batch) => Priority::Batch,
+                Some(raw::Priority::Normal) | None => Priority::Interactive,
+            },
             offered: Offered::default(),
         };
         Some((KeyDigest::from_bytes(digest), key))
@@ -111,6 +115,7 @@ impl Compiler<'_> {
         };
         Some(Tenant {
             quota: self.quota(&id, effective),
+            weight: effective.weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(u32::MAX)),
             model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,

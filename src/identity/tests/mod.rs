@@ -42,6 +42,7 @@ fn tenant_named(name: &str) -> Tenant {
         on_deny: OnDeny::Notice,
         wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: name.into(),
