@@ -14,6 +14,7 @@ use crate::{
     server::{self, Ending, Listener},
     stored::Shelf,
     telemetry::{Target, Telemetry},
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -227,6 +228,7 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
@@ -269,7 +271,10 @@ impl Running {
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
+        let queues = Queues::default();
+        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
+            queues,
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,

@@ -241,6 +241,12 @@ static PRICE: MapShape = map(
             "For a million input tokens that the provider had cached; without it, as `input`.",
         )
         .like("0.125"),
+        key(
+            "cache_write",
+            scalar(Scalar::Dollars),
+            "For a million input tokens that the provider puts into its cache; without it, as `input`.",
+        )
+        .like("1.5625"),
         key("output", scalar(Scalar::Dollars), "For a million output tokens.").like("10"),
     ],
 );

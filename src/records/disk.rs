@@ -69,6 +69,19 @@ pub(super) fn open_append(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
+/// The length of an open file, if it is the one at its path still.
+pub(super) fn is_still(path: &Path, file: &File) -> Option<u64> {
+    let (open, there) = (file.metadata().ok()?, fs::metadata(path).ok()?);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if (open.dev(), open.ino()) != (there.dev(), there.ino()) {
+            return None;
+        }
+    }
+    Some(open.len().min(there.len()))
+}
+
 /// Moves a last line without its end (a crash in the middle of a write) into `NAME.torn` beside the file. Returns the
 /// length of what is whole, and how many bytes were moved.
 pub(super) fn mend(path: &Path) -> io::Result<(u64, u64)> {

@@ -58,6 +58,9 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
     member_text(out, "error", entry.error);
     member_decimal(out, "latency_ms", Some((micros(entry.latency), 3)));
     member_decimal(out, "ttft_ms", entry.ttft.map(|ttft| (micros(ttft), 3)));
+    if entry.queued.is_some() {
+        member_decimal(out, "queue_ms", entry.queued.map(|queued| (micros(queued), 3)));
+    }
     member_number(out, "input_tokens", entry.input_tokens);
     member_number(out, "output_tokens", entry.output_tokens);
     member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));

@@ -60,6 +60,7 @@ fn a_request_reads_as_the_contract_says() {
         upstream: Some("openai".into()),
         error: Some("upstream_error"),
         ttft: Some(Duration::from_micros(1500)),
+        queued: None,
         input_tokens: Some(0),
         output_tokens: Some(20),
         usage_estimated: false,

@@ -25,6 +25,7 @@ mod stamp;
 mod stream;
 mod sync;
 mod tenant_secrets;
+mod turns;
 mod trail;
 mod verify;
 mod writer;
@@ -53,6 +54,7 @@ pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
 pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
+pub use turns::{Turn, Turns};
 pub use verify::{Fault, Finding, Means, Report, TenantReport, VerifyError, verify};
 
 /// What a gateway does when a record cannot be written.
@@ -145,6 +147,8 @@ pub struct Records {
     on_failure: OnFailure,
     queue_bytes_max: usize,
     thread: Option<JoinHandle<()>>,
+    /// Those of all tenants who wait for room.
+    turns: Turns,
     /// Held until all is written.
     _lock: Arc<DataDirLock>,
 }
@@ -224,6 +228,7 @@ impl Records {
             on_failure: options.on_failure,
             queue_bytes_max: options.queue_bytes_max,
             thread: Some(thread),
+            turns: Turns::default(),
             _lock: lock,
         })
     }
@@ -278,11 +283,16 @@ impl Records {
         }
     }
 
-    /// As [`Records::accepts`], for one tenant: whoever sends what takes long to redact fills an own share of the
+    /// Whether a tenant has room left in its share: whoever sends what takes long to redact fills an own share of the
     /// queue, and no other's. One entry may be larger than the share.
-    pub fn accepts_from(&self, journal: &Journal) -> bool {
+    pub fn has_room_for(&self, journal: &Journal) -> bool {
         let share = self.queue_bytes_max / TENANT_SHARE;
-        self.accepts() && (self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share)
+        self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share
+    }
+
+    /// Those who wait until [`Records::accepts`].
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Whether a record that cannot be written must stop requests.

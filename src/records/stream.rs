@@ -178,6 +178,7 @@ impl Stream {
     }
 
     fn append(&mut self, day: Day, bytes: &[u8]) -> io::Result<()> {
+        self.follow_rotation();
         if self.file.as_ref().is_none_or(|(open, _)| *open != day) {
             self.open(day)?;
         }
@@ -191,6 +192,16 @@ impl Stream {
             None => self.dirty.push(Dirty { path, length }),
         }
         Ok(())
+    }
+
+    /// A log may be emptied, moved or removed by its operator (a chain may not): what comes goes on in what is there.
+    fn follow_rotation(&mut self) {
+        let (None, Some((day, file))) = (&self.chain, &self.file) else { return };
+        match disk::is_still(&disk::day_path(&self.dir, *day), file) {
+            Some(length) if self.at.is_none_or(|(_, known)| length >= known) => {}
+            Some(length) => self.at = Some((*day, length)),
+            None => (self.file, self.at) = (None, None),
+        }
     }
 
     /// Opens a day's file so that it ends where this stream's last whole line does.

@@ -60,6 +60,14 @@ labels!(
     TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
 );
 labels!(
+    /// Of an upstream.
+    UpstreamLabels { upstream: Arc<str> }
+);
+labels!(
+    /// Of a tenant's requests that wait for an upstream.
+    QueueLabels { upstream: Arc<str>, tenant: Arc<str> }
+);
+labels!(
     /// Of an MCP server's definitions.
     PinLabels { upstream: Arc<str>, state: &'static str }
 );

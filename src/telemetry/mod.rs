@@ -6,8 +6,8 @@ mod otlp;
 mod text;
 
 pub use labels::{
-    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels,
-    TenantLabels, TenantModelLabels, TokenKind, TokenLabels,
+    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels, RouteLabels,
+    TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
 };
 
 pub use otlp::{BadTarget, Target};
@@ -19,6 +19,7 @@ use crate::{
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{Entry, Kind, Observer, Warning},
+    upstream::Standing,
 };
 
 use prometheus_client::{
@@ -58,6 +59,9 @@ pub struct Telemetry {
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
     in_flight: Gauge,
+    queue_wait: Times<UpstreamLabels>,
+    upstream_in_flight: Family<UpstreamLabels, Gauge>,
+    queued: Family<QueueLabels, Gauge>,
     pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
@@ -84,6 +88,8 @@ pub struct Finished<'f> {
     pub outcome: &'static str,
     pub duration: Duration,
     pub ttft: Option<Duration>,
+    /// In queues before upstreams, where it came by one.
+    pub queued: Option<Duration>,
     pub overhead: Duration,
 }
 
@@ -107,6 +113,9 @@ impl Default for Telemetry {
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
             in_flight: Gauge::default(),
+            queue_wait: Times::new_with_constructor(durations),
+            upstream_in_flight: Family::default(),
+            queued: Family::default(),
             pins: Family::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
@@ -157,6 +166,18 @@ impl Telemetry {
             self.usage_estimates.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            seconds(),
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
@@ -213,6 +234,10 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        if let Some(queued) = finished.queued {
+            let upstream = Arc::clone(&upstream);
+            self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
+        }
         let tenant = Arc::clone(&finished.tenant);
         self.requests
             .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
@@ -282,6 +307,19 @@ impl Telemetry {
                 let labels = PinLabels { upstream: Arc::clone(&upstream), state };
                 self.pins.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
             }
+        }
+    }
+
+    /// How full the upstreams are that take so many requests at a time, and of no others.
+    pub fn queues(&self, standings: Vec<Standing>) {
+        self.upstream_in_flight.clear();
+        self.queued.clear();
+        for Standing { upstream, in_flight, waiting } in standings {
+            for (tenant, count) in waiting {
+                let labels = QueueLabels { upstream: Arc::clone(&upstream), tenant };
+                self.queued.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+            self.upstream_in_flight.get_or_create(&UpstreamLabels { upstream }).set(i64::from(in_flight));
         }
     }
 

@@ -25,9 +25,11 @@ mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
 mod pins;
+mod queue;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod signing;
 mod support;
 mod transcripts;
+mod wire;

@@ -5,6 +5,7 @@ mod approvals;
 mod credentials;
 mod identity;
 mod limits;
+mod queue;
 mod rule;
 mod telemetry;
 mod tenant;
@@ -187,6 +188,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
+    let queues = compiler.queues(gateway);
     let (mut directory, tenants) = compiler.tenants(&held);
     let key_sets = compiler.callers(gateway, &mut directory);
     let webhooks = compiler.webhooks(&held);
@@ -207,6 +209,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             upstreams: upstreams.into_values().collect(),
             servers,
             accounts,
+            queues,
             hosts,
             public_url,
             limits,

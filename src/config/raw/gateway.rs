@@ -216,6 +216,7 @@ record! {
     Price {
         input: Option<At<MicroUsd>> = "input",
         cached_input: Option<At<MicroUsd>> = "cached_input",
+        cache_write: Option<At<MicroUsd>> = "cache_write",
         output: Option<At<MicroUsd>> = "output",
     }
 }

@@ -223,3 +223,33 @@ fn more_tenants_than_open_files_are_fine() {
     assert!(report.is_whole());
     assert_eq!(report.tenants.iter().map(|tenant| tenant.records).sum::<u64>(), 900);
 }
+
+#[test]
+fn a_log_that_its_operator_rotates_goes_on_and_a_chain_that_is_emptied_fails() {
+    let dir = Dir::new();
+    let records = open(&dir, OnFailure::Fail);
+    let log = dir.0.join("log/acme/2026-11-25.jsonl");
+    let rotations: [&dyn Fn(); 3] = [
+        &|| File::options().write(true).open(&log).unwrap().set_len(0).unwrap(),
+        &|| fs::rename(&log, log.with_extension("1")).unwrap(),
+        &|| fs::remove_file(&log).unwrap(),
+    ];
+    for rotate in rotations {
+        records.push(answered("acme")).unwrap();
+        records.push(answered("acme")).unwrap();
+        records.flush().unwrap();
+        rotate();
+        records.push(answered("acme")).unwrap();
+        records.flush().unwrap();
+        assert_eq!(lines(&log).len(), 1);
+        assert!(records.accepts());
+        fs::remove_file(&log).unwrap();
+    }
+    records.push(denied("acme")).unwrap();
+    records.push(denied("acme")).unwrap();
+    records.flush().unwrap();
+    let chain = dir.0.join("audit/acme/2026-11-25.jsonl");
+    File::options().write(true).open(chain).unwrap().set_len(0).unwrap();
+    records.push(denied("acme")).unwrap();
+    assert!(records.flush().is_err());
+}
