@@ -25,8 +25,8 @@ mod stamp;
 mod stream;
 mod sync;
 mod tenant_secrets;
-mod turns;
 mod trail;
+mod turns;
 mod verify;
 mod writer;
 

@@ -6,8 +6,8 @@ mod otlp;
 mod text;
 
 pub use labels::{
-    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels, RouteLabels,
-    TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
+    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
 };
 
 pub use otlp::{BadTarget, Target};
