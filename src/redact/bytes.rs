@@ -43,7 +43,7 @@ pub(super) fn starts_apart(text: &[u8], at: usize) -> bool {
 }
 
 /// Whether the two bytes before `at` are a literal `\n`, `\r` or `\t`.
-fn is_escape(text: &[u8], at: usize) -> bool {
+pub(super) fn is_escape(text: &[u8], at: usize) -> bool {
     matches!(before(text, at), b'n' | b'r' | b't') && at > 1 && byte(text, at - 2) == b'\\'
 }
 
@@ -72,17 +72,30 @@ pub(super) fn near(text: &[u8], start: usize, end: usize, words: &[&str]) -> boo
         || holds_word(slice(text, end, text.len().min(end + 32)), words)
 }
 
-/// Whether one of `words` stands alone in `text`, whatever its case.
+/// Whether one of `words` stands alone in `text`, whatever its case. A capital behind a small letter begins a word, too:
+/// `contactPhone` holds `phone`.
 pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
     (0..text.len()).any(|at| {
-        let opens = byte(text, at).is_ascii_alphabetic()
-            && (!before(text, at).is_ascii_alphanumeric() || is_escape(text, at));
-        opens
+        let first = byte(text, at);
+        let letter = first.is_ascii_alphabetic() || first >= 0xC0;
+        letter
+            && opens_word(text, at)
             && words.iter().any(|w| {
-                starts_with_ignoring_case(text, at, w.as_bytes())
-                    && !byte(text, at + w.len()).is_ascii_alphanumeric()
+                starts_with_ignoring_case(text, at, w.as_bytes()) && closes_word(text, at + w.len())
             })
     })
+}
+
+fn opens_word(text: &[u8], at: usize) -> bool {
+    let last = before(text, at);
+    let inside = last.is_ascii_alphanumeric() || last >= 0x80;
+    !inside || is_escape(text, at) || (last.is_ascii_lowercase() && byte(text, at).is_ascii_uppercase())
+}
+
+fn closes_word(text: &[u8], at: usize) -> bool {
+    let next = byte(text, at);
+    let inside = next.is_ascii_alphanumeric() || next >= 0xC0;
+    !inside || next.is_ascii_digit() || (before(text, at).is_ascii_lowercase() && next.is_ascii_uppercase())
 }
 
 /// Which kinds of characters a value is made of.
@@ -110,5 +123,35 @@ impl Classes {
 
     pub(super) fn kinds(self) -> usize {
         [self.lower, self.upper, self.digit, self.other].iter().filter(|n| **n > 0).count()
+    }
+}
+
+/// Whether a value was made by a machine at random: hexadecimal, or letters and digits that change between small,
+/// capital and digit far more often than in words that are written together.
+pub(super) fn is_random(text: &[u8]) -> bool {
+    let classes = Classes::of(text);
+    if text.windows(4).any(|w| w.iter().all(|b| Some(b) == w.first())) && text.len() < 64 {
+        return false;
+    }
+    let hex = text.iter().all(u8::is_ascii_hexdigit) && (classes.lower == 0 || classes.upper == 0);
+    if hex {
+        return text.len() >= 16 && classes.digit > 1 && classes.lower + classes.upper > 1;
+    }
+    let class = |b: u8| match b {
+        b'a'..=b'z' => 0_u8,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = text.iter().zip(text.iter().skip(1)).filter(|(a, b)| class(**a) != class(**b)).count();
+    let often = changes * 5 >= text.len() * 2;
+    let capitals = text.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
+    let (small, capital, digit) = (classes.lower > 1, classes.upper > 1, classes.digit > 0);
+    match (small, capital, digit) {
+        (true, true, true) => often,
+        // Of letters and digits in one case a quarter are digits.
+        (true, false, true) | (false, true, true) => classes.digit * 8 >= text.len() && changes * 4 >= text.len(),
+        (true, true, false) => often && capitals > 1,
+        _ => false,
     }
 }

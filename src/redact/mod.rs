@@ -167,13 +167,15 @@ impl Redactor {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.read_in(&reading)));
         }
-        if let Some(reading) = Reading::joined(view) {
+        let joined = Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
+        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
+        for (reading, counts) in [joined, unspaced].into_iter().flatten() {
             let mut inner = Vec::new();
             let stretches = placeholder::stretches(reading.text(), &self.patterns);
             self.scan(reading.text(), &stretches, "", &mut inner);
             let joined: Vec<Located> = inner
                 .into_iter()
-                .filter(Located::is_certain)
+                .filter(counts)
                 .filter_map(|found| found.read_in(&reading))
                 .collect();
             // Two values under each other are two.

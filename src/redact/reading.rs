@@ -86,6 +86,32 @@ impl Reading {
         writer.finish()
     }
 
+    /// With the blanks dropped between characters that stand alone: `4 1 1 1 …`. None if there are none.
+    pub(super) fn unspaced(source: &str) -> Option<Self> {
+        let bytes = source.as_bytes();
+        let mut writer: Option<Writer<'_>> = None;
+        let mut done = 0;
+        let mut blanks = memchr::memchr_iter(b' ', bytes);
+        while let Some(blank) = blanks.next() {
+            if blank < done || byte(bytes, blank + 2) != b' ' || !is_spaced_run(bytes, blank) {
+                continue;
+            }
+            let writer = writer.get_or_insert_with(|| Writer::new(bytes, blank));
+            writer.keep(done.max(writer.until)..blank);
+            let mut at = blank;
+            while byte(bytes, at) == b' ' && byte(bytes, at + 1).is_ascii_graphic() && !is_word_at(bytes, at + 1) {
+                writer.step(at, Some((0, 1)));
+                writer.keep(at + 1..at + 2);
+                at += 2;
+            }
+            done = at;
+            writer.until = at;
+        }
+        let mut writer = writer?;
+        writer.keep(done..bytes.len());
+        writer.finish()
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -103,6 +129,8 @@ struct Writer<'a> {
     out: Vec<u8>,
     sources: Vec<Range<usize>>,
     changed: bool,
+    /// How far the source is written.
+    until: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -112,6 +140,7 @@ impl<'a> Writer<'a> {
             out: Vec::with_capacity(source.len()),
             sources: Vec::with_capacity(source.len()),
             changed: false,
+            until: from,
         };
         // What stands before the first change is only context.
         let mut start = from.saturating_sub(512);
@@ -325,9 +354,39 @@ fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
     if digits(slice(text, start, end)) < 2 || digits(slice(text, next, stop)) < 2 {
         return false;
     }
-    let above = start > 1 && before(text, start) == b'\n' && before(text, start - 1).is_ascii_digit();
-    let below = byte(text, stop) == b'\n' && byte(text, stop + 1).is_ascii_digit();
+    let above = start > 1 && before(text, start) == b'\n' && is_number_row(above_row(text, start - 1));
+    let below = byte(text, stop) == b'\n' && is_number_row(row(text, stop + 1));
     !above && !below && byte(text, stop) != b','
+}
+
+fn row(text: &[u8], start: usize) -> &[u8] {
+    slice(text, start, run_end(text, start, LINE_MAX, |b| b != b'\n'))
+}
+
+fn above_row(text: &[u8], end: usize) -> &[u8] {
+    slice(text, run_start(text, end, LINE_MAX, |b| b != b'\n'), end)
+}
+
+/// A row of a column: a number and no words.
+fn is_number_row(row: &[u8]) -> bool {
+    row.iter().any(u8::is_ascii_digit) && !row.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// A character that others of a word follow.
+fn is_word_at(text: &[u8], at: usize) -> bool {
+    let next = byte(text, at + 1);
+    !(next == b' ' || next == 0 || !next.is_ascii_alphanumeric() && next < 0x80)
+}
+
+/// From a blank on: one character, a blank, one character, a blank…, at least so many.
+const SPACED_MIN: usize = 9;
+
+fn is_spaced_run(text: &[u8], blank: usize) -> bool {
+    let alone = |at: usize| byte(text, at) == b' ' && byte(text, at + 1).is_ascii_graphic();
+    byte(text, blank.saturating_sub(1)).is_ascii_graphic()
+        && blank.checked_sub(2).is_none_or(|at| !byte(text, at).is_ascii_graphic())
+        && (0..SPACED_MIN).all(|place| alone(blank + 2 * place))
+        && byte(text, blank + 2) == b' '
 }
 
 #[cfg(test)]
