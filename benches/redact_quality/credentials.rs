@@ -228,7 +228,7 @@ pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
         "DB_URL" => {
             let scheme = dice.pick(&["postgres", "mysql", "mongodb+srv", "redis", "amqp", "postgresql", "jdbc:postgresql", "mssql"]);
             let user = dice.pick(&["app", "root", "svc_user", "admin"]);
-            let host = dice.pick(&["db.internal:5432/shop", "10.2.3.4/x", "cluster0.ab1cd.mongodb.net", "localhost:6379/0"]);
+            let host = dice.pick(&["db.internal:5432/shop", "db.svc/x", "cluster0.ab1cd.mongodb.net", "localhost:6379/0"]);
             (password(dice), format!("{scheme}://{user}:{{}}@{host}"))
         }
         "BASIC_URL" => {
@@ -237,7 +237,7 @@ pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
                 "https://deploy:{}@git.example.com/team/repo.git",
                 "git clone https://oauth2:{}@gitlab.example.org/a/b",
                 "pip install --index-url https://user:{}@pypi.example.com/simple x",
-                "http://admin:{}@192.168.1.20:8080/status",
+                "http://admin:{}@nas.local:8080/status",
             ]).to_owned())
         }
         "QUERY_KEY" => shaped(&["{a24}", "{h32}", "{b40}"], &[
@@ -297,6 +297,17 @@ pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
             "here is my Mistral key {}",
             "use this token: {}",
             "der geheime Schlüssel {} wurde geleakt",
+            "I pasted my OpenAI key ({}) by mistake",
+            "Authorization key {}",
+            "the webhook signing secret is {}",
+            "Der Zugriffsschlüssel: {}",
+            "ma clé secrète : {}",
+            "api token = {}",
+            "key id 7, key {}",
+            "our licence server token: {}",
+            "das Bearer-Token lautet {}",
+            "le token d'API {} ne marche plus",
+            "service account secret {}",
         ]),
     }
 }
@@ -359,4 +370,28 @@ pub const PASSWORD_WORDINGS: &[&str] = &[
     "try the password \"{}\"",
     "Ich habe {} als Passwort gesetzt",
     "j'ai mis {} comme mot de passe",
+    "You can log in with user admin and password {}",
+    "Mein WLAN-Passwort: {}",
+    "das Admin-Passwort ist noch immer {}",
+    "old password {}, new one tomorrow",
+    "the db password we use is {}",
+    "Kennwort für den Router lautet {}",
+    "mot de passe provisoire : {}",
+    "votre mot de passe est désormais {}",
+    "DB_PASS={}",
+    "PGPASSWORD={} psql -h db",
+    "password => {}",
+    "it wants a password, I typed {} and it failed",
+    "Passwort={}",
+    "my login is eva and my password is {}",
+    "use {} for the password",
+    "das Passwort {} funktioniert nicht",
+    "spring.datasource.password={}",
+    "--password={}",
+    "Password for root: {}",
+    "changed pw to {}",
+    "l'ancien mot de passe était {}",
+    "passwd: {}",
+    "root/{} are the credentials",
+    "Passcode {}",
 ];

@@ -359,7 +359,7 @@ fn verhoeff(digits: &[u32]) -> bool {
 /// How people announce a value; `{}` is where it stands.
 pub fn wordings(entity: &str) -> &'static [&'static str] {
     match entity {
-        "EMAIL_ADDRESS" => &[
+        "EMAIL_ADDRESS" => &["<{}>", "E-Mail: {}", "\"{}\"", "contact {} asap", 
             "you can reach me at {}",
             "Bitte an {} weiterleiten",
             "réponds-moi sur {} stp",
@@ -374,7 +374,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "l'adresse {} est invalide",
             "note://{}",
         ],
-        "PHONE_NUMBER" => &[
+        "PHONE_NUMBER" => &["Handy {}", "call me: {}", "Rückruf bitte an {}", "mon portable : {}", "phone={}", "☎ {}", "{} (mobile)", "Telefonnummer {}", 
             "give me a ring on {}",
             "Du erreichst mich unter {}",
             "joignable au {} après 18 h",
@@ -388,7 +388,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "Fax {}, Büro",
             "contact: {}",
         ],
-        "CREDIT_CARD" => &[
+        "CREDIT_CARD" => &["Visa {}", "CC: {}", "Kreditkarte {}, CVC 123", "numéro de carte : {}", 
             "please charge {} for the order",
             "Abbuchung von Karte {}",
             "ma carte {} a été refusée",
@@ -408,7 +408,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "account {}",
             "{}",
         ],
-        "IP_ADDRESS" => &[
+        "IP_ADDRESS" => &["IP {}", "ping {}", "from {} port 22", "http://{}/x", "[{}]", 
             "ssh into {}",
             "Zugriff von {} gesperrt",
             "requête depuis {}",
@@ -420,7 +420,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
         ],
         "MAC_ADDRESS" => &["hwaddr {}", "Gerät {} im WLAN", "l'interface {}", "device {} joined", "{}"],
         "CRYPTO" => &["donate: {}", "Wallet {}", "envoie les fonds à {}", "paid out to {}", "{}"],
-        "US_SSN" => &[
+        "US_SSN" => &["Social Security no. is {}", "SSN on file: {}", "his social security number: {}", "taxpayer SSN={}", 
             "her social is {}",
             "SSN: {}",
             "Social Security Number {}",
@@ -429,9 +429,9 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "applicant's SSN ({})",
             "last known SSN {}",
         ],
-        "US_ITIN" => &["ITIN {}", "my ITIN is {}", "taxpayer id {}", "Individual Taxpayer Identification Number: {}", "IRS issued ITIN {}"],
-        "UK_NINO" => &["NI number {}", "National Insurance no {}", "nino={}", "my NINO's {}", "{}"],
-        "UK_NHS" => &[
+        "US_ITIN" => &["ITIN: {}", "tax identification number {}", "my TIN is {}", "ITIN {}", "my ITIN is {}", "taxpayer id {}", "Individual Taxpayer Identification Number: {}", "IRS issued ITIN {}"],
+        "UK_NINO" => &["NINO: {}", "Nat. Ins. {}", "NI no. {}", "NI number {}", "National Insurance no {}", "nino={}", "my NINO's {}", "{}"],
+        "UK_NHS" => &["my NHS ID is {}", "NHS: {}", "GP record, NHS number: {}", 
             "NHS number {}",
             "patient's NHS no: {}",
             "nhs={}",
@@ -439,7 +439,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "the NHS number on the letter is {}",
             "patient {} was discharged",
         ],
-        "DE_TAX_ID" => &[
+        "DE_TAX_ID" => &["Steuernummer/IdNr {}", "Identifikationsnummer {}", "TIN {}", 
             "Steuer-ID {}",
             "meine Steueridentifikationsnummer ist {}",
             "steuerliche IdNr {}",
@@ -449,7 +449,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "{}",
         ],
         "DE_SOCIAL_SECURITY" => &["Rentenversicherungsnummer {}", "RVNR {}", "SV-Nummer: {}", "Versicherungsnummer {}", "{}"],
-        "DE_ID_CARD" => &[
+        "DE_ID_CARD" => &["Die Nummer meines Ausweises ist {}", "Personalausweisnummer: {}", "ID card number {}", "Passnummer {}", "n° de passeport {}", "identity card no {}", 
             "Personalausweis {}",
             "Ausweisnummer: {}",
             "mein Perso hat die Nummer {}",
@@ -459,7 +459,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "carte d'identité allemande {}",
             "Ausweis-Nr. {} gültig bis 2031",
         ],
-        "AT_SVNR" => &[
+        "AT_SVNR" => &["Vers.Nr. {}", "österr. Sozialversicherungsnr. {}", "Sozialversicherungs-Nr.: {}", "social security no. (AT) {}", "SVNR lautet {}", 
             "SVNR {}",
             "Sozialversicherungsnummer {}",
             "Meine SV-Nummer lautet {}",
@@ -470,8 +470,8 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "numéro de sécurité sociale autrichien {}",
         ],
         "CH_AHV" => &["AHV-Nr. {}", "AHV {}", "numéro AVS {}", "my AHV number is {}", "Sozialversicherung: {}", "{}"],
-        "FR_NIR" => &["numéro de sécu {}", "NIR {}", "n° de sécurité sociale : {}", "French social security {}", "Sozialversicherungsnummer (FR) {}", "{}"],
-        "IN_AADHAAR" => &["Aadhaar {}", "my aadhar number: {}", "UIDAI no {}", "linked with Aadhaar card {}", "Aadhaar no. is {}", "aadhaar={}"],
+        "FR_NIR" => &["sécurité sociale {}", "n° SS {}", "numéro de sécu {}", "NIR {}", "n° de sécurité sociale : {}", "French social security {}", "Sozialversicherungsnummer (FR) {}", "{}"],
+        "IN_AADHAAR" => &["Aadhaar card number {}", "UID: {}", "her aadhaar is {}", "आधार {}", "Aadhaar {}", "my aadhar number: {}", "UIDAI no {}", "linked with Aadhaar card {}", "Aadhaar no. is {}", "aadhaar={}"],
         "DE_VAT_ID" | "AT_VAT_ID" => &["USt-IdNr. {}", "UID-Nummer {}", "VAT ID: {}", "numéro de TVA {}", "{}"],
         _ => &["UID {}", "Firmennummer {}", "company id {}", "IDE {}", "{}"],
     }

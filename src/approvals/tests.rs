@@ -19,7 +19,8 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         tenant: tenant.into(),
         redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
         secret: Arc::new(secret()),
-        content: Content::Redacted,
+        analyst: None,
+            content: Content::Redacted,
         queued: AtomicUsize::new(0),
     };
     Wanted {

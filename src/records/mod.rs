@@ -17,6 +17,7 @@ pub mod secret;
 mod sink;
 mod stamp;
 mod stream;
+mod study;
 mod sync;
 mod tenant_secrets;
 mod verify;
@@ -41,6 +42,7 @@ pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use stamp::{Day, rfc3339};
+pub use study::{Analyst, Answer};
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
 
@@ -81,6 +83,8 @@ impl std::fmt::Debug for Options {
 pub trait Observer: Send + Sync {
     /// So many values of an entity were taken out of a tenant's text.
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// A tenant's text was left out: its analyst gave no answer.
+    fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
@@ -95,6 +99,8 @@ pub struct Counters {
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
+    /// Texts left out of their record because the analyst gave no answer that could be believed in time.
+    pub left_out: AtomicU64,
 }
 
 /// Why records cannot be kept.

@@ -6,12 +6,14 @@
 //!
 //! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
 
+mod allow;
 mod bytes;
 mod detect;
 mod encoded;
 mod entity;
 mod error;
 mod json;
+mod marked;
 mod pattern;
 mod placeholder;
 mod reading;
@@ -26,9 +28,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+pub use self::allow::Allow;
+use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
-pub use self::error::{PatternError, UnknownEntity};
+pub use self::error::{AllowError, PatternError, UnknownEntity};
+pub use self::marked::Mark;
 pub use self::pattern::Pattern;
 pub use self::placeholder::holds_placeholder;
 use self::reading::Reading;
@@ -53,12 +58,20 @@ pub struct Redactor {
     pseudonyms: Pseudonyms,
     on: Detectors,
     patterns: Vec<Pattern>,
+    allowed: Allowed,
 }
 
 impl Redactor {
     /// A redactor with the tenant's secret, the entities it has on, and its own patterns.
     pub fn new(secret: TenantSecret, detectors: Detectors, patterns: Vec<Pattern>) -> Self {
-        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns }
+        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns, allowed: Allowed::default() }
+    }
+
+    /// The same, but for values that are let through.
+    #[must_use]
+    pub fn allowing(mut self, allow: &[Allow]) -> Self {
+        self.allowed = Allowed::new(allow);
+        self
     }
 
     /// Plain text.
@@ -207,7 +220,8 @@ impl Redactor {
             }
             found.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
         }
-        all.extend(found.into_iter().map(|finding| Located::here(finding, view)));
+        let located = found.into_iter().map(|finding| Located::here(finding, view));
+        all.extend(located.filter(|found| !self.allowed.holds(found)));
     }
 
     /// What is found in text that was encoded: the whole run goes.

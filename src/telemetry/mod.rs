@@ -65,6 +65,7 @@ pub struct Telemetry {
 #[derive(Debug, Default)]
 struct Redactions {
     values: Counts<EntityLabels>,
+    left_out: Counts<TenantLabels>,
     write_failures: Counter,
 }
 
@@ -156,6 +157,7 @@ impl Telemetry {
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
+        r.register("texts_left_out", "Texts left out of records for want of an analyzer's answer", self.redactions.left_out.clone());
         r.register("redactions", "Values taken out of records", self.redactions.values.clone());
         r.register(
             "record_write_failures",
@@ -297,6 +299,10 @@ impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
         self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.left_out.get_or_create(&TenantLabels { tenant: tenant.into() }).inc();
     }
 
     fn warned(&self, warning: &Warning) {

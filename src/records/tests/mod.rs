@@ -3,6 +3,7 @@
 pub(super) mod fixture;
 mod master;
 mod recovery;
+mod studied;
 mod verification;
 mod writing;
 
@@ -58,6 +59,7 @@ struct Deaf;
 impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
     fn redactor_failed(&self) {}
+    fn left_out(&self, _: &str) {}
 }
 
 fn sink(dir: &Dir) -> Sink {

@@ -1,7 +1,7 @@
 //! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
 //! and values under such a key in JSON.
 
-use super::bytes::{Classes, before, byte, is_random, is_space, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_jumbled, is_random, is_space, run_end, run_start, slice};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -230,7 +230,7 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
     // A member of a connection string is nothing else.
     let member = how.tight && how.member && value.len() >= 4;
-    (strong && !(code && classes.digit == 0)) || long_word || member
+    (strong && !(code && classes.digit == 0)) || long_word || member || is_jumbled(value)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.
@@ -238,8 +238,8 @@ fn is_key(value: &[u8]) -> bool {
     let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
     // Without a digit: capitals beside each other, as no name in code has them between small letters.
-    let capitals = value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
-    let letters = classes.digit + classes.other == 0 && capitals > 1 && classes.upper > 3 && classes.lower > 3;
+    let capitals = || value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
+    let letters = classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
     value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }

@@ -144,7 +144,7 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
     let named = || {
-        number.near(&taken, &["aadhaar", "aadhar", "adhaar", "aadhaar_number", "aadhaar_no", "uidai", "uid"])
+        number.near(&taken, &["aadhaar", "aadhar", "adhaar", "aadhaar_number", "aadhaar_no", "uidai", "uid", "\u{906}\u{927}\u{93e}\u{930}"])
     };
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
@@ -161,6 +161,7 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "versicherungsnummer",
         "versicherungsnr",
         "vers",
+        "sozialversicherungs",
         "vsnr",
         "versnr",
         "sozialvers",

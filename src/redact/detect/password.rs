@@ -3,7 +3,7 @@
 
 use super::assignment::is_reference;
 use super::bytes::{
-    Classes, before, byte, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -23,7 +23,7 @@ const ADVERBS: &[&[u8]] = &[
 ];
 /// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
 const CALLS: &[&[u8]] = &[
-    b"as", b"als", b"comme", b"is", b"ist", b"est", b"for", b"f\xC3\xBCr", b"pour", b"was", b"war", b"=", b"c'est",
+    b"as", b"als", b"comme", b"is", b"ist", b"est", b"are", b"sind", b"sont", b"for", b"f\xC3\xBCr", b"pour", b"was", b"war", b"=", b"c'est",
 ];
 const ARTICLES: &[&[u8]] = &[
     b"the", b"a", b"my", b"your", b"our", b"his", b"her", b"its", b"their", b"new", b"das", b"ein", b"mein", b"dein", b"unser", b"neues", b"le", b"un",
@@ -91,7 +91,10 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         if next.len() >= WORD_MAX {
             return None;
         }
-        if is_one(next.strip_suffix(b":").unwrap_or(next), LINKS) || next == b":" {
+        if is_strong(next) {
+            return password_at(text, from);
+        }
+        if is_one(next, LINKS) || next.ends_with(b":") {
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
             for _ in 0..2 {
                 let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
@@ -108,6 +111,20 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// What nobody would take for a word: letters and a digit with a sign among them.
+fn is_strong(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
+    let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
+    value.len() >= 8 && classes.digit > 0 && classes.lower + classes.upper > 3 && (1..4).contains(&signs) && !is_reference(value)
+        && !value.windows(3).any(|w| w == b"://") && !value.contains(&b'=') && !is_address(value)
+}
+
+/// `jane@host.example`, which is another detector's.
+fn is_address(value: &[u8]) -> bool {
+    value.iter().position(|b| *b == b'@').is_some_and(|at| slice(value, at, value.len()).contains(&b'.'))
 }
 
 /// "are 1234 and Kestrel!48": one more after `and`.
@@ -145,7 +162,7 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
-    (told || (symbol && letters > 3 && classes.kinds() > 2)).then_some(found)
+    (told || is_jumbled(value) || (symbol && letters > 3 && classes.kinds() > 2)).then_some(found)
 }
 
 fn password_at(text: &[u8], from: usize) -> Option<Finding> {
@@ -163,7 +180,7 @@ fn is_made_up(value: &[u8]) -> bool {
     let symbol = value.iter().any(|b| b"!@#$%^&*+=~|?".contains(b));
     value.len() >= 6
         && classes.kinds() > 1
-        && (classes.digit > 0 || symbol)
+        && (classes.digit > 0 || symbol || is_jumbled(value))
         && !is_reference(value)
         && !value.windows(3).any(|w| w == b"://")
 }
@@ -183,25 +200,30 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
         return None;
     }
-    let value = from + whole.iter().position(|b| *b == b':').map_or(0, |at| at + 1);
+    let pair = whole.iter().position(|b| *b == b':');
+    // "root/… are the credentials".
+    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| is_called(text, to, LOGINS)));
+    let value = from + pair.map_or(0, |at| at + 1);
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
     if secret.len() < 6 || classes.digit == 0 || classes.lower + classes.upper < 3 || !is_made_up(secret) || is_one(secret, TECHNICAL) {
         return None;
     }
-    let called = value == from && is_called(text, to);
-    (called || is_login(text, from, value)).then(|| Finding::outer(Entity::Password, value, to, end))
+    let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
+    let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
+    let pair = value > from && is_called(text, to, LOGINS);
+    (called || pair || is_login(text, from, value)).then(|| Finding::outer(Entity::Password, value, to, end))
 }
 
 /// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
-fn is_called(text: &[u8], end: usize) -> bool {
+fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = sentence.split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')')).filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;
     }
-    words.take(4).find(|word| !is_one(word, ARTICLES)).is_some_and(|word| is_one(word, WORDS) || is_one(word, &[b"mdp"]))
+    words.take(4).find(|word| !is_one(word, ARTICLES)).is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }
 
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.

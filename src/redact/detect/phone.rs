@@ -107,7 +107,7 @@ fn international(number: &Number<'_>, prefix: usize) -> Option<usize> {
 
 fn has_bracketed_zero(number: &Number<'_>) -> bool {
     number.groups.iter().zip(number.groups.iter().skip(1)).take(2).any(|(a, b)| {
-        a.sep == b'(' && b.len == 1 && b.sep == b')' && super::bytes::byte(number.scan.text, b.start) == b'0'
+        a.sep == b'(' && b.len == 1 && b.sep == b')' && bytes::byte(number.scan.text, b.start) == b'0'
     })
 }
 

@@ -55,7 +55,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return Some(found);
     }
     // A path before a token is of the same run.
-    if let Some(cut) = slice(text, start, at).iter().rposition(|b| *b == b'/')
+    if let Some(cut) = memchr::memrchr(b'/', slice(text, start, at))
         && let Some(found) = token::matched(text, start + cut + 1)
     {
         return Some(found);
@@ -127,7 +127,7 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
             return Some(Entity::ApiKey);
         }
         // The value alone says little: what joins it with the word stands right before it.
-        let joins = between.iter().any(|b| matches!(b, b':' | b'=')) || LINKS.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()));
+        let joins = between.iter().any(|b| matches!(b, b':' | b'=')) || found.starts_with(b"d'") || LINKS.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()));
         if !certain && back == 0 && !joins {
             return None;
         }
@@ -142,5 +142,7 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
 
 /// A password that is named behind it, or before it without a verb.
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
-    password::around(scan, start, end)
+    // A number, an amount, a date: what no letter stands in is looked at no further.
+    let letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
+    if letters > 1 { password::around(scan, start, end) } else { None }
 }

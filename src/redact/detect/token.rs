@@ -113,9 +113,18 @@ pub(super) fn shaped(text: &[u8], start: usize, end: usize) -> Option<Finding> {
     let found = |from: usize, to: usize| Some(Finding::whole(Entity::VendorToken, start + from, start + to));
     let alphanumeric = |part: &[u8]| part.iter().all(u8::is_ascii_alphanumeric);
     let hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
-    let dots: Vec<usize> = run.iter().enumerate().filter(|(_, b)| **b == b'.').map(|(at, _)| at).take(4).collect();
+    if run.len() < 26 {
+        return None;
+    }
+    let mut places = [0_usize; 4];
+    let mut count = 0;
+    for (place, at) in places.iter_mut().zip(memchr::memchr_iter(b'.', run)) {
+        *place = at;
+        count += 1;
+    }
+    let dots = places.get(..count).unwrap_or_default();
     let part = |from: usize, to: usize| run.get(from..to).unwrap_or_default();
-    match (run.len(), dots.as_slice()) {
+    match (run.len(), dots) {
         // Airtable, Vault before it had prefixes, Terraform, Harness, Discord: parts of fixed lengths between dots.
         (82, [17]) if run.starts_with(b"pat") && alphanumeric(part(0, 17)) && hex(part(18, 82)) => found(0, 82),
         (26, [1]) if matches!(run.first(), Some(b's' | b'b' | b'r')) && alphanumeric(part(2, 26)) && is_random(part(2, 26)) => {

@@ -213,12 +213,29 @@ pub(super) const VENDORS: &[Vendor] = &[
     row("ya29.", Entity::GoogleApiKey, 40, Body::UrlSafe),
 ];
 
+/// For each byte: the row at which the prefixes that begin with it begin.
+static BEGINNINGS: [u8; 257] = beginnings();
+
+const fn beginnings() -> [u8; 257] {
+    let mut table = [0_u8; 257];
+    let (mut byte, mut row) = (0_usize, 0_usize);
+    while byte < 257 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "fewer than 256 rows, held by a test")]
+        {
+            while row < VENDORS.len() && (VENDORS[row].prefix[0] as usize) < byte {
+                row += 1;
+            }
+            table[byte] = row as u8;
+        }
+        byte += 1;
+    }
+    table
+}
+
 /// The rows whose prefix begins with this byte.
 pub(super) fn beginning(first: u8) -> &'static [Vendor] {
-    let begins = |vendor: &Vendor| vendor.prefix.first().copied().unwrap_or(0);
-    let from = VENDORS.partition_point(|vendor| begins(vendor) < first);
-    let rest = VENDORS.get(from..).unwrap_or_default();
-    rest.get(..rest.partition_point(|vendor| begins(vendor) == first)).unwrap_or_default()
+    let row = |byte: usize| BEGINNINGS.get(byte).map_or(0, |row| usize::from(*row));
+    VENDORS.get(row(usize::from(first))..row(usize::from(first) + 1)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -227,6 +244,7 @@ mod tests {
 
     #[test]
     fn rows_stand_by_their_first_byte_and_the_longer_prefix_first() {
+        assert!(VENDORS.len() < 256);
         assert!(VENDORS.windows(2).all(|pair| pair[0].prefix[0] <= pair[1].prefix[0]));
         for (at, vendor) in VENDORS.iter().enumerate() {
             let hidden = VENDORS[..at].iter().find(|earlier| vendor.prefix.starts_with(earlier.prefix));
