@@ -23,6 +23,7 @@ mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
 mod pins;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
