@@ -74,7 +74,7 @@ pub(super) fn near(text: &[u8], start: usize, end: usize, words: &[&str]) -> boo
 }
 
 /// How far above a row its column's name may stand.
-const TABLE_MAX: usize = 2048;
+const TABLE_MAX: usize = 1024;
 
 /// The name of the column that a value stands in: the same field of the first of the rows above it, which are lines with
 /// as many fields or more.
@@ -86,7 +86,7 @@ fn column(text: &[u8], start: usize) -> Option<&[u8]> {
     let sign = *before.iter().rev().find(|b| matches!(b, b',' | b';' | b'\t' | b'|'))?;
     let place = memchr::memchr_iter(sign, before).count();
     let mut name = None;
-    for line in slice(above, 0, row).rsplit(|b| *b == b'\n').take(64) {
+    for line in slice(above, 0, row).rsplit(|b| *b == b'\n').take(32) {
         match line.split(|b| *b == sign).nth(place) {
             Some(field) => name = Some(field),
             None => break,
@@ -156,6 +156,9 @@ impl Classes {
 /// Whether letters alone were put together at random: a small one between two capitals, or capitals beside each other
 /// with small ones behind, more than once. Words that are written together (`getPasswordById`) show that rarely.
 pub(super) fn is_jumbled(text: &[u8]) -> bool {
+    if text.len() < 8 || !text.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
     let is = |at: usize, of: fn(&u8) -> bool| text.get(at).is_some_and(of);
     let upper = u8::is_ascii_uppercase;
     let lower = u8::is_ascii_lowercase;
@@ -164,7 +167,7 @@ pub(super) fn is_jumbled(text: &[u8]) -> bool {
         let beside = is(at - 1, upper) && is(*at, upper) && is(at + 1, lower);
         alone || beside
     });
-    text.len() >= 8 && text.iter().all(u8::is_ascii_alphabetic) && odd.count() > 1
+    odd.count() > 1
 }
 
 /// Whether a value was made by a machine at random: hexadecimal, or letters and digits that change between small,

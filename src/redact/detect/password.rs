@@ -115,10 +115,13 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
 
 /// What nobody would take for a word: letters and a digit with a sign among them.
 fn is_strong(value: &[u8]) -> bool {
+    if value.len() < 8 || !value.iter().any(u8::is_ascii_digit) {
+        return false;
+    }
     let classes = Classes::of(value);
     let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
     let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
-    value.len() >= 8 && classes.digit > 0 && classes.lower + classes.upper > 3 && (1..4).contains(&signs) && !is_reference(value)
+    classes.lower + classes.upper > 3 && (1..4).contains(&signs) && !is_reference(value)
         && !value.windows(3).any(|w| w == b"://") && !value.contains(&b'=') && !is_address(value)
 }
 
