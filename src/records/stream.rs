@@ -197,7 +197,7 @@ impl Stream {
     /// A log may be emptied, moved or removed by its operator (a chain may not): what comes goes on in what is there.
     fn follow_rotation(&mut self) {
         let (None, Some((day, file))) = (&self.chain, &self.file) else { return };
-        match disk::is_still(&disk::day_path(&self.dir, *day), file) {
+        match disk::is_still(&day_path(&self.dir, *day), file) {
             Some(length) if self.at.is_none_or(|(_, known)| length >= known) => {}
             Some(length) => self.at = Some((*day, length)),
             None => (self.file, self.at) = (None, None),
