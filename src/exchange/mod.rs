@@ -126,7 +126,7 @@ impl Terms {
             }
             (None, _) => {
                 let input = self.sent.div_ceil(BYTES_A_TOKEN);
-                (Some(Usage { input, cached_input: 0, output: produced }), true)
+                (Some(Usage { input, output: produced, ..Usage::default() }), true)
             }
         }
     }

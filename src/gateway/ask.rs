@@ -227,13 +227,18 @@ impl Ask {
         let destination = Destination { upstreams };
         visit.sent = self.terms.sent;
         let started = clock::now();
-        let received = destination.forward(&parcels).await;
+        let gateway = Arc::clone(visit.gateway());
+        let tokens = if self.api == Api::CountTokens { 0 } else { self.amount.tokens };
+        let received = destination.forward(&parcels, &mut visit.turn(&gateway, tokens)?).await;
         visit.waited += clock::now().saturating_duration_since(started);
         let (upstream, result) = match received {
             Ok(received) => (received.upstream.name.shared(), Ok(received)),
             Err((upstream, refusal)) => (upstream, Err(refusal)),
         };
         visit.asked()?.upstream = Some(upstream);
+        if let Err(refusal) = &result {
+            visit.rejected(refusal);
+        }
         result
     }
 

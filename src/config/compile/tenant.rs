@@ -10,9 +10,9 @@ use crate::{
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
     policy::{Caller, Policy, Rule, glob::Globs},
-    quota::{Limits, Quota, Rate},
+    quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, PatternError, Redactor},
+    redact::{Allow, Detectors, Pattern, PatternError, Redactor},
     tenant::{Key, Offered, OnDeny, Tenant, Wire},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
@@ -96,6 +96,10 @@ impl Compiler<'_> {
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
             quota: raw.limits.as_ref().map(|limits| self.quota_of_key(tenant, &raw.id.value, limits)),
+            priority: match raw.priority.as_ref().map(|at| at.value) {
+                Some(raw::Priority::Batch) => Priority::Batch,
+                Some(raw::Priority::Normal) | None => Priority::Interactive,
+            },
             offered: Offered::default(),
         };
         Some((KeyDigest::from_bytes(digest), key))
@@ -111,6 +115,7 @@ impl Compiler<'_> {
         };
         Some(Tenant {
             quota: self.quota(&id, effective),
+            weight: effective.weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(u32::MAX)),
             model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,
@@ -205,9 +210,13 @@ impl Compiler<'_> {
         let secret = self.context.secrets.of(id.as_str());
         let detectors = self.detectors(effective);
         let patterns = self.patterns(effective);
+        let allow = self.allow(effective);
+        let analyst = effective.analyzer.and_then(|analyzer| self.analyzer(analyzer));
+        let tokens = effective.epoch.map_or_else(|| secret.clone(), |epoch| secret.of_epoch(&epoch.value));
         Arc::new(Journal {
             tenant: id.shared(),
-            redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
+            redactor: Arc::new(Redactor::new(tokens, detectors, patterns).allowing(&allow)),
+            analyst,
             secret: Arc::new(secret),
             content,
             queued: std::sync::atomic::AtomicUsize::new(0),
@@ -242,6 +251,17 @@ impl Compiler<'_> {
             }
         }
         patterns
+    }
+
+    fn allow(&mut self, effective: &Effective<'_>) -> Vec<Allow> {
+        let mut allow = Vec::new();
+        for entry in effective.allow.iter().flatten() {
+            match Allow::new(&entry.value) {
+                Ok(one) => allow.push(one),
+                Err(bad) => self.error("bad-allow", entry.at, bad.to_string()),
+            }
+        }
+        allow
     }
 }
 

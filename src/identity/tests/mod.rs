@@ -42,11 +42,13 @@ fn tenant_named(name: &str) -> Tenant {
         on_deny: OnDeny::Notice,
         wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: name.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
             secret: Arc::new(secret()),
+            analyst: None,
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
             turns: crate::records::Turns::default(),
