@@ -10,7 +10,7 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
+    records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Listener},
     stored::Shelf,
     telemetry::{Target, Telemetry},
@@ -263,20 +263,8 @@ impl Running {
         if let Some(target) = &serve.logs {
             telemetry.export_logs(Arc::clone(target));
         }
-        let records = Records::open_locked(
-            crate::records::Options {
-                data_dir: serve.data_dir.clone(),
-                secrets,
-                on_failure: serve.on_failure,
-                queue_bytes_max: QUEUE_BYTES_MAX,
-                retain: serve.retain,
-                compress: serve.compress,
-                signer: serve.signer.clone(),
-                observer: telemetry.observer(),
-            },
-            lock,
-        )
-        .map_err(|error| chain(&error))?;
+        let kept = kept(&serve, secrets, &telemetry);
+        let records = Records::open_locked(kept, lock).map_err(|error| chain(&error))?;
         let now = clock::unix_seconds(clock::wall());
         let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
         let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
@@ -475,6 +463,20 @@ async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
         if let Ok(now) = looked.await {
             before = Some(now);
         }
+    }
+}
+
+/// How records are kept.
+fn kept(serve: &compile::Serve, secrets: Arc<TenantSecrets>, telemetry: &Telemetry) -> records::Options {
+    records::Options {
+        data_dir: serve.data_dir.clone(),
+        secrets,
+        on_failure: serve.on_failure,
+        queue_bytes_max: QUEUE_BYTES_MAX,
+        retain: serve.retain,
+        compress: serve.compress,
+        signer: serve.signer.clone(),
+        observer: telemetry.observer(),
     }
 }
 

@@ -185,6 +185,22 @@ impl Telemetry {
             self.pins.clone(),
         );
         r.register(
+            "config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded",
+            self.reload_success.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the configuration was last loaded",
+            seconds(),
+            self.reload_time.clone(),
+        );
+        self.register_records();
+    }
+
+    fn register_records(&mut self) {
+        let r = &mut self.registry;
+        r.register(
             "texts_left_out",
             "Texts left out of records for want of an analyzer's answer",
             self.redactions.left_out.clone(),
@@ -205,17 +221,6 @@ impl Telemetry {
             "otlp_dropped_log_records",
             "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
             self.redactions.otlp.dropped.clone(),
-        );
-        r.register(
-            "config_last_reload_successful",
-            "Whether the last reload of the configuration succeeded",
-            self.reload_success.clone(),
-        );
-        r.register_with_unit(
-            "config_last_reload_success_timestamp",
-            "When the configuration was last loaded",
-            seconds(),
-            self.reload_time.clone(),
         );
     }
 
