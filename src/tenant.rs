@@ -30,6 +30,7 @@ pub struct Tenant {
     /// What the limits of single models match, in the quota's order.
     pub model_limits: Vec<Glob>,
     pub journal: Arc<Journal>,
+    pub wire: Wire,
 }
 
 /// What becomes of an answer that holds a denied call.
@@ -39,6 +40,17 @@ pub enum OnDeny {
     Error,
     /// The call is taken out and a text says so.
     Notice,
+}
+
+/// What a provider gets to see of a value that the tenant's redaction finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Nothing of the request: it is refused.
+    Block,
+    /// A placeholder, which is restored in the answer.
+    Mask,
+    /// The value.
+    Off,
 }
 
 /// A credential of a tenant. It can only narrow what the tenant may.

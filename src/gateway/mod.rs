@@ -145,7 +145,7 @@ async fn call(
     };
     let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
     let recalled = stored::recall(visit, named).await?;
-    let ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
+    let mut ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -19,6 +19,7 @@ struct Heard {
 }
 
 impl Notice for Heard {
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         assert!(tenant == "acme" && !entity.is_empty());
         self.redacted.set(self.redacted.get() + count);
@@ -26,6 +27,7 @@ impl Notice for Heard {
     fn redactor_failed(&self) {
         self.failed.set(self.failed.get() + 1);
     }
+    fn left_out(&self, _: &str) {}
 }
 
 fn request_line(entry: RequestEntry) -> String {

@@ -52,6 +52,10 @@ labels!(
     TenantLabels { tenant: Arc<str> }
 );
 labels!(
+    /// Of records that were not exported.
+    DropLabels { tenant: Arc<str>, reason: &'static str }
+);
+labels!(
     /// Of cost.
     TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
 );

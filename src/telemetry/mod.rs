@@ -2,19 +2,23 @@
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
 mod labels;
+mod otlp;
 mod text;
 
 pub use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels, RouteLabels,
-    TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
+    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
 };
+
+pub use otlp::{BadTarget, Target};
 
 use crate::{
     asked::AskedModel,
     call::Place,
+    clock,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
-    records::{Entry, Observer, Warning},
+    records::{Entry, Kind, Observer, Warning},
     upstream::Standing,
 };
 
@@ -24,7 +28,7 @@ use prometheus_client::{
 };
 use std::{
     io,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 
@@ -69,7 +73,10 @@ pub struct Telemetry {
 #[derive(Debug, Default)]
 struct Redactions {
     values: Counts<EntityLabels>,
+    left_out: Counts<TenantLabels>,
     write_failures: Counter,
+    otlp: otlp::Counts,
+    exporter: OnceLock<otlp::Exporter>,
 }
 
 /// A finished request, as it is measured.
@@ -182,6 +189,11 @@ impl Telemetry {
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
+        r.register(
+            "texts_left_out",
+            "Texts left out of records for want of an analyzer's answer",
+            self.redactions.left_out.clone(),
+        );
         r.register("redactions", "Values taken out of records", self.redactions.values.clone());
         r.register(
             "record_write_failures",
@@ -189,6 +201,16 @@ impl Telemetry {
             self.redactions.write_failures.clone(),
         );
         r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
+        r.register(
+            "otlp_exported_log_records",
+            "Records that an OTLP store took",
+            self.redactions.otlp.exported.clone(),
+        );
+        r.register(
+            "otlp_dropped_log_records",
+            "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
+            self.redactions.otlp.dropped.clone(),
+        );
         r.register(
             "config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
@@ -330,6 +352,19 @@ impl Telemetry {
         }
     }
 
+    /// Exports records from now on. On the runtime that this is called on, once.
+    pub fn export_logs(&self, target: Arc<Target>) {
+        let counts = self.redactions.otlp.clone();
+        self.redactions.exporter.get_or_init(|| otlp::Exporter::start(target, counts));
+    }
+
+    /// Exports what is left, within a time.
+    pub async fn finish(&self, within: Duration) {
+        if let Some(exporter) = self.redactions.exporter.get() {
+            exporter.finish(within).await;
+        }
+    }
+
     /// What the records' writer reports to.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.redactions) as Arc<dyn Observer>
@@ -340,6 +375,16 @@ impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
         self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        if let Some(exporter) = self.exporter.get() {
+            exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
+        }
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.left_out.get_or_create(&TenantLabels { tenant: tenant.into() }).inc();
     }
 
     fn warned(&self, warning: &Warning) {
