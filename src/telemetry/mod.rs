@@ -124,11 +124,28 @@ impl Default for Telemetry {
             reload_time: Gauge::default(),
         };
         metrics.register();
+        metrics.register_queues();
         metrics
     }
 }
 
 impl Telemetry {
+    fn register_queues(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            Unit::Seconds,
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+    }
+
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let r = &mut self.registry;
@@ -167,18 +184,6 @@ impl Telemetry {
             self.usage_estimates.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
-        r.register_with_unit(
-            "queue_wait",
-            "Time requests waited for their turn at upstreams with max_in_flight",
-            seconds(),
-            self.queue_wait.clone(),
-        );
-        r.register(
-            "upstream_in_flight",
-            "Requests at upstreams with max_in_flight",
-            self.upstream_in_flight.clone(),
-        );
-        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",

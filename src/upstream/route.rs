@@ -82,7 +82,7 @@ enum Tried {
 }
 
 enum Failure {
-    Answer(Answer),
+    Answer(Box<Answer>),
     Refusal(Refusal),
 }
 
@@ -118,7 +118,7 @@ impl Destination {
             }
         }
         match failed {
-            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, answer)),
+            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
             Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
@@ -197,15 +197,15 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
     match answer.status {
         status if status.is_success() => Tried::Answered(answer),
         // Anthropic's word for being overloaded.
-        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer)),
+        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer)),
+        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if upstream.has_several_credentials() => {
-            Tried::Again(Failure::Answer(answer))
+            Tried::Again(Failure::Answer(answer.into()))
         }
-        _ => Tried::Failed(Failure::Answer(answer)),
+        _ => Tried::Failed(Failure::Answer(answer.into())),
     }
 }
 
