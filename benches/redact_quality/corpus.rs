@@ -25,11 +25,15 @@ pub fn line(prompt: &Prompt) -> String {
 
 /// Prompts of a file; what is labelled `"tier": "ner"` needs a model, and is no value here.
 pub fn read(text: &str) -> Vec<Prompt> {
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter_map(|value: Value| prompt(&value)).collect()
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter_map(|value: Value| prompt(&value))
+        .collect()
 }
 
 fn prompt(value: &Value) -> Option<Prompt> {
-    let word = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let word =
+        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let text = word(value, "text");
     let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let range = |span: &Value| -> Option<Range<usize>> {
@@ -53,7 +57,8 @@ fn prompt(value: &Value) -> Option<Prompt> {
             Some(Sensitive { range: range(span)?, value: word(span, "value"), group: group(&entity), entity })
         })
         .collect();
-    let look_alikes = list("negatives").iter().filter_map(|span| Some((range(span)?, word(span, "type")))).collect();
+    let look_alikes =
+        list("negatives").iter().filter_map(|span| Some((range(span)?, word(span, "type")))).collect();
     let shape = "file";
     Some(Prompt { id: word(value, "id"), kind: word(value, "kind"), shape, text, sensitive, look_alikes })
 }

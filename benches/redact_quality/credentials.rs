@@ -189,8 +189,22 @@ pub const TOKEN_WORDINGS: &[&str] = &[
 
 /// Kinds of credentials that only their surroundings make one.
 pub const NAMED: &[&str] = &[
-    "PRIVATE_KEY", "AWS_SECRET", "AZURE_KEY", "AZURE_SAS", "DB_URL", "BASIC_URL", "QUERY_KEY", "GENERIC_KEY", "ENV", "BEARER",
-    "BASIC_HEADER", "COOKIE", "CURL_USER", "CONNECTION_STRING", "NETRC", "PLAIN_KEY",
+    "PRIVATE_KEY",
+    "AWS_SECRET",
+    "AZURE_KEY",
+    "AZURE_SAS",
+    "DB_URL",
+    "BASIC_URL",
+    "QUERY_KEY",
+    "GENERIC_KEY",
+    "ENV",
+    "BEARER",
+    "BASIC_HEADER",
+    "COOKIE",
+    "CURL_USER",
+    "CONNECTION_STRING",
+    "NETRC",
+    "PLAIN_KEY",
 ];
 
 /// A value and the text around it.
@@ -202,8 +216,9 @@ pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
     };
     match kind {
         "PRIVATE_KEY" => private_key(dice),
-        "AWS_SECRET" => {
-            (dice.filled("{s40}"), dice.pick(&[
+        "AWS_SECRET" => (
+            dice.filled("{s40}"),
+            dice.pick(&[
                 "aws_secret_access_key = {}",
                 "AWS_SECRET_ACCESS_KEY={}",
                 "id {access}, secret {}",
@@ -212,108 +227,188 @@ pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
                 "{access} / {}",
                 "secret access key: {}",
                 "aws configure set aws_secret_access_key {}",
-            ]).to_owned())
-        }
-        "AZURE_KEY" => shaped(&["{s86}=="], &[
-            "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={};EndpointSuffix=core.windows.net",
-            "AccountKey={}",
-            "the storage account key is {}",
-            "AZURE_STORAGE_KEY={}",
-            "AccountEndpoint=https://x.documents.azure.com:443/;AccountKey={};",
-        ]),
-        "AZURE_SAS" => shaped(&["{a20}%2B{a21}%3D"], &[
-            "https://acc.blob.core.windows.net/c/f?sv=2023-01-03&se=2027-01-01&sr=b&sp=r&sig={}",
-            "SharedAccessSignature sr=x&sig={}&se=17000",
-        ]),
+            ])
+            .to_owned(),
+        ),
+        "AZURE_KEY" => shaped(
+            &["{s86}=="],
+            &[
+                "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={};EndpointSuffix=core.windows.net",
+                "AccountKey={}",
+                "the storage account key is {}",
+                "AZURE_STORAGE_KEY={}",
+                "AccountEndpoint=https://x.documents.azure.com:443/;AccountKey={};",
+            ],
+        ),
+        "AZURE_SAS" => shaped(
+            &["{a20}%2B{a21}%3D"],
+            &[
+                "https://acc.blob.core.windows.net/c/f?sv=2023-01-03&se=2027-01-01&sr=b&sp=r&sig={}",
+                "SharedAccessSignature sr=x&sig={}&se=17000",
+            ],
+        ),
         "DB_URL" => {
-            let scheme = dice.pick(&["postgres", "mysql", "mongodb+srv", "redis", "amqp", "postgresql", "jdbc:postgresql", "mssql"]);
+            let scheme = dice.pick(&[
+                "postgres",
+                "mysql",
+                "mongodb+srv",
+                "redis",
+                "amqp",
+                "postgresql",
+                "jdbc:postgresql",
+                "mssql",
+            ]);
             let user = dice.pick(&["app", "root", "svc_user", "admin"]);
-            let host = dice.pick(&["db.internal:5432/shop", "db.svc/x", "cluster0.ab1cd.mongodb.net", "localhost:6379/0"]);
+            let host = dice.pick(&[
+                "db.internal:5432/shop",
+                "db.svc/x",
+                "cluster0.ab1cd.mongodb.net",
+                "localhost:6379/0",
+            ]);
             (password(dice), format!("{scheme}://{user}:{{}}@{host}"))
         }
         "BASIC_URL" => {
             let template = dice.pick(&["{a12}", "{a24}", "{b20}", "{h40}"]).to_owned();
-            (dice.filled(&template), dice.pick(&[
-                "https://deploy:{}@git.example.com/team/repo.git",
-                "git clone https://oauth2:{}@gitlab.example.org/a/b",
-                "pip install --index-url https://user:{}@pypi.example.com/simple x",
-                "http://admin:{}@nas.local:8080/status",
-            ]).to_owned())
+            (
+                dice.filled(&template),
+                dice.pick(&[
+                    "https://deploy:{}@git.example.com/team/repo.git",
+                    "git clone https://oauth2:{}@gitlab.example.org/a/b",
+                    "pip install --index-url https://user:{}@pypi.example.com/simple x",
+                    "http://admin:{}@nas.local:8080/status",
+                ])
+                .to_owned(),
+            )
         }
-        "QUERY_KEY" => shaped(&["{a24}", "{h32}", "{b40}"], &[
-            "GET /v1/items?limit=5&api_key={}",
-            "https://api.example.com/x?access_token={}&v=2",
-            "https://api.example.com/x?key={}",
-            "wss://stream.example.com/?token={}",
-        ]),
-        "GENERIC_KEY" => shaped(&["{a32}", "{h40}", "{b43}", "{h64}", "{a24}"], &[
-            "api_key = \"{}\"",
-            "apiKey: '{}',",
-            "client_secret: {}",
-            "X-Api-Key: {}",
-            "const SECRET_TOKEN = \"{}\";",
-            "\"access_token\":\"{}\"",
-            "auth_token={}",
-            "'secret_key' => '{}',",
-            "signingSecret={}",
-            "private_token: {}",
-            "<add key=\"ApiKey\" value=\"{}\"/>",
-            "--api-key {}",
-            "--api-key={}",
-            "setApiKey(\"{}\")",
-        ]),
-        "ENV" => shaped(&["{a20}", "{a32}", "{b40}"], &[
-            "export STRIPE_SECRET={}",
-            "MAILER_API_KEY={}",
-            "ENV SESSION_SECRET={}",
-            "  COHERE_API_KEY: {}",
-            "set MISTRAL_API_KEY={}",
-            "$env:JENKINS_TOKEN = \"{}\"",
-            "WANDB_API_KEY={}",
-            "DD_API_KEY={}",
-        ]),
-        "BEARER" => shaped(&["{b40}", "{a32}", "{h64}"], &[
-            "Authorization: Bearer {}",
-            "-H \"Authorization: Bearer {}\"",
-            "{'Authorization': 'Bearer {}'}",
-            "authorization=Bearer {}",
-            "Authorization: token {}",
-            "sends Bearer {} to the API",
-        ]),
-        "BASIC_HEADER" => shaped(&["{s32}", "{s38}=="], &["Authorization: Basic {}", "-H 'Authorization: Basic {}'", "\"auth\": \"{}\""]),
-        "COOKIE" => shaped(&["lang=de; session={a26}", "PHPSESSID={h32}; Path=/", "sid={a40}"], &["Cookie: {}", "Set-Cookie: {}", "curl -H 'Cookie: {}' https://x.example"]),
-        "CURL_USER" => (password(dice), dice.pick(&["curl -u jenkins:{} https://ci.example.com", "curl --user admin:{} -X POST http://es:9200", "wget --user=x --password={} http://x", "mysql -u root -p{} shop", "sshpass -p {} ssh root@host", "docker login -u me -p {}"]).to_owned()),
-        "CONNECTION_STRING" => (password(dice), dice.pick(&["Server=tcp:sql.example.com,1433;User ID=sa;Password={};Encrypt=true", "Data Source=db;UID=app;PWD={};", "host=db user=app password={} dbname=x", "jdbc:sqlserver://db;user=sa;password={};"]).to_owned()),
-        "NETRC" => (password(dice), dice.pick(&["machine api.example.com login bot password {}", "machine x.example login me password {} macdef"]).to_owned()),
+        "QUERY_KEY" => shaped(
+            &["{a24}", "{h32}", "{b40}"],
+            &[
+                "GET /v1/items?limit=5&api_key={}",
+                "https://api.example.com/x?access_token={}&v=2",
+                "https://api.example.com/x?key={}",
+                "wss://stream.example.com/?token={}",
+            ],
+        ),
+        "GENERIC_KEY" => shaped(
+            &["{a32}", "{h40}", "{b43}", "{h64}", "{a24}"],
+            &[
+                "api_key = \"{}\"",
+                "apiKey: '{}',",
+                "client_secret: {}",
+                "X-Api-Key: {}",
+                "const SECRET_TOKEN = \"{}\";",
+                "\"access_token\":\"{}\"",
+                "auth_token={}",
+                "'secret_key' => '{}',",
+                "signingSecret={}",
+                "private_token: {}",
+                "<add key=\"ApiKey\" value=\"{}\"/>",
+                "--api-key {}",
+                "--api-key={}",
+                "setApiKey(\"{}\")",
+            ],
+        ),
+        "ENV" => shaped(
+            &["{a20}", "{a32}", "{b40}"],
+            &[
+                "export STRIPE_SECRET={}",
+                "MAILER_API_KEY={}",
+                "ENV SESSION_SECRET={}",
+                "  COHERE_API_KEY: {}",
+                "set MISTRAL_API_KEY={}",
+                "$env:JENKINS_TOKEN = \"{}\"",
+                "WANDB_API_KEY={}",
+                "DD_API_KEY={}",
+            ],
+        ),
+        "BEARER" => shaped(
+            &["{b40}", "{a32}", "{h64}"],
+            &[
+                "Authorization: Bearer {}",
+                "-H \"Authorization: Bearer {}\"",
+                "{'Authorization': 'Bearer {}'}",
+                "authorization=Bearer {}",
+                "Authorization: token {}",
+                "sends Bearer {} to the API",
+            ],
+        ),
+        "BASIC_HEADER" => shaped(
+            &["{s32}", "{s38}=="],
+            &["Authorization: Basic {}", "-H 'Authorization: Basic {}'", "\"auth\": \"{}\""],
+        ),
+        "COOKIE" => shaped(
+            &["lang=de; session={a26}", "PHPSESSID={h32}; Path=/", "sid={a40}"],
+            &["Cookie: {}", "Set-Cookie: {}", "curl -H 'Cookie: {}' https://x.example"],
+        ),
+        "CURL_USER" => (
+            password(dice),
+            dice.pick(&[
+                "curl -u jenkins:{} https://ci.example.com",
+                "curl --user admin:{} -X POST http://es:9200",
+                "wget --user=x --password={} http://x",
+                "mysql -u root -p{} shop",
+                "sshpass -p {} ssh root@host",
+                "docker login -u me -p {}",
+            ])
+            .to_owned(),
+        ),
+        "CONNECTION_STRING" => (
+            password(dice),
+            dice.pick(&[
+                "Server=tcp:sql.example.com,1433;User ID=sa;Password={};Encrypt=true",
+                "Data Source=db;UID=app;PWD={};",
+                "host=db user=app password={} dbname=x",
+                "jdbc:sqlserver://db;user=sa;password={};",
+            ])
+            .to_owned(),
+        ),
+        "NETRC" => (
+            password(dice),
+            dice.pick(&[
+                "machine api.example.com login bot password {}",
+                "machine x.example login me password {} macdef",
+            ])
+            .to_owned(),
+        ),
         // A random string that the sentence calls a key.
-        _ => shaped(&["{a32}", "{b43}", "{h40}", "{a40}"], &[
-            "my API key is {}",
-            "the secret key is {}",
-            "Mein API-Schlüssel lautet {}",
-            "la clé API est {}",
-            "the access token ({}) expired",
-            "Zugangstoken: {}",
-            "jeton d'accès {}",
-            "here is my Mistral key {}",
-            "use this token: {}",
-            "der geheime Schlüssel {} wurde geleakt",
-            "I pasted my OpenAI key ({}) by mistake",
-            "Authorization key {}",
-            "the webhook signing secret is {}",
-            "Der Zugriffsschlüssel: {}",
-            "ma clé secrète : {}",
-            "api token = {}",
-            "key id 7, key {}",
-            "our licence server token: {}",
-            "das Bearer-Token lautet {}",
-            "le token d'API {} ne marche plus",
-            "service account secret {}",
-        ]),
+        _ => shaped(
+            &["{a32}", "{b43}", "{h40}", "{a40}"],
+            &[
+                "my API key is {}",
+                "the secret key is {}",
+                "Mein API-Schlüssel lautet {}",
+                "la clé API est {}",
+                "the access token ({}) expired",
+                "Zugangstoken: {}",
+                "jeton d'accès {}",
+                "here is my Mistral key {}",
+                "use this token: {}",
+                "der geheime Schlüssel {} wurde geleakt",
+                "I pasted my OpenAI key ({}) by mistake",
+                "Authorization key {}",
+                "the webhook signing secret is {}",
+                "Der Zugriffsschlüssel: {}",
+                "ma clé secrète : {}",
+                "api token = {}",
+                "key id 7, key {}",
+                "our licence server token: {}",
+                "das Bearer-Token lautet {}",
+                "le token d'API {} ne marche plus",
+                "service account secret {}",
+            ],
+        ),
     }
 }
 
 fn private_key(dice: &mut Dice) -> (String, String) {
-    let label = dice.pick(&["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK"]);
+    let label = dice.pick(&[
+        "RSA PRIVATE KEY",
+        "PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "ENCRYPTED PRIVATE KEY",
+        "PGP PRIVATE KEY BLOCK",
+    ]);
     let lines: Vec<String> = (0..dice.clone().between(4, 12)).map(|_| dice.filled("{s64}")).collect();
     let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----", lines.join("\n"));
     let text = if dice.one_in(4) { text.replace('\n', "\\n") } else { text };
@@ -321,23 +416,25 @@ fn private_key(dice: &mut Dice) -> (String, String) {
 }
 
 pub fn password(dice: &mut Dice) -> String {
-    let template = dice.pick(&[
-        "{L6}{d2}!",
-        "Winter{d4}!",
-        "tr0ub4dor&{d1}",
-        "{a12}",
-        "{w5}-{w6}-{d2}",
-        "P@ssw0rd{d2}",
-        "{L4}_{d3}#{w2}",
-        "qwertz{d3}",
-        "{a8}${a3}",
-        "Schatzi{d2}",
-        "correct-horse-{d2}",
-        "{a16}",
-        "hunter{d1}",
-        "C0mpl!c{d2}ted",
-        "Ma1son_{w4}",
-    ]).to_owned();
+    let template = dice
+        .pick(&[
+            "{L6}{d2}!",
+            "Winter{d4}!",
+            "tr0ub4dor&{d1}",
+            "{a12}",
+            "{w5}-{w6}-{d2}",
+            "P@ssw0rd{d2}",
+            "{L4}_{d3}#{w2}",
+            "qwertz{d3}",
+            "{a8}${a3}",
+            "Schatzi{d2}",
+            "correct-horse-{d2}",
+            "{a16}",
+            "hunter{d1}",
+            "C0mpl!c{d2}ted",
+            "Ma1son_{w4}",
+        ])
+        .to_owned();
     dice.filled(&template)
 }
 

@@ -40,18 +40,26 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let option = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
     let number = |name: &str, usual: u64| option(name).and_then(|n| n.parse().ok()).unwrap_or(usual);
-    let file = arguments.iter().find(|a| !a.starts_with("--") && a.ends_with(".jsonl") && option("--write") != Some(a));
+    let file = arguments
+        .iter()
+        .find(|a| !a.starts_with("--") && a.ends_with(".jsonl") && option("--write") != Some(a));
     let prompts: Vec<Prompt> = match file {
         Some(path) => corpus::read(&std::fs::read_to_string(path).unwrap()),
-        None => (0..number("--prompts", 4000)).map(|n| prompts::prompt(number("--seed", 1) << 32 | n)).collect(),
+        None => {
+            (0..number("--prompts", 4000)).map(|n| prompts::prompt(number("--seed", 1) << 32 | n)).collect()
+        }
     };
     if let Some(path) = option("--write") {
-        std::fs::write(path, prompts.iter().map(|p| format!("{}\n", corpus::line(p))).collect::<String>()).unwrap();
+        std::fs::write(path, prompts.iter().map(|p| format!("{}\n", corpus::line(p))).collect::<String>())
+            .unwrap();
         return;
     }
     let bytes: usize = prompts.iter().map(|p| p.text.len()).sum();
     println!("{} prompts, {bytes} bytes, {}", prompts.len(), file.map_or("generated", String::as_str));
-    println!("{:28} {:>9} {:>11} {:>7} {:>10} {:>7} {:>7} {:>11} {:>8}", "", "personal", "credentials", "told", "disguised", "chars", "clean", "look-alikes", "MB/s");
+    println!(
+        "{:28} {:>9} {:>11} {:>7} {:>10} {:>7} {:>7} {:>11} {:>8}",
+        "", "personal", "credentials", "told", "disguised", "chars", "clean", "look-alikes", "MB/s"
+    );
 
     let redactor = Redactor::new(TenantSecret::derive(b"bench", "tenant"), Detectors::all(), Vec::new());
     let started = Instant::now();
@@ -119,7 +127,9 @@ fn presidio(prompts: &[Prompt]) -> Result<(Score, f64), String> {
 fn cut(text: &str, spans: Option<&Value>) -> String {
     let mut lost = vec![false; text.chars().count()];
     for span in spans.and_then(Value::as_array).into_iter().flatten() {
-        let place = |name: &str| span.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let place = |name: &str| {
+            span.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+        };
         let end = place("end").min(lost.len());
         lost.get_mut(place("start").min(end)..end).unwrap_or_default().fill(true);
     }

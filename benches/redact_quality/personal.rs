@@ -45,7 +45,8 @@ pub fn value(dice: &mut Dice, entity: &str) -> String {
 }
 
 fn email(dice: &mut Dice) -> String {
-    let first = dice.pick(&["lena", "Marc", "o.hara", "j", "thérèse", "info.buero", "maximilian", "priya", "x_y"]);
+    let first =
+        dice.pick(&["lena", "Marc", "o.hara", "j", "thérèse", "info.buero", "maximilian", "priya", "x_y"]);
     let last = dice.symbols(LOWER, dice.clone().between(2, 9));
     let join = dice.pick(&[".", "_", "-", "", "+"]);
     let digits = dice.digits(dice.clone().below(3));
@@ -78,16 +79,39 @@ fn phone(dice: &mut Dice) -> String {
         2 => format!("+43 (0) 732 {}", d(dice, 6)),
         3 => format!("0{}/{}", dice.pick(&["676", "664", "5572", "732"]), dice.between(1_000_000, 9_999_999)),
         4 => format!("0043 316 {}", dice.between(100_000, 999_999)),
-        5 => format!("+49 {} {}", dice.pick(&["151", "171", "89", "221"]), dice.between(1_000_000, 99_999_999)),
+        5 => {
+            format!("+49 {} {}", dice.pick(&["151", "171", "89", "221"]), dice.between(1_000_000, 99_999_999))
+        }
         6 => format!("0{}-{}", dice.pick(&["30", "89", "40", "221"]), dice.between(1_000_000, 9_999_999)),
         7 => format!("({}) {}", dice.pick(&["030", "089", "0221"]), dice.between(100_000, 99_999_999)),
         8 => format!("+49-{}-{}-{}", dice.pick(&["69", "711"]), d(dice, 3), d(dice, 4)),
-        9 => format!("+41 {} {} {} {}", dice.pick(&["79", "44", "31"]), dice.between(200, 999), d(dice, 2), d(dice, 2)),
-        10 => format!("0{} {} {} {}", dice.pick(&["79", "44", "31"]), dice.between(200, 999), d(dice, 2), d(dice, 2)),
-        11 => format!("+33 {} {} {} {} {}", dice.between(1, 7), d(dice, 2), d(dice, 2), d(dice, 2), d(dice, 2)),
+        9 => format!(
+            "+41 {} {} {} {}",
+            dice.pick(&["79", "44", "31"]),
+            dice.between(200, 999),
+            d(dice, 2),
+            d(dice, 2)
+        ),
+        10 => format!(
+            "0{} {} {} {}",
+            dice.pick(&["79", "44", "31"]),
+            dice.between(200, 999),
+            d(dice, 2),
+            d(dice, 2)
+        ),
+        11 => {
+            format!("+33 {} {} {} {} {}", dice.between(1, 7), d(dice, 2), d(dice, 2), d(dice, 2), d(dice, 2))
+        }
         12 => {
             let s = dice.pick(&[" ", ".", "-"]);
-            format!("0{}{s}{}{s}{}{s}{}{s}{}", dice.between(1, 7), d(dice, 2), d(dice, 2), d(dice, 2), d(dice, 2))
+            format!(
+                "0{}{s}{}{s}{}{s}{}{s}{}",
+                dice.between(1, 7),
+                d(dice, 2),
+                d(dice, 2),
+                d(dice, 2),
+                d(dice, 2)
+            )
         }
         13 => format!("+44 {} {}", dice.pick(&["7700", "7911"]), d(dice, 6)),
         14 => format!("+44 (0)20 {} {}", dice.between(3000, 8999), d(dice, 4)),
@@ -100,7 +124,17 @@ fn phone(dice: &mut Dice) -> String {
         }
         19 => format!("+1 {}-{}-{}", dice.between(201, 989), dice.between(200, 999), d(dice, 4)),
         20 => format!("+91 {}{} {}", dice.between(6, 9), d(dice, 4), d(dice, 5)),
-        _ => format!("+{}", dice.filled(dice.clone().pick(&["34 6{d2} {d3} {d3}", "39 3{d2} {d7}", "3161{d7}", "4915{d9}", "1415{d7}"])).trim()),
+        _ => format!(
+            "+{}",
+            dice.filled(dice.clone().pick(&[
+                "34 6{d2} {d3} {d3}",
+                "39 3{d2} {d7}",
+                "3161{d7}",
+                "4915{d9}",
+                "1415{d7}"
+            ]))
+            .trim()
+        ),
     }
 }
 
@@ -201,7 +235,12 @@ fn crypto(dice: &mut Dice) -> String {
                     [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3_u32]
                         .iter()
                         .enumerate()
-                        .fold(next, |state, (bit, generator)| if top >> bit & 1 == 1 { state ^ generator } else { state })
+                        .fold(
+                            next,
+                            |state, (bit, generator)| {
+                                if top >> bit & 1 == 1 { state ^ generator } else { state }
+                            },
+                        )
                 })
             };
             let mut all = vec![3, 3, 0, 2, 3];
@@ -209,7 +248,8 @@ fn crypto(dice: &mut Dice) -> String {
             all.extend([0; 6]);
             let check = polymod(&all) ^ 1;
             data.extend((0..6).map(|i| check >> (5 * (5 - i)) & 31));
-            let body: String = data.iter().map(|v| char::from(*BECH32.get(*v as usize).unwrap_or(&b'q'))).collect();
+            let body: String =
+                data.iter().map(|v| char::from(*BECH32.get(*v as usize).unwrap_or(&b'q'))).collect();
             format!("bc1{body}")
         }
         _ => dice.filled("0x{h40}"),
@@ -229,45 +269,82 @@ fn number(dice: &mut Dice, entity: &str) -> String {
             grouped(&text, &[3, 2, 4], dice.pick(&["-", "-", " ", ""]))
         }
         "US_ITIN" => {
-            let text = format!("9{}{}{}", dice.digits(2), dice.pick(&["54", "72", "88", "91", "97"]), dice.digits(4));
+            let text = format!(
+                "9{}{}{}",
+                dice.digits(2),
+                dice.pick(&["54", "72", "88", "91", "97"]),
+                dice.digits(4)
+            );
             grouped(&text, &[3, 2, 4], dice.pick(&["-", "-", ""]))
         }
         "UK_NINO" => {
-            let text = format!("{}{}{}", dice.pick(&["AA", "CE", "JK", "SM", "YT", "LP"]), dice.digits(6), dice.pick(&["A", "B", "C", "D"]));
+            let text = format!(
+                "{}{}{}",
+                dice.pick(&["AA", "CE", "JK", "SM", "YT", "LP"]),
+                dice.digits(6),
+                dice.pick(&["A", "B", "C", "D"])
+            );
             if dice.one_in(2) { text } else { grouped(&text, &[2, 2, 2, 2, 1], " ") }
         }
         "UK_NHS" => {
-            let text = dice.checked(dice.clone().pick(&["4", "6", "7"]), 10, |d| weighted(d, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11));
+            let text = dice.checked(dice.clone().pick(&["4", "6", "7"]), 10, |d| {
+                weighted(d, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
+            });
             grouped(&text, &[3, 3, 4], dice.pick(&[" ", "-", ""]))
         }
         "DE_TAX_ID" => {
             let head = dice.between(1, 9).to_string();
             let text = dice.checked(&head, 11, |d| {
-                let counts: Vec<usize> = (0..10).map(|x| d.iter().take(10).filter(|y| **y == x).count()).collect();
-                counts.iter().filter(|n| **n > 1).count() == 1 && counts.iter().all(|n| *n < 4) && iso_11_10(d)
+                let counts: Vec<usize> =
+                    (0..10).map(|x| d.iter().take(10).filter(|y| **y == x).count()).collect();
+                counts.iter().filter(|n| **n > 1).count() == 1
+                    && counts.iter().all(|n| *n < 4)
+                    && iso_11_10(d)
             });
             if dice.one_in(2) { text } else { grouped(&text, &[2, 3, 3, 3], " ") }
         }
         "DE_SOCIAL_SECURITY" => {
             let letter = dice.symbols("ABDEFGHKLMNPRSTW", 1);
-            let head = format!("{:02}{:02}{:02}{}", dice.between(10, 89), dice.between(1, 28), dice.between(1, 12), dice.digits(2));
+            let head = format!(
+                "{:02}{:02}{:02}{}",
+                dice.between(10, 89),
+                dice.between(1, 28),
+                dice.between(1, 12),
+                dice.digits(2)
+            );
             let serial = format!("{:02}", dice.below(100));
             let ordinal = letter.bytes().next().map_or(0, |b| b - b'A' + 1);
-            let digits: Vec<u32> = format!("{head}{ordinal:02}{serial}").chars().filter_map(|c| c.to_digit(10)).collect();
-            let sum: u32 = digits.iter().zip([2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1]).map(|(d, w)| d * w).map(|p| p / 10 + p % 10).sum();
+            let digits: Vec<u32> =
+                format!("{head}{ordinal:02}{serial}").chars().filter_map(|c| c.to_digit(10)).collect();
+            let sum: u32 = digits
+                .iter()
+                .zip([2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1])
+                .map(|(d, w)| d * w)
+                .map(|p| p / 10 + p % 10)
+                .sum();
             let text = format!("{head}{letter}{serial}{}", sum % 10);
             if dice.one_in(3) { grouped(&text, &[2, 6, 1, 3], " ") } else { text }
         }
         "DE_ID_CARD" => {
-            let text = format!("{}{}", dice.pick(&["L", "T", "C", "P", "G"]), dice.symbols("0123456789CFGHJKLMNPRTVWXYZ", 7));
+            let text = format!(
+                "{}{}",
+                dice.pick(&["L", "T", "C", "P", "G"]),
+                dice.symbols("0123456789CFGHJKLMNPRTVWXYZ", 7)
+            );
             let text = format!("{text}{}", dice.digits(1));
-            let sum: u32 = text.chars().zip([7, 3, 1].iter().cycle()).map(|(c, w)| c.to_digit(36).unwrap_or(0) * w).sum();
+            let sum: u32 = text
+                .chars()
+                .zip([7, 3, 1].iter().cycle())
+                .map(|(c, w)| c.to_digit(36).unwrap_or(0) * w)
+                .sum();
             if dice.one_in(2) { text } else { format!("{text}{}", sum % 10) }
         }
         "AT_SVNR" => loop {
-            let birthday = format!("{:02}{:02}{:02}", dice.between(1, 28), dice.between(1, 12), dice.below(100));
+            let birthday =
+                format!("{:02}{:02}{:02}", dice.between(1, 28), dice.between(1, 12), dice.below(100));
             let serial = dice.between(100, 999).to_string();
-            let digits: Vec<u32> = format!("{serial}0{birthday}").chars().filter_map(|c| c.to_digit(10)).collect();
+            let digits: Vec<u32> =
+                format!("{serial}0{birthday}").chars().filter_map(|c| c.to_digit(10)).collect();
             let sum = weighted(&digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
             if sum < 10 {
                 let text = format!("{serial}{sum}{birthday}");
@@ -279,11 +356,21 @@ fn number(dice: &mut Dice, entity: &str) -> String {
             }
         },
         "CH_AHV" => {
-            let text = dice.checked("756", 13, |d| weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10));
+            let text = dice.checked("756", 13, |d| {
+                weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10)
+            });
             grouped(&text, &[3, 4, 4, 2], dice.pick(&[".", ".", " ", ""]))
         }
         "FR_NIR" => {
-            let body = format!("{}{:02}{:02}{:02}{:03}{:03}", dice.between(1, 2), dice.below(100), dice.between(1, 12), dice.between(1, 95), dice.between(1, 999), dice.between(1, 999));
+            let body = format!(
+                "{}{:02}{:02}{:02}{:03}{:03}",
+                dice.between(1, 2),
+                dice.below(100),
+                dice.between(1, 12),
+                dice.between(1, 95),
+                dice.between(1, 999),
+                dice.between(1, 999)
+            );
             let key = 97 - body.parse::<u64>().unwrap_or(0) % 97;
             let text = format!("{body}{key:02}");
             match dice.below(3) {
@@ -304,7 +391,12 @@ fn number(dice: &mut Dice, entity: &str) -> String {
         }
         "AT_VAT_ID" => {
             let text = dice.checked("", 8, |d| {
-                let sum: u32 = d.iter().take(7).enumerate().map(|(i, d)| if i % 2 == 0 { *d } else { 2 * d / 10 + 2 * d % 10 }).sum();
+                let sum: u32 = d
+                    .iter()
+                    .take(7)
+                    .enumerate()
+                    .map(|(i, d)| if i % 2 == 0 { *d } else { 2 * d / 10 + 2 * d % 10 })
+                    .sum();
                 d.last().is_some_and(|check| (10 - (sum + 4) % 10) % 10 == *check)
             });
             format!("ATU{text}")
@@ -326,7 +418,8 @@ fn weighted(digits: &[u32], weights: &[u32]) -> u32 {
 }
 
 fn luhn(digits: &[u32]) -> bool {
-    let worth = |(place, digit): (usize, &u32)| if place % 2 == 0 { *digit } else { 2 * digit / 10 + 2 * digit % 10 };
+    let worth =
+        |(place, digit): (usize, &u32)| if place % 2 == 0 { *digit } else { 2 * digit / 10 + 2 * digit % 10 };
     digits.iter().rev().enumerate().map(worth).sum::<u32>().is_multiple_of(10)
 }
 
@@ -353,13 +446,18 @@ fn verhoeff(digits: &[u32]) -> bool {
             _ => (turn + 5 - other) % 5,
         }
     };
-    digits.iter().rev().enumerate().fold(0, |state, (place, digit)| times(state, permute(*digit, place % 8))) == 0
+    digits.iter().rev().enumerate().fold(0, |state, (place, digit)| times(state, permute(*digit, place % 8)))
+        == 0
 }
 
 /// How people announce a value; `{}` is where it stands.
 pub fn wordings(entity: &str) -> &'static [&'static str] {
     match entity {
-        "EMAIL_ADDRESS" => &["<{}>", "E-Mail: {}", "\"{}\"", "contact {} asap", 
+        "EMAIL_ADDRESS" => &[
+            "<{}>",
+            "E-Mail: {}",
+            "\"{}\"",
+            "contact {} asap",
             "you can reach me at {}",
             "Bitte an {} weiterleiten",
             "réponds-moi sur {} stp",
@@ -374,7 +472,15 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "l'adresse {} est invalide",
             "note://{}",
         ],
-        "PHONE_NUMBER" => &["Handy {}", "call me: {}", "Rückruf bitte an {}", "mon portable : {}", "phone={}", "☎ {}", "{} (mobile)", "Telefonnummer {}", 
+        "PHONE_NUMBER" => &[
+            "Handy {}",
+            "call me: {}",
+            "Rückruf bitte an {}",
+            "mon portable : {}",
+            "phone={}",
+            "☎ {}",
+            "{} (mobile)",
+            "Telefonnummer {}",
             "give me a ring on {}",
             "Du erreichst mich unter {}",
             "joignable au {} après 18 h",
@@ -388,7 +494,11 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "Fax {}, Büro",
             "contact: {}",
         ],
-        "CREDIT_CARD" => &["Visa {}", "CC: {}", "Kreditkarte {}, CVC 123", "numéro de carte : {}", 
+        "CREDIT_CARD" => &[
+            "Visa {}",
+            "CC: {}",
+            "Kreditkarte {}, CVC 123",
+            "numéro de carte : {}",
             "please charge {} for the order",
             "Abbuchung von Karte {}",
             "ma carte {} a été refusée",
@@ -408,7 +518,12 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "account {}",
             "{}",
         ],
-        "IP_ADDRESS" => &["IP {}", "ping {}", "from {} port 22", "http://{}/x", "[{}]", 
+        "IP_ADDRESS" => &[
+            "IP {}",
+            "ping {}",
+            "from {} port 22",
+            "http://{}/x",
+            "[{}]",
             "ssh into {}",
             "Zugriff von {} gesperrt",
             "requête depuis {}",
@@ -420,7 +535,11 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
         ],
         "MAC_ADDRESS" => &["hwaddr {}", "Gerät {} im WLAN", "l'interface {}", "device {} joined", "{}"],
         "CRYPTO" => &["donate: {}", "Wallet {}", "envoie les fonds à {}", "paid out to {}", "{}"],
-        "US_SSN" => &["Social Security no. is {}", "SSN on file: {}", "his social security number: {}", "taxpayer SSN={}", 
+        "US_SSN" => &[
+            "Social Security no. is {}",
+            "SSN on file: {}",
+            "his social security number: {}",
+            "taxpayer SSN={}",
             "her social is {}",
             "SSN: {}",
             "Social Security Number {}",
@@ -429,9 +548,30 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "applicant's SSN ({})",
             "last known SSN {}",
         ],
-        "US_ITIN" => &["ITIN: {}", "tax identification number {}", "my TIN is {}", "ITIN {}", "my ITIN is {}", "taxpayer id {}", "Individual Taxpayer Identification Number: {}", "IRS issued ITIN {}"],
-        "UK_NINO" => &["NINO: {}", "Nat. Ins. {}", "NI no. {}", "NI number {}", "National Insurance no {}", "nino={}", "my NINO's {}", "{}"],
-        "UK_NHS" => &["my NHS ID is {}", "NHS: {}", "GP record, NHS number: {}", 
+        "US_ITIN" => &[
+            "ITIN: {}",
+            "tax identification number {}",
+            "my TIN is {}",
+            "ITIN {}",
+            "my ITIN is {}",
+            "taxpayer id {}",
+            "Individual Taxpayer Identification Number: {}",
+            "IRS issued ITIN {}",
+        ],
+        "UK_NINO" => &[
+            "NINO: {}",
+            "Nat. Ins. {}",
+            "NI no. {}",
+            "NI number {}",
+            "National Insurance no {}",
+            "nino={}",
+            "my NINO's {}",
+            "{}",
+        ],
+        "UK_NHS" => &[
+            "my NHS ID is {}",
+            "NHS: {}",
+            "GP record, NHS number: {}",
             "NHS number {}",
             "patient's NHS no: {}",
             "nhs={}",
@@ -439,7 +579,10 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "the NHS number on the letter is {}",
             "patient {} was discharged",
         ],
-        "DE_TAX_ID" => &["Steuernummer/IdNr {}", "Identifikationsnummer {}", "TIN {}", 
+        "DE_TAX_ID" => &[
+            "Steuernummer/IdNr {}",
+            "Identifikationsnummer {}",
+            "TIN {}",
             "Steuer-ID {}",
             "meine Steueridentifikationsnummer ist {}",
             "steuerliche IdNr {}",
@@ -448,8 +591,16 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "numéro fiscal allemand {}",
             "{}",
         ],
-        "DE_SOCIAL_SECURITY" => &["Rentenversicherungsnummer {}", "RVNR {}", "SV-Nummer: {}", "Versicherungsnummer {}", "{}"],
-        "DE_ID_CARD" => &["Die Nummer meines Ausweises ist {}", "Personalausweisnummer: {}", "ID card number {}", "Passnummer {}", "n° de passeport {}", "identity card no {}", 
+        "DE_SOCIAL_SECURITY" => {
+            &["Rentenversicherungsnummer {}", "RVNR {}", "SV-Nummer: {}", "Versicherungsnummer {}", "{}"]
+        }
+        "DE_ID_CARD" => &[
+            "Die Nummer meines Ausweises ist {}",
+            "Personalausweisnummer: {}",
+            "ID card number {}",
+            "Passnummer {}",
+            "n° de passeport {}",
+            "identity card no {}",
             "Personalausweis {}",
             "Ausweisnummer: {}",
             "mein Perso hat die Nummer {}",
@@ -459,7 +610,12 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "carte d'identité allemande {}",
             "Ausweis-Nr. {} gültig bis 2031",
         ],
-        "AT_SVNR" => &["Vers.Nr. {}", "österr. Sozialversicherungsnr. {}", "Sozialversicherungs-Nr.: {}", "social security no. (AT) {}", "SVNR lautet {}", 
+        "AT_SVNR" => &[
+            "Vers.Nr. {}",
+            "österr. Sozialversicherungsnr. {}",
+            "Sozialversicherungs-Nr.: {}",
+            "social security no. (AT) {}",
+            "SVNR lautet {}",
             "SVNR {}",
             "Sozialversicherungsnummer {}",
             "Meine SV-Nummer lautet {}",
@@ -469,10 +625,34 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
             "SV-Nr.: {}",
             "numéro de sécurité sociale autrichien {}",
         ],
-        "CH_AHV" => &["AHV-Nr. {}", "AHV {}", "numéro AVS {}", "my AHV number is {}", "Sozialversicherung: {}", "{}"],
-        "FR_NIR" => &["sécurité sociale {}", "n° SS {}", "numéro de sécu {}", "NIR {}", "n° de sécurité sociale : {}", "French social security {}", "Sozialversicherungsnummer (FR) {}", "{}"],
-        "IN_AADHAAR" => &["Aadhaar card number {}", "UID: {}", "her aadhaar is {}", "आधार {}", "Aadhaar {}", "my aadhar number: {}", "UIDAI no {}", "linked with Aadhaar card {}", "Aadhaar no. is {}", "aadhaar={}"],
-        "DE_VAT_ID" | "AT_VAT_ID" => &["USt-IdNr. {}", "UID-Nummer {}", "VAT ID: {}", "numéro de TVA {}", "{}"],
+        "CH_AHV" => {
+            &["AHV-Nr. {}", "AHV {}", "numéro AVS {}", "my AHV number is {}", "Sozialversicherung: {}", "{}"]
+        }
+        "FR_NIR" => &[
+            "sécurité sociale {}",
+            "n° SS {}",
+            "numéro de sécu {}",
+            "NIR {}",
+            "n° de sécurité sociale : {}",
+            "French social security {}",
+            "Sozialversicherungsnummer (FR) {}",
+            "{}",
+        ],
+        "IN_AADHAAR" => &[
+            "Aadhaar card number {}",
+            "UID: {}",
+            "her aadhaar is {}",
+            "आधार {}",
+            "Aadhaar {}",
+            "my aadhar number: {}",
+            "UIDAI no {}",
+            "linked with Aadhaar card {}",
+            "Aadhaar no. is {}",
+            "aadhaar={}",
+        ],
+        "DE_VAT_ID" | "AT_VAT_ID" => {
+            &["USt-IdNr. {}", "UID-Nummer {}", "VAT ID: {}", "numéro de TVA {}", "{}"]
+        }
         _ => &["UID {}", "Firmennummer {}", "company id {}", "IDE {}", "{}"],
     }
 }

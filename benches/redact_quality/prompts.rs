@@ -2,11 +2,7 @@
 
 use std::ops::Range;
 
-use super::{
-    credentials,
-    dice::Dice,
-    disguise, lookalikes, personal,
-};
+use super::{credentials, dice::Dice, disguise, lookalikes, personal};
 
 /// A value that must go.
 pub struct Sensitive {
@@ -109,18 +105,50 @@ pub fn prompt(seed: u64) -> Prompt {
     for _ in 0..dice.below(if kind == "clean" { 4 } else { 2 }) {
         let what = dice.pick(lookalikes::KINDS);
         let value = lookalikes::value(&mut dice, what);
-        let text = dice.pick(&["{}", "see {}", "Hier: {}", "on a {}", "it says {} there"]).replace("{}", &mark(&value, marked.len()));
+        let text = dice
+            .pick(&["{}", "see {}", "Hier: {}", "on a {}", "it says {} there"])
+            .replace("{}", &mark(&value, marked.len()));
         marked.push(Marked { entity: what.to_owned(), value, group: None });
         pieces.push(plain(&text));
     }
     pieces.push(plain(dice.pick(FILLER)));
-    let shapes: &[&str] = &["plain", "plain", "plain", "chat", "chat", "tool_args", "tool_args", "code", "log", "email", "csv", "yaml", "markdown", "shell", "xml", "transcript"];
+    let shapes: &[&str] = &[
+        "plain",
+        "plain",
+        "plain",
+        "chat",
+        "chat",
+        "tool_args",
+        "tool_args",
+        "code",
+        "log",
+        "email",
+        "csv",
+        "yaml",
+        "markdown",
+        "shell",
+        "xml",
+        "transcript",
+    ];
     let shape = SHAPES.iter().copied().find(|s| *s == dice.pick(shapes)).unwrap_or("plain");
     let text = shaped(&mut dice, shape, &pieces);
     finish(format!("g-{seed}"), kind, shape, &text, marked)
 }
 
-const SHAPES: &[&str] = &["plain", "chat", "tool_args", "code", "log", "email", "csv", "yaml", "markdown", "shell", "xml", "transcript"];
+const SHAPES: &[&str] = &[
+    "plain",
+    "chat",
+    "tool_args",
+    "code",
+    "log",
+    "email",
+    "csv",
+    "yaml",
+    "markdown",
+    "shell",
+    "xml",
+    "transcript",
+];
 
 fn plain(text: &str) -> Piece {
     Piece { text: text.to_owned(), member: None }
@@ -132,7 +160,14 @@ fn mark(value: &str, index: usize) -> String {
     format!("{OPEN}{number}{value}{CLOSE}")
 }
 
-fn piece(wording: &str, entity: &str, value: String, group: Group, key: &str, marked: &mut Vec<Marked>) -> Piece {
+fn piece(
+    wording: &str,
+    entity: &str,
+    value: String,
+    group: Group,
+    key: &str,
+    marked: &mut Vec<Marked>,
+) -> Piece {
     let shown = mark(&value, marked.len());
     marked.push(Marked { entity: entity.to_owned(), value, group: Some(group) });
     Piece { text: wording.replace("{}", &shown), member: Some((key.to_owned(), shown)) }
@@ -164,7 +199,11 @@ fn credential_piece(dice: &mut Dice, marked: &mut Vec<Marked>) -> Piece {
     let around = if around.contains("{access}") {
         let key = dice.filled("AKIA{u16}");
         let shown = mark(&key, marked.len());
-        marked.push(Marked { entity: "AWS_ACCESS_KEY".to_owned(), value: key, group: Some(Group::Credential) });
+        marked.push(Marked {
+            entity: "AWS_ACCESS_KEY".to_owned(),
+            value: key,
+            group: Some(Group::Credential),
+        });
         around.replace("{access}", &shown)
     } else {
         around
@@ -183,15 +222,31 @@ fn disguised_piece(dice: &mut Dice, how: &'static str, marked: &mut Vec<Marked>)
             let entity = dice.pick(numbers);
             personal_piece(dice, entity, marked)
         } else if dice.one_in(3) && !matches!(how, "confusable") {
-            let template = dice.pick(&["sk-proj-{b48}", "ghp_{a36}", "AKIA{u16}", "xoxb-{d11}-{d12}-{a24}", "AIza{b35}", "sk_live_{a24}"]);
+            let template = dice.pick(&[
+                "sk-proj-{b48}",
+                "ghp_{a36}",
+                "AKIA{u16}",
+                "xoxb-{d11}-{d12}-{a24}",
+                "AIza{b35}",
+                "sk_live_{a24}",
+            ]);
             let value = dice.filled(template);
             piece(dice.pick(credentials::TOKEN_WORDINGS), "TOKEN", value, Group::Credential, "value", marked)
         } else {
-            let entity = dice.pick(&["EMAIL_ADDRESS", "EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "CH_AHV", "PHONE_NUMBER", "CRYPTO"]);
+            let entity = dice.pick(&[
+                "EMAIL_ADDRESS",
+                "EMAIL_ADDRESS",
+                "CREDIT_CARD",
+                "IBAN_CODE",
+                "CH_AHV",
+                "PHONE_NUMBER",
+                "CRYPTO",
+            ]);
             personal_piece(dice, entity, marked)
         };
         let Some(last) = marked.last_mut() else { continue };
-        let fits = !(how == "line_wrap" && last.value.len() < 14) && !(how == "spaced" && last.value.starts_with(['+', '(']));
+        let fits = !(how == "line_wrap" && last.value.len() < 14)
+            && !(how == "spaced" && last.value.starts_with(['+', '(']));
         let Some(shown) = disguise::disguised(dice, how, &last.value).filter(|_| fits) else {
             marked.truncate(from);
             continue;
@@ -206,41 +261,107 @@ fn disguised_piece(dice: &mut Dice, how: &'static str, marked: &mut Vec<Marked>)
 
 fn shaped(dice: &mut Dice, shape: &str, pieces: &[Piece]) -> String {
     let lines: Vec<&str> = pieces.iter().map(|p| p.text.as_str()).collect();
-    let members: Vec<(&str, &str)> = pieces.iter().map(|p| p.member.as_ref().map_or(("note", p.text.as_str()), |(k, v)| (if k.is_empty() { "note" } else { k.as_str() }, v.as_str()))).collect();
+    let members: Vec<(&str, &str)> = pieces
+        .iter()
+        .map(|p| {
+            p.member.as_ref().map_or(("note", p.text.as_str()), |(k, v)| {
+                (if k.is_empty() { "note" } else { k.as_str() }, v.as_str())
+            })
+        })
+        .collect();
     let joined = lines.join(dice.pick(&["\n", "\n\n", " "]));
     match shape {
         "chat" => {
-            let content = if dice.one_in(2) { serde_json::json!(joined) } else { serde_json::json!([{ "type": "text", "text": joined }]) };
+            let content = if dice.one_in(2) {
+                serde_json::json!(joined)
+            } else {
+                serde_json::json!([{ "type": "text", "text": joined }])
+            };
             serde_json::json!({ "model": "gpt-5", "temperature": 0.2, "messages": [{ "role": "system", "content": "Be brief." }, { "role": "user", "content": content }] }).to_string()
         }
         "tool_args" => {
             let object: serde_json::Map<String, serde_json::Value> = if dice.one_in(2) {
                 members.iter().map(|(k, v)| ((*k).to_owned(), serde_json::json!(v))).collect()
             } else {
-                [("query".to_owned(), serde_json::json!(joined)), ("limit".to_owned(), serde_json::json!(20))].into_iter().collect()
+                [("query".to_owned(), serde_json::json!(joined)), ("limit".to_owned(), serde_json::json!(20))]
+                    .into_iter()
+                    .collect()
             };
             // A name twice would lose a value.
-            let object = if object.len() < members.len() && object.len() != 2 { [("text".to_owned(), serde_json::json!(joined))].into_iter().collect() } else { object };
+            let object = if object.len() < members.len() && object.len() != 2 {
+                [("text".to_owned(), serde_json::json!(joined))].into_iter().collect()
+            } else {
+                object
+            };
             let arguments = serde_json::Value::Object(object).to_string();
             serde_json::json!({ "messages": [{ "role": "assistant", "tool_calls": [{ "id": "call_1", "type": "function", "function": { "name": "crm__update", "arguments": arguments } }] }] }).to_string()
         }
         "code" if !lines.iter().any(|l| l.contains('\n')) => {
             let comment = dice.pick(&["// ", "# ", "-- "]);
-            let body: Vec<String> = lines.iter().map(|l| l.replace('\n', &format!("\n{comment}"))).map(|l| format!("{comment}{l}")).collect();
+            let body: Vec<String> = lines
+                .iter()
+                .map(|l| l.replace('\n', &format!("\n{comment}")))
+                .map(|l| format!("{comment}{l}"))
+                .collect();
             format!("```\nfn main() {{\n{}\n    run();\n}}\n```", body.join("\n"))
         }
-        "log" => lines.iter().enumerate().map(|(n, l)| format!("2026-10-0{} 12:0{n}:41,{}30 WARN [worker-{n}] com.acme.Flow - {}", n % 9 + 1, n % 9, l)).collect::<Vec<_>>().join("\n"),
-        "email" => format!("Subject: Re: Anfrage\nDate: Tue, 3 Mar 2026 09:12:44 +0100\n\nHi,\n\n{}\n\nBest\nKim\n> {}", joined, FILLER.first().unwrap_or(&"")),
+        "log" => lines
+            .iter()
+            .enumerate()
+            .map(|(n, l)| {
+                format!(
+                    "2026-10-0{} 12:0{n}:41,{}30 WARN [worker-{n}] com.acme.Flow - {}",
+                    n % 9 + 1,
+                    n % 9,
+                    l
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        "email" => format!(
+            "Subject: Re: Anfrage\nDate: Tue, 3 Mar 2026 09:12:44 +0100\n\nHi,\n\n{}\n\nBest\nKim\n> {}",
+            joined,
+            FILLER.first().unwrap_or(&"")
+        ),
         "csv" => {
             let head: Vec<&str> = members.iter().map(|(k, _)| *k).collect();
-            let row: Vec<String> = members.iter().map(|(_, v)| if v.contains([',', '"', '\n']) { format!("\"{}\"", v.replace('"', "\"\"")) } else { (*v).to_owned() }).collect();
+            let row: Vec<String> = members
+                .iter()
+                .map(|(_, v)| {
+                    if v.contains([',', '"', '\n']) {
+                        format!("\"{}\"", v.replace('"', "\"\""))
+                    } else {
+                        (*v).to_owned()
+                    }
+                })
+                .collect();
             format!("Please import:\n{}\n{}\n", head.join(","), row.join(","))
         }
-        "yaml" => members.iter().map(|(k, v)| format!("{k}: {}", if v.contains(['\n', ':', '#', '\'']) { format!("{v:?}").replace("\\u{e000}", "\u{E000}").replace("\\u{e001}", "\u{E001}") } else { (*v).to_owned() })).collect::<Vec<_>>().join("\n"),
-        "markdown" => members.iter().fold("| field | value |\n|---|---|\n".to_owned(), |out, (k, v)| format!("{out}| {k} | {} |\n", v.replace('|', "\\|"))),
+        "yaml" => members
+            .iter()
+            .map(|(k, v)| {
+                format!(
+                    "{k}: {}",
+                    if v.contains(['\n', ':', '#', '\'']) {
+                        format!("{v:?}").replace("\\u{e000}", "\u{E000}").replace("\\u{e001}", "\u{E001}")
+                    } else {
+                        (*v).to_owned()
+                    }
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        "markdown" => members.iter().fold("| field | value |\n|---|---|\n".to_owned(), |out, (k, v)| {
+            format!("{out}| {k} | {} |\n", v.replace('|', "\\|"))
+        }),
         "shell" => lines.iter().map(|l| format!("$ echo \"{l}\"")).collect::<Vec<_>>().join("\n"),
         "xml" => members.iter().map(|(k, v)| format!("  <{k}>{v}</{k}>")).collect::<Vec<_>>().join("\n"),
-        "transcript" => lines.iter().enumerate().map(|(n, l)| format!("[{}] {l}", if n % 2 == 0 { "Agent" } else { "Kunde" })).collect::<Vec<_>>().join("\n"),
+        "transcript" => lines
+            .iter()
+            .enumerate()
+            .map(|(n, l)| format!("[{}] {l}", if n % 2 == 0 { "Agent" } else { "Kunde" }))
+            .collect::<Vec<_>>()
+            .join("\n"),
         _ => joined,
     }
 }
@@ -268,11 +389,20 @@ fn finish(id: String, kind: &str, shape: &'static str, text: &str, marked: Vec<M
             c => out.push(c),
         }
     }
-    let mut prompt = Prompt { id, kind: kind.to_owned(), shape, text: out, sensitive: Vec::new(), look_alikes: Vec::new() };
+    let mut prompt = Prompt {
+        id,
+        kind: kind.to_owned(),
+        shape,
+        text: out,
+        sensitive: Vec::new(),
+        look_alikes: Vec::new(),
+    };
     for (one, range) in marked.into_iter().zip(ranges) {
         let Some(range) = range else { continue };
         match one.group {
-            Some(group) => prompt.sensitive.push(Sensitive { range, entity: one.entity, value: one.value, group }),
+            Some(group) => {
+                prompt.sensitive.push(Sensitive { range, entity: one.entity, value: one.value, group })
+            }
             None => prompt.look_alikes.push((range, one.entity)),
         }
     }

@@ -38,7 +38,8 @@ impl Score {
     pub fn add(&mut self, prompt: &Prompt, redacted: &str) {
         let kept = kept(&prompt.text, redacted);
         let views = views(redacted);
-        let is_lost = |range: &std::ops::Range<usize>| range.clone().any(|at| !kept.get(at).copied().unwrap_or(false));
+        let is_lost =
+            |range: &std::ops::Range<usize>| range.clone().any(|at| !kept.get(at).copied().unwrap_or(false));
         for one in &prompt.sensitive {
             let surface = prompt.text.get(one.range.clone()).unwrap_or_default();
             let leaked = redacted.contains(surface) || is_readable(&one.entity, &one.value, &views);
@@ -48,14 +49,25 @@ impl Score {
                 self.shapes.entry(prompt.shape.to_owned()).or_default().add(leaked);
             }
             if leaked {
-                self.misses.push(format!("{} {} [{}] {surface:?} in {:?}", prompt.id, one.entity, prompt.shape, around(&prompt.text, &one.range)));
+                self.misses.push(format!(
+                    "{} {} [{}] {surface:?} in {:?}",
+                    prompt.id,
+                    one.entity,
+                    prompt.shape,
+                    around(&prompt.text, &one.range)
+                ));
             }
         }
         for (range, kind) in &prompt.look_alikes {
             let hit = is_lost(range);
             self.look_alikes.entry(kind.clone()).or_default().add(hit);
             if hit {
-                self.damage.push(format!("{} {kind} [{}] {:?} => {redacted:?}", prompt.id, prompt.shape, around(&prompt.text, range)));
+                self.damage.push(format!(
+                    "{} {kind} [{}] {:?} => {redacted:?}",
+                    prompt.id,
+                    prompt.shape,
+                    around(&prompt.text, range)
+                ));
             }
         }
         let mut lost = 0;
@@ -71,13 +83,17 @@ impl Score {
             self.clean_damaged.add(lost > 0);
         }
         if lost > 0 && prompt.look_alikes.iter().all(|(range, _)| !is_lost(range)) {
-            self.damage.push(format!("{} +{lost} [{}] {:?} => {redacted:?}", prompt.id, prompt.shape, prompt.text));
+            self.damage
+                .push(format!("{} +{lost} [{}] {:?} => {redacted:?}", prompt.id, prompt.shape, prompt.text));
         }
     }
 
     pub fn look_alikes_hit(&self) -> Rate {
         let apart = |kind: &str| matches!(kind, "scp_path" | "version");
-        self.look_alikes.iter().filter(|(kind, _)| !apart(kind)).fold(Rate::default(), |sum, (_, rate)| Rate { of: sum.of + rate.of, bad: sum.bad + rate.bad })
+        self.look_alikes
+            .iter()
+            .filter(|(kind, _)| !apart(kind))
+            .fold(Rate::default(), |sum, (_, rate)| Rate { of: sum.of + rate.of, bad: sum.bad + rate.bad })
     }
 
     pub fn group(&self, group: Group) -> Rate {
@@ -127,9 +143,12 @@ fn pieces(redacted: &str) -> Vec<&str> {
             continue;
         }
         let rest = redacted.get(open + 1..).unwrap_or_default();
-        let name = rest.bytes().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_').count();
+        let name =
+            rest.bytes().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_').count();
         let token = rest.get(name + 1..name + 17).unwrap_or_default();
-        let is_one = name > 0 && rest.as_bytes().get(name) == Some(&b':') && rest.as_bytes().get(name + 17) == Some(&b']')
+        let is_one = name > 0
+            && rest.as_bytes().get(name) == Some(&b':')
+            && rest.as_bytes().get(name + 17) == Some(&b']')
             && token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if is_one {
             out.push(redacted.get(from..open).unwrap_or_default());
@@ -180,5 +199,6 @@ fn is_readable(entity: &str, value: &str, views: &[String]) -> bool {
     if core.len() <= half {
         return views.iter().any(|view| view.contains(&core));
     }
-    (0..=core.len() - half).any(|at| core.get(at..at + half).is_some_and(|part| views.iter().any(|view| view.contains(part))))
+    (0..=core.len() - half)
+        .any(|at| core.get(at..at + half).is_some_and(|part| views.iter().any(|view| view.contains(part))))
 }

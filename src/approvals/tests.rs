@@ -20,8 +20,9 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
         secret: Arc::new(secret()),
         analyst: None,
-            content: Content::Redacted,
+        content: Content::Redacted,
         queued: AtomicUsize::new(0),
+        turns: crate::records::Turns::default(),
     };
     Wanted {
         tenant: tenant.into(),

@@ -299,10 +299,18 @@ static ANALYZER: MapShape = map(
         key("url", scalar(Scalar::Url), "A Presidio analyzer's address; `/analyze` is added.")
             .required()
             .like("http://presidio:3000"),
-        key("ca", scalar(Scalar::Path), "Certificate authorities to trust there besides the usual ones, PEM.")
-            .like("internal-ca.pem"),
-        key("timeout", scalar(Scalar::Duration), "So long a text may take; longer, it is left out of its record.")
-            .or("2s"),
+        key(
+            "ca",
+            scalar(Scalar::Path),
+            "Certificate authorities to trust there besides the usual ones, PEM.",
+        )
+        .like("internal-ca.pem"),
+        key(
+            "timeout",
+            scalar(Scalar::Duration),
+            "So long a text may take; longer, it is left out of its record.",
+        )
+        .or("2s"),
         key("language", scalar(Scalar::Id), "The language that it is asked for.").or("en"),
         key("entities", Shape::List(&ENTITIES), "What it looks for.").or("[PERSON, LOCATION]"),
         key("threshold", scalar(Scalar::Percent), "How sure it has to be.").or("40%"),

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{line::Prepared, study::Analyst};
+use super::{line::Prepared, study::Analyst, turns::Turns};
 use crate::redact::{Redactor, TenantSecret};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
@@ -27,6 +27,8 @@ pub struct Journal {
     pub content: Content,
     /// Weight of the tenant's entries that wait to be written.
     pub queued: AtomicUsize,
+    /// The tenant's requests that wait until less of it waits to be written.
+    pub turns: Turns,
 }
 
 impl fmt::Debug for Journal {
@@ -53,7 +55,10 @@ pub struct Raw(Source);
 enum Source {
     Text(String),
     Json(Bytes),
-    Lazy { make: Box<dyn FnOnce() -> String + Send>, weight_bytes: usize },
+    Lazy {
+        make: Box<dyn FnOnce() -> String + Send>,
+        weight_bytes: usize,
+    },
     /// Redacted already, with the HMAC of how it came.
     Prepared(Box<Prepared>, Option<String>),
 }
@@ -178,6 +183,8 @@ pub struct RequestEntry {
     pub latency: Duration,
     /// Time to the first token.
     pub ttft: Option<Duration>,
+    /// How long it waited for its turn at an upstream; `None` where it came by no queue.
+    pub queued: Option<Duration>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
     /// The tokens are an estimate: the provider did not count, or not to the end.

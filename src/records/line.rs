@@ -14,6 +14,7 @@ use super::{
     chain::{Digest, seal},
     entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
     stamp::write_time,
+    sync::Kind,
 };
 use crate::redact::{Mark, Redacted, Redactor};
 
@@ -37,6 +38,8 @@ pub(super) trait Notice {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// The redactor panicked: the text was left out.
     fn redactor_failed(&self);
+    /// A line is made, newline included.
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]);
     /// The analyst gave no answer: the text was left out.
     fn left_out(&self, tenant: &str);
 }
@@ -57,6 +60,9 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
     member_text(out, "error", entry.error);
     member_decimal(out, "latency_ms", Some((micros(entry.latency), 3)));
     member_decimal(out, "ttft_ms", entry.ttft.map(|ttft| (micros(ttft), 3)));
+    if entry.queued.is_some() {
+        member_decimal(out, "queue_ms", entry.queued.map(|queued| (micros(queued), 3)));
+    }
     member_number(out, "input_tokens", entry.input_tokens);
     member_number(out, "output_tokens", entry.output_tokens);
     member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));
@@ -117,7 +123,11 @@ struct Texts<'a> {
 pub(super) enum Prepared {
     Whole(Ready),
     /// The two ends of a text of so many bytes.
-    Ends { head: Redacted, tail: Redacted, bytes: usize },
+    Ends {
+        head: Redacted,
+        tail: Redacted,
+        bytes: usize,
+    },
     /// There is none, or the redactor failed.
     Nothing,
     /// There is one, and nobody could say what stands in it.
@@ -166,7 +176,11 @@ pub(super) fn prepare_content(journal: &Journal, raw: Raw, notice: &dyn Notice) 
 }
 
 /// Arguments, redacted ahead of their line, with their HMAC.
-pub(super) fn prepare_arguments(journal: &Journal, raw: Raw, notice: &dyn Notice) -> (Prepared, Option<String>) {
+pub(super) fn prepare_arguments(
+    journal: &Journal,
+    raw: Raw,
+    notice: &dyn Notice,
+) -> (Prepared, Option<String>) {
     Texts { journal, notice }.prepare_arguments(raw)
 }
 
@@ -218,7 +232,9 @@ impl Texts<'_> {
         }
         member(out, name);
         let prepared = match raw {
-            Some(raw) if raw.is_prepared() => raw.into_prepared().map_or(Prepared::Nothing, |(prepared, _)| prepared),
+            Some(raw) if raw.is_prepared() => {
+                raw.into_prepared().map_or(Prepared::Nothing, |(prepared, _)| prepared)
+            }
             Some(raw) => self.prepare(raw),
             None => Prepared::Nothing,
         };
@@ -227,7 +243,9 @@ impl Texts<'_> {
 
     fn prepare(&self, raw: Raw) -> Prepared {
         match self.guarded(|| raw.open()) {
-            Some(Opened::Text(text)) if text.len() > TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES => self.ends(&text),
+            Some(Opened::Text(text)) if text.len() > TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES => {
+                self.ends(&text)
+            }
             opened => {
                 let ready = opened.and_then(|opened| self.guarded(|| self.redact(opened)));
                 ready.map_or(Prepared::Nothing, Prepared::Whole)
@@ -267,7 +285,11 @@ impl Texts<'_> {
             WINDOW_EDGE_BYTES.max(last.len().saturating_sub(TEXT_BYTES_MAX / 2)).min(last.len()),
         );
         let tail_end = last.len();
-        Prepared::Ends { head: head.part(0..head_end), tail: tail.part(tail_start..tail_end), bytes: text.len() }
+        Prepared::Ends {
+            head: head.part(0..head_end),
+            tail: tail.part(tail_start..tail_end),
+            bytes: text.len(),
+        }
     }
 
     /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them. Whether they

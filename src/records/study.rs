@@ -126,9 +126,8 @@ impl Waiting {
         for (which, raw) in texts(&mut self.entry) {
             let Some((prepared, hmac)) = raw.take().and_then(Raw::into_prepared) else { continue };
             let answers = self.asked.iter().filter(|(of, ..)| *of == which);
-            let prepared = answers.fold(prepared, |prepared, (_, part, answer)| {
-                answered(prepared, *part, answer, &journal)
-            });
+            let prepared = answers
+                .fold(prepared, |prepared, (_, part, answer)| answered(prepared, *part, answer, &journal));
             if matches!(prepared, Prepared::LeftOut) {
                 notice.left_out(&journal.tenant);
             }

@@ -41,7 +41,8 @@ impl Allow {
         if entry.contains('*') {
             let (local, domain) = entry.split_once('@').ok_or(AllowError::NoAddress)?;
             // A whole domain of many, or every domain, is no tenant's own.
-            let named = domain.rsplit('.').take(2).filter(|label| !label.is_empty() && !label.contains('*')).count();
+            let named =
+                domain.rsplit('.').take(2).filter(|label| !label.is_empty() && !label.contains('*')).count();
             if domain.contains('@') || local.is_empty() || named < 2 {
                 return Err(AllowError::Wide);
             }
@@ -63,8 +64,11 @@ impl Allow {
     pub fn covers(&self, other: &Self) -> bool {
         // What another pattern stands for is covered by one that fits its text, `*` taken as a character.
         self == other
-            || (self.0.contains('*') && fits(self.0.to_lowercase().as_bytes(), other.0.to_lowercase().as_bytes()))
-            || (!other.0.contains('*') && compact(&self.0) == compact(&other.0) && self.0.contains('@') == other.0.contains('@'))
+            || (self.0.contains('*')
+                && fits(self.0.to_lowercase().as_bytes(), other.0.to_lowercase().as_bytes()))
+            || (!other.0.contains('*')
+                && compact(&self.0) == compact(&other.0)
+                && self.0.contains('@') == other.0.contains('@'))
     }
 }
 
@@ -113,7 +117,10 @@ impl Allowed {
         };
         let value = normalised(form, found.value.as_bytes());
         match form {
-            Form::Lower => entries.lower.contains(&*value) || entries.patterns.iter().any(|pattern| fits(pattern, &value)),
+            Form::Lower => {
+                entries.lower.contains(&*value)
+                    || entries.patterns.iter().any(|pattern| fits(pattern, &value))
+            }
             Form::Compact => entries.compact.contains(&*value),
             Form::Exact => entries.exact.contains(&*value),
         }

@@ -199,7 +199,9 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
     match (small, capital, digit) {
         (true, true, true) => often,
         // Of letters and digits in one case a quarter are digits.
-        (true, false, true) | (false, true, true) => classes.digit * 8 >= text.len() && changes * 4 >= text.len(),
+        (true, false, true) | (false, true, true) => {
+            classes.digit * 8 >= text.len() && changes * 4 >= text.len()
+        }
         (true, true, false) => often && capitals > 1,
         _ => false,
     }

@@ -48,7 +48,8 @@ impl Redactor {
     pub fn mark(&self, redacted: Redacted, is_json: bool, marks: &[Mark]) -> Option<Redacted> {
         let readable = redacted.readable(is_json);
         let total = readable.chars().count();
-        let good = |mark: &Mark| mark.start < mark.end && mark.end <= total && super::pattern::is_name(&mark.entity);
+        let good =
+            |mark: &Mark| mark.start < mark.end && mark.end <= total && super::pattern::is_name(&mark.entity);
         if !marks.iter().all(good) {
             return None;
         }
@@ -118,7 +119,8 @@ fn literals(json: &str) -> Vec<Literal> {
             }
             end += 1;
         }
-        let text: String = json.get(start..end).and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+        let text: String =
+            json.get(start..end).and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
         let length = text.chars().count() + 1;
         all.push(Literal { place: start..end.min(json.len()), text, from });
         from += length;

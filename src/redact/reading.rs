@@ -94,14 +94,18 @@ impl Reading {
         let mut block = 0;
         while let Some(word) = bytes.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
             let word = u64::from_le_bytes(*word);
-            let first = [0, 1].iter().find(|lane| word >> (8 * *lane) & EVERY_SECOND == EVERY_SECOND & BLANKS);
+            let first =
+                [0, 1].iter().find(|lane| word >> (8 * *lane) & EVERY_SECOND == EVERY_SECOND & BLANKS);
             let at = first.map(|lane| run_start_of_spaced(bytes, block + lane, done));
             block += 8;
             let Some(blank) = at.filter(|blank| is_spaced_run(bytes, *blank)) else { continue };
             let writer = writer.get_or_insert_with(|| Writer::new(bytes, blank));
             writer.keep(done.max(writer.until)..blank);
             let mut at = blank;
-            while byte(bytes, at) == b' ' && byte(bytes, at + 1).is_ascii_graphic() && !is_word_at(bytes, at + 1) {
+            while byte(bytes, at) == b' '
+                && byte(bytes, at + 1).is_ascii_graphic()
+                && !is_word_at(bytes, at + 1)
+            {
                 writer.step(at, Some((0, 1)));
                 writer.keep(at + 1..at + 2);
                 at += 2;
@@ -229,7 +233,10 @@ fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
 /// `=` at the end of a line of quoted-printable text; not the padding of base64.
 fn soft_break(text: &[u8], at: usize) -> Option<(u8, usize)> {
     let feed = if slice(text, at + 1, at + 3) == b"\r\n" { at + 3 } else { at + 2 };
-    let run = at - run_start(text, at, LINE_MAX, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_'));
+    let run = at
+        - run_start(text, at, LINE_MAX, |b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+        });
     let padding = before(text, at) == b'=' || (run >= 15 && (run + 1).is_multiple_of(4));
     let goes_on = !matches!(byte(text, feed), b'\r' | b'\n' | 0);
     (goes_on && !padding).then_some((0, feed - at))
@@ -446,7 +453,10 @@ mod tests {
         };
         for before in ["", "ab ", "IBAN: ", "a longer text: "] {
             check(&format!("{before}4 1 1 1 1 1 1 1 1 1 1 1, ok"), &format!("{before}411111111111, ok"));
-            check(&format!("{before}D E 5 2 9 9 7 4 7 0 1 2 1 and more"), &format!("{before}DE52997470121 and more"));
+            check(
+                &format!("{before}D E 5 2 9 9 7 4 7 0 1 2 1 and more"),
+                &format!("{before}DE52997470121 and more"),
+            );
         }
         check("1 2 3 4 5 6 7", "1 2 3 4 5 6 7");
         check("a b cd e f g h i j k l m n o p q", "a b cd efghijklmnopq");

@@ -75,7 +75,12 @@ fn serve(stream: TcpStream, how: How, heard: &Mutex<Vec<Value>>) -> Option<()> {
         };
         let status = if how == How::Failing { "500 Internal Server Error" } else { "200 OK" };
         let answer = answer.to_string();
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).ok()?;
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            answer.len()
+        )
+        .ok()?;
     }
 }
 
@@ -110,7 +115,10 @@ fn names_are_found_by_an_analyzer_that_sees_no_more_than_what_is_redacted() {
     ask(&gateway, GLOBEX);
     let line = gateway.lines("log", "acme", 1).remove(0);
     let prompt = line["prompt"].as_str().unwrap();
-    assert!(prompt.contains("[PERSON:") && prompt.contains("[EMAIL_ADDRESS:") && !prompt.contains("Jane"), "{prompt}");
+    assert!(
+        prompt.contains("[PERSON:") && prompt.contains("[EMAIL_ADDRESS:") && !prompt.contains("Jane"),
+        "{prompt}"
+    );
     assert!(line.get("left_out").is_none());
     let other = gateway.lines("log", "globex", 1).remove(0);
     assert!(other["prompt"].as_str().unwrap().contains("Jane Doe"), "the other tenant has none: {other}");
@@ -122,7 +130,8 @@ fn names_are_found_by_an_analyzer_that_sees_no_more_than_what_is_redacted() {
         assert_eq!(question["score_threshold"], json!(0.55));
     }
     // Of an epoch: the same address reads otherwise than without one.
-    let token = |text: &str| text.split("[EMAIL_ADDRESS:").nth(1).unwrap().split(']').next().unwrap().to_owned();
+    let token =
+        |text: &str| text.split("[EMAIL_ADDRESS:").nth(1).unwrap().split(']').next().unwrap().to_owned();
     let before = token(prompt);
     let file = gateway.dir.path().join("tollgate.yaml");
     let yaml = std::fs::read_to_string(&file).unwrap();
@@ -171,7 +180,11 @@ fn values_are_let_through_for_one_tenant_and_only_whole() {
         crate::support::run(&arguments, gateway.dir.path(), text).1
     };
     let own = redact("acme");
-    assert!(own.starts_with("to Support@acme.com, x@docs.acme.com, [EMAIL_ADDRESS:") && own.ends_with("or +43-1-58858\n"), "{own}");
+    assert!(
+        own.starts_with("to Support@acme.com, x@docs.acme.com, [EMAIL_ADDRESS:")
+            && own.ends_with("or +43-1-58858\n"),
+        "{own}"
+    );
     let other = redact("globex");
     assert!(!other.contains("acme.com") && !other.contains("58858"), "{other}");
 }

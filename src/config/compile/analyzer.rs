@@ -20,7 +20,11 @@ impl Compiler<'_> {
     pub(super) fn analyzer(&mut self, raw: &raw::Analyzer) -> Option<Arc<dyn Analyst>> {
         let timeout = raw.timeout.as_ref().map_or(TIMEOUT, |at| at.value);
         if timeout.is_zero() || timeout > TIMEOUT_MAX {
-            self.error("bad-duration", raw.timeout.as_ref()?.at, "an analyzer has between 1ms and 30s for a text");
+            self.error(
+                "bad-duration",
+                raw.timeout.as_ref()?.at,
+                "an analyzer has between 1ms and 30s for a text",
+            );
             return None;
         }
         for at in raw.entities.iter().flatten() {

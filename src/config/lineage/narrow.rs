@@ -159,7 +159,8 @@ impl Narrower<'_> {
         let mut kept = Vec::new();
         for entry in mine {
             // One that is no entry is told of where it is compiled.
-            let covered = Allow::new(&entry.value).map_or(true, |own| theirs.iter().any(|of| of.covers(&own)));
+            let covered =
+                Allow::new(&entry.value).map_or(true, |own| theirs.iter().any(|of| of.covers(&own)));
             if covered {
                 kept.push(*entry);
             } else {
@@ -176,7 +177,8 @@ impl Narrower<'_> {
         mine: Option<&'l raw::Analyzer>,
     ) -> Option<&'l raw::Analyzer> {
         let (Some(parent), Some(mine)) = (parent, mine) else { return mine.or(parent) };
-        let message = format!("`{}`, which this tenant extends, has an analyzer already: it stays", self.name);
+        let message =
+            format!("`{}`, which this tenant extends, has an analyzer already: it stays", self.name);
         let problem = Problem::warning("wider-than-parent", mine.url.at, message);
         self.problems.push(problem.see("its own is here", parent.url.at));
         Some(parent)

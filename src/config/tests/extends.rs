@@ -154,7 +154,8 @@ fn holds(gateway: &str, base: &str, own: &str) -> (String, Vec<String>) {
     for (name, regex) in held.patterns.iter().flatten() {
         say(&name.value, Some(regex.value.clone()));
     }
-    let allow = held.allow.as_ref().map(|list| list.iter().map(|at| at.value.as_str()).collect::<Vec<_>>().join("+"));
+    let allow =
+        held.allow.as_ref().map(|list| list.iter().map(|at| at.value.as_str()).collect::<Vec<_>>().join("+"));
     say("allow", allow);
     say("epoch", held.epoch.map(|at| at.value.clone()));
     say("wire", held.wire.map(|at| at.value.as_str().to_owned()));

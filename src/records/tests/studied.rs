@@ -65,6 +65,7 @@ fn journal(tenant: &str, reader: &Arc<Reader>) -> Arc<Journal> {
         secret: Arc::clone(&base.secret),
         content: base.content,
         queued: AtomicUsize::new(0),
+        turns: Turns::default(),
     })
 }
 
@@ -141,18 +142,20 @@ fn without_an_answer_that_can_be_believed_the_text_is_left_out() {
             assert!(line["prompt"].is_null() && line["left_out"] == "analyzer", "{line}");
         }
         for line in &audit {
-            assert!(line["args"].is_null() && line["args_hmac"].is_string() && line["left_out"] == "analyzer");
+            assert!(
+                line["args"].is_null() && line["args_hmac"].is_string() && line["left_out"] == "analyzer"
+            );
         }
     }
 }
 
 #[test]
 fn nobody_waits_for_another_tenants_analyst() {
-    let (dir, ear, reader) = (Dir::new(), Arc::default(), Arc::new(Reader {
-        how: How::Never,
-        timeout: Duration::from_secs(4),
-        seen: Mutex::default(),
-    }));
+    let (dir, ear, reader) = (
+        Dir::new(),
+        Arc::default(),
+        Arc::new(Reader { how: How::Never, timeout: Duration::from_secs(4), seen: Mutex::default() }),
+    );
     let records = Records::open(options(&dir, OnFailure::Fail, &ear)).unwrap();
     let slow = journal("slow", &reader);
     records.push(spoken(&slow, 0, "Jane")).unwrap();

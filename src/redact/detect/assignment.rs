@@ -69,9 +69,28 @@ const KEYS: &[(&[u8], Entity)] = &[
 /// Names that end so hold a key if the value was made at random, unless they are one of the others.
 const RANDOM_KEYS: &[u8] = b"key";
 const OTHER_KEYS: &[&[u8]] = &[
-    b"publickey", b"primarykey", b"foreignkey", b"partitionkey", b"sortkey", b"cachekey", b"idempotencykey", b"objectkey",
-    b"groupkey", b"rowkey", b"hashkey", b"indexkey", b"dedupekey", b"routingkey", b"keykey", b"issuekey", b"hotkey",
-    b"websocketkey", b"monkey", b"turkey", b"s3key", b"bucketkey",
+    b"publickey",
+    b"primarykey",
+    b"foreignkey",
+    b"partitionkey",
+    b"sortkey",
+    b"cachekey",
+    b"idempotencykey",
+    b"objectkey",
+    b"groupkey",
+    b"rowkey",
+    b"hashkey",
+    b"indexkey",
+    b"dedupekey",
+    b"routingkey",
+    b"keykey",
+    b"issuekey",
+    b"hotkey",
+    b"websocketkey",
+    b"monkey",
+    b"turkey",
+    b"s3key",
+    b"bucketkey",
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
@@ -127,9 +146,8 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
             (bytes.len() >= 8 && (single || scheme)).then_some(Entity::Authorization)
         }
         Kind::Key(entity) => (single && is_key(bytes)).then_some(entity),
-        Kind::Random => {
-            (single && is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes))).then_some(Entity::ApiKey)
-        }
+        Kind::Random => (single && is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)))
+            .then_some(Entity::ApiKey),
     }
 }
 
@@ -239,7 +257,8 @@ fn is_key(value: &[u8]) -> bool {
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
     // Without a digit: capitals beside each other, as no name in code has them between small letters.
     let capitals = || value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
-    let letters = classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
+    let letters =
+        classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
     value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }

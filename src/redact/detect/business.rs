@@ -44,8 +44,10 @@ pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let found = slice(text, at, end).iter().filter(|b| b.is_ascii_digit());
     compact.iter_mut().zip(found).for_each(|(to, from)| *to = from - b'0');
     let check = (11 - weighted(&compact, &[5, 4, 3, 2, 7, 6, 5, 4]) % 11) % 11;
-    let shaped = end == at + 11 && slice(text, at, end).iter().enumerate().all(|(i, b)| (i % 4 == 3) != b.is_ascii_digit());
-    let issued = shaped && compact.last().is_some_and(|last| u32::from(*last) == check) && scan.on.has(Entity::ChUid);
+    let shaped = end == at + 11
+        && slice(text, at, end).iter().enumerate().all(|(i, b)| (i % 4 == 3) != b.is_ascii_digit());
+    let issued =
+        shaped && compact.last().is_some_and(|last| u32::from(*last) == check) && scan.on.has(Entity::ChUid);
     (issued && !byte(text, end).is_ascii_alphanumeric()).then(|| Finding::whole(Entity::ChUid, start, end))
 }
 

@@ -1,7 +1,8 @@
 //! HTTP credentials as they are pasted from logs: Cookie lines, and `Bearer` or `Basic` anywhere.
 
 use super::bytes::{
-    Classes, byte, is_base64, is_random, is_space, is_url_safe, run_end, slice, starts_free, starts_with_ignoring_case,
+    Classes, byte, is_base64, is_random, is_space, is_url_safe, run_end, slice, starts_free,
+    starts_with_ignoring_case,
 };
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -34,10 +35,16 @@ fn pairs_end(text: &[u8], from: usize) -> usize {
             !b.is_ascii_whitespace() && !matches!(b, b';' | b'"' | b'\'' | b'\\' | b'<' | b'`')
         });
         if starts_with_ignoring_case(text, pair, b"expires=") {
-            end = run_end(text, end, 40, |b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b':' | b'-' | b','));
+            end = run_end(text, end, 40, |b| {
+                b.is_ascii_alphanumeric() || matches!(b, b' ' | b':' | b'-' | b',')
+            });
         }
         let next = run_end(text, end + 1, 2, is_space);
-        if byte(text, end) != b';' || end - from > LINE_MAX || byte(text, next).is_ascii_whitespace() || next >= text.len() {
+        if byte(text, end) != b';'
+            || end - from > LINE_MAX
+            || byte(text, next).is_ascii_whitespace()
+            || next >= text.len()
+        {
             return end;
         }
         end = next;

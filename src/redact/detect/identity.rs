@@ -144,7 +144,19 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
     let named = || {
-        number.near(&taken, &["aadhaar", "aadhar", "adhaar", "aadhaar_number", "aadhaar_no", "uidai", "uid", "\u{906}\u{927}\u{93e}\u{930}"])
+        number.near(
+            &taken,
+            &[
+                "aadhaar",
+                "aadhar",
+                "adhaar",
+                "aadhaar_number",
+                "aadhaar_no",
+                "uidai",
+                "uid",
+                "\u{906}\u{927}\u{93e}\u{930}",
+            ],
+        )
     };
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
@@ -187,7 +199,8 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         && taken.digits.get(3).is_some_and(|check| u32::from(*check) == sum)
         && (1..=31).contains(&day)
         && (1..=15).contains(&month);
-    let slashed = taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
+    let slashed =
+        taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
     let grouped = slashed
         || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
     let fits = grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS));
@@ -231,7 +244,12 @@ pub(super) fn de_social_security_spaced(number: &Number<'_>) -> Range {
     }
     let mut word = [0_u8; 12];
     let serial = slice(text, taken.end + 3, taken.end + 6);
-    let source = taken.digits.iter().map(|d| d + b'0').chain([byte(text, taken.end + 1)]).chain(serial.iter().copied());
+    let source = taken
+        .digits
+        .iter()
+        .map(|d| d + b'0')
+        .chain([byte(text, taken.end + 1)])
+        .chain(serial.iter().copied());
     word.iter_mut().zip(source).for_each(|(to, from)| *to = from);
     let end = taken.end + 6;
     (is_social_security(&word) && !byte(text, end).is_ascii_alphanumeric()).then_some((taken.start, end))

@@ -35,8 +35,28 @@ const VERSION_WORDS: &[&str] = &[
 
 /// Words before the number of a part of a text.
 const HEADINGS: &[&str] = &[
-    "section", "sections", "chapter", "figure", "table", "clause", "article", "paragraph", "abschnitt", "kapitel", "abbildung",
-    "tabelle", "punkt", "artikel", "chapitre", "rubrique", "appendix", "anhang", "annexe", "exercise", "step", "schritt",
+    "section",
+    "sections",
+    "chapter",
+    "figure",
+    "table",
+    "clause",
+    "article",
+    "paragraph",
+    "abschnitt",
+    "kapitel",
+    "abbildung",
+    "tabelle",
+    "punkt",
+    "artikel",
+    "chapitre",
+    "rubrique",
+    "appendix",
+    "anhang",
+    "annexe",
+    "exercise",
+    "step",
+    "schritt",
 ];
 
 const HOST_WORDS: &[&str] =
@@ -60,7 +80,8 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     let nobody = matches!(parts.as_slice(), [127, ..] | [0, 0, 0, 0] | [255, 255, ..]);
     // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
     let small = parts.iter().all(|p| *p < 10);
-    let known = parts.iter().all(|p| Some(p) == parts.first()) || matches!(parts.as_slice(), [8, 8, 4, 4] | [1, 0, 0, 1]);
+    let known = parts.iter().all(|p| Some(p) == parts.first())
+        || matches!(parts.as_slice(), [8, 8, 4, 4] | [1, 0, 0, 1]);
     let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
     let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
     let version = holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)

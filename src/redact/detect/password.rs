@@ -9,39 +9,224 @@ use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
-    b"passwords", b"password", b"passworts", b"passwort", b"passphrase", b"passcode", b"passwd", b"passe", b"kennwort", b"pass", b"pwd", b"pw",
+    b"passwords",
+    b"password",
+    b"passworts",
+    b"passwort",
+    b"passphrase",
+    b"passcode",
+    b"passwd",
+    b"passe",
+    b"kennwort",
+    b"pass",
+    b"pwd",
+    b"pw",
 ];
 const LINKS: &[&[u8]] = &[
-    b"is", b"ist", b"lautet", b"est", b"was", b"war", b"=", b":", b"becomes", b"wird", b"now", b"to", b"auf", b"c'est", b"sera",
-    b"hei\xC3\x9Ft", b"heisst", b"->", b"=>", b"are", b"sind", b"bleibt", b"remains", b"reads", b"vaut", b"jetzt", b"neu", b"be", b"being",
-    b"equals", b"w\xC3\xA4re", b"sei", b"devient", b"\xC3\xA9tait", b"zu", b"als", b"comme", b"as", b"via", b"mit", b"with", b"avec",
+    b"is",
+    b"ist",
+    b"lautet",
+    b"est",
+    b"was",
+    b"war",
+    b"=",
+    b":",
+    b"becomes",
+    b"wird",
+    b"now",
+    b"to",
+    b"auf",
+    b"c'est",
+    b"sera",
+    b"hei\xC3\x9Ft",
+    b"heisst",
+    b"->",
+    b"=>",
+    b"are",
+    b"sind",
+    b"bleibt",
+    b"remains",
+    b"reads",
+    b"vaut",
+    b"jetzt",
+    b"neu",
+    b"be",
+    b"being",
+    b"equals",
+    b"w\xC3\xA4re",
+    b"sei",
+    b"devient",
+    b"\xC3\xA9tait",
+    b"zu",
+    b"als",
+    b"comme",
+    b"as",
+    b"via",
+    b"mit",
+    b"with",
+    b"avec",
 ];
 /// Words that may stand between the verb and the password.
 const ADVERBS: &[&[u8]] = &[
-    b"still", b"now", b"currently", b"just", b"simply", b"actually", b"always", b"noch", b"immer", b"jetzt", b"nun", b"aktuell", b"derzeit",
-    b"weiterhin", b"einfach", b"toujours", b"encore", b"maintenant", b"d\xC3\xA9sormais", b"simplement", b"set", b"changed", b"nur", b"bien",
+    b"still",
+    b"now",
+    b"currently",
+    b"just",
+    b"simply",
+    b"actually",
+    b"always",
+    b"noch",
+    b"immer",
+    b"jetzt",
+    b"nun",
+    b"aktuell",
+    b"derzeit",
+    b"weiterhin",
+    b"einfach",
+    b"toujours",
+    b"encore",
+    b"maintenant",
+    b"d\xC3\xA9sormais",
+    b"simplement",
+    b"set",
+    b"changed",
+    b"nur",
+    b"bien",
 ];
 /// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
 const CALLS: &[&[u8]] = &[
-    b"as", b"als", b"comme", b"is", b"ist", b"est", b"are", b"sind", b"sont", b"for", b"f\xC3\xBCr", b"pour", b"was", b"war", b"=", b"c'est",
+    b"as",
+    b"als",
+    b"comme",
+    b"is",
+    b"ist",
+    b"est",
+    b"are",
+    b"sind",
+    b"sont",
+    b"for",
+    b"f\xC3\xBCr",
+    b"pour",
+    b"was",
+    b"war",
+    b"=",
+    b"c'est",
 ];
 const ARTICLES: &[&[u8]] = &[
-    b"the", b"a", b"my", b"your", b"our", b"his", b"her", b"its", b"their", b"new", b"das", b"ein", b"mein", b"dein", b"unser", b"neues", b"le", b"un",
-    b"mon", b"ton", b"notre", b"votre", b"nouveau", b"mot", b"de", b"admin", b"root", b"wifi", b"wlan", b"current", b"temporary",
+    b"the",
+    b"a",
+    b"my",
+    b"your",
+    b"our",
+    b"his",
+    b"her",
+    b"its",
+    b"their",
+    b"new",
+    b"das",
+    b"ein",
+    b"mein",
+    b"dein",
+    b"unser",
+    b"neues",
+    b"le",
+    b"un",
+    b"mon",
+    b"ton",
+    b"notre",
+    b"votre",
+    b"nouveau",
+    b"mot",
+    b"de",
+    b"admin",
+    b"root",
+    b"wifi",
+    b"wlan",
+    b"current",
+    b"temporary",
 ];
 /// Words for a name and a password together.
 const LOGINS: &[&[u8]] = &[
-    b"credentials", b"credential", b"creds", b"login", b"logins", b"zugangsdaten", b"zugang", b"anmeldedaten", b"logindaten", b"anmeldung",
-    b"identifiants", b"identifiant", b"acc\xC3\xA8s", b"connexion", b"account", b"konto", b"log", b"sign",
+    b"credentials",
+    b"credential",
+    b"creds",
+    b"login",
+    b"logins",
+    b"zugangsdaten",
+    b"zugang",
+    b"anmeldedaten",
+    b"logindaten",
+    b"anmeldung",
+    b"identifiants",
+    b"identifiant",
+    b"acc\xC3\xA8s",
+    b"connexion",
+    b"account",
+    b"konto",
+    b"log",
+    b"sign",
 ];
 /// Words that hold digits and are no password.
 const TECHNICAL: &[&[u8]] = &[
-    b"sha1", b"sha256", b"sha512", b"sha-256", b"sha-512", b"md5", b"base64", b"base32", b"argon2", b"argon2id", b"argon2i", b"pbkdf2", b"bcrypt2",
-    b"oauth2", b"oauth2.0", b"saml2", b"utf8", b"utf-8", b"ipv4", b"ipv6", b"x509", b"http2", b"http/2", b"windows10", b"windows11", b"office365",
-    b"microsoft365", b"k8s", b"ed25519", b"rsa2048", b"rsa4096", b"aes256", b"aes-256", b"aes128", b"ssh-2", b"tls1.2", b"tls1.3", b"web3", b"log4j", b"scrypt2",
+    b"sha1",
+    b"sha256",
+    b"sha512",
+    b"sha-256",
+    b"sha-512",
+    b"md5",
+    b"base64",
+    b"base32",
+    b"argon2",
+    b"argon2id",
+    b"argon2i",
+    b"pbkdf2",
+    b"bcrypt2",
+    b"oauth2",
+    b"oauth2.0",
+    b"saml2",
+    b"utf8",
+    b"utf-8",
+    b"ipv4",
+    b"ipv6",
+    b"x509",
+    b"http2",
+    b"http/2",
+    b"windows10",
+    b"windows11",
+    b"office365",
+    b"microsoft365",
+    b"k8s",
+    b"ed25519",
+    b"rsa2048",
+    b"rsa4096",
+    b"aes256",
+    b"aes-256",
+    b"aes128",
+    b"ssh-2",
+    b"tls1.2",
+    b"tls1.3",
+    b"web3",
+    b"log4j",
+    b"scrypt2",
 ];
 /// Commands whose `-p` is a password.
-const COMMANDS: &[&[u8]] = &[b"sshpass", b"docker", b"podman", b"registry", b"nerdctl", b"buildah", b"skopeo", b"htpasswd", b"mongo", b"mongosh", b"mongodump", b"smbclient", b"ncftp", b"oc", b"argocd"];
+const COMMANDS: &[&[u8]] = &[
+    b"sshpass",
+    b"docker",
+    b"podman",
+    b"registry",
+    b"nerdctl",
+    b"buildah",
+    b"skopeo",
+    b"htpasswd",
+    b"mongo",
+    b"mongosh",
+    b"mongodump",
+    b"smbclient",
+    b"ncftp",
+    b"oc",
+    b"argocd",
+];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
 /// A longer word is no word of a sentence.
@@ -121,8 +306,12 @@ fn is_strong(value: &[u8]) -> bool {
     let classes = Classes::of(value);
     let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
     let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
-    classes.lower + classes.upper > 3 && (1..4).contains(&signs) && !is_reference(value)
-        && !value.windows(3).any(|w| w == b"://") && !value.contains(&b'=') && !is_address(value)
+    classes.lower + classes.upper > 3
+        && (1..4).contains(&signs)
+        && !is_reference(value)
+        && !value.windows(3).any(|w| w == b"://")
+        && !value.contains(&b'=')
+        && !is_address(value)
 }
 
 /// `jane@host.example`, which is another detector's.
@@ -136,7 +325,11 @@ fn second(text: &[u8], from: usize) -> Option<Finding> {
     let word = run_end(text, first, 1, is_space);
     let end = run_end(text, word, 4, |b| !b.is_ascii_whitespace());
     let joins: &[&[u8]] = &[b"and", b"und", b"et", b"or", b"oder", b"ou", b"/"];
-    if is_one(slice(text, word, end), joins) { password_at(text, run_end(text, end, 2, is_space)) } else { None }
+    if is_one(slice(text, word, end), joins) {
+        password_at(text, run_end(text, end, 2, is_space))
+    } else {
+        None
+    }
 }
 
 /// The length of `'s` behind a noun.
@@ -153,12 +346,15 @@ fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
 /// "with password Kestrel48", `password "…"`, `| password | … |`, `<password>…</password>`: without a verb, only what no
 /// word of a sentence looks like.
 fn direct(text: &[u8], from: usize) -> Option<Finding> {
-    let start = run_end(text, from, 6, |b| is_space(b) || matches!(b, b'(' | b'>' | b'|' | b'"' | b'\\' | b'\'' | b'`' | b','));
+    let start = run_end(text, from, 6, |b| {
+        is_space(b) || matches!(b, b'(' | b'>' | b'|' | b'"' | b'\\' | b'\'' | b'`' | b',')
+    });
     if start == from {
         return None;
     }
     // `name="password" value="…"`.
-    let start = if slice(text, start, start + 7).eq_ignore_ascii_case(b"value=\"") { start + 7 } else { start };
+    let start =
+        if slice(text, start, start + 7).eq_ignore_ascii_case(b"value=\"") { start + 7 } else { start };
     let found = password_at(text, start)?;
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
@@ -170,8 +366,9 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
 
 fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
-    let mut end =
-        run_end(text, start, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|'));
+    let mut end = run_end(text, start, 128, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
+    });
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
@@ -192,7 +389,9 @@ fn is_made_up(value: &[u8]) -> bool {
 /// name, before it ("credentials are admin:…").
 pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let text = scan.text;
-    let stops = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'<' | b'>' | b'(' | b'|' | b',');
+    let stops = |b: u8| {
+        b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'<' | b'>' | b'(' | b'|' | b',')
+    };
     let from = run_start(text, start, 64, |b| !stops(b));
     let mut to = run_end(text, end, 64, |b| !stops(b));
     while to > end && matches!(before(text, to), b'.' | b':' | b';' | b')' | b'?') {
@@ -209,7 +408,12 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let value = from + pair.map_or(0, |at| at + 1);
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
-    if secret.len() < 6 || classes.digit == 0 || classes.lower + classes.upper < 3 || !is_made_up(secret) || is_one(secret, TECHNICAL) {
+    if secret.len() < 6
+        || classes.digit == 0
+        || classes.lower + classes.upper < 3
+        || !is_made_up(secret)
+        || is_one(secret, TECHNICAL)
+    {
         return None;
     }
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
@@ -222,11 +426,16 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
 fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = sentence.split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')')).filter(|w| !w.is_empty());
+    let mut words = sentence
+        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')'))
+        .filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;
     }
-    words.take(4).find(|word| !is_one(word, ARTICLES)).is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
+    words
+        .take(4)
+        .find(|word| !is_one(word, ARTICLES))
+        .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }
 
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
@@ -259,7 +468,9 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let apart = is_space(byte(text, at + 2));
     let asks = match letter {
         b'p' if apart => holds(COMMANDS),
-        b'p' => holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"]),
+        b'p' => {
+            holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
+        }
         b'a' => apart && holds(&[b"redis"]),
         _ => apart && holds(&[b"ldapsearch", b"ldapmodify", b"ldapadd", b"ldapwhoami"]),
     };
@@ -267,7 +478,8 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let from = run_end(text, at + 2, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
-    let end = run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let end =
+        run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
     let value = slice(text, from, end);
     let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
     let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
@@ -285,7 +497,8 @@ fn user(text: &[u8], at: usize) -> Option<Finding> {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
     });
     let start = colon + 1;
-    let end = run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let end =
+        run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
     let end = run_start(text, end, 1, |b| matches!(b, b',' | b';')).max(start);
     let value = slice(text, start, end);
     let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !is_reference(value);

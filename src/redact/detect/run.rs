@@ -1,7 +1,9 @@
 //! What a run of characters is, seen at its first digit: a vendor's token that has no `-` or `_` in its prefix, the AWS
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
-use super::bytes::{Classes, before, byte, is_base64, is_random, is_url_safe, run_end, run_start, slice, starts_apart};
+use super::bytes::{
+    Classes, before, byte, is_base64, is_random, is_url_safe, run_end, run_start, slice, starts_apart,
+};
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
 
@@ -21,12 +23,55 @@ const BESIDE: usize = 160;
 
 /// Words that name a credential.
 const NOUNS: &[&str] = &[
-    "key", "keys", "token", "tokens", "secret", "secrets", "credential", "credentials", "creds", "apikey", "schl\u{fc}ssel",
-    "geheimnis", "geheime", "geheimer", "jeton", "cl\u{e9}", "cle", "cl\u{e9}s", "bearer", "pat", "zugangstoken",
-    "zugangsschl\u{fc}ssel", "zugriffstoken", "zugriffsschl\u{fc}ssel", "secr\u{e8}te", "secret_key", "api_key",
+    "key",
+    "keys",
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "creds",
+    "apikey",
+    "schl\u{fc}ssel",
+    "geheimnis",
+    "geheime",
+    "geheimer",
+    "jeton",
+    "cl\u{e9}",
+    "cle",
+    "cl\u{e9}s",
+    "bearer",
+    "pat",
+    "zugangstoken",
+    "zugangsschl\u{fc}ssel",
+    "zugriffstoken",
+    "zugriffsschl\u{fc}ssel",
+    "secr\u{e8}te",
+    "secret_key",
+    "api_key",
 ];
 /// Words that join it with its value.
-const LINKS: &[&str] = &["is", "ist", "lautet", "est", "are", "was", "war", "to", "auf", "with", "mit", "avec", "this", "here", "hier", "voici", "d'acc\u{e8}s", "value"];
+const LINKS: &[&str] = &[
+    "is",
+    "ist",
+    "lautet",
+    "est",
+    "are",
+    "was",
+    "war",
+    "to",
+    "auf",
+    "with",
+    "mit",
+    "avec",
+    "this",
+    "here",
+    "hier",
+    "voici",
+    "d'acc\u{e8}s",
+    "value",
+];
 
 fn is_run(b: u8) -> bool {
     is_url_safe(b) || is_base64(b) || matches!(b, b'.' | b'~' | b'$')
@@ -38,7 +83,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let start = run_start(text, at, HEAD_MAX, |b| is_run(b) && !b.is_ascii_digit());
     let last = before(text, start);
     // Only the first digit of a run is looked at, and a run that is too long before it is none.
-    if last.is_ascii_digit() && start < at || is_run(last) && !starts_apart(text, start) && at - start == HEAD_MAX {
+    if last.is_ascii_digit() && start < at
+        || is_run(last) && !starts_apart(text, start) && at - start == HEAD_MAX
+    {
         return None;
     }
     if last.is_ascii_digit() {
@@ -101,7 +148,10 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
 fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
     let from = start.saturating_sub(BEFORE);
     let line = slice(text, from, start);
-    let line = line.iter().rposition(|b| matches!(b, b'\n' | b'\r')).map_or(line, |at| line.get(at + 1..).unwrap_or_default());
+    let line = line
+        .iter()
+        .rposition(|b| matches!(b, b'\n' | b'\r'))
+        .map_or(line, |at| line.get(at + 1..).unwrap_or_default());
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\'') || b >= 0x80;
     let mut end = line.len();
     for back in 0..WORDS_MAX {
@@ -109,7 +159,10 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         let between = slice(line, gap, end);
         // The sentence, the member or the statement before is about something else.
         let tagged = back > 0 && between.contains(&b'>');
-        if tagged || between.iter().any(|b| matches!(b, b'!' | b'?' | b'}' | b'{' | b'&')) || between.windows(2).any(|w| w == b". " || w == b"; " || w == b", " && back > 0 && !certain) {
+        if tagged
+            || between.iter().any(|b| matches!(b, b'!' | b'?' | b'}' | b'{' | b'&'))
+            || between.windows(2).any(|w| w == b". " || w == b"; " || w == b", " && back > 0 && !certain)
+        {
             return None;
         }
         let begin = run_start(line, gap, 48, word);
@@ -122,12 +175,18 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         if let Some(entity) = assignment::names_key(found).filter(|_| back < 2) {
             return Some(entity);
         }
-        let is = |words: &[&str]| words.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()) || w.len() > 4 && ends_with(found, w.as_bytes()));
+        let is = |words: &[&str]| {
+            words.iter().any(|w| {
+                found.eq_ignore_ascii_case(w.as_bytes()) || w.len() > 4 && ends_with(found, w.as_bytes())
+            })
+        };
         if is(NOUNS) {
             return Some(Entity::ApiKey);
         }
         // The value alone says little: what joins it with the word stands right before it.
-        let joins = between.iter().any(|b| matches!(b, b':' | b'=')) || found.starts_with(b"d'") || LINKS.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()));
+        let joins = between.iter().any(|b| matches!(b, b':' | b'='))
+            || found.starts_with(b"d'")
+            || LINKS.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()));
         if !certain && back == 0 && !joins {
             return None;
         }
@@ -137,7 +196,9 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
 }
 
 fn ends_with(word: &[u8], ending: &[u8]) -> bool {
-    word.len().checked_sub(ending.len()).is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
+    word.len()
+        .checked_sub(ending.len())
+        .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
 }
 
 /// A password that is named behind it, or before it without a verb.

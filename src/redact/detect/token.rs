@@ -39,7 +39,9 @@ pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
 }
 
 fn body_end(text: &[u8], from: usize, body: Body) -> Option<usize> {
-    if body == Body::Dotted && run_end(text, from, DOTTED_HEAD, |b| is_url_safe(b) || b == b'.') < from + DOTTED_HEAD {
+    if body == Body::Dotted
+        && run_end(text, from, DOTTED_HEAD, |b| is_url_safe(b) || b == b'.') < from + DOTTED_HEAD
+    {
         return None;
     }
     let most = if body == Body::Dotted { DOTTED_MAX } else { usize::MAX };
@@ -126,19 +128,31 @@ pub(super) fn shaped(text: &[u8], start: usize, end: usize) -> Option<Finding> {
     let part = |from: usize, to: usize| run.get(from..to).unwrap_or_default();
     match (run.len(), dots) {
         // Airtable, Vault before it had prefixes, Terraform, Harness, Discord: parts of fixed lengths between dots.
-        (82, [17]) if run.starts_with(b"pat") && alphanumeric(part(0, 17)) && hex(part(18, 82)) => found(0, 82),
-        (26, [1]) if matches!(run.first(), Some(b's' | b'b' | b'r')) && alphanumeric(part(2, 26)) && is_random(part(2, 26)) => {
+        (82, [17]) if run.starts_with(b"pat") && alphanumeric(part(0, 17)) && hex(part(18, 82)) => {
+            found(0, 82)
+        }
+        (26, [1])
+            if matches!(run.first(), Some(b's' | b'b' | b'r'))
+                && alphanumeric(part(2, 26))
+                && is_random(part(2, 26)) =>
+        {
             found(0, 26)
         }
         (60.., [14, 22]) if part(15, 22) == b"atlasv1" => found(0, run.len()),
         (60.., [3, 26, 51]) if run.starts_with(b"pat") => found(0, run.len()),
         (57..=80, [first @ 23..=28, second])
-            if *second == first + 7 && matches!(run.first(), Some(b'M' | b'N' | b'O')) && is_random(part(second + 1, run.len())) =>
+            if *second == first + 7
+                && matches!(run.first(), Some(b'M' | b'N' | b'O'))
+                && is_random(part(second + 1, run.len())) =>
         {
             found(0, run.len())
         }
         // Azure client secrets, DevOps and other keys with a signature at a fixed place.
-        (36..=44, _) if slice(run, 4, 6) == b"Q~" || slice(run, 3, 6) == b"8Q~" || slice(run, 3, 6) == b"7Q~" => found(0, run.len()),
+        (36..=44, _)
+            if slice(run, 4, 6) == b"Q~" || slice(run, 3, 6) == b"8Q~" || slice(run, 3, 6) == b"7Q~" =>
+        {
+            found(0, run.len())
+        }
         (84, []) if slice(run, 76, 80) == b"AZDO" || slice(run, 52, 56) == b"JQQJ" => found(0, 84),
         // New Relic, Mailchimp, MaxMind say so at the end.
         (40, []) if run.ends_with(b"NRAL") && hex(part(0, 36)) => found(0, 40),

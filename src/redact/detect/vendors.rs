@@ -220,7 +220,11 @@ const fn beginnings() -> [u8; 257] {
     let mut table = [0_u8; 257];
     let (mut byte, mut row) = (0_usize, 0_usize);
     while byte < 257 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "fewer than 256 rows, held by a test")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "fewer than 256 rows, held by a test"
+        )]
         {
             while row < VENDORS.len() && (VENDORS[row].prefix[0] as usize) < byte {
                 row += 1;
