@@ -1,9 +1,11 @@
 //! What happened, counted: every event that is measured is named here, with its metric, once.
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
+mod glance;
 mod labels;
 mod text;
 
+pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use labels::{
     DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantLabels,
     TenantModelLabels, TokenKind, TokenLabels,
@@ -12,6 +14,8 @@ pub use labels::{
 use crate::{
     asked::AskedModel,
     call::Place,
+    clock,
+    ledger::Counts as Used,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{Entry, Observer, Warning},
@@ -59,6 +63,8 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    /// What each tenant does now.
+    pub glances: Glances,
 }
 
 /// What the records' writer tells, counted.
@@ -106,6 +112,7 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            glances: Glances::default(),
         };
         metrics.register();
         metrics
@@ -192,10 +199,16 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
         let tenant = Arc::clone(&finished.tenant);
         self.requests
             .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
             .inc();
+    }
+
+    /// A tenant used something.
+    pub fn used(&self, tenant: &Arc<str>, counts: &Used) {
+        self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
     }
 
     /// A request came without a valid credential.
