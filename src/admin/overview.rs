@@ -71,7 +71,13 @@ pub(super) fn tenants(gateway: &Gateway, query: &Query) -> Result<Value<'static>
     };
     let only = query.given("tenant");
     let snapshot = gateway.snapshot.load_full();
-    let totals = gateway.ledger.totals(since).map_err(unreadable)?;
+    let first_minute = now.minute - i64::try_from(MINUTES).unwrap_or(0) + 1;
+    // The ledger knows hours; minutes of the last one are remembered, since the gateway started.
+    let (since, totals) = if since > first_minute * 60 - 60 {
+        (first_minute * 60, gateway.telemetry.glances.last_hour(now.minute))
+    } else {
+        (since.div_euclid(3600) * 3600, gateway.ledger.totals(since).map_err(unreadable)?)
+    };
     let waiting = waiting(gateway);
     let members = snapshot.directory.iter().filter(|member| !member.tenant().is_abstract);
     let members = members.filter(|member| only.is_none_or(|only| member.tenant().id.as_str() == only));
@@ -104,7 +110,7 @@ pub(super) fn tenants(gateway: &Gateway, query: &Query) -> Result<Value<'static>
     all.set("waiting", whole(waiting.values().sum()));
     Ok(Value::object([
         ("time", time(now.quota.unix_s)),
-        ("since", time(since.div_euclid(3600) * 3600)),
+        ("since", time(since)),
         ("count", whole(count)),
         ("all", all),
         ("tenants", rows),
@@ -126,7 +132,11 @@ pub(super) fn series(gateway: &Gateway, query: &Query) -> Result<Value<'static>,
                 None => gateway.telemetry.glances.all(now.minute),
             };
             let start = (now.minute - i64::try_from(MINUTES).unwrap_or(0) + 1) * 60;
-            (60, start, glance.minutes.iter().map(minute).collect())
+            (
+                60,
+                start,
+                glance.minutes.iter().map(|minute| point(minute.minute * 60, &minute.counts())).collect(),
+            )
         }
         None | Some("hour") => {
             let since = since(query, now.quota.unix_s, DAY_SECONDS)?;
@@ -198,23 +208,13 @@ fn counted(counts: &Counts) -> Value<'static> {
     ])
 }
 
-fn point(hour: i64, counts: &Counts) -> Value<'static> {
+fn point(begins: i64, counts: &Counts) -> Value<'static> {
     Value::object([
-        ("time", time(hour)),
+        ("time", time(begins)),
         ("requests", Value::integer(counts.requests)),
         ("denied", Value::integer(counts.denied)),
         ("tokens", Value::integer(counts.input_tokens.saturating_add(counts.output_tokens))),
         ("cost_usd", usd(MicroUsd(counts.cost_micro_usd))),
-    ])
-}
-
-fn minute(of: &Minute) -> Value<'static> {
-    Value::object([
-        ("time", time(of.minute * 60)),
-        ("requests", Value::integer(u64::from(of.requests))),
-        ("denied", Value::integer(u64::from(of.denied))),
-        ("tokens", Value::integer(u64::from(of.tokens))),
-        ("cost_usd", usd(MicroUsd(u64::from(of.cost_micro_usd)))),
     ])
 }
 

@@ -5,6 +5,7 @@
 use crate::ledger::Counts;
 use dashmap::DashMap;
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -31,8 +32,22 @@ pub struct Minute {
     pub minute: i64,
     pub requests: u32,
     pub denied: u32,
-    pub tokens: u32,
+    pub input_tokens: u32,
+    pub output_tokens: u32,
     pub cost_micro_usd: u32,
+}
+
+impl Minute {
+    /// The same as counts.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            requests: u64::from(self.requests),
+            input_tokens: u64::from(self.input_tokens),
+            output_tokens: u64::from(self.output_tokens),
+            cost_micro_usd: u64::from(self.cost_micro_usd),
+            denied: u64::from(self.denied),
+        }
+    }
 }
 
 /// A tenant, or all of them, at a glance.
@@ -103,7 +118,8 @@ impl Kept {
         for (mine, more) in [
             (&mut now.requests, counts.requests),
             (&mut now.denied, counts.denied),
-            (&mut now.tokens, counts.input_tokens.saturating_add(counts.output_tokens)),
+            (&mut now.input_tokens, counts.input_tokens),
+            (&mut now.output_tokens, counts.output_tokens),
             (&mut now.cost_micro_usd, counts.cost_micro_usd),
         ] {
             *mine = mine.saturating_add(small(more));
@@ -173,6 +189,16 @@ impl Glances {
         Some(lock(&kept).glance(minute))
     }
 
+    /// What each tenant used in the last hour.
+    pub fn last_hour(&self, minute: i64) -> HashMap<String, Counts> {
+        let of = |kept: &Mutex<Kept>| {
+            let mut sum = Counts::default();
+            lock(kept).glance(minute).minutes.iter().for_each(|minute| sum.add(&minute.counts()));
+            sum
+        };
+        self.tenants.iter().map(|entry| (entry.key().to_string(), of(entry.value()))).collect()
+    }
+
     /// All tenants together.
     pub fn all(&self, minute: i64) -> Glance {
         lock(&self.all).glance(minute)
@@ -228,10 +254,19 @@ mod tests {
         glances.count(&globex, 199, &ONE);
         let acme = glances.of("acme", 199).unwrap();
         assert_eq!((acme.total.requests, acme.minutes.len()), (400, MINUTES));
-        let last = Minute { minute: 199, requests: 2, denied: 2, tokens: 24, cost_micro_usd: 14 };
+        let last = Minute {
+            minute: 199,
+            requests: 2,
+            denied: 2,
+            input_tokens: 20,
+            output_tokens: 4,
+            cost_micro_usd: 14,
+        };
         assert_eq!(acme.minutes.last(), Some(&last));
         assert_eq!(glances.of("globex", 199).unwrap().total, ONE);
         assert_eq!(glances.all(199).total.requests, 401);
+        let hour = glances.last_hour(199);
+        assert_eq!((hour["acme"].requests, hour["globex"]), (120, ONE));
         assert_eq!(glances.of("acme", 250).unwrap().minutes.first().unwrap().minute, 191);
         assert_eq!(glances.of("nobody", 199), None);
         // A clock that is set back counts into the last minute there was.

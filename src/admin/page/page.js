@@ -472,7 +472,7 @@
 
     const tenant = tenantField(chosen, (name) => { chosen = name; again(); }, { any: "All tenants" });
     tenant.field.classList.add("w-m");
-    const figures = [["Requests", "requests"], ["Denied", "denied"], ["Spend", "spend"], ["Tokens", "tokens"], ["p99", "p99"], ["In flight", "flight"], ["Waiting for a person", "waiting"]].map(([name, key]) => {
+    const figures = [["Requests", "requests"], ["Denied", "denied"], ["Spend", "spend"], ["Tokens", "tokens"], ["p99", "p99"], ["In flight", "flight"], ["Waiting", "waiting"]].map(([name, key]) => {
       const value = h("span", {}, "–"), under = h("div", { class: "under" });
       return { key, value, under, element: h("div", { class: "figure" }, h("dt", {}, name), h("dd", {}, value, under)) };
     });
@@ -558,11 +558,13 @@
     }
 
     async function load() {
-      const { seconds, words } = settings();
+      const { seconds, steps, words } = settings();
       const asked = { tenant: chosen, range };
+      // The first bar's beginning, so that figures and plots tell of the same time.
+      const first = new Date((Math.floor(Date.now() / 1000 / seconds) - steps + 1) * seconds * 1000).toISOString();
       const [told, series] = await Promise.all([
-        call(`/admin/tenants${query({ since: range })}`, { signal }),
-        call(`/admin/series${query({ tenant: asked.tenant, since: range, step: seconds === 60 ? "minute" : "hour" })}`, { signal }),
+        call(`/admin/tenants${query({ since: first })}`, { signal }),
+        call(`/admin/series${query({ tenant: asked.tenant, since: first, step: seconds === 60 ? "minute" : "hour" })}`, { signal }),
       ]);
       if (asked.tenant !== chosen || asked.range !== range) return;
       last = told;
@@ -570,25 +572,26 @@
         names = told.tenants.map((row) => row.tenant).sort();
         tenant.draw();
       }
-      const one = chosen ? told.tenants.find((row) => row.tenant === chosen) || (await call(`/admin/tenants${query({ tenant: chosen, since: range })}`, { signal })).tenants[0] : told.all;
+      const one = chosen ? told.tenants.find((row) => row.tenant === chosen) || (await call(`/admin/tenants${query({ tenant: chosen, since: first })}`, { signal })).tenants[0] : told.all;
       if (one) {
         set("requests", count(one.requests), `${rate(one.per_second)} a second now`);
         set("denied", count(one.denied), one.requests ? `${((one.denied / one.requests) * 100).toFixed(1)}% of requests` : "");
         set("spend", usd(one.cost_usd), `in ${words}`);
         set("tokens", count(one.input_tokens + one.output_tokens), `${short.format(one.input_tokens)} in, ${short.format(one.output_tokens)} out`);
-        set("p99", span(one.p99_ms), "of the last 5 minutes");
+        set("p99", span(one.p99_ms), "last 5 minutes");
         set("flight", count(one.in_flight), "");
-        set("waiting", count(one.waiting), "");
+        set("waiting", count(one.waiting), one.waiting ? "for a person" : "");
       }
       drawWaiting(told.all.waiting);
       const label = (bar) => (seconds >= 86400 ? dayTime.format(bar.date) : seconds === 3600 ? `${dayTime.format(bar.date)}, ${hourTime.format(bar.date)}` : hourTime.format(bar.date));
       for (const one of plots) one.set(barsOf(series, settings(), one.value), words, label);
       draw();
     }
-    const again = () => { keep("overview", { tenant: chosen, range }); run(); };
-    let run = every(5000, load, signal);
-    const renew = run;
-    run = () => { load().catch((error) => { if (!signal.aborted) trouble(error.message); }); void renew; };
+    const again = () => {
+      keep("overview", { tenant: chosen, range });
+      load().catch((error) => { if (!signal.aborted) trouble(error.message); });
+    };
+    every(5000, load, signal);
   }
 
   // ---------------------------------------------------------------- what is shown of rules and values
@@ -682,7 +685,7 @@
     put(main,
       title("Records", pill, h("label", { class: "check" }, follow, "Live")),
       h("div", { class: "stack" },
-        h("form", { class: "card", role: "search", onsubmit: (event) => event.preventDefault() }, h("div", { class: "body fields" },
+        h("form", { class: "card", role: "search", onsubmit: (event) => event.preventDefault() }, h("div", { class: "body fields seven" },
           h("label", { class: "field w-m" }, "Tenant", tenant.field),
           select("kind", "Kind", [["", "All"], ["audit", "Decisions"], ["log", "Requests"]]),
           select("decision", "Decision", [["", "Any"], ["allow", "allow"], ["ask", "ask"], ["deny", "deny"]]),
@@ -1022,7 +1025,7 @@
     const tool = h("input", { value: given.get("tool") || "", required: true, spellcheck: "false", autocomplete: "off", placeholder: "send_email" });
     const place = h("select", {}, [["", "By its arguments"], ["offered", "offered"], ["emitted", "emitted"], ["mcp", "mcp"], ["http", "http"]].map(([value, text]) => h("option", { value }, text)));
     place.value = given.get("place") || "";
-    const args = h("textarea", { spellcheck: "false", autocomplete: "off", placeholder: "{ \"to\": [\"ada@acme.example\"] }", "aria-describedby": "args-note", oninput: () => check() });
+    const args = h("textarea", { spellcheck: "false", autocomplete: "off", placeholder: "{ \"to\": [\"ada@example.com\"] }", "aria-describedby": "args-note", oninput: () => check() });
     args.value = pretty(given.get("args") || "");
     const problem = h("p", { class: "problem", role: "alert", id: "args-note" });
     const result = h("section", { class: "card", "aria-live": "polite", "aria-label": "Decision" }, h("p", { class: "empty" }, "Type a call: this shows what the running configuration decides, by which rule, and why."));
