@@ -289,7 +289,10 @@
     if (leave) leave.abort();
     leave = new AbortController();
     for (const link of document.querySelectorAll("#nav a")) {
-      if (link.dataset.view === view[0]) link.setAttribute("aria-current", "page");
+      if (link.dataset.view === view[0]) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      }
       else link.removeAttribute("aria-current");
     }
     document.title = `${view[1]} · Tollgate`;
@@ -574,7 +577,7 @@
       }
       const one = chosen ? told.tenants.find((row) => row.tenant === chosen) || (await call(`/admin/tenants${query({ tenant: chosen, since: first })}`, { signal })).tenants[0] : told.all;
       if (one) {
-        set("requests", count(one.requests), `${rate(one.per_second)} a second now`);
+        set("requests", count(one.requests), `${rate(one.per_second)}/s now`);
         set("denied", count(one.denied), one.requests ? `${((one.denied / one.requests) * 100).toFixed(1)}% of requests` : "");
         set("spend", usd(one.cost_usd), `in ${words}`);
         set("tokens", count(one.input_tokens + one.output_tokens), `${short.format(one.input_tokens)} in, ${short.format(one.output_tokens)} out`);
