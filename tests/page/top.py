@@ -55,7 +55,8 @@ def first_tenant(frame):
 
 def shows_and_sorts():
     top = Top("--sort", "tenant")
-    text = top.until(b"umbrella")
+    top.until(b"umbrella")
+    text = top.until(b"\x1b[J")
     for part in [b"TENANT", b"REQ/S", b"BUDGET", b"5 tenants", b"q quit"]:
         assert part in text, part
     assert first_tenant(text[text.rindex(b"\x1b[H"):]) == "acme"
