@@ -78,7 +78,7 @@ pub(super) fn tenants(gateway: &Gateway, query: &Query) -> Result<Value<'static>
     } else {
         (since.div_euclid(3600) * 3600, gateway.ledger.totals(since).map_err(unreadable)?)
     };
-    let waiting = waiting(gateway);
+    let (waiting, queued) = (waiting(gateway), queued(gateway));
     let members = snapshot.directory.iter().filter(|member| !member.tenant().is_abstract);
     let members = members.filter(|member| only.is_none_or(|only| member.tenant().id.as_str() == only));
     let used = |tenant: &Tenant| totals.get(tenant.id.as_str()).copied().unwrap_or_default();
@@ -98,8 +98,7 @@ pub(super) fn tenants(gateway: &Gateway, query: &Query) -> Result<Value<'static>
         live(&mut row, &glance.unwrap_or_default(), now);
         row.set("in_flight", Value::integer(u64::from(tenant.quota.in_flight())));
         row.set("waiting", whole(waiting.get(name).copied().unwrap_or(0)));
-        // Those that wait for their turn at an upstream.
-        row.set("queued", Value::Null);
+        row.set("queued", whole(queued.get(name).copied().unwrap_or(0)));
         row.set("budgets", budgets(tenant, now.quota));
         row
     });
@@ -108,6 +107,7 @@ pub(super) fn tenants(gateway: &Gateway, query: &Query) -> Result<Value<'static>
     live(&mut all, &gateway.telemetry.glances.all(now.minute), now);
     all.set("in_flight", Value::integer(in_flight));
     all.set("waiting", whole(waiting.values().sum()));
+    all.set("queued", whole(queued.values().sum()));
     Ok(Value::object([
         ("time", time(now.quota.unix_s)),
         ("since", time(since)),
@@ -160,6 +160,15 @@ fn waiting(gateway: &Gateway) -> HashMap<String, usize> {
     let mut found = HashMap::new();
     for waiting in gateway.approvals.waiting(clock::unix_millis(clock::wall())) {
         *found.entry(waiting.call.tenant.to_string()).or_insert(0) += 1;
+    }
+    found
+}
+
+/// How many requests wait for their turn at an upstream, by tenant.
+fn queued(gateway: &Gateway) -> HashMap<String, usize> {
+    let mut found = HashMap::new();
+    for (tenant, count) in gateway.queues.standings().into_iter().flat_map(|standing| standing.waiting) {
+        *found.entry(tenant.to_string()).or_insert(0) += count;
     }
     found
 }

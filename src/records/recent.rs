@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     audit_files::each_line,
-    disk::{day_path, days},
+    day_file::{day_path, days},
     stamp::Day,
 };
 
@@ -260,7 +260,10 @@ impl Recent {
             let mut left = bounds;
             let dir = self.dir(kind);
             let start = from.of(kind);
-            for day in days(&dir)?.into_iter().filter(|day| start.is_none_or(|start| *day >= start.day)) {
+            let is_over = |day: &Day| {
+                start.is_some_and(|start| *day < start.day || (*day == start.day && start.offset == u64::MAX))
+            };
+            for day in days(&dir)?.into_iter().filter(|day| !is_over(day)) {
                 let offset = start.filter(|start| start.day == day).map_or(0, |start| start.offset);
                 let reached = forward(&dir, Position { day, offset }, &mut left, &mut |at, line| {
                     let takes = judge(kind, line) == Verdict::Take;
@@ -344,7 +347,14 @@ fn forward(
             lines_of(&mut file, &mut |line| hear(line, &mut at))?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            each_line(&path, &mut |line| hear(line, &mut at))?;
+            let mut broke = false;
+            each_line(&path, &mut |line| {
+                let flow = hear(line, &mut at);
+                broke = flow.is_break();
+                flow
+            })?;
+            // A compressed day is over, and read once.
+            at = if broke { at } else { u64::MAX };
         }
         Err(error) => return Err(error),
     }
@@ -384,14 +394,8 @@ fn too_long() -> io::Error {
 fn whole_length(dir: &Path, day: Day) -> io::Result<u64> {
     match Backwards::open(&day_path(dir, day), u64::MAX) {
         Ok(lines) => Ok(lines.end()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut length = 0_u64;
-            each_line(&day_path(dir, day), &mut |line| {
-                length += u64::try_from(line.len()).unwrap_or(0) + 1;
-                ControlFlow::Continue(())
-            })?;
-            Ok(length)
-        }
+        // A compressed day is over: its end is behind whatever it holds.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(u64::MAX),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::fs;
+use std::{fs, io::Write};
 
 fn line(time: u32, id: u32, padding: usize) -> String {
     let (minutes, seconds) = (time / 60 % 60, time % 60);
@@ -24,6 +24,24 @@ fn write(dir: &Path, kind: Kind, day: usize, text: &str) {
     let path = dir.join(format!("2026-11-{:02}.jsonl", 20 + day));
     let before = fs::read_to_string(&path).unwrap_or_default();
     fs::write(path, before + text).unwrap();
+}
+
+/// Compresses the days that are over, or all.
+fn compress(dir: &Path, all: bool) {
+    for kind in Kind::ALL {
+        let dir = dir.join(kind.as_str()).join("acme");
+        let mut plain: Vec<_> =
+            fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        plain.sort();
+        plain.truncate(if all { plain.len() } else { plain.len().saturating_sub(1) });
+        for path in plain.iter().filter(|path| path.extension().unwrap() == "jsonl") {
+            let file = File::create(path.with_extension("jsonl.gz")).unwrap();
+            let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+            encoder.write_all(&fs::read(path).unwrap()).unwrap();
+            encoder.finish().unwrap();
+            fs::remove_file(path).unwrap();
+        }
+    }
 }
 
 /// What one stream has, by day: times that only grow, paddings.
@@ -62,10 +80,13 @@ proptest! {
     #[test]
     fn pages_hold_every_wanted_line_once_and_in_order(
         audit in days_of_lines(), log in days_of_lines(), lines in 1..7_usize, taken in 1..100_000_usize,
-        read in 1..200_000_u64, every in 1..4_u64, torn: bool
+        read in 1..200_000_u64, every in 1..4_u64, torn: bool, packed in 0..3_u8
     ) {
         let dir = tempfile::tempdir().unwrap();
-        let laid = lay(dir.path(), &[audit, log], torn);
+        let laid = lay(dir.path(), &[audit, log], torn && packed == 0);
+        if packed > 0 {
+            compress(dir.path(), packed == 2);
+        }
         let bounds = Bounds { lines, taken_bytes: taken, read_bytes: read };
         let mut judge = |_: Kind, text: &[u8]| if id(text) % every == 0 { Verdict::Take } else { Verdict::Skip };
         let (mut from, mut found, mut pages) = (None, [Vec::new(), Vec::new()], 0);
@@ -94,10 +115,13 @@ proptest! {
 
     #[test]
     fn what_came_since_is_all_that_came_since(
-        before in days_of_lines(), after in days_of_lines(), lines in 1..7_usize, read in 1..200_000_u64
+        before in days_of_lines(), after in days_of_lines(), lines in 1..7_usize, read in 1..200_000_u64, packed in 0..3_u8
     ) {
         let dir = tempfile::tempdir().unwrap();
         lay(dir.path(), &[before.clone(), before], false);
+        if packed > 0 {
+            compress(dir.path(), packed == 2);
+        }
         let mut from = recent(dir.path()).end().unwrap();
         // Later days, and more of the last one.
         for kind in Kind::ALL {
@@ -107,6 +131,9 @@ proptest! {
                     write(dir.path(), kind, 3 + day, &(line(*time, number, *padding) + "\n"));
                 }
             }
+        }
+        if packed > 0 {
+            compress(dir.path(), packed == 2);
         }
         let bounds = Bounds { lines, taken_bytes: usize::MAX, read_bytes: read };
         let mut found = [Vec::new(), Vec::new()];
