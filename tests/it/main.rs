@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
@@ -27,6 +28,7 @@ mod mcp_streams;
 mod mirrors;
 mod pins;
 mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
