@@ -2,9 +2,9 @@
 
 use super::{Status, print, tenant};
 use crate::{
-    admin::{Admin, LastReload, Scope},
+    admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Watched, compile},
+    config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
     gateway::{Gateway, Listeners},
     hosts::Hosts,
     ledger::{self, Ledger},
@@ -228,6 +228,7 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                self.last.loaded(Texts::of(&loaded));
                 gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
                 let waits =
@@ -258,6 +259,7 @@ impl Running {
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
+        reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
         if let Some(target) = &serve.logs {
@@ -334,6 +336,9 @@ impl Running {
                 hosts: Hosts::new(vec![address.ip()], serve.allowed_hosts.iter().map(String::as_str)),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
                 scope,
+                data_dir: serve.data_dir.clone(),
+                started: clock::wall(),
+                readers: Semaphore::new(READERS_MAX),
             });
             let service = move |request| {
                 let admin = Arc::clone(&admin);

@@ -7,6 +7,7 @@
 
 mod check;
 pub mod compile;
+mod excerpt;
 mod files;
 pub mod forms;
 mod gateway_shape;
@@ -36,6 +37,7 @@ mod yaml;
 mod tests;
 
 pub use check::nearest;
+pub use excerpt::{Excerpt, Texts};
 pub use files::{At, FileId, Files, Mark};
 pub use github::to_github;
 pub use lint::{lint, lint_definitions};

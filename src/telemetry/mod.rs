@@ -1,10 +1,12 @@
 //! What happened, counted: every event that is measured is named here, with its metric, once.
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
+mod glance;
 mod labels;
 mod otlp;
 mod text;
 
+pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use labels::{
     DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
     RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
@@ -16,6 +18,7 @@ use crate::{
     asked::AskedModel,
     call::Place,
     clock,
+    ledger::Counts as Used,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{Entry, Kind, Observer, Warning},
@@ -67,6 +70,8 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    /// What each tenant does now.
+    pub glances: Glances,
 }
 
 /// What the records' writer tells, counted.
@@ -122,6 +127,7 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            glances: Glances::default(),
         };
         metrics.register();
         metrics.register_queues();
@@ -245,6 +251,7 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
         if let Some(queued) = finished.queued {
             let upstream = Arc::clone(&upstream);
             self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
@@ -253,6 +260,11 @@ impl Telemetry {
         self.requests
             .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
             .inc();
+    }
+
+    /// A tenant used something.
+    pub fn used(&self, tenant: &Arc<str>, counts: &Used) {
+        self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
     }
 
     /// A request came without a valid credential.

@@ -78,6 +78,7 @@ const SHELL: &[&str] = &[
     "records/disk",
     "records/erase",
     "records/mod",
+    "records/recent",
     "records/recover",
     "records/secret",
     "records/sink",

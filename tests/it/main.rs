@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod admin;
 mod analyzer;
 mod approvals;
 mod architecture;

@@ -177,7 +177,7 @@ pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Prob
 
 fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
-    let shown_dir = shown_dir(loaded, gateway);
+    let shown_dir = shown_dir(loaded);
     let (held, mut problems) = lineage::resolve(loaded);
     problems.splice(0..0, loaded.problems.iter().cloned());
     let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error);
@@ -227,21 +227,25 @@ fn spot(at: Mark) -> (FileId, u32, u32) {
     (at.file, at.line, at.col)
 }
 
-fn shown_dir(loaded: &Loaded, gateway: &raw::Gateway) -> String {
+/// The directory of `tollgate.yaml`, as it is shown.
+pub(super) fn shown_dir(loaded: &Loaded) -> String {
+    let Some(gateway) = &loaded.gateway else { return String::new() };
     let shown = Path::new(loaded.files.path(gateway.at.file));
     shown.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
 }
 
+/// A path as records name it.
+pub(super) fn inner_path<'p>(path: &'p str, shown_dir: &str) -> &'p str {
+    path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
 /// A place as records name it: relative to the directory of `tollgate.yaml`.
 pub fn place(loaded: &Loaded, at: Mark) -> Source {
-    let dir = loaded.gateway.as_ref().map(|gateway| shown_dir(loaded, gateway)).unwrap_or_default();
-    place_in(loaded, &dir, at)
+    place_in(loaded, &shown_dir(loaded), at)
 }
 
 fn place_in(loaded: &Loaded, shown_dir: &str, at: Mark) -> Source {
-    let path = loaded.files.path(at.file);
-    let inner = path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
-    Source::new(inner, at.line)
+    Source::new(inner_path(loaded.files.path(at.file), shown_dir), at.line)
 }
 
 /// By which names agents speak to the gateway.
