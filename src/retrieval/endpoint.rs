@@ -145,7 +145,7 @@ pub struct Understood<'r> {
 impl Understood<'_> {
     /// What it does.
     pub fn operation(&self) -> Operation {
-        self.found.operation
+        self.conversation.operation().unwrap_or(self.found.operation)
     }
 
     /// The same with arguments that rules forced. Everything is checked again.

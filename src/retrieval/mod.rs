@@ -28,6 +28,7 @@ mod vector;
 
 pub use endpoint::{Endpoint, Found, Handler, Understood, Verdict};
 pub use fence::Fence;
+pub use vector::body;
 pub use talk::{Conversation, Lookup, Reply, Sending, Step, Told};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One request: its path in segments, its query in pairs, its body as JSON; decoded once, written again when it is sent.
 
 use crate::{
-    json::{self, Value},
+    json::{self, ParseError, Value},
     refusal::Refusal,
 };
 use http::Method;
@@ -19,6 +19,19 @@ pub struct Request<'r> {
     pub body: Option<Value<'r>>,
 }
 
+/// The JSON of a body; `None` where there is none.
+pub fn body(bytes: &[u8], nesting_max: usize) -> Result<Option<Value<'_>>, Refusal> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    json::parse(bytes, nesting_max).map(Some).map_err(bad_body)
+}
+
+/// Why a body cannot be decided on.
+pub fn bad_body(error: ParseError) -> Refusal {
+    Refusal::invalid(format!("the body is not accepted: {error}"), Some("body"))
+}
+
 /// Longer paths and queries are refused, in bytes.
 const TARGET_BYTES_MAX: usize = 8 << 10;
 
@@ -28,19 +41,12 @@ impl<'r> Request<'r> {
         method: &Method,
         path: &str,
         query: Option<&str>,
-        body: &'r [u8],
-        nesting_max: usize,
+        body: Option<Value<'r>>,
     ) -> Result<Self, Refusal> {
         check_method(method)?;
         if path.len() + query.map_or(0, str::len) > TARGET_BYTES_MAX {
             return Err(Refusal::invalid("the path and the query are too long", None));
         }
-        let body = if body.is_empty() {
-            None
-        } else {
-            let parsed = json::parse_with_vectors(body, nesting_max);
-            Some(parsed.map_err(|error| Refusal::invalid(format!("the body: {error}"), Some("body")))?)
-        };
         Ok(Self { method: method.clone(), path: segments(path)?, query: pairs(query)?, body })
     }
 
