@@ -14,7 +14,7 @@ use crate::{
     snapshot::{Model, Snapshot},
     stored::{Recalled, Stored, What},
     translate::{self, About, Client},
-    upstream::{Destination, Parcel, Parcels, Received, Target},
+    upstream::{Destination, Parcel, Parcels, Received, Repeat, Target},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -232,7 +232,7 @@ impl Ask {
             match self.spoken(upstream.speaks) {
                 Ok((api, permit)) => {
                     let headers = sent(upstream.speaks, headers);
-                    let target = Target { method: Method::POST, path: api.path(), headers };
+                    let target = Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
                     parcels.add(upstream.speaks, Parcel { permit, target });
                 }
                 Err(refusal) => uncarried = Some(refusal),

@@ -20,6 +20,7 @@
 mod arguments;
 pub mod chroma;
 mod endpoint;
+mod errors;
 mod fence;
 mod members;
 pub mod qdrant;
@@ -27,6 +28,7 @@ mod talk;
 mod vector;
 
 pub use endpoint::{Endpoint, Found, Handler, Understood, Verdict};
+pub use errors::StoreError;
 pub use fence::Fence;
 pub use vector::body;
 pub use talk::{Conversation, Lookup, Reply, Sending, Step, Told};

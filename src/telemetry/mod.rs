@@ -6,7 +6,7 @@ mod text;
 
 pub use labels::{
     DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantLabels,
-    TenantModelLabels, TokenKind, TokenLabels,
+    TenantModelLabels, TenantUpstreamLabels, TokenKind, TokenLabels,
 };
 
 use crate::{
@@ -53,6 +53,7 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
+    foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
     pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
@@ -100,6 +101,7 @@ impl Default for Telemetry {
             limit_rejections: Counts::default(),
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
+            foreign_records: Counts::default(),
             in_flight: Gauge::default(),
             pins: Family::default(),
             redactions: Arc::default(),
@@ -149,6 +151,11 @@ impl Telemetry {
             "usage_estimates",
             "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
             self.usage_estimates.clone(),
+        );
+        r.register(
+            "foreign_records",
+            "Records of other tenants that a store answered with, and that were taken out",
+            self.foreign_records.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
@@ -206,6 +213,11 @@ impl Telemetry {
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// A store answered with records that are not the tenant's.
+    pub fn foreign_records(&self, tenant: Arc<str>, upstream: Arc<str>, count: u64) {
+        self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
     /// More than the warning's share of a budget was spent.

@@ -7,6 +7,7 @@ mod identity;
 mod limits;
 mod rule;
 mod tenant;
+mod tool_api;
 mod upstream;
 
 pub use approvals::webhook_secret;
@@ -177,6 +178,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let mut accounts = Accounts::default();
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
+    let tool_apis = compiler.tool_apis(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
     let (mut directory, tenants) = compiler.tenants(&held);
     let key_sets = compiler.callers(gateway, &mut directory);
@@ -196,6 +198,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             key_sets,
             models,
             upstreams: upstreams.into_values().collect(),
+            tool_apis,
             servers,
             accounts,
             hosts,
