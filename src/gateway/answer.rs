@@ -212,7 +212,8 @@ impl Drop for Answering {
 }
 
 /// What is told to those who wait when the time to drain is over.
-pub(super) const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
+pub(super) const SHUTTING_DOWN: Refusal =
+    Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
 
 fn stream(
     visit: &mut Visit,

@@ -232,7 +232,8 @@ impl Ask {
             match self.spoken(upstream.speaks) {
                 Ok((api, permit)) => {
                     let headers = sent(upstream.speaks, headers);
-                    let target = Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
+                    let target =
+                        Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
                     parcels.add(upstream.speaks, Parcel { permit, target });
                 }
                 Err(refusal) => uncarried = Some(refusal),

@@ -68,8 +68,10 @@ pub(super) async fn respond(
     };
     let path = format!("{}/{id}{behind}{query}", api.path());
     let headers = ask::sent(Family::OpenAi, &head.headers);
-    let parcel =
-        Parcel { permit: Permit::for_stored(&stored), target: Target { method, path: &path, headers, repeat: Repeat::Always } };
+    let parcel = Parcel {
+        permit: Permit::for_stored(&stored),
+        target: Target { method, path: &path, headers, repeat: Repeat::Always },
+    };
     let destination = Destination { upstreams: vec![keeper] };
     let started = clock::now();
     let received = destination.forward(&Parcels::one(Family::OpenAi, parcel)).await;

@@ -51,11 +51,20 @@ pub fn parse_with_vectors(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>,
     read(bytes, nesting_max, Vectors::AsText)
 }
 
+/// The same for what a server answers: in its vectors nothing can hide that is no number, and whether they are written
+/// as they should be is for the client to find out.
+pub fn parse_answer_with_vectors(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
+    read(bytes, nesting_max, Vectors::Unread)
+}
+
 /// What becomes of an array of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Vectors {
     AsArrays,
+    /// Checked, and text.
     AsText,
+    /// Made of the right characters, and text.
+    Unread,
 }
 
 fn read(bytes: &[u8], nesting_max: usize, vectors: Vectors) -> Result<Value<'_>, ParseError> {
@@ -118,7 +127,7 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
-        if self.vectors == Vectors::AsText
+        if self.vectors != Vectors::AsArrays
             && let Some(vector) = self.vector()?
         {
             return Ok(Value::Number(Cow::Borrowed(vector)));
@@ -149,9 +158,13 @@ impl<'a> Parser<'a> {
     fn vector(&mut self) -> Result<Option<&'a str>, ParseError> {
         let start = self.at;
         let inner = self.bytes.get(start + 1..).unwrap_or_default();
-        let length = inner.iter().position(|byte| !VECTOR_BYTES.contains(byte)).unwrap_or(inner.len());
+        let length = vector_length(inner);
         if inner.get(length) != Some(&b']') {
             return Ok(None);
+        }
+        if self.vectors == Vectors::Unread && inner.iter().take(length).any(u8::is_ascii_digit) {
+            self.at += length + 2;
+            return self.text.get(start..self.at).map(Some).ok_or_else(|| self.error(Kind::Syntax));
         }
         self.at += 1;
         self.space();
@@ -368,8 +381,27 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What an array of numbers is written in.
-const VECTOR_BYTES: &[u8] = b"0123456789.,-+eE \n\r\t";
+/// How many bytes at the beginning can be those of an array of numbers. Chunks are looked at as a whole, without a branch
+/// for each byte.
+fn vector_length(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<64>();
+    let whole =
+        chunks.iter().take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_of_vector(*byte)));
+    let before = whole.count() * 64;
+    let rest = bytes.get(before..).unwrap_or_default();
+    before + rest.iter().position(|byte| !is_of_vector(*byte)).unwrap_or(rest.len())
+}
+
+/// What an array of numbers is written in: digits, `+ , - .`, an exponent's letter, space.
+const fn is_of_vector(byte: u8) -> bool {
+    byte.wrapping_sub(b'0') < 10
+        || byte.wrapping_sub(b'+') < 4
+        || byte | 0x20 == b'e'
+        || byte == b' '
+        || byte == b'\n'
+        || byte == b'\r'
+        || byte == b'\t'
+}
 
 /// The byte in all eight places of a word.
 const fn repeat(byte: u8) -> u64 {

@@ -3,7 +3,7 @@
 //! What a request names or asks for is an argument: parameters of the path and the query, members of the body. What it
 //! carries is none (vectors, documents, payloads): it is long, and it is the tenant's own.
 
-use super::{Store, endpoint::Asking};
+use super::{Operation, Store, endpoint::Asking};
 use crate::{
     json::{self, Value},
     tool_api::Request,
@@ -35,10 +35,21 @@ fn names(store: Store) -> &'static Names {
             contents: &["embeddings", "metadatas", "documents", "uris", "query_embeddings"],
         },
         Store::Qdrant => &Names {
-            renamed: &[("id", "ids")],
+            renamed: &[("id", "ids"), ("points", "ids")],
             contents: &[
-                "batch", "context", "negative", "operations", "payload", "points", "positive", "prefetch", "query",
-                "searches", "target", "vector", "vectors",
+                "batch",
+                "context",
+                "negative",
+                "operations",
+                "payload",
+                "points",
+                "positive",
+                "prefetch",
+                "query",
+                "searches",
+                "target",
+                "vector",
+                "vectors",
             ],
         },
     }
@@ -51,6 +62,9 @@ impl Names {
     }
 
     fn own<'n>(&self, argument: &'n str, is_there: impl Fn(&str) -> bool) -> &'n str {
+        if is_there(argument) {
+            return argument;
+        }
         let mut named = self.renamed.iter().filter(|(_, known)| *known == argument).map(|(own, _)| *own);
         let first = named.clone().next();
         named.find(|own| is_there(own)).or(first).unwrap_or(argument)
@@ -83,12 +97,26 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
     for (name, value) in &asking.request.query {
         add(&names.argument(name), typed(value));
     }
+    // The ids of what is written are as many as the records.
+    let carries_ids = asking.operation == Operation::Write;
     for (name, value) in asking.request.body.iter().filter_map(Value::members).flatten() {
-        if !names.contents.contains(&name.as_ref()) && !value.is_null() && value.vector().is_none() {
-            add(&names.argument(name), value.clone().into_owned());
+        let is_carried = match name.as_ref() {
+            "ids" => carries_ids,
+            "points" if asking.operation == Operation::Delete => false,
+            name => names.contents.contains(&name),
+        };
+        if !is_carried && !value.is_null() && value.vector().is_none() {
+            let argument =
+                if is_name_of_collection(asking, name) { COLLECTION.into() } else { names.argument(name) };
+            add(&argument, value.clone().into_owned());
         }
     }
     Value::Object(members)
+}
+
+/// Whether a member names the collection that is made.
+fn is_name_of_collection(asking: &Asking<'_>, member: &str) -> bool {
+    member == "name" && asking.request.path.last().is_some_and(|last| last == "collections")
 }
 
 /// Whole numbers and truths of a query are what they look like: `limit=10` is 10.
@@ -114,12 +142,17 @@ pub(super) fn put(
     let members = forced.members().unwrap_or_default();
     for (argument, value) in members.iter().filter(|(argument, value)| before.get(argument) != Some(value)) {
         let is_in_body = |own: &str| request.body.as_ref().is_some_and(|body| body.get(own).is_some());
-        let own = names.own(argument, is_in_body);
+        let makes_collection = request.path.last().is_some_and(|last| last == "collections");
+        let own = match argument.as_ref() {
+            COLLECTION if makes_collection => "name",
+            argument => names.own(argument, is_in_body),
+        };
         let mut places = COLLECTION_PLACES.iter().filter(|_| argument == COLLECTION).copied().chain([own]);
         if let Some((name, at)) = places.find_map(|name| Some((name, place_of(name)?))) {
             let text = value.as_str().filter(|_| name != "collection_id");
             let text = text.ok_or("a rule sets what cannot stand in the path")?;
-            let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+            let plain =
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
             let segment = request.path.get_mut(at).filter(|_| plain && text != "." && text != "..");
             *segment.ok_or("a rule sets what cannot stand in the path")? = text.to_owned();
         } else if let Some((_, there)) = request.query.iter_mut().find(|(name, _)| name == own) {

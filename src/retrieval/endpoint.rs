@@ -62,10 +62,10 @@ impl Store {
     /// The endpoint that a request is for. Why not, in words for the client: 403.
     pub fn find<'r>(self, request: Request<'r>) -> Result<Found<'r>, &'static str> {
         // `{name}` is a name: what an endpoint has there as a word is meant by it.
-        let fits = self.endpoints().iter().filter_map(|endpoint| Some((endpoint, endpoint.places(&request)?)));
-        let (endpoint, places) = fits
-            .min_by_key(|(_, places)| places.len())
-            .ok_or("this endpoint of the store is not served")?;
+        let fits =
+            self.endpoints().iter().filter_map(|endpoint| Some((endpoint, endpoint.places(&request)?)));
+        let (endpoint, places) =
+            fits.min_by_key(|(_, places)| places.len()).ok_or("this endpoint of the store is not served")?;
         match endpoint.verdict {
             Verdict::Refuses(why) => Err(why),
             Verdict::Serves(operation, handler) => {
@@ -114,7 +114,9 @@ impl<'r> Found<'r> {
     /// Checks everything. `looked_up` is the store's name of the collection, where it had to be looked up.
     pub fn understand(self, fence: &Fence, looked_up: Option<&str>) -> Result<Understood<'r>, Refusal> {
         let named = match looked_up {
-            Some(name) => Some(fence.inner(name).ok_or_else(|| fence.refuse(self.operation, "no such collection"))?),
+            Some(name) => {
+                Some(fence.inner(name).ok_or_else(|| fence.refuse(self.operation, "no such collection"))?)
+            }
             None => arguments::collection(&self.places),
         };
         let collection = named.map(ToOwned::to_owned);
@@ -166,7 +168,8 @@ impl Understood<'_> {
             collection: arguments::collection(&found.places).or(collection.as_deref()),
         };
         let conversation = (found.handler)(&asking)?;
-        let (arguments, collection) = (arguments::of(found.store, &asking), asking.collection.map(ToOwned::to_owned));
+        let (arguments, collection) =
+            (arguments::of(found.store, &asking), asking.collection.map(ToOwned::to_owned));
         Ok(Self { found, fence, collection, arguments, conversation })
     }
 

@@ -58,8 +58,10 @@ pub(super) fn object<'v, 'r>(
     match members.iter().find(|(name, _)| !known.contains(&name.as_ref())) {
         Some((name, _)) => {
             // What a client wrote is repeated only where it is a plain word.
-            let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_$#-".contains(&b));
-            let name = if plain { format!("`{}`", place.member(name)) } else { format!("a member of `{place}`") };
+            let plain =
+                name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_$#-".contains(&b));
+            let name =
+                if plain { format!("`{}`", place.member(name)) } else { format!("a member of `{place}`") };
             Err(asking.refuse(format!("{name} is not known here, and nothing unknown is forwarded")))
         }
         None => Ok(members),
@@ -85,7 +87,8 @@ pub(super) fn no_body(asking: &Asking<'_>) -> Result<(), Refusal> {
 /// No other parameters in the query than these.
 pub(super) fn parameters(asking: &Asking<'_>, known: &[&str]) -> Result<(), Refusal> {
     match asking.request.query.iter().any(|(name, _)| !known.contains(&name.as_str())) {
-        true => Err(asking.refuse("the query has a parameter that is not known here, and nothing unknown is forwarded")),
+        true => Err(asking
+            .refuse("the query has a parameter that is not known here, and nothing unknown is forwarded")),
         false => Ok(()),
     }
 }
@@ -93,11 +96,17 @@ pub(super) fn parameters(asking: &Asking<'_>, known: &[&str]) -> Result<(), Refu
 /// A whole number, where there is one.
 pub(super) fn count(body: &Value<'_>, name: &str, place: &Place<'_>) -> Result<Option<u64>, Refusal> {
     let value = body.present(name);
-    value.map(|value| value.as_u64().ok_or_else(|| place.member(name).wrong("a whole number", value))).transpose()
+    value
+        .map(|value| value.as_u64().ok_or_else(|| place.member(name).wrong("a whole number", value)))
+        .transpose()
 }
 
 /// A text, where there is one.
-pub(super) fn text<'v>(body: &'v Value<'_>, name: &str, place: &Place<'_>) -> Result<Option<&'v str>, Refusal> {
+pub(super) fn text<'v>(
+    body: &'v Value<'_>,
+    name: &str,
+    place: &Place<'_>,
+) -> Result<Option<&'v str>, Refusal> {
     let value = body.present(name);
     value.map(|value| value.as_str().ok_or_else(|| place.member(name).wrong("a string", value))).transpose()
 }

@@ -30,8 +30,8 @@ mod vector;
 pub use endpoint::{Endpoint, Found, Handler, Understood, Verdict};
 pub use errors::StoreError;
 pub use fence::Fence;
-pub use vector::body;
 pub use talk::{Conversation, Lookup, Reply, Sending, Step, Told};
+pub use vector::body;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 pub mod operation;
 mod request;
 
-pub use request::{Request, bad_body, body, write_query, write_segment};
+pub use request::{Request, bad_body, body, write_segment};
 
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,9 @@ impl Operation {
         let mut parts: Vec<Part> = Vec::new();
         for part in path.split('/').filter(|_| !path.is_empty()) {
             let part = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-                Some(inner) if inner.is_empty() || inner.contains(['{', '}']) => return Err(BadOperation::Part),
+                Some(inner) if inner.is_empty() || inner.contains(['{', '}']) => {
+                    return Err(BadOperation::Part);
+                }
                 Some(inner) => {
                     let parameter = Part::Parameter(inner.into());
                     if parts.contains(&parameter) {
@@ -163,7 +165,8 @@ impl Operations {
             let message = "an argument stands in two of the path, the query and the body";
             return Err(Refusal::invalid(message, Some(twice)));
         }
-        let (name, parts, method) = (operation.name.clone(), operation.parts.clone(), operation.method.clone());
+        let (name, parts, method) =
+            (operation.name.clone(), operation.parts.clone(), operation.method.clone());
         Ok(Some(Call { name, arguments: Value::Object(members), sources, parts, method, has_body }))
     }
 }
@@ -177,7 +180,10 @@ impl Call<'_> {
             match part {
                 Part::Word(word) => path.push(word.to_string()),
                 Part::Parameter(name) => {
-                    let text = arguments.get(name).and_then(text_of).filter(|text| is_plain(text) && !text.contains('%'));
+                    let text = arguments
+                        .get(name)
+                        .and_then(text_of)
+                        .filter(|text| is_plain(text) && !text.contains('%'));
                     path.push(text.ok_or_else(|| format!("`{name}` cannot stand in a path"))?);
                 }
             }

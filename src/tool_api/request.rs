@@ -104,7 +104,9 @@ fn segments(path: &str) -> Result<Vec<String>, Refusal> {
         let decoded = decode(segment, Plus::Plus).ok_or_else(|| bad("is not validly encoded"))?;
         // What is still encoded might be decoded once more behind.
         if !is_plain(&decoded) || decoded.contains('%') {
-            return Err(bad("has a segment that servers read differently (`.`, `..`, `;`, `\\`, `%` or a slash in it)"));
+            return Err(bad(
+                "has a segment that servers read differently (`.`, `..`, `;`, `\\`, `%` or a slash in it)",
+            ));
         }
         segments.push(decoded);
     }
@@ -176,7 +178,7 @@ pub fn write_segment(segment: &str, out: &mut String) {
 }
 
 /// Appends a query with its question mark, if there is anything in it.
-pub fn write_query(query: &[(String, String)], out: &mut String) {
+fn write_query(query: &[(String, String)], out: &mut String) {
     for (at, (name, value)) in query.iter().enumerate() {
         out.push(if at == 0 { '?' } else { '&' });
         write_segment(name, out);

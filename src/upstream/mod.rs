@@ -11,9 +11,9 @@ pub mod webhook;
 pub use route::{Destination, Parcel, Parcels, Received, Repeat, Target, refusal_for};
 
 use crate::{dialect::Family, json::Value, names::UpstreamName};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use http1::Client;
-use bytes::Bytes;
 use memchr::memmem::{self, Finder};
 use sha2::{Digest, Sha256};
 use std::{

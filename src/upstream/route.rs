@@ -130,7 +130,9 @@ impl Destination {
             Some((upstream, Failure::Answer(answer))) => {
                 Ok(Received { upstream: Arc::clone(upstream), answer })
             }
-            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => Err((upstream.name.shared(), refusal)),
+            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => {
+                Err((upstream.name.shared(), refusal))
+            }
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }

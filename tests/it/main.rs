@@ -27,4 +27,5 @@ mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod support;
+mod tools;
 mod transcripts;

@@ -37,7 +37,8 @@ impl Compiler<'_> {
                 | raw::UpstreamKind::Weaviate => continue,
             };
             if name.value.ends_with('_') {
-                let message = "the name of an upstream with tools must not end in `_`: they are `UPSTREAM__operation`";
+                let message =
+                    "the name of an upstream with tools must not end in `_`: they are `UPSTREAM__operation`";
                 self.error("bad-name", name.at, message);
             }
             // What it speaks is JSON of its own; the name of a dialect only finds its parcel.
@@ -77,12 +78,14 @@ impl Compiler<'_> {
         let found = text.strip_suffix("{collection}").and_then(|front| front.split_once("{tenant.id}"));
         let separates = |c: char| "_.".contains(c);
         let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-        match found.filter(|(before, behind)| behind.starts_with(separates) && plain(before) && plain(behind)) {
+        match found.filter(|(before, behind)| behind.starts_with(separates) && plain(before) && plain(behind))
+        {
             Some((before, behind)) => Some((before.into(), behind.into())),
             None => {
                 let at = raw.collections.as_ref().map_or(raw.kind.at, |at| at.at);
                 let message = "not a template of collections; write `{tenant.id}`, `_` or `.`, and `{collection}` at the end";
-                let hint = "no name of a tenant holds `_` or `.`: so no collection of one is taken for another's";
+                let hint =
+                    "no name of a tenant holds `_` or `.`: so no collection of one is taken for another's";
                 self.say(Problem::error("bad-collections", at, message).hint(hint));
                 None
             }
@@ -96,7 +99,9 @@ impl Compiler<'_> {
                 Ok(operation) => match operations.iter().find(|(known, _)| known.collides(&operation)) {
                     Some((known, there)) => {
                         let message = format!("the same requests are the operation `{}`", known.name);
-                        self.say(Problem::error("same-operation", at.at, message).see("it is here", there.at));
+                        self.say(
+                            Problem::error("same-operation", at.at, message).see("it is here", there.at),
+                        );
                     }
                     None => operations.push((operation, at)),
                 },

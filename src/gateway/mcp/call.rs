@@ -194,8 +194,7 @@ impl Talk {
             asked.prompt = Some(format!("{name} {arguments}"));
         }
         let mut findings = Findings::default();
-        let call =
-            ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {

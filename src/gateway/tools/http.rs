@@ -47,7 +47,8 @@ pub(super) async fn respond(
     let arguments = json::parse(permit.arguments(), json::NESTING_MAX)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
     let request = call.request(operations, &arguments);
-    let request = request.map_err(|reason| denied(visit, Refusal::ToolNotAllowed { tool: tool.clone(), reason }))?;
+    let request =
+        request.map_err(|reason| denied(visit, Refusal::ToolNotAllowed { tool: tool.clone(), reason }))?;
     let sending = Sending::of(&request);
     let headers = headers(visit, head, &sending.body)?;
     // Whoever asks for money twice gets it twice.
@@ -90,7 +91,8 @@ fn headers(visit: &mut Visit, head: &Parts, body: &Bytes) -> Result<HeaderMap, R
             return Err(Refusal::invalid("there are two `idempotency-key` headers", Some("idempotency-key")));
         }
         let tenant = visit.asked()?.identity.tenant().id.shared();
-        let digest = Sha256::new().chain_update(tenant.as_bytes()).chain_update([0]).chain_update(key.as_bytes());
+        let digest =
+            Sha256::new().chain_update(tenant.as_bytes()).chain_update([0]).chain_update(key.as_bytes());
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         headers.extend(HeaderValue::from_str(&hex).ok().map(|value| (IDEMPOTENCY_KEY, value)));
     }

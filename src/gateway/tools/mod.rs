@@ -82,7 +82,8 @@ pub(super) async fn respond(
     let api = snapshot.tool_apis.get(name.as_str());
     let Some((api, reach)) = api.zip(authorize::reach(asked, name.as_str())) else {
         let tool = format!("{name}__");
-        let line = asked.evidence_of_denial(Place::Http, &tool, "{}", "there is no such upstream for this tenant");
+        let line =
+            asked.evidence_of_denial(Place::Http, &tool, "{}", "there is no such upstream for this tenant");
         visit.tools_denied.push(tool);
         visit.record(vec![line])?;
         return Err(Refusal::NotFound);
@@ -94,7 +95,9 @@ pub(super) async fn respond(
     }
     match &api.kind {
         ToolKind::Http(operations) => http::respond(visit, operations, upstream, head, &bytes).await,
-        ToolKind::Store { store, .. } => store::respond(visit, *store, (api, upstream, reach), head, &bytes).await,
+        ToolKind::Store { store, .. } => {
+            store::respond(visit, *store, (api, upstream, reach), head, &bytes).await
+        }
     }
 }
 
@@ -113,13 +116,16 @@ async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<T
         asked.prompt = Some(format!("{name} {arguments}"));
     }
     let mut findings = Findings::default();
-    let call = ToolCall { act: Act::CallTool, place: Place::Http, name, tool: name, arguments, arguments_max };
+    let call =
+        ToolCall { act: Act::CallTool, place: Place::Http, name, tool: name, arguments, arguments_max };
     let judged = authorize::tool_call(asked, &call, &mut findings);
     keep(visit, findings)?;
     let tool = name.to_owned();
     match judged {
         Judged::Permitted(permit) => Ok(permit),
-        Judged::Denied { reason, wait: Some(retry_after) } => Err(Refusal::ToolLimit { tool, reason, retry_after }),
+        Judged::Denied { reason, wait: Some(retry_after) } => {
+            Err(Refusal::ToolLimit { tool, reason, retry_after })
+        }
         Judged::Denied { reason, wait: None } => Err(Refusal::ToolNotAllowed { tool, reason }),
         Judged::Waits(waiting) => ask_a_person(visit, waiting).await,
     }

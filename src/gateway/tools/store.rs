@@ -7,8 +7,7 @@ use crate::{
     call::Place,
     clock,
     gateway::{Body, Visit, answer::JSON},
-    json,
-    operator,
+    json, operator,
     refusal::Refusal,
     retrieval::{self, Conversation, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
@@ -68,8 +67,15 @@ pub(super) async fn respond(
     let tool = |operation: Operation| format!("{}__{}", fence.upstream, operation.as_str());
     let description = if found.operation == Operation::Describe {
         let tools = Operation::RULED.into_iter().map(tool);
-        let none = || Refusal::ToolNotAllowed { tool: tool(Operation::Describe), reason: "no rule allows it".into() };
-        Some(authorize::describe(visit.asked()?, tools).ok_or_else(none).map_err(|none| denied(visit, none))?)
+        let none = || Refusal::ToolNotAllowed {
+            tool: tool(Operation::Describe),
+            reason: "no rule allows it".into(),
+        };
+        Some(
+            authorize::describe(visit.asked()?, tools)
+                .ok_or_else(none)
+                .map_err(|none| denied(visit, none))?,
+        )
     } else {
         // Whoever may not do this at all learns nothing of collections by it.
         let mut findings = Findings::default();
@@ -206,7 +212,11 @@ async fn steps(
 
 /// The store answered with what is not the tenant's: the operator has to know.
 fn alarm(visit: &mut Visit, tool: &str, fence: &Fence, foreign: u64) -> Result<(), Refusal> {
-    visit.gateway().telemetry.foreign_records(Arc::clone(&fence.tenant), Arc::clone(&fence.upstream), foreign);
+    visit.gateway().telemetry.foreign_records(
+        Arc::clone(&fence.tenant),
+        Arc::clone(&fence.upstream),
+        foreign,
+    );
     operator::warn(&format!(
         "the store `{}` answered {} with {foreign} records that are not its own; they were taken out",
         fence.upstream, fence.tenant
@@ -221,7 +231,9 @@ fn refused(visit: &mut Visit, store: Store, received: &Received) -> Result<Respo
     let error = store.error_in(&received.body);
     let message = error.as_ref().and_then(|error| redacted(visit, &error.message));
     let refusal = upstream::refusal_for(received.status, &received.headers, message);
-    let Refusal::UpstreamRefused { status, message, retry_after: None } = &refusal else { return Err(refusal) };
+    let Refusal::UpstreamRefused { status, message, retry_after: None } = &refusal else {
+        return Err(refusal);
+    };
     let body = store.error_body(error.and_then(|error| error.kind).as_deref(), message);
     let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
     told(visit, &End::Refused(refusal.clone()), (status, JSON), body.into())

@@ -69,7 +69,11 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
 }
 
 /// Checks `where_document`.
-pub(super) fn check_document(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
+pub(super) fn check_document(
+    asking: &Asking<'_>,
+    value: &Value<'_>,
+    place: &Place<'_>,
+) -> Result<(), Refusal> {
     let (name, clause) = only(value, place)?;
     let here = place.member(name);
     if BOTH.contains(&name) {

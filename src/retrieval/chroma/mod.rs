@@ -11,18 +11,15 @@ mod read;
 mod records;
 mod write;
 
-use super::{
-    Endpoint, Lookup, Operation, Sending, Verdict,
-    endpoint::Asking,
-};
+use super::{Endpoint, Lookup, Operation, Sending, Verdict, endpoint::Asking};
 use crate::{
     json::{self, Value},
     tool_api,
 };
-use bytes::Bytes;
-use http::Method;
 use Operation::{Count, Delete, Describe, Get, Manage, Query, Write};
 use Verdict::{Refuses, Serves};
+use bytes::Bytes;
+use http::Method;
 
 const fn endpoint(method: &'static str, path: &'static str, verdict: Verdict) -> Endpoint {
     Endpoint { method, path, verdict }
@@ -52,9 +49,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("POST", "/api/v2/tenants/{tenant}/databases", Serves(Manage, read::manage)),
     endpoint("GET", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Describe, read::plain)),
     endpoint("DELETE", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Manage, read::manage)),
-    endpoint("GET", "/api/v2/tenants/{tenant}/databases/{database}/collections", Serves(Describe, read::collections)),
-    endpoint("POST", "/api/v2/tenants/{tenant}/databases/{database}/collections", Serves(Manage, read::create)),
-    endpoint("GET", "/api/v2/tenants/{tenant}/databases/{database}/collections_count", Serves(Describe, read::collections_count)),
+    endpoint(
+        "GET",
+        "/api/v2/tenants/{tenant}/databases/{database}/collections",
+        Serves(Describe, read::collections),
+    ),
+    endpoint(
+        "POST",
+        "/api/v2/tenants/{tenant}/databases/{database}/collections",
+        Serves(Manage, read::create),
+    ),
+    endpoint(
+        "GET",
+        "/api/v2/tenants/{tenant}/databases/{database}/collections_count",
+        Serves(Describe, read::collections_count),
+    ),
     endpoint("GET", collection!("by-id/{collection_id}"), Serves(Describe, read::by_id)),
     endpoint("GET", collection!("{name}"), Serves(Describe, read::by_name)),
     endpoint("PUT", collection!("{collection_id}"), Serves(Manage, read::modify)),
@@ -67,7 +76,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("POST", collection!("{collection_id}/get"), Serves(Get, read::get)),
     endpoint("GET", collection!("{collection_id}/indexing_status"), Serves(Manage, read::by_id)),
     endpoint("POST", collection!("{collection_id}/query"), Serves(Query, read::query)),
-    endpoint("POST", collection!("{collection_id}/search"), Refuses("use `query`: expressions of `search` are not read")),
+    endpoint(
+        "POST",
+        collection!("{collection_id}/search"),
+        Refuses("use `query`: expressions of `search` are not read"),
+    ),
     endpoint("POST", collection!("{collection_id}/update"), Serves(Write, write::update)),
     endpoint("POST", collection!("{collection_id}/upsert"), Serves(Write, write::upsert)),
     endpoint("POST", collection!("{collection_id}/functions/attach"), Refuses(FUNCTIONS)),
@@ -97,7 +110,8 @@ fn target(path: &[&str]) -> String {
 
 /// A request for another part of the collection that is asked about.
 fn beside(asking: &Asking<'_>, part: &str, body: &Value<'_>) -> Sending {
-    let (tenant, database, id) = (asking.place("tenant"), asking.place("database"), asking.place("collection_id"));
+    let (tenant, database, id) =
+        (asking.place("tenant"), asking.place("database"), asking.place("collection_id"));
     let path = ["api", "v2", "tenants", tenant, "databases", database, "collections", id, part];
     let mut bytes = Vec::new();
     json::write(body, &mut bytes);

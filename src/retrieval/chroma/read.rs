@@ -53,7 +53,9 @@ pub(super) fn collections(asking: &Asking<'_>) -> Begun {
         // Pages are counted in the tenant's own.
         let page = |name: &str| {
             let text = asking.request.parameter(name);
-            let parsed = text.map(|text| text.parse::<usize>().map_err(|_| Place::Body.member(name).bad("is not a whole number")));
+            let parsed = text.map(|text| {
+                text.parse::<usize>().map_err(|_| Place::Body.member(name).bad("is not a whole number"))
+            });
             parsed.transpose()
         };
         (offset, limit) = (page("offset")?.unwrap_or(0), page("limit")?);
@@ -210,7 +212,9 @@ fn include(body: &mut Value<'_>, otherwise: &[&'static str]) -> Result<bool, Ref
     };
     for (at, name) in wanted.iter().enumerate() {
         if !name.as_str().is_some_and(|name| INCLUDES.contains(&name)) {
-            return Err(place.item(at).bad("is not one of distances, documents, embeddings, metadatas and uris"));
+            return Err(place
+                .item(at)
+                .bad("is not one of distances, documents, embeddings, metadatas and uris"));
         }
     }
     let shows = wanted.iter().any(|name| name.as_str() == Some("metadatas"));
@@ -230,18 +234,21 @@ pub(super) fn get(asking: &Asking<'_>) -> Begun {
 }
 
 pub(super) fn query(asking: &Asking<'_>) -> Begun {
-    members::parameters(asking, &["limit", "offset"])?;
+    // `limit` stands in the query, too, where rules could take it for `n_results`.
+    members::parameters(asking, &[])?;
     let body = members::body(asking, QUERY)?;
     let mut selected = select(asking, body)?;
     let shows = include(&mut selected, &["documents", "metadatas", "distances"])?;
     Ok(read(asking, "query", &selected, (Lists::EachQuery, shows)))
 }
 
-fn read(asking: &Asking<'_>, part: &str, body: &Value<'_>, (lists, shows): (Lists, bool)) -> Box<dyn Conversation> {
-    let mut sending = beside(asking, part, body);
-    let mut query = String::new();
-    crate::tool_api::write_query(&asking.request.query, &mut query);
-    sending.target.push_str(&query);
+fn read(
+    asking: &Asking<'_>,
+    part: &str,
+    body: &Value<'_>,
+    (lists, shows): (Lists, bool),
+) -> Box<dyn Conversation> {
+    let sending = beside(asking, part, body);
     let fence = asking.fence.clone();
     Once::retold(sending, move |body| {
         let verified = records::verify(&fence, lists, shows, body)?;
@@ -254,7 +261,9 @@ fn read(asking: &Asking<'_>, part: &str, body: &Value<'_>, (lists, shows): (List
 pub(super) fn count(asking: &Asking<'_>) -> Begun {
     members::parameters(asking, &["read_level"])?;
     members::no_body(asking)?;
-    let Some(field) = asking.fence.field.as_deref() else { return Ok(Once::plain(Sending::of(asking.request))) };
+    let Some(field) = asking.fence.field.as_deref() else {
+        return Ok(Once::plain(Sending::of(asking.request)));
+    };
     let listing = |tenant: &str| {
         Value::object([("where", filter::equals(field, tenant)), ("include", Value::Array(Vec::new()))])
     };

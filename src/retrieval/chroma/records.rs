@@ -16,7 +16,7 @@ pub(super) fn unreadable() -> Refusal {
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Value<'_>, Refusal> {
-    json::parse_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
+    json::parse_answer_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
 }
 
 /// How the records of an answer are arranged.
@@ -71,12 +71,14 @@ fn keep(fence: &Fence, lists: Lists, answer: &Value<'_>) -> Result<Vec<Vec<bool>
         Lists::One => Ok(vec![keep_of(fence, ids, metadatas)?]),
         Lists::EachQuery => {
             let ids = ids.items().ok_or_else(unreadable)?;
-            let metadatas = metadatas.map(|metadatas| metadatas.items().ok_or_else(unreadable)).transpose()?;
+            let metadatas =
+                metadatas.map(|metadatas| metadatas.items().ok_or_else(unreadable)).transpose()?;
             if metadatas.is_some_and(|metadatas| metadatas.len() != ids.len()) {
                 return Err(unreadable());
             }
             let each = ids.iter().enumerate();
-            each.map(|(at, ids)| keep_of(fence, ids, metadatas.and_then(|metadatas| metadatas.get(at)))).collect()
+            each.map(|(at, ids)| keep_of(fence, ids, metadatas.and_then(|metadatas| metadatas.get(at))))
+                .collect()
         }
     }
 }
@@ -113,7 +115,11 @@ fn retain(value: &mut Value<'_>, lists: Lists, keep: &[Vec<bool>]) -> Result<(),
         Lists::One => retain_in(value, keep.first().ok_or_else(unreadable)?),
         Lists::EachQuery => {
             let items = value.items_mut().filter(|items| items.len() == keep.len()).ok_or_else(unreadable)?;
-            items.iter_mut().zip(keep).filter(|(item, _)| !item.is_null()).try_for_each(|(item, keep)| retain_in(item, keep))
+            items
+                .iter_mut()
+                .zip(keep)
+                .filter(|(item, _)| !item.is_null())
+                .try_for_each(|(item, keep)| retain_in(item, keep))
         }
     }
 }

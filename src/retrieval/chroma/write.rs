@@ -72,7 +72,12 @@ fn write(asking: &Asking<'_>, how: How) -> Begun {
         collection: asking.place("collection_id").to_owned(),
         look: Some(look(asking, &ids)),
         ids,
-        then: Then::Records { how, body: body.into_owned(), update: beside(asking, "update", &Value::Null), add: beside(asking, "add", &Value::Null) },
+        then: Then::Records {
+            how,
+            body: body.into_owned(),
+            update: beside(asking, "update", &Value::Null),
+            add: beside(asking, "add", &Value::Null),
+        },
         left: VecDeque::new(),
     }))
 }
@@ -109,7 +114,9 @@ pub(super) fn delete(asking: &Asking<'_>) -> Begun {
     let body = members::body(asking, &["ids", "where", "where_document", "limit"])?;
     let named = ids(body)?;
     if named.is_none() && body.present("where").is_none() && body.present("where_document").is_none() {
-        return Err(Place::Body.bad("says nothing of what is to be deleted; give `ids`, `where` or `where_document`"));
+        return Err(
+            Place::Body.bad("says nothing of what is to be deleted; give `ids`, `where` or `where_document`")
+        );
     }
     let sending = beside(asking, "delete", &select(asking, body)?);
     match named {
@@ -155,7 +162,12 @@ struct Writing {
 enum Then {
     Send(Sending),
     /// Records, and where those go that are there and those that are not.
-    Records { how: How, body: Value<'static>, update: Sending, add: Sending },
+    Records {
+        how: How,
+        body: Value<'static>,
+        update: Sending,
+        add: Sending,
+    },
     Sent,
 }
 

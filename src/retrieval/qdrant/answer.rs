@@ -15,7 +15,7 @@ pub(super) fn unreadable() -> Refusal {
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Value<'_>, Refusal> {
-    json::parse_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
+    json::parse_answer_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
 }
 
 pub(super) fn written(value: &Value<'_>) -> Bytes {
@@ -47,7 +47,11 @@ pub(super) enum Shape {
 }
 
 /// Sees to it that the tenant's field comes back in payloads. What the client asked to see of them.
-pub(super) fn ask_for_payload(fence: &Fence, request: &mut Value<'_>, otherwise: bool) -> Result<Shows, Refusal> {
+pub(super) fn ask_for_payload(
+    fence: &Fence,
+    request: &mut Value<'_>,
+    otherwise: bool,
+) -> Result<Shows, Refusal> {
     let Some(field) = fence.field.as_deref() else { return Ok(Shows::All) };
     let name = "with_payload";
     let only = || Value::object([("include", Value::Array(vec![Value::string(field.to_owned())]))]);
@@ -65,15 +69,17 @@ pub(super) fn ask_for_payload(fence: &Fence, request: &mut Value<'_>, otherwise:
         }
         Value::Array(items) if items.iter().all(|item| item.as_str().is_some()) => add(items, field),
         Value::Object(members) => match members.as_mut_slice() {
-            [(kind, Value::Array(items))] if items.iter().all(|item| item.as_str().is_some()) => match kind.as_ref() {
-                "include" => add(items, field),
-                "exclude" if items.iter().any(is_field) => {
-                    items.retain(|item| !is_field(item));
-                    Shows::AllButField
+            [(kind, Value::Array(items))] if items.iter().all(|item| item.as_str().is_some()) => {
+                match kind.as_ref() {
+                    "include" => add(items, field),
+                    "exclude" if items.iter().any(is_field) => {
+                        items.retain(|item| !is_field(item));
+                        Shows::AllButField
+                    }
+                    "exclude" => Shows::All,
+                    _ => return Err(bad()),
                 }
-                "exclude" => Shows::All,
-                _ => return Err(bad()),
-            },
+            }
             _ => return Err(bad()),
         },
         _ => return Err(bad()),
@@ -98,6 +104,8 @@ pub(super) struct Verifier {
     /// One answer each, where `result` is a list of them; else one for all.
     pub(super) batch: bool,
     pub(super) shows: Vec<Shows>,
+    /// Points by id have no filter: another's among them is what the client named, and no fault of the store's.
+    pub(super) by_id: bool,
     /// A page that has more points than this goes on with the first that is too many.
     pub(super) page: Option<usize>,
 }
@@ -124,7 +132,7 @@ impl Verifier {
         if !changed {
             return Ok((body.clone(), 0));
         }
-        Ok((written(&answer), foreign))
+        Ok((written(&answer), if self.by_id { 0 } else { foreign }))
     }
 
     fn result(
@@ -154,7 +162,9 @@ impl Verifier {
                     self.points(group.get_mut("hits"), shows, foreign, changed)?;
                 }
                 // What is in a group of nobody's is not told by its id either.
-                groups.retain(|group| group.get("hits").and_then(Value::items).is_some_and(|hits| !hits.is_empty()));
+                groups.retain(|group| {
+                    group.get("hits").and_then(Value::items).is_some_and(|hits| !hits.is_empty())
+                });
                 *changed |= groups.len() != before;
                 Ok(())
             }

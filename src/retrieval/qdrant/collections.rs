@@ -19,13 +19,31 @@ type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const WRITES: [&str; 3] = ["timeout", "wait", "ordering"];
 const CREATE: &[&str] = &[
-    "vectors", "shard_number", "sharding_method", "replication_factor", "write_consistency_factor", "on_disk_payload",
-    "payload", "id_tracker", "hnsw_config", "wal_config", "optimizers_config", "quantization_config", "sparse_vectors",
-    "strict_mode_config", "metadata",
+    "vectors",
+    "shard_number",
+    "sharding_method",
+    "replication_factor",
+    "write_consistency_factor",
+    "on_disk_payload",
+    "payload",
+    "id_tracker",
+    "hnsw_config",
+    "wal_config",
+    "optimizers_config",
+    "quantization_config",
+    "sparse_vectors",
+    "strict_mode_config",
+    "metadata",
 ];
 const UPDATE: &[&str] = &[
-    "vectors", "optimizers_config", "params", "hnsw_config", "quantization_config", "sparse_vectors",
-    "strict_mode_config", "metadata",
+    "vectors",
+    "optimizers_config",
+    "params",
+    "hnsw_config",
+    "quantization_config",
+    "sparse_vectors",
+    "strict_mode_config",
+    "metadata",
 ];
 
 fn sending(asking: &Asking<'_>) -> Sending {

@@ -13,16 +13,19 @@ use crate::{
 
 const FILTER: [&str; 4] = ["must", "must_not", "should", "min_should"];
 const FIELD: [&str; 9] = [
-    "key", "match", "range", "geo_bounding_box", "geo_radius", "geo_polygon", "values_count", "is_empty", "is_null",
+    "key",
+    "match",
+    "range",
+    "geo_bounding_box",
+    "geo_radius",
+    "geo_polygon",
+    "values_count",
+    "is_empty",
+    "is_null",
 ];
 const MATCHES: [&str; 8] = ["value", "text", "text_any", "phrase", "prefix", "substring", "any", "except"];
 const RANGE: [&str; 4] = ["lt", "lte", "gt", "gte"];
 const GEO: [&str; 7] = ["top_left", "bottom_right", "center", "radius", "exterior", "interiors", "points"];
-
-/// The tenant's clause.
-pub(super) fn own<'v>(fence: &Fence) -> Option<Value<'v>> {
-    Some(has(fence.field.as_deref()?, &fence.tenant))
-}
 
 /// A clause: this field has this value.
 pub(super) fn has<'v>(field: &str, value: &str) -> Value<'v> {
@@ -30,10 +33,16 @@ pub(super) fn has<'v>(field: &str, value: &str) -> Value<'v> {
     Value::object([("key", Value::string(field.to_owned())), ("match", is)])
 }
 
-/// The tenant's clause beside other conditions, each whole.
+/// The tenant's clause beside other conditions, each whole. A list that holds the tenant's name among others' would match,
+/// so no other value may be there.
 pub(super) fn beside<'v>(fence: &Fence, others: impl IntoIterator<Item = Value<'v>>) -> Option<Value<'v>> {
-    let all: Vec<Value<'v>> = own(fence).into_iter().chain(others).collect();
-    (!all.is_empty()).then(|| Value::object([("must", Value::Array(all))]))
+    let field = fence.field.as_deref()?;
+    let mut all = vec![has(field, &fence.tenant)];
+    all.extend(others);
+    let name = Value::string(fence.tenant.to_string());
+    let other = Value::object([("except", Value::Array(vec![name]))]);
+    let has_other = Value::object([("key", Value::string(field.to_owned())), ("match", other)]);
+    Some(Value::object([("must", Value::Array(all)), ("must_not", Value::Array(vec![has_other]))]))
 }
 
 /// The caller's whole filter and the tenant's clause, as siblings.
@@ -102,8 +111,13 @@ fn condition(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Resul
             members::count(operand, "total", &here)?;
             members::count(operand, "index", &here).map(drop)
         }
-        _ => members::object(asking, value, place, &["has_id", "has_vector", "is_empty", "is_null", "nested", "slice"])
-            .map(drop),
+        _ => members::object(
+            asking,
+            value,
+            place,
+            &["has_id", "has_vector", "is_empty", "is_null", "nested", "slice"],
+        )
+        .map(drop),
     }
 }
 

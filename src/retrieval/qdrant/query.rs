@@ -44,13 +44,25 @@ struct Kind {
     examples: fn(&Asking<'_>, &Value<'_>, &Place<'_>, &mut Vec<Value<'static>>) -> Result<(), Refusal>,
 }
 
-const QUERY: Kind = Kind { known: search_members!("query", "prefetch"), shape: Shape::Points, examples: query_and_prefetch };
-const QUERY_GROUPS: Kind = Kind { known: group_members!("query", "prefetch"), shape: Shape::Groups, examples: query_and_prefetch };
+const QUERY: Kind =
+    Kind { known: search_members!("query", "prefetch"), shape: Shape::Points, examples: query_and_prefetch };
+const QUERY_GROUPS: Kind =
+    Kind { known: group_members!("query", "prefetch"), shape: Shape::Groups, examples: query_and_prefetch };
 const SEARCH: Kind = Kind { known: search_members!("vector"), shape: Shape::List, examples: no_examples };
-const SEARCH_GROUPS: Kind = Kind { known: group_members!("vector"), shape: Shape::Groups, examples: no_examples };
-const RECOMMENDS: Kind = Kind { known: search_members!("positive", "negative", "strategy"), shape: Shape::List, examples: recommended };
-const RECOMMEND_GROUPS: Kind = Kind { known: group_members!("positive", "negative", "strategy"), shape: Shape::Groups, examples: recommended };
-const DISCOVER: Kind = Kind { known: search_members!("target", "context"), shape: Shape::List, examples: discovered };
+const SEARCH_GROUPS: Kind =
+    Kind { known: group_members!("vector"), shape: Shape::Groups, examples: no_examples };
+const RECOMMENDS: Kind = Kind {
+    known: search_members!("positive", "negative", "strategy"),
+    shape: Shape::List,
+    examples: recommended,
+};
+const RECOMMEND_GROUPS: Kind = Kind {
+    known: group_members!("positive", "negative", "strategy"),
+    shape: Shape::Groups,
+    examples: recommended,
+};
+const DISCOVER: Kind =
+    Kind { known: search_members!("target", "context"), shape: Shape::List, examples: discovered };
 
 pub(super) fn query(asking: &Asking<'_>) -> Begun {
     one(asking, &QUERY)
@@ -128,7 +140,8 @@ fn talk(
     (batch, shows): (bool, Vec<Shows>),
     ids: Vec<Value<'static>>,
 ) -> Box<dyn Conversation> {
-    let verifier = Verifier { fence: asking.fence.clone(), shape: kind.shape, batch, shows, page: None };
+    let verifier =
+        Verifier { fence: asking.fence.clone(), shape: kind.shape, batch, shows, by_id: false, page: None };
     Talk::new(asking, Some(body)).naming(Named::Examples, ids).retold(Retell::Verified(verifier)).boxed()
 }
 
@@ -182,9 +195,18 @@ fn prefetched<'v>(asking: &Asking<'_>, item: &Value<'v>, place: &Place<'_>) -> R
     filtered(asking, item, place)
 }
 
-fn no_examples(_: &Asking<'_>, search: &Value<'_>, place: &Place<'_>, _: &mut Vec<Value<'static>>) -> Result<(), Refusal> {
+fn no_examples(
+    _: &Asking<'_>,
+    search: &Value<'_>,
+    place: &Place<'_>,
+    _: &mut Vec<Value<'static>>,
+) -> Result<(), Refusal> {
     match search.get("vector") {
-        Some(vector) if vector.vector().is_some() || vector.members().is_some() || vector.items().is_some() => Ok(()),
+        Some(vector)
+            if vector.vector().is_some() || vector.members().is_some() || vector.items().is_some() =>
+        {
+            Ok(())
+        }
         Some(other) => Err(place.member("vector").wrong("a vector", other)),
         None => Err(place.bad("has no `vector`")),
     }
@@ -218,7 +240,9 @@ fn examples_of_query(
     ids: &mut Vec<Value<'static>>,
 ) -> Result<(), Refusal> {
     let Some(found) = query.members() else { return example(asking, query, place, ids) };
-    let Some((name, operand)) = found.iter().find(|(name, _)| !INPUTS.contains(&name.as_ref()) && name != "mmr") else {
+    let Some((name, operand)) =
+        found.iter().find(|(name, _)| !INPUTS.contains(&name.as_ref()) && name != "mmr")
+    else {
         return example(asking, query, place, ids);
     };
     let here = place.member(name);
@@ -246,7 +270,9 @@ fn examples_of_query(
             members::object(asking, operand, &here, &["target", "feedback", "strategy"])?;
             example(asking, operand.get("target").unwrap_or(&Value::Null), &here.member("target"), ids)?;
             let there = here.member("feedback");
-            for (at, item) in members::items(operand, "feedback", &here)?.unwrap_or_default().iter().enumerate() {
+            for (at, item) in
+                members::items(operand, "feedback", &here)?.unwrap_or_default().iter().enumerate()
+            {
                 members::object(asking, item, &there.item(at), &["example", "score"])?;
                 example(asking, item.get("example").unwrap_or(&Value::Null), &there.item(at), ids)?;
             }
@@ -255,7 +281,23 @@ fn examples_of_query(
         "order_by" | "fusion" | "rrf" | "sample" => {
             members::object(asking, query, place, &["order_by", "fusion", "rrf", "sample"]).map(drop)
         }
-        _ => members::object(asking, query, place, &["nearest", "recommend", "discover", "context", "relevance_feedback", "order_by", "fusion", "rrf", "sample"]).map(drop),
+        _ => members::object(
+            asking,
+            query,
+            place,
+            &[
+                "nearest",
+                "recommend",
+                "discover",
+                "context",
+                "relevance_feedback",
+                "order_by",
+                "fusion",
+                "rrf",
+                "sample",
+            ],
+        )
+        .map(drop),
     }
 }
 
@@ -271,14 +313,20 @@ fn example(
 ) -> Result<(), Refusal> {
     match value {
         Value::Number(_) if value.vector().is_some() => Ok(()),
-        Value::Array(items) if items.iter().all(|item| item.vector().is_some() || item.as_f64().is_some()) => Ok(()),
+        Value::Array(items)
+            if items.iter().all(|item| item.vector().is_some() || item.as_f64().is_some()) =>
+        {
+            Ok(())
+        }
         Value::Number(_) | Value::String(_) => {
             id::check(value, place)?;
             ids.push(value.clone().into_owned());
             Ok(())
         }
         Value::Object(_) => members::object(asking, value, place, &INPUTS).map(drop),
-        Value::Array(_) | Value::Bool(_) | Value::Null => Err(place.wrong("a vector or the id of a point", value)),
+        Value::Array(_) | Value::Bool(_) | Value::Null => {
+            Err(place.wrong("a vector or the id of a point", value))
+        }
     }
 }
 

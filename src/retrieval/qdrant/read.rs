@@ -50,7 +50,14 @@ pub(super) fn scroll(asking: &Asking<'_>) -> Begun {
     if page.is_some() && asking.fence.field.is_some() {
         scoped.set("limit", Value::integer(limit.saturating_add(1)));
     }
-    let verifier = Verifier { fence: asking.fence.clone(), shape: Shape::Page, batch: false, shows: vec![shows], page };
+    let verifier = Verifier {
+        fence: asking.fence.clone(),
+        shape: Shape::Page,
+        batch: false,
+        shows: vec![shows],
+        by_id: false,
+        page,
+    };
     Ok(Talk::new(asking, Some(&scoped)).retold(Retell::Verified(verifier)).boxed())
 }
 
@@ -61,7 +68,14 @@ pub(super) fn points(asking: &Asking<'_>) -> Begun {
     id::check_all(body.get("ids").unwrap_or(&Value::Null), &place)?;
     let mut scoped = body.clone();
     let shows = answer::ask_for_payload(asking.fence, &mut scoped, true)?;
-    let verifier = Verifier { fence: asking.fence.clone(), shape: Shape::List, batch: false, shows: vec![shows], page: None };
+    let verifier = Verifier {
+        fence: asking.fence.clone(),
+        shape: Shape::List,
+        batch: false,
+        shows: vec![shows],
+        by_id: true,
+        page: None,
+    };
     Ok(Talk::new(asking, Some(&scoped)).retold(Retell::Verified(verifier)).boxed())
 }
 
@@ -82,7 +96,14 @@ pub(super) fn point(asking: &Asking<'_>) -> Begun {
         ("with_vector", Value::Bool(true)),
     ]);
     let shows = vec![answer::Shows::All];
-    let verifier = Verifier { fence: asking.fence.clone(), shape: Shape::List, batch: false, shows, page: None };
+    let verifier = Verifier {
+        fence: asking.fence.clone(),
+        shape: Shape::List,
+        batch: false,
+        shows,
+        by_id: true,
+        page: None,
+    };
     let talk = Talk::new(asking, Some(&body)).to(Method::POST, "/points");
     Ok(talk.retold(Retell::One { id, verifier }).boxed())
 }

@@ -33,7 +33,10 @@ pub(super) enum Named {
 pub(super) enum Retell {
     AsIs,
     /// The record that was asked for alone, or none.
-    One { id: Value<'static>, verifier: Verifier },
+    One {
+        id: Value<'static>,
+        verifier: Verifier,
+    },
     Verified(Verifier),
     /// A matrix of ids: told when they were looked at.
     Matrix,
@@ -93,7 +96,11 @@ impl Talk {
 
     /// The same, sent to another endpoint of the collection.
     pub(super) fn to(mut self, method: Method, part: &str) -> Self {
-        let query = self.main.as_ref().and_then(|main| main.target.split_once('?')).map(|(_, query)| query.to_owned());
+        let query = self
+            .main
+            .as_ref()
+            .and_then(|main| main.target.split_once('?'))
+            .map(|(_, query)| query.to_owned());
         let mut target = self.target(part);
         if let Some(query) = query {
             target.push('?');
@@ -178,7 +185,8 @@ impl Talk {
             }
             Named::Examples => {
                 let missing = self.ids.iter().find(|(key, _)| owners.get(key) != Some(&true));
-                Ok(missing.map(|(_, id)| not_found(&format!("Not found: No point with id {} found", shown(id)))))
+                Ok(missing
+                    .map(|(_, id)| not_found(&format!("Not found: No point with id {} found", shown(id)))))
             }
         }
     }
@@ -200,7 +208,12 @@ impl Talk {
                 let asked = id::key(id);
                 match found.filter(|point| point.get("id").and_then(id::key) == asked) {
                     Some(point) => answer.set("result", point),
-                    None => return Ok(not_found(&format!("Not found: Point with id {} does not exists!", shown(id)))),
+                    None => {
+                        return Ok(not_found(&format!(
+                            "Not found: Point with id {} does not exists!",
+                            shown(id)
+                        )));
+                    }
                 }
                 answer::written(&answer)
             }
@@ -239,7 +252,11 @@ fn matrix_ids(body: &[u8]) -> Result<Vec<Value<'static>>, Refusal> {
     let found: Vec<&Value<'_>> = match (result.get("pairs"), result.get("ids")) {
         (Some(pairs), None) => {
             let pairs = pairs.items().ok_or_else(answer::unreadable)?;
-            pairs.iter().flat_map(|pair| [pair.get("a"), pair.get("b")]).map(|id| id.ok_or_else(answer::unreadable)).collect::<Result<_, _>>()?
+            pairs
+                .iter()
+                .flat_map(|pair| [pair.get("a"), pair.get("b")])
+                .map(|id| id.ok_or_else(answer::unreadable))
+                .collect::<Result<_, _>>()?
         }
         (None, Some(ids)) => ids.items().ok_or_else(answer::unreadable)?.iter().collect(),
         _ => return Err(answer::unreadable()),
@@ -278,7 +295,8 @@ impl Conversation for Talk {
                 }
                 Stage::Canary => {
                     let answer = answer::parse(&reply.body)?;
-                    let count = answer.get("result").and_then(|result| result.get("count")).and_then(Value::as_u64);
+                    let count =
+                        answer.get("result").and_then(|result| result.get("count")).and_then(Value::as_u64);
                     let count = count.ok_or_else(answer::unreadable)?;
                     if count > 0 {
                         self.foreign = count;
@@ -287,7 +305,8 @@ impl Conversation for Talk {
                 }
                 Stage::Main => return self.main_answered(reply),
                 Stage::LookBehind => {
-                    let owners: HashMap<String, bool> = answer::owners(&self.fence, &reply.body)?.into_iter().collect();
+                    let owners: HashMap<String, bool> =
+                        answer::owners(&self.fence, &reply.body)?.into_iter().collect();
                     let foreign = self.ids.iter().filter(|(key, _)| owners.get(key) != Some(&true)).count();
                     self.foreign = u64::try_from(foreign).unwrap_or(u64::MAX);
                     let told = self.told.take().filter(|_| foreign == 0);
@@ -295,7 +314,8 @@ impl Conversation for Talk {
                 }
             },
         }
-        let steps = [(Stage::Look, &mut self.look), (Stage::Canary, &mut self.canary), (Stage::Main, &mut self.main)];
+        let steps =
+            [(Stage::Look, &mut self.look), (Stage::Canary, &mut self.canary), (Stage::Main, &mut self.main)];
         for (stage, sending) in steps {
             if let Some(sending) = sending.take() {
                 self.stage = stage;

@@ -29,7 +29,11 @@ const NAMES: [&str; 4] = ["vector", "points", "filter", "shard_key"];
 /// One change, as it is sent, and the ids that it names.
 type Scoped<'v> = Result<Value<'v>, Refusal>;
 
-fn alone(asking: &Asking<'_>, known: &[&str], scope: impl Fn(&Value<'_>, &Place<'_>, &mut Ids) -> Scoped<'static>) -> Result<Talk, Refusal> {
+fn alone(
+    asking: &Asking<'_>,
+    known: &[&str],
+    scope: impl Fn(&Value<'_>, &Place<'_>, &mut Ids) -> Scoped<'static>,
+) -> Result<Talk, Refusal> {
     members::parameters(asking, &WRITES)?;
     let body = members::body(asking, known)?;
     let mut ids = Ids::new();
@@ -76,7 +80,8 @@ pub(super) fn batch(asking: &Asking<'_>) -> Begun {
     members::parameters(asking, &WRITES)?;
     let body = members::body(asking, &["operations"])?;
     let place = Place::Body.member("operations");
-    let operations = members::items(body, "operations", &Place::Body)?.ok_or_else(|| place.bad("is missing"))?;
+    let operations =
+        members::items(body, "operations", &Place::Body)?.ok_or_else(|| place.bad("is missing"))?;
     let (mut ids, mut each, mut deletes) = (Ids::new(), Vec::new(), 0_usize);
     for (at, operation) in operations.iter().enumerate() {
         let here = place.item(at);
@@ -103,7 +108,9 @@ pub(super) fn batch(asking: &Asking<'_>) -> Begun {
                 known(&SELECT).and_then(|()| cleared(asking, change, &there, &mut ids))?
             }
             "update_vectors" => known(&VECTORS).and_then(|()| vectors(asking, change, &there, &mut ids))?,
-            "delete_vectors" => known(&NAMES).and_then(|()| named_vectors(asking, change, &there, &mut ids))?,
+            "delete_vectors" => {
+                known(&NAMES).and_then(|()| named_vectors(asking, change, &there, &mut ids))?
+            }
             _ => return Err(asking.refuse(format!("`{here}` is an operation that is not known here"))),
         };
         each.push(Value::Object(vec![(renamed.into(), scoped)]));
@@ -118,7 +125,12 @@ pub(super) fn batch(asking: &Asking<'_>) -> Begun {
 }
 
 /// Points or a filter, as a filter with the tenant's clause.
-fn select(asking: &Asking<'_>, change: &mut Value<'static>, place: &Place<'_>, ids: &mut Ids) -> Result<(), Refusal> {
+fn select(
+    asking: &Asking<'_>,
+    change: &mut Value<'static>,
+    place: &Place<'_>,
+    ids: &mut Ids,
+) -> Result<(), Refusal> {
     let points = change.remove("points").filter(|points| !points.is_null());
     let given = change.remove("filter").filter(|filter| !filter.is_null());
     match (points, given) {
@@ -176,7 +188,9 @@ fn upserted(asking: &Asking<'_>, change: &Value<'_>, place: &Place<'_>, ids: &mu
         (true, false) => {
             let here = place.member("points");
             let points = change.get_mut("points").and_then(Value::items_mut);
-            for (at, point) in points.ok_or_else(|| here.bad("is not an array of points"))?.iter_mut().enumerate() {
+            for (at, point) in
+                points.ok_or_else(|| here.bad("is not an array of points"))?.iter_mut().enumerate()
+            {
                 let there = here.item(at);
                 members::object(asking, point, &there, &["id", "vector", "payload"])?;
                 let id = point.get("id").cloned().unwrap_or(Value::Null);
@@ -191,7 +205,8 @@ fn upserted(asking: &Asking<'_>, change: &Value<'_>, place: &Place<'_>, ids: &mu
             let here = place.member("batch");
             let batch = change.get_mut("batch").unwrap_or(&mut Value::Null).clone();
             members::object(asking, &batch, &here, &["ids", "vectors", "payloads"])?;
-            let named = id::check_all(batch.get("ids").unwrap_or(&Value::Null), &here.member("ids"))?.to_vec();
+            let named =
+                id::check_all(batch.get("ids").unwrap_or(&Value::Null), &here.member("ids"))?.to_vec();
             let there = here.member("payloads");
             let mut payloads = match members::items(&batch, "payloads", &here)? {
                 Some(payloads) if payloads.len() == named.len() => payloads.to_vec(),
@@ -234,7 +249,8 @@ fn payload(asking: &Asking<'_>, change: &Value<'_>, place: &Place<'_>, ids: &mut
 fn is_own_key(asking: &Asking<'_>, key: &str, place: &Place<'_>) -> Result<(), Refusal> {
     let Some(field) = &asking.fence.field else { return Ok(()) };
     let first = key.split(['.', '[']).next().unwrap_or_default();
-    let plain = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let plain =
+        !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if !plain || first == &**field {
         let place = place.to_string();
         return Err(asking.refuse(format!("`{place}` may lead to the field that holds the tenant")));
@@ -279,7 +295,12 @@ fn vectors(asking: &Asking<'_>, change: &Value<'_>, place: &Place<'_>, ids: &mut
     Ok(change)
 }
 
-fn named_vectors(asking: &Asking<'_>, change: &Value<'_>, place: &Place<'_>, ids: &mut Ids) -> Scoped<'static> {
+fn named_vectors(
+    asking: &Asking<'_>,
+    change: &Value<'_>,
+    place: &Place<'_>,
+    ids: &mut Ids,
+) -> Scoped<'static> {
     let mut change = change.clone().into_owned();
     // The names of vectors, not one: read before the points are.
     let here = place.member("vector");
