@@ -101,7 +101,7 @@ def nobody_writes_what_is_anothers():
     same(str(everything("shared")), str(before), "filters reach its own alone")
     a.upsert(ids=["a1", "a2"], embeddings=[[5, 5], [6, 6]], documents=["changed", "new"])
     same(a.get()["documents"], ["changed", "new"], "its own, old and new")
-    a.update(ids=["a1", "nothing"], documents=["again", "x"])
+    a.update(ids=["a1", "nothing"], embeddings=[[1, 0], [1, 0]], documents=["again", "x"])
     same(a.get()["documents"], ["again", "new"], "what is not there is not made")
     a.delete(ids=["a1", "nothing"])
     same((a.get()["ids"], b.get()["ids"]), (["a2"], ["b1"]), "deleted")

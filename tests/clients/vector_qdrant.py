@@ -67,7 +67,7 @@ def each_reads_its_own():
         models.Filter(should=[field("tenant_id", value="vectorb"), field("n", value=1)]),
         models.Filter(must_not=[field("tenant_id", value="vectora")]),
         models.Filter(must=[models.Filter(should=[field("tenant_id", value="vectorb"), models.HasIdCondition(has_id=[11, 1])])]),
-        models.Filter(min_should=models.MinShould(conditions=[field("tag", value="x")], min_count=0)),
+        models.Filter(min_should=models.MinShould(conditions=[field("tag", value="x")], min_count=1)),
     ):
         found = ids(a.query_points("shared", query=[1.0, 0.0], query_filter=hostile, limit=10).points)
         assert set(found) <= {1, 2, 3, 4}, (hostile, found)

@@ -50,7 +50,7 @@ fn manages(name: &At<String>, upstream: &raw::Upstream, held: &Held<'_>, found: 
     }
 }
 
-fn is_store(kind: Kind) -> bool {
+pub(super) fn is_store(kind: Kind) -> bool {
     match kind {
         Kind::Chroma | Kind::Opensearch | Kind::Pinecone | Kind::Qdrant | Kind::Weaviate => true,
         Kind::Anthropic | Kind::Http | Kind::Mcp | Kind::Openai => false,
