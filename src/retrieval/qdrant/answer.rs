@@ -7,6 +7,7 @@ use crate::{
     retrieval::Fence,
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 
 const NESTING_MAX: usize = 64;
 
@@ -215,10 +216,11 @@ impl Verifier {
     }
 }
 
-/// No other members than these: what is not known cannot be verified.
+/// No other members than these, but for empty ones: what is not known cannot be verified.
 fn only(value: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
     let members = value.members().ok_or_else(unreadable)?;
-    if members.iter().all(|(name, _)| known.contains(&name.as_ref())) { Ok(()) } else { Err(unreadable()) }
+    let is_known = |(name, member): &(Cow<'_, str>, Value<'_>)| member.is_null() || known.contains(&name.as_ref());
+    if members.iter().all(is_known) { Ok(()) } else { Err(unreadable()) }
 }
 
 /// The ids of points that were looked up, each with whether it is the tenant's.
