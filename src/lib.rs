@@ -37,3 +37,4 @@ pub mod tool_api;
 pub mod translate;
 pub mod upstream;
 pub mod usage;
+pub mod wire;

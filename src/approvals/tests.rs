@@ -21,6 +21,7 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         secret: Arc::new(secret()),
         content: Content::Redacted,
         queued: AtomicUsize::new(0),
+        turns: crate::records::Turns::default(),
     };
     Wanted {
         tenant: tenant.into(),

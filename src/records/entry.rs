@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::turns::Turns;
 use crate::redact::{Redactor, TenantSecret};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
@@ -24,6 +25,8 @@ pub struct Journal {
     pub content: Content,
     /// Weight of the tenant's entries that wait to be written.
     pub queued: AtomicUsize,
+    /// The tenant's requests that wait until less of it waits to be written.
+    pub turns: Turns,
 }
 
 impl fmt::Debug for Journal {
@@ -154,6 +157,8 @@ pub struct RequestEntry {
     pub latency: Duration,
     /// Time to the first token.
     pub ttft: Option<Duration>,
+    /// How long it waited for its turn at an upstream; `None` where it came by no queue.
+    pub queued: Option<Duration>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
     /// The tokens are an estimate: the provider did not count, or not to the end.

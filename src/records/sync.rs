@@ -1,5 +1,5 @@
 //! The thread that waits for the disk, so that the writer need not: it syncs what was written since last time and then
-//! puts the heads in place, at most one round at a time. Apart because nothing else in here may take as long.
+//! puts checkpoints and heads in place, at most one round at a time. Apart because nothing else in here may take as long.
 
 use std::{
     collections::BTreeSet,
@@ -13,11 +13,12 @@ use std::{
 use super::{
     disk,
     stream::{Dirty, SyncJob},
+    trail,
 };
 
-/// Which stream a job is of.
+/// Which records are meant: decisions or requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Audit,
     Log,
 }
@@ -97,16 +98,24 @@ pub(super) fn sync_round(round: Round) -> Round {
     failed
 }
 
-fn sync_job(job: &SyncJob) -> io::Result<()> {
+pub(super) fn sync_job(job: &SyncJob) -> io::Result<()> {
     for Dirty { path, length } in &job.dirty {
-        let file = OpenOptions::new().append(true).open(path)?;
-        if file.metadata()?.len() < *length {
+        // Only a chain has a head. A log that was emptied, moved or removed since is its operator's business.
+        let is_log = job.head.is_none();
+        let file = match OpenOptions::new().append(true).open(path) {
+            Err(error) if is_log && error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        if !is_log && file.metadata()?.len() < *length {
             return Err(io::Error::other("the file is shorter than what was written to it"));
         }
         file.sync_data()?;
     }
     if let Some(dir) = &job.dir {
         disk::sync_dir(dir)?;
+    }
+    if let Some(checkpoint) = &job.checkpoint {
+        trail::append(checkpoint)?;
     }
     if let Some((path, text)) = &job.head {
         disk::replace(path, text)?;

@@ -2,12 +2,14 @@
 //! rest of the tree sees requests and answers, never sockets. Which server is tried, with which credential and
 //! how often stands here; how bytes travel stands in `http1`.
 
+mod gate;
 pub mod http1;
 pub mod mcp;
 pub mod published;
 mod route;
 pub mod webhook;
 
+pub use gate::{Place, Progress, Queues, Standing, Turn};
 pub use route::{Destination, Parcel, Parcels, Received, Repeat, Target, refusal_for};
 
 use crate::{dialect::Family, json::Value, names::UpstreamName};

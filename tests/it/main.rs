@@ -10,9 +10,11 @@
 mod approvals;
 mod architecture;
 mod canary;
+mod collector;
 mod commands;
 mod dialects;
 mod erase;
+mod export;
 mod identity;
 mod journey;
 mod licences;
@@ -23,9 +25,12 @@ mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
 mod pins;
+mod queue;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
+mod signing;
 mod support;
 mod tools;
 mod transcripts;
+mod wire;

@@ -91,7 +91,10 @@ fn of_upstream(
             if super::upstreams::is_store(kind.value) && is_literal && !is_of_store(operation) =>
         {
             let known = Operation::RULED.into_iter().map(Operation::as_str);
-            (format!("`{upstream}` is a vector store, which has no operation `{operation}`"), nearest(operation, known))
+            (
+                format!("`{upstream}` is a vector store, which has no operation `{operation}`"),
+                nearest(operation, known),
+            )
         }
         Some(_) => return,
     };

@@ -1,6 +1,6 @@
 //! Plain HTTP tools: what is declared is decided on and sent, and nothing else.
 
-use super::{denied, failed, headers_for, judge, keep, rest, send, told};
+use super::{Speaker, denied, failed, headers_for, judge, keep, rest, told};
 use crate::{
     asked::End,
     authorize::{self, Findings},
@@ -55,9 +55,11 @@ pub(super) async fn respond(
     let repeats = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(&sending.method);
     let repeat = if repeats { Repeat::Always } else { Repeat::IfUnsent };
     let started = clock::now();
-    let received = send(&upstream, permit.body(sending.body.clone()), &sending, (headers, repeat)).await;
+    let mut speaker = Speaker::new(visit, upstream)?;
+    let received = speaker.send(permit.body(sending.body.clone()), &sending, (headers, repeat)).await;
+    visit.progress = speaker.progress;
     visit.waited += clock::now().saturating_duration_since(started);
-    let received = received?;
+    let received = received.inspect_err(|refusal| visit.rejected(refusal))?;
     if !received.status.is_success() {
         return Err(failed(visit, &received));
     }

@@ -7,7 +7,7 @@ mod names;
 mod store;
 
 use super::{
-    Body, Visit,
+    Body, Gateway, Visit,
     answer::{self, JSON, SHUTTING_DOWN},
     body,
     person::Wait,
@@ -20,14 +20,16 @@ use crate::{
     clock,
     dialect::{self, Family},
     exchange::WaitingCall,
+    identity::Identity,
     json::Value,
     mcp::act::Act,
     names::UpstreamName,
+    quota::fair::Claim,
     records::Content,
     refusal::Refusal,
     retrieval::Sending,
     snapshot::ToolKind,
-    upstream::{self, Destination, Parcel, Parcels, Repeat, Target, Upstream},
+    upstream::{self, Destination, Parcel, Parcels, Progress, Repeat, Target, Turn, Upstream},
 };
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use bytes::Bytes;
@@ -183,26 +185,52 @@ async fn ask_a_person(visit: &mut Visit, waiting: Waiting) -> Result<ToolPermit,
     ruled.map_err(|reason| Refusal::ToolNotAllowed { tool, reason })
 }
 
-/// Sends what was permitted and reads the answer whole.
-async fn send(
-    upstream: &Arc<Upstream>,
-    permit: Permit,
-    sending: &Sending,
-    (headers, repeat): (HeaderMap, Repeat),
-) -> Result<Received, Refusal> {
-    let target = Target { method: sending.method.clone(), path: &sending.target, headers, repeat };
-    let destination = Destination { upstreams: vec![Arc::clone(upstream)] };
-    let parcels = Parcels::one(Family::OpenAi, Parcel { permit, target });
-    let received = destination.forward(&parcels).await.map_err(|(_, refusal)| refusal)?;
-    let answer = received.answer;
-    if let Some(coding) = answer.headers.get(header::CONTENT_ENCODING)
-        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        let message = "the upstream's answer is compressed and cannot be inspected";
-        return Err(Refusal::UpstreamError { message });
+/// Who speaks to an upstream, and how it gets its turn there. Apart from the visit, because a write goes on when its
+/// client has left.
+struct Speaker {
+    gateway: Arc<Gateway>,
+    identity: Identity,
+    upstream: Arc<Upstream>,
+    progress: Progress,
+}
+
+impl Speaker {
+    fn new(visit: &mut Visit, upstream: Arc<Upstream>) -> Result<Self, Refusal> {
+        let progress = std::mem::take(&mut visit.progress);
+        Ok(Self {
+            gateway: Arc::clone(visit.gateway()),
+            identity: visit.asked()?.identity.clone(),
+            upstream,
+            progress,
+        })
     }
-    let body = answer.body.collect(ANSWER_BYTES_MAX).await.map_err(answer::broke_off)?;
-    Ok(Received { status: answer.status, headers: answer.headers, body: upstream.conceal_bytes(body) })
+
+    /// Sends what was permitted and reads the answer whole.
+    async fn send(
+        &mut self,
+        permit: Permit,
+        sending: &Sending,
+        (headers, repeat): (HeaderMap, Repeat),
+    ) -> Result<Received, Refusal> {
+        let target = Target { method: sending.method.clone(), path: &sending.target, headers, repeat };
+        let destination = Destination { upstreams: vec![Arc::clone(&self.upstream)] };
+        let parcels = Parcels::one(Family::OpenAi, Parcel { permit, target });
+        let (tenant, key) = (self.identity.tenant(), self.identity.key());
+        let claim = Claim::new(tenant.id.shared(), tenant.weight, key.priority, 0);
+        let (queues, closing) = (&self.gateway.queues, &self.gateway.closing);
+        let mut turn = Turn { queues, claim, closing, progress: &mut self.progress };
+        let received = destination.forward(&parcels, &mut turn).await.map_err(|(_, refusal)| refusal)?;
+        let answer = received.answer;
+        if let Some(coding) = answer.headers.get(header::CONTENT_ENCODING)
+            && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            let message = "the upstream's answer is compressed and cannot be inspected";
+            return Err(Refusal::UpstreamError { message });
+        }
+        let body = answer.body.collect(ANSWER_BYTES_MAX).await.map_err(answer::broke_off)?;
+        let body = self.upstream.conceal_bytes(body);
+        Ok(Received { status: answer.status, headers: answer.headers, body })
+    }
 }
 
 /// The headers of a request with such a body.

@@ -1,6 +1,6 @@
 //! Vector stores: a conversation of `retrieval` is carried to the store and back, within the tenant's bounds.
 
-use super::{Received, claims::Claim, denied, headers_for, judge, keep, redacted, rest, send, told};
+use super::{Received, Speaker, claims::Claim, denied, headers_for, judge, keep, redacted, rest, told};
 use crate::{
     asked::End,
     authorize::{self, Description, Findings, Permit, Reach, ToolPermit},
@@ -12,7 +12,7 @@ use crate::{
     retrieval::{self, Conversation, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
     tool_api::Request,
-    upstream::{self, Repeat, Upstream},
+    upstream::{self, Progress, Repeat, Upstream},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, request::Parts};
@@ -109,7 +109,8 @@ pub(super) async fn respond(
     if ended.foreign > 0 {
         alarm(visit, &tool(operation), &fence, ended.foreign)?;
     }
-    match ended.outcome.map_err(|refusal| denied(visit, refusal))? {
+    let outcome = ended.outcome.inspect_err(|refusal| visit.rejected(refusal));
+    match outcome.map_err(|refusal| denied(visit, refusal))? {
         Outcome::Told(Told { status, body }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             told(visit, &End::Complete, (status, JSON), body)
@@ -133,9 +134,11 @@ async fn look_up(
     }
     let started = clock::now();
     let permit = reach.asks(sending.body.clone());
-    let received = send(upstream, permit, &sending, (HeaderMap::new(), Repeat::Always)).await;
+    let mut speaker = Speaker::new(visit, Arc::clone(upstream))?;
+    let received = speaker.send(permit, &sending, (HeaderMap::new(), Repeat::Always)).await;
+    visit.progress = speaker.progress;
     visit.waited += clock::now().saturating_duration_since(started);
-    let received = received?;
+    let received = received.inspect_err(|refusal| visit.rejected(refusal))?;
     let missing = || Refusal::StoredNotFound { id: key.rsplit('/').next().unwrap_or_default().to_owned() };
     let reply = Reply { status: received.status.as_u16(), body: received.body };
     match Lookup::name_in(&reply) {
@@ -167,36 +170,39 @@ async fn converse(
         let claimed = tokio::time::timeout(CLAIM_WAIT, claiming).await;
         Some(claimed.map_err(|_| Refusal::Overloaded { retry_after: Duration::from_secs(1) })?)
     };
-    let upstream = Arc::clone(upstream);
-    if !conversation.writes() {
-        return Ok(carry(conversation, leave, upstream, claim).await);
-    }
-    let carried = tokio::spawn(carry(conversation, leave, upstream, claim)).await;
-    carried.map_err(|_| Refusal::UpstreamError { message: "the request broke off" })
+    let speaker = Speaker::new(visit, Arc::clone(upstream))?;
+    let (ended, progress) = if conversation.writes() {
+        let carried = tokio::spawn(carry(conversation, leave, speaker, claim)).await;
+        carried.map_err(|_| Refusal::UpstreamError { message: "the request broke off" })?
+    } else {
+        carry(conversation, leave, speaker, claim).await
+    };
+    visit.progress = progress;
+    Ok(ended)
 }
 
 async fn carry(
     mut conversation: Box<dyn Conversation>,
     leave: Leave,
-    upstream: Arc<Upstream>,
+    mut speaker: Speaker,
     claim: Option<Claim>,
-) -> Ended {
-    let outcome = steps(conversation.as_mut(), &leave, &upstream).await;
+) -> (Ended, Progress) {
+    let outcome = steps(conversation.as_mut(), &leave, &mut speaker).await;
     drop(claim);
-    Ended { outcome, foreign: conversation.foreign() }
+    (Ended { outcome, foreign: conversation.foreign() }, speaker.progress)
 }
 
 async fn steps(
     conversation: &mut dyn Conversation,
     leave: &Leave,
-    upstream: &Arc<Upstream>,
+    speaker: &mut Speaker,
 ) -> Result<Outcome, Refusal> {
     let (mut reply, mut headers) = (None, HeaderMap::new());
     for _ in 0..STEPS_MAX {
         match conversation.next(reply.take())? {
             Step::Send(sending) => {
                 let sent = (headers_for(&sending.body), Repeat::Always);
-                let received = send(upstream, leave.body(sending.body.clone()), &sending, sent).await?;
+                let received = speaker.send(leave.body(sending.body.clone()), &sending, sent).await?;
                 headers = received.headers;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });
             }

@@ -40,7 +40,9 @@ fn tenant_named(name: &str) -> Tenant {
         policy: Policy::new(Vec::new()),
         models: Globs::default(),
         on_deny: OnDeny::Notice,
+        wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: name.into(),
@@ -48,6 +50,7 @@ fn tenant_named(name: &str) -> Tenant {
             secret: Arc::new(secret()),
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
+            turns: crate::records::Turns::default(),
         }),
     }
 }

@@ -26,6 +26,7 @@ pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal
         secret: Arc::new(secret),
         content,
         queued: AtomicUsize::new(0),
+        turns: Turns::default(),
     })
 }
 
@@ -42,6 +43,7 @@ pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) 
         error: None,
         latency: Duration::from_micros(12_345),
         ttft: None,
+        queued: None,
         input_tokens: None,
         output_tokens: None,
         usage_estimated: false,

@@ -219,7 +219,8 @@ impl Verifier {
 /// No other members than these, but for empty ones: what is not known cannot be verified.
 fn only(value: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
     let members = value.members().ok_or_else(unreadable)?;
-    let is_known = |(name, member): &(Cow<'_, str>, Value<'_>)| member.is_null() || known.contains(&name.as_ref());
+    let is_known =
+        |(name, member): &(Cow<'_, str>, Value<'_>)| member.is_null() || known.contains(&name.as_ref());
     if members.iter().all(is_known) { Ok(()) } else { Err(unreadable()) }
 }
 
