@@ -167,7 +167,11 @@ impl Understood<'_> {
             operation: found.operation,
             collection: arguments::collection(&found.places).or(collection.as_deref()),
         };
+        let before = conversation.operation();
         let conversation = (found.handler)(&asking)?;
+        if conversation.operation() != before {
+            return Err(asking.refuse("with what a rule sets, this would be another operation"));
+        }
         let (arguments, collection) =
             (arguments::of(found.store, &asking), asking.collection.map(ToOwned::to_owned));
         Ok(Self { found, fence, collection, arguments, conversation })

@@ -64,28 +64,8 @@ pub(super) async fn respond(
         let refusal = Refusal::ToolNotAllowed { tool: fence.upstream.to_string(), reason: why.to_owned() };
         denied(visit, refusal)
     })?;
-    let tool = |operation: Operation| format!("{}__{}", fence.upstream, operation.as_str());
-    let description = if found.operation == Operation::Describe {
-        let tools = Operation::RULED.into_iter().map(tool);
-        let none = || Refusal::ToolNotAllowed {
-            tool: tool(Operation::Describe),
-            reason: "no rule allows it".into(),
-        };
-        Some(
-            authorize::describe(visit.asked()?, tools)
-                .ok_or_else(none)
-                .map_err(|none| denied(visit, none))?,
-        )
-    } else {
-        // Whoever may not do this at all learns nothing of collections by it.
-        let mut findings = Findings::default();
-        let refused = authorize::denied_over_http(visit.asked()?, &tool(found.operation), &mut findings);
-        keep(visit, findings)?;
-        if let Some(reason) = refused {
-            return Err(Refusal::ToolNotAllowed { tool: tool(found.operation), reason });
-        }
-        None
-    };
+    let tool = |operation: Operation| tool_of(&fence, operation);
+    let description = described(visit, found.operation, &fence)?;
     let name = look_up(visit, &found, (&fence, &upstream, reach)).await?;
     let understood = found.understand(&fence, name.as_deref()).map_err(|refusal| denied(visit, refusal))?;
     let operation = understood.operation();
@@ -117,6 +97,27 @@ pub(super) async fn respond(
         }
         Outcome::Failed(received) => refused(visit, store, &received),
     }
+}
+
+/// The operation as rules name it.
+fn tool_of(fence: &Fence, operation: Operation) -> String {
+    format!("{}__{}", fence.upstream, operation.as_str())
+}
+
+/// Leave to describe collections, where nothing else is asked. Whoever may not do at all what is asked learns nothing of
+/// collections by it.
+fn described(visit: &mut Visit, operation: Operation, fence: &Fence) -> Result<Option<Description>, Refusal> {
+    let tool = tool_of(fence, operation);
+    if operation == Operation::Describe {
+        let tools = Operation::RULED.into_iter().map(|ruled| tool_of(fence, ruled));
+        let found = authorize::describe(visit.asked()?, tools);
+        let none = || Refusal::ToolNotAllowed { tool, reason: "no rule allows it".to_owned() };
+        return found.ok_or_else(none).map(Some).map_err(|refusal| denied(visit, refusal));
+    }
+    let mut findings = Findings::default();
+    let refused = authorize::denied_over_http(visit.asked()?, &tool, &mut findings);
+    keep(visit, findings)?;
+    refused.map_or(Ok(None), |reason| Err(Refusal::ToolNotAllowed { tool, reason }))
 }
 
 /// The store's name of the collection that a request names by an id.

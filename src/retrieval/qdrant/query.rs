@@ -267,16 +267,7 @@ fn examples_of_query(
         }
         "relevance_feedback" => {
             members::object(asking, query, place, &["relevance_feedback"])?;
-            members::object(asking, operand, &here, &["target", "feedback", "strategy"])?;
-            example(asking, operand.get("target").unwrap_or(&Value::Null), &here.member("target"), ids)?;
-            let there = here.member("feedback");
-            for (at, item) in
-                members::items(operand, "feedback", &here)?.unwrap_or_default().iter().enumerate()
-            {
-                members::object(asking, item, &there.item(at), &["example", "score"])?;
-                example(asking, item.get("example").unwrap_or(&Value::Null), &there.item(at), ids)?;
-            }
-            Ok(())
+            feedback(asking, operand, &here, ids)
         }
         "order_by" | "fusion" | "rrf" | "sample" => {
             members::object(asking, query, place, &["order_by", "fusion", "rrf", "sample"]).map(drop)
@@ -299,6 +290,22 @@ fn examples_of_query(
         )
         .map(drop),
     }
+}
+
+fn feedback(
+    asking: &Asking<'_>,
+    value: &Value<'_>,
+    place: &Place<'_>,
+    ids: &mut Vec<Value<'static>>,
+) -> Result<(), Refusal> {
+    members::object(asking, value, place, &["target", "feedback", "strategy"])?;
+    example(asking, value.get("target").unwrap_or(&Value::Null), &place.member("target"), ids)?;
+    let here = place.member("feedback");
+    for (at, item) in members::items(value, "feedback", place)?.unwrap_or_default().iter().enumerate() {
+        members::object(asking, item, &here.item(at), &["example", "score"])?;
+        example(asking, item.get("example").unwrap_or(&Value::Null), &here.item(at), ids)?;
+    }
+    Ok(())
 }
 
 /// Members of what stands for a vector: a sparse one, or what an embedding is made of.

@@ -223,68 +223,14 @@ fn change(dice: &mut Dice) -> (&'static str, Json) {
     }
 }
 
+fn asked(method: &'static str, part: &str, body: Json) -> Asked {
+    Asked { method, path: format!("{BASE}{part}"), body: Some(body) }
+}
+
 fn request(dice: &mut Dice) -> Asked {
-    let asked = |method, part: &str, body| Asked { method, path: format!("{BASE}{part}"), body: Some(body) };
-    let mut body = json!({});
     match dice.roll(14) {
-        0 | 1 => {
-            let mut body = search(dice, 3);
-            shows(dice, &mut body);
-            asked("POST", "/points/query", body)
-        }
-        2 => asked(
-            "POST",
-            "/points/query/batch",
-            json!({ "searches": dice.several(0, 3, |dice| {
-            let mut body = search(dice, 2);
-            shows(dice, &mut body);
-            body
-        }) }),
-        ),
-        3 => {
-            let mut body = search(dice, 2);
-            body["group_by"] = json!("tag");
-            shows(dice, &mut body);
-            asked("POST", "/points/query/groups", body)
-        }
-        4 => {
-            let mut body = json!({ "vector": [vector(dice)], "limit": dice.roll(6) });
-            filtered(dice, &mut body);
-            asked("POST", "/points/search", body)
-        }
-        5 => {
-            let mut body = json!({ "positive": dice.several(1, 3, input), "limit": dice.roll(6) });
-            filtered(dice, &mut body);
-            asked("POST", "/points/recommend", body)
-        }
-        6 => {
-            filtered(dice, &mut body);
-            shows(dice, &mut body);
-            if dice.one_in(2) {
-                body["limit"] = json!(dice.roll(6));
-                body["offset"] = json!(id(dice));
-            }
-            asked("POST", "/points/scroll", body)
-        }
-        7 => {
-            shows(dice, &mut body);
-            body["ids"] = json!(dice.several(0, 6, id));
-            asked("POST", "/points", body)
-        }
-        8 => Asked { method: "GET", path: format!("{BASE}/points/{}", id(dice)), body: None },
-        9 => {
-            filtered(dice, &mut body);
-            asked("POST", "/points/count", body)
-        }
-        10 => {
-            filtered(dice, &mut body);
-            body["key"] = json!(*dice.pick(&["tag", "n", FIELD]));
-            asked("POST", "/facet", body)
-        }
-        11 => {
-            filtered(dice, &mut body);
-            asked("POST", "/points/search/matrix/pairs", body)
-        }
+        0..=5 => searching(dice),
+        6..=11 => reading(dice),
         12 => {
             let operations = dice.several(1, 3, |dice| {
                 let (name, change) = change(dice);
@@ -305,6 +251,71 @@ fn request(dice: &mut Dice) -> Asked {
                 _ => ("POST", "/points/vectors/delete"),
             };
             asked(method, part, change)
+        }
+    }
+}
+
+fn shown_search(dice: &mut Dice, depth: u64) -> Json {
+    let mut body = search(dice, depth);
+    shows(dice, &mut body);
+    body
+}
+
+fn searching(dice: &mut Dice) -> Asked {
+    match dice.roll(6) {
+        0 | 1 => asked("POST", "/points/query", shown_search(dice, 3)),
+        2 => {
+            let searches = dice.several(0, 3, |dice| shown_search(dice, 2));
+            asked("POST", "/points/query/batch", json!({ "searches": searches }))
+        }
+        3 => {
+            let mut body = shown_search(dice, 2);
+            body["group_by"] = json!("tag");
+            asked("POST", "/points/query/groups", body)
+        }
+        4 => {
+            let mut body = json!({ "vector": [vector(dice)], "limit": dice.roll(6) });
+            filtered(dice, &mut body);
+            asked("POST", "/points/search", body)
+        }
+        _ => {
+            let mut body = json!({ "positive": dice.several(1, 3, input), "limit": dice.roll(6) });
+            filtered(dice, &mut body);
+            asked("POST", "/points/recommend", body)
+        }
+    }
+}
+
+fn reading(dice: &mut Dice) -> Asked {
+    let mut body = json!({});
+    match dice.roll(6) {
+        0 => {
+            filtered(dice, &mut body);
+            shows(dice, &mut body);
+            if dice.one_in(2) {
+                body["limit"] = json!(dice.roll(6));
+                body["offset"] = json!(id(dice));
+            }
+            asked("POST", "/points/scroll", body)
+        }
+        1 => {
+            shows(dice, &mut body);
+            body["ids"] = json!(dice.several(0, 6, id));
+            asked("POST", "/points", body)
+        }
+        2 => Asked { method: "GET", path: format!("{BASE}/points/{}", id(dice)), body: None },
+        3 => {
+            filtered(dice, &mut body);
+            asked("POST", "/points/count", body)
+        }
+        4 => {
+            filtered(dice, &mut body);
+            body["key"] = json!(*dice.pick(&["tag", "n", FIELD]));
+            asked("POST", "/facet", body)
+        }
+        _ => {
+            filtered(dice, &mut body);
+            asked("POST", "/points/search/matrix/pairs", body)
         }
     }
 }
