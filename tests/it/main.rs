@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
@@ -26,6 +27,7 @@ mod mcp_streams;
 mod mirrors;
 mod pins;
 mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;

@@ -12,8 +12,8 @@ pub use gateway::{
     UpstreamKind,
 };
 pub use tenant::{
-    Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact, Rule,
-    Settings, Tenant, TenantLimits, TenantRecords, Wire,
+    Analyzer, Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact,
+    Rule, Settings, Tenant, TenantLimits, TenantRecords, Wire,
 };
 pub use tests_file::{Case, Expect, Place, Tests};
 
