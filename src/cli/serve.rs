@@ -5,7 +5,7 @@ use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
-    gateway::{Gateway, Listeners},
+    gateway::{Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
@@ -286,6 +286,7 @@ impl Running {
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
             listeners: Listeners::default(),
+            stores: Stores::default(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
         });

@@ -17,6 +17,7 @@ pub(crate) mod lineage;
 pub mod lint;
 mod load;
 mod mask;
+pub mod openapi;
 mod problem;
 pub mod raw;
 mod read;

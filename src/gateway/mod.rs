@@ -16,6 +16,7 @@ mod reserve;
 mod resource;
 mod route;
 mod stored;
+mod tools;
 mod usage;
 mod visit;
 
@@ -23,6 +24,7 @@ pub use answer::{Body, StreamBody};
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use route::{Act, Route};
+pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
@@ -43,6 +45,8 @@ pub struct Gateway {
     pub records: Records,
     /// What providers keep for tenants.
     pub stored: Shelf,
+    /// Vector stores: what is being written, and what collections are called.
+    pub stores: Stores,
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
@@ -113,6 +117,7 @@ impl Gateway {
                 body::discard(body).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
+            Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
                 body::discard(body).await;

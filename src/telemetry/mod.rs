@@ -9,7 +9,8 @@ mod text;
 pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use labels::{
     DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
-    RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TenantUpstreamLabels, TokenKind, TokenLabels,
+    UpstreamLabels,
 };
 
 pub use otlp::{BadTarget, Target};
@@ -61,6 +62,7 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
+    foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
     queue_wait: Times<UpstreamLabels>,
     upstream_in_flight: Family<UpstreamLabels, Gauge>,
@@ -118,6 +120,7 @@ impl Default for Telemetry {
             limit_rejections: Counts::default(),
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
+            foreign_records: Counts::default(),
             in_flight: Gauge::default(),
             queue_wait: Times::new_with_constructor(durations),
             upstream_in_flight: Family::default(),
@@ -188,6 +191,11 @@ impl Telemetry {
             "usage_estimates",
             "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
             self.usage_estimates.clone(),
+        );
+        r.register(
+            "foreign_records",
+            "Records of other tenants that a store answered with, and that were taken out",
+            self.foreign_records.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
@@ -275,6 +283,11 @@ impl Telemetry {
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// A store answered with records that are not the tenant's.
+    pub fn foreign_records(&self, tenant: Arc<str>, upstream: Arc<str>, count: u64) {
+        self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
     /// More than the warning's share of a budget was spent.

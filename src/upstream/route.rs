@@ -29,6 +29,17 @@ pub struct Target<'t> {
     pub path: &'t str,
     /// Headers that go upstream as they are.
     pub headers: HeaderMap,
+    pub repeat: Repeat,
+}
+
+/// When a request may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Whenever that can help: done twice, it does no more than done once.
+    Always,
+    /// Only where nothing of it can have reached the upstream. It goes out on a connection of its own: one that
+    /// rested may be closed by the other side just now, and nobody knows what was read of it.
+    IfUnsent,
 }
 
 /// What is sent to an upstream, as it was permitted.
@@ -83,7 +94,19 @@ enum Tried {
 
 enum Failure {
     Answer(Box<Answer>),
+    /// Nothing was sent.
+    Unsent(Refusal),
     Refusal(Refusal),
+}
+
+impl Tried {
+    /// The same of a request that is sent again only where nothing of it was.
+    fn once(self) -> Self {
+        match self {
+            Self::Again(failure @ (Failure::Answer(_) | Failure::Refusal(_))) => Self::Failed(failure),
+            other => other,
+        }
+    }
 }
 
 impl Destination {
@@ -119,7 +142,9 @@ impl Destination {
         }
         match failed {
             Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
-            Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
+            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => {
+                Err((upstream.name.shared(), refusal))
+            }
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
@@ -187,6 +212,10 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
+    if target.repeat == Repeat::IfUnsent {
+        let tried = endpoint.client.apart().send(outgoing).await;
+        return tried.map_or_else(failed, |answer| judge(upstream, answer)).once();
+    }
     match endpoint.client.send(outgoing).await {
         Ok(answer) => judge(upstream, answer),
         Err(error) => failed(error),
@@ -229,11 +258,15 @@ pub(super) fn unanswered(error: SendError) -> Refusal {
 }
 
 fn failed(error: SendError) -> Tried {
-    let refusal = Failure::Refusal(unanswered(error));
+    let refusal = unanswered(error);
     match error.kind {
-        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(refusal),
-        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => Tried::Again(refusal),
-        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => Tried::Failed(refusal),
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(Failure::Unsent(refusal)),
+        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => {
+            Tried::Again(Failure::Refusal(refusal))
+        }
+        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => {
+            Tried::Failed(Failure::Refusal(refusal))
+        }
     }
 }
 

@@ -17,6 +17,8 @@ const LAYERS: &[&str] = &[
     "records",
     "tenant",
     "refusal",
+    "tool_api",
+    "retrieval",
     "identity",
     "hosts",
     "mcp",

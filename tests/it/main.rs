@@ -34,5 +34,6 @@ mod reload;
 mod signer;
 mod signing;
 mod support;
+mod tools;
 mod transcripts;
 mod wire;

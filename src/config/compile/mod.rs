@@ -10,6 +10,7 @@ mod queue;
 mod rule;
 mod telemetry;
 mod tenant;
+mod tool_api;
 mod upstream;
 
 pub use approvals::webhook_secret;
@@ -188,6 +189,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let mut accounts = Accounts::default();
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
+    let tool_apis = compiler.tool_apis(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
     let queues = compiler.queues(gateway);
     let (mut directory, tenants) = compiler.tenants(&held);
@@ -208,6 +210,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             key_sets,
             models,
             upstreams: upstreams.into_values().collect(),
+            tool_apis,
             servers,
             accounts,
             queues,
