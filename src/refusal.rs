@@ -22,6 +22,8 @@ pub enum Refusal {
     Invalid { message: String, param: Option<String> },
     /// No, unknown or expired credential: one answer for all three.
     InvalidApiKey,
+    /// A request that is not written as HTTP is; says what is wrong with it.
+    Malformed { status: u16, message: String },
     /// The path exists, not for this method.
     MethodNotAllowed,
     /// A model that does not exist or is not the tenant's: one answer for both.
@@ -81,7 +83,7 @@ impl Refusal {
             Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
             Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
-            Self::UpstreamRefused { status, .. } => *status,
+            Self::Malformed { status, .. } | Self::UpstreamRefused { status, .. } => *status,
         }
     }
 
@@ -97,6 +99,11 @@ impl Refusal {
             Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
+            Self::Malformed { status, .. } => match *status {
+                405 => "method_not_allowed",
+                408 => "request_timeout",
+                _ => "invalid_request",
+            },
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
@@ -138,7 +145,9 @@ impl Refusal {
                 "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
                     .into()
             }
-            Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
+            Self::Invalid { message, .. }
+            | Self::Malformed { message, .. }
+            | Self::UnsupportedMediaType { message } => message.clone(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
                     .into()
@@ -188,6 +197,7 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::Invalid { .. }
             | Self::InvalidApiKey
+            | Self::Malformed { .. }
             | Self::MethodNotAllowed
             | Self::ModelNotFound { .. }
             | Self::NotFound
@@ -220,6 +230,7 @@ impl Refusal {
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::InvalidApiKey
+            | Self::Malformed { .. }
             | Self::MethodNotAllowed
             | Self::NotFound
             | Self::StoredNotFound { .. }

@@ -11,7 +11,7 @@ use crate::{
     operator,
     quota::{Now, Quota},
     records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
-    server::{self, Ending, Listener},
+    server::{self, Ending, Listener, Tls},
     stored::Shelf,
     telemetry::Telemetry,
 };
@@ -92,6 +92,8 @@ struct Reloader {
     last: Arc<LastReload>,
     /// How it was when the gateway started.
     started: OnceLock<SetUp>,
+    /// Listeners whose certificates can be replaced.
+    tls: Mutex<Vec<(SocketAddr, Tls)>>,
 }
 
 /// What is set up when the gateway starts, and stays until it ends.
@@ -183,6 +185,24 @@ impl Reloader {
         Ok(())
     }
 
+    fn keep_tls(&self, address: SocketAddr, tls: Option<&Tls>) {
+        let mut all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(tls.map(|tls| (address, tls.clone())));
+    }
+
+    /// New connections get the certificates that the files hold now; those that are open stay.
+    fn renew_tls(&self, serve: &compile::Serve) {
+        let all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        for listen in &serve.listen {
+            let known = all.iter().find(|(address, _)| *address == listen.address);
+            if let (Some((_, tls)), Some(files)) = (known, &listen.tls)
+                && let Err(bad) = tls.replace(files)
+            {
+                operator::warn(&format!("the certificate of {} was not replaced: {bad}", listen.address));
+            }
+        }
+    }
+
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
@@ -211,6 +231,7 @@ impl Reloader {
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
                 gateway.snapshot.store(Arc::new(snapshot));
+                self.renew_tls(&compiled.serve);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
                 if let Some(waits) = &waits {
@@ -289,7 +310,8 @@ impl Running {
     async fn listen(&mut self, serve: compile::Serve) -> Result<(), String> {
         let header = self.gateway.snapshot.load().limits.header;
         for listen in &serve.listen {
-            let tls = listen.tls.as_ref().map(server::acceptor).transpose().map_err(|bad| bad.to_string())?;
+            let tls = listen.tls.as_ref().map(Tls::new).transpose().map_err(|bad| bad.to_string())?;
+            self.reloader.keep_tls(listen.address, tls.as_ref());
             let listener = bind(listen.address, tls).await?;
             let url = listener.url().map_err(|error| error.to_string())?;
             operator::info(&format!("listening on {url}"));
@@ -415,6 +437,7 @@ impl Reloader {
             read,
             last: Arc::default(),
             started: OnceLock::new(),
+            tls: Mutex::default(),
         }
     }
 
@@ -458,7 +481,7 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
     }
 }
 
-async fn bind(address: SocketAddr, tls: Option<tokio_rustls::TlsAcceptor>) -> Result<Listener, String> {
+async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Listener, String> {
     Listener::bind(address, tls).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 

@@ -27,7 +27,7 @@ pub use visit::Visit;
 
 use crate::{
     approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
-    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -71,18 +71,23 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let route = Route::of(&head);
         let arrival = visit::Arrival::now(route::family(&head));
+        if let Some(Malformed { status, message }) = head.extensions.get() {
+            self.telemetry.unidentified();
+            let refusal = Refusal::Malformed { status: *status, message: message.clone() };
+            return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
+        }
         let snapshot = self.snapshot.load_full();
         if let Some(told) = resource::metadata(&snapshot, &head) {
-            body::discard(body).await;
+            body::discard_unasked(&head, body).await;
             return told.unwrap_or_else(|refusal| {
                 answer::refused(&refusal, arrival.family, &arrival.request_id, None)
             });
         }
         let foreign = resource::foreign(&snapshot, &head, arrival.family);
         let now = clock::unix_seconds(arrival.time);
-        let Ok(identity) = identify::identify(&snapshot, &head.headers, now).await else {
+        let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
-            body::discard(body).await;
+            body::discard_unasked(&head, body).await;
             // That a path does not exist is no secret.
             let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
             let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);

@@ -13,6 +13,8 @@ mod canary;
 mod commands;
 mod dialects;
 mod erase;
+mod fault;
+mod hostile_framing;
 mod identity;
 mod journey;
 mod licences;
@@ -22,6 +24,7 @@ mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
+mod mtls;
 mod pins;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]

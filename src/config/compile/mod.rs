@@ -423,7 +423,7 @@ impl Compiler<'_> {
             None => None,
         };
         let files = TlsFiles { cert: cert?, key: key?, client_ca };
-        match crate::server::acceptor(&files) {
+        match crate::server::Tls::new(&files) {
             Ok(_) => Some(files),
             Err(bad) => {
                 self.error("bad-tls", tls.cert.at, bad.to_string());
@@ -441,10 +441,5 @@ impl Compiler<'_> {
             }
         };
         later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
-        let identity = gateway.identity.as_ref();
-        later(
-            identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
-            "`identity.mtls`",
-        );
     }
 }

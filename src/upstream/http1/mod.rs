@@ -25,5 +25,6 @@ mod tests;
 pub use body::{AnswerBody, Read};
 pub use client::{Answer, Client, Outgoing, Timeouts};
 pub use error::{BodyError, ConnectFailure, SendError, SendErrorKind, TlsError, UrlError};
+pub(crate) use framing::Framing;
 pub use origin::{Origin, Scheme};
 pub use tls::tls_config;
