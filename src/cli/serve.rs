@@ -14,6 +14,7 @@ use crate::{
     server::{self, Ending, Listener, Tls},
     stored::Shelf,
     telemetry::Telemetry,
+    upstream::http1::Proxies,
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -250,6 +251,7 @@ impl Reloader {
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
     pub(super) async fn start(path: &Path) -> Result<Self, String> {
+        Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         // Nothing is made on disk for a configuration that does not load.

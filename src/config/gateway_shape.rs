@@ -130,6 +130,7 @@ static UPSTREAM: MapShape = MapShape {
         key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),
+        key("deny_private", scalar(Scalar::Bool), "Whether addresses of private networks, this machine and metadata services are denied, whatever the name resolves to.").or("false"),
         key("max_in_flight", COUNT, "Requests at a time, shared by all tenants by weighted fair queueing; without it, no limit.").like("64"),
         key("queue", Shape::Map(&QUEUE), "The fair queue before the upstream."),
         key("timeout", Shape::Map(&TIMEOUT), "How long the upstream may take."),
@@ -194,6 +195,7 @@ static TIMEOUT: MapShape = map(
         key("connect", DURATION, "To connect.").or("5s"),
         key("first_byte", DURATION, "To the answer's first byte.").or("60s"),
         key("idle", DURATION, "Between two pieces of the answer.").or("120s"),
+        key("total", DURATION, "For the whole answer; without it, as long as it goes on.").like("10m"),
     ],
 );
 

@@ -173,7 +173,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Judges what is kept, and hands out what may be passed on.
     fn hand_out(&mut self, out: &mut ReadBuf<'_>) -> bool {
-        if self.passed == 0 && !self.kept.is_empty() && !matches!(self.place, Place::Broken | Place::Refused) {
+        if self.passed == 0 && !self.kept.is_empty() && !matches!(self.place, Place::Broken | Place::Refused)
+        {
             let kept = std::mem::take(&mut self.kept);
             let passed = self.judge(&kept);
             if matches!(self.place, Place::Refused) {

@@ -135,6 +135,7 @@ record! {
         auth: Option<Many<Auth>> = "auth",
         /// A file of certificate authorities beside the usual ones.
         ca: Option<At<PathBuf>> = "ca",
+        deny_private: Option<At<bool>> = "deny_private",
         max_in_flight: Option<At<u64>> = "max_in_flight",
         queue: Option<Queue> = "queue",
         timeout: Option<Timeout> = "timeout",
@@ -190,6 +191,7 @@ record! {
         connect: Option<At<Duration>> = "connect",
         first_byte: Option<At<Duration>> = "first_byte",
         idle: Option<At<Duration>> = "idle",
+        total: Option<At<Duration>> = "total",
     }
 }
 
