@@ -36,6 +36,8 @@ pub enum Refusal {
     RateLimit { retry_after: Duration },
     /// More tokens than the tenant's rate allows.
     TokenLimit { retry_after: Duration },
+    /// The bodies of all requests, or of the tenant's, take all the memory that they may.
+    NoRoom { retry_after: Duration },
     /// What is asked cannot be written down, and the tenant's records must not have holes.
     RecordsUnavailable,
     /// The body is larger than `limits.body`.
@@ -81,7 +83,7 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::TokenLimit { .. } => 429,
             Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
-            Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
+            Self::NoRoom { .. } | Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::Malformed { status, .. } | Self::UpstreamRefused { status, .. } => *status,
         }
@@ -114,7 +116,7 @@ impl Refusal {
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::ServerDown { .. } | Self::UpstreamError { .. } => "upstream_error",
-            Self::Overloaded { .. } => "overloaded",
+            Self::NoRoom { .. } | Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -158,6 +160,9 @@ impl Refusal {
                     "the model `{model}` does not exist or you do not have access to it; GET /v1/models lists yours"
                 )
             }
+            Self::NoRoom { .. } => {
+                "the gateway holds as many request bodies as it has memory for; try again later".into()
+            }
             Self::NotFound => "no such path here".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
             Self::StoredNotFound { id } => format!("`{id}` was not found"),
@@ -183,7 +188,8 @@ impl Refusal {
     /// When a retry can help, how long to wait before it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded { retry_after }
+            Self::NoRoom { retry_after }
+            | Self::Overloaded { retry_after }
             | Self::RateLimit { retry_after }
             | Self::TokenLimit { retry_after }
             | Self::ServerDown { retry_after, .. } => Some(*retry_after),
@@ -232,6 +238,7 @@ impl Refusal {
             | Self::InvalidApiKey
             | Self::Malformed { .. }
             | Self::MethodNotAllowed
+            | Self::NoRoom { .. }
             | Self::NotFound
             | Self::StoredNotFound { .. }
             | Self::RateLimit { .. }

@@ -10,7 +10,7 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
+    records::{DataDirLock, OpenError, QUEUE_BYTES_MAX, Records, TenantSecrets},
     server::{self, Ending, Listener, Tls},
     stored::Shelf,
     telemetry::Telemetry,
@@ -39,16 +39,29 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// So many webhooks are on their way at once.
 const WEBHOOKS_MAX: usize = 256;
+/// Whether a data directory is free is looked at so often.
+const LOCK_EVERY: Duration = Duration::from_millis(20);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
-pub(super) fn run(path: &Path) -> Status {
+/// What `serve` is told beside its configuration.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: super::Config,
+    /// Take the place of the gateway that runs on the same data directory, without a connection refused: it is told
+    /// to drain, and this one answers once it has
+    #[arg(long)]
+    take_over: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Status {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
     };
     runtime.block_on(async {
-        match Running::start(path).await {
+        match Running::start(&arguments.config.config, arguments.take_over).await {
             Ok(running) => running.until_signal().await,
             Err(message) => print::failed(message.trim_end()),
         }
@@ -250,13 +263,15 @@ impl Reloader {
 
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
-    pub(super) async fn start(path: &Path) -> Result<Self, String> {
+    pub(super) async fn start(path: &Path, take_over: bool) -> Result<Self, String> {
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         // Nothing is made on disk for a configuration that does not load.
-        Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, &loaded).compile(&loaded)?;
-        let lock = Arc::new(DataDirLock::take(&place.data_dir).map_err(|error| chain(&error))?);
+        let dry = Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, &loaded);
+        let (compile::Compiled { serve, .. }, _) = dry.compile(&loaded)?;
+        let shared = if take_over { share(&serve)? } else { Vec::new() };
+        let lock = Arc::new(lock(&place.data_dir, take_over).await?);
         let secrets = Arc::new(tenant::secrets(&place)?);
         let locked = Some(Arc::clone(&lock));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
@@ -288,6 +303,7 @@ impl Running {
             stored,
             ledger,
             telemetry,
+            room: Arc::default(),
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
@@ -304,17 +320,23 @@ impl Running {
             urls: Vec::new(),
             admin_url: String::new(),
         };
-        running.listen(serve).await?;
+        running.listen(serve, shared)?;
         tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         Ok(running)
     }
 
-    async fn listen(&mut self, serve: compile::Serve) -> Result<(), String> {
+    fn listen(&mut self, serve: compile::Serve, shared: Vec<Shared>) -> Result<(), String> {
+        let take_over = !shared.is_empty();
+        let mut shared = shared.into_iter();
         let header = self.gateway.snapshot.load().limits.header;
         for listen in &serve.listen {
             let tls = listen.tls.as_ref().map(Tls::new).transpose().map_err(|bad| bad.to_string())?;
             self.reloader.keep_tls(listen.address, tls.as_ref());
-            let listener = bind(listen.address, tls).await?;
+            let known = shared.find(|shared| shared.address == listen.address);
+            let listener = match known {
+                Some(Shared { listener, .. }) => listener.speaking(tls),
+                None => bind(listen.address, tls, take_over)?,
+            };
             let url = listener.url().map_err(|error| error.to_string())?;
             operator::info(&format!("listening on {url}"));
             self.urls.push(url);
@@ -326,7 +348,7 @@ impl Running {
         let mut ports = vec![(serve.admin, Scope::All)];
         ports.extend(serve.probes.map(|address| (address, Scope::Probes)));
         for (address, scope) in ports {
-            let listener = bind(address, None).await?;
+            let listener = bind(address, None, take_over)?;
             let url = listener.url().map_err(|error| error.to_string())?;
             operator::info(&format!("{} on {url}", if scope == Scope::All { "admin" } else { "probes" }));
             if scope == Scope::All {
@@ -483,8 +505,46 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
     }
 }
 
-async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Listener, String> {
-    Listener::bind(address, tls).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+fn bind(address: SocketAddr, tls: Option<Tls>, take_over: bool) -> Result<Listener, String> {
+    let bound = if take_over { Listener::share(address, tls) } else { Listener::bind(address, tls) };
+    bound.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// An address that a gateway whose place is taken listens on, too.
+struct Shared {
+    address: SocketAddr,
+    listener: Listener,
+}
+
+/// Connections that come from now on wait here, or go to the other.
+fn share(serve: &compile::Serve) -> Result<Vec<Shared>, String> {
+    let share = |listen: &compile::Listen| {
+        let address = listen.address;
+        bind(address, None, true).map(|listener| Shared { address, listener })
+    };
+    serve.listen.iter().map(share).collect()
+}
+
+/// Takes the data directory; from another gateway, by telling it to end and waiting until it has.
+async fn lock(data_dir: &Path, take_over: bool) -> Result<DataDirLock, String> {
+    let mut told = false;
+    loop {
+        match DataDirLock::take(data_dir) {
+            Ok(lock) => return Ok(lock),
+            Err(OpenError::InUse { .. }) if take_over => {
+                if !told {
+                    let other = DataDirLock::holder(data_dir).and_then(rustix::process::Pid::from_raw);
+                    let other = other.ok_or("the gateway that uses the data directory is not known")?;
+                    operator::info("taking the place of the gateway that runs: it drains");
+                    rustix::process::kill_process(other, rustix::process::Signal::TERM)
+                        .map_err(|error| format!("the gateway that runs cannot be told to end: {error}"))?;
+                    told = true;
+                }
+                tokio::time::sleep(LOCK_EVERY).await;
+            }
+            Err(error) => return Err(chain(&error)),
+        }
+    }
 }
 
 /// An error with its causes, one behind the other.

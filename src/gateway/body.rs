@@ -1,5 +1,6 @@
 //! Reading a request's body: bounded in size and in patience, and only what the gateway can read.
 
+use super::room::Held;
 use crate::{clock, refusal::Refusal};
 use bytes::{Bytes, BytesMut};
 use http::{header, request::Parts};
@@ -25,6 +26,16 @@ const RESERVED_BYTES_MAX: usize = 1 << 20;
 
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+    read_into(head, body, bytes_max, None).await
+}
+
+/// The same, with what it takes taken from the room that there is.
+pub(super) async fn read_into(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    mut held: Option<&mut Held>,
+) -> Result<Bytes, Refusal> {
     check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
     let announced = body.size_hint().lower();
@@ -39,6 +50,9 @@ pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> R
         let length = whole.len() + data.len() + first.as_ref().map_or(0, Bytes::len);
         if u64::try_from(length).unwrap_or(u64::MAX) > bytes_max {
             return Err(too_large());
+        }
+        if let Some(held) = &mut held {
+            held.grow(u64::try_from(data.len()).unwrap_or(u64::MAX))?;
         }
         let patience =
             PAUSE_MAX + Duration::from_secs(u64::try_from(length).unwrap_or(0) / BYTES_PER_SECOND_MIN);

@@ -14,6 +14,7 @@ mod models;
 mod person;
 mod reserve;
 mod resource;
+mod room;
 mod route;
 mod stored;
 mod usage;
@@ -22,6 +23,7 @@ mod visit;
 pub use answer::{Body, StreamBody};
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
+pub use room::Room;
 pub use route::{Act, Route};
 pub use visit::Visit;
 
@@ -46,6 +48,8 @@ pub struct Gateway {
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    /// What request bodies take.
+    pub room: Arc<Room>,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -135,8 +139,9 @@ async fn call(
 ) -> Result<Response<Body>, Refusal> {
     let mut body = body;
     let accepted = visit.check_records().await;
+    let mut held = visit.held()?;
     let read = match accepted {
-        Ok(()) => body::read(&head, &mut body, visit.snapshot().limits.body).await,
+        Ok(()) => body::read_into(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {

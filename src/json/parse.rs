@@ -13,6 +13,7 @@ pub enum Kind {
     NumberTooLarge,
     Syntax,
     TooDeep,
+    TooMany,
     Truncated,
 }
 
@@ -35,10 +36,14 @@ impl Kind {
             Self::NumberTooLarge => "a number is beyond the range of a double",
             Self::Syntax => "not valid JSON",
             Self::TooDeep => "the JSON is nested too deeply",
+            Self::TooMany => "the JSON holds more than 1,000,000 values",
             Self::Truncated => "the JSON ends too early",
         }
     }
 }
+
+/// A document of many small values takes far more memory than its text.
+const VALUES_MAX: usize = 1_000_000;
 
 /// Reads one JSON document, arrays and objects nested at most `nesting_max` deep.
 pub fn parse(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
@@ -47,7 +52,7 @@ pub fn parse(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> 
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ParseError { kind: Kind::NotUtf8, offset: error.valid_up_to() })?;
-    let mut parser = Parser { text, bytes, at: 0 };
+    let mut parser = Parser { text, bytes, at: 0, values: 0 };
     parser.space();
     let value = parser.value(nesting_max)?;
     parser.space();
@@ -59,6 +64,7 @@ struct Parser<'a> {
     /// The same text; 0 <= at <= bytes.len().
     bytes: &'a [u8],
     at: usize,
+    values: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -78,6 +84,10 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(self.error(Kind::TooMany));
+        }
         match self.peek() {
             Some(b'"') => self.string().map(Value::String),
             Some(b'{') => self.object(depth),
@@ -163,7 +173,7 @@ impl<'a> Parser<'a> {
     /// key stands twice, nothing is to be kept for this.
     #[cold]
     fn second_key(&self, start: usize, depth: usize) -> usize {
-        let mut again = Self { text: self.text, bytes: self.bytes, at: start + 1 };
+        let mut again = Self { text: self.text, bytes: self.bytes, at: start + 1, values: 0 };
         let mut seen = HashSet::new();
         loop {
             again.space();

@@ -23,6 +23,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use socket2::{Domain, Socket, Type};
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -34,6 +35,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 /// Connections at once on one listener, where the system allows more.
 const CONNECTIONS_MAX: usize = 100_000;
 /// A client may keep a connection so long without a request on it.
@@ -65,9 +68,31 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Binds an address.
-    pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls })
+    /// Binds an address that nobody listens on.
+    pub fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
+        if address.port() != 0 {
+            // Who shares its port shares it with anybody: whether somebody is there is asked first.
+            drop(std::net::TcpListener::bind(address)?);
+        }
+        Self::share(address, tls)
+    }
+
+    /// Binds an address that another gateway may listen on still, whose place is taken: connections go to either, and
+    /// to this one alone once the other stops.
+    pub fn share(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket: TcpListener::from_std(socket.into())?, tls })
+    }
+
+    /// The same, with TLS or without.
+    #[must_use]
+    pub fn speaking(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address, with the port that the system chose.
@@ -133,8 +158,12 @@ where
     let http = connection_builder(header_bytes_max);
     let stalls = paced::Stalls::watched(ending.closing.clone());
     let connections_max = connections_max();
-    loop {
+    let mut waiting = BACKLOG;
+    // Who is connected already is served at an end, too: closing the socket would cut them off.
+    while waiting > 0 {
+        waiting -= i32::from(ending.stop.is_cancelled());
         let accepted = tokio::select! {
+            biased;
             accepted = listener.socket.accept() => accepted,
             () = ending.stop.cancelled() => break,
         };

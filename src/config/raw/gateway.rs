@@ -280,6 +280,7 @@ record! {
     /// What any request may be, and how long a shutdown may take.
     Limits {
         body: Option<At<Size>> = "body",
+        bodies: Option<At<Size>> = "bodies",
         nesting: Option<At<u64>> = "nesting",
         tool_arguments: Option<At<Size>> = "tool_arguments",
         header: Option<At<Size>> = "header",
