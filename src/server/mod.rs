@@ -137,6 +137,13 @@ impl Malformed {
     }
 }
 
+/// The head of an HTTP/1 request at the start of these bytes, if it is complete and taken. For those who look for heads
+/// that should not be.
+pub fn good_head(bytes: &[u8]) -> Option<&[u8]> {
+    let head = bytes.get(..head::end(bytes, 0, 32 << 10).ok()??)?;
+    head::read(head).ok().map(|_| head)
+}
+
 /// What ends a server: `stop` stops accepting and lets what runs end, within `drain`.
 #[derive(Debug, Clone)]
 pub struct Ending {

@@ -327,6 +327,13 @@ impl Gateway {
         self.proc_status("VmRSS")
     }
 
+    /// Lets it have so many files open; whether that could be done.
+    pub(crate) fn limit_files(&self, count: usize) -> bool {
+        let pid = self.process.0.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={count}")]).status();
+        status.is_ok_and(|status| status.success())
+    }
+
     /// Files that it has open.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.0.id())).unwrap().count()
