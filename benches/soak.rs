@@ -101,8 +101,11 @@ fn ask(dice: &mut Dice, port: u16) -> bool {
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let is_stream = dice.roll(2) == 0;
     let more = if is_stream { r#","stream":true"# } else { "" };
-    let body = chat(&"word ".repeat(usize::try_from(dice.roll(2000)).unwrap()), more).replace("gpt-5", "faulty");
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nconnection: close\r\n");
+    let body =
+        chat(&"word ".repeat(usize::try_from(dice.roll(2000)).unwrap()), more).replace("gpt-5", "faulty");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nconnection: close\r\n"
+    );
     let mut chunk = [0; 4096];
     match dice.roll(10) {
         // It never says what it wants.
@@ -111,7 +114,9 @@ fn ask(dice: &mut Dice, port: u16) -> bool {
             false
         }
         1 => {
-            drop(socket.write_all(format!("{head}transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n").as_bytes()));
+            drop(socket.write_all(
+                format!("{head}transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n").as_bytes(),
+            ));
             drop(socket.read(&mut chunk));
             false
         }
@@ -163,7 +168,13 @@ fn main() {
     while started.elapsed().as_secs() < seconds {
         std::thread::sleep(every);
         let sample = (started.elapsed().as_secs_f64(), gateway.rss_kib(), gateway.files());
-        println!("{:6.0} s  {:8} KiB  {:4} files  {} requests", sample.0, sample.1, sample.2, recorded.load(Ordering::SeqCst));
+        println!(
+            "{:6.0} s  {:8} KiB  {:4} files  {} requests",
+            sample.0,
+            sample.1,
+            sample.2,
+            recorded.load(Ordering::SeqCst)
+        );
         samples.push(sample);
     }
     stop.store(true, Ordering::SeqCst);
@@ -176,7 +187,11 @@ fn main() {
     let (first, last) = (half[0], half[half.len() - 1]);
     let slope = (last.1 as f64 - first.1 as f64) / 1024.0 / ((last.0 - first.0).max(1.0) / 600.0);
     println!("memory {slope:+.2} MB in ten minutes, files {} -> {}, in flight 0", first.2, last.2);
-    println!("{expected} requests, {kept} on record, upstreams {} and {}", upstream.requests(), second.requests());
+    println!(
+        "{expected} requests, {kept} on record, upstreams {} and {}",
+        upstream.requests(),
+        second.requests()
+    );
     assert_eq!(kept, expected, "one record a request");
     assert!(last.2 <= first.2 + 32, "files grow");
 }

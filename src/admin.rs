@@ -174,6 +174,7 @@ impl Admin {
                 let pinned =
                     pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
                 self.gateway.telemetry.pinned(pinned);
+                self.gateway.telemetry.queues(self.gateway.queues.standings());
                 let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -10,11 +10,11 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{DataDirLock, OpenError, QUEUE_BYTES_MAX, Records, TenantSecrets},
+    records::{DataDirLock, OnFailure, OpenError, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Listener, Tls},
     stored::Shelf,
-    telemetry::Telemetry,
-    upstream::http1::Proxies,
+    telemetry::{Target, Telemetry},
+    upstream::{Queues, http1::Proxies},
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -41,6 +41,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const WEBHOOKS_MAX: usize = 256;
 /// Whether a data directory is free is looked at so often.
 const LOCK_EVERY: Duration = Duration::from_millis(20);
+/// The last records are exported within so long.
+const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -118,6 +120,11 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
+    retain: Duration,
+    on_failure: OnFailure,
+    compress: bool,
+    signer: Option<Arc<Signer>>,
+    logs: Option<Arc<Target>>,
 }
 
 impl SetUp {
@@ -127,6 +134,11 @@ impl SetUp {
             admin: serve.admin,
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
+            retain: serve.retain,
+            on_failure: serve.on_failure,
+            compress: serve.compress,
+            signer: serve.signer.clone(),
+            logs: serve.logs.clone(),
         }
     }
 
@@ -137,6 +149,11 @@ impl SetUp {
             ("`admin`", self.admin != new.admin),
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
+            ("`records.retain`", self.retain != new.retain),
+            ("`records.on_failure`", self.on_failure != new.on_failure),
+            ("`records.compress`", self.compress != new.compress),
+            ("`records.sign`", self.signer != new.signer),
+            ("`telemetry`", self.logs != new.logs),
         ];
         let changed: Vec<&str> =
             keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
@@ -244,6 +261,7 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
                 self.renew_tls(&compiled.serve);
                 let waits =
@@ -279,6 +297,9 @@ impl Running {
         drop(reloader.started.set(SetUp::of(&serve)));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
+        if let Some(target) = &serve.logs {
+            telemetry.export_logs(Arc::clone(target));
+        }
         let records = Records::open_locked(
             crate::records::Options {
                 data_dir: serve.data_dir.clone(),
@@ -286,6 +307,8 @@ impl Running {
                 on_failure: serve.on_failure,
                 queue_bytes_max: QUEUE_BYTES_MAX,
                 retain: serve.retain,
+                compress: serve.compress,
+                signer: serve.signer.clone(),
                 observer: telemetry.observer(),
             },
             lock,
@@ -297,7 +320,10 @@ impl Running {
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
+        let queues = Queues::default();
+        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
+            queues,
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
@@ -436,6 +462,7 @@ impl Running {
         if !matches!(flushed, Ok(Ok(()))) {
             operator::warn("the last records could not be written");
         }
+        self.gateway.telemetry.finish(EXPORT_MAX).await;
     }
 }
 

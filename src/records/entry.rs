@@ -157,6 +157,8 @@ pub struct RequestEntry {
     pub latency: Duration,
     /// Time to the first token.
     pub ttft: Option<Duration>,
+    /// How long it waited for its turn at an upstream; `None` where it came by no queue.
+    pub queued: Option<Duration>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
     /// The tokens are an estimate: the provider did not count, or not to the end.

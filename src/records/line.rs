@@ -14,6 +14,7 @@ use super::{
     chain::{Digest, seal},
     entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
     stamp::write_time,
+    sync::Kind,
 };
 use crate::redact::Redacted;
 
@@ -37,6 +38,8 @@ pub(super) trait Notice {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// The redactor panicked: the text was left out.
     fn redactor_failed(&self);
+    /// A line is made, newline included.
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]);
 }
 
 /// Appends a request's line, newline included.
@@ -55,6 +58,9 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
     member_text(out, "error", entry.error);
     member_decimal(out, "latency_ms", Some((micros(entry.latency), 3)));
     member_decimal(out, "ttft_ms", entry.ttft.map(|ttft| (micros(ttft), 3)));
+    if entry.queued.is_some() {
+        member_decimal(out, "queue_ms", entry.queued.map(|queued| (micros(queued), 3)));
+    }
     member_number(out, "input_tokens", entry.input_tokens);
     member_number(out, "output_tokens", entry.output_tokens);
     member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));

@@ -14,16 +14,19 @@ use std::{
 
 use super::{
     OnFailure, Queue, Shared,
+    compress::Compressor,
     entry::Entry,
     line::Notice,
-    sink::Sink,
+    sink::{Sign, Sink},
     stamp::Day,
-    sync::{Patience, Syncer},
+    sync::{Kind, Patience, Syncer},
 };
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// What could not be compressed is tried again after so long.
+const COMPRESS_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 /// Syncing may take this part of the time at most: one in so many.
 const SYNC_SHARE: u32 = 3;
 
@@ -31,6 +34,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) sink: Sink,
     pub(super) syncer: Syncer,
+    compressor: Option<Compressor>,
     pub(super) on_failure: OnFailure,
     batch: VecDeque<Entry>,
     /// Weight of the batch and of the lines made of it, as counted in the queue's.
@@ -43,6 +47,8 @@ pub(super) struct Writer {
     synced: Instant,
     sync_took: Duration,
     pruned: Option<Day>,
+    /// When compressing failed last, until it is tried again.
+    uncompressed: Option<Instant>,
 }
 
 /// What the thread was woken to.
@@ -52,12 +58,18 @@ struct Orders {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, sink: Sink, syncer: Syncer, on_failure: OnFailure) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sink: Sink,
+        (syncer, compressor): (Syncer, Option<Compressor>),
+        on_failure: OnFailure,
+    ) -> Self {
         let now = clock();
         Self {
             shared,
             sink,
             syncer,
+            compressor,
             on_failure,
             batch: VecDeque::new(),
             batch_bytes: 0,
@@ -67,6 +79,7 @@ impl Writer {
             synced: now,
             sync_took: Duration::ZERO,
             pruned: None,
+            uncompressed: None,
         }
     }
 
@@ -118,13 +131,18 @@ impl Writer {
             self.take_over(&mut shared.queue.lock().unwrap_or_else(PoisonError::into_inner));
             self.write();
             self.finish_flush(orders.flush);
-        } else if self.sink.is_dirty() && !self.syncer.is_busy() && self.is_sync_due() {
-            self.begin_sync();
+        } else if self.has_to_sync() && !self.syncer.is_busy() && self.is_sync_due() {
+            self.begin_sync(Sign::Due);
         }
+        self.compress();
         self.prune();
         for warning in std::mem::take(&mut self.sink.warnings) {
             self.shared.observer.warned(&warning);
         }
+    }
+
+    fn has_to_sync(&self) -> bool {
+        self.sink.is_dirty() || self.sink.is_sign_due(wall_clock())
     }
 
     fn is_sync_due(&self) -> bool {
@@ -155,7 +173,7 @@ impl Writer {
             }
         }
         // What was written now still has to be synced before it counts as working.
-        if self.is_failing && !self.sink.is_dirty() && !self.syncer.is_busy() {
+        if self.is_failing && !self.sink.is_dirty() && !self.sink.is_owing() && !self.syncer.is_busy() {
             self.recovered();
         }
     }
@@ -192,9 +210,9 @@ impl Writer {
         self.shared.is_failing.store(false, Relaxed);
     }
 
-    fn begin_sync(&mut self) {
+    fn begin_sync(&mut self, sign: Sign) {
         self.synced = clock();
-        let round = self.sink.sync_round();
+        let round = self.sink.sync_round(wall_clock(), sign);
         self.syncer.begin(round);
     }
 
@@ -214,13 +232,18 @@ impl Writer {
         );
     }
 
-    /// Syncs what is written, waits for it, and answers who asked for it.
-    fn finish_flush(&mut self, flush: u64) {
+    /// Syncs and signs all that is written, and waits for it.
+    fn sync_all(&mut self) {
         self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
+        if self.sink.is_dirty() || self.sink.is_unsigned() {
+            self.begin_sync(Sign::All);
             self.collect(Patience::Wait);
         }
+    }
+
+    /// Syncs what is written, waits for it, and answers who asked for it.
+    fn finish_flush(&mut self, flush: u64) {
+        self.sync_all();
         let is_done =
             self.batch.is_empty() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.is_failing;
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,18 +253,17 @@ impl Writer {
         self.shared.flushed.notify_all();
     }
 
-    /// Once a day: retention, when nothing is under way that it could get between.
+    /// Once a day: retention, and compression of the days before, when nothing is under way that they could get between.
     fn prune(&mut self) {
         let now = wall_clock();
         let today = Day::of(now);
-        if self.pruned == Some(today) || self.is_failing || self.sink.is_pending() || !self.batch.is_empty() {
+        // Nothing is removed while it is being compressed.
+        let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
+        let is_under_way = self.sink.is_pending() || !self.batch.is_empty();
+        if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
             return;
         }
-        self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
-            self.collect(Patience::Wait);
-        }
+        self.sync_all();
         if self.is_failing {
             return;
         }
@@ -249,6 +271,24 @@ impl Writer {
         self.pruned = Some(today);
         if let Err(error) = self.sink.prune(now) {
             self.shared.observer.failed(&error);
+        }
+        if let Some(compressor) = &mut self.compressor {
+            self.sink.close_days(today);
+            compressor.begin(today);
+        }
+    }
+
+    /// Hears of the thread that compresses, and lets it try again what failed.
+    fn compress(&mut self) {
+        let Some(compressor) = &mut self.compressor else { return };
+        if let Some(failed) = compressor.outcome() {
+            self.uncompressed = failed.as_ref().map(|_| clock());
+            failed.iter().for_each(|warning| self.shared.observer.warned(warning));
+        }
+        let is_due = self.uncompressed.is_some_and(|since| since.elapsed() >= COMPRESS_AGAIN_AFTER);
+        if let Some(today) = self.pruned.filter(|_| is_due) {
+            self.uncompressed = None;
+            compressor.begin(today);
         }
     }
 }
@@ -260,6 +300,10 @@ impl Notice for Shared {
 
     fn redactor_failed(&self) {
         self.counters.redactor_failures.fetch_add(1, Relaxed);
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        self.observer.made(tenant, kind, line);
     }
 }
 

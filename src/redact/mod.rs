@@ -12,6 +12,7 @@ mod encoded;
 mod entity;
 mod error;
 mod json;
+mod mask;
 mod pattern;
 mod placeholder;
 mod reading;
@@ -29,6 +30,7 @@ use std::ops::Range;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{PatternError, UnknownEntity};
+pub use self::mask::{Masks, Unstable, between_placeholders, entity_of};
 pub use self::pattern::Pattern;
 pub use self::placeholder::holds_placeholder;
 use self::reading::Reading;
@@ -105,7 +107,7 @@ impl Redactor {
         if nested >= NESTED_MAX || !text.trim_start().starts_with(['{', '[', '"']) {
             return None;
         }
-        let mut inner = Tally::default();
+        let mut inner = tally.fresh();
         let changed = json::rewrite(self, text, nested, &mut inner)?;
         tally.add(inner);
         Some(changed)
@@ -120,7 +122,7 @@ impl Redactor {
                 None => return Some(changed),
             }
         }
-        if self.pass(&changed, key, &mut Tally::default()).is_some() {
+        if self.pass(&changed, key, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
             changed = self.placeholder(Entity::Unstable.name(), text.as_bytes());
         }
@@ -131,7 +133,12 @@ impl Redactor {
     fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
         let shadow = Shadow::of(text);
         let view = shadow.as_ref().map_or(text, Shadow::text);
-        let pieces = resolve::merge(self.findings(view, key, 0));
+        let mut findings = self.findings(view, key, 0);
+        if tally.masks() {
+            // Pictures and files go where the text goes.
+            findings.retain(|found| !found.is_data());
+        }
+        let pieces = resolve::merge(findings);
         if pieces.is_empty() {
             return None;
         }
@@ -141,7 +148,8 @@ impl Redactor {
             let range = view.floor_char_boundary(piece.start)..view.ceil_char_boundary(piece.end);
             let range = shadow.as_ref().map_or_else(|| range.clone(), |s| s.original(&range, text));
             out.push_str(text.get(from..range.start).unwrap_or_default());
-            self.write(&mut out, view, piece, tally);
+            let source = text.get(range.clone()).unwrap_or_default();
+            self.write(&mut out, (view, source), piece, tally);
             from = range.end.max(from);
         }
         out.push_str(text.get(from..).unwrap_or_default());
@@ -232,18 +240,25 @@ impl Redactor {
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }
 
-    fn write(&self, out: &mut String, view: &str, piece: &Piece, tally: &mut Tally) {
+    /// Writes what stands for a piece, of which `source` is the text as it stands.
+    fn write(&self, out: &mut String, (view, source): (&str, &str), piece: &Piece, tally: &mut Tally) {
         let best = &piece.best;
         let value = best.value.as_bytes();
+        let mut put = |name: &str, value: &[u8], tally: &mut Tally| {
+            let value = if tally.masks() { source.as_bytes() } else { value };
+            let placeholder = self.placeholder(name, value);
+            tally.mask(&placeholder, source);
+            out.push_str(&placeholder);
+        };
         match best.what {
             What::Entity(entity) => {
                 tally.count(entity.name().into());
-                out.push_str(&self.placeholder(entity.name(), &resolve::normalised(entity.form(), value)));
+                put(entity.name(), &resolve::normalised(entity.form(), value), tally);
             }
             What::Own(index) => {
                 let Some(pattern) = self.patterns.get(index) else { return };
                 tally.count(pattern.name().clone().into());
-                out.push_str(&self.placeholder(pattern.name(), value));
+                put(pattern.name(), value, tally);
             }
             What::Data { type_end, bytes } => {
                 let head = view.get(best.start..type_end).unwrap_or("data:");

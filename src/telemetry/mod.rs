@@ -2,19 +2,24 @@
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
 mod labels;
+mod otlp;
 mod text;
 
 pub use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantLabels,
-    TenantModelLabels, TokenKind, TokenLabels,
+    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
 };
+
+pub use otlp::{BadTarget, Target};
 
 use crate::{
     asked::AskedModel,
     call::Place,
+    clock,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
-    records::{Entry, Observer, Warning},
+    records::{Entry, Kind, Observer, Warning},
+    upstream::Standing,
 };
 
 use prometheus_client::{
@@ -23,7 +28,7 @@ use prometheus_client::{
 };
 use std::{
     io,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 
@@ -54,6 +59,9 @@ pub struct Telemetry {
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
     in_flight: Gauge,
+    queue_wait: Times<UpstreamLabels>,
+    upstream_in_flight: Family<UpstreamLabels, Gauge>,
+    queued: Family<QueueLabels, Gauge>,
     pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
@@ -66,6 +74,8 @@ pub struct Telemetry {
 struct Redactions {
     values: Counts<EntityLabels>,
     write_failures: Counter,
+    otlp: otlp::Counts,
+    exporter: OnceLock<otlp::Exporter>,
 }
 
 /// A finished request, as it is measured.
@@ -78,6 +88,8 @@ pub struct Finished<'f> {
     pub outcome: &'static str,
     pub duration: Duration,
     pub ttft: Option<Duration>,
+    /// In queues before upstreams, where it came by one.
+    pub queued: Option<Duration>,
     pub overhead: Duration,
 }
 
@@ -101,6 +113,9 @@ impl Default for Telemetry {
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
             in_flight: Gauge::default(),
+            queue_wait: Times::new_with_constructor(durations),
+            upstream_in_flight: Family::default(),
+            queued: Family::default(),
             pins: Family::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
@@ -151,6 +166,18 @@ impl Telemetry {
             self.usage_estimates.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            seconds(),
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
@@ -163,6 +190,16 @@ impl Telemetry {
             self.redactions.write_failures.clone(),
         );
         r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
+        r.register(
+            "otlp_exported_log_records",
+            "Records that an OTLP store took",
+            self.redactions.otlp.exported.clone(),
+        );
+        r.register(
+            "otlp_dropped_log_records",
+            "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
+            self.redactions.otlp.dropped.clone(),
+        );
         r.register(
             "config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
@@ -192,6 +229,10 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        if let Some(queued) = finished.queued {
+            let upstream = Arc::clone(&upstream);
+            self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
+        }
         let tenant = Arc::clone(&finished.tenant);
         self.requests
             .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
@@ -264,6 +305,19 @@ impl Telemetry {
         }
     }
 
+    /// How full the upstreams are that take so many requests at a time, and of no others.
+    pub fn queues(&self, standings: Vec<Standing>) {
+        self.upstream_in_flight.clear();
+        self.queued.clear();
+        for Standing { upstream, in_flight, waiting } in standings {
+            for (tenant, count) in waiting {
+                let labels = QueueLabels { upstream: Arc::clone(&upstream), tenant };
+                self.queued.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+            self.upstream_in_flight.get_or_create(&UpstreamLabels { upstream }).set(i64::from(in_flight));
+        }
+    }
+
     /// A record could not be kept.
     pub fn unrecorded(&self) {
         self.records_dropped.inc();
@@ -287,6 +341,19 @@ impl Telemetry {
         }
     }
 
+    /// Exports records from now on. On the runtime that this is called on, once.
+    pub fn export_logs(&self, target: Arc<Target>) {
+        let counts = self.redactions.otlp.clone();
+        self.redactions.exporter.get_or_init(|| otlp::Exporter::start(target, counts));
+    }
+
+    /// Exports what is left, within a time.
+    pub async fn finish(&self, within: Duration) {
+        if let Some(exporter) = self.redactions.exporter.get() {
+            exporter.finish(within).await;
+        }
+    }
+
     /// What the records' writer reports to.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.redactions) as Arc<dyn Observer>
@@ -297,6 +364,12 @@ impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
         self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        if let Some(exporter) = self.exporter.get() {
+            exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
+        }
     }
 
     fn warned(&self, warning: &Warning) {

@@ -3,15 +3,17 @@
 //! how often stands here; how bytes travel stands in `http1`.
 
 mod circuit;
+mod gate;
 pub mod http1;
 pub mod mcp;
 pub mod published;
 mod route;
 pub mod webhook;
 
+pub use gate::{Place, Progress, Queues, Standing, Turn};
 pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 
-use crate::{dialect::Family, json::Value, names::UpstreamName};
+use crate::{clock, dialect::Family, json::Value, names::UpstreamName};
 use circuit::{Budget, Circuit};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
@@ -193,6 +195,24 @@ impl Upstream {
     /// The endpoint and credential of what has to go to one and the same place: a session lives there.
     fn first(&self) -> Option<(&Endpoint, Option<&Credential>)> {
         Some((self.endpoints.first()?, self.credentials.first().map(|kept| &kept.credential)))
+    }
+
+    /// Whether a call may go there at all.
+    fn answers(&self, now: Instant) -> bool {
+        self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(now))
+    }
+
+    /// Whether a call may go there for the how-manieth time, and waits before it does.
+    async fn affords(&self, round: usize) -> bool {
+        if round == 0 {
+            self.budget.earn();
+            return true;
+        }
+        let affords = self.budget.spend(clock::now());
+        if affords {
+            tokio::time::sleep(self.pause_before(round)).await;
+        }
+        affords
     }
 
     /// How long a further try waits: only where it goes to the same place, in the same way.

@@ -347,7 +347,7 @@ fn document(dice: &mut Dice) -> Vec<u8> {
             let tools: Vec<String> = (0..dice.roll(3)).map(|_| tool(dice)).collect();
             format!("[{}]", tools.join(","))
         } else if dice.roll(2) == 0 {
-            dice.pick(&values[..20.min(values.len())]).to_owned()
+            dice.pick(&values[..19]).to_owned()
         } else {
             dice.pick(&["\"gpt-5\"", "true", "1", "16", "null"]).to_owned()
         };
@@ -410,11 +410,11 @@ fn t1_what_a_client_says_of_itself_changes_nothing() {
         "X-Tenant-Id: globex",
         "x_tenant_id: globex",
         "X-Tollgate-Tenant: globex",
-        "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-For: 203.0.113.7",
         "X-Forwarded-Host: other",
         "X-Forwarded-Proto: https",
-        "Forwarded: for=127.0.0.1;host=other",
-        "X-Real-IP: 127.0.0.1",
+        "Forwarded: for=203.0.113.9;host=other",
+        "X-Real-IP: 203.0.113.8",
         "X-Original-URL: /admin",
         "X-Rewrite-URL: /admin",
         "X-HTTP-Method-Override: DELETE",

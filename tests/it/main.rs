@@ -10,9 +10,11 @@
 mod approvals;
 mod architecture;
 mod canary;
+mod collector;
 mod commands;
 mod dialects;
 mod erase;
+mod export;
 mod fault;
 mod hostile_framing;
 mod hostile_http2;
@@ -30,8 +32,11 @@ mod mcp_streams;
 mod mirrors;
 mod mtls;
 mod pins;
+mod queue;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
+mod signing;
 mod support;
 mod transcripts;
+mod wire;

@@ -40,7 +40,9 @@ fn tenant_named(name: &str) -> Tenant {
         policy: Policy::new(Vec::new()),
         models: Globs::default(),
         on_deny: OnDeny::Notice,
+        wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: name.into(),

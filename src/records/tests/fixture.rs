@@ -43,6 +43,7 @@ pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) 
         error: None,
         latency: Duration::from_micros(12_345),
         ttft: None,
+        queued: None,
         input_tokens: None,
         output_tokens: None,
         usage_estimated: false,

@@ -16,7 +16,7 @@ use super::scratch::with_scratch;
 use super::timer::{LazyTimer, sooner};
 use super::upload::Upload;
 use super::wire::Wire;
-use crate::upstream::circuit::Watch;
+use crate::upstream::{Place, circuit::Watch};
 
 /// Bytes that one `poll_read` takes from the connection before the caller has its turn again.
 const TURN_BYTES: usize = 64 * 1024;
@@ -42,6 +42,8 @@ pub struct AnswerBody {
     last_read: Instant,
     /// Told how it ends.
     watch: Option<Watch>,
+    /// Given back with the last byte.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl AnswerBody {
         } else {
             State::Open(held)
         };
-        Self { state, idle, total, last_read, watch: None }
+        Self { state, idle, total, last_read, watch: None, place: None }
     }
 
     /// Tells how it ends.
@@ -87,6 +89,13 @@ impl AnswerBody {
             }
             State::Open(_) | State::Failed(_) => Self { watch: Some(watch), ..self },
         }
+    }
+
+    /// Holds a place at the upstream until its end.
+    #[must_use]
+    pub fn holding(self, place: Option<Place>) -> Self {
+        let place = place.filter(|_| matches!(self.state, State::Open(_)));
+        Self { place, ..self }
     }
 
     /// Reads what is ready now, up to 64 KiB, and hands the payload to `sink` slice by slice. `Ready(More)` registers no
@@ -119,6 +128,7 @@ impl AnswerBody {
                     held.release(self.last_read);
                 }
                 self.watch.take().into_iter().for_each(|watch| watch.succeeded());
+                self.place = None;
                 Poll::Ready(Ok(Read::End))
             }
             Outcome::More => Poll::Ready(Ok(Read::More)),
@@ -176,6 +186,7 @@ impl AnswerBody {
     fn fail(&mut self, error: BodyError) -> Poll<Result<Read, BodyError>> {
         self.state = State::Failed(error);
         self.watch.take().into_iter().for_each(|watch| watch.failed(&error));
+        self.place = None;
         Poll::Ready(Err(error))
     }
 }
