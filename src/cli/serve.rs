@@ -285,11 +285,7 @@ impl Running {
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
-        // Nothing is made on disk for a configuration that does not load.
-        let dry = Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, &loaded);
-        let (compile::Compiled { serve, .. }, _) = dry.compile(&loaded)?;
-        let shared = if take_over { share(&serve)? } else { Vec::new() };
-        let lock = Arc::new(lock(&place.data_dir, take_over).await?);
+        let (lock, shared) = take_place(path, &loaded, &place, take_over).await?;
         let secrets = Arc::new(tenant::secrets(&place)?);
         let locked = Some(Arc::clone(&lock));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
@@ -314,10 +310,7 @@ impl Running {
             lock,
         )
         .map_err(|error| chain(&error))?;
-        let now = clock::unix_seconds(clock::wall());
-        let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
-        let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
-        let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
+        let (stored, ledger) = kept(&serve)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let queues = Queues::default();
@@ -346,12 +339,12 @@ impl Running {
             urls: Vec::new(),
             admin_url: String::new(),
         };
-        running.listen(serve, shared)?;
+        running.listen(&serve, shared)?;
         tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         Ok(running)
     }
 
-    fn listen(&mut self, serve: compile::Serve, shared: Vec<Shared>) -> Result<(), String> {
+    fn listen(&mut self, serve: &compile::Serve, shared: Vec<Shared>) -> Result<(), String> {
         let take_over = !shared.is_empty();
         let mut shared = shared.into_iter();
         let header = self.gateway.snapshot.load().limits.header;
@@ -535,6 +528,28 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
 fn bind(address: SocketAddr, tls: Option<Tls>, take_over: bool) -> Result<Listener, String> {
     let bound = if take_over { Listener::share(address, tls) } else { Listener::bind(address, tls) };
     bound.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// What providers keep for tenants, and what these used.
+fn kept(serve: &compile::Serve) -> Result<(Shelf, Ledger), String> {
+    let now = clock::unix_seconds(clock::wall());
+    let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
+    let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
+    Ok((stored, Ledger::open(&ledger).map_err(|error| error.to_string())?))
+}
+
+/// The data directory, and where another gateway listens whose place is taken. Nothing is made on disk, and nobody told to
+/// end, for a configuration that does not load.
+async fn take_place(
+    path: &Path,
+    loaded: &Loaded,
+    place: &compile::RecordsPlace,
+    take_over: bool,
+) -> Result<(Arc<DataDirLock>, Vec<Shared>), String> {
+    let dry = Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, loaded);
+    let (compile::Compiled { serve, .. }, _) = dry.compile(loaded)?;
+    let shared = if take_over { share(&serve)? } else { Vec::new() };
+    Ok((Arc::new(lock(&place.data_dir, take_over).await?), shared))
 }
 
 /// An address that a gateway whose place is taken listens on, too.
