@@ -16,6 +16,7 @@ use crate::{
     json::{self, Value},
     ledger::{Filter, Row},
     offline, operator,
+    server::Malformed,
     snapshot::Snapshot,
 };
 use arc_swap::ArcSwapOption;
@@ -169,6 +170,10 @@ impl Admin {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        if let Some(malformed) = head.extensions.get::<Malformed>() {
+            let status = StatusCode::from_u16(malformed.status).unwrap_or(StatusCode::BAD_REQUEST);
+            return error(status, &malformed.message);
+        }
         match self.route(&head) {
             Routed::Answered(response) => response,
             Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {

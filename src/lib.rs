@@ -1,4 +1,5 @@
 //! Tollgate: the gateway between tenants' agents and the models and tools they use.
+#![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod approvals;

@@ -148,6 +148,8 @@ impl Snapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub body: u64,
+    /// All bodies at once; None: what there is memory for.
+    pub bodies: Option<u64>,
     pub nesting: usize,
     pub tool_arguments: usize,
     pub header: usize,
@@ -158,6 +160,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 10 << 20,
+            bodies: None,
             nesting: 64,
             tool_arguments: 256 << 10,
             header: 32 << 10,

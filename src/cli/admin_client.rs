@@ -18,6 +18,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(10),
     idle: Duration::from_secs(10),
+    total: None,
 };
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 

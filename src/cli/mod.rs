@@ -41,7 +41,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(Config),
+    Serve(serve::Arguments),
     /// Mock LLM, gateway and two tenants; nothing else is needed
     Demo(demo::Arguments),
     /// The mock LLM and MCP upstream alone
@@ -133,7 +133,7 @@ impl From<Status> for ExitCode {
 pub fn run() -> ExitCode {
     silence_panics();
     let status = match Cli::parse().command {
-        Command::Serve(config) => serve::run(&config.config),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

@@ -130,6 +130,7 @@ static UPSTREAM: MapShape = MapShape {
         key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),
+        key("deny_private", scalar(Scalar::Bool), "Whether addresses of private networks, this machine and metadata services are denied, whatever the name resolves to.").or("false"),
         key("max_in_flight", COUNT, "Requests at a time, shared by all tenants by weighted fair queueing; without it, no limit.").like("64"),
         key("queue", Shape::Map(&QUEUE), "The fair queue before the upstream."),
         key("timeout", Shape::Map(&TIMEOUT), "How long the upstream may take."),
@@ -199,6 +200,7 @@ static TIMEOUT: MapShape = map(
         key("connect", DURATION, "To connect.").or("5s"),
         key("first_byte", DURATION, "To the answer's first byte.").or("60s"),
         key("idle", DURATION, "Between two pieces of the answer.").or("120s"),
+        key("total", DURATION, "For the whole answer; without it, as long as it goes on.").like("10m"),
     ],
 );
 
@@ -323,6 +325,7 @@ static LIMITS: MapShape = map(
     "limits",
     &[
         key("body", SIZE, "Largest request body.").or("10MiB"),
+        key("bodies", SIZE, "All request bodies at once, of one tenant at most half of it; beyond it 503. Without it, a sixteenth of the container's memory, 32MiB to 1GiB.").like("256MiB"),
         key("nesting", scalar(Scalar::Count { min: 1, max: 1_000 }), "Deepest nesting of a JSON body.")
             .or("64"),
         key("tool_arguments", SIZE, "Longest arguments of one tool call.").or("256KiB"),

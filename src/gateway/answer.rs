@@ -115,7 +115,7 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
 
 pub(super) fn broke_off(error: BodyError) -> Refusal {
     match error {
-        BodyError::IdleTimeout => Refusal::UpstreamTimeout,
+        BodyError::IdleTimeout | BodyError::TotalTimeout => Refusal::UpstreamTimeout,
         BodyError::TooLarge => {
             Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
         }

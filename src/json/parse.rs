@@ -13,6 +13,7 @@ pub enum Kind {
     NumberTooLarge,
     Syntax,
     TooDeep,
+    TooMany,
     Truncated,
 }
 
@@ -35,10 +36,14 @@ impl Kind {
             Self::NumberTooLarge => "a number is beyond the range of a double",
             Self::Syntax => "not valid JSON",
             Self::TooDeep => "the JSON is nested too deeply",
+            Self::TooMany => "the JSON holds more than 1,000,000 values",
             Self::Truncated => "the JSON ends too early",
         }
     }
 }
+
+/// A document of many small values takes far more memory than its text.
+const VALUES_MAX: usize = 1_000_000;
 
 /// Reads one JSON document, arrays and objects nested at most `nesting_max` deep.
 pub fn parse(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
@@ -73,7 +78,7 @@ fn read(bytes: &[u8], nesting_max: usize, vectors: Vectors) -> Result<Value<'_>,
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ParseError { kind: Kind::NotUtf8, offset: error.valid_up_to() })?;
-    let mut parser = Parser { text, bytes, at: 0, vectors };
+    let mut parser = Parser { text, bytes, at: 0, vectors, values: 0 };
     parser.space();
     let value = parser.value(nesting_max)?;
     parser.space();
@@ -86,6 +91,7 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     vectors: Vectors,
+    values: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -105,6 +111,10 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(self.error(Kind::TooMany));
+        }
         match self.peek() {
             Some(b'"') => self.string().map(Value::String),
             Some(b'{') => self.object(depth),
@@ -227,7 +237,8 @@ impl<'a> Parser<'a> {
     /// key stands twice, nothing is to be kept for this.
     #[cold]
     fn second_key(&self, start: usize, depth: usize) -> usize {
-        let mut again = Self { text: self.text, bytes: self.bytes, at: start + 1, vectors: self.vectors };
+        let mut again =
+            Self { text: self.text, bytes: self.bytes, at: start + 1, vectors: self.vectors, values: 0 };
         let mut seen = HashSet::new();
         loop {
             again.space();

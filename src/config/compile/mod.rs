@@ -265,6 +265,7 @@ fn limits(gateway: &raw::Gateway) -> Limits {
     if let Some(body) = &raw.body {
         limits.body = body.value.0;
     }
+    limits.bodies = raw.bodies.as_ref().map(|bodies| bodies.value.0);
     if let Some(nesting) = &raw.nesting {
         limits.nesting = usize::try_from(nesting.value).unwrap_or(usize::MAX).min(crate::json::NESTING_MAX);
     }
@@ -457,7 +458,7 @@ impl Compiler<'_> {
             None => None,
         };
         let files = TlsFiles { cert: cert?, key: key?, client_ca };
-        match crate::server::acceptor(&files) {
+        match crate::server::Tls::new(&files) {
             Ok(_) => Some(files),
             Err(bad) => {
                 self.error("bad-tls", tls.cert.at, bad.to_string());
@@ -475,10 +476,5 @@ impl Compiler<'_> {
             }
         };
         later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
-        let identity = gateway.identity.as_ref();
-        later(
-            identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
-            "`identity.mtls`",
-        );
     }
 }

@@ -105,11 +105,13 @@ impl Compiler<'_> {
             timeout.and_then(|timeout| timeout.connect.as_ref()),
             timeout.and_then(|timeout| timeout.first_byte.as_ref()),
             timeout.and_then(|timeout| timeout.idle.as_ref()),
+            timeout.and_then(|timeout| timeout.total.as_ref()),
         ];
         let timeouts = timeouts.map(|at| at.map(|at| at.value));
+        let deny_private = raw.deny_private.as_ref().map(|at| at.value);
         let pin = raw.pin.as_ref().map(|at| at.value);
         let (urls, names): (Vec<_>, Vec<_>) = (urls.collect(), names.collect());
-        let mut written = format!("{urls:?}{names:?}{timeouts:?}{pin:?}").into_bytes();
+        let mut written = format!("{urls:?}{names:?}{timeouts:?}{pin:?}{deny_private:?}").into_bytes();
         written.extend(raw.ca.as_ref().and_then(|ca| self.read_file(ca)).unwrap_or_default());
         written
     }
@@ -224,6 +226,7 @@ impl Compiler<'_> {
             connect: timeout(|timeout| timeout.connect.as_ref(), 5),
             first_byte: timeout(|timeout| timeout.first_byte.as_ref(), 60),
             idle: timeout(|timeout| timeout.idle.as_ref(), 120),
+            total: raw.timeout.as_ref().and_then(|timeout| timeout.total.as_ref()).map(|at| at.value),
         };
         let tls = match origin.scheme() {
             Scheme::Plain => None,
@@ -231,7 +234,8 @@ impl Compiler<'_> {
                 tls_config(extra_roots).map_err(|bad| self.error("bad-tls", url.at, bad.to_string())).ok()?,
             ),
         };
-        Some(Endpoint { client: Client::new(origin, timeouts, tls), base_path })
+        let deny_private = raw.deny_private.as_ref().is_some_and(|at| at.value);
+        Some(Endpoint::new(Client::new(origin, timeouts, tls).denying_private(deny_private), base_path))
     }
 
     pub(super) fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {

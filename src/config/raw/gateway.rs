@@ -143,6 +143,7 @@ record! {
         auth: Option<Many<Auth>> = "auth",
         /// A file of certificate authorities beside the usual ones.
         ca: Option<At<PathBuf>> = "ca",
+        deny_private: Option<At<bool>> = "deny_private",
         max_in_flight: Option<At<u64>> = "max_in_flight",
         queue: Option<Queue> = "queue",
         timeout: Option<Timeout> = "timeout",
@@ -200,6 +201,7 @@ record! {
         connect: Option<At<Duration>> = "connect",
         first_byte: Option<At<Duration>> = "first_byte",
         idle: Option<At<Duration>> = "idle",
+        total: Option<At<Duration>> = "total",
     }
 }
 
@@ -289,6 +291,7 @@ record! {
     /// What any request may be, and how long a shutdown may take.
     Limits {
         body: Option<At<Size>> = "body",
+        bodies: Option<At<Size>> = "bodies",
         nesting: Option<At<u64>> = "nesting",
         tool_arguments: Option<At<Size>> = "tool_arguments",
         header: Option<At<Size>> = "header",
