@@ -16,6 +16,7 @@ mod entry;
 mod erase;
 mod head;
 mod line;
+pub mod recent;
 mod recover;
 pub mod secret;
 mod signed;
@@ -23,6 +24,7 @@ mod signing;
 mod sink;
 mod stamp;
 mod stream;
+mod study;
 mod sync;
 mod tenant_secrets;
 mod trail;
@@ -32,7 +34,7 @@ mod writer;
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, Write},
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -52,6 +54,7 @@ pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
+pub use study::{Analyst, Answer};
 pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use turns::{Turn, Turns};
@@ -100,6 +103,8 @@ pub trait Observer: Send + Sync {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// A line is made, redacted as it will be written, newline included.
     fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
+    /// A tenant's text was left out: its analyst gave no answer.
+    fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
@@ -114,6 +119,8 @@ pub struct Counters {
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
+    /// Texts left out of their record because the analyst gave no answer that could be believed in time.
+    pub left_out: AtomicU64,
 }
 
 /// Why records cannot be kept.
@@ -352,6 +359,11 @@ impl DataDirLock {
     pub fn take(data_dir: &std::path::Path) -> Result<Self, OpenError> {
         lock(data_dir).map(Self)
     }
+
+    /// The process that has taken it, as far as it is written down.
+    pub fn holder(data_dir: &std::path::Path) -> Option<i32> {
+        std::fs::read_to_string(data_dir.join("lock")).ok()?.trim().parse().ok()
+    }
 }
 
 fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
@@ -363,7 +375,11 @@ fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
         Err(source) => return Err(OpenError::Directory { path, source }),
     };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // Who it is, for one that is to take its place: nothing depends on it.
+            drop(file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())));
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(OpenError::Directory { path, source }),
     }

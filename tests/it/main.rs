@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod admin;
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
@@ -15,6 +17,12 @@ mod commands;
 mod dialects;
 mod erase;
 mod export;
+mod fault;
+mod hostile_framing;
+mod hostile_http2;
+mod hostile_input;
+mod hostile_restart;
+mod hostile_upstream;
 mod identity;
 mod journey;
 mod licences;
@@ -24,12 +32,15 @@ mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
+mod mtls;
 mod pins;
 mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod signing;
 mod support;
+mod tools;
 mod transcripts;
 mod wire;
