@@ -283,10 +283,8 @@ impl Running {
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
-        let queues = Queues::default();
-        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
-            queues,
+            queues: Queues::of(&snapshot.queues),
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
