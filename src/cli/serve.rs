@@ -303,10 +303,8 @@ impl Running {
         let (stored, ledger) = kept(&serve)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
-        let queues = Queues::default();
-        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
-            queues,
+            queues: Queues::of(&snapshot.queues),
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
