@@ -70,6 +70,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
             tenant: TENANT.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
             secret: Arc::new(secret()),
+            analyst: None,
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
             turns: crate::records::Turns::default(),

@@ -18,6 +18,7 @@ mod redact;
 mod replay;
 mod schema;
 mod serve;
+mod take_over;
 mod tenant;
 mod test;
 mod usage;

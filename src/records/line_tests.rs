@@ -27,6 +27,7 @@ impl Notice for Heard {
     fn redactor_failed(&self) {
         self.failed.set(self.failed.get() + 1);
     }
+    fn left_out(&self, _: &str) {}
 }
 
 fn request_line(entry: RequestEntry) -> String {

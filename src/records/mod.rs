@@ -23,6 +23,7 @@ mod signing;
 mod sink;
 mod stamp;
 mod stream;
+mod study;
 mod sync;
 mod tenant_secrets;
 mod trail;
@@ -52,6 +53,7 @@ pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
+pub use study::{Analyst, Answer};
 pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use turns::{Turn, Turns};
@@ -100,6 +102,8 @@ pub trait Observer: Send + Sync {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// A line is made, redacted as it will be written, newline included.
     fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
+    /// A tenant's text was left out: its analyst gave no answer.
+    fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
@@ -114,6 +118,8 @@ pub struct Counters {
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
+    /// Texts left out of their record because the analyst gave no answer that could be believed in time.
+    pub left_out: AtomicU64,
 }
 
 /// Why records cannot be kept.

@@ -19,10 +19,12 @@ use super::{
     line::Notice,
     sink::{Sign, Sink},
     stamp::Day,
+    study::Room,
     sync::{Kind, Patience, Syncer},
 };
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
+const STUDY_EVERY: Duration = Duration::from_millis(5);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// What could not be compressed is tried again after so long.
@@ -36,10 +38,14 @@ pub(super) struct Writer {
     pub(super) syncer: Syncer,
     compressor: Option<Compressor>,
     pub(super) on_failure: OnFailure,
+    /// Taken over, and not looked at yet.
+    fresh: VecDeque<Entry>,
     batch: VecDeque<Entry>,
     /// Weight of the batch and of the lines made of it, as counted in the queue's.
     batch_bytes: usize,
     is_failing: bool,
+    /// Entries whose texts are being looked over.
+    room: Room,
     /// The last try left something unwritten.
     is_stuck: bool,
     tried: Instant,
@@ -71,8 +77,10 @@ impl Writer {
             syncer,
             compressor,
             on_failure,
+            fresh: VecDeque::new(),
             batch: VecDeque::new(),
             batch_bytes: 0,
+            room: Room::default(),
             is_failing: false,
             is_stuck: false,
             tried: now,
@@ -91,7 +99,8 @@ impl Writer {
             self.turn(&orders);
             if orders.is_closing {
                 let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
-                let lost = (queue + self.batch.len()) as u64 + self.sink.discard();
+                let lost = (queue + self.fresh.len() + self.batch.len() + self.room.len()) as u64
+                    + self.sink.discard();
                 self.shared.counters.dropped.fetch_add(lost, Relaxed);
                 return;
             }
@@ -111,17 +120,38 @@ impl Writer {
 
     /// Takes what waits, unless what was taken before is not written yet: then the queue holds, and bounds, the rest.
     fn take_over(&mut self, queue: &mut Queue) {
-        if self.batch.is_empty() && !self.sink.is_pending() {
-            let mut taken = Vec::from(std::mem::take(&mut self.batch));
+        if self.batch.is_empty() && self.fresh.is_empty() && !self.sink.is_pending() {
+            let mut taken = Vec::from(std::mem::take(&mut self.fresh));
             std::mem::swap(&mut taken, &mut queue.entries);
-            self.batch = taken.into();
+            self.fresh = taken.into();
             self.batch_bytes += std::mem::take(&mut queue.fresh_bytes);
+        }
+    }
+
+    /// Lets wait what has to be looked over first, and takes what waits no longer.
+    fn study(&mut self) {
+        let now = clock();
+        for entry in std::mem::take(&mut self.fresh) {
+            let weight = entry.weight();
+            match self.room.take(entry, now, &*self.shared) {
+                Some(entry) => self.batch.push_back(entry),
+                // Counted in the queue's bytes as long as it waits.
+                None => self.batch_bytes -= weight,
+            }
+        }
+        for (entry, weight) in self.room.ready(now, &*self.shared) {
+            self.batch_bytes += weight;
+            let journal = entry.shared_journal();
+            journal.queued.fetch_add(entry.weight(), Relaxed);
+            journal.queued.fetch_sub(weight, Relaxed);
+            self.batch.push_back(entry);
         }
     }
 
     fn turn(&mut self, orders: &Orders) {
         let is_asked = orders.is_closing || orders.flush > self.shared.flush_done();
         self.collect(Patience::Look);
+        self.study();
         if !self.is_failing || is_asked || self.tried.elapsed() >= RETRY_EVERY {
             self.write();
         }
@@ -129,7 +159,14 @@ impl Writer {
             // What was left from an earlier failure may have been in the way of what waits.
             let shared = Arc::clone(&self.shared);
             self.take_over(&mut shared.queue.lock().unwrap_or_else(PoisonError::into_inner));
+            self.study();
             self.write();
+            // Each waits for its analyst no longer than the analyst may take.
+            while !self.room.is_empty() && !self.is_stuck {
+                std::thread::sleep(STUDY_EVERY);
+                self.study();
+                self.write();
+            }
             self.finish_flush(orders.flush);
         } else if self.has_to_sync() && !self.syncer.is_busy() && self.is_sync_due() {
             self.begin_sync(Sign::Due);
@@ -244,8 +281,12 @@ impl Writer {
     /// Syncs what is written, waits for it, and answers who asked for it.
     fn finish_flush(&mut self, flush: u64) {
         self.sync_all();
-        let is_done =
-            self.batch.is_empty() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.is_failing;
+        let is_done = self.batch.is_empty()
+            && self.fresh.is_empty()
+            && self.room.is_empty()
+            && !self.sink.is_pending()
+            && !self.sink.is_dirty()
+            && !self.is_failing;
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.flush_done = flush;
         queue.is_flush_whole = is_done;
@@ -259,7 +300,7 @@ impl Writer {
         let today = Day::of(now);
         // Nothing is removed while it is being compressed.
         let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
-        let is_under_way = self.sink.is_pending() || !self.batch.is_empty();
+        let is_under_way = self.sink.is_pending() || !self.batch.is_empty() || !self.fresh.is_empty();
         if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
             return;
         }
@@ -304,6 +345,11 @@ impl Notice for Shared {
 
     fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
         self.observer.made(tenant, kind, line);
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.counters.left_out.fetch_add(1, Relaxed);
+        self.observer.left_out(tenant);
     }
 }
 

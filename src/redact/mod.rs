@@ -6,12 +6,14 @@
 //!
 //! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
 
+mod allow;
 mod bytes;
 mod detect;
 mod encoded;
 mod entity;
 mod error;
 mod json;
+mod marked;
 mod mask;
 mod pattern;
 mod placeholder;
@@ -27,9 +29,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+pub use self::allow::Allow;
+use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
-pub use self::error::{PatternError, UnknownEntity};
+pub use self::error::{AllowError, PatternError, UnknownEntity};
+pub use self::marked::Mark;
 pub use self::mask::{Masks, Unstable, between_placeholders, entity_of};
 pub use self::pattern::Pattern;
 pub use self::placeholder::holds_placeholder;
@@ -55,12 +60,20 @@ pub struct Redactor {
     pseudonyms: Pseudonyms,
     on: Detectors,
     patterns: Vec<Pattern>,
+    allowed: Allowed,
 }
 
 impl Redactor {
     /// A redactor with the tenant's secret, the entities it has on, and its own patterns.
     pub fn new(secret: TenantSecret, detectors: Detectors, patterns: Vec<Pattern>) -> Self {
-        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns }
+        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns, allowed: Allowed::default() }
+    }
+
+    /// The same, but for values that are let through.
+    #[must_use]
+    pub fn allowing(mut self, allow: &[Allow]) -> Self {
+        self.allowed = Allowed::new(allow);
+        self
     }
 
     /// Plain text.
@@ -175,15 +188,16 @@ impl Redactor {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.read_in(&reading)));
         }
-        if let Some(reading) = Reading::joined(view) {
+        let joined =
+            Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
+        let unspaced =
+            Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
+        for (reading, counts) in [joined, unspaced].into_iter().flatten() {
             let mut inner = Vec::new();
             let stretches = placeholder::stretches(reading.text(), &self.patterns);
             self.scan(reading.text(), &stretches, "", &mut inner);
-            let joined: Vec<Located> = inner
-                .into_iter()
-                .filter(Located::is_certain)
-                .filter_map(|found| found.read_in(&reading))
-                .collect();
+            let joined: Vec<Located> =
+                inner.into_iter().filter(counts).filter_map(|found| found.read_in(&reading)).collect();
             // Two values under each other are two.
             let apart = |found: &Located| {
                 !all.iter()
@@ -213,7 +227,8 @@ impl Redactor {
             }
             found.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
         }
-        all.extend(found.into_iter().map(|finding| Located::here(finding, view)));
+        let located = found.into_iter().map(|finding| Located::here(finding, view));
+        all.extend(located.filter(|found| !self.allowed.holds(found)));
     }
 
     /// What is found in text that was encoded: the whole run goes.

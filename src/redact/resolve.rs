@@ -43,15 +43,26 @@ impl Located {
         Self { start: to.start, end: to.end, ..self }
     }
 
-    /// What does not come about by chance when two lines are read as one.
+    /// What does not come about by chance when two lines, or characters that stand alone, are read as one.
     pub(super) fn is_certain(&self) -> bool {
-        use Entity::{ChAhv, CreditCard, Crypto, FrNir, IbanCode, Password, UrlPassword};
+        use Entity::{
+            ChAhv, CreditCard, Crypto, EmailAddress, FrNir, IbanCode, Password, PhoneNumber, UrlPassword,
+        };
         match self.what {
-            What::Entity(CreditCard | IbanCode | ChAhv | FrNir | Crypto) => true,
+            What::Entity(CreditCard | IbanCode | ChAhv | FrNir | Crypto | EmailAddress) => true,
+            What::Entity(PhoneNumber) => self.value.starts_with(['+', '(']),
             What::Entity(Password | UrlPassword) => false,
             What::Entity(entity) => entity.rank() != Rank::Personal,
             What::Own(_) | What::Data { .. } => false,
         }
+    }
+
+    /// What has a shape of its own: no password of a sentence.
+    pub(super) fn is_shaped(&self) -> bool {
+        !matches!(
+            self.what,
+            What::Entity(Entity::Password | Entity::UrlPassword) | What::Own(_) | What::Data { .. }
+        )
     }
 
     /// What decides when findings overlap.

@@ -73,6 +73,7 @@ pub struct Telemetry {
 #[derive(Debug, Default)]
 struct Redactions {
     values: Counts<EntityLabels>,
+    left_out: Counts<TenantLabels>,
     write_failures: Counter,
     otlp: otlp::Counts,
     exporter: OnceLock<otlp::Exporter>,
@@ -182,6 +183,11 @@ impl Telemetry {
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
+        );
+        r.register(
+            "texts_left_out",
+            "Texts left out of records for want of an analyzer's answer",
+            self.redactions.left_out.clone(),
         );
         r.register("redactions", "Values taken out of records", self.redactions.values.clone());
         r.register(
@@ -370,6 +376,10 @@ impl Observer for Redactions {
         if let Some(exporter) = self.exporter.get() {
             exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
         }
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.left_out.get_or_create(&TenantLabels { tenant: tenant.into() }).inc();
     }
 
     fn warned(&self, warning: &Warning) {

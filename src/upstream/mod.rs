@@ -2,6 +2,7 @@
 //! rest of the tree sees requests and answers, never sockets. Which server is tried, with which credential and
 //! how often stands here; how bytes travel stands in `http1`.
 
+pub mod analyzer;
 mod circuit;
 mod gate;
 pub mod http1;

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
@@ -33,6 +34,7 @@ mod mirrors;
 mod mtls;
 mod pins;
 mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;

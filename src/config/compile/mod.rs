@@ -1,6 +1,7 @@
 //! From what was written to what runs. Pure but for the files that upstreams and listeners name: every problem
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
+mod analyzer;
 mod approvals;
 mod credentials;
 mod identity;

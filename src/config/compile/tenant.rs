@@ -12,7 +12,7 @@ use crate::{
     policy::{Caller, Policy, Rule, glob::Globs},
     quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, PatternError, Redactor},
+    redact::{Allow, Detectors, Pattern, PatternError, Redactor},
     tenant::{Key, Offered, OnDeny, Tenant, Wire},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
@@ -210,9 +210,13 @@ impl Compiler<'_> {
         let secret = self.context.secrets.of(id.as_str());
         let detectors = self.detectors(effective);
         let patterns = self.patterns(effective);
+        let allow = self.allow(effective);
+        let analyst = effective.analyzer.and_then(|analyzer| self.analyzer(analyzer));
+        let tokens = effective.epoch.map_or_else(|| secret.clone(), |epoch| secret.of_epoch(&epoch.value));
         Arc::new(Journal {
             tenant: id.shared(),
-            redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
+            redactor: Arc::new(Redactor::new(tokens, detectors, patterns).allowing(&allow)),
+            analyst,
             secret: Arc::new(secret),
             content,
             queued: std::sync::atomic::AtomicUsize::new(0),
@@ -247,6 +251,17 @@ impl Compiler<'_> {
             }
         }
         patterns
+    }
+
+    fn allow(&mut self, effective: &Effective<'_>) -> Vec<Allow> {
+        let mut allow = Vec::new();
+        for entry in effective.allow.iter().flatten() {
+            match Allow::new(&entry.value) {
+                Ok(one) => allow.push(one),
+                Err(bad) => self.error("bad-allow", entry.at, bad.to_string()),
+            }
+        }
+        allow
     }
 }
 

@@ -34,6 +34,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("bare-secret", "A secret in the file itself."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
+    lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
     lint_of("hidden-rule", "A rule that another one makes useless."),

@@ -48,6 +48,7 @@ fn tenant_named(name: &str) -> Tenant {
             tenant: name.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
             secret: Arc::new(secret()),
+            analyst: None,
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
             turns: crate::records::Turns::default(),

@@ -5,6 +5,7 @@ pub(super) mod fixture;
 mod master;
 mod recovery;
 mod signing;
+mod studied;
 mod verification;
 mod writing;
 
@@ -68,6 +69,7 @@ impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
     fn redactor_failed(&self) {}
     fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
+    fn left_out(&self, _: &str) {}
 }
 
 fn sink(dir: &Dir) -> Sink {
