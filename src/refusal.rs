@@ -47,6 +47,8 @@ pub enum Refusal {
     TooLarge { limit: u64 },
     /// Nothing is kept under this id, or it is another tenant's: one answer for both.
     StoredNotFound { id: String },
+    /// The limit of a rule for the tool is used up.
+    ToolLimit { tool: String, reason: String, retry_after: Duration },
     /// The tool may not be called.
     ToolNotAllowed { tool: String, reason: String },
     /// A content type or coding that the gateway does not read.
@@ -84,7 +86,8 @@ impl Refusal {
             | Self::BudgetSpent { .. }
             | Self::Concurrency { .. }
             | Self::RateLimit { .. }
-            | Self::TokenLimit { .. } => 429,
+            | Self::TokenLimit { .. }
+            | Self::ToolLimit { .. } => 429,
             Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
             Self::NoRoom { .. } | Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
@@ -99,7 +102,8 @@ impl Refusal {
             Self::BudgetHeld
             | Self::Concurrency { .. }
             | Self::RateLimit { .. }
-            | Self::TokenLimit { .. } => "rate_limit_exceeded",
+            | Self::TokenLimit { .. }
+            | Self::ToolLimit { .. } => "rate_limit_exceeded",
             Self::BudgetSpent { .. } => "insufficient_quota",
             Self::ContentBlocked { .. } => "content_blocked",
             Self::ForeignHost => "host_not_allowed",
@@ -180,6 +184,7 @@ impl Refusal {
             }
             Self::RecordsUnavailable => "requests cannot be recorded at the moment; try again later".into(),
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
+            Self::ToolLimit { tool, reason, .. } => format!("the tool `{tool}` is not called: {reason}"),
             Self::ToolNotAllowed { tool, reason } => format!("the tool `{tool}` is not allowed: {reason}"),
             Self::UpstreamError { message } => (*message).into(),
             Self::Overloaded { .. } => {
@@ -197,6 +202,7 @@ impl Refusal {
             | Self::Overloaded { retry_after }
             | Self::RateLimit { retry_after }
             | Self::TokenLimit { retry_after }
+            | Self::ToolLimit { retry_after, .. }
             | Self::ServerDown { retry_after, .. } => Some(*retry_after),
             Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => {
                 Some(Duration::from_secs(1))
@@ -252,6 +258,7 @@ impl Refusal {
             | Self::RecordsUnavailable
             | Self::ServerDown { .. }
             | Self::TooLarge { .. }
+            | Self::ToolLimit { .. }
             | Self::ToolNotAllowed { .. }
             | Self::UnsupportedMediaType { .. }
             | Self::UpstreamError { .. }

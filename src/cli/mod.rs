@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
 
 mod access;
+mod admin_client;
 mod approvals;
 mod audit;
 mod audit_show;
@@ -21,6 +22,7 @@ mod serve;
 mod take_over;
 mod tenant;
 mod test;
+mod top;
 mod usage;
 
 use clap::{
@@ -63,6 +65,8 @@ enum Command {
     Approvals(approvals::Arguments),
     /// MCP tool definitions that were approved, and what changed since
     Pins(pins::Arguments),
+    /// What tenants do now, live
+    Top(top::Arguments),
     /// What tenants used: requests, tokens, spend, denials
     Usage(usage::Arguments),
     /// Write a configuration to start from
@@ -142,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Pins(arguments) => pins::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),

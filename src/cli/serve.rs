@@ -6,15 +6,15 @@ use super::{
     tenant,
 };
 use crate::{
-    admin::{Admin, LastReload, Scope},
+    admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Watched, compile},
-    gateway::{Gateway, Listeners},
+    config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
+    gateway::{Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
+    records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Tls},
     stored::Shelf,
     telemetry::{Target, Telemetry},
@@ -263,6 +263,7 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                self.last.loaded(Texts::of(&loaded));
                 gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
                 self.renew_tls(&compiled.serve);
@@ -293,25 +294,14 @@ impl Running {
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
+        reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
         if let Some(target) = &serve.logs {
             telemetry.export_logs(Arc::clone(target));
         }
-        let records = Records::open_locked(
-            crate::records::Options {
-                data_dir: serve.data_dir.clone(),
-                secrets,
-                on_failure: serve.on_failure,
-                queue_bytes_max: QUEUE_BYTES_MAX,
-                retain: serve.retain,
-                compress: serve.compress,
-                signer: serve.signer.clone(),
-                observer: telemetry.observer(),
-            },
-            lock,
-        )
-        .map_err(|error| chain(&error))?;
+        let options = kept_records(&serve, secrets, &telemetry);
+        let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
         let (stored, ledger) = kept(&serve)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
@@ -329,6 +319,7 @@ impl Running {
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
             listeners: Listeners::default(),
+            stores: Stores::default(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
         });
@@ -386,6 +377,9 @@ impl Running {
                 hosts: Hosts::new(vec![address.ip()], serve.allowed_hosts.iter().map(String::as_str)),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
                 scope,
+                data_dir: serve.data_dir.clone(),
+                started: clock::wall(),
+                readers: Semaphore::new(READERS_MAX),
             });
             let service = move |request| {
                 let admin = Arc::clone(&admin);
@@ -516,6 +510,24 @@ async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
         if let Ok(now) = looked.await {
             before = Some(now);
         }
+    }
+}
+
+/// How records are kept.
+fn kept_records(
+    serve: &compile::Serve,
+    secrets: Arc<TenantSecrets>,
+    telemetry: &Telemetry,
+) -> records::Options {
+    records::Options {
+        data_dir: serve.data_dir.clone(),
+        secrets,
+        on_failure: serve.on_failure,
+        queue_bytes_max: QUEUE_BYTES_MAX,
+        retain: serve.retain,
+        compress: serve.compress,
+        signer: serve.signer.clone(),
+        observer: telemetry.observer(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `tollgate.yaml` may hold, key by key: the one description that validation, schema and messages share.
 
 use super::{
-    raw::{GenaiNames, OnFailure, Pin, UpstreamKind},
+    raw::{GenaiNames, OnFailure, Pin, Scope, UpstreamKind},
     scalar::Scalar,
     shape::{Hush, MapShape, Shape, Together, key, map, scalar},
     tenant_shape::{CONTENT, DEFAULTS, INLINE_TENANT},
@@ -136,8 +136,11 @@ static UPSTREAM: MapShape = MapShape {
         key("timeout", Shape::Map(&TIMEOUT), "How long the upstream may take."),
         key("retry", Shape::Map(&RETRY), "How often a failed request is tried again."),
         key("pin", scalar(Scalar::Word(Pin::WORDS)), "What becomes of the definitions of an MCP server's tools.").or("off"),
-        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it.")
+        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it. Not needed where `scope` is `collection`.")
             .or("tenant_id"),
+        key("scope", scalar(Scalar::Word(Scope::WORDS)), "How a vector store keeps tenants apart.").or("field"),
+        key("collections", scalar(Scalar::Text), "What a tenant's own collections are called in the store, where `scope` is `collection`: `{tenant.id}` is the tenant's name, `{collection}` at the end what the client calls them.")
+            .or("\"{tenant.id}_{collection}\""),
         key("operations", Shape::Names { name: Scalar::Id, each: &OPERATIONS }, "The operations of a plain HTTP tool API, by name: method and path.")
             .like("{ get_invoice: \"GET /invoices/{id}\" }"),
     ],
@@ -147,6 +150,8 @@ static UPSTREAM: MapShape = MapShape {
         Together::Needs { key: "env", other: "command" },
         Together::OnlyFor { key: "pin", by: "kind", words: &["mcp"] },
         Together::OnlyFor { key: "tenant_field", by: "kind", words: STORES },
+        Together::OnlyFor { key: "scope", by: "kind", words: STORES },
+        Together::OnlyFor { key: "collections", by: "scope", words: &["collection"] },
         Together::OnlyFor { key: "operations", by: "kind", words: &["http"] },
         Together::RequiredFor { key: "operations", by: "kind", words: &["http"] },
     ],

@@ -17,6 +17,7 @@ mod resource;
 mod room;
 mod route;
 mod stored;
+mod tools;
 mod usage;
 mod visit;
 
@@ -25,6 +26,7 @@ pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use room::Room;
 pub use route::{Act, Route};
+pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
@@ -46,6 +48,8 @@ pub struct Gateway {
     pub records: Records,
     /// What providers keep for tenants.
     pub stored: Shelf,
+    /// Vector stores: what is being written, and what collections are called.
+    pub stores: Stores,
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
@@ -123,6 +127,7 @@ impl Gateway {
                 body::discard(body).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
+            Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
                 body::discard(body).await;

@@ -16,6 +16,7 @@ mod entry;
 mod erase;
 mod head;
 mod line;
+pub mod recent;
 mod recover;
 pub mod secret;
 mod signed;

@@ -72,6 +72,10 @@ labels!(
     PinLabels { upstream: Arc<str>, state: &'static str }
 );
 labels!(
+    /// Of a tenant's use of an upstream.
+    TenantUpstreamLabels { tenant: Arc<str>, upstream: Arc<str> }
+);
+labels!(
     /// Of redacted values.
     EntityLabels { tenant: Arc<str>, entity: Arc<str> }
 );

@@ -1,13 +1,16 @@
 //! What happened, counted: every event that is measured is named here, with its metric, once.
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
+mod glance;
 mod labels;
 mod otlp;
 mod text;
 
+pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use labels::{
     DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
-    RouteLabels, TenantLabels, TenantModelLabels, TokenKind, TokenLabels, UpstreamLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TenantUpstreamLabels, TokenKind, TokenLabels,
+    UpstreamLabels,
 };
 
 pub use otlp::{BadTarget, Target};
@@ -16,6 +19,7 @@ use crate::{
     asked::AskedModel,
     call::Place,
     clock,
+    ledger::Counts as Used,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{Entry, Kind, Observer, Warning},
@@ -58,6 +62,7 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
+    foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
     queue_wait: Times<UpstreamLabels>,
     upstream_in_flight: Family<UpstreamLabels, Gauge>,
@@ -67,6 +72,8 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    /// What each tenant does now.
+    pub glances: Glances,
 }
 
 /// What the records' writer tells, counted.
@@ -113,6 +120,7 @@ impl Default for Telemetry {
             limit_rejections: Counts::default(),
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
+            foreign_records: Counts::default(),
             in_flight: Gauge::default(),
             queue_wait: Times::new_with_constructor(durations),
             upstream_in_flight: Family::default(),
@@ -122,13 +130,31 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            glances: Glances::default(),
         };
         metrics.register();
+        metrics.register_queues();
         metrics
     }
 }
 
 impl Telemetry {
+    fn register_queues(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            Unit::Seconds,
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+    }
+
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let r = &mut self.registry;
@@ -166,24 +192,33 @@ impl Telemetry {
             "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
             self.usage_estimates.clone(),
         );
-        r.register("in_flight", "Requests being answered", self.in_flight.clone());
-        r.register_with_unit(
-            "queue_wait",
-            "Time requests waited for their turn at upstreams with max_in_flight",
-            seconds(),
-            self.queue_wait.clone(),
-        );
         r.register(
-            "upstream_in_flight",
-            "Requests at upstreams with max_in_flight",
-            self.upstream_in_flight.clone(),
+            "foreign_records",
+            "Records of other tenants that a store answered with, and that were taken out",
+            self.foreign_records.clone(),
         );
-        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+        r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
+        r.register(
+            "config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded",
+            self.reload_success.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the configuration was last loaded",
+            seconds(),
+            self.reload_time.clone(),
+        );
+        self.register_records();
+    }
+
+    fn register_records(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "texts_left_out",
             "Texts left out of records for want of an analyzer's answer",
@@ -206,17 +241,6 @@ impl Telemetry {
             "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
             self.redactions.otlp.dropped.clone(),
         );
-        r.register(
-            "config_last_reload_successful",
-            "Whether the last reload of the configuration succeeded",
-            self.reload_success.clone(),
-        );
-        r.register_with_unit(
-            "config_last_reload_success_timestamp",
-            "When the configuration was last loaded",
-            seconds(),
-            self.reload_time.clone(),
-        );
     }
 
     /// A request came from a known tenant.
@@ -235,6 +259,7 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
         if let Some(queued) = finished.queued {
             let upstream = Arc::clone(&upstream);
             self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
@@ -245,6 +270,11 @@ impl Telemetry {
             .inc();
     }
 
+    /// A tenant used something.
+    pub fn used(&self, tenant: &Arc<str>, counts: &Used) {
+        self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
+    }
+
     /// A request came without a valid credential.
     pub fn unidentified(&self) {
         self.unidentified.inc();
@@ -253,6 +283,11 @@ impl Telemetry {
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// A store answered with records that are not the tenant's.
+    pub fn foreign_records(&self, tenant: Arc<str>, upstream: Arc<str>, count: u64) {
+        self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
     /// More than the warning's share of a budget was spent.

@@ -12,13 +12,14 @@ mod route;
 pub mod webhook;
 
 pub use gate::{Place, Progress, Queues, Standing, Turn};
-pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
+pub use route::{Destination, Parcel, Parcels, Received, Repeat, Target, refusal_for};
 
 use crate::{clock, dialect::Family, json::Value, names::UpstreamName};
+use bytes::Bytes;
 use circuit::{Budget, Circuit};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use sha2::{Digest, Sha256};
 use std::{
     borrow::Cow,
@@ -238,6 +239,14 @@ impl Upstream {
     /// A text without the gateway's own credentials, which an upstream may echo in its errors.
     pub fn conceal(&self, text: String) -> String {
         self.secrets().fold(text, |text, secret| text.replace(secret, CONCEALED))
+    }
+
+    /// The same of the bytes of an answer.
+    pub fn conceal_bytes(&self, bytes: Bytes) -> Bytes {
+        if !self.secrets().any(|secret| memmem::find(&bytes, secret.as_bytes()).is_some()) {
+            return bytes;
+        }
+        self.conceal(String::from_utf8_lossy(&bytes).into_owned()).into()
     }
 
     /// The same of every text in a value.

@@ -38,6 +38,17 @@ pub struct Target<'t> {
     pub path: &'t str,
     /// Headers that go upstream as they are.
     pub headers: HeaderMap,
+    pub repeat: Repeat,
+}
+
+/// When a request may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Whenever that can help: done twice, it does no more than done once.
+    Always,
+    /// Only where nothing of it can have reached the upstream. It goes out on a connection of its own: one that
+    /// rested may be closed by the other side just now, and nobody knows what was read of it.
+    IfUnsent,
 }
 
 /// What is sent to an upstream, as it was permitted.
@@ -91,8 +102,20 @@ enum Tried {
 }
 
 enum Failure {
-    Answer(Answer),
+    Answer(Box<Answer>),
+    /// Nothing was sent.
+    Unsent(Refusal),
     Refusal(Refusal),
+}
+
+impl Tried {
+    /// The same of a request that is sent again only where nothing of it was.
+    fn once(self) -> Self {
+        match self {
+            Self::Again(failure @ (Failure::Answer(_) | Failure::Refusal(_))) => Self::Failed(failure),
+            other => other,
+        }
+    }
 }
 
 impl Destination {
@@ -134,8 +157,10 @@ impl Destination {
             }
         }
         match failed {
-            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, answer)),
-            Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
+            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
+            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => {
+                Err((upstream.name.shared(), refusal))
+            }
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
@@ -204,6 +229,10 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
+    if target.repeat == Repeat::IfUnsent {
+        let tried = endpoint.client.apart().send(outgoing).await;
+        return tried.map_or_else(failed, |answer| judge(upstream, answer)).once();
+    }
     match endpoint.client.send(outgoing).await {
         Ok(answer) => {
             let status = answer.status;
@@ -243,15 +272,15 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
     match answer.status {
         status if status.is_success() => Tried::Answered(answer),
         // Anthropic's word for being overloaded.
-        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer)),
+        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer)),
+        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if upstream.has_several_credentials() => {
-            Tried::Again(Failure::Answer(answer))
+            Tried::Again(Failure::Answer(answer.into()))
         }
-        _ => Tried::Failed(Failure::Answer(answer)),
+        _ => Tried::Failed(Failure::Answer(answer.into())),
     }
 }
 
@@ -275,11 +304,15 @@ pub(super) fn unanswered(error: SendError) -> Refusal {
 }
 
 fn failed(error: SendError) -> Tried {
-    let refusal = Failure::Refusal(unanswered(error));
+    let refusal = unanswered(error);
     match error.kind {
-        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(refusal),
-        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => Tried::Again(refusal),
-        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => Tried::Failed(refusal),
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(Failure::Unsent(refusal)),
+        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => {
+            Tried::Again(Failure::Refusal(refusal))
+        }
+        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => {
+            Tried::Failed(Failure::Refusal(refusal))
+        }
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod admin;
 mod analyzer;
 mod approvals;
 mod architecture;
@@ -40,5 +41,6 @@ mod reload;
 mod signer;
 mod signing;
 mod support;
+mod tools;
 mod transcripts;
 mod wire;

@@ -121,6 +121,14 @@ words! {
     }
 }
 
+words! {
+    /// How a vector store keeps tenants apart.
+    Scope {
+        Collection = "collection", "Each tenant has collections of its own; with `tenant_field`, their records name it too.";
+        Field = "field", "Tenants share collections; each record names its tenant in `tenant_field`.";
+    }
+}
+
 record! {
     /// A server that the gateway forwards to.
     Upstream {
@@ -142,6 +150,8 @@ record! {
         retry: Option<Retry> = "retry",
         pin: Option<At<Pin>> = "pin",
         tenant_field: Option<At<String>> = "tenant_field",
+        scope: Option<At<Scope>> = "scope",
+        collections: Option<At<String>> = "collections",
         operations: Entries<At<String>> = "operations",
     }
 }
