@@ -276,4 +276,6 @@ impl<T> Scheduler<T> {
 }
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
