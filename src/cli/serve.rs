@@ -211,6 +211,8 @@ impl Reloader {
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
                 gateway.snapshot.store(Arc::new(snapshot));
+                let now = gateway.snapshot.load();
+                gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
                 if let Some(waits) = &waits {

@@ -15,6 +15,7 @@ mod person;
 mod reserve;
 mod resource;
 mod route;
+mod standing;
 mod stored;
 mod usage;
 mod visit;

@@ -2,12 +2,14 @@
 //! rest of the tree sees requests and answers, never sockets. Which server is tried, with which credential and
 //! how often stands here; how bytes travel stands in `http1`.
 
+mod health;
 pub mod http1;
 pub mod mcp;
 pub mod published;
 mod route;
 pub mod webhook;
 
+pub use health::{Came, Health};
 pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 
 use crate::{dialect::Family, json::Value, names::UpstreamName};
@@ -31,6 +33,7 @@ pub struct Upstream {
     credentials: Vec<Credential>,
     /// Further tries after a first one that failed.
     pub retries: u32,
+    pub health: Health,
     /// Counts tries, so that endpoints and credentials take turns.
     turn: AtomicUsize,
 }
@@ -83,7 +86,8 @@ impl Upstream {
         credentials: Vec<Credential>,
         retries: u32,
     ) -> Self {
-        Self { name, speaks, endpoints, credentials, retries, turn: AtomicUsize::new(0) }
+        let (health, turn) = (Health::default(), AtomicUsize::new(0));
+        Self { name, speaks, endpoints, credentials, retries, health, turn }
     }
 
     /// The same upstream with another credential, and connections of its own.
@@ -98,6 +102,7 @@ impl Upstream {
             endpoints: self.endpoints.iter().map(endpoint).collect(),
             credentials: vec![credential.clone()],
             retries: self.retries,
+            health: self.health.clone(),
             turn: AtomicUsize::new(0),
         }
     }

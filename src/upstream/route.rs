@@ -4,7 +4,7 @@
 //! connect, 429, 502, 503, 504, 529, no answer at all, or one refused credential of several. A 500 is told as it is.
 
 use super::{
-    Credential, Upstream,
+    Came, Credential, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
 use crate::{authorize::Permit, dialect::Family, refusal::Refusal};
@@ -135,7 +135,9 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
-    match endpoint.client.send(outgoing).await {
+    let sent = endpoint.client.send(outgoing).await;
+    upstream.health.note(Came::of(&sent));
+    match sent {
         Ok(answer) => judge(upstream, answer),
         Err(error) => failed(error),
     }
