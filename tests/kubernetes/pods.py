@@ -17,9 +17,12 @@ from rendered import KUBERNETES, gateways, lay_out, localize, owners, pod_of, re
 
 BINARY = sys.argv[1]
 HERE = pathlib.Path(__file__).resolve().parent
+# One that every user may run.
+PYTHON = "/usr/bin/python3"
 GATEWAY, AGENT, SERVER = 65532, 10001, 12345
 PROVIDER = "198.51.100.10"
 ELSEWHERE = "203.0.113.20"
+SERVERS = [f"http://{PROVIDER}:443/", f"http://{ELSEWHERE}:80/", f"http://{ELSEWHERE}:8443/", "http://10.244.9.9:443/"]
 SECRETS = {"openai-api-key": "sk-first", "admin-token": "operator-token", "records-secret": "r" * 44}
 checked = 0
 
@@ -67,7 +70,7 @@ class Play(contextlib.ExitStack):
         headers = {"authorization": f"Bearer {key}"} if key else {}
         body = json.dumps(body) if body is not None else ""
         arguments = [method or ("POST" if body else "GET"), url, json.dumps(headers), body, str(seconds)]
-        return self.start(host, user, "python3", str(self.work / "client.py"), *arguments)
+        return self.start(host, user, PYTHON, str(self.work / "client.py"), *arguments)
 
     def ask(self, *arguments, **more):
         return told(self.client(*arguments, **more))
@@ -75,7 +78,7 @@ class Play(contextlib.ExitStack):
     def kubelet(self, url):
         """A probe comes from the node."""
         client = [str(self.work / "client.py"), "GET", url, "{}", "", "2"]
-        return json.loads(self.network.on_node("python3", *client))
+        return json.loads(self.network.on_node(PYTHON, *client))
 
     def serve(self, host, objects, owner, container, replace):
         """Starts the gateway of a pod. What only its container mounts is closed to every other user."""
@@ -102,17 +105,22 @@ class Play(contextlib.ExitStack):
     def provider(self):
         self.network.add("provider", PROVIDER)
         run("ip", "netns", "exec", self.network.hosts["provider"]["netns"], "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0")
-        self.start("provider", SERVER, "python3", str(self.work / "provider.py"), PROVIDER, "443", str(self.keys))
+        self.start("provider", SERVER, PYTHON, str(self.work / "provider.py"), PROVIDER, "443", str(self.keys))
         # What an agent must not reach listens too, so that only the firewall can keep it away.
         self.network.add("elsewhere", ELSEWHERE)
         for port in ("80", "8443"):
             run("ip", "netns", "exec", self.network.hosts["elsewhere"]["netns"], "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0")
-            self.start("elsewhere", SERVER, "python3", str(self.work / "provider.py"), ELSEWHERE, port, str(self.keys))
+            self.start("elsewhere", SERVER, PYTHON, str(self.work / "provider.py"), ELSEWHERE, port, str(self.keys))
         self.network.add("inside", "10.244.9.9", {}, "default")
         run("ip", "netns", "exec", self.network.hosts["inside"]["netns"], "sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=0")
-        self.start("inside", SERVER, "python3", str(self.work / "provider.py"), "10.244.9.9", "443", str(self.keys))
-        for url in (f"http://{PROVIDER}:443/", f"http://{ELSEWHERE}:80/", f"http://{ELSEWHERE}:8443/", "http://10.244.9.9:443/"):
+        self.start("inside", SERVER, PYTHON, str(self.work / "provider.py"), "10.244.9.9", "443", str(self.keys))
+        for url in SERVERS:
             wait(url, lambda: self.kubelet(url)["status"] is not None)
+
+    def open(self, host):
+        """While no policy is kept, a host reaches everything: it is the policies that close it."""
+        for url in SERVERS:
+            check(self.ask(host, url)["status"] is not None, f"{host} does not reach {url}")
 
 
 def end(process):
@@ -153,6 +161,12 @@ def closed(play, host, *urls):
         check(told(client)["error"] == "no answer", f"{host} reaches {url}")
 
 
+def denied(play, host, url, key):
+    """What the rules deny does not reach the agent."""
+    answer = play.ask(host, url, key=key, body=chat("call delete_ticket"))
+    check(answer["status"] == 200 and "call_1" not in answer["body"] and "Deletions go through support" in answer["body"], answer)
+
+
 def test_sidecar():
     """Agent and gateway share a pod's network. Who holds the key decides, not the firewall."""
     with Play() as play:
@@ -164,6 +178,7 @@ def test_sidecar():
         play.network.add("prometheus", "10.244.4.2", {}, "monitoring")
         play.network.add("neighbour", "10.244.5.2", {}, "other")
         play.provider()
+        play.open("pod")
         play.network.enforce(policies_of(objects))
         root, gateway = play.serve("pod", objects, owner, container, {"https://api.openai.com/v1": f"http://{PROVIDER}:443/v1"})
         base = next(each["value"] for each in pod["containers"][0]["env"] if each["name"] == "OPENAI_BASE_URL")
@@ -172,6 +187,7 @@ def test_sidecar():
         # The agent needs no key, and has none.
         answer = play.ask("pod", completions, key="none", body=chat("hi"))
         check(answer["status"] == 200 and "hello" in answer["body"], answer)
+        denied(play, "pod", completions, "none")
         direct = play.ask("pod", f"http://{PROVIDER}:443/v1/chat/completions", key="none", body=chat("hi"))
         check(direct["status"] == 401, f"around the gateway: {direct}")
         read = subprocess.run(play.network.command("pod", AGENT, "cat", str(root / "run/secrets/tollgate/openai-api-key")), capture_output=True)
@@ -216,7 +232,7 @@ def finish(play, root, gateway, deleted, pod):
     status = gateway.wait(timeout=pod["terminationGracePeriodSeconds"] - (time.monotonic() - deleted))
     check(status == 0, f"the gateway ended with {status}: {(play.work / f'{root.name}-{GATEWAY}.log').read_text()}")
     verified = run(BINARY, "audit", "verify", str(root / "var/lib/tollgate"))
-    check("broken" not in verified, verified)
+    check("1 chains, 0 broken" in verified, verified)
 
 
 def test_shared():
@@ -233,6 +249,7 @@ def test_shared():
         play.network.add("stranger", "10.244.3.2", {}, "stranger")
         play.network.add("prometheus", "10.244.4.2", {}, "monitoring")
         play.provider()
+        play.open("agent")
         play.network.enforce(policies_of(objects) + policies_of(tenant))
         # A Service's name stands for the pod's address: there are no names here.
         replace = {"https://api.openai.com/v1": f"http://{PROVIDER}:443/v1", "[tollgate, ": "[10.244.2.2, tollgate, "}
@@ -248,6 +265,7 @@ def test_shared():
         for wrong in (None, "sk-first", issuer.token("acme", audience="https://kubernetes.default.svc"), issuer.token("stranger"),
                       issuer.token("tollgate"), issuer.token("acme", seconds=-60)):
             check(play.ask("agent", completions, key=wrong, body=chat("hi"))["status"] == 401, wrong)
+        denied(play, "agent", completions, token)
         models = lambda name: play.ask("agent", "http://10.244.2.2:8080/v1/models", key=issuer.token(name))["body"]
         check('"gpt-5"' in models("acme") and '"gpt-5"' not in models("globex"), "the namespace is not the tenant")
 
@@ -283,7 +301,8 @@ def test_shared():
         check(whole(told(stream), 60), "the stream was cut")
         status = gateway.wait(timeout=pod["terminationGracePeriodSeconds"] - (time.monotonic() - deleted))
         check(status == 0, f"the gateway ended with {status}")
-        check("broken" not in run(BINARY, "audit", "verify", str(root / "var/lib/tollgate")), "records")
+        verified = run(BINARY, "audit", "verify", str(root / "var/lib/tollgate"))
+        check("1 chains, 0 broken" in verified, verified)
 
 
 started = time.monotonic()

@@ -19,8 +19,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answer = {"id": "c1", "object": "chat.completion", "created": 1, "model": body["model"]}
         usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
         if not body.get("stream"):
-            message = {"role": "assistant", "content": "hello"}
-            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+            message, reason = {"role": "assistant", "content": "hello"}, "stop"
+            asked = body["messages"][-1]["content"]
+            if asked.startswith("call "):
+                function = {"name": asked.removeprefix("call "), "arguments": "{}"}
+                calls = [{"id": "call_1", "type": "function", "function": function}]
+                message, reason = {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls"
+            choices = [{"index": 0, "message": message, "finish_reason": reason}]
             return self.answer(200, {**answer, "choices": choices, "usage": usage})
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
