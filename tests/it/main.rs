@@ -21,6 +21,7 @@ mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
+mod metrics;
 mod mirrors;
 mod pins;
 mod reload;
