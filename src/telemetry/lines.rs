@@ -64,8 +64,8 @@ impl Lines {
         let route = RouteLabels { model: Arc::clone(&line.model), upstream: Arc::clone(&line.upstream) };
         let entry = || Entry {
             figures: Mutex::default(),
-            duration: self.durations.of(&route),
-            ttft: self.times_to_first_token.of(&route),
+            duration: self.durations.get_or_create(&route),
+            ttft: self.times_to_first_token.get_or_create(&route),
         };
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.entry(line).or_insert_with(entry).count(counted);

@@ -16,7 +16,7 @@ pub use standing::{BudgetStanding, Standing, UpstreamStanding};
 use crate::{
     asked::{AskedModel, End},
     call::Place,
-    ledger::Counts,
+    ledger,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{DecisionEntry, Observer, Warning},
@@ -39,6 +39,8 @@ use times::{OVERHEADS, Times};
 /// With up to four tries a second, about once a minute.
 const WARN_EVERY_FAILURES: u64 = 240;
 
+type Counts<L> = Series<L, Counter>;
+
 /// Every metric of the gateway.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -46,9 +48,9 @@ pub struct Telemetry {
     lines: Lines,
     unidentified: Counter,
     overhead: Times,
-    decisions: Series<DecisionLabels, Counter>,
-    limit_rejections: Series<LimitLabels, Counter>,
-    budget_warnings: Series<TenantLabels, Counter>,
+    decisions: Counts<DecisionLabels>,
+    limit_rejections: Counts<LimitLabels>,
+    budget_warnings: Counts<TenantLabels>,
     in_flight: Gauge,
     pins: Series<PinLabels, Gauge>,
     gauges: Gauges,
@@ -61,7 +63,7 @@ pub struct Telemetry {
 /// What the records' writer tells, counted.
 #[derive(Debug, Default)]
 struct Redactions {
-    values: Series<EntityLabels, Counter>,
+    values: Counts<EntityLabels>,
     write_failures: Counter,
 }
 
@@ -76,7 +78,7 @@ pub struct Finished<'f> {
     pub ttft: Option<Duration>,
     pub overhead: Duration,
     /// What the ledger took in of it, if it did.
-    pub charged: Option<Counts>,
+    pub charged: Option<ledger::Counts>,
     /// Whether that is an estimate.
     pub is_estimate: bool,
 }
@@ -193,28 +195,26 @@ impl Telemetry {
 
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
-        self.limit_rejections.with(LimitLabels { tenant, limit }, count);
+        self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
     }
 
     /// More than the warning's share of a budget was spent.
     pub fn budget_warned(&self, tenant: Arc<str>) {
-        self.budget_warnings.with(TenantLabels { tenant }, count);
+        self.budget_warnings.get_or_create(&TenantLabels { tenant }).inc();
     }
 
     /// A decision is on its way to the records.
     pub fn decided(&self, entry: &DecisionEntry) {
         let tenant = Arc::clone(&entry.journal.tenant);
         let labels = DecisionLabels { tenant, place: entry.place, outcome: entry.decision, mode: entry.mode };
-        self.decisions.with(labels, count);
+        self.decisions.get_or_create(&labels).inc();
     }
 
     /// So many offers were allowed that are on record for today already.
     pub fn repeated_offers(&self, tenant: Arc<str>, offers: u64) {
         let (place, outcome) = (Place::Offered.as_str(), Outcome::Allow.as_str());
         let labels = DecisionLabels { tenant, place, outcome, mode: "enforce" };
-        self.decisions.with(labels, |counter| {
-            counter.inc_by(offers);
-        });
+        self.decisions.get_or_create(&labels).inc_by(offers);
     }
 
     /// How the definitions of the servers stand that have pins, and of no others.
@@ -272,16 +272,10 @@ impl Telemetry {
     }
 }
 
-fn count(counter: &Counter) {
-    counter.inc();
-}
-
 impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
-        self.values.with(labels, |counter| {
-            counter.inc_by(u64::from(count));
-        });
+        self.values.get_or_create(&labels).inc_by(u64::from(count));
     }
 
     fn warned(&self, warning: &Warning) {

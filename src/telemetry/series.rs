@@ -34,23 +34,14 @@ impl<L, M> Clone for Series<L, M> {
     }
 }
 
-impl<L: Hash + Eq, M: Default> Series<L, M> {
-    /// Does something with the metric of these labels.
-    pub(super) fn with(&self, labels: L, act: impl FnOnce(&M)) {
+impl<L: Hash + Eq + Clone, M: Default + Clone> Series<L, M> {
+    /// The metric of these labels.
+    pub(super) fn get_or_create(&self, labels: &L) -> M {
         let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(metric) = metrics.get(&labels) {
-            return act(metric);
+        if let Some(metric) = metrics.get(labels) {
+            return metric.clone();
         }
         drop(metrics);
-        act(self.metrics.write().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default());
-    }
-
-    /// The metric of these labels itself.
-    pub(super) fn of(&self, labels: &L) -> M
-    where
-        L: Clone,
-        M: Clone,
-    {
         let mut metrics = self.metrics.write().unwrap_or_else(PoisonError::into_inner);
         metrics.entry(labels.clone()).or_default().clone()
     }

@@ -155,7 +155,11 @@ def test_names(text):
 
 def test_ledger(text, admin):
     """A tenant's tokens and cost are what the ledger has, exactly."""
-    rows = json.loads(ask(admin, "GET", "/admin/usage")[1])
+    usage = lambda: json.loads(ask(admin, "GET", "/admin/usage")[1])
+    told = sum(samples(text, "tollgate_requests_total").values())
+    # The ledger is written behind the requests.
+    wait("the ledger", lambda: sum(row["requests"] for row in usage()) == told)
+    rows = usage()
     for tenant in ("acme", "globex"):
         of = lambda name, **more: sum(
             value for labels, value in samples(text, name).items()
