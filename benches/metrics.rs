@@ -46,6 +46,7 @@ fn finish(telemetry: &Telemetry, tenant: &Arc<str>, model: &AskedModel, upstream
         end,
         duration: Duration::from_millis(120),
         ttft: Some(Duration::from_millis(40)),
+        queued: None,
         overhead: Duration::from_micros(30),
         charged: Some(Counts {
             requests: 1,

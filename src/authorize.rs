@@ -38,6 +38,11 @@ impl Permit {
         Self { body: Bytes::new() }
     }
 
+    /// The same leave with values covered that the provider does not get to see.
+    pub fn covered(self, body: Option<Vec<u8>>) -> Self {
+        body.map_or(self, |body| Self { body: body.into() })
+    }
+
     /// The same leave in another dialect.
     pub fn translated(
         &self,

@@ -8,6 +8,7 @@ pub mod token;
 
 use crate::{
     names::KeyId,
+    quota::fair::Priority,
     tenant::{Key, Offered, Tenant},
 };
 use dashmap::DashMap;
@@ -314,6 +315,7 @@ impl Directory {
 fn key_of(tenant: &Tenant, id: KeyId) -> Key {
     Key {
         quota: None,
+        priority: Priority::default(),
         caller: tenant.caller.with_key(id.as_str()),
         id,
         expires: None,

@@ -35,3 +35,4 @@ pub mod tenant;
 pub mod translate;
 pub mod upstream;
 pub mod usage;
+pub mod wire;

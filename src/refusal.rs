@@ -8,6 +8,9 @@ use std::time::Duration;
 pub enum Refusal {
     /// The body came slower than a client may pause.
     BodyTimeout,
+    /// The request holds what the tenant does not send to providers, or what cannot be taken out of it. Says what and
+    /// where, never the values.
+    ContentBlocked { message: String, place: Option<String> },
     /// More requests at once than the tenant may have.
     Concurrency { limit: u32 },
     /// A name that is not the gateway's.
@@ -65,7 +68,7 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
+            Self::ContentBlocked { .. } | Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
             Self::ForeignHost | Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
             Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
@@ -94,6 +97,7 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::TokenLimit { .. } => "rate_limit_exceeded",
             Self::BudgetSpent { .. } => "insufficient_quota",
+            Self::ContentBlocked { .. } => "content_blocked",
             Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
@@ -138,7 +142,9 @@ impl Refusal {
                 "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
                     .into()
             }
-            Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
+            Self::ContentBlocked { message, .. }
+            | Self::Invalid { message, .. }
+            | Self::UnsupportedMediaType { message } => message.clone(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
                     .into()
@@ -184,6 +190,7 @@ impl Refusal {
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
             | Self::BudgetSpent { .. }
+            | Self::ContentBlocked { .. }
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::Invalid { .. }
@@ -209,6 +216,7 @@ impl Refusal {
     /// The member of the request that is at fault.
     pub fn param(&self) -> Option<&str> {
         match self {
+            Self::ContentBlocked { place, .. } => place.as_deref(),
             Self::Invalid { param, .. } => param.as_deref(),
             Self::ModelNotFound { .. } => Some("model"),
             Self::PreviousNotFound { .. } => Some("previous_response_id"),

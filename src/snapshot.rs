@@ -5,6 +5,7 @@ use crate::{
     identity::Directory,
     names::UpstreamName,
     policy::glob::Glob,
+    quota::fair::FairQueue,
     upstream::{Destination, Health, Upstream, mcp::Server, published::Published, webhook::Webhook},
     usage::Price,
 };
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub servers: Vec<Arc<Server>>,
     /// Upstreams and servers as single tenants reach them.
     pub accounts: Accounts,
+    /// By upstream or server: how many requests it takes at a time, where that is limited.
+    pub queues: HashMap<Arc<str>, FairQueue>,
     /// By which names agents speak to the gateway.
     pub hosts: Hosts,
     /// Where clients find the gateway: scheme, host and port.

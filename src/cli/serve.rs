@@ -10,10 +10,11 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
+    records::{DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Listener},
     stored::Shelf,
-    telemetry::Telemetry,
+    telemetry::{Target, Telemetry},
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -38,6 +39,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// So many webhooks are on their way at once.
 const WEBHOOKS_MAX: usize = 256;
+/// The last records are exported within so long.
+const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -102,6 +105,11 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
+    retain: Duration,
+    on_failure: OnFailure,
+    compress: bool,
+    signer: Option<Arc<Signer>>,
+    logs: Option<Arc<Target>>,
 }
 
 impl SetUp {
@@ -111,6 +119,11 @@ impl SetUp {
             admin: serve.admin,
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
+            retain: serve.retain,
+            on_failure: serve.on_failure,
+            compress: serve.compress,
+            signer: serve.signer.clone(),
+            logs: serve.logs.clone(),
         }
     }
 
@@ -121,6 +134,11 @@ impl SetUp {
             ("`admin`", self.admin != new.admin),
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
+            ("`records.retain`", self.retain != new.retain),
+            ("`records.on_failure`", self.on_failure != new.on_failure),
+            ("`records.compress`", self.compress != new.compress),
+            ("`records.sign`", self.signer != new.signer),
+            ("`telemetry`", self.logs != new.logs),
         ];
         let changed: Vec<&str> =
             keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
@@ -210,6 +228,7 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
                 let now = gateway.snapshot.load();
                 gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
@@ -243,6 +262,9 @@ impl Running {
         drop(reloader.started.set(SetUp::of(&serve)));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
+        if let Some(target) = &serve.logs {
+            telemetry.export_logs(Arc::clone(target));
+        }
         let records = Records::open_locked(
             crate::records::Options {
                 data_dir: serve.data_dir.clone(),
@@ -250,6 +272,8 @@ impl Running {
                 on_failure: serve.on_failure,
                 queue_bytes_max: QUEUE_BYTES_MAX,
                 retain: serve.retain,
+                compress: serve.compress,
+                signer: serve.signer.clone(),
                 observer: telemetry.observer(),
             },
             lock,
@@ -261,7 +285,10 @@ impl Running {
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
+        let queues = Queues::default();
+        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
+            queues,
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
@@ -392,6 +419,7 @@ impl Running {
         if !matches!(flushed, Ok(Ok(()))) {
             operator::warn("the last records could not be written");
         }
+        self.gateway.telemetry.finish(EXPORT_MAX).await;
     }
 }
 

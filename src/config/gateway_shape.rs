@@ -83,7 +83,7 @@ pub(crate) static GATEWAY: MapShape = map(
             "Where clients find the gateway, without a path; without it, the Host that they name. Its host is an allowed one.",
         )
         .like("https://gateway.example"),
-        key("telemetry", Shape::Map(&TELEMETRY), "Where traces and metrics are pushed."),
+        key("telemetry", Shape::Map(&TELEMETRY), "Where traces, logs and metrics are pushed."),
         key("records", Shape::Map(&RECORDS), "How records are kept."),
         key(
             "defaults",
@@ -241,6 +241,12 @@ static PRICE: MapShape = map(
             "For a million input tokens that the provider had cached; without it, as `input`.",
         )
         .like("0.125"),
+        key(
+            "cache_write",
+            scalar(Scalar::Dollars),
+            "For a million input tokens that the provider puts into its cache; without it, as `input`.",
+        )
+        .like("1.5625"),
         key("output", scalar(Scalar::Dollars), "For a million output tokens.").like("10"),
     ],
 );
@@ -327,10 +333,25 @@ static SHARED: MapShape = MapShape {
     hush: Hush::Hidden,
 };
 
-static TELEMETRY: MapShape = map(
-    "telemetry",
-    &[
-        key("otlp", URL, "An OTLP endpoint over HTTP.").like("http://127.0.0.1:4318"),
+static TELEMETRY: MapShape = MapShape {
+    title: "telemetry",
+    keys: &[
+        key("otlp", URL, "An OTLP endpoint over HTTP: its base, to which `/v1/logs` and so on are appended.")
+            .like("http://127.0.0.1:4318"),
+        key(
+            "logs",
+            scalar(Scalar::Bool),
+            "Whether the redacted lines of logs and audit chains are exported there.",
+        )
+        .or("false"),
+        key(
+            "headers",
+            Shape::Names { name: Scalar::HeaderName, each: &SECRETS },
+            "Headers that the endpoint asks for, by name.",
+        )
+        .like("{ authorization: { env: OTLP_AUTHORIZATION } }"),
+        key("ca", PATH, "Certificate authorities to trust there besides the usual ones, PEM.")
+            .like("internal-ca.pem"),
         key(
             "genai_semconv",
             scalar(Scalar::Word(GenaiNames::WORDS)),
@@ -338,7 +359,13 @@ static TELEMETRY: MapShape = map(
         )
         .or("classic"),
     ],
-);
+    rules: &[
+        Together::Needs { key: "logs", other: "otlp" },
+        Together::Needs { key: "headers", other: "otlp" },
+        Together::Needs { key: "ca", other: "otlp" },
+    ],
+    hush: Hush::Shown,
+};
 
 static RECORDS: MapShape = map(
     "records",
@@ -347,6 +374,9 @@ static RECORDS: MapShape = map(
         key("on_failure", scalar(Scalar::Word(OnFailure::WORDS)), "What becomes of a request whose record cannot be written.").or("fail"),
         key("secret", Shape::Secret, "What the tenants' secrets are derived from; without it, one is made in data_dir. Gateways that share it make the same tokens.")
             .like("{ file: /run/secrets/tollgate }"),
+        key("sign", Shape::Secret, "The private key (Ed25519, PEM) that signs checkpoints of the audit chains; without it, none are signed.")
+            .like("{ file: /run/secrets/tollgate-sign.pem }"),
+        key("compress", scalar(Scalar::Bool), "Whether the files of days that are over are compressed (gzip).").or("true"),
         CONTENT,
     ],
 );

@@ -28,7 +28,7 @@ pub use visit::Visit;
 
 use crate::{
     approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
-    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry, upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -47,6 +47,8 @@ pub struct Gateway {
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    /// Who waits for upstreams that take so many requests at a time.
+    pub queues: Queues,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -144,7 +146,7 @@ async fn call(
     };
     let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
     let recalled = stored::recall(visit, named).await?;
-    let ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
+    let mut ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -15,6 +15,7 @@ impl Gateway {
         let pinned = snapshot.servers.iter();
         let pinned = pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
         self.telemetry.pinned(pinned);
+        self.telemetry.queues(&self.queues.standings());
         self.telemetry.stand(self.standing(&snapshot));
         self.telemetry.render()
     }

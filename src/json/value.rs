@@ -70,7 +70,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn members_mut(&mut self) -> Option<&mut Vec<(Cow<'a, str>, Value<'a>)>> {
+    /// The members of an object, to be changed.
+    pub fn members_mut(&mut self) -> Option<&mut Vec<(Cow<'a, str>, Value<'a>)>> {
         match self {
             Self::Object(members) => Some(members),
             Self::Array(_) | Self::Bool(_) | Self::Null | Self::Number(_) | Self::String(_) => None,

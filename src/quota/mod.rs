@@ -5,6 +5,7 @@
 //! through the gateway can keep anything.
 
 mod calls;
+pub mod fair;
 mod level;
 mod reserve;
 mod spend;
@@ -21,14 +22,11 @@ use governor::{
     middleware::StateInformationMiddleware,
     state::{InMemoryState, direct::NotKeyed},
 };
-use reserve::Reserve;
+use reserve::{Meters, Reserve};
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -54,10 +52,24 @@ impl fmt::Display for Rate {
     }
 }
 
+/// The clock of rates. It is one for all: a tenant's limits hold none of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealClock;
+
+impl Clock for RealClock {
+    type Instant = <DefaultClock as Clock>::Instant;
+
+    fn now(&self) -> Self::Instant {
+        // Making a clock asks the processor what it can, which costs tens of microseconds in a virtual machine.
+        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
+        CLOCK.now()
+    }
+}
+
 /// The limits of one tenant. Lives as long as the tenant does, over reloads.
-pub struct Quota<C: Clock = DefaultClock> {
+pub struct Quota<C: Clock = RealClock> {
     requests: Option<Requests<C>>,
-    in_flight: Arc<AtomicU32>,
+    meters: Arc<Meters>,
     in_flight_max: Option<u32>,
     calls: Arc<Calls<C>>,
     reserve: Arc<Reserve>,
@@ -104,7 +116,7 @@ pub struct Standing {
 #[derive(Debug)]
 #[must_use]
 pub struct Slot {
-    in_flight: Arc<AtomicU32>,
+    meters: Arc<Meters>,
     /// Another's, which comes back with it.
     also: Option<Box<Slot>>,
 }
@@ -127,7 +139,9 @@ impl Admission {
 
     /// The place of a request that is refused: it takes none.
     pub fn refused(standing: Option<Left>) -> Self {
-        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)), also: None }, standing }
+        let meters = Arc::new(Meters::default());
+        meters.in_flight.store(1, Ordering::Relaxed);
+        Self { slot: Slot { meters, also: None }, standing }
     }
 }
 
@@ -151,21 +165,20 @@ impl Exceeded {
 impl Quota {
     /// Limits by the real clock.
     pub fn new(requests: Option<Rate>, in_flight_max: Option<u32>) -> Self {
-        // Making a clock asks the processor what it can, which costs tens of microseconds in a virtual machine.
-        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
-        Self::with_clock(requests, in_flight_max, &CLOCK)
+        Self::with_clock(requests, in_flight_max, &RealClock)
     }
 }
 
 impl<C: Clock + Clone> Quota<C> {
     /// Limits by a clock of the caller's.
     pub fn with_clock(requests: Option<Rate>, in_flight_max: Option<u32>, clock: &C) -> Self {
+        let meters = Arc::<Meters>::default();
         Self {
             requests: requests.map(|rate| Requests::new(rate, clock)),
-            in_flight: Arc::default(),
+            reserve: Arc::new(Reserve::new(Limits::default(), Arc::clone(&meters))),
+            meters,
             in_flight_max,
             calls: Arc::default(),
-            reserve: Arc::new(Reserve::new(Limits::default())),
             clock: C::clone(clock),
         }
     }
@@ -173,16 +186,17 @@ impl<C: Clock + Clone> Quota<C> {
     /// With limits for tokens, money and single models.
     #[must_use]
     pub fn limited(self, limits: Limits) -> Self {
-        Self { reserve: Arc::new(Reserve::new(limits)), ..self }
+        Self { reserve: Arc::new(Reserve::new(limits, Arc::clone(&self.meters))), ..self }
     }
 
     /// The same tenant's limits before: what is used stays used, and what is in flight stays counted.
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
-        self.in_flight = Arc::clone(&before.in_flight);
+        self.meters = Arc::clone(&before.meters);
         let limits = self.reserve.limits().clone();
-        self.reserve = Arc::new(Reserve::new(limits).after(&before.reserve));
+        let reserve = Reserve::new(limits, Arc::clone(&self.meters));
+        self.reserve = Arc::new(reserve.after(&before.reserve));
         self.requests = match (self.requests, &before.requests) {
             (Some(requests), Some(before)) => Some(requests.after(before)),
             (requests, _) => requests,
@@ -249,13 +263,13 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.meters.in_flight.load(Ordering::Relaxed)
     }
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let slot = Slot { in_flight: Arc::clone(&self.in_flight), also: None };
-        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let slot = Slot { meters: Arc::clone(&self.meters), also: None };
+        let before = self.meters.in_flight.fetch_add(1, Ordering::AcqRel);
         if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);
             return Err(Exceeded::Concurrency { limit, standing });
@@ -335,13 +349,13 @@ impl<C: Clock> Requests<C> {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.meters.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-impl<C: Clock> fmt::Debug for Quota<C> {
+impl<C: Clock + Clone> fmt::Debug for Quota<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quota").field("in_flight", &self.in_flight).finish_non_exhaustive()
+        f.debug_struct("Quota").field("in_flight", &self.in_flight()).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::usage::MicroUsd;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
@@ -106,14 +106,53 @@ pub struct Warned {
 pub(super) struct Reserve {
     limits: Limits,
     models: Vec<Arc<ModelMeter>>,
-    state: Arc<Mutex<State>>,
+    meters: Arc<Meters>,
+}
+
+/// What of a tenant's is used, held and in flight: in one piece, since every request reads and writes all of it, and
+/// with many tenants nothing of it is in the processor's cache.
+#[derive(Debug, Default)]
+pub(super) struct Meters {
+    pub(super) in_flight: AtomicU32,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     tokens: Level,
-    /// One a calendar; only ever more.
-    spends: Vec<Spend>,
+    spends: Spends,
+}
+
+/// One a calendar; only ever more. Most tenants have one.
+#[derive(Debug, Default)]
+struct Spends {
+    first: Option<Spend>,
+    others: Vec<Spend>,
+}
+
+impl Spends {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Spend> {
+        self.first.iter_mut().chain(&mut self.others)
+    }
+
+    /// That of a calendar, which begins now if there was none.
+    fn of(&mut self, calendar: Calendar, now: i64) -> &mut Spend {
+        let Self { first, others } = self;
+        let first = first.get_or_insert_with(|| Spend::new(calendar, now));
+        if first.calendar == calendar {
+            return first;
+        }
+        let at = others.iter().position(|spend| spend.calendar == calendar).unwrap_or_else(|| {
+            others.push(Spend::new(calendar, now));
+            others.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
+        &mut others[at]
+    }
 }
 
 #[derive(Debug)]
@@ -134,9 +173,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Reserve {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, meters: Arc<Meters>) -> Self {
         let meter = |limit: &ModelLimit| Arc::new(ModelMeter { limit: limit.clone(), state: Arc::default() });
-        Self { models: limits.models.iter().map(meter).collect(), limits, state: Arc::default() }
+        Self { models: limits.models.iter().map(meter).collect(), limits, meters }
     }
 
     /// Goes on with what is used and held of another's.
@@ -149,7 +188,7 @@ impl Reserve {
             )
         };
         let models = self.models.iter().map(kept).collect();
-        Self { models, limits: self.limits, state: Arc::clone(&before.state) }
+        Self { models, limits: self.limits, meters: Arc::clone(&before.meters) }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -163,7 +202,7 @@ impl Reserve {
         amount: Amount,
         now: Now,
     ) -> Result<Hold, Shortage> {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         self.money_left(&mut state, now)?;
         if let Some(rate) = &self.limits.tokens {
             let room = state.tokens.room(rate, now.instant);
@@ -193,12 +232,12 @@ impl Reserve {
 
     /// Whether money is left.
     pub(super) fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.money_left(&mut lock(&self.state), now)
+        self.money_left(&mut lock(&self.meters.state), now)
     }
 
     fn money_left(&self, state: &mut State, now: Now) -> Result<(), Shortage> {
         for budget in &self.limits.budgets {
-            let room = state.spend(budget.calendar, now.unix_s).room(budget.limit, now.unix_s);
+            let room = state.spends.of(budget.calendar, now.unix_s).room(budget.limit, now.unix_s);
             room.map_err(|short| match short {
                 NoMoney::Held => Shortage::MoneyHeld,
                 NoMoney::Spent { renews_in } => Shortage::Spent { budget: *budget, renews_in },
@@ -210,14 +249,14 @@ impl Reserve {
     /// What is left of the tenant's tokens.
     pub(super) fn tokens_left(&self, now: Now) -> Option<Left> {
         let rate = self.limits.tokens.as_ref()?;
-        Some(lock(&self.state).tokens.left(rate, now.instant))
+        Some(lock(&self.meters.state).tokens.left(rate, now.instant))
     }
 
     /// The budgets with what is spent of each, and since when.
     pub(super) fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         let spending = |budget: &Budget| {
-            let spend = state.spend(budget.calendar, now.unix_s);
+            let spend = state.spends.of(budget.calendar, now.unix_s);
             let window = spend.window(now.unix_s);
             (*budget, spend.spent(), window.start)
         };
@@ -226,16 +265,16 @@ impl Reserve {
 
     /// Takes in what was spent in a calendar's window before this process knew of it.
     pub(super) fn remember(&self, calendar: Calendar, spent: MicroUsd, now: Now) {
-        lock(&self.state).spend(calendar, now.unix_s).remember(spent, now.unix_s);
+        lock(&self.meters.state).spends.of(calendar, now.unix_s).remember(spent, now.unix_s);
     }
 
     /// The budget of which the largest share is spent, from the warning's share on.
     pub(super) fn warning(&self, now: Now) -> Option<Warned> {
         let percent = u64::from(self.limits.warn?);
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         let warned = |budget: &Budget| Warned {
             budget: *budget,
-            percent: state.spend(budget.calendar, now.unix_s).share(budget.limit, now.unix_s),
+            percent: state.spends.of(budget.calendar, now.unix_s).share(budget.limit, now.unix_s),
         };
         let budgets = self.limits.budgets.iter().map(warned);
         budgets.filter(|warned| warned.percent >= percent).max_by_key(|warned| warned.percent)
@@ -244,10 +283,10 @@ impl Reserve {
     /// Budgets whose warning's share is reached, each once a window.
     pub(super) fn warned_now(&self, now: Now) -> Vec<Warned> {
         let Some(percent) = self.limits.warn else { return Vec::new() };
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         let mut warned = Vec::new();
         for budget in &self.limits.budgets {
-            let spend = state.spend(budget.calendar, now.unix_s);
+            let spend = state.spends.of(budget.calendar, now.unix_s);
             if spend.warns(budget.limit, percent, now.unix_s) {
                 warned.push(Warned { budget: *budget, percent: spend.share(budget.limit, now.unix_s) });
             }
@@ -258,25 +297,14 @@ impl Reserve {
     /// What is held now, of the tenant and of each model.
     #[cfg(test)]
     fn held(&self) -> Vec<u64> {
-        let state = lock(&self.state);
-        let spends = state.spends.iter().map(|spend| spend.held().0);
+        let mut state = lock(&self.meters.state);
+        let held = state.tokens.held();
+        let spends: Vec<u64> = state.spends.iter_mut().map(|spend| spend.held().0).collect();
         let models = self.models.iter().flat_map(|meter| {
             let state = lock(&meter.state);
             [state.tokens.held(), u64::from(state.in_flight)]
         });
-        std::iter::once(state.tokens.held()).chain(spends).chain(models).collect()
-    }
-}
-
-impl State {
-    fn spend(&mut self, calendar: Calendar, now: i64) -> &mut Spend {
-        let at = self.spends.iter().position(|spend| spend.calendar == calendar);
-        let at = at.unwrap_or_else(|| {
-            self.spends.push(Spend::new(calendar, now));
-            self.spends.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
-        &mut self.spends[at]
+        std::iter::once(held).chain(spends).chain(models).collect()
     }
 }
 
@@ -335,7 +363,7 @@ impl Hold {
         }
         let limits = &self.reserve.limits;
         {
-            let mut state = lock(&self.reserve.state);
+            let mut state = lock(&self.reserve.meters.state);
             if let Some(rate) = &limits.tokens {
                 state.tokens.spend(used.tokens, rate, now.instant);
             }
@@ -352,7 +380,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         {
-            let mut state = lock(&self.reserve.state);
+            let mut state = lock(&self.reserve.meters.state);
             state.tokens.release(self.amount.tokens);
             state.spends.iter_mut().take(self.spends).for_each(|spend| spend.release(self.amount.cost));
         }

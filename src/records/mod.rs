@@ -5,8 +5,12 @@
 //! No request waits for the disk: [`Records::push`] takes a short mutex, and a thread looks every 50 ms. A power cut
 //! costs what was pushed in the last second or so. A record that cannot be written stops admission or is counted.
 
+mod attest;
 mod audit_files;
 mod chain;
+mod checkpoint;
+mod compress;
+mod day_file;
 mod disk;
 mod entry;
 mod erase;
@@ -14,11 +18,15 @@ mod head;
 mod line;
 mod recover;
 pub mod secret;
+mod signed;
+mod signing;
 mod sink;
 mod stamp;
 mod stream;
+mod study;
 mod sync;
 mod tenant_secrets;
+mod trail;
 mod turns;
 mod verify;
 mod writer;
@@ -35,16 +43,21 @@ use std::{
     time::Duration,
 };
 
+pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
+pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
+pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
+pub use study::{Analyst, Answer};
+pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use turns::{Turn, Turns};
-pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
+pub use verify::{Fault, Finding, Means, Report, TenantReport, VerifyError, verify};
 
 /// What a gateway does when a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +78,10 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Day files older than this are removed.
     pub retain: Duration,
+    /// Whether day files are compressed once their day is over.
+    pub compress: bool,
+    /// Signs checkpoints of the audit chains.
+    pub signer: Option<Arc<Signer>>,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -83,6 +100,10 @@ impl std::fmt::Debug for Options {
 pub trait Observer: Send + Sync {
     /// So many values of an entity were taken out of a tenant's text.
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// A line is made, redacted as it will be written, newline included.
+    fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
+    /// A tenant's text was left out: its analyst gave no answer.
+    fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
@@ -97,6 +118,8 @@ pub struct Counters {
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
+    /// Texts left out of their record because the analyst gave no answer that could be believed in time.
+    pub left_out: AtomicU64,
 }
 
 /// Why records cannot be kept.
@@ -186,7 +209,7 @@ impl Records {
     /// The same of a data directory that is locked already.
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
-        let mut sink = sink::Sink::open(&path, options.secrets, options.retain)
+        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain)
             .map_err(|source| OpenError::Recover { path, source })?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
@@ -201,7 +224,9 @@ impl Records {
             observer: options.observer,
         });
         let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(Arc::clone(&shared), sink, syncer, options.on_failure);
+        let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
+        let compressor = compressor.transpose().map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(Arc::clone(&shared), sink, (syncer, compressor), options.on_failure);
         let thread =
             Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self {

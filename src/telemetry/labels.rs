@@ -67,12 +67,20 @@ labels!(
     BudgetLabels { tenant: Arc<str>, per: &'static str }
 );
 labels!(
+    /// Of tries at an upstream, by what came of them.
+    TryLabels { upstream: Arc<str>, outcome: &'static str }
+);
+labels!(
+    /// Of records that were not exported.
+    DropLabels { tenant: Arc<str>, reason: &'static str }
+);
+labels!(
     /// Of an upstream.
     UpstreamLabels { upstream: Arc<str> }
 );
 labels!(
-    /// Of tries at an upstream, by what came of them.
-    TryLabels { upstream: Arc<str>, outcome: &'static str }
+    /// Of a tenant's requests that wait for an upstream.
+    QueueLabels { upstream: Arc<str>, tenant: Arc<str> }
 );
 labels!(
     /// Of an MCP server's definitions.
@@ -111,7 +119,7 @@ macro_rules! of_tenant {
     };
 }
 
-of_tenant!(DecisionLabels, EntityLabels, LimitLabels, TenantLabels);
+of_tenant!(DecisionLabels, DropLabels, EntityLabels, LimitLabels, TenantLabels);
 
 /// Which tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@
 
 mod labels;
 mod lines;
+mod otlp;
 mod series;
 mod standing;
 #[cfg(test)]
@@ -13,15 +14,20 @@ mod times;
 
 pub use standing::{BudgetStanding, Standing, UpstreamStanding};
 
+pub use otlp::{BadTarget, Target};
+
 use crate::{
     asked::{AskedModel, End},
     call::Place,
-    ledger,
+    clock, ledger,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
-    records::{DecisionEntry, Observer, Warning},
+    records::{DecisionEntry, Kind, Observer, Warning},
+    upstream,
 };
-use labels::{DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, TenantLabels};
+use labels::{
+    DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, QueueLabels, TenantLabels, UpstreamLabels,
+};
 use lines::{Counted, Lines};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -31,7 +37,7 @@ use series::Series;
 use standing::Gauges;
 use std::{
     io,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 use times::{OVERHEADS, Times};
@@ -52,6 +58,9 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     in_flight: Gauge,
+    queue_wait: Series<UpstreamLabels, Times>,
+    upstream_in_flight: Series<UpstreamLabels, Gauge>,
+    queued: Series<QueueLabels, Gauge>,
     pins: Series<PinLabels, Gauge>,
     gauges: Gauges,
     redactions: Arc<Redactions>,
@@ -64,7 +73,10 @@ pub struct Telemetry {
 #[derive(Debug, Default)]
 struct Redactions {
     values: Counts<EntityLabels>,
+    left_out: Counts<TenantLabels>,
     write_failures: Counter,
+    otlp: otlp::Counts,
+    exporter: OnceLock<otlp::Exporter>,
 }
 
 /// A finished request, as it is measured.
@@ -76,6 +88,8 @@ pub struct Finished<'f> {
     pub end: &'f End,
     pub duration: Duration,
     pub ttft: Option<Duration>,
+    /// In queues before upstreams, where it came by one.
+    pub queued: Option<Duration>,
     pub overhead: Duration,
     /// What the ledger took in of it, if it did.
     pub charged: Option<ledger::Counts>,
@@ -94,6 +108,9 @@ impl Default for Telemetry {
             limit_rejections: Series::default(),
             budget_warnings: Series::default(),
             in_flight: Gauge::default(),
+            queue_wait: Series::default(),
+            upstream_in_flight: Series::default(),
+            queued: Series::default(),
             pins: Series::default(),
             gauges: Gauges::default(),
             redactions: Arc::default(),
@@ -138,10 +155,27 @@ impl Telemetry {
             self.budget_warnings.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            seconds(),
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
+        );
+        r.register(
+            "texts_left_out",
+            "Texts left out of records for want of an analyzer's answer",
+            self.redactions.left_out.clone(),
         );
         r.register("redactions", "Values taken out of records", self.redactions.values.clone());
         r.register(
@@ -150,6 +184,16 @@ impl Telemetry {
             self.redactions.write_failures.clone(),
         );
         r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
+        r.register(
+            "otlp_exported_log_records",
+            "Records that an OTLP store took",
+            self.redactions.otlp.exported.clone(),
+        );
+        r.register(
+            "otlp_dropped_log_records",
+            "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
+            self.redactions.otlp.dropped.clone(),
+        );
         r.register(
             "config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
@@ -173,11 +217,12 @@ impl Telemetry {
     pub fn finished(&self, finished: Finished<'_>) {
         self.in_flight.dec();
         self.overhead.observe(finished.overhead);
-        let line = Line {
-            tenant: finished.tenant,
-            model: labels::model(finished.model),
-            upstream: finished.upstream.unwrap_or_else(labels::none),
-        };
+        let upstream = finished.upstream.unwrap_or_else(labels::none);
+        if let Some(queued) = finished.queued {
+            let labels = UpstreamLabels { upstream: Arc::clone(&upstream) };
+            self.queue_wait.get_or_create(&labels).observe(queued);
+        }
+        let line = Line { tenant: finished.tenant, model: labels::model(finished.model), upstream };
         let counted = Counted {
             outcome: labels::outcome(finished.end),
             duration: finished.duration,
@@ -221,9 +266,8 @@ impl Telemetry {
     pub fn pinned(&self, servers: impl Iterator<Item = (Arc<str>, PinCounts)>) {
         let of = |(upstream, counts): (Arc<str>, PinCounts)| {
             counts.into_iter().map(move |(state, count)| {
-                let gauge = Gauge::default();
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-                (PinLabels { upstream: Arc::clone(&upstream), state }, gauge)
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                (PinLabels { upstream: Arc::clone(&upstream), state }, standing::gauge(count))
             })
         };
         self.pins.replace(servers.flat_map(of));
@@ -241,6 +285,26 @@ impl Telemetry {
         self.limit_rejections.keep(kept);
         self.budget_warnings.keep(kept);
         self.redactions.values.keep(kept);
+        self.redactions.left_out.keep(kept);
+        self.redactions.otlp.exported.keep(kept);
+        self.redactions.otlp.dropped.keep(kept);
+    }
+
+    /// How full the upstreams are that take so many requests at a time, and of no others.
+    pub fn queues(&self, standings: &[upstream::Standing]) {
+        let in_flight = standings.iter().map(|standing| {
+            let labels = UpstreamLabels { upstream: Arc::clone(&standing.upstream) };
+            (labels, standing::gauge(u64::from(standing.in_flight)))
+        });
+        self.upstream_in_flight.replace(in_flight);
+        let queued = standings.iter().flat_map(|standing| {
+            standing.waiting.iter().map(|(tenant, count)| {
+                let (upstream, tenant) = (Arc::clone(&standing.upstream), Arc::clone(tenant));
+                let count = u64::try_from(*count).unwrap_or(u64::MAX);
+                (QueueLabels { upstream, tenant }, standing::gauge(count))
+            })
+        });
+        self.queued.replace(queued);
     }
 
     /// A record could not be kept.
@@ -266,6 +330,19 @@ impl Telemetry {
         }
     }
 
+    /// Exports records from now on. On the runtime that this is called on, once.
+    pub fn export_logs(&self, target: Arc<Target>) {
+        let counts = self.redactions.otlp.clone();
+        self.redactions.exporter.get_or_init(|| otlp::Exporter::start(target, counts));
+    }
+
+    /// Exports what is left, within a time.
+    pub async fn finish(&self, within: Duration) {
+        if let Some(exporter) = self.redactions.exporter.get() {
+            exporter.finish(within).await;
+        }
+    }
+
     /// What the records' writer reports to.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.redactions) as Arc<dyn Observer>
@@ -276,6 +353,16 @@ impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
         self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        if let Some(exporter) = self.exporter.get() {
+            exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
+        }
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.left_out.get_or_create(&TenantLabels { tenant: tenant.into() }).inc();
     }
 
     fn warned(&self, warning: &Warning) {

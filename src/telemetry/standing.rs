@@ -123,7 +123,7 @@ impl Gauges {
     }
 }
 
-fn gauge(value: u64) -> Gauge {
+pub(super) fn gauge(value: u64) -> Gauge {
     let gauge = Gauge::default();
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
     gauge

@@ -23,6 +23,7 @@ fn request<'f>(tenant: &str, model: Option<&'f AskedModel>, end: &'f End, charge
         end,
         duration: Duration::from_millis(20),
         ttft: Some(Duration::from_millis(10)),
+        queued: Some(Duration::from_millis(3)),
         overhead: Duration::from_micros(40),
         charged: Some(charged),
         is_estimate: true,

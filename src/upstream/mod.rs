@@ -2,6 +2,8 @@
 //! rest of the tree sees requests and answers, never sockets. Which server is tried, with which credential and
 //! how often stands here; how bytes travel stands in `http1`.
 
+pub mod analyzer;
+mod gate;
 mod health;
 pub mod http1;
 pub mod mcp;
@@ -9,6 +11,7 @@ pub mod published;
 mod route;
 pub mod webhook;
 
+pub use gate::{Place, Progress, Queues, Standing, Turn};
 pub use health::{Came, Health};
 pub use route::{Destination, Parcel, Parcels, Received, Target, refusal_for};
 

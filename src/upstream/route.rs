@@ -2,9 +2,10 @@
 //!
 //! A further try is made only before the first byte went to the client, and only where it can help: a failed
 //! connect, 429, 502, 503, 504, 529, no answer at all, or one refused credential of several. A 500 is told as it is.
+//! An upstream that takes so many at a time is waited for: only what would be told that it is overloaded goes to the next.
 
 use super::{
-    Came, Credential, Upstream,
+    Came, Credential, Place, Turn, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
 use crate::{authorize::Permit, dialect::Family, refusal::Refusal};
@@ -86,16 +87,29 @@ enum Failure {
 }
 
 impl Destination {
-    /// Sends what was permitted to the first upstream that answers.
-    pub async fn forward(&self, parcels: &Parcels<'_>) -> Result<Received, (Arc<str>, Refusal)> {
+    /// Sends what was permitted to the first upstream that answers, when its turn has come.
+    pub async fn forward(
+        &self,
+        parcels: &Parcels<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Received, (Arc<str>, Refusal)> {
         let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
+        let mut places = Places::default();
         for upstream in self.upstreams.iter().cycle().take(tries_max + 1) {
-            match try_once(upstream, parcels).await {
-                Tried::Answered(answer) => {
-                    return Ok(Received { upstream: Arc::clone(upstream), answer });
+            match places.at(upstream, turn).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(refusal @ Refusal::Overloaded { .. }) => {
+                    failed = Some((upstream, Failure::Refusal(refusal)));
+                    continue;
                 }
+                Err(refusal) => return Err((upstream.name.shared(), refusal)),
+            }
+            turn.sent();
+            match try_once(upstream, parcels).await {
+                Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
                 Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
                     failed = Some((upstream, failure));
@@ -104,14 +118,52 @@ impl Destination {
             }
         }
         match failed {
-            Some((upstream, Failure::Answer(answer))) => {
-                Ok(Received { upstream: Arc::clone(upstream), answer })
-            }
+            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, answer)),
             Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
         }
+    }
+}
+
+/// The place that a call has at an upstream, one at a time: whoever waits for a second one keeps no first.
+#[derive(Debug, Default)]
+struct Places {
+    /// The upstream that the last try went to, and the place there, if one is needed.
+    held: Option<(Arc<str>, Option<Place>)>,
+    /// Upstreams at which the call may not wait any more.
+    overloaded: Vec<Arc<str>>,
+}
+
+impl Places {
+    /// Waits until the call may go to an upstream. Another try there keeps the place; who was sent away is not asked
+    /// to wait again.
+    async fn at(&mut self, upstream: &Upstream, turn: &mut Turn<'_>) -> Result<bool, Refusal> {
+        let name = upstream.name.as_str();
+        if self.held.as_ref().is_some_and(|(held, _)| **held == *name) {
+            return Ok(true);
+        }
+        if self.overloaded.iter().any(|overloaded| **overloaded == *name) {
+            return Ok(false);
+        }
+        self.held = None;
+        match turn.at(name).await {
+            Ok(place) => self.held = Some((upstream.name.shared(), place)),
+            Err(refusal) => {
+                self.overloaded.push(upstream.name.shared());
+                return Err(refusal);
+            }
+        }
+        Ok(true)
+    }
+
+    /// An answer, which has the place until its end.
+    fn received(self, upstream: &Arc<Upstream>, answer: Answer) -> Received {
+        let held = self.held.filter(|(held, _)| *held == upstream.name.shared());
+        let place = held.and_then(|(_, place)| place);
+        let body = answer.body.holding(place);
+        Received { upstream: Arc::clone(upstream), answer: Answer { body, ..answer } }
     }
 }
 

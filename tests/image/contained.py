@@ -4,6 +4,7 @@ contained.py ROOT. Names are answered by a DNS server of its own, since a static
 import http.client
 import json
 import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -13,6 +14,7 @@ import threading
 import time
 
 root, user = sys.argv[1], 65532
+CHROOT = shutil.which("chroot")
 
 
 def answer_names(server, addresses):
@@ -31,7 +33,7 @@ def answer_names(server, addresses):
 
 
 def start(*command):
-    return subprocess.Popen(["chroot", f"--userspec={user}:{user}", root, "/tollgate", *command], env={})
+    return subprocess.Popen([CHROOT, f"--userspec={user}:{user}", root, "/tollgate", *command], env={})
 
 
 def ask(port, method, path, body=None):
@@ -67,7 +69,7 @@ try:
     status, answer = ask(8080, "POST", "/v1/chat/completions", body)
     assert status == 200 and "choices" in answer, (status, answer)
     for shell in ("/bin/sh", "/bin/bash", "/busybox"):
-        assert subprocess.run(["chroot", root, shell], capture_output=True).returncode == 127, f"there is {shell}"
+        assert subprocess.run([CHROOT, root, shell], capture_output=True).returncode == 127, f"there is {shell}"
     gateway.send_signal(signal.SIGTERM)
     assert gateway.wait(timeout=20) == 0, gateway.returncode
 finally:

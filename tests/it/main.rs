@@ -7,12 +7,15 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
+mod collector;
 mod commands;
 mod dialects;
 mod erase;
+mod export;
 mod identity;
 mod journey;
 mod licences;
@@ -24,8 +27,12 @@ mod mcp_streams;
 mod metrics;
 mod mirrors;
 mod pins;
+mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
+mod signing;
 mod support;
 mod transcripts;
+mod wire;

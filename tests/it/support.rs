@@ -325,6 +325,17 @@ impl Gateway {
         }
     }
 
+    /// Waits until decisions of acme's are on record.
+    pub(crate) fn lines_of_audit(&self) {
+        let dir = self.dir.path().join("data/audit/acme");
+        self.wait("a decision on record", |_| {
+            let files = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+            files
+                .filter(|file| file.path().is_file())
+                .any(|file| file.metadata().is_ok_and(|meta| meta.len() > 0))
+        });
+    }
+
     /// The lines of a tenant's files below `data/KIND`, once there are so many.
     pub(crate) fn lines(&self, kind: &str, tenant: &str, at_least: usize) -> Vec<serde_json::Value> {
         let read = |gateway: &Self| {

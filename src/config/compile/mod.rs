@@ -1,11 +1,14 @@
 //! From what was written to what runs. Pure but for the files that upstreams and listeners name: every problem
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
+mod analyzer;
 mod approvals;
 mod credentials;
 mod identity;
 mod limits;
+mod queue;
 mod rule;
+mod telemetry;
 mod tenant;
 mod upstream;
 
@@ -18,9 +21,10 @@ use crate::{
     hosts::Hosts,
     policy::Source,
     quota::Quota,
-    records::{OnFailure, TenantSecrets},
+    records::{OnFailure, Signer, TenantSecrets},
     server::TlsFiles,
     snapshot::{Accounts, Limits, Snapshot},
+    telemetry::Target,
     upstream::http1::Origin,
 };
 use dashmap::DashMap;
@@ -61,6 +65,10 @@ pub struct Serve {
     pub data_dir: PathBuf,
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
+    pub compress: bool,
+    pub signer: Option<Arc<Signer>>,
+    /// Where records are exported to.
+    pub logs: Option<Arc<Target>>,
     pub on_failure: OnFailure,
 }
 
@@ -76,6 +84,7 @@ pub struct Listen {
 pub struct RecordsPlace {
     pub data_dir: PathBuf,
     pub secret: Option<Secret>,
+    pub signer: Option<Arc<Signer>>,
 }
 
 /// What a configuration is compiled for.
@@ -109,8 +118,10 @@ pub fn records_place(loaded: &Loaded, env: &dyn Fn(&str) -> Option<String>) -> R
     let data_dir = data_dir.map_or_else(|| PathBuf::from("data"), |dir| base(dir.at).join(&dir.value));
     let secret =
         gateway.and_then(|gateway| gateway.records.as_ref()).and_then(|records| records.secret.as_ref());
-    let secret = secret.and_then(|secret| secret.value.resolve(env, &base(secret.at)).ok());
-    RecordsPlace { data_dir, secret }
+    let resolve = |secret: &At<SecretRef>| secret.value.resolve(env, &base(secret.at)).ok();
+    let signer = gateway.and_then(|gateway| gateway.records.as_ref()?.sign.as_ref());
+    let signer = signer.and_then(|sign| Signer::from_pem(resolve(sign)?.expose()).ok()).map(Arc::new);
+    RecordsPlace { data_dir, secret: secret.and_then(resolve), signer }
 }
 
 /// Where the admin port of a running gateway is, and the token that it asks for.
@@ -178,6 +189,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
+    let queues = compiler.queues(gateway);
     let (mut directory, tenants) = compiler.tenants(&held);
     let key_sets = compiler.callers(gateway, &mut directory);
     let webhooks = compiler.webhooks(&held);
@@ -198,6 +210,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             upstreams: upstreams.into_values().collect(),
             servers,
             accounts,
+            queues,
             hosts,
             public_url,
             limits,
@@ -367,6 +380,8 @@ impl Compiler<'_> {
                 self.error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
             }
         }
+        let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
+        let logs = self.logs_target(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
         Some(Serve {
             listen,
@@ -378,11 +393,23 @@ impl Compiler<'_> {
             retain: records
                 .and_then(|records| records.retain.as_ref())
                 .map_or(Duration::from_secs(400 * 86_400), |at| at.value),
+            compress: records
+                .and_then(|records| records.compress.as_ref())
+                .is_none_or(|compress| compress.value),
+            signer,
+            logs,
             on_failure: match on_failure {
                 Some(raw::OnFailure::Drop) => OnFailure::Drop,
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
             },
         })
+    }
+
+    fn signer(&mut self, sign: &At<SecretRef>) -> Option<Arc<Signer>> {
+        let read = Signer::from_pem(self.secret(sign)?.expose());
+        read.map_err(|bad| self.error("bad-key", sign.at, format!("`records.sign`: {bad}")))
+            .ok()
+            .map(Arc::new)
     }
 
     /// No two ports of the gateway in one place: the second could not be opened.

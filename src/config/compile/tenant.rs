@@ -10,10 +10,10 @@ use crate::{
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
     policy::{Caller, Policy, Rule, glob::Globs},
-    quota::{Limits, Quota, Rate},
+    quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, PatternError, Redactor},
-    tenant::{Key, Offered, OnDeny, Tenant},
+    redact::{Allow, Detectors, Pattern, PatternError, Redactor},
+    tenant::{Key, Offered, OnDeny, Tenant, Wire},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 
@@ -96,6 +96,10 @@ impl Compiler<'_> {
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
             quota: raw.limits.as_ref().map(|limits| self.quota_of_key(tenant, &raw.id.value, limits)),
+            priority: match raw.priority.as_ref().map(|at| at.value) {
+                Some(raw::Priority::Batch) => Priority::Batch,
+                Some(raw::Priority::Normal) | None => Priority::Interactive,
+            },
             offered: Offered::default(),
         };
         Some((KeyDigest::from_bytes(digest), key))
@@ -109,9 +113,9 @@ impl Compiler<'_> {
             drop((self.policy(effective, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
-        self.not_yet_of_tenant(effective);
         Some(Tenant {
             quota: self.quota(&id, effective),
+            weight: effective.weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(u32::MAX)),
             model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,
@@ -122,6 +126,11 @@ impl Compiler<'_> {
             on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
                 Some(raw::OnDeny::Notice) | None => OnDeny::Notice,
+            },
+            wire: match effective.wire.map(|at| at.value) {
+                Some(raw::Wire::Block) => Wire::Block,
+                Some(raw::Wire::Mask) => Wire::Mask,
+                Some(raw::Wire::Off) | None => Wire::Off,
             },
         })
     }
@@ -201,9 +210,13 @@ impl Compiler<'_> {
         let secret = self.context.secrets.of(id.as_str());
         let detectors = self.detectors(effective);
         let patterns = self.patterns(effective);
+        let allow = self.allow(effective);
+        let analyst = effective.analyzer.and_then(|analyzer| self.analyzer(analyzer));
+        let tokens = effective.epoch.map_or_else(|| secret.clone(), |epoch| secret.of_epoch(&epoch.value));
         Arc::new(Journal {
             tenant: id.shared(),
-            redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
+            redactor: Arc::new(Redactor::new(tokens, detectors, patterns).allowing(&allow)),
+            analyst,
             secret: Arc::new(secret),
             content,
             queued: std::sync::atomic::AtomicUsize::new(0),
@@ -240,16 +253,15 @@ impl Compiler<'_> {
         patterns
     }
 
-    fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
-        if let Some(wire) = effective.wire {
-            match wire.value {
-                raw::Wire::Off => {}
-                raw::Wire::Block | raw::Wire::Mask => {
-                    let message = "`wire: mask` and `wire: block` are not supported by this version yet";
-                    self.error("not-supported-yet", wire.at, message);
-                }
+    fn allow(&mut self, effective: &Effective<'_>) -> Vec<Allow> {
+        let mut allow = Vec::new();
+        for entry in effective.allow.iter().flatten() {
+            match Allow::new(&entry.value) {
+                Ok(one) => allow.push(one),
+                Err(bad) => self.error("bad-allow", entry.at, bad.to_string()),
             }
         }
+        allow
     }
 }
 

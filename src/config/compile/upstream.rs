@@ -195,9 +195,6 @@ impl Compiler<'_> {
         for auth in raw.auth.iter().flat_map(|many| &many.0) {
             credentials.extend(self.credential(auth));
         }
-        if let Some(at) = &raw.max_in_flight {
-            self.warn("not-enforced-yet", at.at, "`max_in_flight` is not enforced by this version yet");
-        }
         let attempts = raw.retry.as_ref().and_then(|retry| retry.attempts.as_ref()).map_or(2, |at| at.value);
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
         match UpstreamName::try_from(name.value.as_str()) {
@@ -344,6 +341,7 @@ fn price(raw: &raw::Price) -> Price {
     Price {
         input,
         cached_input: of(&raw.cached_input).unwrap_or(input),
+        cache_write: of(&raw.cache_write).unwrap_or(input),
         output: of(&raw.output).unwrap_or_default(),
     }
 }

@@ -36,6 +36,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("open-admin", "A sidecar whose agent reaches the admin port, too."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
+    lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
     lint_of("hidden-rule", "A rule that another one makes useless."),
@@ -55,6 +56,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("no-keys", "A tenant that nobody can be."),
     lint_of("expired-key", "A key that has expired."),
     lint_of("glob-with-as", "A pattern of models that all become one."),
+    lint_of("queue-without-places", "A queue before an upstream that takes any number of requests."),
     lint_of("not-enforced-yet", "Accepted, and not enforced by this version."),
     lint_of("not-served-yet", "A kind of upstream that this version does not serve."),
 ];

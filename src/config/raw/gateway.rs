@@ -216,6 +216,7 @@ record! {
     Price {
         input: Option<At<MicroUsd>> = "input",
         cached_input: Option<At<MicroUsd>> = "cached_input",
+        cache_write: Option<At<MicroUsd>> = "cache_write",
         output: Option<At<MicroUsd>> = "output",
     }
 }
@@ -301,9 +302,12 @@ words! {
 }
 
 record! {
-    /// Where traces and metrics are pushed.
+    /// Where traces, logs and metrics are pushed.
     Exporter {
         otlp: Option<At<String>> = "otlp",
+        logs: Option<At<bool>> = "logs",
+        headers: Entries<At<SecretRef>> = "headers",
+        ca: Option<At<PathBuf>> = "ca",
         genai_semconv: Option<At<GenaiNames>> = "genai_semconv",
     }
 }
@@ -322,6 +326,8 @@ record! {
         retain: Option<At<Duration>> = "retain",
         on_failure: Option<At<OnFailure>> = "on_failure",
         secret: Option<At<SecretRef>> = "secret",
+        sign: Option<At<SecretRef>> = "sign",
+        compress: Option<At<bool>> = "compress",
         content: Option<At<Content>> = "content",
     }
 }

@@ -11,8 +11,8 @@ pub use gateway::{
     OnFailure, Pin, Price, Queue, Records, Retry, SharedState, Tenants, Timeout, Tls, Upstream, UpstreamKind,
 };
 pub use tenant::{
-    Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact, Rule,
-    Settings, Tenant, TenantLimits, TenantRecords, Wire,
+    Analyzer, Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact,
+    Rule, Settings, Tenant, TenantLimits, TenantRecords, Wire,
 };
 pub use tests_file::{Case, Expect, Place, Tests};
 

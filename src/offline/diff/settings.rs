@@ -120,6 +120,17 @@ fn settings(side: Side<'_>) -> Settings {
     for (name, pattern) in effective.patterns.iter().flatten() {
         found.insert(format!("redact.patterns.{}", name.value), word(&pattern.value));
     }
+    if let Some(allow) = &effective.allow {
+        let mut allow: Vec<&str> = allow.iter().map(|at| at.value.as_str()).collect();
+        allow.sort_unstable();
+        found.insert("redact.allow".to_owned(), word(&allow.join(", ")));
+    }
+    if let Some(epoch) = effective.epoch {
+        found.insert("redact.epoch".to_owned(), word(&epoch.value));
+    }
+    if let Some(analyzer) = effective.analyzer {
+        found.insert("redact.analyzer.url".to_owned(), word(&analyzer.url.value));
+    }
     found.insert("redact.wire".to_owned(), word(effective.wire.map_or("off", |at| at.value.as_str())));
     let everyone = side.configuration.loaded.gateway.as_ref();
     let everyone = everyone.and_then(|gateway| gateway.records.as_ref()?.content.as_ref());

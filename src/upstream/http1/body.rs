@@ -16,6 +16,7 @@ use super::scratch::with_scratch;
 use super::timer::LazyTimer;
 use super::upload::Upload;
 use super::wire::Wire;
+use crate::upstream::Place;
 
 /// Bytes that one `poll_read` takes from the connection before the caller has its turn again.
 const TURN_BYTES: usize = 64 * 1024;
@@ -37,6 +38,8 @@ pub struct AnswerBody {
     state: State,
     idle: Duration,
     last_read: Instant,
+    /// Given back with the last byte.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,14 @@ impl AnswerBody {
         } else {
             State::Open(held)
         };
-        Self { state, idle, last_read }
+        Self { state, idle, last_read, place: None }
+    }
+
+    /// Holds a place at the upstream until its end.
+    #[must_use]
+    pub fn holding(self, place: Option<Place>) -> Self {
+        let place = place.filter(|_| matches!(self.state, State::Open(_)));
+        Self { place, ..self }
     }
 
     /// Reads what is ready now, up to 64 KiB, and hands the payload to `sink` slice by slice. `Ready(More)` registers no
@@ -98,6 +108,7 @@ impl AnswerBody {
                 if let State::Open(held) = std::mem::replace(&mut self.state, State::Ended) {
                     held.release(self.last_read);
                 }
+                self.place = None;
                 Poll::Ready(Ok(Read::End))
             }
             Outcome::More => Poll::Ready(Ok(Read::More)),
@@ -151,6 +162,7 @@ impl AnswerBody {
 
     fn fail(&mut self, error: BodyError) -> Poll<Result<Read, BodyError>> {
         self.state = State::Failed(error);
+        self.place = None;
         Poll::Ready(Err(error))
     }
 }
