@@ -53,7 +53,7 @@ def test_content():
 
 
 def test_runs():
-    """The gateway and its mock on the image's root; the upstream is found by a name in the DNS."""
+    """The gateway and its mock on the image's root, with the few devices that every container has; the upstream is found by a name in the DNS."""
     config = """
 listen: 127.0.0.1:8080
 admin: 127.0.0.1:8081
@@ -78,7 +78,9 @@ models: { gpt-5: { upstream: mock } }
         (work / "etc/tollgate/tollgate.yaml").write_text(config)
         script = f"""
             ip link set lo up
-            mount --bind {image} {image} && mount -o remount,bind,ro {image}
+            mkdir {image}/dev && mount -t tmpfs none {image}/dev
+            for device in null random urandom; do touch {image}/dev/$device; mount --bind /dev/$device {image}/dev/$device; done
+            mount --rbind {image} {image} && mount -o remount,bind,ro {image}
             mount --bind {work}/etc {image}/etc && mount -o remount,bind,ro {image}/etc
             mount --bind {work}/data {image}/var/lib/tollgate
             exec {sys.executable} {CONTAINED} {image}

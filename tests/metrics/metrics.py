@@ -4,6 +4,7 @@ ledger to the last micro-dollar; and something for every query of the dashboard,
 import contextlib
 import hashlib
 import http.client
+import http.server
 import json
 import math
 import pathlib
@@ -30,14 +31,17 @@ CONFIG = """
 listen: 127.0.0.1:{gateway}
 admin: 127.0.0.1:{admin}
 data_dir: data
+telemetry: {{ otlp: "http://127.0.0.1:{store}", logs: true }}
 upstreams:
   mock: {{ kind: openai, url: "http://127.0.0.1:{mock}/v1" }}
+  narrow: {{ kind: openai, url: "http://127.0.0.1:{mock}/v1", max_in_flight: 2 }}
   gone: {{ kind: openai, url: "http://127.0.0.1:1/v1", retry: {{ attempts: 0 }} }}
   crm: {{ kind: mcp, url: "http://127.0.0.1:{mock}/mcp", pin: record }}
 models:
   gpt-5: {{ upstream: mock, price: {{ input: 1.25, output: 10 }} }}
   "local-*": {{ upstream: mock, price: {{ input: 0.07, output: 0.3 }} }}
   dead: {{ upstream: gone }}
+  slow: {{ upstream: narrow }}
 tenants:
   acme:
     keys: [{{ id: prod, sha256: {acme} }}]
@@ -49,6 +53,7 @@ tenants:
     keys: [{{ id: prod, sha256: {globex} }}]
     models: [gpt-5]
     limits: {{ requests: 2/hour }}
+    redact: {{ analyzer: {{ url: "http://127.0.0.1:1", timeout: 1s }} }}
     budget: 100 USD/month
 """
 
@@ -84,6 +89,22 @@ def wait(what, holds, seconds=20):
         if time.monotonic() > end:
             raise AssertionError(f"{what} is not there after {seconds} s")
         time.sleep(0.1)
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    """Takes one batch of records, and refuses the next."""
+
+    batches = 0
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        Store.batches += 1
+        self.send_response(200 if Store.batches % 2 else 400)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
 
 
 class Traffic:
@@ -261,7 +282,7 @@ def expressions(dashboard):
 
 def filled(expression):
     """As Grafana sends it, for all tenants."""
-    for name, value in {"$__rate_interval": "15s", "$__range": "1h", "$tenant": ".*"}.items():
+    for name, value in {"$__rate_interval": "1m", "$__range": "1h", "$tenant": ".*"}.items():
         expression = expression.replace(name, value)
     assert "$" not in expression, f"a variable that is not known here: {expression}"
     return expression
@@ -301,8 +322,9 @@ def test_rules(prometheus):
         for rule in group["rules"]:
             check(rule["health"] == "ok", f"{rule['name']}: {rule}")
             if rule["type"] == "recording":
-                check(prometheus.query(rule["name"]), f"{rule['name']} is nothing")
+                wait(rule["name"], lambda: prometheus.query(rule["name"]))
     # An upstream that is gone is known to be by now.
+    wait("an alert", lambda: prometheus.query('ALERTS{alertname="TollgateUpstreamDown"}'))
     down = prometheus.query('ALERTS{alertname="TollgateUpstreamDown"}')
     check([each["metric"]["upstream"] for each in down] == ["gone"], down)
 
@@ -311,8 +333,11 @@ def main():
     with contextlib.ExitStack() as stack:
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         gateway, admin, mock = free_ports(3)
+        store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+        store.daemon_threads = True
+        threading.Thread(target=store.serve_forever, daemon=True).start()
         digest = lambda key: hashlib.sha256(key.encode()).hexdigest()
-        text = CONFIG.format(gateway=gateway, admin=admin, mock=mock, acme=digest(KEY), globex=digest(OTHER))
+        text = CONFIG.format(gateway=gateway, admin=admin, mock=mock, store=store.server_port, acme=digest(KEY), globex=digest(OTHER))
         (work / "tollgate.yaml").write_text(text)
         for command in (["mock", "--listen", f"127.0.0.1:{mock}"], ["serve", "--config", "tollgate.yaml"]):
             log = stack.enter_context(open(work / f"{command[0]}.log", "w"))
@@ -321,10 +346,20 @@ def main():
         wait("the gateway", lambda: ask(admin, "GET", "/readyz")[0] == 200)
         prometheus = Prometheus(work, admin, stack)
         prometheus.target = admin
+        wait("a scrape", lambda: prometheus.query("up == 1"))
         traffic = Traffic(gateway)
         held = threading.Thread(target=lambda: traffic.chat("!call refund {}", tools=["refund"]), daemon=True)
+
+        def wait_in_line():
+            # Some still do when the gateway ends.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                traffic.chat("!delay 400ms\n!chunks 40\n!say " + "a " * 40, model="slow", stream=True)
+
+        # More than an upstream takes at a time.
+        crowd = [threading.Thread(target=wait_in_line, daemon=True) for _ in range(5)]
         for _ in range(6):
             traffic.once()
+            check(traffic.chat("hi", model="slow")[0] == 200, "an upstream with a queue")
             time.sleep(0.5)
         metrics = lambda: ask(admin, "GET", "/metrics")[1]
         # Records are written behind the requests.
@@ -332,12 +367,23 @@ def main():
         test_ledger(metrics(), admin)
         held.start()
         wait("a call that waits", lambda: samples(metrics(), "tollgate_approvals_waiting"))
+        for each in crowd:
+            each.start()
+        over = threading.Event()
+
+        def flow():
+            while not over.wait(0.5):
+                traffic.once()
+
+        flowing = threading.Thread(target=flow, daemon=True)
+        flowing.start()
+        time.sleep(3)
         # What never happened is not told: by now everything did.
         test_names(metrics())
-        traffic.once()
-        time.sleep(3)
-        test_rules(prometheus)
         test_dashboard(prometheus)
+        test_rules(prometheus)
+        over.set()
+        flowing.join(timeout=30)
         test_bounded(traffic, admin)
         # Streams and calls that wait end with the gateway.
         [waiting] = json.loads(ask(admin, "GET", "/admin/approvals")[1])
