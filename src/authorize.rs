@@ -2,9 +2,11 @@
 //! and only a permit can be forwarded: what was decided on is what is sent.
 
 mod question;
+mod tool_api;
 mod tool_call;
 
 pub use question::question;
+pub use tool_api::{Description, Reach, denied_over_http, describe, reach};
 pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, sees, tool_call, unknown};
 
 use crate::{

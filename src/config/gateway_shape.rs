@@ -1,7 +1,7 @@
 //! What `tollgate.yaml` may hold, key by key: the one description that validation, schema and messages share.
 
 use super::{
-    raw::{GenaiNames, OnFailure, Pin, UpstreamKind},
+    raw::{GenaiNames, OnFailure, Pin, Scope, UpstreamKind},
     scalar::Scalar,
     shape::{Hush, MapShape, Shape, Together, key, map, scalar},
     tenant_shape::{CONTENT, DEFAULTS, INLINE_TENANT},
@@ -130,13 +130,17 @@ static UPSTREAM: MapShape = MapShape {
         key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),
+        key("deny_private", scalar(Scalar::Bool), "Whether addresses of private networks, this machine and metadata services are denied, whatever the name resolves to.").or("false"),
         key("max_in_flight", COUNT, "Requests at a time, shared by all tenants by weighted fair queueing; without it, no limit.").like("64"),
         key("queue", Shape::Map(&QUEUE), "The fair queue before the upstream."),
         key("timeout", Shape::Map(&TIMEOUT), "How long the upstream may take."),
         key("retry", Shape::Map(&RETRY), "How often a failed request is tried again."),
         key("pin", scalar(Scalar::Word(Pin::WORDS)), "What becomes of the definitions of an MCP server's tools.").or("off"),
-        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it.")
+        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it. Not needed where `scope` is `collection`.")
             .or("tenant_id"),
+        key("scope", scalar(Scalar::Word(Scope::WORDS)), "How a vector store keeps tenants apart.").or("field"),
+        key("collections", scalar(Scalar::Text), "What a tenant's own collections are called in the store, where `scope` is `collection`: `{tenant.id}` is the tenant's name, `{collection}` at the end what the client calls them.")
+            .or("\"{tenant.id}_{collection}\""),
         key("operations", Shape::Names { name: Scalar::Id, each: &OPERATIONS }, "The operations of a plain HTTP tool API, by name: method and path.")
             .like("{ get_invoice: \"GET /invoices/{id}\" }"),
     ],
@@ -146,6 +150,8 @@ static UPSTREAM: MapShape = MapShape {
         Together::Needs { key: "env", other: "command" },
         Together::OnlyFor { key: "pin", by: "kind", words: &["mcp"] },
         Together::OnlyFor { key: "tenant_field", by: "kind", words: STORES },
+        Together::OnlyFor { key: "scope", by: "kind", words: STORES },
+        Together::OnlyFor { key: "collections", by: "scope", words: &["collection"] },
         Together::OnlyFor { key: "operations", by: "kind", words: &["http"] },
         Together::RequiredFor { key: "operations", by: "kind", words: &["http"] },
     ],
@@ -194,6 +200,7 @@ static TIMEOUT: MapShape = map(
         key("connect", DURATION, "To connect.").or("5s"),
         key("first_byte", DURATION, "To the answer's first byte.").or("60s"),
         key("idle", DURATION, "Between two pieces of the answer.").or("120s"),
+        key("total", DURATION, "For the whole answer; without it, as long as it goes on.").like("10m"),
     ],
 );
 
@@ -318,6 +325,7 @@ static LIMITS: MapShape = map(
     "limits",
     &[
         key("body", SIZE, "Largest request body.").or("10MiB"),
+        key("bodies", SIZE, "All request bodies at once, of one tenant at most half of it; beyond it 503. Without it, a sixteenth of the container's memory, 32MiB to 1GiB.").like("256MiB"),
         key("nesting", scalar(Scalar::Count { min: 1, max: 1_000 }), "Deepest nesting of a JSON body.")
             .or("64"),
         key("tool_arguments", SIZE, "Longest arguments of one tool call.").or("256KiB"),

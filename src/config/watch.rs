@@ -14,7 +14,7 @@ use std::{
 pub struct Watched {
     file: PathBuf,
     dirs: Vec<PathBuf>,
-    /// Key sets of issuers, secrets that are shown to others, authorities.
+    /// Key sets of issuers, secrets that are shown to others, authorities, certificates of listeners.
     named: Vec<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl Watched {
 }
 
 /// The files that a configuration names and that are read again with it. What is read once, when the gateway starts
-/// (the admin token, the records' secret, certificates of listeners), is not among them.
+/// (the admin token, the records' secret), is not among them.
 fn named(loaded: &Loaded) -> Vec<PathBuf> {
     let gateway = loaded.gateway.as_ref();
     let upstreams =
@@ -67,7 +67,11 @@ fn named(loaded: &Loaded) -> Vec<PathBuf> {
         raw::Jwks::Url(_, authority) => authority.as_ref(),
     });
     let authorities = upstreams().filter_map(|upstream| upstream.ca.as_ref());
-    let others = issuers.chain(authorities).map(|file| (file.at, file.value.as_path()));
+    let listeners = gateway.and_then(|gateway| gateway.listen.as_ref());
+    let tls = listeners.into_iter().flat_map(|many| &many.0).filter_map(|listener| listener.tls.as_ref());
+    let certificates =
+        tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]).flatten();
+    let others = issuers.chain(authorities).chain(certificates).map(|file| (file.at, file.value.as_path()));
     let found = secrets.chain(others);
     let mut files: Vec<PathBuf> = found.map(|(at, path)| loaded.files.base_dir(at.file).join(path)).collect();
     // Many tenants may name the same.
@@ -143,7 +147,7 @@ mod tests {
         let (webhook, own, default) = (secret("webhook"), secret("own"), secret("default"));
         let (once, other) = (secret("once"), secret("other"));
         let yaml = format!(
-            "admin_token: {once}\nrecords: {{ secret: {other} }}\ntenants:\n  acme:\n    approvals: {{ webhook: {webhook} }}\n    credentials: {{ a: {{ bearer: {own} }} }}\ndefaults: {{ approvals: {{ webhook: {default} }} }}\nidentity:\n  jwt:\n    - {{ issuer: i, audience: a, jwks: {{ file: keys }}, tenant: claims.t }}\n    - {{ issuer: j, audience: a, jwks: {{ url: \"https://j\", ca: authority }}, tenant: claims.t }}\nupstreams:\n  a: {{ kind: openai, url: \"https://a\", ca: other_authority, auth: [{{ bearer: {bearer} }}, {{ header: {{ name: x, value: {header} }} }}] }}\n  b: {{ kind: mcp, command: [x], env: {{ V: {variable}, W: {{ env: W }} }} }}\n"
+            "listen: {{ address: \"127.0.0.1:1\", tls: {{ cert: cert, key: private, client_ca: clients }} }}\nadmin_token: {once}\nrecords: {{ secret: {other} }}\ntenants:\n  acme:\n    approvals: {{ webhook: {webhook} }}\n    credentials: {{ a: {{ bearer: {own} }} }}\ndefaults: {{ approvals: {{ webhook: {default} }} }}\nidentity:\n  jwt:\n    - {{ issuer: i, audience: a, jwks: {{ file: keys }}, tenant: claims.t }}\n    - {{ issuer: j, audience: a, jwks: {{ url: \"https://j\", ca: authority }}, tenant: claims.t }}\nupstreams:\n  a: {{ kind: openai, url: \"https://a\", ca: other_authority, auth: [{{ bearer: {bearer} }}, {{ header: {{ name: x, value: {header} }} }}] }}\n  b: {{ kind: mcp, command: [x], env: {{ V: {variable}, W: {{ env: W }} }} }}\n"
         );
         let file = dir.path().join("tollgate.yaml");
         fs::write(&file, yaml).unwrap();

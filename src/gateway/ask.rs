@@ -16,7 +16,7 @@ use crate::{
     stored::{Recalled, Stored, What},
     tenant::Wire,
     translate::{self, About, Client},
-    upstream::{Destination, Parcel, Parcels, Received, Target},
+    upstream::{Destination, Parcel, Parcels, Received, Repeat, Target},
     wire::{self, Placeholders},
 };
 use bytes::Bytes;
@@ -262,7 +262,8 @@ impl Ask {
                         Wire::Block | Wire::Mask => cover(wire, redactor, permit, &mut self.masks).await?,
                     };
                     let headers = sent(upstream.speaks, headers);
-                    let target = Target { method: Method::POST, path: api.path(), headers };
+                    let target =
+                        Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
                     parcels.add(upstream.speaks, Parcel { permit, target });
                 }
                 Err(refusal) => uncarried = Some(refusal),

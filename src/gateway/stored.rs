@@ -13,7 +13,7 @@ use crate::{
     json::{self, Value},
     refusal::Refusal,
     stored::{Recalled, What},
-    upstream::{Destination, Parcel, Parcels, Target},
+    upstream::{Destination, Parcel, Parcels, Repeat, Target},
 };
 use http::{Method, Response, request::Parts};
 use std::sync::Arc;
@@ -68,8 +68,10 @@ pub(super) async fn respond(
     };
     let path = format!("{}/{id}{behind}{query}", api.path());
     let headers = ask::sent(Family::OpenAi, &head.headers);
-    let parcel =
-        Parcel { permit: Permit::for_stored(&stored), target: Target { method, path: &path, headers } };
+    let parcel = Parcel {
+        permit: Permit::for_stored(&stored),
+        target: Target { method, path: &path, headers, repeat: Repeat::Always },
+    };
     let destination = Destination { upstreams: vec![keeper] };
     let started = clock::now();
     let gateway = Arc::clone(visit.gateway());

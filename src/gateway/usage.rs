@@ -84,6 +84,7 @@ pub(super) fn charge_denial(gateway: &Gateway, entry: &DecisionEntry) {
 }
 
 fn add(gateway: &Gateway, charge: Charge) -> bool {
+    gateway.telemetry.used(&charge.tenant, &charge.counts);
     let is_added = gateway.ledger.add(charge);
     if !is_added {
         gateway.telemetry.unrecorded();

@@ -1,6 +1,6 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer, reserve, usage};
+use super::{Body, Gateway, answer, reserve, room::Held, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
@@ -115,6 +115,13 @@ impl Visit {
             waited: Duration::ZERO,
         };
         (visit, refused)
+    }
+
+    /// Room for the request's body: nothing yet.
+    pub(super) fn held(&mut self) -> Result<Held, Refusal> {
+        let tenant = self.asked()?.identity.tenant().id.shared();
+        let limits = self.snapshot.limits;
+        Ok(self.gateway.room.held(tenant, limits.bodies, limits.body))
     }
 
     /// The configuration that decides.

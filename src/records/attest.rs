@@ -104,7 +104,9 @@ impl<'k> Attest<'k> {
             Step::End => return Ok(()),
             Step::Line { place, read } => (place, read),
         };
-        let Some((read, signed)) = read else { return Err(self.bad(place, BadCheckpoint::Shape)) };
+        let Some((read, signed)) = read.map(|read| *read) else {
+            return Err(self.bad(place, BadCheckpoint::Shape));
+        };
         let found = &read.checkpoint;
         let follows = match &self.last {
             Some(last) => {
@@ -158,7 +160,7 @@ impl<'k> Attest<'k> {
         }
         let found = self.last.as_ref().map_or((0, None), |last| (last.number, Some(last.last)));
         if let Some((counted, last)) = head.and_then(|head| head.signed) {
-            self.fits_head(found, (counted, last))?;
+            Self::fits_head(found, (counted, last))?;
         }
         if self.keys.is_empty() {
             return Ok(());
@@ -181,7 +183,7 @@ impl<'k> Attest<'k> {
         }
     }
 
-    fn fits_head(&self, found: (u64, Option<Digest>), head: (u64, Digest)) -> Result<(), Fault> {
+    fn fits_head(found: (u64, Option<Digest>), head: (u64, Digest)) -> Result<(), Fault> {
         if found.0 < head.0 {
             return Err(Fault::CheckpointsCut { found: found.0, counted: head.0 });
         }

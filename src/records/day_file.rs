@@ -141,37 +141,52 @@ impl Read for DayFile {
     }
 }
 
+/// Whether a compressed file is not what it was: it was cut or changed. Then what can be read counts, and the verifier
+/// finds the rest.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
 /// The last `N` bytes before `end` of what a day's file holds; None if that is shorter.
 pub(super) fn bytes_before<const N: usize>(dir: &Path, day: Day, end: u64) -> io::Result<Option<[u8; N]>> {
     let mut file = DayFile::of(dir, day)?;
     let Some(start) = end.checked_sub(N as u64) else { return Ok(None) };
-    file.skip(start)?;
     let mut bytes = [0; N];
-    match file.read_exact(&mut bytes) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+    match file.skip(start).and_then(|()| file.read_exact(&mut bytes)) {
+        Err(error) if is_damage(&error) => Ok(None),
         read => read.map(|()| Some(bytes)),
     }
 }
 
 /// How many bytes of records a day's file holds.
 pub(super) fn length(dir: &Path, day: Day) -> io::Result<u64> {
-    let mut file = DayFile::of(dir, day)?;
-    match &file.source {
-        Source::Plain(file) => Ok(file.metadata()?.len()),
-        Source::Gzip(_) => io::copy(&mut file, &mut io::sink()),
+    let file = DayFile::of(dir, day)?;
+    if let Source::Plain(file) = &file.source {
+        return Ok(file.metadata()?.len());
     }
+    let mut length = 0;
+    each_block(file, |block| length += block.len() as u64)?;
+    Ok(length)
 }
 
 /// How many whole lines a day's file has.
 pub(super) fn count_lines(dir: &Path, day: Day) -> io::Result<u64> {
-    let mut file = DayFile::of(dir, day)?;
-    let mut block = vec![0; BLOCK_BYTES];
     let mut count = 0;
+    each_block(DayFile::of(dir, day)?, |block| count += memchr::memchr_iter(b'\n', block).count() as u64)?;
+    Ok(count)
+}
+
+/// Reads on as far as it goes.
+fn each_block(mut file: DayFile, mut heard: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
     loop {
-        let read = file.read(&mut block)?;
-        if read == 0 {
-            return Ok(count);
+        match file.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(read) => heard(block.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_damage(&error) => return Ok(()),
+            Err(error) => return Err(error),
         }
-        count += memchr::memchr_iter(b'\n', block.get(..read).unwrap_or_default()).count() as u64;
     }
 }

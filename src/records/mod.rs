@@ -16,6 +16,7 @@ mod entry;
 mod erase;
 mod head;
 mod line;
+pub mod recent;
 mod recover;
 pub mod secret;
 mod signed;
@@ -33,7 +34,7 @@ mod writer;
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, Write},
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -358,6 +359,11 @@ impl DataDirLock {
     pub fn take(data_dir: &std::path::Path) -> Result<Self, OpenError> {
         lock(data_dir).map(Self)
     }
+
+    /// The process that has taken it, as far as it is written down.
+    pub fn holder(data_dir: &std::path::Path) -> Option<i32> {
+        std::fs::read_to_string(data_dir.join("lock")).ok()?.trim().parse().ok()
+    }
 }
 
 fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
@@ -369,7 +375,11 @@ fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
         Err(source) => return Err(OpenError::Directory { path, source }),
     };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // Who it is, for one that is to take its place: nothing depends on it.
+            drop(file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())));
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(OpenError::Directory { path, source }),
     }

@@ -76,19 +76,7 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
     let days = days(&dir)?;
     let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
-    let mut at = None;
-    for &day in days.iter().rev() {
-        let file = day_path(&dir, day);
-        let (length, torn) =
-            if file.exists() { disk::mend(&file)? } else { (day_file::length(&dir, day)?, 0) };
-        if torn > 0 {
-            warnings.push(Warning::Torn { file, bytes: torn });
-        }
-        if length > 0 {
-            at = Some((day, length));
-            break;
-        }
-    }
+    let at = last_file(&dir, &days, &mut warnings)?;
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
@@ -97,7 +85,11 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
     let (walk, base) = match head {
         Some(Ok(head)) => {
             let mut walk = Walk { expected: head.last, records: head.records };
-            match follow(&dir, &days, &head, &mut walk)? {
+            let followed = match follow(&dir, &days, &head, &mut walk) {
+                Err(error) if day_file::is_damage(&error) => Followed::Astray,
+                followed => followed?,
+            };
+            match followed {
                 Followed::Whole if walk.records == head.records => {}
                 Followed::Whole => {
                     let records = walk.records - head.records;
@@ -134,6 +126,22 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
         }
     };
     Ok(Recovered { walk, base, at, compressed, has_head, checkpoints, warnings })
+}
+
+/// The last file that holds anything, and how long that is, after mending a torn last line.
+fn last_file(dir: &Path, days: &[Day], warnings: &mut Vec<Warning>) -> io::Result<Option<(Day, u64)>> {
+    for &day in days.iter().rev() {
+        let file = day_path(dir, day);
+        let (length, torn) =
+            if file.exists() { disk::mend(&file)? } else { (day_file::length(dir, day)?, 0) };
+        if torn > 0 {
+            warnings.push(Warning::Torn { file, bytes: torn });
+        }
+        if length > 0 {
+            return Ok(Some((day, length)));
+        }
+    }
+    Ok(None)
 }
 
 /// Where the checkpoints go on. Where they do not fit the head they go on from what it names, so that what is missing
@@ -224,10 +232,18 @@ pub(super) fn rebase(
     }
     let mut prev = last;
     for &day in days.iter().filter(|day| **day >= cutoff) {
-        if let Next::Line(line) = Lines::of(dir, day, 0)?.next()? {
+        match Lines::of(dir, day, 0)?.next() {
             // A line that is none keeps its place: what it should follow, no line names, so the verifier finds it.
-            prev = links(line).map_or_else(|| severed("retention"), |(prev, _)| prev);
-            break;
+            Ok(Next::Line(line)) => {
+                prev = links(line).map_or_else(|| severed("retention"), |(prev, _)| prev);
+                break;
+            }
+            Err(error) if day_file::is_damage(&error) => {
+                prev = severed("retention");
+                break;
+            }
+            Err(error) => return Err(error),
+            Ok(Next::Torn(_) | Next::TooLong | Next::End) => {}
         }
     }
     Ok(Some((Base { day: Some(cutoff), prev, records }, old)))

@@ -89,7 +89,7 @@ impl Signing {
             prev: before.last,
             key: signer.id().clone(),
         };
-        let day = self.now.at.map_or(Day::of(now), |(day, _)| day.max(Day::of(now)));
+        let day = self.now.at.into_iter().fold(Day::of(now), |today, (day, _)| today.max(day));
         let from = self.now.at.filter(|(last, _)| *last == day).map_or(0, |(_, length)| length);
         // A checkpoint that cannot be signed fails where it would be written.
         let (line, signed) = checkpoint.sign(signer).unwrap_or_else(|| (Vec::new(), before.clone()));

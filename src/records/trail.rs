@@ -38,7 +38,7 @@ pub(super) fn days(dir: &Path) -> io::Result<Vec<Day>> {
 
 /// Appends a line, and waits until it is on the disk.
 pub(super) fn append(append: &Append) -> io::Result<()> {
-    let dir = append.path.parent().unwrap_or(Path::new("."));
+    let dir = append.path.parent().unwrap_or_else(|| Path::new("."));
     disk::create_dir(dir)?;
     let (mut file, length) = disk::open_append(&append.path)?;
     if length < append.from {
@@ -142,7 +142,7 @@ pub(super) enum Step {
     /// A line, what it says if it is a checkpoint, and where the checkpoints stand behind it.
     Line {
         place: (PathBuf, u64),
-        read: Option<(Read, Signed)>,
+        read: Option<Box<(Read, Signed)>>,
     },
     End,
 }
@@ -169,11 +169,11 @@ impl Trail {
             open.number += 1;
             let place = (open.path.clone(), open.number);
             match open.lines.next()? {
-                Next::Line(line) if line.len() as u64 + 1 <= open.left => {
+                Next::Line(line) if (line.len() as u64) < open.left => {
                     open.left -= line.len() as u64 + 1;
                     let read = Checkpoint::parse(line).map(|read| {
                         let signed = read.checkpoint.stand(line);
-                        (read, signed)
+                        Box::new((read, signed))
                     });
                     return Ok(Step::Line { place, read });
                 }

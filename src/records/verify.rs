@@ -245,7 +245,7 @@ fn verify_against(
     };
     let read_head = reading.seal;
     let walked = reading.begin().and_then(|()| reading.read_files(&dir, &base));
-    let fault = unread.or(walked.err()).or_else(|| match head {
+    let fault = unread.or_else(|| walked.err()).or_else(|| match head {
         Ok(Some(Ok(head))) if reading.walk.records < head.records => {
             Some(Fault::Cut { found: reading.walk.records, counted: head.records })
         }

@@ -87,6 +87,10 @@ labels!(
     PinLabels { upstream: Arc<str>, state: &'static str }
 );
 labels!(
+    /// Of a tenant's use of an upstream.
+    TenantUpstreamLabels { tenant: Arc<str>, upstream: Arc<str> }
+);
+labels!(
     /// Of redacted values.
     EntityLabels { tenant: Arc<str>, entity: Arc<str> }
 );
@@ -119,7 +123,7 @@ macro_rules! of_tenant {
     };
 }
 
-of_tenant!(DecisionLabels, DropLabels, EntityLabels, LimitLabels, TenantLabels);
+of_tenant!(DecisionLabels, DropLabels, EntityLabels, LimitLabels, TenantLabels, TenantUpstreamLabels);
 
 /// Which tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

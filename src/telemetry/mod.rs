@@ -2,6 +2,7 @@
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes. Tenants that are not
 //! configured any more are forgotten.
 
+mod glance;
 mod labels;
 mod lines;
 mod otlp;
@@ -12,6 +13,7 @@ mod tests;
 mod text;
 mod times;
 
+pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use standing::{BudgetStanding, Standing, UpstreamStanding};
 
 pub use otlp::{BadTarget, Target};
@@ -26,7 +28,8 @@ use crate::{
     upstream,
 };
 use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, QueueLabels, TenantLabels, UpstreamLabels,
+    DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, QueueLabels, TenantLabels,
+    TenantUpstreamLabels, UpstreamLabels,
 };
 use lines::{Counted, Lines};
 use prometheus_client::{
@@ -57,6 +60,7 @@ pub struct Telemetry {
     decisions: Counts<DecisionLabels>,
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
+    foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
     queue_wait: Series<UpstreamLabels, Times>,
     upstream_in_flight: Series<UpstreamLabels, Gauge>,
@@ -67,6 +71,8 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    /// What each tenant does now.
+    pub glances: Glances,
 }
 
 /// What the records' writer tells, counted.
@@ -107,6 +113,7 @@ impl Default for Telemetry {
             decisions: Series::default(),
             limit_rejections: Series::default(),
             budget_warnings: Series::default(),
+            foreign_records: Series::default(),
             in_flight: Gauge::default(),
             queue_wait: Series::default(),
             upstream_in_flight: Series::default(),
@@ -117,13 +124,32 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            glances: Glances::default(),
         };
         metrics.register();
+        metrics.register_queues();
         metrics
     }
 }
 
 impl Telemetry {
+    /// Of queues before upstreams.
+    fn register_queues(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            Unit::Seconds,
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+    }
+
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let r = &mut self.registry;
@@ -154,24 +180,34 @@ impl Telemetry {
             "Budgets of which more than the warning's share was spent",
             self.budget_warnings.clone(),
         );
-        r.register("in_flight", "Requests being answered", self.in_flight.clone());
-        r.register_with_unit(
-            "queue_wait",
-            "Time requests waited for their turn at upstreams with max_in_flight",
-            seconds(),
-            self.queue_wait.clone(),
-        );
         r.register(
-            "upstream_in_flight",
-            "Requests at upstreams with max_in_flight",
-            self.upstream_in_flight.clone(),
+            "foreign_records",
+            "Records of other tenants that a store answered with, and that were taken out",
+            self.foreign_records.clone(),
         );
-        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+        r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
+        r.register(
+            "config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded",
+            self.reload_success.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the configuration was last loaded",
+            seconds(),
+            self.reload_time.clone(),
+        );
+        self.gauges.register(r);
+        self.register_records();
+    }
+
+    fn register_records(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "texts_left_out",
             "Texts left out of records for want of an analyzer's answer",
@@ -194,18 +230,6 @@ impl Telemetry {
             "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
             self.redactions.otlp.dropped.clone(),
         );
-        r.register(
-            "config_last_reload_successful",
-            "Whether the last reload of the configuration succeeded",
-            self.reload_success.clone(),
-        );
-        r.register_with_unit(
-            "config_last_reload_success_timestamp",
-            "When the configuration was last loaded",
-            seconds(),
-            self.reload_time.clone(),
-        );
-        self.gauges.register(r);
     }
 
     /// A request came from a known tenant.
@@ -217,6 +241,7 @@ impl Telemetry {
     pub fn finished(&self, finished: Finished<'_>) {
         self.in_flight.dec();
         self.overhead.observe(finished.overhead);
+        self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
         let upstream = finished.upstream.unwrap_or_else(labels::none);
         if let Some(queued) = finished.queued {
             let labels = UpstreamLabels { upstream: Arc::clone(&upstream) };
@@ -233,6 +258,11 @@ impl Telemetry {
         self.lines.count(line, &counted);
     }
 
+    /// A tenant used something.
+    pub fn used(&self, tenant: &Arc<str>, counts: &ledger::Counts) {
+        self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
+    }
+
     /// A request came without a valid credential.
     pub fn unidentified(&self) {
         self.unidentified.inc();
@@ -241,6 +271,11 @@ impl Telemetry {
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// A store answered with records that are not the tenant's.
+    pub fn foreign_records(&self, tenant: Arc<str>, upstream: Arc<str>, count: u64) {
+        self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
     /// More than the warning's share of a budget was spent.
@@ -283,6 +318,7 @@ impl Telemetry {
         self.lines.keep(kept);
         self.decisions.keep(kept);
         self.limit_rejections.keep(kept);
+        self.foreign_records.keep(kept);
         self.budget_warnings.keep(kept);
         self.redactions.values.keep(kept);
         self.redactions.left_out.keep(kept);

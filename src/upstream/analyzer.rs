@@ -75,9 +75,9 @@ impl Analyzer {
             Scheme::Plain => None,
             Scheme::Tls => Some(tls_config(extra_roots_pem).map_err(|bad| BadAnalyzer(bad.to_string()))?),
         };
-        let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout };
+        let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: None };
         let base_path = format!("{}/analyze", base_path.trim_end_matches('/'));
-        let endpoint = Endpoint { client: Client::new(origin, timeouts, tls), base_path };
+        let endpoint = Endpoint::new(Client::new(origin, timeouts, tls), base_path);
         let inner =
             Inner { endpoint, question, places: Semaphore::new(AT_ONCE), is_failing: AtomicBool::new(false) };
         Ok(Self { inner: Arc::new(inner), runtime: Handle::try_current().ok(), timeout })
@@ -105,7 +105,7 @@ impl Analyst for Analyzer {
 impl Inner {
     async fn ask(&self, text: &str) -> Result<Vec<Mark>, String> {
         let _place = self.places.acquire().await.map_err(|closed| closed.to_string())?;
-        let Endpoint { client, base_path } = &self.endpoint;
+        let Endpoint { client, base_path, .. } = &self.endpoint;
         let Question { language, entities, threshold } = &self.question;
         let threshold = f64::from(*threshold) / 100.0;
         let body = json!({

@@ -84,7 +84,7 @@ fn serve(stream: TcpStream, how: How, heard: &Mutex<Vec<Value>>) -> Option<()> {
     }
 }
 
-fn gateway(port: u16) -> Gateway {
+fn gateway(port: u16, timeout: &str) -> Gateway {
     let tenants = "
   acme:
     keys: [{ id: prod, sha256: @ACME@ }]
@@ -92,25 +92,25 @@ fn gateway(port: u16) -> Gateway {
     tools: [{ allow: \"get_*\" }]
     redact:
       epoch: 2026-Q4
-      analyzer: { url: \"http://127.0.0.1:PORT/nlp\", timeout: 700ms, language: de, entities: [PERSON], threshold: 55% }
+      analyzer: { url: \"http://127.0.0.1:PORT/nlp\", timeout: TIMEOUT, language: de, entities: [PERSON], threshold: 55% }
   globex:
     keys: [{ id: prod, sha256: @GLOBEX@ }]
     models: [gpt-5]
 ";
-    Gateway::with(&tenants.replace("PORT", &port.to_string()), "")
+    Gateway::with(&tenants.replace("PORT", &port.to_string()).replace("TIMEOUT", timeout), "")
 }
 
 fn ask(gateway: &Gateway, key: &str) {
     let started = Instant::now();
     let answer = gateway.chat(key, &chat("Grüße an Jane Doe, jane@example.com", &tools(&["get_weather"])));
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(started.elapsed() < Duration::from_secs(3), "a request waits for the analyzer");
+    assert!(started.elapsed() < Duration::from_secs(10), "a request waits for the analyzer");
 }
 
 #[test]
 fn names_are_found_by_an_analyzer_that_sees_no_more_than_what_is_redacted() {
     let presidio = Presidio::start(How::Well);
-    let gateway = gateway(presidio.port);
+    let gateway = gateway(presidio.port, "20s");
     ask(&gateway, ACME);
     ask(&gateway, GLOBEX);
     let line = gateway.lines("log", "acme", 1).remove(0);
@@ -154,7 +154,7 @@ fn without_an_answer_the_text_is_left_out_and_counted() {
 }
 
 fn check_left_out(port: u16, how: How) {
-    let gateway = gateway(port);
+    let gateway = gateway(port, "700ms");
     ask(&gateway, ACME);
     let line = gateway.lines("log", "acme", 1).remove(0);
     assert!(line["prompt"].is_null() && line["left_out"] == "analyzer", "{how:?}: {line}");

@@ -590,6 +590,22 @@ fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// What was exported: the lines as they were written, and attributes of theirs, of which none is text of a prompt.
+fn exported(collector: &Collector, text: &str, marker: Marker, found: &mut BTreeSet<String>) {
+    let records = collector.records();
+    assert_eq!(records.len(), text.lines().count(), "all is exported by the end");
+    for record in records {
+        assert!(text.contains(&record.body), "{}", record.body);
+        strays("otlp attributes", &record.attributes.to_string(), marker, found);
+        for told in [record.resource.to_string(), record.event, record.severity] {
+            markers("otlp", &told, found);
+        }
+        for text in ["prompt", "completion", "args"] {
+            assert!(record.attributes.get(text).is_none());
+        }
+    }
+}
+
 #[track_caller]
 fn check(marker: Marker) {
     let signer = Signer::of("ES256");
@@ -641,19 +657,7 @@ fn check(marker: Marker) {
         }
         markers("a file's name", &name, &mut found);
     }
-    // What was exported: the lines as they were written, and attributes of theirs, of which none is text of a prompt.
-    let exported = collector.records();
-    assert_eq!(exported.len(), text.lines().count(), "all is exported by the end");
-    for record in exported {
-        assert!(text.contains(&record.body), "{}", record.body);
-        strays("otlp attributes", &record.attributes.to_string(), marker, &mut found);
-        for told in [record.resource.to_string(), record.event, record.severity] {
-            markers("otlp", &told, &mut found);
-        }
-        for text in ["prompt", "completion", "args"] {
-            assert!(record.attributes.get(text).is_none());
-        }
-    }
+    exported(&collector, &text, marker, &mut found);
     assert_eq!(found, BTreeSet::new(), "stands where it must not");
     // The search can find something: prompts, arguments and tools' names are there, redacted.
     let lines = text.lines().count();

@@ -124,7 +124,11 @@ fn records(body: &[u8]) -> Vec<Record> {
     for logs in request.resource_logs {
         let resource = object(&logs.resource.unwrap().attributes);
         for record in logs.scope_logs.into_iter().flat_map(|logs| logs.log_records) {
-            let Some(Any::StringValue(body)) = record.body.unwrap().value else { panic!("a body is a line") };
+            let body = match record.body.unwrap().value {
+                Some(Any::StringValue(body)) => Some(body),
+                _ => None,
+            };
+            let body = body.unwrap();
             records.push(Record {
                 tenant: resource["tenant"].as_str().unwrap().to_owned(),
                 resource: resource.clone(),
@@ -141,15 +145,15 @@ fn records(body: &[u8]) -> Vec<Record> {
 fn object(attributes: &[KeyValue]) -> Value {
     let mut object = Map::new();
     for pair in attributes {
-        let value = match pair.value.clone().unwrap().value.unwrap() {
-            Any::StringValue(text) => text.into(),
-            Any::BoolValue(flag) => flag.into(),
-            Any::IntValue(number) => number.into(),
-            Any::DoubleValue(number) => number.into(),
-            other => panic!("no plain value: {other:?}"),
+        let value: Option<Value> = match pair.value.clone().unwrap().value.unwrap() {
+            Any::StringValue(text) => Some(text.into()),
+            Any::BoolValue(flag) => Some(flag.into()),
+            Any::IntValue(number) => Some(number.into()),
+            Any::DoubleValue(number) => Some(number.into()),
+            _ => None,
         };
         let name = pair.key.strip_prefix("tollgate.").unwrap_or(&pair.key);
-        assert!(object.insert(name.to_owned(), value).is_none(), "{name} is there twice");
+        assert!(object.insert(name.to_owned(), value.unwrap()).is_none(), "{name} is there twice");
     }
     Value::Object(object)
 }

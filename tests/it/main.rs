@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod admin;
 mod analyzer;
 mod approvals;
 mod architecture;
@@ -16,6 +17,12 @@ mod commands;
 mod dialects;
 mod erase;
 mod export;
+mod fault;
+mod hostile_framing;
+mod hostile_http2;
+mod hostile_input;
+mod hostile_restart;
+mod hostile_upstream;
 mod identity;
 mod journey;
 mod licences;
@@ -26,6 +33,7 @@ mod mcp_stdio;
 mod mcp_streams;
 mod metrics;
 mod mirrors;
+mod mtls;
 mod pins;
 mod queue;
 mod redact_quality;
@@ -34,5 +42,6 @@ mod reload;
 mod signer;
 mod signing;
 mod support;
+mod tools;
 mod transcripts;
 mod wire;

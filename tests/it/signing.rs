@@ -21,8 +21,8 @@ fn read(dir: &Path, name: &str) -> String {
 /// A gateway whose `sign.pem` is a key of openssl's; the directory holds its public one, and a stranger's.
 fn gateway() -> Option<(Gateway, tempfile::TempDir)> {
     let made = tempfile::tempdir().unwrap();
+    // Without openssl there is nothing to test with.
     if !keys(made.path(), "own") || !keys(made.path(), "other") {
-        eprintln!("no openssl here");
         return None;
     }
     let private = read(made.path(), "own.pem");
@@ -72,12 +72,17 @@ fn an_auditor_with_the_public_key_alone_finds_what_was_done() {
     assert!(status == 2 && err.contains("this is a private key"), "{err}");
     assert_eq!(verify("none.pem").0, 2);
 
-    // openssl can check a checkpoint by itself, as the page says.
-    let checkpoint = read(&dir, &only(&dir.join("data/audit/acme/checkpoints")).display().to_string());
+    openssl_checks_one(&dir, made.path());
+    a_copy_without_the_secret(&dir, made.path(), &key);
+}
+
+/// openssl can check a checkpoint by itself, as the page says.
+fn openssl_checks_one(dir: &Path, made: &Path) {
+    let checkpoint = read(dir, &only(&dir.join("data/audit/acme/checkpoints")).display().to_string());
     let (message, signature) = checkpoint.lines().next().unwrap().split_once(",\"sig\":\"").unwrap();
-    fs::write(made.path().join("message"), format!("{message}}}")).unwrap();
-    fs::write(made.path().join("sig.b64"), format!("{}\n", signature.strip_suffix("\"}").unwrap())).unwrap();
-    assert!(openssl(made.path(), &["base64", "-d", "-A", "-in", "sig.b64", "-out", "sig"]));
+    fs::write(made.join("message"), format!("{message}}}")).unwrap();
+    fs::write(made.join("sig.b64"), format!("{}\n", signature.strip_suffix("\"}").unwrap())).unwrap();
+    assert!(openssl(made, &["base64", "-d", "-A", "-in", "sig.b64", "-out", "sig"]));
     let pkeyutl = [
         "pkeyutl",
         "-verify",
@@ -90,29 +95,42 @@ fn an_auditor_with_the_public_key_alone_finds_what_was_done() {
         "-sigfile",
         "sig",
     ];
-    assert!(openssl(made.path(), &pkeyutl));
+    assert!(openssl(made, &pkeyutl));
+}
 
-    // Without the secret: copied elsewhere, and a decision turned around.
-    let copy = made.path().join("copy/audit");
+/// Copied elsewhere, and the last decisions taken away.
+fn a_copy_without_the_secret(dir: &Path, made: &Path, key: &str) {
+    let copy = made.join("copy/audit");
     assert!(
-        Command::new("cp")
-            .arg("-r")
-            .arg(dir.join("data"))
-            .arg(made.path().join("copy"))
-            .status()
-            .unwrap()
-            .success()
+        Command::new("cp").arg("-r").arg(dir.join("data")).arg(made.join("copy")).status().unwrap().success()
     );
-    fs::remove_file(made.path().join("copy/secret")).unwrap();
-    let (status, out, _) = run(&["audit", "verify", &copy.display().to_string(), "--key", &key], &dir, "");
+    fs::remove_file(made.join("copy/secret")).unwrap();
+    let (status, out, _) = run(&["audit", "verify", &copy.display().to_string(), "--key", key], dir, "");
     assert!(status == 0 && out.contains("seals of the chains' ends were not checked"), "{out}");
     let file = only(&copy.join("acme"));
     let text = fs::read_to_string(&file).unwrap();
     let kept: String = text.split_inclusive('\n').take(1).collect();
-    fs::write(&file, kept).unwrap();
-    fs::write(copy.join(".heads/acme.json"), "").unwrap();
-    let (status, out, _) = run(&["audit", "verify", &copy.display().to_string(), "--key", &key], &dir, "");
-    assert!(status == 1 && out.contains("BROKEN acme: "), "{out}");
+    fs::write(&file, &kept).unwrap();
+    // A head to fit: without the secret nobody can tell.
+    let head = copy.join(".heads/acme.json");
+    let mut forged: serde_json::Value = serde_json::from_str(&fs::read_to_string(&head).unwrap()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    for (name, value) in [("records", 1.into()), ("bytes", kept.len().into()), ("last", line["hash"].clone())]
+    {
+        forged[name] = value;
+    }
+    forged.as_object_mut().unwrap().remove("signed");
+    fs::write(&head, forged.to_string()).unwrap();
+    assert_eq!(
+        run(&["audit", "verify", &copy.display().to_string()], dir, "").0,
+        1,
+        "the checkpoints are there"
+    );
+    let (status, out, _) = run(&["audit", "verify", &copy.display().to_string(), "--key", key], dir, "");
+    assert!(
+        status == 1 && out.contains("BROKEN acme: ") && out.contains("but the chain ends after 1"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -166,9 +166,16 @@ impl Gateway {
         let [port, admin, mock] = [free_port(), free_port(), free_port()];
         let mock_process = spawn(&["mock", "--listen", &format!("127.0.0.1:{mock}")], dir.path());
         let tenants = with_digests(tenants);
+        let client_ca = if files.iter().any(|(name, _)| *name == "clients.pem") {
+            ", client_ca: clients.pem"
+        } else {
+            ""
+        };
         let secure = match files {
             [("cert.crt", _), ..] => {
-                format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n")
+                format!(
+                    "  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key{client_ca} }} }}\n"
+                )
             }
             _ => String::new(),
         };
@@ -306,6 +313,30 @@ impl Gateway {
     /// What it told the operator.
     pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("serve.err")).unwrap()
+    }
+
+    /// What `/proc` says of it, by name.
+    pub(crate) fn proc_status(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Its resident memory.
+    pub(crate) fn rss_kib(&self) -> usize {
+        self.proc_status("VmRSS")
+    }
+
+    /// Lets it have so many files open; whether that could be done.
+    pub(crate) fn limit_files(&self, count: usize) -> bool {
+        let pid = self.process.0.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={count}")]).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Files that it has open.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.0.id())).unwrap().count()
     }
 
     pub(crate) fn signal(&self, name: &str) {

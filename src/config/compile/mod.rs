@@ -10,6 +10,7 @@ mod queue;
 mod rule;
 mod telemetry;
 mod tenant;
+mod tool_api;
 mod upstream;
 
 pub use approvals::webhook_secret;
@@ -177,7 +178,7 @@ pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Prob
 
 fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
-    let shown_dir = shown_dir(loaded, gateway);
+    let shown_dir = shown_dir(loaded);
     let (held, mut problems) = lineage::resolve(loaded);
     problems.splice(0..0, loaded.problems.iter().cloned());
     let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error);
@@ -188,6 +189,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let mut accounts = Accounts::default();
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
+    let tool_apis = compiler.tool_apis(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
     let queues = compiler.queues(gateway);
     let (mut directory, tenants) = compiler.tenants(&held);
@@ -208,6 +210,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             key_sets,
             models,
             upstreams: upstreams.into_values().collect(),
+            tool_apis,
             servers,
             accounts,
             queues,
@@ -227,21 +230,25 @@ fn spot(at: Mark) -> (FileId, u32, u32) {
     (at.file, at.line, at.col)
 }
 
-fn shown_dir(loaded: &Loaded, gateway: &raw::Gateway) -> String {
+/// The directory of `tollgate.yaml`, as it is shown.
+pub(super) fn shown_dir(loaded: &Loaded) -> String {
+    let Some(gateway) = &loaded.gateway else { return String::new() };
     let shown = Path::new(loaded.files.path(gateway.at.file));
     shown.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
 }
 
+/// A path as records name it.
+pub(super) fn inner_path<'p>(path: &'p str, shown_dir: &str) -> &'p str {
+    path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
 /// A place as records name it: relative to the directory of `tollgate.yaml`.
 pub fn place(loaded: &Loaded, at: Mark) -> Source {
-    let dir = loaded.gateway.as_ref().map(|gateway| shown_dir(loaded, gateway)).unwrap_or_default();
-    place_in(loaded, &dir, at)
+    place_in(loaded, &shown_dir(loaded), at)
 }
 
 fn place_in(loaded: &Loaded, shown_dir: &str, at: Mark) -> Source {
-    let path = loaded.files.path(at.file);
-    let inner = path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
-    Source::new(inner, at.line)
+    Source::new(inner_path(loaded.files.path(at.file), shown_dir), at.line)
 }
 
 /// By which names agents speak to the gateway.
@@ -258,6 +265,7 @@ fn limits(gateway: &raw::Gateway) -> Limits {
     if let Some(body) = &raw.body {
         limits.body = body.value.0;
     }
+    limits.bodies = raw.bodies.as_ref().map(|bodies| bodies.value.0);
     if let Some(nesting) = &raw.nesting {
         limits.nesting = usize::try_from(nesting.value).unwrap_or(usize::MAX).min(crate::json::NESTING_MAX);
     }
@@ -450,7 +458,7 @@ impl Compiler<'_> {
             None => None,
         };
         let files = TlsFiles { cert: cert?, key: key?, client_ca };
-        match crate::server::acceptor(&files) {
+        match crate::server::Tls::new(&files) {
             Ok(_) => Some(files),
             Err(bad) => {
                 self.error("bad-tls", tls.cert.at, bad.to_string());
@@ -468,10 +476,5 @@ impl Compiler<'_> {
             }
         };
         later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
-        let identity = gateway.identity.as_ref();
-        later(
-            identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
-            "`identity.mtls`",
-        );
     }
 }

@@ -9,7 +9,12 @@ use crate::{
     },
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
-    policy::{Caller, Policy, Rule, glob::Globs},
+    policy::{
+        Caller, Policy, Rule,
+        glob::Globs,
+        path::Path,
+        placeholder::{self, BadPlaceholder},
+    },
     quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
     redact::{Allow, Detectors, Pattern, PatternError, Redactor},
@@ -110,7 +115,7 @@ impl Compiler<'_> {
         let Ok(id) = TenantId::try_from(raw.tenant.value.as_str()) else {
             self.error("bad-name", raw.tenant.at, "a tenant's name may hold only a-z, 0-9 and -");
             // What else is wrong is told all the same.
-            drop((self.policy(effective, shared), self.detectors(effective), self.patterns(effective)));
+            drop((self.policy(held, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
         Some(Tenant {
@@ -121,7 +126,7 @@ impl Compiler<'_> {
             id,
             is_abstract: held.is_abstract(),
             caller: caller(raw, effective),
-            policy: self.policy(effective, shared),
+            policy: self.policy(held, shared),
             models: models(effective),
             on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
@@ -135,11 +140,13 @@ impl Compiler<'_> {
         })
     }
 
-    fn policy(&mut self, effective: &Effective<'_>, shared: &mut Shared) -> Policy {
-        let mut rules = Vec::new();
+    fn policy(&mut self, held: &Held<'_>, shared: &mut Shared) -> Policy {
+        let effective = &held.effective;
+        let caller = caller(held.raw, effective);
+        let mut rules: Vec<Rule> = Vec::new();
         for layer in &effective.tools {
             for raw in layer.rules {
-                rules.push(match shared.get(&raw.at) {
+                let mut rule = match shared.get(&raw.at) {
                     Some(rule) => rule.clone(),
                     None => {
                         let rule = self.rule(raw, layer.number);
@@ -148,12 +155,30 @@ impl Compiler<'_> {
                         }
                         rule
                     }
-                });
+                };
+                self.fill(&mut rule, raw, (&caller, held.is_abstract()));
+                rules.push(rule);
             }
         }
         number_equals(&mut rules);
         let empty = effective.tools.iter().filter(|layer| layer.rules.is_empty());
         Policy::of_layers(rules, &empty.map(|layer| layer.number).collect::<Vec<_>>())
+    }
+
+    /// Fills the tenant's own into what a rule forces. A tenant that is only there to be extended has no labels yet.
+    fn fill(&mut self, rule: &mut Rule, raw: &raw::Rule, (caller, is_abstract): (&Caller, bool)) {
+        for (path, value) in &mut rule.set {
+            match placeholder::fill(value, caller) {
+                Ok(()) => {}
+                Err(BadPlaceholder::NoLabel(_)) if is_abstract => {}
+                Err(bad) => {
+                    let written =
+                        raw.set.0.iter().find(|(known, _)| Path::new(&known.value).as_ref() == Some(path));
+                    let at = written.map_or(raw.at, |(_, value)| value.at);
+                    self.error("bad-placeholder", at, bad.to_string());
+                }
+            }
+        }
     }
 
     fn quota(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Quota> {

@@ -30,7 +30,8 @@ const fn lint_of(code: &'static str, about: &'static str) -> Lint {
 
 /// Every lint, wherever it is found out, in the order of the page.
 pub const LINTS: &[Lint] = &[
-    lint_of("shared-store", "A vector store without `tenant_field`: tenants see what others keep."),
+    lint_of("shared-store", "A vector store without `tenant_field`: records are told apart by `tenant_id`."),
+    lint_of("manages-store", "A pattern lets a tenant manage the collections of all tenants."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
     lint_of("open-admin", "A sidecar whose agent reaches the admin port, too."),

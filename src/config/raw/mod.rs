@@ -8,7 +8,8 @@ mod tests_file;
 
 pub use gateway::{
     Auth, Exporter, Gateway, GenaiNames, Header, Identity, Jwks, Jwt, Limits, Listener, Model, Mtls,
-    OnFailure, Pin, Price, Queue, Records, Retry, SharedState, Tenants, Timeout, Tls, Upstream, UpstreamKind,
+    OnFailure, Pin, Price, Queue, Records, Retry, Scope, SharedState, Tenants, Timeout, Tls, Upstream,
+    UpstreamKind,
 };
 pub use tenant::{
     Analyzer, Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact,

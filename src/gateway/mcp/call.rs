@@ -201,12 +201,12 @@ impl Talk {
             asked.prompt = Some(format!("{name} {arguments}"));
         }
         let mut findings = Findings::default();
-        let call = ToolCall { act, name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {
             Judged::Permitted(permit) => Ok((permit, server)),
-            Judged::Denied { reason } => Err(denied(request, &reason, revision)),
+            Judged::Denied { reason, .. } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting).await?;
                 self.is_the_same(request, &permit, &server).await?;

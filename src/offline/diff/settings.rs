@@ -210,6 +210,8 @@ fn about(upstream: &raw::Upstream) -> BTreeMap<&'static str, String> {
         ("url", urls.join(", ")),
         ("tenant_field", upstream.tenant_field.as_ref().map(|at| at.value.clone()).unwrap_or_default()),
         ("pin", upstream.pin.as_ref().map_or("off", |at| at.value.as_str()).to_owned()),
+        ("scope", upstream.scope.as_ref().map(|at| at.value.as_str().to_owned()).unwrap_or_default()),
+        ("collections", upstream.collections.as_ref().map(|at| at.value.clone()).unwrap_or_default()),
         ("operations", operations.join(", ")),
     ])
 }

@@ -63,10 +63,10 @@ struct Model {
 }
 
 impl Model {
-    fn run(&mut self, op: Op) {
-        match op {
+    fn run(&mut self, op: &Op) {
+        match *op {
             Op::Come { tenant, batch, cost, weight } => self.come(tenant, batch, cost, weight),
-            Op::Leave(which) => {
+            Op::Leave(ref which) => {
                 if self.waiting.is_empty() {
                     return;
                 }
@@ -146,10 +146,10 @@ proptest! {
         let scheduler = Scheduler::new(Some(&queue(max, 4)));
         let mut model = Model { scheduler, max: Some(max), per_tenant: 4, in_flight: 0, waiting: Vec::new(), came: 0 };
         for op in ops {
-            model.run(op);
+            model.run(&op);
         }
         while model.in_flight > 0 {
-            model.run(Op::End);
+            model.run(&Op::End);
         }
         prop_assert!(model.waiting.is_empty(), "{model:?}");
         is_empty(&model.scheduler);

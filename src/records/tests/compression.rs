@@ -146,6 +146,28 @@ fn a_file_that_is_changed_cut_or_gone_is_found() {
 }
 
 #[test]
+fn a_damaged_file_stops_no_gateway_and_stays_found() {
+    for cut in [1, 9, 30] {
+        let dir = Dir::new();
+        let mut sink = sink(&dir);
+        write(&mut sink, (0..2).flat_map(|day| (0..5).map(move |id| decided("acme", day, id))));
+        sync(&mut sink);
+        assert_eq!(compress_before(&dir, &mut sink, 3), None);
+        drop(sink);
+        let path = compressed(&file(&dir, TENANT, 1));
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, bytes.get(..bytes.len() - cut).unwrap()).unwrap();
+        assert!(report(&dir).finding.is_some());
+        let mut again = self::sink(&dir);
+        write(&mut again, [decided("acme", 3, 1)]);
+        sync(&mut again);
+        again.prune(time(366)).unwrap();
+        drop(again);
+        assert!(report(&dir).finding.is_some(), "{cut}");
+    }
+}
+
+#[test]
 fn retention_removes_it_too_and_what_a_crash_left_beside() {
     let dir = Dir::new();
     let mut sink = sink(&dir);
@@ -263,7 +285,7 @@ proptest! {
                 remove_plain(&plain).unwrap();
             }
         }
-        prop_assert_eq!(read(&dir), before.clone());
+        prop_assert_eq!(&read(&dir), &before);
         prop_assert!(report(&dir).finding.is_none());
         let mut again = self::sink(&dir);
         prop_assert!(again.warnings.is_empty(), "{:?}", again.warnings);

@@ -442,16 +442,14 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
 fn is_login(text: &[u8], from: usize, value: usize) -> bool {
     let head = slice(text, from.saturating_sub(AROUND), from);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words: Vec<&[u8]> = line
-        .split(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
+    let mut words = line
+        .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
         .filter(|w| !w.is_empty())
-        .collect();
-    let named = value > from
-        || words.last().is_some_and(|last| {
-            is_one(last, &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"])
-        });
-    let near = words.split_off(words.len().saturating_sub(5));
-    named && near.iter().any(|word| is_one(word, LOGINS))
+        .take(5);
+    let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
+    let Some(last) = words.next() else { return false };
+    (value > from && is_one(last, LOGINS))
+        || ((value > from || is_one(last, joins)) && words.any(|word| is_one(word, LOGINS)))
 }
 
 /// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.

@@ -35,6 +35,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(10),
     idle: Duration::from_secs(10),
+    total: None,
 };
 /// One try takes no longer altogether.
 const TRY_MAX: Duration = Duration::from_secs(20);
@@ -100,7 +101,7 @@ impl Target {
         }
         all.insert(header::CONTENT_TYPE, PROTOBUF);
         Ok(Self {
-            endpoint: Endpoint { client: Client::new(origin, TIMEOUTS, tls), base_path },
+            endpoint: Endpoint::new(Client::new(origin, TIMEOUTS, tls), base_path),
             path,
             headers: all,
         })
