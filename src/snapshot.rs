@@ -127,7 +127,9 @@ impl Snapshot {
 
     /// How upstreams answer that are asked by HTTP, by name.
     pub fn healths(&self) -> impl Iterator<Item = (&UpstreamName, &Health)> {
-        let upstreams = self.upstreams.iter().map(|upstream| (&upstream.name, &upstream.health));
+        let tool_apis = self.tool_apis.values().map(|api| &api.upstream);
+        let upstreams = self.upstreams.iter().chain(tool_apis);
+        let upstreams = upstreams.map(|upstream| (&upstream.name, &upstream.health));
         let servers = self.servers.iter();
         upstreams.chain(servers.filter_map(|server| Some((server.upstream_name(), server.health()?))))
     }
