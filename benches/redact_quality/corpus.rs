@@ -8,7 +8,7 @@ use super::prompts::{Group, Prompt, Sensitive};
 
 const PERSONAL: &[&str] = super::personal::ENTITIES;
 
-pub fn line(prompt: &Prompt) -> String {
+pub(crate) fn line(prompt: &Prompt) -> String {
     let point = |byte: usize| prompt.text.get(..byte).map_or(0, |head| head.chars().count());
     let spans: Vec<Value> = prompt
         .sensitive
@@ -24,7 +24,7 @@ pub fn line(prompt: &Prompt) -> String {
 }
 
 /// Prompts of a file; what is labelled `"tier": "ner"` needs a model, and is no value here.
-pub fn read(text: &str) -> Vec<Prompt> {
+pub(crate) fn read(text: &str) -> Vec<Prompt> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter_map(|value: Value| prompt(&value))

@@ -4,7 +4,7 @@
 use super::dice::Dice;
 
 /// What a token looks like; see [`Dice::filled`].
-pub const TOKENS: &[(&str, &str)] = &[
+pub(crate) const TOKENS: &[(&str, &str)] = &[
     ("openai", "sk-proj-{b74}T3BlbkFJ{b74}"),
     ("openai", "sk-{a20}T3BlbkFJ{a20}"),
     ("openai", "sk-svcacct-{b60}"),
@@ -166,7 +166,7 @@ pub const TOKENS: &[(&str, &str)] = &[
     ("jwt", "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJ{b180}.{b342}"),
 ];
 
-pub const TOKEN_WORDINGS: &[&str] = &[
+pub(crate) const TOKEN_WORDINGS: &[&str] = &[
     "here's the key: {}",
     "mein Schlüssel ist {}, bitte nicht teilen",
     "j'utilise {} et ça échoue",
@@ -188,7 +188,7 @@ pub const TOKEN_WORDINGS: &[&str] = &[
 ];
 
 /// Kinds of credentials that only their surroundings make one.
-pub const NAMED: &[&str] = &[
+pub(crate) const NAMED: &[&str] = &[
     "PRIVATE_KEY",
     "AWS_SECRET",
     "AZURE_KEY",
@@ -208,7 +208,7 @@ pub const NAMED: &[&str] = &[
 ];
 
 /// A value and the text around it.
-pub fn named(dice: &mut Dice, kind: &str) -> (String, String) {
+pub(crate) fn named(dice: &mut Dice, kind: &str) -> (String, String) {
     let mut shaped = |templates: &[&str], around: &[&str]| {
         let template = dice.clone().pick(templates).to_owned();
         let value = dice.filled(&template);
@@ -415,7 +415,7 @@ fn private_key(dice: &mut Dice) -> (String, String) {
     (text, dice.pick(&["{}", "key:\n{}", "this is my key {}"]).to_owned())
 }
 
-pub fn password(dice: &mut Dice) -> String {
+pub(crate) fn password(dice: &mut Dice) -> String {
     let template = dice
         .pick(&[
             "{L6}{d2}!",
@@ -438,7 +438,7 @@ pub fn password(dice: &mut Dice) -> String {
     dice.filled(&template)
 }
 
-pub const PASSWORD_WORDINGS: &[&str] = &[
+pub(crate) const PASSWORD_WORDINGS: &[&str] = &[
     "the wifi password is {}",
     "password: {}",
     "my password's {}",

@@ -2,14 +2,14 @@
 
 /// A 64-bit mix (the finaliser of SplitMix64) over a counter.
 #[derive(Clone)]
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
-pub const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
-pub const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-pub const DIGITS: &str = "0123456789";
+pub(crate) const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+pub(crate) const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+pub(crate) const DIGITS: &str = "0123456789";
 
 impl Dice {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -17,36 +17,36 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound.max(1) as u64).unwrap_or(0)
     }
 
     /// From `low` to `high`, both possible.
-    pub fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    pub fn one_in(&mut self, of: usize) -> bool {
+    pub(crate) fn one_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &'a [&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &'a [&'a T]) -> &'a T {
         let at = self.below(of.len());
         of.get(at).copied().unwrap_or_else(|| unreachable!("a list of nothing"))
     }
 
-    pub fn symbols(&mut self, of: &str, count: usize) -> String {
+    pub(crate) fn symbols(&mut self, of: &str, count: usize) -> String {
         let of = of.as_bytes();
         (0..count).filter_map(|_| of.get(self.below(of.len())).map(|b| char::from(*b))).collect()
     }
 
-    pub fn digits(&mut self, count: usize) -> String {
+    pub(crate) fn digits(&mut self, count: usize) -> String {
         self.symbols(DIGITS, count)
     }
 
     /// A template: `{a20}` letters and digits, `{l}` lower case and digits, `{u}` upper case and digits, `{h}` and `{H}`
     /// hexadecimal, `{d}` digits, `{b}` base64url, `{s}` base64, `{L}` letters, `{x}` a UUID.
-    pub fn filled(&mut self, template: &str) -> String {
+    pub(crate) fn filled(&mut self, template: &str) -> String {
         let mut out = String::new();
         let mut rest = template;
         while let Some((head, tail)) = rest.split_once('{') {
@@ -81,7 +81,7 @@ impl Dice {
     }
 
     /// Digits behind `head`, `count` in all, such that `check` holds.
-    pub fn checked(&mut self, head: &str, count: usize, check: fn(&[u32]) -> bool) -> String {
+    pub(crate) fn checked(&mut self, head: &str, count: usize, check: fn(&[u32]) -> bool) -> String {
         loop {
             let number = format!("{head}{}", self.digits(count - head.len()));
             let digits: Vec<u32> = number.chars().filter_map(|c| c.to_digit(10)).collect();
@@ -93,7 +93,7 @@ impl Dice {
 }
 
 /// A number in groups of these lengths.
-pub fn grouped(number: &str, lengths: &[usize], separator: &str) -> String {
+pub(crate) fn grouped(number: &str, lengths: &[usize], separator: &str) -> String {
     let mut chars = number.chars();
     let groups: Vec<String> = lengths.iter().map(|n| chars.by_ref().take(*n).collect()).collect();
     groups.join(separator)

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 
-pub const KINDS: &[&str] = &[
+pub(crate) const KINDS: &[&str] = &[
     "fullwidth",
     "arabic_digits",
     "mathematical",
@@ -25,7 +25,7 @@ pub const KINDS: &[&str] = &[
 ];
 
 /// The disguised value; None where this value cannot be disguised so.
-pub fn disguised(dice: &mut Dice, kind: &str, value: &str) -> Option<String> {
+pub(crate) fn disguised(dice: &mut Dice, kind: &str, value: &str) -> Option<String> {
     let code = |c: char| u32::from(c);
     let halves = || {
         let at = value.char_indices().nth(value.chars().count() / 2).map(|(at, _)| at)?;

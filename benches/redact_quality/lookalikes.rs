@@ -2,7 +2,7 @@
 
 use super::dice::{Dice, grouped};
 
-pub const KINDS: &[&str] = &[
+pub(crate) const KINDS: &[&str] = &[
     "order_number",
     "uuid",
     "timestamp",
@@ -55,7 +55,7 @@ pub const KINDS: &[&str] = &[
     "matrix",
 ];
 
-pub fn value(dice: &mut Dice, kind: &str) -> String {
+pub(crate) fn value(dice: &mut Dice, kind: &str) -> String {
     let two = |dice: &mut Dice, low, high| format!("{:02}", dice.between(low, high));
     match kind {
         "order_number" => {

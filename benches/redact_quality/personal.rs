@@ -3,7 +3,7 @@
 
 use super::dice::{Dice, LOWER, grouped};
 
-pub const ENTITIES: &[&str] = &[
+pub(crate) const ENTITIES: &[&str] = &[
     "EMAIL_ADDRESS",
     "PHONE_NUMBER",
     "CREDIT_CARD",
@@ -27,7 +27,7 @@ pub const ENTITIES: &[&str] = &[
     "CH_UID",
 ];
 
-pub fn value(dice: &mut Dice, entity: &str) -> String {
+pub(crate) fn value(dice: &mut Dice, entity: &str) -> String {
     match entity {
         "EMAIL_ADDRESS" => email(dice),
         "PHONE_NUMBER" => phone(dice),
@@ -451,7 +451,7 @@ fn verhoeff(digits: &[u32]) -> bool {
 }
 
 /// How people announce a value; `{}` is where it stands.
-pub fn wordings(entity: &str) -> &'static [&'static str] {
+pub(crate) fn wordings(entity: &str) -> &'static [&'static str] {
     match entity {
         "EMAIL_ADDRESS" => &[
             "<{}>",
@@ -658,7 +658,7 @@ pub fn wordings(entity: &str) -> &'static [&'static str] {
 }
 
 /// The name that such a value has in JSON, a table or code.
-pub fn keys(entity: &str) -> &'static [&'static str] {
+pub(crate) fn keys(entity: &str) -> &'static [&'static str] {
     match entity {
         "EMAIL_ADDRESS" => &["email", "contact_email", "to", "benutzer", "courriel"],
         "PHONE_NUMBER" => &["phone", "telefon", "mobile", "tel", "contactPhone"],

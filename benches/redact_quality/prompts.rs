@@ -5,16 +5,16 @@ use std::ops::Range;
 use super::{credentials, dice::Dice, disguise, lookalikes, personal};
 
 /// A value that must go.
-pub struct Sensitive {
-    pub range: Range<usize>,
-    pub entity: String,
+pub(crate) struct Sensitive {
+    pub(crate) range: Range<usize>,
+    pub(crate) entity: String,
     /// As it reads without disguise.
-    pub value: String,
-    pub group: Group,
+    pub(crate) value: String,
+    pub(crate) group: Group,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Group {
+pub(crate) enum Group {
     Personal,
     Credential,
     /// A password that a sentence tells.
@@ -22,13 +22,13 @@ pub enum Group {
     Disguised,
 }
 
-pub struct Prompt {
-    pub id: String,
-    pub kind: String,
-    pub shape: &'static str,
-    pub text: String,
-    pub sensitive: Vec<Sensitive>,
-    pub look_alikes: Vec<(Range<usize>, String)>,
+pub(crate) struct Prompt {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) shape: &'static str,
+    pub(crate) text: String,
+    pub(crate) sensitive: Vec<Sensitive>,
+    pub(crate) look_alikes: Vec<(Range<usize>, String)>,
 }
 
 const FILLER: &[&str] = &[
@@ -65,7 +65,7 @@ struct Piece {
     member: Option<(String, String)>,
 }
 
-pub fn prompt(seed: u64) -> Prompt {
+pub(crate) fn prompt(seed: u64) -> Prompt {
     let mut dice = Dice(seed);
     let mut marked: Vec<Marked> = Vec::new();
     let kind = match dice.below(100) {

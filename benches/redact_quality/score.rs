@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::prompts::{Group, Prompt};
 
 #[derive(Default, Clone)]
-pub struct Rate {
-    pub of: usize,
-    pub bad: usize,
+pub(crate) struct Rate {
+    pub(crate) of: usize,
+    pub(crate) bad: usize,
 }
 
 impl Rate {
@@ -16,26 +16,26 @@ impl Rate {
         self.bad += usize::from(bad);
     }
 
-    pub fn percent(&self) -> f64 {
+    pub(crate) fn percent(&self) -> f64 {
         if self.of == 0 { 0.0 } else { 100.0 * self.bad as f64 / self.of as f64 }
     }
 }
 
 #[derive(Default)]
-pub struct Score {
-    pub groups: BTreeMap<Group, Rate>,
-    pub entities: BTreeMap<String, Rate>,
-    pub shapes: BTreeMap<String, Rate>,
-    pub look_alikes: BTreeMap<String, Rate>,
-    pub clean_damaged: Rate,
-    pub characters: Rate,
-    pub misses: Vec<String>,
-    pub damage: Vec<String>,
+pub(crate) struct Score {
+    pub(crate) groups: BTreeMap<Group, Rate>,
+    pub(crate) entities: BTreeMap<String, Rate>,
+    pub(crate) shapes: BTreeMap<String, Rate>,
+    pub(crate) look_alikes: BTreeMap<String, Rate>,
+    pub(crate) clean_damaged: Rate,
+    pub(crate) characters: Rate,
+    pub(crate) misses: Vec<String>,
+    pub(crate) damage: Vec<String>,
 }
 
 impl Score {
     /// Takes a prompt and what became of it.
-    pub fn add(&mut self, prompt: &Prompt, redacted: &str) {
+    pub(crate) fn add(&mut self, prompt: &Prompt, redacted: &str) {
         let kept = kept(&prompt.text, redacted);
         let views = views(redacted);
         let is_lost =
@@ -88,7 +88,7 @@ impl Score {
         }
     }
 
-    pub fn look_alikes_hit(&self) -> Rate {
+    pub(crate) fn look_alikes_hit(&self) -> Rate {
         let apart = |kind: &str| matches!(kind, "scp_path" | "version");
         self.look_alikes
             .iter()
@@ -96,7 +96,7 @@ impl Score {
             .fold(Rate::default(), |sum, (_, rate)| Rate { of: sum.of + rate.of, bad: sum.bad + rate.bad })
     }
 
-    pub fn group(&self, group: Group) -> Rate {
+    pub(crate) fn group(&self, group: Group) -> Rate {
         self.groups.get(&group).cloned().unwrap_or_default()
     }
 }

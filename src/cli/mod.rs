@@ -19,6 +19,7 @@ mod redact;
 mod replay;
 mod schema;
 mod serve;
+mod take_over;
 mod tenant;
 mod test;
 mod top;

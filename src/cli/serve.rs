@@ -1,6 +1,10 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
-use super::{Status, print, tenant};
+use super::{
+    Status, print,
+    take_over::{Shared, bind, lock, share},
+    tenant,
+};
 use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
@@ -10,8 +14,8 @@ use crate::{
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota},
-    records::{self, DataDirLock, OnFailure, OpenError, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
-    server::{self, Ending, Listener, Tls},
+    records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
+    server::{self, Ending, Tls},
     stored::Shelf,
     telemetry::{Target, Telemetry},
     upstream::{Queues, http1::Proxies},
@@ -39,8 +43,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// So many webhooks are on their way at once.
 const WEBHOOKS_MAX: usize = 256;
-/// Whether a data directory is free is looked at so often.
-const LOCK_EVERY: Duration = Duration::from_millis(20);
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
@@ -305,10 +307,8 @@ impl Running {
         let (stored, ledger) = kept(&serve)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
-        let queues = Queues::default();
-        queues.configure(&snapshot.queues);
         let gateway = Arc::new(Gateway {
-            queues,
+            queues: Queues::of(&snapshot.queues),
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
@@ -539,11 +539,6 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
     }
 }
 
-fn bind(address: SocketAddr, tls: Option<Tls>, take_over: bool) -> Result<Listener, String> {
-    let bound = if take_over { Listener::share(address, tls) } else { Listener::bind(address, tls) };
-    bound.map_err(|error| format!("cannot listen on {address}: {error}"))
-}
-
 /// What providers keep for tenants, and what these used.
 fn kept(serve: &compile::Serve) -> Result<(Shelf, Ledger), String> {
     let now = clock::unix_seconds(clock::wall());
@@ -566,45 +561,8 @@ async fn take_place(
     Ok((Arc::new(lock(&place.data_dir, take_over).await?), shared))
 }
 
-/// An address that a gateway whose place is taken listens on, too.
-struct Shared {
-    address: SocketAddr,
-    listener: Listener,
-}
-
-/// Connections that come from now on wait here, or go to the other.
-fn share(serve: &compile::Serve) -> Result<Vec<Shared>, String> {
-    let share = |listen: &compile::Listen| {
-        let address = listen.address;
-        bind(address, None, true).map(|listener| Shared { address, listener })
-    };
-    serve.listen.iter().map(share).collect()
-}
-
-/// Takes the data directory; from another gateway, by telling it to end and waiting until it has.
-async fn lock(data_dir: &Path, take_over: bool) -> Result<DataDirLock, String> {
-    let mut told = false;
-    loop {
-        match DataDirLock::take(data_dir) {
-            Ok(lock) => return Ok(lock),
-            Err(OpenError::InUse { .. }) if take_over => {
-                if !told {
-                    let other = DataDirLock::holder(data_dir).and_then(rustix::process::Pid::from_raw);
-                    let other = other.ok_or("the gateway that uses the data directory is not known")?;
-                    operator::info("taking the place of the gateway that runs: it drains");
-                    rustix::process::kill_process(other, rustix::process::Signal::TERM)
-                        .map_err(|error| format!("the gateway that runs cannot be told to end: {error}"))?;
-                    told = true;
-                }
-                tokio::time::sleep(LOCK_EVERY).await;
-            }
-            Err(error) => return Err(chain(&error)),
-        }
-    }
-}
-
 /// An error with its causes, one behind the other.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

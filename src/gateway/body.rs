@@ -42,6 +42,11 @@ pub(super) async fn read_into(
     if announced > bytes_max {
         return Err(too_large());
     }
+    let mut taken = 0;
+    if let Some(held) = &mut held {
+        held.grow(announced)?;
+        taken = announced;
+    }
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     let started = clock::now();
@@ -51,8 +56,10 @@ pub(super) async fn read_into(
         if u64::try_from(length).unwrap_or(u64::MAX) > bytes_max {
             return Err(too_large());
         }
+        let length_now = u64::try_from(length).unwrap_or(u64::MAX);
         if let Some(held) = &mut held {
-            held.grow(u64::try_from(data.len()).unwrap_or(u64::MAX))?;
+            held.grow(length_now.saturating_sub(taken))?;
+            taken = taken.max(length_now);
         }
         let patience =
             PAUSE_MAX + Duration::from_secs(u64::try_from(length).unwrap_or(0) / BYTES_PER_SECOND_MIN);

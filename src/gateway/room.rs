@@ -1,6 +1,6 @@
 //! Room for request bodies: what all that are being read and forwarded may take at once, and of it no tenant more than half.
-//! Beyond it a request is told to come again, instead of the system ending the process. What only was announced takes
-//! none: a client could hold it by announcing.
+//! Beyond it a request is told to come again, instead of the system ending the process. What a client announces is taken
+//! at once: many bodies that each came half would keep each other out.
 
 use crate::refusal::Refusal;
 use std::{

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, pem::PemObject};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 /// What the DER of an Ed25519 public key begins with (RFC 8410); the 32 bytes of the key follow.
@@ -40,6 +40,14 @@ pub enum BadKey {
         "the key is of another kind; checkpoints are signed with Ed25519 (openssl genpkey -algorithm ed25519)"
     )]
     Kind,
+}
+
+/// What stands under a label in a text in PEM (RFC 7468); None if nothing does.
+fn der_of(label: &str, text: &str) -> Option<Vec<u8>> {
+    let (_, begun) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (body, _) = begun.split_once(&format!("-----END {label}-----"))?;
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(body).ok()
 }
 
 /// What a key is called in checkpoints: the first 16 hex digits of the SHA-256 of its public key's DER.
@@ -102,7 +110,7 @@ impl Signer {
         if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
             return Err(BadKey::Encrypted);
         }
-        let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+        let der = der_of("PRIVATE KEY", text).ok_or_else(|| {
             if text.contains("BEGIN PUBLIC KEY") {
                 BadKey::PublicForPrivate
             } else if text.contains("PRIVATE KEY-----") {
@@ -111,7 +119,7 @@ impl Signer {
                 BadKey::NoPrivate
             }
         })?;
-        let pair = Ed25519KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| BadKey::Kind)?;
+        let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|_| BadKey::Kind)?;
         let id = KeyId::of(pair.public_key().as_ref());
         Ok(Self { pair, id })
     }
@@ -140,10 +148,10 @@ impl PublicKey {
     /// # Errors
     /// When it is none, says why and what to do.
     pub fn from_pem(text: &str) -> Result<Self, BadKey> {
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+        let der = der_of("PUBLIC KEY", text).ok_or_else(|| {
             if text.contains("PRIVATE KEY-----") { BadKey::PrivateForPublic } else { BadKey::NoPublic }
         })?;
-        let bytes = der.as_ref().strip_prefix(&PUBLIC_DER).ok_or(BadKey::Kind)?;
+        let bytes = der.strip_prefix(&PUBLIC_DER).ok_or(BadKey::Kind)?;
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| BadKey::Kind)?;
         Ok(Self { id: KeyId::of(&bytes), bytes })
     }
@@ -161,7 +169,6 @@ impl PublicKey {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use base64::{Engine, engine::general_purpose::STANDARD};
 
     fn pem(what: &str, der: &[u8]) -> String {
         format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", STANDARD.encode(der))

@@ -80,6 +80,13 @@ pub struct Turn<'t> {
 }
 
 impl Queues {
+    /// Queues that are all empty.
+    pub fn of(settings: &HashMap<Arc<str>, FairQueue>) -> Self {
+        let queues = Self::default();
+        queues.configure(settings);
+        queues
+    }
+
     /// Gives every upstream the queue that it is configured with. Nobody who waits or has a place is touched.
     pub fn configure(&self, queues: &HashMap<Arc<str>, FairQueue>) {
         let mut gates = HashMap::clone(&self.gates.load());
@@ -105,7 +112,7 @@ impl Queues {
         gates.iter().filter_map(standing).collect()
     }
 
-    fn of(&self, upstream: &str) -> Option<Arc<Gate>> {
+    fn before(&self, upstream: &str) -> Option<Arc<Gate>> {
         let gates = self.gates.load();
         if gates.is_empty() { None } else { gates.get(upstream).cloned() }
     }
@@ -117,7 +124,7 @@ impl Turn<'_> {
     /// # Errors
     /// The tenant's own queue is full, the wait was too long, or the gateway shuts down.
     pub async fn at(&mut self, upstream: &str) -> Result<Option<Place>, Refusal> {
-        match self.queues.of(upstream) {
+        match self.queues.before(upstream) {
             Some(gate) => gate.enter(self).await,
             None => Ok(None),
         }

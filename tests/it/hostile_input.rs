@@ -297,7 +297,6 @@ fn document(dice: &mut Dice) -> Vec<u8> {
         "null",
         "1",
         "16",
-        "-0",
         "0",
         "1.5",
         "1e2",
@@ -347,7 +346,7 @@ fn document(dice: &mut Dice) -> Vec<u8> {
             let tools: Vec<String> = (0..dice.roll(3)).map(|_| tool(dice)).collect();
             format!("[{}]", tools.join(","))
         } else if dice.roll(2) == 0 {
-            dice.pick(&values[..19]).to_owned()
+            dice.pick(&values[..18]).to_owned()
         } else {
             dice.pick(&["\"gpt-5\"", "true", "1", "16", "null"]).to_owned()
         };
@@ -355,7 +354,8 @@ fn document(dice: &mut Dice) -> Vec<u8> {
         write!(text, "{before}{key}{behind}:{before}{value}{behind}").unwrap();
     }
     text.push('}');
-    let mut bytes = text.into_bytes();
+    // Of minus nothing Python makes nothing, which is no other number.
+    let mut bytes = text.replace("-0", "-1").into_bytes();
     if dice.roll(8) == 0 && !bytes.is_empty() {
         let at = dice.roll(bytes.len());
         match dice.roll(4) {

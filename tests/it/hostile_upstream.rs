@@ -229,8 +229,8 @@ fn u4_failover_least_loaded_and_resting_keys() {
         "  pair: {{ kind: openai, urls: [\"http://127.0.0.1:{}/v1\", \"http://127.0.0.1:{}/v1\"] }}\n",
         slow.port, here.port
     );
-    let list = [gone.yaml("gone", NO_RETRY), here.yaml("here", "")].concat() + &urls;
-    let models = "  both: { upstream: [gone, here] }\n  pair: { upstream: pair }\n";
+    let list = [gone.yaml("dead", NO_RETRY), here.yaml("here", "")].concat() + &urls;
+    let models = "  both: { upstream: [dead, here] }\n  pair: { upstream: pair }\n";
     let gateway = Gateway::with_all(TENANTS, &|_| list.clone(), models, &[]);
     for _ in 0..20 {
         assert_eq!(ask(&gateway, "both").status, 200);
@@ -311,8 +311,8 @@ fn u5_what_is_wrong_with_a_connection_is_told_to_the_operator_alone() {
     let pem = pair.cert.pem();
     let plain = Upstream::answering();
     let list = format!(
-        "  selfsigned: {{ kind: openai, url: \"https://127.0.0.1:{0}/v1\"{NO_RETRY} }}\n  othername: {{ kind: openai, url: \"https://localhost:{0}/v1\", ca: ca.pem{NO_RETRY} }}\n  plain: {{ kind: openai, url: \"https://127.0.0.1:{1}/v1\"{NO_RETRY} }}\n  nowhere: {{ kind: openai, url: \"http://nowhere.invalid/v1\"{NO_RETRY} }}\n  closed: {{ kind: openai, url: \"http://127.0.0.1:1/v1\"{NO_RETRY} }}\n  private: {{ kind: openai, url: \"http://localhost:{1}/v1\", deny_private: true{NO_RETRY} }}\n",
-        secure.tls, plain.port
+        "  selfsigned: {{ kind: openai, url: \"https://127.0.0.1:{0}/v1\"{NO_RETRY} }}\n  othername: {{ kind: openai, url: \"https://localhost:{0}/v1\", ca: ca.pem{NO_RETRY} }}\n  plain: {{ kind: openai, url: \"https://127.0.0.1:{2}/v1\"{NO_RETRY} }}\n  nowhere: {{ kind: openai, url: \"http://nowhere.invalid/v1\"{NO_RETRY} }}\n  closed: {{ kind: openai, url: \"http://127.0.0.1:1/v1\"{NO_RETRY} }}\n  private: {{ kind: openai, url: \"http://localhost:{1}/v1\", deny_private: true{NO_RETRY} }}\n",
+        secure.tls, plain.port, secure.port
     );
     let names = ["selfsigned", "othername", "plain", "nowhere", "closed", "private"];
     let models: String = names.iter().map(|name| format!("  {name}: {{ upstream: {name} }}\n")).collect();
@@ -326,7 +326,7 @@ fn u5_what_is_wrong_with_a_connection_is_told_to_the_operator_alone() {
     for (name, why) in names.iter().zip([
         "the certificate's issuer is not trusted",
         "the certificate is for another name",
-        "no TLS with the upstream",
+        "the upstream does not speak TLS",
         "the name does not resolve",
         "connection refused",
         "private addresses alone",
@@ -463,9 +463,9 @@ fn f3_a_client_that_does_not_read_holds_little() {
         while socket.write_all(events.as_bytes()).is_ok() {}
         false
     });
-    let gateway = before(&[("fast", &fast, "")], "");
+    let gateway = before(&[("flood", &fast, "")], "");
     let rss = gateway.rss_kib();
-    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "fast");
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "flood");
     let held: Vec<TcpStream> = (0..10).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
     std::thread::sleep(Duration::from_secs(3));
     assert!(gateway.rss_kib() < rss + (16 << 10), "{rss} -> {}", gateway.rss_kib());
