@@ -6,6 +6,7 @@
 //! in which they came. Without `max_in_flight` that is where everybody waits.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -297,7 +298,7 @@ async fn upstream(options: Options) -> u16 {
                 loop {
                     let mut is_chat = false;
                     receive(&mut stream, &mut buffer, |body| {
-                        is_chat |= body.starts_with(b"{\"model\":\"chat")
+                        is_chat |= body.starts_with(b"{\"model\":\"chat");
                     })
                     .await
                     .ok()??;

@@ -42,7 +42,7 @@ struct Case {
 }
 
 fn repeated(each: &str) -> String {
-    vec![each; RESULTS].join(",")
+    [each; RESULTS].join(",")
 }
 
 fn chroma(with_vectors: bool) -> Case {

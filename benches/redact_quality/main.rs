@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::too_many_lines,
+    clippy::too_many_arguments,
     reason = "a bench prints what it measures, and ends where a file is none"
 )]
 

@@ -245,8 +245,11 @@ fn disguised_piece(dice: &mut Dice, how: &'static str, marked: &mut Vec<Marked>)
             personal_piece(dice, entity, marked)
         };
         let Some(last) = marked.last_mut() else { continue };
-        let fits = !(how == "line_wrap" && last.value.len() < 14)
-            && !(how == "spaced" && last.value.starts_with(['+', '(']));
+        let fits = match how {
+            "line_wrap" => last.value.len() >= 14,
+            "spaced" => !last.value.starts_with(['+', '(']),
+            _ => true,
+        };
         let Some(shown) = disguise::disguised(dice, how, &last.value).filter(|_| fits) else {
             marked.truncate(from);
             continue;
@@ -401,7 +404,7 @@ fn finish(id: String, kind: &str, shape: &'static str, text: &str, marked: Vec<M
         let Some(range) = range else { continue };
         match one.group {
             Some(group) => {
-                prompt.sensitive.push(Sensitive { range, entity: one.entity, value: one.value, group })
+                prompt.sensitive.push(Sensitive { range, entity: one.entity, value: one.value, group });
             }
             None => prompt.look_alikes.push((range, one.entity)),
         }

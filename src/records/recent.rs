@@ -433,14 +433,14 @@ impl Stream {
                 self.next = Some(line);
                 return Ok(());
             }
-            if self.read_bytes == 0 {
-                return Ok(());
-            }
             if at.offset == 0 || self.all_held == Some(at.day) || !self.days.contains(&at.day) {
                 let before = self.days.iter().rev().find(|day| **day < at.day);
                 self.at = before.map(|&day| Position { day, offset: u64::MAX });
                 self.open = None;
                 continue;
+            }
+            if self.read_bytes == 0 {
+                return Ok(());
             }
             if self.look(at, left, judge)? == ControlFlow::Break(()) {
                 return Ok(());

@@ -45,6 +45,7 @@ impl Redacted {
 impl Redactor {
     /// The text without what was found in [`Redacted::readable`]. None if something was found where nothing stands, or
     /// by a name that is none: then nothing of the answer can be believed.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody has use for it any more")]
     pub fn mark(&self, redacted: Redacted, is_json: bool, marks: &[Mark]) -> Option<Redacted> {
         let readable = redacted.readable(is_json);
         let total = readable.chars().count();

@@ -69,7 +69,7 @@ pub(super) fn object<'v, 'r>(
 }
 
 /// The body, an object of these members alone.
-pub(super) fn body<'v, 'r>(asking: &Asking<'v>, known: &[&str]) -> Result<&'v Value<'v>, Refusal> {
+pub(super) fn body<'v>(asking: &Asking<'v>, known: &[&str]) -> Result<&'v Value<'v>, Refusal> {
     let body = asking.request.body.as_ref();
     let body = body.ok_or_else(|| Place::Body.bad("is missing; send a JSON object"))?;
     object(asking, body, &Place::Body, known)?;

@@ -293,7 +293,7 @@ mod tests {
             for time in &times {
                 glances.took(&"acme".into(), 3, Duration::from_micros(*time));
             }
-            let mut sorted = times.clone();
+            let mut sorted = times;
             sorted.sort_unstable();
             let exact = sorted[sorted.len() - 1 - sorted.len() / 100];
             let told = glances.of("acme", 3).unwrap().p99.unwrap().as_micros() as f64;

@@ -94,6 +94,7 @@ pub struct Received {
     pub answer: Answer,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and most tries are answered")]
 enum Tried {
     Answered(Answer),
     /// Another try may help; this is what is told if there is none.

@@ -87,6 +87,7 @@ const SHELL: &[&str] = &[
     "records/stream",
     "records/sync",
     "records/tenant_secrets",
+    "retrieval/tests",
     "records/tests",
     "records/turns",
     "records/trail",

@@ -4,6 +4,9 @@
     clippy::string_slice,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and waits for real processes"
 )]
 

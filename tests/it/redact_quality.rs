@@ -12,6 +12,7 @@ mod disguise;
 mod lookalikes;
 #[path = "../../benches/redact_quality/personal.rs"]
 mod personal;
+#[expect(dead_code, reason = "the bench reads more of it")]
 #[path = "../../benches/redact_quality/prompts.rs"]
 mod prompts;
 #[path = "../../benches/redact_quality/score.rs"]

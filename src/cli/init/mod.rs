@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     let Some(secret) = key::new_key() else { return print::failed("the system gives no random numbers") };
     let mut files = files(&arguments.directory, &arguments.tenant, &upstream, &key::sha256_hex(&secret));
     if let (Some(entry), Some((_, text))) = (&api, files.first_mut()) {
-        *text = text.replace("\n\nmodels:", &format!("\n{}\nmodels:", entry));
+        *text = text.replace("\n\nmodels:", &format!("\n{entry}\nmodels:"));
     }
     match write(&files) {
         Ok(()) => {

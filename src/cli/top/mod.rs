@@ -44,6 +44,7 @@ const TOKEN: &str = "TOLLGATE_ADMIN_TOKEN";
 const PATH: &str = "/admin/tenants?limit=10000";
 const EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(3600);
 
+#[expect(clippy::needless_pass_by_value, reason = "what reads arguments hands over a text")]
 fn interval(text: String) -> Result<Duration, &'static str> {
     let every = crate::config::values::duration(&text).ok().filter(|every| EVERY.contains(every));
     every.ok_or("expected a duration from 1s to 1h")

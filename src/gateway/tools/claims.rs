@@ -7,10 +7,13 @@ use std::{
 };
 use tokio::sync::Notify;
 
+/// By whom, and how often.
+type Held = (Arc<str>, usize);
+
 /// What is being written.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    held: Mutex<HashMap<Arc<str>, (Arc<str>, usize)>>,
+    held: Mutex<HashMap<Arc<str>, Held>>,
     freed: Notify,
 }
 

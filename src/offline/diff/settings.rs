@@ -70,6 +70,7 @@ fn note(tenant: &str, name: &str, was: Option<&Setting>, now: Option<&Setting>) 
 }
 
 /// All settings of a tenant as they hold, with the defaults and what it extends.
+#[expect(clippy::too_many_lines, reason = "a row of settings, one a line")]
 fn settings(side: Side<'_>) -> Settings {
     let mut found = Settings::new();
     let Some(held) = side.held else { return found };

@@ -88,7 +88,7 @@ proptest! {
             compress(dir.path(), packed == 2);
         }
         let bounds = Bounds { lines, taken_bytes: taken, read_bytes: read };
-        let mut judge = |_: Kind, text: &[u8]| if id(text) % every == 0 { Verdict::Take } else { Verdict::Skip };
+        let mut judge = |_: Kind, text: &[u8]| if id(text).is_multiple_of(every) { Verdict::Take } else { Verdict::Skip };
         let (mut from, mut found, mut pages) = (None, [Vec::new(), Vec::new()], 0);
         loop {
             let part = recent(dir.path()).older(from, bounds, &mut judge).unwrap();
@@ -163,13 +163,14 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         lay(dir.path(), &[vec![vec![(1, 3), (2, 70_000)]], vec![vec![(1, 0)]]], true);
         let day = Day::parse(&format!("2026-11-{:02}", 20 + day)).unwrap();
-        let at = Some(Position { day, offset: offset % 80_000 });
+        let place = Position { day, offset: offset % 80_000 };
+        let at = Some(place);
         let bounds = Bounds { lines: 9, taken_bytes: usize::MAX, read_bytes: u64::MAX };
         let from = Cursor { audit: at, log: at };
         let recent = recent(dir.path());
         drop(recent.older(Some(from), bounds, &mut |_, _| Verdict::Take).unwrap());
         drop(recent.newer(from, bounds, &mut |_, _| Verdict::Take).unwrap());
-        drop(recent.line(Kind::Audit, at.unwrap()).unwrap());
+        drop(recent.line(Kind::Audit, place).unwrap());
     }
 }
 

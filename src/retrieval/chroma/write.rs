@@ -65,7 +65,7 @@ fn write(asking: &Asking<'_>, how: How) -> Begun {
         request.body = Some(body);
         return Ok(Once::writing(Sending::of(&request)));
     }
-    let ids = ids.into_iter().map(ToOwned::to_owned).collect();
+    let ids: Vec<String> = ids.into_iter().map(ToOwned::to_owned).collect();
     Ok(Box::new(Writing {
         fence: asking.fence.clone(),
         operation: asking.operation,
@@ -121,7 +121,7 @@ pub(super) fn delete(asking: &Asking<'_>) -> Begun {
     let sending = beside(asking, "delete", &select(asking, body)?);
     match named {
         Some(ids) if asking.fence.field.is_some() && !ids.is_empty() => {
-            let ids = ids.into_iter().map(ToOwned::to_owned).collect();
+            let ids: Vec<String> = ids.into_iter().map(ToOwned::to_owned).collect();
             Ok(Box::new(Writing {
                 fence: asking.fence.clone(),
                 operation: asking.operation,
@@ -137,7 +137,7 @@ pub(super) fn delete(asking: &Asking<'_>) -> Begun {
 }
 
 /// Whose records have these ids?
-fn look(asking: &Asking<'_>, ids: &Vec<String>) -> Sending {
+fn look(asking: &Asking<'_>, ids: &[String]) -> Sending {
     let ids = ids.iter().map(|id| Value::string(id.clone())).collect();
     let include = Value::Array(vec![Value::string("metadatas")]);
     beside(asking, "get", &Value::object([("ids", Value::Array(ids)), ("include", include)]))

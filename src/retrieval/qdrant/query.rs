@@ -371,7 +371,7 @@ fn pairs(
     place: &Place<'_>,
     ids: &mut Vec<Value<'static>>,
 ) -> Result<(), Refusal> {
-    let items = value.items().unwrap_or(std::slice::from_ref(value));
+    let items = value.items().unwrap_or_else(|| std::slice::from_ref(value));
     for (at, pair) in items.iter().enumerate() {
         let here = place.item(at);
         for (name, item) in members::object(asking, pair, &here, &["positive", "negative"])? {
