@@ -55,9 +55,11 @@ fn named(loaded: &Loaded) -> Vec<PathBuf> {
     let shared = upstreams().filter_map(|upstream| upstream.auth.as_ref()).flat_map(|auth| &auth.0);
     let own = loaded.tenants.iter().flat_map(|tenant| &tenant.credentials.0).map(|(_, auth)| auth);
     let credentials = shared.chain(own).map(secret_of);
-    let settings = loaded.tenants.iter().map(|tenant| &tenant.settings);
-    let settings = settings.chain(gateway.and_then(|gateway| gateway.defaults.as_ref()));
-    let webhooks = settings.filter_map(|settings| settings.approvals.as_ref()?.webhook.as_ref());
+    let settings = || {
+        let own = loaded.tenants.iter().map(|tenant| &tenant.settings);
+        own.chain(gateway.and_then(|gateway| gateway.defaults.as_ref()))
+    };
+    let webhooks = settings().filter_map(|settings| settings.approvals.as_ref()?.webhook.as_ref());
     let variables = upstreams().flat_map(|upstream| &upstream.env.0).map(|(_, secret)| secret);
     let secrets = credentials.chain(webhooks).chain(variables).filter_map(secret_file);
     let issuers = gateway.and_then(|gateway| gateway.identity.as_ref());
@@ -67,11 +69,16 @@ fn named(loaded: &Loaded) -> Vec<PathBuf> {
         raw::Jwks::Url(_, authority) => authority.as_ref(),
     });
     let authorities = upstreams().filter_map(|upstream| upstream.ca.as_ref());
+    let redacts = settings().filter_map(|settings| settings.redact.as_ref()?.analyzer.as_ref()?.ca.as_ref());
     let listeners = gateway.and_then(|gateway| gateway.listen.as_ref());
     let tls = listeners.into_iter().flat_map(|many| &many.0).filter_map(|listener| listener.tls.as_ref());
     let certificates =
         tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]).flatten();
-    let others = issuers.chain(authorities).chain(certificates).map(|file| (file.at, file.value.as_path()));
+    let others = issuers
+        .chain(authorities)
+        .chain(redacts)
+        .chain(certificates)
+        .map(|file| (file.at, file.value.as_path()));
     let found = secrets.chain(others);
     let mut files: Vec<PathBuf> = found.map(|(at, path)| loaded.files.base_dir(at.file).join(path)).collect();
     // Many tenants may name the same.
@@ -147,7 +154,7 @@ mod tests {
         let (webhook, own, default) = (secret("webhook"), secret("own"), secret("default"));
         let (once, other) = (secret("once"), secret("other"));
         let yaml = format!(
-            "listen: {{ address: \"127.0.0.1:1\", tls: {{ cert: cert, key: private, client_ca: clients }} }}\nadmin_token: {once}\nrecords: {{ secret: {other} }}\ntenants:\n  acme:\n    approvals: {{ webhook: {webhook} }}\n    credentials: {{ a: {{ bearer: {own} }} }}\ndefaults: {{ approvals: {{ webhook: {default} }} }}\nidentity:\n  jwt:\n    - {{ issuer: i, audience: a, jwks: {{ file: keys }}, tenant: claims.t }}\n    - {{ issuer: j, audience: a, jwks: {{ url: \"https://j\", ca: authority }}, tenant: claims.t }}\nupstreams:\n  a: {{ kind: openai, url: \"https://a\", ca: other_authority, auth: [{{ bearer: {bearer} }}, {{ header: {{ name: x, value: {header} }} }}] }}\n  b: {{ kind: mcp, command: [x], env: {{ V: {variable}, W: {{ env: W }} }} }}\n"
+            "listen: {{ address: \"127.0.0.1:1\", tls: {{ cert: cert, key: private, client_ca: clients }} }}\nadmin_token: {once}\nrecords: {{ secret: {other} }}\ntenants:\n  acme:\n    approvals: {{ webhook: {webhook} }}\n    credentials: {{ a: {{ bearer: {own} }} }}\ndefaults: {{ approvals: {{ webhook: {default} }}, redact: {{ analyzer: {{ url: \"https://a\", ca: analyzer }} }} }}\nidentity:\n  jwt:\n    - {{ issuer: i, audience: a, jwks: {{ file: keys }}, tenant: claims.t }}\n    - {{ issuer: j, audience: a, jwks: {{ url: \"https://j\", ca: authority }}, tenant: claims.t }}\nupstreams:\n  a: {{ kind: openai, url: \"https://a\", ca: other_authority, auth: [{{ bearer: {bearer} }}, {{ header: {{ name: x, value: {header} }} }}] }}\n  b: {{ kind: mcp, command: [x], env: {{ V: {variable}, W: {{ env: W }} }} }}\n"
         );
         let file = dir.path().join("tollgate.yaml");
         fs::write(&file, yaml).unwrap();
@@ -156,13 +163,17 @@ mod tests {
         let names: Vec<_> =
             watched.named.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         let expected = [
+            "analyzer",
             "authority",
             "bearer",
+            "cert",
+            "clients",
             "default",
             "header",
             "keys",
             "other_authority",
             "own",
+            "private",
             "variable",
             "webhook",
         ];
