@@ -301,7 +301,6 @@ impl Telemetry {
     pub fn pinned(&self, servers: impl Iterator<Item = (Arc<str>, PinCounts)>) {
         let of = |(upstream, counts): (Arc<str>, PinCounts)| {
             counts.into_iter().map(move |(state, count)| {
-                let count = u64::try_from(count).unwrap_or(u64::MAX);
                 (PinLabels { upstream: Arc::clone(&upstream), state }, standing::gauge(count))
             })
         };

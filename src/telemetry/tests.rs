@@ -82,7 +82,6 @@ fn cost_is_told_to_the_last_micro_dollar_whatever_came_before() {
     let rendered = telemetry.render();
     let labels = r#"{tenant="acme",model="gpt-5",upstream="openai"}"#;
     let told: f64 = value(&rendered, &format!("tollgate_cost_usd_total{labels}")).parse().unwrap();
-    assert_eq!((told * 1e6).round() as u64, sum);
     assert_eq!(format!("{told:.6}"), format!("{}.{:06}", sum / 1_000_000, sum % 1_000_000));
     let labels = r#"{tenant="acme",model="gpt-5",upstream="openai",kind="input"}"#;
     assert_eq!(value(&rendered, &format!("tollgate_tokens_total{labels}")), "300000");

@@ -150,7 +150,7 @@ mod tests {
         old.note(Some(Came::Failed));
         new.keep_from(&old);
         old.note(Some(Came::Failed));
-        new.clone().note(Some(Came::Answered));
+        new.note(Some(Came::Answered));
         let counts = |health: &Health| health.tries().map(|(_, count)| count).collect::<Vec<_>>();
         assert_eq!(counts(&new), [1, 0, 0, 2, 0, 0]);
         assert_eq!(counts(&old), counts(&new));
