@@ -15,7 +15,9 @@ fn metrics(gateway: &Gateway) -> String {
 fn value(gateway: &Gateway, series: &str) -> f64 {
     let metrics = metrics(gateway);
     let mut found = metrics.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    found.next().unwrap_or_else(|| panic!("{series} is not in\n{metrics}")).parse().unwrap()
+    let value = found.next();
+    assert!(value.is_some(), "{series} is not in\n{metrics}");
+    value.unwrap().parse().unwrap()
 }
 
 #[test]
