@@ -270,6 +270,8 @@ impl Reloader {
                 self.last.loaded(Texts::of(&loaded));
                 gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
+                let now = gateway.snapshot.load();
+                gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
                 self.renew_tls(&compiled.serve);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
