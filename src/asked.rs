@@ -52,6 +52,8 @@ pub struct Asked {
     pub hold: Option<Hold>,
     /// How long it waited for its turn at an upstream; `None` where it came by no queue.
     pub queued: Option<Duration>,
+    /// Whether its answer was kept from before: nothing is used.
+    pub cached: bool,
 }
 
 /// The model that was asked for.
@@ -183,6 +185,7 @@ impl Asked {
             slot: Admission::refused(None).slot,
             hold: None,
             queued: None,
+            cached: false,
         }
     }
 
@@ -286,11 +289,13 @@ impl Asked {
             Some(AskedModel::Declared { price, .. }) => *price,
             Some(AskedModel::Unknown(_)) | None => None,
         };
-        let cost = price.zip(outcomes.usage).map(|(price, usage)| price.cost(usage));
-        if let (Some(hold), Some(usage)) = (self.hold.take(), outcomes.usage) {
+        let nothing = |usage: Usage| if self.cached { Usage::default() } else { usage };
+        let used = outcomes.usage.map(nothing);
+        let cost = price.zip(used).map(|(price, usage)| price.cost(usage));
+        if let (Some(hold), Some(usage)) = (self.hold.take(), used) {
             let unix_s = self.unix_seconds_at(now);
-            let used = Amount { tokens: usage.tokens(), cost: cost.unwrap_or_default() };
-            hold.settle(used, Now { instant: now, unix_s });
+            let amount = Amount { tokens: usage.tokens(), cost: cost.unwrap_or_default() };
+            hold.settle(amount, Now { instant: now, unix_s });
         }
         Entry::Request(Box::new(RequestEntry {
             journal: Arc::clone(&self.identity.tenant().journal),
@@ -309,8 +314,8 @@ impl Asked {
             latency: now.saturating_duration_since(self.started),
             ttft: outcomes.ttft,
             queued: self.queued,
-            input_tokens: outcomes.usage.map(|usage| usage.input),
-            output_tokens: outcomes.usage.map(|usage| usage.output),
+            input_tokens: used.map(|usage| usage.input),
+            output_tokens: used.map(|usage| usage.output),
             usage_estimated: outcomes.usage_estimated,
             cost_micro_usd: cost.map(|cost| cost.0),
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),

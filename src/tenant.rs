@@ -10,7 +10,7 @@ use crate::{
     records::Journal,
 };
 use dashmap::DashMap;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A customer of the platform; the root of identity, permissions, limits and records.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Tenant {
     /// The models that it may ask for.
     pub models: Globs,
     pub on_deny: OnDeny,
+    /// How long answers of models are kept for it, if they are.
+    pub cache: Option<Duration>,
     pub quota: Arc<Quota>,
     /// Its share of a contended upstream, beside the others'.
     pub weight: u32,

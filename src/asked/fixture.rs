@@ -62,6 +62,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         policy: policy(),
         models: Globs::default(),
         on_deny,
+        cache: None,
         wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
         weight: 1,
@@ -104,6 +105,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         slot: Admission::refused(None).slot,
         hold: None,
         queued: None,
+        cached: false,
     }
 }
 

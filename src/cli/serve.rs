@@ -10,7 +10,7 @@ use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
-    gateway::{Gateway, Listeners, Stores},
+    gateway::{Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
@@ -320,6 +320,7 @@ impl Running {
             ledger,
             telemetry,
             room: Arc::default(),
+            cache: Cache::default(),
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
@@ -422,7 +423,7 @@ impl Running {
                         print::error(&problems);
                     }
                 }
-                _ = sweep.tick() => self.gateway.snapshot.load().sweep(),
+                _ = sweep.tick() => self.gateway.sweep(),
             }
         }
         operator::info("draining");

@@ -61,6 +61,12 @@ const ON_DENY: Key = key(
     "What becomes of an answer that holds a denied call.",
 )
 .or("notice");
+const CACHE: Key = key(
+    "cache",
+    scalar(Scalar::Duration),
+    "How long a model's answer is kept for this tenant: who asks exactly the same again is answered without the provider, at no cost. Nothing is kept without it.",
+)
+.like("5m");
 const LIMITS: Key = key("limits", Shape::Map(&TENANT_LIMITS), "How much the tenant may do.");
 const MODEL_LIMITS: Key = key(
     "model_limits",
@@ -99,6 +105,7 @@ pub(crate) static TENANT: MapShape = map(
         MODELS,
         TOOLS,
         ON_DENY,
+        CACHE,
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
@@ -121,6 +128,7 @@ pub(crate) static INLINE_TENANT: MapShape = map(
         MODELS,
         TOOLS,
         ON_DENY,
+        CACHE,
         LIMITS,
         MODEL_LIMITS,
         BUDGET,
@@ -140,6 +148,7 @@ pub(crate) static DEFAULTS: MapShape = map(
         MODELS,
         TOOLS,
         ON_DENY,
+        CACHE,
         LIMITS,
         MODEL_LIMITS,
         BUDGET,

@@ -1,6 +1,6 @@
 //! Understand and authorize: from a body to what is sent, and where.
 
-use super::{Visit, reserve};
+use super::{Visit, cache, reserve};
 use crate::{
     asked::AskedModel,
     authorize::{self, Body, Findings, Permit},
@@ -16,12 +16,15 @@ use crate::{
     stored::{Recalled, Stored, What},
     tenant::Wire,
     translate::{self, About, Client},
-    upstream::{Destination, Parcel, Parcels, Received, Repeat, Target},
+    upstream::{
+        Destination, Parcel, Parcels, Received, Repeat, Target,
+        http1::{Answer, AnswerBody},
+    },
     wire::{self, Placeholders},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use std::sync::Arc;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::{sync::Arc, time::Duration};
 
 /// Headers of a client's that mean something to an upstream of OpenAI's dialects. All others stay here: they could name
 /// another organisation, carry a credential, or tell who the tenant is.
@@ -219,6 +222,10 @@ impl Ask {
         let journal = Arc::clone(&visit.asked()?.identity.tenant().journal);
         let wire = visit.asked()?.identity.tenant().wire;
         let parcels = self.parcels(wire, &journal.redactor, headers).await?;
+        let key = self.cache_key(visit, &parcels)?;
+        if let Some(kept) = key.as_ref().and_then(|(key, ttl)| self.kept(visit, key, *ttl)) {
+            return Ok(kept);
+        }
         let upstreams = self.destination.upstreams.iter();
         let spoken = upstreams.filter(|upstream| parcels.of(upstream.speaks).is_some());
         let snapshot = Arc::clone(visit.snapshot());
@@ -239,7 +246,44 @@ impl Ask {
         if let Err(refusal) = &result {
             visit.rejected(refusal);
         }
-        result
+        let received = result?;
+        Ok(match key {
+            Some((key, _)) if received.answer.status == StatusCode::OK => copied(visit, key, received),
+            Some(_) | None => received,
+        })
+    }
+
+    /// Under which key the answer is kept, and for how long, where the tenant wants that and the answer is one that can be
+    /// given twice: no tool of the provider's runs for it, and the provider does not keep it.
+    fn cache_key(
+        &self,
+        visit: &mut Visit,
+        parcels: &Parcels<'_>,
+    ) -> Result<Option<(cache::Key, Duration)>, Refusal> {
+        let asked = visit.asked()?;
+        let tenant = asked.identity.tenant();
+        let Some(ttl) = tenant.cache else { return Ok(None) };
+        let once =
+            self.api == Api::CountTokens || self.terms.keeps == Keeps::All || !self.terms.offered.is_empty();
+        let upstreams: Vec<&str> =
+            self.destination.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+        let key = || cache::Key::of(tenant.id.shared(), &asked.config, &upstreams, parcels);
+        Ok((!once).then(|| (key(), ttl)))
+    }
+
+    /// An answer that was kept, as if it came from its upstream.
+    fn kept(&self, visit: &mut Visit, key: &cache::Key, ttl: Duration) -> Option<Received> {
+        let kept = visit.gateway().cache.find(key, ttl, clock::now())?;
+        let upstream =
+            self.destination.upstreams.iter().find(|known| *known.name.shared() == *kept.upstream)?;
+        let asked = visit.asked().ok()?;
+        asked.upstream = Some(kept.upstream);
+        asked.cached = true;
+        let tenant = asked.identity.tenant().id.shared();
+        visit.gateway().telemetry.cached(tenant);
+        let answer =
+            Answer { status: StatusCode::OK, headers: kept.headers, body: AnswerBody::whole(kept.body) };
+        Some(Received { upstream: Arc::clone(upstream), answer })
     }
 
     /// The call in the dialect of every kind of upstream that it may go to.
@@ -312,6 +356,24 @@ impl Ask {
         let terms = Terms { keeps: Keeps::Nothing, ..self.terms };
         (terms, Some(translate::Answer::new(upstream, client, about)))
     }
+}
+
+/// An answer of which a copy is kept once it has come to its end.
+fn copied(visit: &Visit, key: cache::Key, received: Received) -> Received {
+    let Received { upstream, answer } = received;
+    let (gateway, name) = (Arc::clone(visit.gateway()), upstream.name.shared());
+    let mut headers = HeaderMap::new();
+    if let Some(kind) = answer.headers.get(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, kind.clone());
+    }
+    let compressed = answer.headers.contains_key(header::CONTENT_ENCODING);
+    let body = match compressed {
+        true => answer.body,
+        false => answer.body.copied(cache::ANSWER_BYTES_MAX, move |body| {
+            gateway.cache.keep(&key, cache::Kept { upstream: name, headers, body }, clock::now());
+        }),
+    };
+    Received { upstream, answer: Answer { body, ..answer } }
 }
 
 /// A body as the provider gets to see it: covered last of all, so that nothing is added behind it.

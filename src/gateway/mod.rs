@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod body;
+mod cache;
 mod identify;
 mod mcp;
 mod models;
@@ -23,6 +24,7 @@ mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
+pub use cache::Cache;
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use room::Room;
@@ -36,7 +38,7 @@ use crate::{
     upstream::Queues,
 };
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -58,6 +60,8 @@ pub struct Gateway {
     pub room: Arc<Room>,
     /// Who waits for upstreams that take so many requests at a time.
     pub queues: Queues,
+    /// Answers that are kept for tenants that want it.
+    pub cache: Cache,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -73,6 +77,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Lets go of what has been idle, or kept, for long enough.
+    pub fn sweep(&self) {
+        let snapshot = self.snapshot.load();
+        snapshot.sweep();
+        let ttl_of = |tenant: &str| snapshot.directory.find(tenant)?.tenant().cache;
+        self.cache.sweep(ttl_of, clock::now());
+    }
+
     /// Whether what is used cannot be written down, and must be.
     fn ledger_fails(&self) -> bool {
         self.ledger.is_failing() && self.records.must_not_lose()
@@ -139,6 +151,9 @@ impl Gateway {
     }
 }
 
+/// Says that an answer was kept from before.
+const CACHE_HEADER: HeaderName = HeaderName::from_static("x-tollgate-cache");
+
 /// A call to a model, from its body to its answer.
 async fn call(
     visit: &mut Visit,
@@ -169,5 +184,10 @@ async fn call(
     reserve::reserve(visit, api, ask.amount)?;
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);
-    answer::inspect(visit, terms, translation, received).await
+    let cached = visit.asked()?.cached;
+    let mut response = answer::inspect(visit, terms, translation, received).await?;
+    if cached {
+        response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static("hit"));
+    }
+    Ok(response)
 }

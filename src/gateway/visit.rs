@@ -107,6 +107,7 @@ impl Visit {
                 slot: admission.slot,
                 hold: None,
                 queued: None,
+                cached: false,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),

@@ -61,6 +61,7 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     foreign_records: Counts<TenantUpstreamLabels>,
+    cached_answers: Counts<TenantLabels>,
     in_flight: Gauge,
     queue_wait: Series<UpstreamLabels, Times>,
     upstream_in_flight: Series<UpstreamLabels, Gauge>,
@@ -114,6 +115,7 @@ impl Default for Telemetry {
             limit_rejections: Series::default(),
             budget_warnings: Series::default(),
             foreign_records: Series::default(),
+            cached_answers: Series::default(),
             in_flight: Gauge::default(),
             queue_wait: Series::default(),
             upstream_in_flight: Series::default(),
@@ -184,6 +186,11 @@ impl Telemetry {
             "foreign_records",
             "Records of other tenants that a store answered with, and that were taken out",
             self.foreign_records.clone(),
+        );
+        r.register(
+            "cached_answers",
+            "Requests that were answered with an answer kept from before, at no cost",
+            self.cached_answers.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
@@ -278,6 +285,11 @@ impl Telemetry {
         self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
+    /// A request was answered with what was kept from before.
+    pub fn cached(&self, tenant: Arc<str>) {
+        self.cached_answers.get_or_create(&TenantLabels { tenant }).inc();
+    }
+
     /// More than the warning's share of a budget was spent.
     pub fn budget_warned(&self, tenant: Arc<str>) {
         self.budget_warnings.get_or_create(&TenantLabels { tenant }).inc();
@@ -318,6 +330,7 @@ impl Telemetry {
         self.decisions.keep(kept);
         self.limit_rejections.keep(kept);
         self.foreign_records.keep(kept);
+        self.cached_answers.keep(kept);
         self.budget_warnings.keep(kept);
         self.redactions.values.keep(kept);
         self.redactions.left_out.keep(kept);

@@ -14,6 +14,7 @@ mod admin;
 mod analyzer;
 mod approvals;
 mod architecture;
+mod cache;
 mod canary;
 mod collector;
 mod commands;

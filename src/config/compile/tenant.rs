@@ -128,6 +128,7 @@ impl Compiler<'_> {
             caller: caller(raw, effective),
             policy: self.policy(held, shared),
             models: models(effective),
+            cache: effective.cache.map(|at| at.value).filter(|ttl| !ttl.is_zero()),
             on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
                 Some(raw::OnDeny::Notice) | None => OnDeny::Notice,

@@ -5,6 +5,7 @@ use crate::config::{
     secret::SecretRef,
     values::{Budget, Percent, Rate},
 };
+use std::time::Duration;
 
 /// The rules of one file of a chain.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ pub(crate) struct Effective<'l> {
     pub(crate) models: Vec<&'l [At<String>]>,
     pub(crate) labels: Option<Vec<(&'l str, &'l At<serde_json::Value>)>>,
     pub(crate) on_deny: Option<&'l At<raw::OnDeny>>,
+    /// How long answers are kept.
+    pub(crate) cache: Option<&'l At<Duration>>,
     pub(crate) limits: Limits,
     pub(crate) model_limits: Option<Vec<(&'l At<String>, Limits)>>,
     /// Each counts: of a budget a day and one a month neither is the smaller.
@@ -73,6 +76,7 @@ impl<'l> Effective<'l> {
             models: own.models.as_deref().into_iter().collect(),
             labels: own.labels.as_ref().map(labels),
             on_deny: own.on_deny.as_ref(),
+            cache: own.cache.as_ref(),
             limits: own.limits.as_ref().map(limits).unwrap_or_default(),
             model_limits: own.model_limits.as_ref().map(model_limits),
             budgets: own.budget.iter().collect(),
@@ -100,6 +104,7 @@ impl<'l> Effective<'l> {
         }
         self.labels = self.labels.take().or(other.labels);
         self.on_deny = self.on_deny.or(other.on_deny);
+        self.cache = self.cache.or(other.cache);
         self.limits = Limits {
             requests: self.limits.requests.or(other.limits.requests),
             tokens: self.limits.tokens.or(other.limits.tokens),

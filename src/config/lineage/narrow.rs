@@ -30,6 +30,7 @@ pub(super) fn narrow<'l>(
         models: parent.models.iter().copied().chain(own.models.as_deref()).collect(),
         labels: narrower.labels(parent, mine.labels),
         on_deny: mine.on_deny.or(parent.on_deny),
+        cache: mine.cache.or(parent.cache),
         limits: narrower.limits("limits", &parent.limits, &mine.limits),
         model_limits: narrower.model_limits(parent.model_limits.as_deref(), mine.model_limits),
         budgets: narrower.budgets(&parent.budgets, own.budget.as_ref()),

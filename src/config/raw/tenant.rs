@@ -66,6 +66,7 @@ record! {
         models: Option<Vec<At<String>>> = "models",
         tools: Option<Vec<Rule>> = "tools",
         on_deny: Option<At<OnDeny>> = "on_deny",
+        cache: Option<At<Duration>> = "cache",
         limits: Option<TenantLimits> = "limits",
         model_limits: Option<Entries<Quota>> = "model_limits",
         budget: Option<At<Budget>> = "budget",

@@ -40,6 +40,7 @@ fn tenant_named(name: &str) -> Tenant {
         policy: Policy::new(Vec::new()),
         models: Globs::default(),
         on_deny: OnDeny::Notice,
+        cache: None,
         wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
         weight: 1,

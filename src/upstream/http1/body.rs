@@ -44,11 +44,28 @@ pub struct AnswerBody {
     watch: Option<Watch>,
     /// Given back with the last byte.
     place: Option<Place>,
+    /// Gets a copy of all of it, once it has come to its end.
+    copy: Option<Box<Copy>>,
+}
+
+/// A copy of a body as it is read.
+struct Copy {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    done: Box<dyn FnOnce(Bytes) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Copy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copy").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
 enum State {
     Open(Held),
+    /// Nobody sends it: it is there.
+    Whole(Bytes),
     Ended,
     Failed(BodyError),
 }
@@ -76,7 +93,28 @@ impl AnswerBody {
         } else {
             State::Open(held)
         };
-        Self { state, idle, total, last_read, watch: None, place: None }
+        Self { state, idle, total, last_read, watch: None, place: None, copy: None }
+    }
+
+    /// A body that is there already.
+    pub fn whole(bytes: Bytes) -> Self {
+        let (idle, last_read) = (Duration::MAX, Instant::now());
+        Self {
+            state: State::Whole(bytes),
+            idle,
+            total: None,
+            last_read,
+            watch: None,
+            place: None,
+            copy: None,
+        }
+    }
+
+    /// Hands a copy to `done` once it has been read to its end, unless it is longer than `bytes_max`.
+    #[must_use]
+    pub fn copied(self, bytes_max: usize, done: impl FnOnce(Bytes) + Send + Sync + 'static) -> Self {
+        let copy = Copy { bytes: Vec::new(), bytes_max, done: Box::new(done) };
+        Self { copy: Some(Box::new(copy)), ..self }
     }
 
     /// Tells how it ends.
@@ -87,7 +125,7 @@ impl AnswerBody {
                 watch.succeeded();
                 self
             }
-            State::Open(_) | State::Failed(_) => Self { watch: Some(watch), ..self },
+            State::Open(_) | State::Whole(_) | State::Failed(_) => Self { watch: Some(watch), ..self },
         }
     }
 
@@ -111,6 +149,12 @@ impl AnswerBody {
     ) -> Poll<Result<Read, BodyError>> {
         let held = match &mut self.state {
             State::Open(held) => held,
+            State::Whole(bytes) => {
+                sink(bytes);
+                self.state = State::Ended;
+                self.place = None;
+                return Poll::Ready(Ok(Read::More));
+            }
             State::Ended => return Poll::Ready(Ok(Read::End)),
             State::Failed(error) => return Poll::Ready(Err(*error)),
         };
@@ -118,7 +162,13 @@ impl AnswerBody {
             return self.fail(BodyError::TotalTimeout);
         }
         held.poll_upload(cx);
-        let turn = held.read(cx, sink);
+        let turn = match &mut self.copy {
+            None => held.read(cx, sink),
+            Some(copy) => held.read(cx, &mut |data: &[u8]| {
+                copy.add(data);
+                sink(data);
+            }),
+        };
         if turn.read_any {
             self.last_read = Instant::now();
         }
@@ -129,6 +179,7 @@ impl AnswerBody {
                 }
                 self.watch.take().into_iter().for_each(|watch| watch.succeeded());
                 self.place = None;
+                self.copy.take().into_iter().for_each(|copy| copy.finish());
                 Poll::Ready(Ok(Read::End))
             }
             Outcome::More => Poll::Ready(Ok(Read::More)),
@@ -156,6 +207,7 @@ impl AnswerBody {
     pub async fn collect(mut self, bytes_max: usize) -> Result<Bytes, BodyError> {
         let announced = match &self.state {
             State::Open(held) => held.framing.bytes_left().unwrap_or(0),
+            State::Whole(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             State::Ended => 0,
             State::Failed(error) => return Err(*error),
         };
@@ -188,6 +240,21 @@ impl AnswerBody {
         self.watch.take().into_iter().for_each(|watch| watch.failed(&error));
         self.place = None;
         Poll::Ready(Err(error))
+    }
+}
+
+impl Copy {
+    fn add(&mut self, data: &[u8]) {
+        // One that grows too long is left as it is: too long.
+        if self.bytes.len() <= self.bytes_max {
+            self.bytes.extend_from_slice(data);
+        }
+    }
+
+    fn finish(self) {
+        if self.bytes.len() <= self.bytes_max {
+            (self.done)(self.bytes.into());
+        }
     }
 }
 
