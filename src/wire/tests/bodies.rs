@@ -135,6 +135,42 @@ fn the_place_of_what_is_found_is_told_without_the_clients_words() {
     );
 }
 
+/// Whatever bytes follow, and wherever it stands.
+#[test]
+fn the_head_of_a_data_url_is_masked() {
+    const KEY: &str = "AKIAQ3EGXY7PLM4TZ2WD";
+    let heads = [
+        "data:AC-123456",
+        "data:image/png;name=AC-123456",
+        "data:4111111111111111",
+        "data:text/plain;x=4111111111111111",
+    ];
+    for head in
+        heads.map(str::to_owned).into_iter().chain([format!("data:{KEY}"), format!("DATA:a/b;c={KEY}.d")])
+    {
+        for base64 in ["", "/w==", "iVBORw0KGgoAAAANSUhEUg==", IN_BASE64, "aGkgdGhlcmU="] {
+            let url = format!("{head};base64,{base64}");
+            for content in [
+                json!(url),
+                json!([{ "type": "image_url", "image_url": { "url": url } }]),
+                json!([{ "type": "input_image", "image_url": url }]),
+                json!([{ "type": "file", "file": { "file_data": url } }]),
+            ] {
+                let body = json!({ "messages": [{ "role": "user", "content": content }] });
+                let (sent, masks) = mask(&body);
+                let text = sent.to_string();
+                assert_eq!(leaks(&sent), Vec::<&str>::new(), "{url}");
+                assert!(
+                    !text.contains(KEY) && (base64 == IN_BASE64 || text.contains(base64)),
+                    "{url}: {text}"
+                );
+                assert!(restored(masks, &sent).to_string().contains(&head), "{text}");
+                assert!(block(&body).is_err(), "{url}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_value_known_once_is_masked_wherever_it_stands_by_itself() {
     let said = |content: &str| json!({ "messages": [{ "role": "user", "content": "password: Hunter2hunter" }, { "role": "assistant", "content": content }] });
