@@ -19,6 +19,7 @@ mod head;
 mod line;
 pub mod recent;
 mod recover;
+mod roll;
 mod said;
 pub mod secret;
 mod signed;
@@ -54,6 +55,7 @@ pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
+pub use roll::BadRoll;
 pub use said::Said;
 pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};

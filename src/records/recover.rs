@@ -45,6 +45,8 @@ pub(super) struct Recovered {
     /// The last day that is compressed.
     pub(super) compressed: Option<Day>,
     pub(super) has_head: bool,
+    /// Its head says that it ends there, and it does.
+    pub(super) is_ended: bool,
     pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
@@ -70,8 +72,13 @@ pub(super) fn read_head(
     }
 }
 
-/// Finds where a tenant's chain goes on, after mending a torn last line.
-pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::Result<Recovered> {
+/// Finds where a tenant's chain goes on, after mending a torn last line. `is_known`: it is on the roll.
+pub(super) fn recover(
+    audit: &Path,
+    tenant: &str,
+    secret: &TenantSecret,
+    is_known: bool,
+) -> io::Result<Recovered> {
     let dir = audit.join(tenant);
     let days = days(&dir)?;
     let compressed = day_file::last_compressed(&dir)?;
@@ -79,6 +86,7 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
     let at = last_file(&dir, &days, &mut warnings)?;
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
+    let is_end = matches!(&head, Some(Ok(head)) if head.is_end);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
@@ -91,6 +99,11 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             };
             match followed {
                 Followed::Whole if walk.records == head.records => {}
+                Followed::Whole if head.is_end => {
+                    tampered("records were put behind the place where it ended");
+                    // So that what comes next does not follow them.
+                    walk.expected = head.last;
+                }
                 Followed::Whole => {
                     let records = walk.records - head.records;
                     warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
@@ -109,6 +122,10 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             }
             let base = Base::genesis(tenant);
             match head {
+                None if records == 0 && is_known => {
+                    tampered("it was removed, its head too");
+                    (Walk { expected: severed(tenant), records }, base)
+                }
                 None if records == 0 => (Walk { expected: base.prev, records }, base),
                 None => {
                     tampered("its head is missing");
@@ -125,7 +142,8 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             }
         }
     };
-    Ok(Recovered { walk, base, at, compressed, has_head, checkpoints, warnings })
+    let is_ended = is_end && warnings.is_empty();
+    Ok(Recovered { walk, base, at, compressed, has_head, is_ended, checkpoints, warnings })
 }
 
 /// The last file that holds anything, and how long that is, after mending a torn last line.
