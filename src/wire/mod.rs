@@ -13,6 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thinking;
+mod within;
 
 pub use restore::Placeholders;
 pub use stream::Restorer;
