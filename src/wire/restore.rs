@@ -200,7 +200,7 @@ impl Placeholders {
 }
 
 /// A text as it stands between the quotes of a JSON string.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut quoted = Vec::with_capacity(text.len() + 2);
     json::write_string(text, &mut quoted);
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();

@@ -191,6 +191,46 @@ fn a_value_known_once_is_masked_wherever_it_stands_by_itself() {
 }
 
 #[test]
+fn a_value_known_once_is_masked_as_a_number_and_however_it_is_escaped() {
+    let known = |first: &str, value: Value| {
+        let body = json!({ "messages": [{ "role": "user", "content": first }], "metadata": { "x": value } });
+        mask(&body).0["metadata"]["x"].clone()
+    };
+    let number = placeholder("password=8392746291");
+    assert_eq!(known("password=8392746291", json!(8_392_746_291_u64)), json!(number));
+    assert_eq!(
+        known("password=8392746291", json!(83_927_462_912_u64)),
+        json!(83_927_462_912_u64),
+        "another number"
+    );
+    let odd = "password: Hun\"ter2xyzQ9";
+    let mut value = json!({ "k": "say Hun\"ter2xyzQ9" });
+    for _ in 0..3 {
+        let text = value.to_string();
+        let masked = known(odd, json!(format!("in prose {text}"))).as_str().unwrap().to_owned();
+        assert!(masked.contains(&placeholder(odd)) && !masked.contains("ter2xyz"), "{text}: {masked}");
+        value = json!([text]);
+    }
+}
+
+#[test]
+fn a_value_of_the_thinking_alone_is_masked_wherever_it_stands() {
+    for alone in [true, false] {
+        let mut blocks = vec![
+            json!({ "type": "thinking", "thinking": "the password is Hunter2xyzQ9", "signature": "c2ln" }),
+        ];
+        blocks.extend((!alone).then(|| json!({ "type": "text", "text": "so Hunter2xyzQ9 it is" })));
+        let body = json!({ "messages": [
+            { "role": "user", "content": "Hunter2xyzQ9, in my note" },
+            { "role": "assistant", "content": blocks },
+            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": "Hunter2xyzQ9" }] }] });
+        let (sent, masks) = mask(&body);
+        assert!(!sent.to_string().contains("Hunter2"), "{sent:#}");
+        assert!(masks.iter().any(|(_, value)| value == "Hunter2xyzQ9"));
+    }
+}
+
+#[test]
 fn a_token_is_that_of_the_records_where_the_value_is_spelled_as_there() {
     for (text, same) in
         [(EMAIL, true), ("Jane.Roe@example.com", false), ("4111111111111111", true), (CARD, false)]
