@@ -251,7 +251,7 @@ impl Texts<'_> {
         let prepared = self.guarded(|| match raw.open() {
             Opened::Said(said) => self.prepare_said(&said),
             Opened::Text(text) => self.prepare_said(&text.into()),
-            opened => Prepared::Whole(self.redact(opened)),
+            opened @ Opened::Json(_) => Prepared::Whole(self.redact(opened)),
         });
         prepared.unwrap_or(Prepared::Nothing)
     }

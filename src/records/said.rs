@@ -232,10 +232,10 @@ mod tests {
                 all.push_str(text);
             }
             prop_assert_eq!(said.as_str(), &all);
-            prop_assert_eq!(said.pieces().map(|(text, _)| text).collect::<String>(), all.clone());
+            prop_assert_eq!(said.pieces().map(|(text, _)| text).collect::<String>(), all);
             prop_assert!(said.pieces().all(|(text, is_document)| !is_document || may_be_document(text)));
             let whole = said.covered(&redactor(), &mut |_| {});
-            prop_assert_eq!(said.head(usize::MAX, &redactor(), &mut |_| {}), whole.clone());
+            prop_assert_eq!(&said.head(usize::MAX, &redactor(), &mut |_| {}), &whole);
             prop_assert_eq!(said.tail(usize::MAX, &redactor(), &mut |_| {}), whole);
         }
     }

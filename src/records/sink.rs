@@ -260,7 +260,7 @@ impl Sink {
                 self.close_idle();
             }
         }
-        outcome.and(self.write_roll())
+        outcome.and_then(|()| self.write_roll())
     }
 
     /// Closes the quarter of the open files that was written longest ago.

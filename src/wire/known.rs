@@ -4,6 +4,7 @@
 
 use super::{body::Pen, restore::escaped, too_much};
 use crate::{
+    json::{self, Value},
     redact::{Masks, Redactor, Unstable, between_placeholders},
     refusal::Refusal,
 };
@@ -84,9 +85,48 @@ impl Known {
     }
 }
 
+impl Known {
+    /// The same; a text that is JSON stays JSON.
+    fn put_anywhere(&self, text: &str, nested: usize) -> Option<String> {
+        let may_be_json = nested < SPELLINGS_MAX && text.trim_start().starts_with(['{', '[']);
+        let changed = self.put(text)?;
+        let parsed = may_be_json.then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten();
+        let Some(mut value) = parsed else { return Some(changed) };
+        self.put_in(&mut value, nested + 1);
+        let mut out = Vec::with_capacity(text.len());
+        json::write(&value, &mut out);
+        String::from_utf8(out).ok().or(Some(changed))
+    }
+
+    fn put_in(&self, value: &mut Value<'_>, nested: usize) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.put_in(item, nested)),
+            Value::Object(members) => {
+                for (name, member) in members {
+                    if let Some(changed) = self.put(name) {
+                        *name = changed.into();
+                    }
+                    self.put_in(member, nested);
+                }
+            }
+            Value::String(text) => {
+                if let Some(changed) = self.put_anywhere(text, nested) {
+                    *text = changed.into();
+                }
+            }
+            Value::Number(digits) => {
+                if let Some(changed) = self.put(digits) {
+                    *value = Value::string(changed);
+                }
+            }
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+}
+
 impl Pen for Known {
     fn text(&mut self, text: &str, _: &str) -> Result<Option<String>, Unstable> {
-        Ok(self.put(text))
+        Ok(self.put_anywhere(text, 0))
     }
 
     fn number(&mut self, digits: &str, _: &str) -> Result<Option<String>, Unstable> {

@@ -113,7 +113,8 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let found = slice(text, value.start, value.end);
     let accepted = match kind {
         Kind::Password => {
-            is_password(found, &value) && (value.quoted || !is_generic(text, value.start, value.end))
+            is_password(found, &value)
+                && (value.quotes != Quotes::None || !is_generic(text, value.start, value.end))
         }
         Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
         Kind::Random => is_key(found) && is_random(found.get(..HEAD).unwrap_or(found)),
@@ -200,13 +201,19 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Any,
+    /// A string of JSON, under a key of JSON.
+    Json,
+}
+
 /// A value, and how it was written.
 struct Value {
     start: usize,
     end: usize,
-    quoted: bool,
-    /// A string of JSON, under a key of JSON.
-    json: bool,
+    quotes: Quotes,
     /// Directly behind the sign, as in configuration.
     tight: bool,
     /// Between semicolons.
@@ -253,7 +260,12 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         end -= 1;
     }
     let member = byte(text, end) == b';' && byte(text, at) == b'=';
-    (start < end).then_some(Value { start, end, quoted, json, tight: open == sign, member })
+    let quotes = match (quoted, json) {
+        (false, _) => Quotes::None,
+        (true, false) => Quotes::Any,
+        (true, true) => Quotes::Json,
+    };
+    (start < end).then_some(Value { start, end, quotes, tight: open == sign, member })
 }
 
 /// Where a string of JSON ends, which may have escapes.
@@ -277,8 +289,8 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     let classes = Classes::of(value);
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
         || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
-    if how.quoted {
-        return value.len() >= 4 && (how.json || !value.contains(&b' '));
+    if how.quotes != Quotes::None {
+        return value.len() >= 4 && (how.quotes == Quotes::Json || !value.contains(&b' '));
     }
     if is_long_number(value) {
         return true;

@@ -203,6 +203,8 @@ fn a_value_known_once_is_masked_as_a_number_and_however_it_is_escaped() {
         json!(83_927_462_912_u64),
         "another number"
     );
+    let args = known("password=8392746291", json!("{ \"x\": [8392746291, \"8392746291\", 1.50] }"));
+    assert_eq!(args, json!(format!("{{\"x\":[\"{number}\",\"{number}\",1.50]}}")), "it stays JSON");
     let odd = "password: Hun\"ter2xyzQ9";
     let mut value = json!({ "k": "say Hun\"ter2xyzQ9" });
     for _ in 0..3 {
