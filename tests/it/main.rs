@@ -34,6 +34,7 @@ mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
+mod metrics;
 mod mirrors;
 mod mtls;
 mod pins;
