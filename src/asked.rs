@@ -9,7 +9,7 @@ use crate::{
     identity::Identity,
     policy::{Decision, Outcome},
     quota::{Admission, Amount, CallLimit, Hold, Now, Slot, Standing},
-    records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
+    records::{DecisionEntry, Entry, Model, Raw, RequestEntry, Said},
     refusal::Refusal,
     usage::{Price, Usage},
 };
@@ -45,7 +45,7 @@ pub struct Asked {
     pub tool: Option<Box<str>>,
     pub upstream: Option<Arc<str>>,
     /// What was asked, as text; redacted when the record is written. `None` where records keep no content.
-    pub prompt: Option<String>,
+    pub prompt: Option<Said>,
     pub standing: Option<Standing>,
     pub slot: Slot,
     /// Tokens and money that the request may use at most.
@@ -319,7 +319,7 @@ impl Asked {
             usage_estimated: outcomes.usage_estimated,
             cost_micro_usd: cost.map(|cost| cost.0),
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
-            prompt: self.prompt.map(Raw::text),
+            prompt: self.prompt.map(Raw::said),
             completion: outcomes.completion,
         }))
     }

@@ -122,7 +122,7 @@ fn signed_text(attested: &Attested, tenant: &TenantReport) -> String {
 
 /// Records behind the last checkpoint.
 fn behind(attested: &Attested, tenant: &TenantReport) -> u64 {
-    (tenant.removed + tenant.records).saturating_sub(attested.records)
+    tenant.removed.saturating_add(tenant.records).saturating_sub(attested.records)
 }
 
 fn as_json(report: &records::Report) -> Value<'static> {

@@ -32,6 +32,7 @@ use crate::{
     call::Arguments,
     json::{self, Value},
     mcp,
+    records::Said,
     refusal::Refusal,
     usage::Usage,
 };
@@ -251,7 +252,7 @@ pub fn restrict<'a>(api: Api, body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
 }
 
 /// The prompt of a request body of about so many bytes, for the record. Empty where there is none.
-pub fn prompt(api: Api, body: &Value<'_>, bytes: usize) -> String {
+pub fn prompt(api: Api, body: &Value<'_>, bytes: usize) -> Said {
     match api {
         Api::Chat | Api::Completions | Api::Embeddings | Api::Moderations => openai::prompt(body, bytes),
         Api::CountTokens | Api::Messages => anthropic::prompt(body, bytes),

@@ -1,14 +1,24 @@
 //! What was asked and answered as text, for the record: who said what, calls and results, files summarised.
 //! Apart from the dialects, because a record reads the same in all of them.
 
-use crate::json::{self, Value};
-use std::borrow::Cow;
+use crate::{
+    json::{self, Value},
+    records::Said,
+};
 
 /// Text for a record: JSON string pieces (escaped, without quotes) of each choice, bounded.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript {
-    choices: Vec<(u64, Vec<u8>)>,
+    choices: Vec<Choice>,
     bytes_left: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Choice {
+    index: u64,
+    escaped: Vec<u8>,
+    /// Where something else begins, in order: a call, its arguments, what follows.
+    cuts: Vec<usize>,
 }
 
 /// How much a transcript said at a moment.
@@ -33,9 +43,28 @@ impl Transcript {
             return;
         }
         self.bytes_left -= escaped.len();
-        match self.choices.iter_mut().find(|(index, _)| *index == choice) {
-            Some((_, text)) => text.extend_from_slice(escaped),
-            None => self.choices.push((choice, escaped.to_vec())),
+        match self.choices.iter_mut().find(|one| one.index == choice) {
+            Some(one) => one.escaped.extend_from_slice(escaped),
+            None => {
+                self.choices.push(Choice { index: choice, escaped: escaped.to_vec(), cuts: Vec::new() });
+            }
+        }
+    }
+
+    /// Adds a call to a choice.
+    pub fn add_call(&mut self, choice: u64, tool: &str, arguments: &str) {
+        self.cut(choice);
+        self.add(choice, &format!("[call {tool} "));
+        self.cut(choice);
+        self.add(choice, arguments);
+        self.cut(choice);
+        self.add(choice, "]");
+        self.cut(choice);
+    }
+
+    fn cut(&mut self, choice: u64) {
+        if let Some(choice) = self.choices.iter_mut().find(|one| one.index == choice) {
+            choice.cuts.push(choice.escaped.len());
         }
     }
 
@@ -52,14 +81,16 @@ impl Transcript {
 
     /// How much it says now.
     pub(super) fn mark(&self) -> Mark {
-        Mark { lens: self.choices.iter().map(|(_, text)| text.len()).collect(), bytes_left: self.bytes_left }
+        let lens = self.choices.iter().map(|choice| choice.escaped.len()).collect();
+        Mark { lens, bytes_left: self.bytes_left }
     }
 
     /// Forgets what was added since.
     pub(super) fn rewind(&mut self, mark: &Mark) {
         self.choices.truncate(mark.lens.len());
-        for ((_, text), len) in self.choices.iter_mut().zip(&mark.lens) {
-            text.truncate(*len);
+        for (choice, len) in self.choices.iter_mut().zip(&mark.lens) {
+            choice.escaped.truncate(*len);
+            choice.cuts.retain(|cut| cut <= len);
         }
         self.bytes_left = mark.bytes_left;
     }
@@ -71,96 +102,55 @@ impl Transcript {
 
     /// How much is kept, in bytes.
     pub fn len(&self) -> usize {
-        self.choices.iter().map(|(_, text)| text.len()).sum()
+        self.choices.iter().map(|choice| choice.escaped.len()).sum()
     }
 
     /// The text, unescaped; several choices one below the other.
-    pub fn into_text(self) -> String {
+    pub fn into_said(self) -> Said {
         let several = self.choices.len() > 1;
-        let mut out = String::new();
-        for (index, escaped) in self.choices {
-            let quoted = [b"\"", escaped.as_slice(), b"\""].concat();
-            let text = json::parse(&quoted, 1).ok();
-            let text = text.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
+        let mut out = Said::default();
+        for choice in self.choices {
             if several {
-                out.push_str(&format!("choice {index}: "));
+                out.note(&format!("choice {}: ", choice.index));
             }
-            out.push_str(text);
+            let mut from = 0;
+            for cut in choice.cuts.iter().copied().chain([choice.escaped.len()]) {
+                out.say(&unescaped(choice.escaped.get(from..cut)));
+                from = cut;
+            }
             if several {
-                out.push('\n');
+                out.note("\n");
             }
         }
         out
     }
 }
 
-/// A call as text. Escapes in its arguments are undone, so that nothing hides from the redactor behind them.
-pub(super) fn call(tool: &str, text: &str) -> String {
-    format!("[call {tool} {}]", readable(text))
-}
-
-/// A text that is JSON with escapes in it, as a person reads it.
-fn readable(text: &str) -> Cow<'_, str> {
-    let json = text.contains('\\') && text.trim_start().starts_with(['{', '[', '"']);
-    match json.then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten() {
-        Some(value) => {
-            let mut out = String::with_capacity(text.len());
-            plain(&value, &mut out);
-            Cow::Owned(out)
-        }
-        None => Cow::Borrowed(text),
-    }
-}
-
-/// JSON with its strings as they are, nothing in them escaped: for reading, and for the redactor.
-fn plain(value: &Value<'_>, out: &mut String) {
-    match value {
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                out.push_str(if at > 0 { ", " } else { "" });
-                plain(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            out.push('{');
-            for (at, (key, member)) in members.iter().enumerate() {
-                out.push_str(if at > 0 { ", \"" } else { "\"" });
-                out.push_str(key);
-                out.push_str("\": ");
-                plain(member, out);
-            }
-            out.push('}');
-        }
-        Value::String(text) => {
-            out.push('"');
-            out.push_str(text);
-            out.push('"');
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) => out.push_str(&value.to_string()),
-    }
+fn unescaped(escaped: Option<&[u8]>) -> String {
+    let quoted = [b"\"", escaped.unwrap_or_default(), b"\""].concat();
+    let text = json::parse(&quoted, 1).ok();
+    text.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned()
 }
 
 /// Strings as they are, text parts by their text, anything else as JSON.
-pub(super) fn content(value: &Value<'_>, out: &mut String) {
+pub(super) fn content(value: &Value<'_>, out: &mut Said) {
     match value {
         Value::Null => {}
-        Value::String(text) => out.push_str(&readable(text)),
+        Value::String(text) => out.say(text),
         Value::Array(parts)
             if parts.iter().any(|part| matches!(part, Value::String(_) | Value::Object(_))) =>
         {
             for (at, part) in parts.iter().enumerate() {
                 if at > 0 {
-                    out.push('\n');
+                    out.note("\n");
                 }
                 match part.get("text").and_then(Value::as_str) {
-                    Some(text) => out.push_str(&readable(text)),
+                    Some(text) => out.say(text),
                     None => content(part, out),
                 }
             }
         }
-        Value::Array(tokens) => out.push_str(&format!("[{} tokens]", tokens.len())),
-        Value::Object(_) | Value::Number(_) | Value::Bool(_) => plain(value, out),
+        Value::Array(tokens) => out.note(&format!("[{} tokens]", tokens.len())),
+        Value::Object(_) | Value::Number(_) | Value::Bool(_) => out.say(&value.to_string()),
     }
 }

@@ -454,7 +454,7 @@ impl Exchange {
         let (usage, usage_estimated) = terms.usage(&told, u64::try_from(held).unwrap_or(0), end);
         let weight = told.completion.len();
         let completion = (!told.completion.is_empty())
-            .then(|| Raw::lazy(Box::new(move || told.completion.into_text()), weight));
+            .then(|| Raw::lazy(Box::new(move || told.completion.into_said()), weight));
         let outcomes = Outcomes {
             usage,
             usage_estimated,

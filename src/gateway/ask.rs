@@ -1,6 +1,6 @@
 //! Understand and authorize: from a body to what is sent, and where.
 
-use super::{Visit, cache, reserve};
+use super::{Visit, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
     authorize::{self, Body, Findings, Permit},
@@ -23,19 +23,8 @@ use crate::{
     wire::{self, Placeholders},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use std::{sync::Arc, time::Duration};
-
-/// Headers of a client's that mean something to an upstream of OpenAI's dialects. All others stay here: they could name
-/// another organisation, carry a credential, or tell who the tenant is.
-const TO_OPENAI: [HeaderName; 3] =
-    [header::ACCEPT, header::USER_AGENT, HeaderName::from_static("openai-beta")];
-/// The same for Anthropic's dialects.
-const TO_ANTHROPIC: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
-const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-/// The version that is asked for where a client names none. Source: Anthropic's API reference, "Versions".
-const ANTHROPIC_VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// A call that may be forwarded.
 #[derive(Debug)]
@@ -305,7 +294,7 @@ impl Ask {
                         Wire::Off => permit,
                         Wire::Block | Wire::Mask => cover(wire, redactor, permit, &mut self.masks).await?,
                     };
-                    let headers = sent(upstream.speaks, headers);
+                    let headers = sent::headers(upstream.speaks, wire, redactor, headers);
                     let target =
                         Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
                     parcels.add(upstream.speaks, Parcel { permit, target });
@@ -402,31 +391,4 @@ fn client(api: Api) -> Option<Client> {
         Api::Responses => Some(Client::Responses),
         Api::Completions | Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => None,
     }
-}
-
-/// The headers that go with a call.
-pub(super) fn sent(speaks: Family, headers: &HeaderMap) -> HeaderMap {
-    let mut sent = HeaderMap::new();
-    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let passed: &[HeaderName] = match speaks {
-        Family::Anthropic => &TO_ANTHROPIC,
-        Family::OpenAi => &TO_OPENAI,
-        Family::Mcp => &[],
-    };
-    for name in passed {
-        if let Some(value) = headers.get(name) {
-            sent.insert(name.clone(), value.clone());
-        }
-    }
-    if speaks == Family::Anthropic {
-        let version = headers.get(&ANTHROPIC_VERSION).cloned().unwrap_or(ANTHROPIC_VERSION_DEFAULT);
-        sent.insert(ANTHROPIC_VERSION, version);
-        // What a beta lets a body ask for is decided on the body: the names only have to be names.
-        for value in headers.get_all(&ANTHROPIC_BETA) {
-            if value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_., ".contains(byte)) {
-                sent.append(ANTHROPIC_BETA, value.clone());
-            }
-        }
-    }
-    sent
 }

@@ -17,6 +17,7 @@ mod reserve;
 mod resource;
 mod room;
 mod route;
+mod sent;
 mod standing;
 mod stored;
 mod tools;

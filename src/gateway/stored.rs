@@ -4,6 +4,7 @@
 use super::{
     Act, Body, Visit, answer,
     ask::{self, Named},
+    sent,
 };
 use crate::{
     authorize::Permit,
@@ -67,7 +68,8 @@ pub(super) async fn respond(
         Act::ListInput => (Method::GET, Api::ResponseItems, "/input_items"),
     };
     let path = format!("{}/{id}{behind}{query}", api.path());
-    let headers = ask::sent(Family::OpenAi, &head.headers);
+    let tenant = asked.identity.tenant();
+    let headers = sent::headers(Family::OpenAi, tenant.wire, &tenant.journal.redactor, &head.headers);
     let parcel = Parcel {
         permit: Permit::for_stored(&stored),
         target: Target { method, path: &path, headers, repeat: Repeat::Always },

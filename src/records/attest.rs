@@ -7,6 +7,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -14,9 +15,13 @@ use super::{
     checkpoint::{Checkpoint, Read, Signed},
     head::{Base, Head},
     signing::{KeyId, PublicKey},
+    stamp::{Day, parse_time},
     trail::{Step, Trail},
     verify::Fault,
 };
+
+/// A checkpoint is made every minute while records come; a record that is so much younger than the last one has none.
+const GRACE: Duration = Duration::from_secs(300);
 
 /// What is wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,8 @@ pub enum BadCheckpoint {
     Stranger(KeyId),
     #[error("is the first one, but those before it were not removed by retention")]
     First,
+    #[error("names another file for the record that it counts last: a day's file was renamed")]
+    Elsewhere,
     #[error("says that {said} records were removed by retention, but {gone} are gone")]
     Gone { said: u64, gone: u64 },
 }
@@ -72,8 +79,17 @@ pub(super) struct Attest<'k> {
     first: Option<(u64, (PathBuf, u64))>,
     counts: Option<(Checkpoint, (PathBuf, u64))>,
     stranger: Option<(KeyId, (PathBuf, u64))>,
+    /// The time of the last record.
+    pub(super) last_made: Option<String>,
     /// The one that something is wrong with.
     pub(super) place: Option<(PathBuf, u64)>,
+}
+
+/// A chain's head, and whether its MAC was checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundHead<'h> {
+    pub(super) head: Option<&'h Head>,
+    pub(super) is_checked: bool,
 }
 
 impl<'k> Attest<'k> {
@@ -88,6 +104,7 @@ impl<'k> Attest<'k> {
             first: None,
             counts: None,
             stranger: None,
+            last_made: None,
             place: None,
         })
     }
@@ -110,7 +127,9 @@ impl<'k> Attest<'k> {
         let found = &read.checkpoint;
         let follows = match &self.last {
             Some(last) => {
-                found.number == last.number + 1 && found.prev == last.last && found.records >= last.records
+                Some(found.number) == last.number.checked_add(1)
+                    && found.prev == last.last
+                    && found.records >= last.records
             }
             None => found.number != 1 || found.prev == Signed::genesis(&self.tenant).last,
         };
@@ -141,11 +160,16 @@ impl<'k> Attest<'k> {
     }
 
     /// The walk came to what the next checkpoint counts: they must agree. What is older than the walk cannot be compared.
-    pub(super) fn compare(&mut self, walk: &Walk) -> Result<(), Fault> {
+    pub(super) fn compare(&mut self, walk: &Walk, day: Option<Day>) -> Result<(), Fault> {
         while let Some(next) = self.next.as_ref().filter(|next| next.signed.records <= walk.records) {
             if next.signed.records == walk.records && next.read.checkpoint.last != walk.expected {
                 let place = next.place.clone();
                 return Err(self.bad(place, BadCheckpoint::Unlike));
+            }
+            // Before the first record that is kept, the walk has come by no file.
+            if next.signed.records == walk.records && day.is_some() && next.read.checkpoint.day != day {
+                let place = next.place.clone();
+                return Err(self.bad(place, BadCheckpoint::Elsewhere));
             }
             self.advance()?;
         }
@@ -153,13 +177,13 @@ impl<'k> Attest<'k> {
     }
 
     /// The walk is over: nothing must be left, missing, or without a signature that counts.
-    pub(super) fn finish(&mut self, walk: &Walk, base: &Base, head: Option<&Head>) -> Result<(), Fault> {
+    pub(super) fn finish(&mut self, walk: &Walk, base: &Base, head: FoundHead<'_>) -> Result<(), Fault> {
         if let Some(next) = self.next.take() {
             let cut = BadCheckpoint::Cut { found: walk.records, counted: next.signed.records };
             return Err(self.bad(next.place, cut));
         }
         let found = self.last.as_ref().map_or((0, None), |last| (last.number, Some(last.last)));
-        if let Some((counted, last)) = head.and_then(|head| head.signed) {
+        if let Some((counted, last)) = head.head.and_then(|head| head.signed) {
             Self::fits_head(found, (counted, last))?;
         }
         if self.keys.is_empty() {
@@ -169,18 +193,33 @@ impl<'k> Attest<'k> {
             return Err(self.bad(place, BadCheckpoint::Stranger(key)));
         }
         let Some((counts, place)) = self.counts.clone() else {
-            // A head is put in place after the checkpoint of what it counts.
-            let counted = head.map_or(walk.records, |head| head.records);
+            // A head is put in place after the checkpoint of what it counts. One that anybody can have written is no word
+            // against the records that are there.
+            let counted = head.head.filter(|_| head.is_checked).map_or(walk.records, |head| head.records);
             return if counted == 0 { Ok(()) } else { Err(Fault::Unsigned) };
         };
+        let behind = walk.records.saturating_sub(counts.records);
+        if behind > 0 && self.is_late(&counts) {
+            return Err(Fault::UnsignedEnd(behind));
+        }
         if counts.base.records < base.records {
             let bad = BadCheckpoint::Gone { said: counts.base.records, gone: base.records };
             return Err(self.bad(place, bad));
         }
         match self.first.take() {
-            Some((first, place)) if first > counts.removed + 1 => Err(self.bad(place, BadCheckpoint::First)),
+            Some((first, place)) if first > counts.removed.saturating_add(1) => {
+                Err(self.bad(place, BadCheckpoint::First))
+            }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether the last record came when a checkpoint of it was overdue.
+    fn is_late(&self, counts: &Checkpoint) -> bool {
+        let (signed, made) = (parse_time(&counts.time), self.last_made.as_deref().and_then(parse_time));
+        signed
+            .zip(made)
+            .is_none_or(|(signed, made)| made.duration_since(signed).is_ok_and(|late| late > GRACE))
     }
 
     fn fits_head(found: (u64, Option<Digest>), head: (u64, Digest)) -> Result<(), Fault> {

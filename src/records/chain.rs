@@ -104,6 +104,8 @@ pub enum Broken {
     Time,
     #[error("is longer than any record")]
     TooLong,
+    #[error("is one more than a chain can have: its head counts what was never there")]
+    Count,
 }
 
 /// Walks along a chain, line by line.
@@ -116,6 +118,11 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    /// When a line says that it was made.
+    pub(super) fn time_of(line: &[u8]) -> Option<&str> {
+        std::str::from_utf8(line.strip_prefix(TIME)?.get(..24)?).ok()
+    }
+
     /// Checks one line (without its newline) that stands in the file of `day`, and steps over it.
     pub(super) fn step(&mut self, line: &[u8], day: Day) -> Result<(), Broken> {
         let (prev, hash) = links(line).ok_or(Broken::Shape)?;
@@ -133,8 +140,8 @@ impl Walk {
         if made > day || made.next() < day {
             return Err(Broken::Time);
         }
+        self.records = self.records.checked_add(1).ok_or(Broken::Count)?;
         self.expected = hash;
-        self.records += 1;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, BufRead, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -156,6 +156,34 @@ pub(super) fn bytes_before<const N: usize>(dir: &Path, day: Day, end: u64) -> io
     match file.skip(start).and_then(|()| file.read_exact(&mut bytes)) {
         Err(error) if is_damage(&error) => Ok(None),
         read => read.map(|()| Some(bytes)),
+    }
+}
+
+/// Whether a day has a plain and a compressed file that do not hold the same.
+pub(super) fn differs_beside(dir: &Path, day: Day) -> io::Result<bool> {
+    let plain = day_path(dir, day);
+    let packed = compressed(&plain);
+    if !packed.exists() || !plain.exists() {
+        return Ok(false);
+    }
+    let mut plain = io::BufReader::with_capacity(BLOCK_BYTES, File::open(&plain)?);
+    let packed = MultiGzDecoder::new(io::BufReader::new(File::open(&packed)?));
+    let mut packed = io::BufReader::with_capacity(BLOCK_BYTES, packed);
+    loop {
+        let (left, right) = match (plain.fill_buf(), packed.fill_buf()) {
+            (Ok(left), Ok(right)) => (left, right),
+            (_, Err(error)) if is_damage(&error) => return Ok(true),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        let length = left.len().min(right.len());
+        if left.get(..length) != right.get(..length) || (length == 0 && left.len() != right.len()) {
+            return Ok(true);
+        }
+        if length == 0 {
+            return Ok(false);
+        }
+        plain.consume(length);
+        packed.consume(length);
     }
 }
 

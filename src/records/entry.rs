@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{line::Prepared, study::Analyst, turns::Turns};
+use super::{line::Prepared, said::Said, study::Analyst, turns::Turns};
 use crate::redact::{Redactor, TenantSecret};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
@@ -54,9 +54,10 @@ pub struct Raw(Source);
 
 enum Source {
     Text(String),
+    Said(Said),
     Json(Bytes),
     Lazy {
-        make: Box<dyn FnOnce() -> String + Send>,
+        make: Box<dyn FnOnce() -> Said + Send>,
         weight_bytes: usize,
     },
     /// Redacted already, with the HMAC of how it came.
@@ -67,6 +68,8 @@ enum Source {
 pub(super) enum Opened {
     /// Written as a string.
     Text(String),
+    /// Written as a string, its documents redacted as such.
+    Said(Said),
     /// Written as the JSON value it is.
     Json(Bytes),
 }
@@ -77,13 +80,18 @@ impl Raw {
         Self(Source::Text(text.into()))
     }
 
+    /// What was said, whose documents are redacted as such.
+    pub fn said(said: impl Into<Said>) -> Self {
+        Self(Source::Said(said.into()))
+    }
+
     /// A JSON document, written as a value; what is no JSON after all is written as a string.
     pub fn json(document: impl Into<Bytes>) -> Self {
         Self(Source::Json(document.into()))
     }
 
-    /// Plain text that the writer's thread makes, out of what weighs `weight_bytes` until then.
-    pub fn lazy(make: Box<dyn FnOnce() -> String + Send>, weight_bytes: usize) -> Self {
+    /// What was said, as the writer's thread makes it out of what weighs `weight_bytes` until then.
+    pub fn lazy(make: Box<dyn FnOnce() -> Said + Send>, weight_bytes: usize) -> Self {
         Self(Source::Lazy { make, weight_bytes })
     }
 
@@ -91,6 +99,7 @@ impl Raw {
     pub fn weight(&self) -> usize {
         match &self.0 {
             Source::Text(text) => text.len(),
+            Source::Said(said) => said.len(),
             Source::Json(document) => document.len(),
             Source::Lazy { weight_bytes, .. } => *weight_bytes,
             Source::Prepared(prepared, _) => prepared.weight(),
@@ -101,7 +110,7 @@ impl Raw {
     pub fn redacted(&self, redactor: &Redactor) -> Option<String> {
         match &self.0 {
             Source::Text(text) => Some(redactor.text(text).as_str().to_owned()),
-            Source::Json(_) | Source::Lazy { .. } | Source::Prepared(..) => None,
+            Source::Said(_) | Source::Json(_) | Source::Lazy { .. } | Source::Prepared(..) => None,
         }
     }
 
@@ -117,7 +126,7 @@ impl Raw {
     pub(super) fn into_prepared(self) -> Option<(Prepared, Option<String>)> {
         match self.0 {
             Source::Prepared(prepared, hmac) => Some((*prepared, hmac)),
-            Source::Text(_) | Source::Json(_) | Source::Lazy { .. } => None,
+            Source::Text(_) | Source::Said(_) | Source::Json(_) | Source::Lazy { .. } => None,
         }
     }
 
@@ -126,8 +135,9 @@ impl Raw {
             // Never raw again.
             Source::Prepared(..) => Opened::Text(String::new()),
             Source::Text(text) => Opened::Text(text),
+            Source::Said(said) => Opened::Said(said),
             Source::Json(document) => Opened::Json(document),
-            Source::Lazy { make, .. } => Opened::Text(make()),
+            Source::Lazy { make, .. } => Opened::Said(make()),
         }
     }
 }
@@ -137,6 +147,7 @@ impl Opened {
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
+            Self::Said(said) => Cow::Borrowed(said.as_str()),
             // The strict check is the fast one, and nearly always enough.
             Self::Json(document) => std::str::from_utf8(document)
                 .map_or_else(|_| String::from_utf8_lossy(document), Cow::Borrowed),
@@ -146,6 +157,7 @@ impl Opened {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
+            Self::Said(said) => said.as_str().as_bytes(),
             Self::Json(document) => document,
         }
     }
@@ -277,8 +289,11 @@ mod tests {
     #[test]
     fn raw_text_shows_only_its_size() {
         let secret = "hunter2 hunter2";
-        let raws =
-            [Raw::text(secret), Raw::json(secret), Raw::lazy(Box::new(|| secret.into()), secret.len())];
+        let raws = [
+            Raw::text(secret),
+            Raw::json(secret),
+            Raw::lazy(Box::new(|| secret.to_owned().into()), secret.len()),
+        ];
         for raw in raws {
             assert_eq!(format!("{raw:?}"), "Raw(15 bytes)");
             assert_eq!(raw.open().bytes(), secret.as_bytes());

@@ -3,6 +3,7 @@
 //! meant is on record first, then the secret goes, then the files, and at the end what was done is on record.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,13 +17,14 @@ use super::{
     chain::seal,
     disk,
     recover::{head_path, recover},
+    roll::{self, BadRoll},
     secret::SecretError,
     signing::Signer,
     stamp::rfc3339,
     stream::Stream,
     sync::{Kind, sync_round},
     tenant_secrets::{Destroyed, TenantSecrets},
-    verify::{Means, Progress, verify_tenant},
+    verify::{Finding, Means, Progress, verify_tenant},
 };
 
 /// The name that the operator's chain goes by. No tenant can have it.
@@ -37,6 +39,14 @@ pub enum EraseError {
     Disk { path: PathBuf, source: io::Error },
     #[error("{0}; nothing was erased, since the proof of it could not be trusted")]
     Operator(Warning),
+    #[error(
+        "{0}; nothing was erased, since the proof of it could not be trusted. Run `tollgate audit verify`"
+    )]
+    Broken(Finding),
+    #[error(
+        "{0}; nothing was erased, since the proof of it could not be trusted. Run `tollgate audit verify`"
+    )]
+    Roll(BadRoll),
 }
 
 /// What is there of a tenant, and whether its chain was whole.
@@ -95,6 +105,8 @@ pub struct Erasure<'e> {
     secrets: &'e TenantSecrets,
     lock: &'e DataDirLock,
     operator: Stream,
+    /// The chains that are here.
+    roll: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Erasure<'_> {
@@ -117,14 +129,30 @@ impl<'e> Erasure<'e> {
         let secret = secrets.of(OPERATOR);
         secrets.save(lock)?;
         disk::create_dir(&audit.join(".heads")).map_err(disk)?;
-        let found = recover(&audit, OPERATOR, &secret).map_err(disk)?;
+        let roll = roll::read(&audit, Some(secrets)).map_err(disk)?;
+        let is_known = roll.as_ref().is_ok_and(|roll| roll.contains(OPERATOR));
+        // All of it, not only from its head on: what is written behind it is to prove something.
+        let means = Means { secrets: Some(secrets), keys: &[] };
+        let (report, _) = verify_tenant(&audit, OPERATOR, means, &mut Progress::new(&mut |_| {}));
+        if let Some(finding) = report.finding {
+            return Err(EraseError::Broken(finding));
+        }
+        let found = recover(&audit, OPERATOR, &secret, is_known).map_err(disk)?;
         if let Some(broken) =
             found.warnings.iter().find(|warning| matches!(warning, Warning::Tampered { .. }))
         {
             return Err(EraseError::Operator(broken.clone()));
         }
+        let mut names: BTreeSet<String> = match roll {
+            Ok(names) => names,
+            Err(BadRoll::Missing) if disk::names(&audit.join(".heads")).map_err(disk)?.is_empty() => {
+                BTreeSet::new()
+            }
+            Err(bad) => return Err(EraseError::Roll(bad)),
+        };
         let operator = Stream::audit(audit, (OPERATOR.into(), secret), found, signer);
-        Ok(Self { data_dir, tenant, by, secrets, lock, operator })
+        names.insert(OPERATOR.to_owned());
+        Ok(Self { roll: names, data_dir, tenant, by, secrets, lock, operator })
     }
 
     /// Erases what the records hold. `others` erases what is kept elsewhere, and says how much that was.
@@ -137,6 +165,10 @@ impl<'e> Erasure<'e> {
         self.say(now, "tenant_erase_begun", held.told())?;
         let destroyed = self.secrets.destroy(self.tenant, self.lock)?;
         let (audit, log) = (self.data_dir.join("audit"), self.data_dir.join("log"));
+        // The operator's chain has a head now. The tenant's is missed no more.
+        self.roll.remove(self.tenant);
+        roll::write(&audit, &self.roll, self.secrets)
+            .map_err(|source| EraseError::Disk { path: roll::path(&audit), source })?;
         for dir in [audit.join(self.tenant), log.join(self.tenant)] {
             gone(fs::remove_dir_all(&dir)).map_err(|source| EraseError::Disk { path: dir, source })?;
         }
@@ -181,7 +213,8 @@ impl<'e> Erasure<'e> {
         let failed = |source| EraseError::Disk { path: self.data_dir.join("audit").join(OPERATOR), source };
         self.operator.write(&mut 0).map_err(failed)?;
         let round = vec![(OPERATOR.into(), Kind::Audit, self.operator.sync_job(Some(now)))];
-        if sync_round(round).is_empty() {
+        let ended = self.operator.end().map(|job| (OPERATOR.into(), Kind::Audit, job));
+        if sync_round(round).is_empty() && sync_round(ended.into_iter().collect()).is_empty() {
             Ok(())
         } else {
             Err(EraseError::Disk {

@@ -22,6 +22,8 @@ pub(super) struct Head {
     pub(super) base: Base,
     /// The number of the last signed checkpoint, and the hash of its line; None: there is none.
     pub(super) signed: Option<(u64, Digest)>,
+    /// Whoever wrote it ended there: no record is behind it before it is put in place anew.
+    pub(super) is_end: bool,
 }
 
 /// Where a chain begins on disk.
@@ -98,6 +100,9 @@ impl Head {
         if let (Value::Object(members), Some((number, last))) = (&mut document, &self.signed) {
             members.insert("signed".into(), json!({ "checkpoints": number, "last": last.as_str() }));
         }
+        if let (Value::Object(members), true) = (&mut document, self.is_end) {
+            members.insert("end".into(), Value::Bool(true));
+        }
         document
     }
 
@@ -114,16 +119,17 @@ impl Head {
             Some(signed) => Some((signed.get("checkpoints")?.as_u64()?, digest(signed.get("last")?)?)),
             None => None,
         };
+        let (records, removed) = (document.get("records")?.as_u64()?, base.get("records")?.as_u64()?);
+        if removed > records {
+            return None;
+        }
         Some(Self {
-            records: document.get("records")?.as_u64()?,
+            records,
             last: digest(document.get("last")?)?,
             at: day(document.get("file")?)?.map(|day| (day, bytes)),
-            base: Base {
-                day: day(base.get("file")?)?,
-                prev: digest(base.get("prev")?)?,
-                records: base.get("records")?.as_u64()?,
-            },
+            base: Base { day: day(base.get("file")?)?, prev: digest(base.get("prev")?)?, records: removed },
             signed,
+            is_end: document.get("end").is_some(),
         })
     }
 }
@@ -145,7 +151,7 @@ mod tests {
     fn head(at: Option<(Day, u64)>, base_day: Option<Day>) -> Head {
         let base = Base { day: base_day, ..Base::genesis("acme") };
         let signed = at.map(|(_, bytes)| (bytes, genesis("y")));
-        Head { records: 7, last: genesis("x"), at, base, signed }
+        Head { records: 7, last: genesis("x"), at, base, signed, is_end: at.is_none() }
     }
 
     #[test]

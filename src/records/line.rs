@@ -13,6 +13,8 @@ use std::{
 use super::{
     chain::{Digest, seal},
     entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
+    escape::{write_document, write_escaped, write_string},
+    said::Said,
     stamp::write_time,
     sync::Kind,
 };
@@ -26,6 +28,10 @@ const WINDOW_MARGIN_BYTES: usize = 16 * 1024;
 /// and so much at the cut is never kept, because a value that was cut in two could stand there. Longer than any value
 /// that is found only whole: the key of a private key's PEM block is the longest.
 const WINDOW_EDGE_BYTES: usize = 8 * 1024;
+/// So much of either end is redacted,
+const WINDOW_BYTES: usize = TEXT_BYTES_MAX / 2 + WINDOW_MARGIN_BYTES;
+/// if the text is longer than this.
+const WHOLE_BYTES_MAX: usize = TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES;
 /// Longest name that a client may have chosen (a tool, a model, an approver).
 const NAME_BYTES_MAX: usize = 1024;
 /// Longest run that is looked back over for the start of a placeholder, which must not be cut in two.
@@ -242,15 +248,28 @@ impl Texts<'_> {
     }
 
     fn prepare(&self, raw: Raw) -> Prepared {
-        match self.guarded(|| raw.open()) {
-            Some(Opened::Text(text)) if text.len() > TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES => {
-                self.ends(&text)
+        let prepared = self.guarded(|| match raw.open() {
+            Opened::Said(said) => self.prepare_said(&said),
+            Opened::Text(text) => self.prepare_said(&text.into()),
+            opened @ Opened::Json(_) => Prepared::Whole(self.redact(opened)),
+        });
+        prepared.unwrap_or(Prepared::Nothing)
+    }
+
+    /// Documents first: what they are is lost where they are cut.
+    fn prepare_said(&self, said: &Said) -> Prepared {
+        let redactor = &self.journal.redactor;
+        let mut count = |found: &Redacted| self.count(found);
+        if said.is_covered_whole(WHOLE_BYTES_MAX) {
+            let text = said.covered(redactor, &mut count);
+            if text.len() > WHOLE_BYTES_MAX {
+                return self.ends([&text, &text], said.len());
             }
-            opened => {
-                let ready = opened.and_then(|opened| self.guarded(|| self.redact(opened)));
-                ready.map_or(Prepared::Nothing, Prepared::Whole)
-            }
+            return Prepared::Whole(Ready { text: redactor.owned(text), is_json: IsJson::No });
         }
+        let head = said.head(WINDOW_BYTES, redactor, &mut count);
+        let tail = said.tail(WINDOW_BYTES, redactor, &mut count);
+        self.ends([&head, &tail], said.len())
     }
 
     /// Whether it was left out.
@@ -268,16 +287,12 @@ impl Texts<'_> {
         is_left_out
     }
 
-    /// A text of which only the ends are kept: only they are redacted, so that nobody can keep the writer busy with a
-    /// text that is not written.
-    fn ends(&self, text: &str) -> Prepared {
-        let window = TEXT_BYTES_MAX / 2 + WINDOW_MARGIN_BYTES;
-        let (head, tail) = (text.floor_char_boundary(window), text.ceil_char_boundary(text.len() - window));
-        let redacted =
-            |part: Option<&str>| self.guarded(|| self.journal.redactor.text(part.unwrap_or_default()));
-        let (Some(head), Some(tail)) = (redacted(text.get(..head)), redacted(text.get(tail..))) else {
-            return Prepared::Nothing;
-        };
+    /// Texts of which only the first begins, and the last ends, what is kept of so many bytes: only that is redacted, so
+    /// that nobody can keep the writer busy with a text that is not written.
+    fn ends(&self, [head, tail]: [&str; 2], bytes: usize) -> Prepared {
+        let head = head.get(..head.floor_char_boundary(WINDOW_BYTES));
+        let tail = tail.get(tail.ceil_char_boundary(tail.len().saturating_sub(WINDOW_BYTES))..);
+        let [head, tail] = [head, tail].map(|part| self.journal.redactor.text(part.unwrap_or_default()));
         let (first, last) = (head.as_str(), tail.as_str());
         let head_end = head_end(first, first.len().saturating_sub(WINDOW_EDGE_BYTES).min(TEXT_BYTES_MAX / 2));
         let tail_start = tail_start(
@@ -285,11 +300,7 @@ impl Texts<'_> {
             WINDOW_EDGE_BYTES.max(last.len().saturating_sub(TEXT_BYTES_MAX / 2)).min(last.len()),
         );
         let tail_end = last.len();
-        Prepared::Ends {
-            head: head.part(0..head_end),
-            tail: tail.part(tail_start..tail_end),
-            bytes: text.len(),
-        }
+        Prepared::Ends { head: head.part(0..head_end), tail: tail.part(tail_start..tail_end), bytes }
     }
 
     /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them. Whether they
@@ -318,7 +329,7 @@ impl Texts<'_> {
         let ready = opened.and_then(|opened| {
             let document = match opened {
                 Opened::Text(text) => Opened::Json(text.into()),
-                Opened::Json(_) => opened,
+                Opened::Said(_) | Opened::Json(_) => opened,
             };
             self.guarded(|| self.redact(document))
         });
@@ -329,6 +340,10 @@ impl Texts<'_> {
         let redactor = &self.journal.redactor;
         match opened {
             Opened::Text(text) => Ready { text: redactor.owned(text), is_json: IsJson::No },
+            Opened::Said(said) => {
+                let text = said.covered(redactor, &mut |found| self.count(found));
+                Ready { text: redactor.owned(text), is_json: IsJson::No }
+            }
             Opened::Json(_) => {
                 let text = opened.text();
                 match redactor.json(&text) {
@@ -476,108 +491,6 @@ fn tail_start(text: &str, at: usize) -> usize {
         Some(close) if near.get(close) == Some(&b']') => start + close + 1,
         Some(_) | None => start,
     }
-}
-
-fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    write_escaped(out, text);
-    out.push(b'"');
-}
-
-/// Appends text as the inside of a JSON string.
-fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    copy_text(out, text, |c| match c {
-        '"' => Some("\\\""),
-        '\\' => Some("\\\\"),
-        '\n' => Some("\\n"),
-        '\r' => Some("\\r"),
-        '\t' => Some("\\t"),
-        _ => None,
-    });
-}
-
-/// Appends a JSON document on one line: white space between values is left out, and what a line must not hold is
-/// escaped inside its strings (valid JSON has such characters nowhere else).
-fn write_document(out: &mut Vec<u8>, document: &str) {
-    let mut rest = document;
-    while let Some(quote) = memchr::memchr(b'"', rest.as_bytes()) {
-        let (between, string) = rest.split_at(quote);
-        out.extend(between.bytes().filter(|b| !b.is_ascii_whitespace()));
-        let (string, after) = string.split_at(string_end(string.as_bytes()));
-        copy_text(out, string, |_| None);
-        rest = after;
-    }
-    out.extend(rest.bytes().filter(|b| !b.is_ascii_whitespace()));
-}
-
-/// Where the string that begins with the first byte ends: behind its closing quote.
-fn string_end(bytes: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(step) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        at += step;
-        if bytes.get(at) == Some(&b'"') {
-            return at + 1;
-        }
-        at = (at + 2).min(bytes.len());
-    }
-    bytes.len()
-}
-
-/// Copies text in runs. `short` gives an escape where it wants one; beyond that, whatever is unsafe in a line becomes
-/// `\uXXXX`.
-fn copy_text(out: &mut Vec<u8>, text: &str, short: impl Fn(char) -> Option<&'static str>) {
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
-            && is_plain(u64::from_le_bytes(*word))
-        {
-            at += 8;
-            continue;
-        }
-        if !may_need_escape(byte) {
-            at += 1;
-            continue;
-        }
-        let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { break };
-        let escape = short(c);
-        if escape.is_some() || is_unsafe(c) {
-            out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
-            match escape {
-                Some(escape) => out.extend_from_slice(escape.as_bytes()),
-                None => out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes()),
-            }
-            copied = at + c.len_utf8();
-        }
-        at += c.len_utf8();
-    }
-    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
-}
-
-/// Whether eight bytes are all ASCII, and none of them a control, a quote or a backslash (or 0x7f: for that one,
-/// "no" is said too often). Each test leaves a high bit where a byte is hit, perhaps also in bytes above it.
-const fn is_plain(word: u64) -> bool {
-    const fn repeat(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    const fn holds(word: u64, byte: u8) -> u64 {
-        (word ^ repeat(byte)).wrapping_sub(repeat(1)) & !(word ^ repeat(byte))
-    }
-    let controls = word.wrapping_sub(repeat(0x20)) & !word;
-    (word | controls | holds(word, b'"') | holds(word, b'\\') | holds(word, 0x7f)) & repeat(0x80) == 0
-}
-
-/// Whether a character in need of an escape may begin with this byte: controls, the quote and the backslash, and the
-/// lead bytes of U+0080.., U+0600.., U+2000.. and U+F000...
-const fn may_need_escape(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, 0x22 | 0x5c | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef)
-}
-
-/// Controls (C1 too, which hold a terminal's CSI), line separators, marks that reorder a line, and the byte order mark.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::records::{chain::genesis, tests::fixture};
+use crate::records::{chain::genesis, escape::is_unsafe, tests::fixture};
 
 /// Counts what it hears.
 #[derive(Default)]
@@ -124,7 +124,7 @@ fn texts_are_redacted_wherever_they_stand() {
     let entry = RequestEntry {
         model: Some(Model::Asked(mail())),
         tools_denied: vec![mail()],
-        completion: Some(Raw::lazy(Box::new(|| "jane@example.com".into()), 16)),
+        completion: Some(Raw::lazy(Box::new(|| "jane@example.com".to_owned().into()), 16)),
         ..fixture::request("acme", Content::Redacted, "I am jane@example.com")
     };
     write_request(&mut out, entry, &heard);
@@ -139,6 +139,63 @@ fn texts_are_redacted_wherever_they_stand() {
     assert!(!text.contains("jane"), "{text}");
     assert_eq!(text.matches("[EMAIL_ADDRESS:").count(), 7, "{text}");
     assert_eq!(heard.redacted.get(), 7);
+}
+
+/// Secrets that only their place in JSON tells: words, not found in prose.
+const DOCUMENTS: &[&str] = &[
+    r#"{"password":"correct horse battery staple","db":{"password":"pw,with space"}}"#,
+    r#" [{"passphrase": ["correct horse", ["battery staple"]], "n": 1}]"#,
+    r#"{"a\u0020b":"\"quoted\"","pass\u0077ord":"correct \"horse\" battery\nstaple","l":"pw,with"}"#,
+    r#""{\"password\":\"correct horse battery staple\"}""#,
+];
+
+/// Whatever stands before a document, behind it and around it, and whichever way it came.
+#[test]
+fn a_document_is_redacted_as_one_wherever_it_was_said() {
+    let secrets = ["correct", "horse", "battery", "staple", "with space"];
+    let filler = "no secret here. ".repeat(3000);
+    for document in DOCUMENTS {
+        for (before, behind) in
+            [("", ""), ("hi\n", "bye"), ("", &*filler), (&*filler, ""), (&*filler, &*filler)]
+        {
+            let mut said = Said::default();
+            said.note("system: ");
+            said.say(before);
+            said.note("\nuser: ");
+            said.say(document);
+            said.call("send", document);
+            said.note("\ntool: ");
+            said.say(behind);
+            let entry = RequestEntry {
+                completion: Some(Raw::lazy(Box::new(|| document.to_string().into()), 1)),
+                prompt: Some(Raw::said(said)),
+                ..fixture::request("acme", Content::Redacted, "")
+            };
+            let line = request_line(entry);
+            assert!(!secrets.iter().any(|secret| line.contains(secret)), "{line}");
+            assert!(
+                line.contains("[PASSWORD:") || before.len() + behind.len() > 2 * TEXT_BYTES_MAX,
+                "{line}"
+            );
+            assert!(serde_json::from_str::<Value>(&line).unwrap()["completion"].is_string());
+        }
+    }
+}
+
+/// What each end keeps of a text is bounded, and so is the work.
+#[test]
+fn documents_of_a_long_text_are_redacted_at_its_ends() {
+    let long = format!(r#"{{"password":"correct horse battery staple","x":"{}"}}"#, "word ".repeat(20_000));
+    let mut said = Said::default();
+    for _ in 0..60 {
+        said.note("user: ");
+        said.say(&long);
+    }
+    let line = request_line(RequestEntry {
+        prompt: Some(Raw::said(said)),
+        ..fixture::request("acme", Content::Redacted, "")
+    });
+    assert!(line.contains("[PASSWORD:") && line.contains("[cut: ") && !line.contains("horse"), "{line}");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) struct Recovered {
     /// The last day that is compressed.
     pub(super) compressed: Option<Day>,
     pub(super) has_head: bool,
+    /// Its head says that it ends there.
+    pub(super) is_ended: bool,
     pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
@@ -70,8 +72,13 @@ pub(super) fn read_head(
     }
 }
 
-/// Finds where a tenant's chain goes on, after mending a torn last line.
-pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::Result<Recovered> {
+/// Finds where a tenant's chain goes on, after mending a torn last line. `is_known`: it is on the roll.
+pub(super) fn recover(
+    audit: &Path,
+    tenant: &str,
+    secret: &TenantSecret,
+    is_known: bool,
+) -> io::Result<Recovered> {
     let dir = audit.join(tenant);
     let days = days(&dir)?;
     let compressed = day_file::last_compressed(&dir)?;
@@ -79,6 +86,7 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
     let at = last_file(&dir, &days, &mut warnings)?;
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
+    let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
@@ -91,6 +99,11 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             };
             match followed {
                 Followed::Whole if walk.records == head.records => {}
+                Followed::Whole if head.is_end => {
+                    tampered("records were put behind the place where it ended");
+                    // So that what comes next does not follow them.
+                    walk.expected = head.last;
+                }
                 Followed::Whole => {
                     let records = walk.records - head.records;
                     warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
@@ -102,30 +115,34 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             }
             (walk, head.base)
         }
-        None | Some(Err(_)) => {
-            let mut records = 0;
-            for &day in &days {
-                records += count_lines(&dir, day)?;
-            }
-            let base = Base::genesis(tenant);
-            match head {
-                None if records == 0 => (Walk { expected: base.prev, records }, base),
-                None => {
-                    tampered("its head is missing");
-                    (Walk { expected: severed(tenant), records }, base)
-                }
-                Some(Ok(_) | Err(BadHead::Shape)) => {
-                    tampered("its head is unreadable");
-                    (Walk { expected: severed(tenant), records }, base)
-                }
-                Some(Err(BadHead::Mac)) => {
-                    tampered("its head was not made with this secret (a new secret needs a new data_dir)");
-                    (Walk { expected: severed(tenant), records }, base)
-                }
-            }
-        }
+        None => without_head(&dir, &days, (tenant, is_known), None, &mut tampered)?,
+        Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut tampered)?,
     };
-    Ok(Recovered { walk, base, at, compressed, has_head, checkpoints, warnings })
+    Ok(Recovered { walk, base, at, compressed, has_head, is_ended, checkpoints, warnings })
+}
+
+/// Where a chain goes on that has no head that can be believed.
+fn without_head(
+    dir: &Path,
+    days: &[Day],
+    (tenant, is_known): (&str, bool),
+    bad: Option<BadHead>,
+    tampered: &mut dyn FnMut(&'static str),
+) -> io::Result<(Walk, Base)> {
+    let mut records = 0;
+    for &day in days {
+        records += count_lines(dir, day)?;
+    }
+    let base = Base::genesis(tenant);
+    let what = match bad {
+        None if records == 0 && !is_known => return Ok((Walk { expected: base.prev, records }, base)),
+        None if records == 0 => "it was removed, its head too",
+        None => "its head is missing",
+        Some(BadHead::Shape) => "its head is unreadable",
+        Some(BadHead::Mac) => "its head was not made with this secret (a new secret needs a new data_dir)",
+    };
+    tampered(what);
+    Ok((Walk { expected: severed(tenant), records }, base))
 }
 
 /// The last file that holds anything, and how long that is, after mending a torn last line.

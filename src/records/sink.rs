@@ -16,6 +16,7 @@ use super::{
     erase::OPERATOR,
     line::{Notice, write_decision, write_request},
     recover::{Warning, rebase, recover},
+    roll::{self, BadRoll},
     signed::SIGN_EVERY,
     signing::Signer,
     stamp::Day,
@@ -43,6 +44,9 @@ pub(super) struct Sink {
     due: BTreeSet<(SystemTime, Arc<str>)>,
     /// A checkpoint that was due could not be written.
     is_owing: bool,
+    /// The chains that are known to be here, and whether the file says so.
+    roll: BTreeSet<String>,
+    is_roll_written: bool,
     writes: u64,
     open: usize,
     pub(super) warnings: Vec<Warning>,
@@ -71,17 +75,68 @@ impl Sink {
             dirty: Vec::new(),
             due: BTreeSet::new(),
             is_owing: false,
+            roll: BTreeSet::new(),
+            is_roll_written: true,
             writes: 0,
             open: 0,
             warnings: Vec::new(),
         };
-        for tenant in sink.chains()? {
-            let tenant = tenant.into();
+        sink.read_roll()?;
+        let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.clone()).collect();
+        for tenant in known {
+            let tenant: Arc<str> = tenant.into();
             if sink.stream(&tenant, Kind::Audit)?.is_behind() {
-                sink.due.insert((SystemTime::UNIX_EPOCH, tenant));
+                sink.due.insert((SystemTime::UNIX_EPOCH, Arc::clone(&tenant)));
+            }
+            sink.enrol(&tenant);
+        }
+        sink.write_roll()?;
+        Ok(sink)
+    }
+
+    /// What the roll says, and whether it can be believed.
+    fn read_roll(&mut self) -> io::Result<()> {
+        match roll::read(&self.audit, Some(&self.secrets))? {
+            Ok(names) => self.roll = names,
+            Err(BadRoll::Missing) if self.chains()?.is_empty() => {}
+            Err(bad) => {
+                let what = match bad {
+                    BadRoll::Missing => "the roll of chains (audit/.heads/roll) is missing",
+                    BadRoll::Shape => "the roll of chains (audit/.heads/roll) is unreadable",
+                    BadRoll::Mac => "the roll of chains (audit/.heads/roll) was not made with this secret",
+                };
+                self.warnings.push(Warning::Tampered { tenant: OPERATOR.to_owned(), what });
+                // It is made anew of what is here.
+                self.is_roll_written = false;
             }
         }
-        Ok(sink)
+        Ok(())
+    }
+
+    /// Puts a chain that has a head on the roll.
+    fn enrol(&mut self, tenant: &Arc<str>) {
+        let has_head = self.known(tenant, Kind::Audit).is_some_and(|stream| stream.has_head());
+        if has_head && !self.roll.contains(&**tenant) {
+            self.roll.insert(tenant.to_string());
+            self.is_roll_written = false;
+        }
+    }
+
+    fn write_roll(&mut self) -> io::Result<()> {
+        if !self.is_roll_written {
+            roll::write(&self.audit, &self.roll, &self.secrets)?;
+            self.is_roll_written = true;
+        }
+        Ok(())
+    }
+
+    /// Has every chain say that it ends where it does. Everything must be written and synced.
+    pub(super) fn end(&mut self) -> Round {
+        let [audits, _] = &mut self.streams;
+        let ends = audits
+            .iter_mut()
+            .filter_map(|(tenant, stream)| Some((Arc::clone(tenant), Kind::Audit, stream.end()?)));
+        ends.collect()
     }
 
     /// Where the tenants' directories are.
@@ -112,7 +167,7 @@ impl Sink {
                 }
                 Kind::Audit => {
                     let secret = self.secrets.of(tenant);
-                    let mut found = recover(&self.audit, tenant, &secret)?;
+                    let mut found = recover(&self.audit, tenant, &secret, self.roll.contains(&**tenant))?;
                     self.warnings.append(&mut found.warnings);
                     Stream::audit(
                         self.audit.clone(),
@@ -194,6 +249,9 @@ impl Sink {
             if is_dirty && !was_dirty {
                 self.dirty.push((Arc::clone(&tenant), kind));
             }
+            if kind == Kind::Audit && !was_open {
+                self.enrol(&tenant);
+            }
             if let Err(error) = written {
                 self.pending.push((tenant, kind));
                 outcome = Err(error);
@@ -202,7 +260,7 @@ impl Sink {
                 self.close_idle();
             }
         }
-        outcome
+        outcome.and_then(|()| self.write_roll())
     }
 
     /// Closes the quarter of the open files that was written longest ago.

@@ -80,6 +80,19 @@ pub(super) fn write_time(out: &mut Vec<u8>, time: SystemTime) {
     out.push(b'Z');
 }
 
+/// Reads what [`write_time`] writes.
+pub(super) fn parse_time(text: &str) -> Option<SystemTime> {
+    let day = Day::parse(text)?;
+    let number = |range: std::ops::Range<usize>| {
+        text.get(range).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse::<u64>().ok()
+    };
+    let (hours, minutes, seconds, ms) = (number(11..13)?, number(14..16)?, number(17..19)?, number(20..23)?);
+    let of_day = hours * 3600 + minutes * 60 + seconds;
+    let since = u64::from(day.0) * DAY_SECONDS + of_day;
+    let time = UNIX_EPOCH + Duration::from_secs(since) + Duration::from_millis(ms);
+    (of_day < DAY_SECONDS && rfc3339(time) == text).then_some(time)
+}
+
 fn digits(out: &mut Vec<u8>, value: u32, width: u32) {
     for place in (0..width).rev() {
         out.push(b'0' + u8::try_from(value / 10_u32.pow(place) % 10).unwrap_or(0));
@@ -129,6 +142,26 @@ mod tests {
         let mut out = Vec::new();
         write_time(&mut out, UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(ms));
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_time_reads_back_and_nothing_else_does() {
+        for ms in [0, 1, 86_399_999, 1_795_600_800_123_u64, SECONDS_MAX * 1000 + 999] {
+            let time = UNIX_EPOCH + Duration::from_millis(ms);
+            let text = rfc3339(time);
+            assert_eq!(parse_time(&text), Some(time));
+            for at in 0..text.len() {
+                assert_eq!(parse_time(text.get(..at).unwrap()), None);
+            }
+        }
+        for text in [
+            "2026-11-25T24:00:00.000Z",
+            "2026-11-25T00:60:00.000Z",
+            "2026-11-25 00:00:00.000Z",
+            "2026-11-25T00:00:00.000Z ",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Chain {
     written: Walk,
     signing: Signing,
     has_head: bool,
+    /// Its head says that it ends there.
+    is_ended: bool,
     audit: PathBuf,
 }
 
@@ -106,9 +108,9 @@ impl Stream {
     ) -> Self {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
-        let (base, tip, has_head) = (found.base, found.walk, found.has_head);
+        let (base, tip, has_head, is_ended) = (found.base, found.walk, found.has_head, found.is_ended);
         let signing = Signing::new(signer, found.checkpoints);
-        let chain = Chain { tenant, secret, base, tip, written, signing, has_head, audit };
+        let chain = Chain { tenant, secret, base, tip, written, signing, has_head, is_ended, audit };
         Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
     }
 
@@ -225,8 +227,12 @@ impl Stream {
         Ok(())
     }
 
-    /// A chain has a head before it has a record, so that a missing one always tells of a removal.
+    /// A chain has a head before it has a record, so that a missing one always tells of a removal; and none that says
+    /// that it ends, so that a record behind such a one always tells of an addition.
     fn ensure_head(&mut self) -> io::Result<()> {
+        if let Some(chain) = self.chain.as_mut().filter(|chain| chain.is_ended) {
+            (chain.is_ended, chain.has_head) = (false, false);
+        }
         let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last_sure()));
         if let Some(chain) = self.chain.as_mut().filter(|chain| !chain.has_head)
             && let Some((path, text)) = head
@@ -249,6 +255,7 @@ impl Stream {
             at: self.at.filter(|(_, length)| *length > 0),
             base: chain.base.clone(),
             signed,
+            is_end: chain.is_ended,
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
     }
@@ -262,6 +269,20 @@ impl Stream {
             checkpoint,
             head: self.chain.as_ref().and_then(|chain| self.head(chain.signing.last())),
         }
+    }
+
+    /// Puts a head in place that says that the chain ends there, if it has one that does not. Everything must be synced.
+    pub(super) fn end(&mut self) -> Option<SyncJob> {
+        let is_open = self.is_pending() || self.is_dirty();
+        let chain = self.chain.as_mut().filter(|chain| chain.has_head && !chain.is_ended && !is_open)?;
+        chain.is_ended = true;
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
+        Some(SyncJob { dirty: Vec::new(), dir: None, checkpoint: None, head })
+    }
+
+    /// Whether the chain has a head.
+    pub(super) fn has_head(&self) -> bool {
+        self.chain.as_ref().is_some_and(|chain| chain.has_head)
     }
 
     /// Whether there are records that no checkpoint counts, and one should.
@@ -296,7 +317,7 @@ impl Stream {
         self.file = None;
         self.is_dir_dirty = true;
         if let Some(chain) = &mut self.chain {
-            chain.has_head = false;
+            (chain.has_head, chain.is_ended) = (false, false);
             if job.checkpoint.is_some() {
                 chain.signing.take_back();
             }

@@ -15,14 +15,16 @@ use std::{
 };
 
 use super::{
-    attest::{Attest, Attested, BadCheckpoint},
+    attest::{Attest, Attested, BadCheckpoint, FoundHead},
     chain::{Broken, Digest, Walk},
-    day_file::days,
+    day_file::{self, days},
     disk::{self, Lines, Next},
     entry::is_recordable,
     head::{BadHead, Base, Head},
-    recover::read_head,
+    recover::{head_path, read_head},
+    roll::{self, BadRoll},
     signing::PublicKey,
+    stamp::Day,
     tenant_secrets::TenantSecrets,
 };
 
@@ -63,6 +65,16 @@ pub struct TenantReport {
     pub attested: Option<Attested>,
     /// The first thing that is wrong.
     pub finding: Option<Finding>,
+}
+
+impl TenantReport {
+    /// What is no tenant's: the roll of them all.
+    fn of_roll(bad: BadRoll, audit: &Path) -> Self {
+        let tenant = "(all)".to_owned();
+        let place = Some((roll::path(audit), 1));
+        let finding = Some(Finding { tenant: tenant.clone(), place, fault: Fault::Roll(bad) });
+        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, attested: None, finding }
+    }
 }
 
 /// Something wrong in a chain. Shown as `TENANT: FILE:LINE: what`.
@@ -111,6 +123,20 @@ pub enum Fault {
     CheckpointsReplaced,
     #[error("it has records, but no checkpoint that a given key has signed")]
     Unsigned,
+    #[error(
+        "its last {0} records came too long after the last checkpoint that a given key has signed: checkpoints were removed, or signing has stopped"
+    )]
+    UnsignedEnd(u64),
+    #[error("its last record stands in another file than its head says: a day's file was renamed")]
+    Renamed,
+    #[error("{0} is another day than the plain file beside it: it was put there")]
+    Beside(PathBuf),
+    #[error("records stand behind the place where its head says that it ended: they were put there")]
+    Planted,
+    #[error("its chain and its head are gone, but it is on the roll of chains: it was removed")]
+    Removed,
+    #[error("{0}")]
+    Roll(BadRoll),
     #[error("cannot be read: {0}")]
     Read(io::Error),
 }
@@ -152,19 +178,32 @@ pub fn verify(
         list(audit.clone())?.into_iter().filter(|name| is_recordable(name)).collect();
     let heads = list(audit.join(".heads"))?;
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
+    let roll = roll::read(&audit, means.secrets)
+        .map_err(|source| VerifyError::List { path: roll::path(&audit), source })?;
+    let (roll, bad_roll) = match roll {
+        Ok(roll) => (roll, None),
+        Err(BadRoll::Missing) if names.is_empty() => (BTreeSet::new(), None),
+        Err(bad) => (BTreeSet::new(), Some(bad)),
+    };
+    names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
     let mut report = Report { tenants: Vec::new(), bytes: 0 };
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, names.len().max(1)) {
-            let (tell, names, next, audit) = (tell.clone(), &names, &next, &audit);
+            let (tell, names, next, audit, roll) = (tell.clone(), &names, &next, &audit, &roll);
             // Nobody hears any more only where the whole is given up.
             scope.spawn(move || {
                 while let Some(tenant) = names.get(next.fetch_add(1, Relaxed)) {
                     let mut heard = |bytes| drop(tell.send(Told::Bytes(bytes)));
                     let mut progress = Progress::new(&mut heard);
-                    let (found, _) = verify_tenant(audit, tenant, means, &mut progress);
+                    let (mut found, _) = verify_tenant(audit, tenant, means, &mut progress);
+                    let is_missed = roll.contains(tenant) && !head_path(audit, tenant).exists();
+                    if is_missed && found.records == 0 && found.finding.is_none() {
+                        found.finding =
+                            Some(Finding { tenant: tenant.clone(), place: None, fault: Fault::Removed });
+                    }
                     progress.finish();
                     drop(tell.send(Told::Tenant(Box::new(found))));
                 }
@@ -181,6 +220,7 @@ pub fn verify(
             }
         }
     });
+    report.tenants.extend(bad_roll.map(|bad| TenantReport::of_roll(bad, &audit)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
 }
@@ -204,7 +244,7 @@ pub(super) fn verify_tenant(
     let read = || read_head(audit, tenant, secret.as_ref());
     let mut head = read();
     for _ in 0..3 {
-        let report = verify_against(audit, tenant, (&head, means.keys), progress);
+        let report = verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress);
         if report.0.finding.is_none() {
             return report;
         }
@@ -214,15 +254,15 @@ pub(super) fn verify_tenant(
         }
         head = now;
     }
-    verify_against(audit, tenant, (&head, means.keys), progress)
+    verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress)
 }
 
-type FoundHead = io::Result<Option<Result<Head, BadHead>>>;
+type HeadFile = io::Result<Option<Result<Head, BadHead>>>;
 
 fn verify_against(
     audit: &Path,
     tenant: &str,
-    (head, keys): (&FoundHead, &[PublicKey]),
+    (head, keys, is_checked): (&HeadFile, &[PublicKey], bool),
     progress: &mut Progress<'_>,
 ) -> (TenantReport, Digest) {
     let dir = audit.join(tenant);
@@ -241,14 +281,17 @@ fn verify_against(
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
         attest,
         torn: 0,
+        day: None,
+        last_made: None,
         progress,
     };
-    let read_head = reading.seal;
+    let read_head = FoundHead { head: reading.seal, is_checked };
     let walked = reading.begin().and_then(|()| reading.read_files(&dir, &base));
     let fault = unread.or_else(|| walked.err()).or_else(|| match head {
         Ok(Some(Ok(head))) if reading.walk.records < head.records => {
             Some(Fault::Cut { found: reading.walk.records, counted: head.records })
         }
+        Ok(Some(Ok(head))) if head.is_end && reading.walk.records > head.records => Some(Fault::Planted),
         Ok(Some(Ok(_))) => None,
         Ok(Some(Err(BadHead::Shape))) => Some(Fault::HeadShape),
         Ok(Some(Err(BadHead::Mac))) => Some(Fault::HeadMac),
@@ -309,6 +352,10 @@ struct Reading<'a, 'p> {
     /// The signed checkpoints; None where they cannot be read.
     attest: Option<Attest<'a>>,
     torn: u64,
+    /// The day whose file is read.
+    day: Option<Day>,
+    /// The time of the line that was read last.
+    last_made: Option<String>,
     progress: &'a mut Progress<'p>,
 }
 
@@ -326,12 +373,13 @@ impl Reading<'_, '_> {
         let Some(attest) = self.attest.as_mut().filter(|attest| attest.due() <= self.walk.records) else {
             return Ok(());
         };
-        let compared = attest.compare(&self.walk);
+        let compared = attest.compare(&self.walk, self.day);
         self.at_checkpoint(compared)
     }
 
-    fn finish(&mut self, base: &Base, head: Option<&Head>) -> Result<(), Fault> {
+    fn finish(&mut self, base: &Base, head: FoundHead<'_>) -> Result<(), Fault> {
         let Some(attest) = &mut self.attest else { return Ok(()) };
+        attest.last_made = self.last_made.take();
         let finished = attest.finish(&self.walk, base, head);
         self.at_checkpoint(finished)
     }
@@ -344,6 +392,23 @@ impl Reading<'_, '_> {
         outcome
     }
 
+    /// Keeps the time of a line.
+    fn made(&mut self, line: &[u8]) {
+        let made = self.last_made.get_or_insert_default();
+        made.clear();
+        made.push_str(Walk::time_of(line).unwrap_or_default());
+    }
+
+    /// A crash can leave a day's compressed file beside the plain one: then they hold the same.
+    fn beside(dir: &Path, day: Day) -> Result<(), Fault> {
+        match day_file::differs_beside(dir, day) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Fault::Beside(day_file::compressed(&day_file::day_path(dir, day)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Fault::Read(error)),
+        }
+    }
+
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
         for day in days(dir).map_err(Fault::Read)? {
             // What is older than the base was removed by retention, or is about to be.
@@ -354,6 +419,8 @@ impl Reading<'_, '_> {
             let torn = std::mem::take(&mut self.torn);
             let mut lines = Lines::of(dir, day, 0).map_err(Fault::Read)?;
             let file = lines.path().to_owned();
+            Self::beside(dir, day)?;
+            self.day = Some(day);
             let mut number = 0;
             loop {
                 let next = lines.next().map_err(Fault::Read)?;
@@ -371,6 +438,7 @@ impl Reading<'_, '_> {
                             *at = number;
                         }
                         stepped?;
+                        self.made(line);
                         self.compare_seal()?;
                         self.compare_checkpoint()?;
                     }
@@ -394,7 +462,13 @@ impl Reading<'_, '_> {
         match self.seal {
             Some(head) if head.records == self.walk.records => {
                 self.seal = None;
-                if head.last == self.walk.expected { Ok(()) } else { Err(Fault::Replaced) }
+                if head.last != self.walk.expected {
+                    return Err(Fault::Replaced);
+                }
+                match (self.day, head.at) {
+                    (Some(day), Some((at, _))) if day != at => Err(Fault::Renamed),
+                    _ => Ok(()),
+                }
             }
             Some(_) | None => Ok(()),
         }

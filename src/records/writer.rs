@@ -20,7 +20,7 @@ use super::{
     sink::{Sign, Sink},
     stamp::Day,
     study::Room,
-    sync::{Kind, Patience, Syncer},
+    sync::{Kind, Patience, Syncer, sync_round},
 };
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
@@ -98,6 +98,7 @@ impl Writer {
             let orders = self.wait();
             self.turn(&orders);
             if orders.is_closing {
+                self.end();
                 let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
                 let lost = (queue + self.fresh.len() + self.batch.len() + self.room.len()) as u64
                     + self.sink.discard();
@@ -275,6 +276,14 @@ impl Writer {
         if self.sink.is_dirty() || self.sink.is_unsigned() {
             self.begin_sync(Sign::All);
             self.collect(Patience::Wait);
+        }
+    }
+
+    /// The last words: every chain ends here, unless something is left that could not be written.
+    fn end(&mut self) {
+        if !self.is_failing && !self.sink.is_pending() && !self.sink.is_dirty() && !self.sink.is_owing() {
+            // Where it fails, the next start tells what a crash would have it tell.
+            drop(sync_round(self.sink.end()));
         }
     }
 

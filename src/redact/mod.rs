@@ -189,7 +189,7 @@ impl Redactor {
         }
         if let Some(reading) = Reading::decoded(view) {
             let inner = self.findings(reading.text(), key, depth + 1);
-            all.extend(inner.into_iter().filter_map(|found| found.read_in(&reading)));
+            all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
         let joined =
             Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use super::bytes::{Classes, before, byte, is_space, is_token, run_end, run_start, slice};
 
+/// How far a detector looks around a value.
+const LOOK_AROUND: usize = 96;
 /// How far a line or word is looked at around a line break.
 const LINE_MAX: usize = 96;
 /// Emphasis that stands within a word. Longer runs of stars mask something.
@@ -27,6 +29,7 @@ const NAMED: &[(&[u8], u8)] = &[
     (b"&equals;", b'='),
     (b"&quot;", b'"'),
     (b"&apos;", b'\''),
+    // Nothing.
     (b"&shy;", 0),
     (b"&zwnj;", 0),
     (b"&zwj;", 0),
@@ -44,6 +47,9 @@ const SPELLED: &[(&[u8], u8)] = &[
     (b"punkt", b'.'),
     (b"point", b'.'),
 ];
+
+/// What is dropped reads as this.
+const NOTHING: char = '\0';
 
 /// A text as it reads, with the way back for every byte.
 pub(super) struct Reading {
@@ -80,7 +86,7 @@ impl Reading {
             if at < bytes.len() {
                 let feed = if slice(bytes, at, at + 2) == b"\r\n" { at + 1 } else { at };
                 let dropped = if byte(bytes, feed) == b'\n' { wrap(bytes, feed) } else { None };
-                at += writer.step(at, dropped.map(|behind| (0, feed - at + behind)));
+                at += writer.step(at, dropped.map(|behind| (NOTHING, feed - at + behind)));
             }
         }
         writer.finish()
@@ -106,7 +112,7 @@ impl Reading {
                 && byte(bytes, at + 1).is_ascii_graphic()
                 && !is_word_at(bytes, at + 1)
             {
-                writer.step(at, Some((0, 1)));
+                writer.step(at, Some((NOTHING, 1)));
                 writer.keep(at + 1..at + 2);
                 at += 2;
             }
@@ -125,9 +131,21 @@ impl Reading {
 
     /// The source of a range, if something in it was changed.
     pub(super) fn changed(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let source = self.source_of(&range)?;
+        (source.len() != range.len()).then_some(source)
+    }
+
+    /// The source of a range, if something in it was changed or so near to it that a detector may have looked there: a
+    /// blank that stood as `%20` before a number made it part of a word.
+    pub(super) fn changed_near(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let near = range.start.saturating_sub(LOOK_AROUND)..(range.end + LOOK_AROUND).min(self.sources.len());
+        (self.source_of(&near)?.len() != near.len()).then(|| self.source_of(&range)).flatten()
+    }
+
+    fn source_of(&self, range: &Range<usize>) -> Option<Range<usize>> {
         let start = self.sources.get(range.start)?.start;
         let end = self.sources.get(range.end.checked_sub(1)?)?.end;
-        (end - start != range.len()).then_some(start..end)
+        Some(start..end)
     }
 }
 
@@ -163,16 +181,18 @@ impl<'a> Writer<'a> {
         self.sources.extend(range.map(|at| at..at + 1));
     }
 
-    /// Writes what was read (0: nothing) in place of so many bytes, or the byte itself.
-    fn step(&mut self, at: usize, read: Option<(u8, usize)>) -> usize {
+    /// Writes what was read in place of so many bytes, or the byte itself.
+    fn step(&mut self, at: usize, read: Option<(char, usize)>) -> usize {
         let Some((value, length)) = read else {
             self.keep(at..at + 1);
             return 1;
         };
         self.changed = true;
-        if value != 0 {
-            self.out.push(value);
+        if value != NOTHING {
+            self.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
             self.sources.push(at..at + length);
+            // All of it stands for the first byte.
+            self.sources.resize(self.out.len(), at + length..at + length);
         }
         length
     }
@@ -201,8 +221,8 @@ fn first_mark(bytes: &[u8]) -> Option<usize> {
     near.map(|at| if before(bytes, at) == b' ' { at - 1 } else { at })
 }
 
-/// What the bytes at `at` read as (0: nothing), and how many they are.
-fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
+/// What the bytes at `at` read as, and how many they are.
+fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
     let first = byte(text, at);
     if first == b' ' && matches!(byte(text, at + 1), b'(' | b'[' | b'{' | b'<') {
         return spelled(text, at);
@@ -211,27 +231,27 @@ fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
         return None;
     }
     match first {
-        b'%' => hex(text, at + 1, 2).and_then(printable).map(|value| (value, 3)),
+        b'%' => bytes_in_hex(text, at, b'%'),
         b'=' if matches!(byte(text, at + 1), b'\r' | b'\n') => soft_break(text, at),
         b'=' => {
             let upper = !slice(text, at + 1, at + 3).iter().any(u8::is_ascii_lowercase);
-            hex(text, at + 1, 2).filter(|_| upper).and_then(printable).map(|value| (value, 3))
+            if upper { bytes_in_hex(text, at, b'=') } else { None }
         }
         b'&' => entity(text, at),
         b'\\' => escape(text, at),
         b'*' => {
             let run = run_end(text, at, STARS.end, |b| b == b'*') - at;
             let inside = before(text, at) != b'*' && STARS.contains(&run);
-            inside.then_some((0, run))
+            inside.then_some((NOTHING, run))
         }
-        b'`' => Some((0, 1)),
-        b'~' => (byte(text, at + 1) == b'~').then_some((0, 2)),
+        b'`' => Some((NOTHING, 1)),
+        b'~' => (byte(text, at + 1) == b'~').then_some((NOTHING, 2)),
         _ => tag(text, at).or_else(|| spelled(text, at)),
     }
 }
 
 /// `=` at the end of a line of quoted-printable text; not the padding of base64.
-fn soft_break(text: &[u8], at: usize) -> Option<(u8, usize)> {
+fn soft_break(text: &[u8], at: usize) -> Option<(char, usize)> {
     let feed = if slice(text, at + 1, at + 3) == b"\r\n" { at + 3 } else { at + 2 };
     let run = at
         - run_start(text, at, LINE_MAX, |b| {
@@ -239,7 +259,7 @@ fn soft_break(text: &[u8], at: usize) -> Option<(u8, usize)> {
         });
     let padding = before(text, at) == b'=' || (run >= 15 && (run + 1).is_multiple_of(4));
     let goes_on = !matches!(byte(text, feed), b'\r' | b'\n' | 0);
-    (goes_on && !padding).then_some((0, feed - at))
+    (goes_on && !padding).then_some((NOTHING, feed - at))
 }
 
 fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
@@ -247,46 +267,78 @@ fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
     text.iter().try_fold(0, |value, b| Some(value << 4 | char::from(*b).to_digit(16)?))
 }
 
-/// An ASCII character that can be seen, or a blank.
-fn printable(code: u32) -> Option<u8> {
-    let value = u8::try_from(code).ok()?;
-    if value == 0xA0 {
-        return Some(b' ');
+/// A character in UTF-8, each byte as a sign and two hexadecimal digits.
+fn bytes_in_hex(text: &[u8], at: usize, sign: u8) -> Option<(char, usize)> {
+    let mut bytes = [0; 4];
+    for (number, to) in bytes.iter_mut().enumerate() {
+        let from = at + 3 * number;
+        let value = hex(text, from + 1, 2).filter(|_| byte(text, from) == sign);
+        let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else { break };
+        *to = value;
+        if number == 0 && value.is_ascii() {
+            break;
+        }
     }
-    matches!(value, b' '..=b'~' | b'\n' | b'\t').then_some(value)
+    // As in Latin-1.
+    if bytes.starts_with(&[0xA0]) {
+        return Some((' ', 3));
+    }
+    let length = match bytes.first()? {
+        0..0x80 => 1,
+        0xC0..0xE0 => 2,
+        0xE0..0xF0 => 3,
+        _ => 4,
+    };
+    let read = std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()?;
+    Some((visible(u32::from(read))?, 3 * length))
 }
 
-fn entity(text: &[u8], at: usize) -> Option<(u8, usize)> {
+/// A character that can be seen, a blank, or nothing for what takes no room.
+fn visible(code: u32) -> Option<char> {
+    match code {
+        0xA0 => Some(' '),
+        0xAD | 0x200B..=0x200F | 0x2060 | 0xFEFF => Some(NOTHING),
+        _ => char::from_u32(code).filter(|c| !c.is_control() || matches!(c, '\n' | '\t')),
+    }
+}
+
+fn entity(text: &[u8], at: usize) -> Option<(char, usize)> {
     if byte(text, at + 1) != b'#' {
         let rest = text.get(at..)?;
         let (name, value) = NAMED.iter().find(|(name, _)| rest.starts_with(name))?;
-        return Some((*value, name.len()));
+        return Some((char::from(*value), name.len()));
     }
     let in_hex = byte(text, at + 2) | 0x20 == b'x';
     let from = at + if in_hex { 3 } else { 2 };
     let end = run_end(text, from, 8, |b| b.is_ascii_hexdigit());
     let digits = std::str::from_utf8(slice(text, from, end)).ok()?;
-    let code = u32::from_str_radix(digits, if in_hex { 16 } else { 10 }).ok()?;
-    let invisible = matches!(code, 0xAD | 0x200B..=0x200F | 0x2060 | 0xFEFF);
-    let value = if invisible { 0 } else { printable(code)? };
+    let value = visible(u32::from_str_radix(digits, if in_hex { 16 } else { 10 }).ok()?)?;
     (byte(text, end) == b';').then_some((value, end + 1 - at))
 }
 
 /// `\u0040`, `\x40`, `\/`, and the first two behind more backslashes.
-fn escape(text: &[u8], at: usize) -> Option<(u8, usize)> {
+fn escape(text: &[u8], at: usize) -> Option<(char, usize)> {
     let letter = run_end(text, at, 8, |b| b == b'\\');
     let (from, digits) = match byte(text, letter) {
         b'u' => (letter + 1, 4),
         b'x' => (letter + 1, 2),
-        b'/' => return Some((b'/', letter + 1 - at)),
+        b'/' => return Some(('/', letter + 1 - at)),
         _ => return None,
     };
-    let value = hex(text, from, digits).and_then(printable)?;
-    Some((value, from + digits - at))
+    let (first, end) = (hex(text, from, digits)?, from + digits);
+    // The other half of a character beyond 16 bits.
+    let low = run_end(text, end, 8, |b| b == b'\\');
+    if let (0xD800..0xDC00, b'u', true) = (first, byte(text, low), low > end)
+        && let Some(second @ 0xDC00..0xE000) = hex(text, low + 1, 4)
+    {
+        let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+        return Some((visible(code)?, low + 5 - at));
+    }
+    Some((visible(first)?, end - at))
 }
 
 /// `<b>`, `</span>`, `<wbr/>`, with attributes.
-fn tag(text: &[u8], at: usize) -> Option<(u8, usize)> {
+fn tag(text: &[u8], at: usize) -> Option<(char, usize)> {
     if byte(text, at) != b'<' {
         return None;
     }
@@ -299,11 +351,11 @@ fn tag(text: &[u8], at: usize) -> Option<(u8, usize)> {
         return None;
     }
     let end = run_end(text, name_end, LINE_MAX, |b| !matches!(b, b'>' | b'<' | b'\n'));
-    (byte(text, end) == b'>').then_some((0, end + 1 - at))
+    (byte(text, end) == b'>').then_some((NOTHING, end + 1 - at))
 }
 
 /// ` (at) `, `[dot]`, with the blanks around it.
-fn spelled(text: &[u8], at: usize) -> Option<(u8, usize)> {
+fn spelled(text: &[u8], at: usize) -> Option<(char, usize)> {
     let open = run_end(text, at, 1, is_space);
     if !matches!(byte(text, open), b'(' | b'[' | b'{' | b'<') {
         return None;
@@ -317,7 +369,7 @@ fn spelled(text: &[u8], at: usize) -> Option<(u8, usize)> {
         return None;
     }
     let behind = run_end(text, close + 1, 1, is_space);
-    Some((*value, behind - at))
+    Some((char::from(*value), behind - at))
 }
 
 /// How many bytes from the line feed on are to be dropped, if a value goes on behind it.
@@ -446,7 +498,12 @@ mod tests {
         reads("jane (at) example [dot] com", "jane@example.com");
         reads("41<b>11</b><wbr/> <table>", "4111 <table>");
         reads("no=\nbreak", "nobreak");
-        reads("ü%C3%BC", "ü%C3%BC");
+        reads("ü%C3%BC=C3=BC\\u00fc %E2%80%9C1 \\ud83d\\ude00", "üüüü “1 😀");
+        reads(
+            "%C3 %C3%28 %FF %80 =e2=80=9c \\ud83d \\ude00 \\u0000 %00 %7F",
+            "%C3 %C3( %FF %80 =e2=80=9c \\ud83d \\ude00 \\u0000 %00 %7F",
+        );
+        reads("4\\u200b1%C2%AD1&#x200b;1 %A0", "4111  ");
     }
 
     #[test]
@@ -476,12 +533,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|\\(at\\)|4444\n5555|a 1 b 2 c 3 ){0,40}") {
+        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|%C3%A9|%E2%80|=E2=82=AC|\\\\u20ac|\\\\ud83d\\\\ude00|\\(at\\)|4444\n5555|a 1 b 2 c 3 ){0,40}") {
             for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source)].into_iter().flatten() {
                 prop_assert_eq!(reading.text.len(), reading.sources.len());
                 prop_assert!(reading.sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
                 for (byte, range) in reading.text.bytes().zip(&reading.sources) {
-                    prop_assert!(range.len() > 1 || source.as_bytes()[range.start] == byte);
+                    let goes_on = range.is_empty() && byte & 0xC0 == 0x80;
+                    prop_assert!(range.len() > 1 || goes_on || source.as_bytes()[range.start] == byte);
                 }
             }
         }

@@ -35,6 +35,12 @@ impl Located {
         (!self.is_data()).then(|| self.moved(&source))
     }
 
+    /// The same, where what stands around a value may show it too.
+    pub(super) fn shown_by(self, reading: &Reading) -> Option<Self> {
+        let source = reading.changed_near(self.start..self.end)?;
+        (!self.is_data()).then(|| self.moved(&source))
+    }
+
     pub(super) fn is_data(&self) -> bool {
         matches!(self.what, What::Data { .. })
     }

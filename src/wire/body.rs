@@ -288,13 +288,15 @@ impl<'p> Walk<'p> {
     }
 
     fn text(&mut self, text: &str, key: &str) -> Result<Option<String>, Unstable> {
-        match data_url(text) {
-            Some((head, base64)) => match self.bytes(base64, key)? {
-                Some(Bytes::AsTheyAre) => Ok(None),
-                Some(Bytes::Masked(masked)) => Ok(Some(format!("{head}{masked}"))),
-                None => self.pen.text(text, key),
-            },
-            None => self.pen.text(text, key),
+        let Some((head, base64)) = data_url(text) else { return self.pen.text(text, key) };
+        let Some(bytes) = self.bytes(base64, key)? else { return self.pen.text(text, key) };
+        // Its type and parameters are the client's words.
+        match (self.pen.text(head, key)?, bytes) {
+            (None, Bytes::AsTheyAre) => Ok(None),
+            (head, Bytes::AsTheyAre) => Ok(head.map(|head| format!("{head}{base64}"))),
+            (masked, Bytes::Masked(bytes)) => {
+                Ok(Some(format!("{}{bytes}", masked.as_deref().unwrap_or(head))))
+            }
         }
     }
 
@@ -338,7 +340,7 @@ fn decode(text: &str) -> Option<(&'static GeneralPurpose, Vec<u8>)> {
     engines.into_iter().find_map(|engine| Some((engine, engine.decode(text).ok()?)))
 }
 
-/// What stands before the base64 of a data URL, and the base64.
+/// What stands before the base64 of a data URL, and the base64. A placeholder may stand in it.
 fn data_url(text: &str) -> Option<(&str, &str)> {
     let scheme = text.get(..5)?;
     if !scheme.eq_ignore_ascii_case("data:") {
@@ -346,7 +348,7 @@ fn data_url(text: &str) -> Option<(&str, &str)> {
     }
     let comma = text.get(..text.floor_char_boundary(DATA_HEAD_MAX))?.find(',')?;
     let (head, base64) = text.split_at_checked(comma + 1)?;
-    let is_head = |byte: u8| byte.is_ascii_alphanumeric() || b":/;=+-._,".contains(&byte);
+    let is_head = |byte: u8| byte.is_ascii_alphanumeric() || b":/;=+-._,[]".contains(&byte);
     (head.ends_with(";base64,") && head.bytes().all(is_head)).then_some((head, base64))
 }
 

@@ -13,6 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thinking;
+mod within;
 
 pub use restore::Placeholders;
 pub use stream::Restorer;
@@ -51,11 +52,11 @@ pub fn cover(wire: Wire, redactor: &Redactor, body: &[u8]) -> Result<Covered, Re
         walk.body(&mut value).map_err(unmaskable)?;
         walk.place()
     };
+    let mut thought = Masks::default();
+    for text in set_aside.texts() {
+        redactor.mask(text, "thinking", &mut thought).map_err(unmaskable)?;
+    }
     if wire == Wire::Block {
-        let mut thought = Masks::default();
-        for text in set_aside.texts() {
-            redactor.mask(text, "thinking", &mut thought).map_err(unmaskable)?;
-        }
         let place = found.or_else(|| (!thought.is_empty()).then(|| "messages".to_owned()));
         masks.add(thought);
         return match place {
@@ -64,10 +65,20 @@ pub fn cover(wire: Wire, redactor: &Redactor, body: &[u8]) -> Result<Covered, Re
         };
     }
     let mut changed = found.is_some();
-    let mut known = known::Known::of(redactor, &masks)?;
+    // What is known by a model's thinking alone may stand elsewhere too.
+    let known_with_thought = |masks: &Masks| {
+        if thought.is_empty() {
+            return known::Known::of(redactor, masks);
+        }
+        let mut all = masks.clone();
+        all.add(thought.clone());
+        known::Known::of(redactor, &all)
+    };
+    let mut known = known_with_thought(&masks)?;
     let mut rounds = 0;
     // What stood beside a value can be found once the value is gone.
     while put_known(known.as_mut(), &mut value)? {
+        changed = true;
         let mut finder = Finder { redactor, masks: &mut masks };
         let mut walk = body::Walk::new(&mut finder);
         walk.body(&mut value).map_err(unmaskable)?;
@@ -77,9 +88,13 @@ pub fn cover(wire: Wire, redactor: &Redactor, body: &[u8]) -> Result<Covered, Re
         } else if rounds == ROUNDS_MAX {
             return Err(unmaskable(Unstable));
         }
+        known = known_with_thought(&masks)?;
+    }
+    if !thought.is_empty() {
         known = known::Known::of(redactor, &masks)?;
     }
     changed |= set_aside.put_back(&mut value, redactor, known.as_ref(), &mut masks)?;
+    masks.add(thought);
     if !changed {
         return Ok(Covered { body: None, masks });
     }

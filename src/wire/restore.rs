@@ -1,6 +1,7 @@
 //! From placeholders back to values: in a text, in the JSON text of a call's arguments, and how much of a text that goes
 //! on could still become a placeholder.
 
+use super::within::Within;
 use crate::{
     json::{self, Value},
     redact::Masks,
@@ -20,6 +21,8 @@ struct Inner {
     masks: Masks,
     /// In order.
     names: Vec<Box<str>>,
+    /// A value is written otherwise in JSON than it is.
+    needs_escapes: bool,
 }
 
 impl std::fmt::Debug for Inner {
@@ -32,11 +35,12 @@ impl std::fmt::Debug for Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// How a value is written where its placeholder stood.
+/// What a text is, in which values are written where their placeholders stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
-    /// As within a JSON string.
+    /// JSON.
     Escaped,
+    /// Anything; where JSON stands in it, values are escaped as there.
     Plain,
 }
 
@@ -48,7 +52,13 @@ impl Placeholders {
         }
         let mut names: Vec<Box<str>> = masks.iter().map(|(name, _)| name.into()).collect();
         names.sort_unstable();
-        Some(Self(Arc::new(Inner { masks, names })))
+        let needs_escapes = masks.iter().any(|(_, value)| escaped(value) != value);
+        Some(Self(Arc::new(Inner { masks, names, needs_escapes })))
+    }
+
+    /// Whether it matters where in a text a value stands.
+    pub(super) fn needs_escapes(&self) -> bool {
+        self.0.needs_escapes
     }
 
     /// The text with values for its placeholders, as far as there is room for them. `None` if none of these stands there.
@@ -56,6 +66,16 @@ impl Placeholders {
         &self,
         text: &str,
         spelling: Spelling,
+        room: &mut usize,
+    ) -> Result<Option<String>, TooLong> {
+        self.text_within(text, &mut Within::new(spelling), room)
+    }
+
+    /// The same of a text that goes on.
+    pub(super) fn text_within(
+        &self,
+        text: &str,
+        within: &mut Within,
         room: &mut usize,
     ) -> Result<Option<String>, TooLong> {
         let mut out = String::new();
@@ -67,13 +87,25 @@ impl Placeholders {
             let Some(value) = text.get(open..open + length).and_then(|name| self.0.masks.value(name)) else {
                 continue;
             };
-            out.push_str(text.get(from..open).unwrap_or_default());
-            match spelling {
-                Spelling::Plain => out.push_str(value),
-                Spelling::Escaped => out.push_str(&escaped(value)),
+            let before = text.get(from..open).unwrap_or_default();
+            out.push_str(before);
+            let mut value = Cow::Borrowed(value);
+            if self.0.needs_escapes {
+                within.read(before);
+                within.skip();
+                for _ in 0..within.escapes() {
+                    value = Cow::Owned(escaped(&value));
+                    if value.len() > *room {
+                        return Err(TooLong);
+                    }
+                }
             }
-            from = open + length;
             *room = room.checked_sub(value.len()).ok_or(TooLong)?;
+            out.push_str(&value);
+            from = open + length;
+        }
+        if self.0.needs_escapes {
+            within.read(text.get(from..).unwrap_or_default());
         }
         if from == 0 {
             return Ok(None);
@@ -168,7 +200,7 @@ impl Placeholders {
 }
 
 /// A text as it stands between the quotes of a JSON string.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut quoted = Vec::with_capacity(text.len() + 2);
     json::write_string(text, &mut quoted);
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();

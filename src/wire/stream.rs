@@ -8,7 +8,8 @@
 use super::{
     answer::{may_hold, too_long},
     lanes::{self, Ends, Lane, Piece},
-    restore::{Placeholders, TooLong},
+    restore::{Placeholders, Spelling, TooLong},
+    within::Within,
 };
 use crate::{
     dialect::Api,
@@ -22,6 +23,8 @@ use std::borrow::Cow;
 const EVENT_BYTES_MAX: usize = 1 << 20;
 /// So many texts may be held in a stream.
 const LANES_MAX: usize = 1024;
+/// So many texts may be in a stream of which it matters where they go on.
+const PLACES_MAX: usize = 4096;
 
 /// Restores one streamed answer.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Restorer {
     pending: Vec<u8>,
     scan: sse::Scan,
     held: Vec<Held>,
+    /// Where texts go on, if that matters.
+    places: Vec<(Lane, Within)>,
     /// Blocks that are calls of the client's.
     held_blocks: Vec<u64>,
     /// Nothing more is read: what comes is handed on.
@@ -60,6 +65,7 @@ impl Restorer {
             pending: Vec::new(),
             scan: sse::Scan::default(),
             held: Vec::new(),
+            places: Vec::new(),
             held_blocks: Vec::new(),
             gave_up: false,
         }
@@ -101,7 +107,9 @@ impl Restorer {
     fn event(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
         let begins_or_ends = |word: &[u8]| memchr::memmem::find(raw, word).is_some();
         let told = self.api == Api::Messages && begins_or_ends(b"content_block_st");
-        if self.held.is_empty() && !told && !may_hold(raw, true) {
+        // Where a value will stand is told by all that stands before it.
+        let is_read = told || self.placeholders.needs_escapes();
+        if self.held.is_empty() && !is_read && !may_hold(raw, true) {
             out.extend_from_slice(raw);
             return Ok(());
         }
@@ -155,7 +163,7 @@ impl Restorer {
         out: &mut Vec<u8>,
     ) -> Result<bool, TooLong> {
         self.end_those_before(event, out)?;
-        let (placeholders, held) = (&self.placeholders, &mut self.held);
+        let (placeholders, held, places) = (&self.placeholders, &mut self.held, &mut self.places);
         let (mut changed, mut open, mut room) = (false, Vec::new(), EVENT_BYTES_MAX);
         lanes::pieces(self.api, event, &self.held_blocks, &mut |piece: Piece<'_, '_>| {
             let Piece { lane, text, spelling, last } = piece;
@@ -167,7 +175,11 @@ impl Restorer {
             // What is open in the piece is open in what comes of it: a value is no beginning of a placeholder.
             let end = if last { whole.len() } else { placeholders.open_at(&whole) };
             let (told, tail) = whole.split_at_checked(end).unwrap_or((&whole, ""));
-            let restored = placeholders.text(told, spelling, &mut room)?;
+            let restored = if placeholders.needs_escapes() {
+                placeholders.text_within(told, place(places, &lane, spelling)?, &mut room)?
+            } else {
+                placeholders.text(told, spelling, &mut room)?
+            };
             if before.is_some() || restored.is_some() || !tail.is_empty() {
                 changed = true;
                 if !tail.is_empty() && open.len() < LANES_MAX {
@@ -244,12 +256,15 @@ impl Restorer {
 
     /// Sends what is held of some texts: it became no placeholder.
     fn flush(&mut self, out: &mut Vec<u8>, ended: impl Fn(&Lane) -> bool) {
-        let api = self.api;
+        let (api, places) = (self.api, &mut self.places);
         self.held.retain_mut(|held| {
             if !ended(&held.lane) {
                 return true;
             }
             let Held { lane, tail, name, event } = held;
+            if let Some((_, within)) = places.iter_mut().rfind(|(known, _)| known == lane) {
+                within.read(tail);
+            }
             let done: Result<(), TooLong> = lanes::pieces(api, event, &[], &mut |piece: Piece<'_, '_>| {
                 let told = if piece.lane == *lane { std::mem::take(tail) } else { String::new() };
                 *piece.text = told.into();
@@ -261,6 +276,23 @@ impl Restorer {
             false
         });
     }
+}
+
+/// Where a text goes on.
+fn place<'p>(
+    places: &'p mut Vec<(Lane, Within)>,
+    lane: &Lane,
+    spelling: Spelling,
+) -> Result<&'p mut Within, TooLong> {
+    let known = places.iter().rposition(|(known, _)| known == lane);
+    let at = known.unwrap_or(places.len());
+    if at == PLACES_MAX {
+        return Err(TooLong);
+    }
+    if known.is_none() {
+        places.push((lane.clone(), Within::new(spelling)));
+    }
+    places.get_mut(at).map(|(_, within)| within).ok_or(TooLong)
 }
 
 fn write(name: Option<&str>, event: &Value<'_>, out: &mut Vec<u8>) {

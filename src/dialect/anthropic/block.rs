@@ -7,7 +7,7 @@ use crate::{
         self, Desk, Form, TOO_LONG, Verdict, keys, notice, parameters,
         ran::{RESULT_WITHHELD, Ran},
         stray::{is_calls_type, parts_beside, parts_of_a_call, stray_beside, stray_call},
-        transcript, unreadable,
+        unreadable,
     },
     json::Value,
     refusal::Refusal,
@@ -88,7 +88,7 @@ pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Re
         Verdict::Release => (input, false),
         Verdict::Rewrite { arguments } => (arguments, true),
     };
-    desk.told.completion.add(0, &transcript::call(name, &input));
+    desk.told.completion.add_call(0, name, &input);
     Ok(Judged::Released { input, rewritten })
 }
 

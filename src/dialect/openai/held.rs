@@ -10,7 +10,7 @@ use crate::{
     dialect::{
         CALLS_MAX, CUT_SHORT, Desk, HoldLimits, Judge, TOO_LONG, Verdict,
         input::{self, Form},
-        notice, transcript,
+        notice,
     },
     json::Value,
     refusal::Refusal,
@@ -224,14 +224,14 @@ impl Choice {
                 }
                 Verdict::Rewrite { arguments } => call.text = input::rewritten(call.form, arguments),
             }
-            told.push(transcript::call(&call.name, &call.text));
+            told.push((call.name.clone(), call.text.clone()));
             self.legacy_released |= call.legacy;
             let index = self.released;
             self.released += usize::from(!call.legacy);
             settled.deltas.push(call.delta(index));
         }
-        for told in told {
-            desk.told.completion.add(self.index, &told);
+        for (name, text) in told {
+            desk.told.completion.add_call(self.index, &name, &text);
         }
         settled.notice = told_together(self.said, &notices);
         self.said |= settled.notice.is_some();

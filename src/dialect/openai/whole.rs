@@ -7,7 +7,7 @@ use crate::{
         input::{self, Form},
         notice, reported_error,
         stray::{is_nothing, stray_call},
-        tokens, transcript, unreadable,
+        tokens, unreadable,
     },
     json::{self, Value},
     refusal::Refusal,
@@ -181,7 +181,7 @@ impl Judging<'_> {
             }
         };
         let text = input::string(call.get(part).and_then(|part| part.get(input)));
-        self.told.completion.add(index, &transcript::call(&tool, &text));
+        self.told.completion.add_call(index, &tool, &text);
         Ok(Kept::As { rewritten })
     }
 

@@ -7,7 +7,7 @@ use crate::{
         keys, notice, parameters,
         request::BUILTIN,
         stray::{has_call_part, has_one_of, is_calls_type, parts_beside, parts_of_a_call, stray_beside},
-        transcript, unreadable,
+        unreadable,
     },
     json::{self, Value},
     refusal::Refusal,
@@ -299,7 +299,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
             true
         }
     };
-    desk.told.completion.add(0, &transcript::call(&name, &call.text(item)));
+    desk.told.completion.add_call(0, &name, &call.text(item));
     Ok(Judged::Released { rewritten })
 }
 

@@ -177,7 +177,7 @@ pub(in crate::dialect) fn run<'p>(
         Progress::Failed(refusal) => Some(refusal),
     };
     let Told { usage, completion, kept, .. } = stream.told;
-    Run { out, log: script.log, completion: completion.into_text(), usage, kept, failed }
+    Run { out, log: script.log, completion: completion.into_said().as_str().to_owned(), usage, kept, failed }
 }
 
 /// The stream in one piece, judged by name.
@@ -195,5 +195,5 @@ pub(in crate::dialect) fn whole(api: Api, body: &[u8], script: Script) -> Run {
         Ok(changed) => (changed.unwrap_or_else(|| body.to_vec()), None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    Run { out, log: script.log, completion: completion.into_text(), usage, kept, failed }
+    Run { out, log: script.log, completion: completion.into_said().as_str().to_owned(), usage, kept, failed }
 }

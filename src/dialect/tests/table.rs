@@ -419,7 +419,7 @@ fn check_stream(form: Form, decision: Decision, pieces: &[&[u8]], what: &str) {
     let out = String::from_utf8(out).unwrap();
     assert_eq!(met(form, &out, failed, what), decision.expected(form), "{what}: {out}");
     assert_eq!(court.asked, [form.tool()], "{what}");
-    let recorded = stream.told.completion.into_text();
+    let recorded = stream.told.completion.into_said().as_str().to_owned();
     assert!(decision.expected(form) == Met::Call || !recorded.contains(CANARY), "{what}: {recorded}");
 }
 

@@ -22,7 +22,7 @@ use crate::{
         message::{self, Fault, INVALID_PARAMS},
         names, task,
     },
-    records::{Content, Raw},
+    records::{Content, Raw, Said},
     refusal::Refusal,
     upstream::{
         self,
@@ -72,7 +72,7 @@ impl Talk {
                 self.task_created(request, &server, &tool, result)
             }
             Ok(Ok(result)) => {
-                self.completion = self.keeps_content().then(|| Raw::text(content_of(&result)));
+                self.completion = self.keeps_content().then(|| Raw::said(content_of(&result)));
                 Reply::result(request.id, &answer::passed(result, self.revision))
             }
             Ok(Err(failed)) => self.failed(request.id, &server, failed),
@@ -198,7 +198,7 @@ impl Talk {
         let asked = self.visit.asked().map_err(refuse)?;
         asked.tool = Some(name.as_str().into());
         if keeps_content {
-            asked.prompt = Some(format!("{name} {arguments}"));
+            asked.prompt = Some(Said::called(&name, arguments));
         }
         let mut findings = Findings::default();
         let call = ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
@@ -449,20 +449,20 @@ fn passed(
     Some(message.to_string())
 }
 
-pub(super) fn content_of(result: &Value<'_>) -> String {
+pub(super) fn content_of(result: &Value<'_>) -> Said {
     let items = result.get("content").and_then(Value::items).unwrap_or_default();
     text_of(items.iter().filter_map(|item| item.get("text")?.as_str()))
 }
 
 /// The text of a result, for its record.
-pub(super) fn text_of<'r>(parts: impl Iterator<Item = &'r str>) -> String {
-    let mut text = String::new();
+pub(super) fn text_of<'r>(parts: impl Iterator<Item = &'r str>) -> Said {
+    let mut text = Said::default();
     for part in parts {
         let left = COMPLETION_BYTES_MAX.saturating_sub(text.len());
         if !text.is_empty() && left > 0 {
-            text.push('\n');
+            text.note("\n");
         }
-        text.extend(part.chars().take(left));
+        text.say(part.get(..part.floor_char_boundary(left)).unwrap_or_default());
     }
     text
 }

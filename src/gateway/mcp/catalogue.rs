@@ -20,7 +20,7 @@ use crate::{
         message::{self, Fault, INVALID_PARAMS, RESOURCE_NOT_FOUND},
         names, template, uri,
     },
-    records::Raw,
+    records::{Raw, Said},
     upstream::mcp::{Failed, Server},
 };
 use std::{
@@ -384,7 +384,7 @@ impl Talk {
         };
         match result {
             Ok(result) => {
-                self.completion = self.keeps_content().then(|| Raw::text(words_of(&result)));
+                self.completion = self.keeps_content().then(|| Raw::said(words_of(&result)));
                 passed_on(request, result, permit.act() == Act::ReadResource, revision)
             }
             Err(Failed::Error { code: RESOURCE_NOT_FOUND | INVALID_PARAMS, .. })
@@ -484,7 +484,7 @@ fn completion_params(found: &Found, argument: &Value<'_>, context: Option<&Value
 }
 
 /// The words of a prompt or a resource, for its record.
-fn words_of(result: &Value<'_>) -> String {
+fn words_of(result: &Value<'_>) -> Said {
     let items = |key: &str| result.get(key).and_then(Value::items).unwrap_or_default();
     let said = items("messages").iter().filter_map(|message| message.get("content")?.get("text")?.as_str());
     let read = items("contents").iter().filter_map(|content| content.get("text")?.as_str());

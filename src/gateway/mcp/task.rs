@@ -98,7 +98,7 @@ impl Talk {
         let server = Arc::clone(server);
         asked.upstream = Some(server.shared_name());
         if asked.identity.tenant().journal.content == Content::Redacted {
-            asked.prompt = Some(task.tool.clone());
+            asked.prompt = Some(task.tool.clone().into());
         }
         Some((server, task))
     }
@@ -124,7 +124,7 @@ impl Talk {
         }
         if let Some(ended) = result.remove("result") {
             let text = super::call::content_of(&ended);
-            self.completion = self.keeps_content().then(|| Raw::text(text));
+            self.completion = self.keeps_content().then(|| Raw::said(text));
             let is_modern = ended.get("resultType").is_some();
             let mut ended = answer::passed(ended, self.revision);
             if !is_modern {

@@ -25,7 +25,7 @@ use crate::{
     mcp::act::Act,
     names::UpstreamName,
     quota::fair::Claim,
-    records::Content,
+    records::{Content, Said},
     refusal::Refusal,
     retrieval::Sending,
     snapshot::ToolKind,
@@ -115,7 +115,7 @@ async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<T
     let asked = visit.asked()?;
     asked.tool = Some(name.into());
     if asked.identity.tenant().journal.content == Content::Redacted {
-        asked.prompt = Some(format!("{name} {arguments}"));
+        asked.prompt = Some(Said::called(name, arguments));
     }
     let mut findings = Findings::default();
     let call =

@@ -125,3 +125,21 @@ fn files(path: &Path) -> Vec<PathBuf> {
 fn lines(path: &Path) -> Vec<Value> {
     fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+/// Ends as a gateway does.
+fn end(sink: &mut Sink) {
+    sync(sink);
+    assert!(sync_round(sink.end()).is_empty());
+}
+
+/// A line of somebody's own behind a chain.
+fn planted(file: &Path) -> Vec<u8> {
+    let text = fs::read_to_string(file).unwrap();
+    let (_, last) = chain::links(text.lines().last().unwrap().as_bytes()).unwrap();
+    let mut out = text.clone().into_bytes();
+    let body = text.lines().last().unwrap().split_once(",\"prev\"").unwrap().0;
+    out.extend_from_slice(body.as_bytes());
+    let start = text.len();
+    chain::seal(&mut out, start, &last);
+    out
+}

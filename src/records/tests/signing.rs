@@ -462,3 +462,54 @@ proptest! {
         prop_assert!(report(&dir).finding.is_none());
     }
 }
+
+/// Records that anybody can compute, and a head that anybody can write.
+#[test]
+fn no_chain_without_checkpoints_is_whole_whatever_its_head_says() {
+    let dir = Dir::new();
+    signed(&dir, &[0, 0, 1]);
+    fs::remove_dir_all(dir.0.join("audit/acme/checkpoints")).unwrap();
+    let path = dir.0.join("audit/.heads/acme.json");
+    let genesis = genesis("acme");
+    let forged = format!(
+        r#"{{"tenant":"acme","records":0,"last":"{0}","file":null,"bytes":0,"base":{{"file":null,"prev":"{0}","records":0}},"mac":"{1}"}}"#,
+        genesis.as_str(),
+        "0".repeat(64)
+    );
+    fs::write(&path, forged).unwrap();
+    check_audited(
+        &dir,
+        &[1],
+        "acme: DIR/audit/acme/2026-11-26.jsonl:1: it has records, but no checkpoint that a given key has signed",
+    );
+}
+
+/// A gateway that runs signs every minute.
+#[test]
+fn records_that_no_checkpoint_counts_are_young() {
+    for (late, is_found) in [(1, false), (299, false), (301, true), (100_000, true)] {
+        let dir = Dir::new();
+        signed(&dir, &[0, 0]);
+        let late = Entry::Decision(Box::new(DecisionEntry {
+            time: seconds(late),
+            ..decision("acme", Content::Redacted)
+        }));
+        let mut sink = sink(&dir);
+        write(&mut sink, [late]);
+        drop(sink);
+        assert_eq!(audited(&dir, &[1]).finding.is_some(), is_found);
+    }
+}
+
+#[test]
+fn a_checkpoint_knows_which_days_file_it_counts() {
+    let dir = Dir::new();
+    signed(&dir, &[0, 0, 2]);
+    let day = |day: &str| dir.0.join(format!("audit/acme/2026-11-{day}.jsonl"));
+    fs::rename(day("25"), day("26")).unwrap();
+    let finding = audited(&dir, &[1]).finding.unwrap().to_string();
+    assert!(
+        finding.ends_with("names another file for the record that it counts last: a day's file was renamed"),
+        "{finding}"
+    );
+}

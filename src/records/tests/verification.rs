@@ -225,3 +225,142 @@ proptest! {
         prop_assert_eq!(found.records, steps.len() as u64);
     }
 }
+
+/// A chain that ended has no more records, whoever computed them; one that a crash cut may have.
+#[test]
+fn what_is_put_behind_the_end_of_a_chain_is_found() {
+    for is_ended in [true, false] {
+        let dir = Dir::new();
+        let mut first = sink(&dir);
+        write(&mut first, [0, 0].map(|day| decided("acme", day, 0)));
+        sync(&mut first);
+        if is_ended {
+            end(&mut first);
+        }
+        drop(first);
+        let file = dir.0.join("audit/acme/2026-11-25.jsonl");
+        fs::write(&file, planted(&file)).unwrap();
+        assert_eq!(report(&dir).finding.is_some(), is_ended);
+        let mut again = sink(&dir);
+        assert!(matches!(
+            (&again.warnings[..], is_ended),
+            ([Warning::Tampered { .. }], true) | ([Warning::Unsealed { .. }], false)
+        ));
+        write(&mut again, [decided("acme", 0, 9)]);
+        end(&mut again);
+        drop(again);
+        assert_eq!(report(&dir).finding.is_some(), is_ended, "for ever");
+    }
+}
+
+#[test]
+fn a_chain_that_ended_goes_on_and_may_end_by_a_crash() {
+    let dir = Dir::new();
+    for round in 0..4 {
+        let mut sink = sink(&dir);
+        let told = usize::from(round == 3);
+        assert_eq!(sink.warnings.len(), told, "{:?}", sink.warnings);
+        write(&mut sink, [decided("acme", 0, round)]);
+        // The third one crashes before anything is synced.
+        if round != 2 {
+            end(&mut sink);
+        }
+        assert!(report(&dir).finding.is_none());
+    }
+}
+
+/// A chain and its head, both gone.
+#[test]
+fn a_chain_that_was_removed_is_found_and_still_so_when_it_went_on() {
+    for gone in ["acme", "_operator"] {
+        let dir = Dir::new();
+        let mut first = sink(&dir);
+        write(&mut first, ["acme", "globex", "_operator"].map(|tenant| decided(tenant, 0, 0)));
+        end(&mut first);
+        drop(first);
+        assert!(verified(&dir.0, true).unwrap().is_whole());
+        fs::remove_dir_all(dir.0.join("audit").join(gone)).unwrap();
+        fs::remove_file(dir.0.join(format!("audit/.heads/{gone}.json"))).unwrap();
+        for with_secrets in [true, false] {
+            let report = verified(&dir.0, with_secrets).unwrap();
+            let found: Vec<String> = report.findings().map(ToString::to_string).collect();
+            assert_eq!(
+                found,
+                [format!(
+                    "{gone}: its chain and its head are gone, but it is on the roll of chains: it was removed"
+                )]
+            );
+        }
+        let roll = fs::read_to_string(dir.0.join("audit/.heads/roll")).unwrap();
+        // Struck off, and the whole roll gone.
+        for text in
+            [Some(roll.replace(&format!("\"{gone}\","), "").replace(&format!(",\"{gone}\""), "")), None]
+        {
+            let path = dir.0.join("audit/.heads/roll");
+            match text {
+                Some(text) => fs::write(&path, text).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            assert!(!verified(&dir.0, true).unwrap().is_whole());
+            fs::write(&path, &roll).unwrap();
+        }
+        let mut again = sink(&dir);
+        assert!(matches!(&again.warnings[..], [Warning::Tampered { tenant, .. }] if tenant == gone));
+        write(&mut again, [decided(gone, 0, 0)]);
+        end(&mut again);
+        drop(again);
+        assert!(!verified(&dir.0, true).unwrap().is_whole());
+    }
+}
+
+/// Whatever number a forged head counts from.
+#[test]
+fn a_head_of_any_numbers_is_no_panic() {
+    let dir = Dir::new();
+    chain(&dir, &[0, 0, 1]);
+    let head = dir.0.join("audit/.heads/acme.json");
+    let text = fs::read_to_string(&head).unwrap();
+    for number in ["18446744073709551615", "18446744073709551614", "9223372036854775807", "1"] {
+        for (from, to) in [
+            ("\"records\":0}", format!("\"records\":{number}}}")),
+            ("\"records\":3", format!("\"records\":{number}")),
+            ("\"bytes\":", format!("\"bytes\":{number}, \"x\":")),
+        ] {
+            assert!(text.contains(from));
+            fs::write(&head, text.replace(from, &to)).unwrap();
+            assert!(!verified(&dir.0, false).unwrap().is_whole(), "{from} {number}");
+        }
+    }
+}
+
+#[test]
+fn a_days_file_under_another_name_is_found() {
+    let dir = Dir::new();
+    chain(&dir, &[0, 0]);
+    let day = |day: &str| dir.0.join(format!("audit/acme/2026-11-{day}.jsonl"));
+    fs::rename(day("25"), day("26")).unwrap();
+    check_finding(
+        &dir,
+        "acme: DIR/audit/acme/2026-11-26.jsonl:2: its last record stands in another file than its head says: a day's file was renamed",
+    );
+}
+
+#[test]
+fn a_compressed_file_beside_the_plain_one_holds_the_same() {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+    let dir = Dir::new();
+    chain(&dir, &[0, 0, 1]);
+    let file = dir.0.join("audit/acme/2026-11-25.jsonl");
+    let text = fs::read(&file).unwrap();
+    for (bytes, is_same) in
+        [(&text[..], true), (&text[..text.len() - 1], false), (b"", false), (b"{}\n", false)]
+    {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(bytes).unwrap();
+        fs::write(file.with_extension("jsonl.gz"), packed.finish().unwrap()).unwrap();
+        assert_eq!(report(&dir).finding.is_none(), is_same);
+    }
+    fs::write(file.with_extension("jsonl.gz"), "no gzip").unwrap();
+    assert!(report(&dir).finding.is_some());
+}

@@ -169,7 +169,7 @@ fn push_waits_for_no_stuck_writer_and_what_waits_is_bounded() {
     let stuck = move || {
         began.send(()).unwrap();
         gate.recv().ok();
-        String::from("free")
+        String::from("free").into()
     };
     let prompt = Some(Raw::lazy(Box::new(stuck), 1));
     records

@@ -112,7 +112,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let mut value = value(text, at, query, kind)?;
     let found = slice(text, value.start, value.end);
     let accepted = match kind {
-        Kind::Password => is_password(found, &value),
+        Kind::Password => {
+            is_password(found, &value)
+                && (value.quotes != Quotes::None || !is_generic(text, value.start, value.end))
+        }
         Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
         Kind::Random => is_key(found) && is_random(found.get(..HEAD).unwrap_or(found)),
         Kind::Key(_) => {
@@ -198,11 +201,19 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Any,
+    /// A string of JSON, under a key of JSON.
+    Json,
+}
+
 /// A value, and how it was written.
 struct Value {
     start: usize,
     end: usize,
-    quoted: bool,
+    quotes: Quotes,
     /// Directly behind the sign, as in configuration.
     tight: bool,
     /// Between semicolons.
@@ -228,7 +239,16 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         b'&' | b'#' => query,
         _ => false,
     };
+    let json =
+        quote == b'"' && byte(text, at) == b':' && before(text, run_start(text, at, 2, is_space)) == b'"';
     let mut end = run_end(text, start, most, |b| !stops(b));
+    if json && kind == Kind::Password && quote_start == open {
+        end = string_end(text, start, most);
+    }
+    // A quote within a word opens and closes nothing.
+    while !quoted && kind == Kind::Password && byte(text, end) == b'"' && is_within_word(text, end) {
+        end = run_end(text, end + 1, most, |b| !stops(b));
+    }
     if kind != Kind::Password && !quoted {
         // Of a row of values the first.
         end = run_end(text, start, end - start, |b| b != b',');
@@ -240,7 +260,25 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         end -= 1;
     }
     let member = byte(text, end) == b';' && byte(text, at) == b'=';
-    (start < end).then_some(Value { start, end, quoted, tight: open == sign, member })
+    let quotes = match (quoted, json) {
+        (false, _) => Quotes::None,
+        (true, false) => Quotes::Any,
+        (true, true) => Quotes::Json,
+    };
+    (start < end).then_some(Value { start, end, quotes, tight: open == sign, member })
+}
+
+/// Where a string of JSON ends, which may have escapes.
+fn string_end(text: &[u8], start: usize, most: usize) -> usize {
+    let mut end = start;
+    while end - start < most && !matches!(byte(text, end), b'"' | 0..0x20) {
+        end += if byte(text, end) == b'\\' { 2 } else { 1 };
+    }
+    end.min(text.len())
+}
+
+fn is_within_word(text: &[u8], at: usize) -> bool {
+    before(text, at).is_ascii_alphanumeric() && byte(text, at + 1).is_ascii_alphanumeric()
 }
 
 /// What a person would choose, told apart from code, templates and prose.
@@ -251,14 +289,31 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     let classes = Classes::of(value);
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
         || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
-    if how.quoted {
-        return value.len() >= 4 && !value.contains(&b' ');
+    if how.quotes != Quotes::None {
+        return value.len() >= 4 && (how.quotes == Quotes::Json || !value.contains(&b' '));
+    }
+    if is_long_number(value) {
+        return true;
     }
     let strong = classes.kinds() > 1 && value.len() >= 6;
     let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
     // A member of a connection string is nothing else.
     let member = how.tight && how.member && value.len() >= 4;
     (strong && !(code && classes.digit == 0)) || long_word || member || is_jumbled(value)
+}
+
+/// More digits than a count or a port has, and no day.
+pub(super) fn is_long_number(value: &[u8]) -> bool {
+    let is_day = value.len() == 8 && (value.starts_with(b"19") || value.starts_with(b"20"));
+    value.len() >= 8 && value.iter().all(u8::is_ascii_digit) && !is_day
+}
+
+/// `Uint8Array<ArrayBuffer>`: a type.
+pub(super) fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
+    byte(text, end) == b'<'
+        && byte(text, end + 1).is_ascii_uppercase()
+        && byte(text, end + 2).is_ascii_lowercase()
+        && slice(text, start, end).iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.
@@ -298,6 +353,11 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"your",
         b"YOUR",
         b"sk-...",
+        b"*const",
+        b"*mut",
+        b"&mut",
+        b"&[",
+        b"&str",
         b"!ref",
         b"!secret",
     ];

@@ -1,7 +1,7 @@
 //! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "… comme mot de passe", "credentials are admin:…",
 //! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
-use super::assignment::is_reference;
+use super::assignment::{is_generic, is_long_number, is_reference};
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
@@ -66,6 +66,8 @@ const LINKS: &[&[u8]] = &[
     b"with",
     b"avec",
 ];
+/// Those behind which a number is the password.
+const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
 const ADVERBS: &[&[u8]] = &[
     b"still",
@@ -247,7 +249,8 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     };
     let from = at + word.len();
     let prior = before(text, at);
-    if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() {
+    // `pass_over` is another word.
+    if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -288,7 +291,9 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
                     value = run_end(text, adverb, 2, is_space);
                 }
             }
-            return password_at(text, value).or_else(|| second(text, value));
+            return password_at(text, value)
+                .or_else(|| number_at(text, value).filter(|_| is_one(next, VERBS)))
+                .or_else(|| second(text, value));
         }
         if next.is_empty() || matches!(next.last(), Some(b'.' | b'!' | b'?' | b';')) {
             return None;
@@ -372,7 +377,16 @@ fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
-    is_made_up(slice(text, start, end)).then(|| Finding::outer(Entity::Password, start, end, from))
+    let is_one = is_made_up(slice(text, start, end)) && !is_generic(text, start, end);
+    is_one.then(|| Finding::outer(Entity::Password, start, end, from))
+}
+
+fn number_at(text: &[u8], start: usize) -> Option<Finding> {
+    let end = run_end(text, start, 64, |b| b.is_ascii_digit());
+    let behind = byte(text, end);
+    let ends = !behind.is_ascii_alphanumeric() && !matches!(behind, b'-' | b'/' | b'_');
+    (ends && is_long_number(slice(text, start, end)))
+        .then(|| Finding::outer(Entity::Password, start, end, start))
 }
 
 fn is_made_up(value: &[u8]) -> bool {

@@ -241,3 +241,17 @@ fn a_disguised_value_has_the_token_of_the_plain_one() {
         assert_eq!(redactor.text(disguised).as_str(), redactor.text("jane@example.com").as_str());
     }
 }
+
+#[test]
+fn passwords_of_odd_forms() {
+    check("password: Hun\"ter2xyzQ9 ok", "password: [PASSWORD] ok");
+    check("password: 83927462917", "password: [PASSWORD]");
+    check("the password is 83927462917 , use it", "the password is [PASSWORD] , use it");
+    // JSON within prose, or cut.
+    check(
+        "config: {\"db\":{\"password\": \"pw,with space\", \"user\":\"x\"}}",
+        "config: {\"db\":{\"password\": \"[PASSWORD]\", \"user\":\"x\"}}",
+    );
+    check("see {\"password\":\"correct horse battery staple", "see {\"password\":\"[PASSWORD]");
+    check("see {\"password\":\"a \\\"b\\\" c\",\"d\":1", "see {\"password\":\"[PASSWORD]\",\"d\":1");
+}

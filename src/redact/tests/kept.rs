@@ -124,3 +124,21 @@ fn encodings_and_line_breaks_that_hide_nothing() {
         stays(text);
     }
 }
+
+#[test]
+fn code_that_names_a_password() {
+    for text in [
+        "fn pass_over(&mut self, keys: &[&str])",
+        "pass_context = jinja2.pass_context1",
+        "passphrase: Uint8Array<ArrayBuffer>, x",
+        "password: *const c_char",
+        "password: *const libc::c_char2,",
+        "const PASSWORDS: &[&[u8]] = &[",
+        "password: 12345",
+        "password: 20261127",
+        "the password is 20261127",
+        "\"password\": \"string\"",
+    ] {
+        stays(text);
+    }
+}

@@ -108,8 +108,54 @@ fn with_pattern() -> Redactor {
     Redactor::new(TenantSecret::derive(b"test", "acme"), Detectors::all(), own)
 }
 
+/// Sentences, and what must not be left of them.
+const SENTENCES: &[(&str, &str)] = &[
+    ("card 4111111111111111 ok", "4111111111111111"),
+    ("iban AT611904300234573201 ok", "AT611904300234573201"),
+    ("my ssn is 219-09-9999 ok", "219-09-9999"),
+    ("password=Hunter2xyzQ9 ok", "Hunter2xyzQ9"),
+    ("my password is Hunter2xyzQ9 ok", "Hunter2xyzQ9"),
+    ("key AKIAQ3EGXY7PLM4TZ2WD ok", "AKIAQ3EGXY7PLM4TZ2WD"),
+    ("from 203.0.113.77 ok", "203.0.113.77"),
+    ("to jane.doe@example.com ok", "jane.doe@example.com"),
+    ("call +43 664 1234567 ok", "664 1234567"),
+];
+
+/// One character as an encoding writes it, where it can.
+fn encoded(c: char, encoding: usize) -> Option<String> {
+    let bytes = |sign: char| c.to_string().bytes().map(|byte| format!("{sign}{byte:02X}")).collect();
+    Some(match encoding {
+        0 => bytes('%'),
+        1 => bytes('='),
+        2 => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        3 => format!("&#{};", u32::from(c)),
+        4 => format!("&#x{:X};", u32::from(c)),
+        _ => c.is_ascii().then(|| format!("\\x{:02x}", u32::from(c)))?,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    /// Whatever stands beside a value, or says what it is, may be written in any encoding.
+    #[test]
+    fn no_encoded_neighbour_hides_a_value(
+        sentence in prop::sample::select(SENTENCES),
+        (before, behind) in (prop::sample::select(&[' ', ',', '"', '=', '(', '\n', '“', '😀', '|'][..]), prop::sample::select(&[' ', ',', '"', ')', '\n', '”', '|', '<'][..])),
+        encoding in 0..6_usize,
+        chosen in any::<u64>(),
+    ) {
+        let (text, value) = sentence;
+        let (head, tail) = text.split_once(value).unwrap();
+        let plain = format!("see x{before}{head}{value}{behind}{}", tail.trim_start());
+        prop_assume!(!redactor().text(&plain).as_str().contains(value));
+        let within = plain.find(value).unwrap()..plain.find(value).unwrap() + value.len();
+        let text: String = plain.char_indices().map(|(at, c)| {
+            let is_chosen = !c.is_ascii_alphanumeric() && !within.contains(&at) && chosen >> (at % 64) & 1 == 1;
+            is_chosen.then(|| encoded(c, encoding)).flatten().unwrap_or_else(|| c.to_string())
+        }).collect();
+        prop_assert!(!redactor().text(&text).as_str().contains(value), "{} as {}", plain, text);
+    }
 
     /// What `is_short_word` lets through unread, read.
     #[test]

@@ -135,6 +135,42 @@ fn the_place_of_what_is_found_is_told_without_the_clients_words() {
     );
 }
 
+/// Whatever bytes follow, and wherever it stands.
+#[test]
+fn the_head_of_a_data_url_is_masked() {
+    const KEY: &str = "AKIAQ3EGXY7PLM4TZ2WD";
+    let heads = [
+        "data:AC-123456",
+        "data:image/png;name=AC-123456",
+        "data:4111111111111111",
+        "data:text/plain;x=4111111111111111",
+    ];
+    for head in
+        heads.map(str::to_owned).into_iter().chain([format!("data:{KEY}"), format!("DATA:a/b;c={KEY}.d")])
+    {
+        for base64 in ["", "/w==", "iVBORw0KGgoAAAANSUhEUg==", IN_BASE64, "aGkgdGhlcmU="] {
+            let url = format!("{head};base64,{base64}");
+            for content in [
+                json!(url),
+                json!([{ "type": "image_url", "image_url": { "url": url } }]),
+                json!([{ "type": "input_image", "image_url": url }]),
+                json!([{ "type": "file", "file": { "file_data": url } }]),
+            ] {
+                let body = json!({ "messages": [{ "role": "user", "content": content }] });
+                let (sent, masks) = mask(&body);
+                let text = sent.to_string();
+                assert_eq!(leaks(&sent), Vec::<&str>::new(), "{url}");
+                assert!(
+                    !text.contains(KEY) && (base64 == IN_BASE64 || text.contains(base64)),
+                    "{url}: {text}"
+                );
+                assert!(restored(masks, &sent).to_string().contains(&head), "{text}");
+                assert!(block(&body).is_err(), "{url}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_value_known_once_is_masked_wherever_it_stands_by_itself() {
     let said = |content: &str| json!({ "messages": [{ "role": "user", "content": "password: Hunter2hunter" }, { "role": "assistant", "content": content }] });
@@ -152,6 +188,48 @@ fn a_value_known_once_is_masked_wherever_it_stands_by_itself() {
     assert_eq!(masked, format!("MyHunter2x, {}", placeholder("password: Hunter2x")), "what is short may be");
     let short = json!({ "messages": [{ "content": "password: sesame" }, { "content": "a sesame seed" }] });
     assert!(mask(&short).0.to_string().contains("a sesame seed"), "a short word may be any word");
+}
+
+#[test]
+fn a_value_known_once_is_masked_as_a_number_and_however_it_is_escaped() {
+    let known = |first: &str, value: Value| {
+        let body = json!({ "messages": [{ "role": "user", "content": first }], "metadata": { "x": value } });
+        mask(&body).0["metadata"]["x"].clone()
+    };
+    let number = placeholder("password=8392746291");
+    assert_eq!(known("password=8392746291", json!(8_392_746_291_u64)), json!(number));
+    assert_eq!(
+        known("password=8392746291", json!(83_927_462_912_u64)),
+        json!(83_927_462_912_u64),
+        "another number"
+    );
+    let args = known("password=8392746291", json!("{ \"x\": [8392746291, \"8392746291\", 1.50] }"));
+    assert_eq!(args, json!(format!("{{\"x\":[\"{number}\",\"{number}\",1.50]}}")), "it stays JSON");
+    let odd = "password: Hun\"ter2xyzQ9";
+    let mut value = json!({ "k": "say Hun\"ter2xyzQ9" });
+    for _ in 0..3 {
+        let text = value.to_string();
+        let masked = known(odd, json!(format!("in prose {text}"))).as_str().unwrap().to_owned();
+        assert!(masked.contains(&placeholder(odd)) && !masked.contains("ter2xyz"), "{text}: {masked}");
+        value = json!([text]);
+    }
+}
+
+#[test]
+fn a_value_of_the_thinking_alone_is_masked_wherever_it_stands() {
+    for alone in [true, false] {
+        let mut blocks = vec![
+            json!({ "type": "thinking", "thinking": "the password is Hunter2xyzQ9", "signature": "c2ln" }),
+        ];
+        blocks.extend((!alone).then(|| json!({ "type": "text", "text": "so Hunter2xyzQ9 it is" })));
+        let body = json!({ "messages": [
+            { "role": "user", "content": "Hunter2xyzQ9, in my note" },
+            { "role": "assistant", "content": blocks },
+            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": "Hunter2xyzQ9" }] }] });
+        let (sent, masks) = mask(&body);
+        assert!(!sent.to_string().contains("Hunter2"), "{sent:#}");
+        assert!(masks.iter().any(|(_, value)| value == "Hunter2xyzQ9"));
+    }
 }
 
 #[test]

@@ -263,6 +263,81 @@ fn an_event_without_end_is_handed_on() {
     assert_eq!(out.len(), endless.len() + 10);
 }
 
+/// JSON with a value in it at any depth of strings, as an answer's text or in prose.
+fn structured() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!("@")),
+        Just(json!("a @ b @")),
+        Just(json!(1.5)),
+        Just(json!("x\"y")),
+        Just(json!("see {\"k\": \"")),
+        Just(Value::Null)
+    ];
+    leaf.prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..3).prop_map(Value::from),
+            (prop_oneof![Just("k"), Just("@")], inner.clone()).prop_map(|(key, value)| json!({ key: value })),
+            inner.prop_map(|value| match value {
+                Value::Array(_) | Value::Object(_) => json!(value.to_string()),
+                other => json!([other]),
+            }),
+        ]
+    })
+    .prop_map(|value| json!({ "v": value }))
+}
+
+/// The same with something else for `@`, within JSON in strings too.
+fn put(value: &Value, what: &str) -> Value {
+    match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(inner @ (Value::Array(_) | Value::Object(_))) => json!(put(&inner, what).to_string()),
+            _ => json!(text.replace('@', what)),
+        },
+        Value::Array(items) => items.iter().map(|item| put(item, what)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(key, member)| (key.replace('@', what), put(member, what))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// A value never ends the string that it stands in, however deep that is and wherever the stream is cut.
+    #[test]
+    fn a_value_in_json_stays_in_its_string(
+        value in structured(),
+        before in prop_oneof![Just(""), Just(" \n"), Just("Here \"it\" is [1]: "), Just("```json\n"), Just("{it's \"} ")],
+        cuts in proptest::collection::vec(1..9_usize, 1..20),
+        which in 0..5_usize,
+    ) {
+        const EVIL: &str = "<<x7Q\",\"admin\":\"true\\\n>>";
+        let (masks, name) = (mask(&json!({ "input": EVIL })).1, placeholder(EVIL));
+        let placeholders = Placeholders::of(masks).unwrap();
+        let said = format!("{before}{}", put(&value, &name));
+        let told = ALL[which];
+        let (mut restorer, mut out) = (Restorer::new(placeholders.clone(), told.api(), 64, 4096), Vec::new());
+        let (mut rest, mut cuts) = (said.as_str(), cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.ceil_char_boundary(*cuts.next().unwrap()));
+            restorer.read(told.piece(piece).as_bytes(), &mut out).unwrap();
+            rest = behind;
+        }
+        restorer.read(told.end().as_bytes(), &mut out).unwrap();
+        restorer.end(&mut out);
+        let streamed = text(&out);
+        let whole = restored(mask(&json!({ "input": EVIL })).1, &json!({ "choices": [{ "message": { "content": said } }] }));
+        prop_assert_eq!(whole["choices"][0]["message"]["content"].as_str().unwrap(), &streamed);
+        prop_assert!(streamed.starts_with(before));
+        let read: Value = serde_json::from_str(streamed.strip_prefix(before).unwrap()).map_err(|error| TestCaseError::fail(format!("{error}: {streamed}")))?;
+        prop_assert_eq!(&read, &put(&value, EVIL), "{}", said);
+        let mut arguments = put(&value, &name).to_string();
+        prop_assert!(placeholders.call(&mut arguments, true, 1 << 20));
+        prop_assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap(), put(&value, EVIL));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

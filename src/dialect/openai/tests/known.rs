@@ -30,7 +30,7 @@ fn stream() -> Stream {
 /// What leaves, what is kept, and which choices have said something.
 fn result(stream: Stream, out: Vec<u8>) -> (String, String, Vec<bool>) {
     let said = stream.said();
-    (String::from_utf8(out).unwrap(), stream.told.completion.into_text(), said)
+    (String::from_utf8(out).unwrap(), stream.told.completion.into_said().as_str().to_owned(), said)
 }
 
 fn event() -> impl Strategy<Value = String> {

@@ -201,7 +201,7 @@ fn usage_and_texts_are_told() {
     assert_eq!(left, Ok(None));
     let usage = told.usage.unwrap();
     assert_eq!((usage.input, usage.cached_input, usage.cache_write, usage.output), (9, 3, 6, 4));
-    assert_eq!(told.completion.into_text(), "a\"é");
+    assert_eq!(told.completion.into_said().as_str(), "a\"é");
 }
 
 #[test]
