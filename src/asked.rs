@@ -11,6 +11,7 @@ use crate::{
     quota::{Admission, Amount, CallLimit, Hold, Now, Slot, Standing},
     records::{DecisionEntry, Entry, Model, Raw, RequestEntry},
     refusal::Refusal,
+    trace::{Moment, Trace},
     usage::{Price, Usage},
 };
 use std::{
@@ -52,6 +53,8 @@ pub struct Asked {
     pub hold: Option<Hold>,
     /// How long it waited for its turn at an upstream; `None` where it came by no queue.
     pub queued: Option<Duration>,
+    /// Where traces are exported.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// The model that was asked for.
@@ -183,7 +186,24 @@ impl Asked {
             slot: Admission::refused(None).slot,
             hold: None,
             queued: None,
+            trace: self.trace.clone(),
         }
+    }
+
+    /// Where a decision on this request belongs in its trace.
+    fn moment(&self) -> Option<Moment> {
+        self.trace.as_ref().map(|trace| trace.moment())
+    }
+
+    /// Its trace, with all that is known now.
+    fn noted(&mut self, outcomes: &Outcomes, now: Instant) -> Option<Box<Trace>> {
+        let mut trace = self.trace.take()?;
+        trace.lasted = now.saturating_duration_since(self.started);
+        trace.usage = outcomes.usage;
+        if let (true, Some(tool)) = (trace.context.is_sampled, &self.tool) {
+            trace.tool = Some(self.identity.tenant().journal.redactor.text(tool).as_str().into());
+        }
+        Some(trace)
     }
 
     /// Seconds since 1970, UTC, when the request came.
@@ -223,6 +243,7 @@ impl Asked {
                     config: Arc::clone(&self.config),
                     mode,
                     by: None,
+                    trace: self.moment(),
                 }))
             };
         let reason = (!decision.reason.is_empty()).then(|| Arc::from(&*decision.reason));
@@ -251,6 +272,7 @@ impl Asked {
             config: Arc::clone(&self.config),
             mode: "enforce",
             by,
+            trace: self.moment(),
         }))
     }
 
@@ -270,6 +292,7 @@ impl Asked {
             config: Arc::clone(&self.config),
             mode: "enforce",
             by: None,
+            trace: self.moment(),
         }))
     }
 
@@ -282,6 +305,7 @@ impl Asked {
                 (outcomes.status.unwrap_or_else(|| refusal.status()), Some(refusal.code()))
             }
         };
+        let trace = self.noted(&outcomes, now);
         let price = match &self.model {
             Some(AskedModel::Declared { price, .. }) => *price,
             Some(AskedModel::Unknown(_)) | None => None,
@@ -316,6 +340,7 @@ impl Asked {
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
             prompt: self.prompt.map(Raw::text),
             completion: outcomes.completion,
+            trace,
         }))
     }
 }

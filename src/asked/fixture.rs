@@ -104,6 +104,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         slot: Admission::refused(None).slot,
         hold: None,
         queued: None,
+        trace: None,
     }
 }
 

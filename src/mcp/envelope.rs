@@ -1,7 +1,10 @@
 //! What the gateway sends to servers: each request in the words of the era that the server speaks.
 
 use super::{Revision, answer, head, message};
-use crate::json::{self, Value};
+use crate::{
+    json::{self, Value},
+    trace,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A request to a server, apart from its connection.
@@ -21,6 +24,8 @@ pub struct Wishes {
     pub log_level: Option<String>,
     /// Arguments that headers repeat, where the era has that.
     pub mirrored: HeaderMap,
+    /// Where the request is in its trace.
+    pub trace: Option<trace::Context>,
 }
 
 /// What a client brings back to a server that asked for input before it answers.
@@ -74,6 +79,9 @@ impl Ask<'_> {
             if let (true, Some(level)) = (revision.is_modern(), &wishes.log_level) {
                 meta.set("io.modelcontextprotocol/logLevel", Value::string(level.clone()));
             }
+            if let Some(trace) = wishes.trace {
+                meta.set("traceparent", Value::string(trace.to_string()));
+            }
         }
         let has_meta = meta.members().is_some_and(|members| !members.is_empty());
         let mut body = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"#, self.id).into_bytes();
@@ -101,6 +109,9 @@ impl Ask<'_> {
             if let Some(name) = self.name.and_then(|name| HeaderValue::from_str(&head::encoded(name)).ok()) {
                 headers.insert(HeaderName::from_static(head::NAME), name);
             }
+        }
+        if let Some(trace) = self.wishes.and_then(|wishes| wishes.trace) {
+            trace.tell(&mut headers);
         }
         insert_version(&mut headers, revision);
         headers

@@ -24,6 +24,7 @@ use crate::{
     },
     records::{Content, Raw},
     refusal::Refusal,
+    trace::{Came, Going, McpCall, Underway},
     upstream::{
         self,
         mcp::{Calling, Failed, Happened, Server},
@@ -357,6 +358,8 @@ impl Talk {
         let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();
         // Held until the result is there.
         let _place = self.turn(server, &cancelled).await?;
+        let underway = self.begin(permit, server);
+        let wishes = Wishes { trace: underway.as_ref().map(|underway| underway.context), ..wishes };
         let started = clock::now();
         let mut answers = JoinSet::new();
         let calling = server.call(&caller, permit, retry, &wishes);
@@ -369,6 +372,7 @@ impl Talk {
             Ok(calling) => calling,
             Err(failed) => {
                 self.visit.waited += clock::now().saturating_duration_since(started);
+                end(underway, &Err(&failed));
                 return Err(failed);
             }
         };
@@ -403,13 +407,41 @@ impl Talk {
             }
         };
         self.visit.waited += clock::now().saturating_duration_since(started);
+        end(underway, &result.as_ref());
         result
+    }
+
+    /// Notes a message to a server in the request's trace.
+    fn begin(&mut self, permit: &ToolPermit, server: &Server) -> Option<Underway> {
+        let asked = self.visit.asked().ok()?;
+        let trace = asked.trace.as_ref()?;
+        let (act, redactor) = (permit.act(), &asked.identity.tenant().journal.redactor);
+        // A resource's URI is no name of few.
+        let is_name = trace.context.is_sampled && act != Act::ReadResource;
+        let name = is_name.then(|| redactor.text(permit.tool()).as_str().into());
+        let mcp = Some(McpCall { method: act.method(), name, version: None });
+        let going = Going { upstream: server.shared_name(), method: "POST", server: server.address(), mcp };
+        Some(trace.outbound().begin(going, clock::now()))
     }
 
     pub(super) fn keeps_content(&mut self) -> bool {
         let asked = self.visit.asked();
         asked.is_ok_and(|asked| asked.identity.tenant().journal.content == Content::Redacted)
     }
+}
+
+/// Notes what came of a message.
+fn end(underway: Option<Underway>, result: &Result<&Value<'static>, &Failed>) {
+    let Some(underway) = underway else { return };
+    let is_error = |result: &Value<'_>| result.get("isError") == Some(&Value::Bool(true));
+    let came = match result {
+        Ok(result) if is_error(result) => Came::Failed("tool_error"),
+        Ok(_) => Came::Answer,
+        Err(Failed::Error { code, .. }) => Came::Code(*code),
+        Err(Failed::Refusal(refusal)) => Came::Failed(refusal.code()),
+        Err(Failed::Cancelled) => Came::Failed("cancelled"),
+    };
+    underway.end(came, clock::now());
 }
 
 fn denied(request: &Request<'_>, reason: &str, revision: Revision) -> Box<Reply> {
