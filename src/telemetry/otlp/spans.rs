@@ -261,9 +261,10 @@ impl Sheet<'_> {
         let begun = first.map_or(trace.started, |noted| noted.started);
         if trace.is_stream {
             attributes.put(Name::Stream, Told::BoolValue(true));
-            let before = begun.saturating_duration_since(trace.started).as_secs_f64();
-            if let Some(ttft) = self.number("ttft_ms") {
-                let seconds = (ttft / 1e3 - before).max(0.0);
+            let before = begun.saturating_duration_since(trace.started);
+            let ttft = self.number("ttft_ms").and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+            if let Some(ttft) = ttft {
+                let seconds = ttft.saturating_sub(before).as_secs_f64();
                 attributes.put(Name::FirstChunk, Told::DoubleValue(seconds));
             }
         }
@@ -437,4 +438,102 @@ fn at(trace: &Trace, moment: Instant) -> u64 {
 fn times(trace: &Trace, noted: &Try) -> (u64, u64) {
     let end = noted.ended.map_or(after(trace, trace.lasted), |(moment, _)| at(trace, moment));
     (at(trace, noted.started), end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, records::Kind, trace::Going, usage::Usage};
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use std::{
+        collections::BTreeSet,
+        time::{Duration, SystemTime},
+    };
+
+    const LINE: &str = r#"{"time":"2026-11-25T10:00:00.250Z","tenant":"acme","key":"prod","request_id":"r1","dialect":"anthropic.messages","model":"claude-opus","upstream":"claude","status":200,"error":null,"latency_ms":900.5,"ttft_ms":150.0,"input_tokens":70,"output_tokens":8,"cost_usd":0.000123,"tools_denied":[],"prompt":"hi [EMAIL_ADDRESS:1]","completion":"there"}"#;
+
+    fn trace() -> Trace {
+        let context = Context { trace: 7, span: 9, is_sampled: true };
+        let came = (SystemTime::UNIX_EPOCH + Duration::from_secs(1000), clock::now());
+        let mut trace = Trace::new(context, None, ("POST", "/v1/messages"), came);
+        let at = |ms: u64| trace.started + Duration::from_millis(ms);
+        let going = Going {
+            upstream: "claude".into(),
+            method: "POST",
+            server: Some(("api.anthropic.com", 443)),
+            mcp: None,
+        };
+        trace.outbound().begin(going, at(50)).end(Came::Status(200), at(120));
+        trace.lasted = Duration::from_micros(900_500);
+        trace.is_stream = true;
+        trace.usage = Some(Usage { input: 70, cached_input: 60, cache_write: 5, output: 8 });
+        trace
+    }
+
+    fn told(manner: Manner, trace: Trace) -> Vec<String> {
+        let line = Line::new(&"acme".into(), Kind::Log, LINE.as_bytes(), SystemTime::UNIX_EPOCH);
+        let line = line.traced(Some(Traced::Request(Box::new(trace))), 0);
+        let spans = spans(&line, manner);
+        assert_eq!(u64::try_from(spans.len()).unwrap(), count(&line));
+        spans.iter().map(shown).collect()
+    }
+
+    /// A span on one line: its name, its milliseconds from 1000 s on, its attributes.
+    fn shown(span: &Span) -> String {
+        let ms = |nanos: u64| nanos / 1_000_000 - 1_000_000;
+        let attribute = |pair: &KeyValue| {
+            let value = match pair.value.clone().and_then(|value| value.value) {
+                Some(Any::StringValue(text)) => text,
+                Some(Any::IntValue(number)) => number.to_string(),
+                Some(Any::BoolValue(flag)) => flag.to_string(),
+                Some(Any::DoubleValue(number)) => number.to_string(),
+                other => format!("{other:?}"),
+            };
+            format!("{}={value}", pair.key)
+        };
+        let mut attributes: Vec<String> = span.attributes.iter().map(attribute).collect();
+        attributes.sort();
+        let (start, end) = (ms(span.start_time_unix_nano), ms(span.end_time_unix_nano));
+        format!("{} {start}..{end} {}", span.name, attributes.join(" "))
+    }
+
+    #[test]
+    fn a_streamed_call_in_classic_names() {
+        let manner = Manner { conventions: Conventions::Classic, content: false };
+        assert_eq!(
+            told(manner, trace()),
+            [
+                "POST /v1/messages 0..900 http.request.method=POST http.response.status_code=200 http.route=/v1/messages tollgate.dialect=anthropic.messages tollgate.key=prod tollgate.request_id=r1 tollgate.tenant=acme",
+                "chat claude-opus 50..900 gen_ai.operation.name=chat gen_ai.provider.name=anthropic gen_ai.request.model=claude-opus gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=0.1 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.input_tokens=70 gen_ai.usage.output_tokens=8 server.address=api.anthropic.com server.port=443 tollgate.cost_usd=0.000123 tollgate.tenant=acme tollgate.upstream=claude",
+                "POST 50..120 http.request.method=POST http.response.status_code=200 server.address=api.anthropic.com server.port=443 tollgate.tenant=acme tollgate.upstream=claude",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_latest_names_differ_where_the_table_says_so_and_content_is_the_line_s() {
+        let with = |conventions, content| told(Manner { conventions, content }, trace()).join("\n");
+        let classic = with(Conventions::Classic, false);
+        let latest = with(Conventions::Latest, false);
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(words(&latest), words(&classic.replace("cache_creation", "cache_write")));
+        assert_ne!(latest, classic);
+        let content = with(Conventions::Classic, true);
+        let prompt = r#"gen_ai.input.messages=[{"parts":[{"content":"hi [EMAIL_ADDRESS:1]","type":"text"}],"role":"user"}]"#;
+        assert!(content.contains(prompt) && content.contains("there"), "{content}");
+        assert!(!classic.contains("there") && !classic.contains("EMAIL_ADDRESS"), "{classic}");
+    }
+
+    #[test]
+    fn a_request_that_went_nowhere_is_one_span() {
+        let context = Context { trace: 7, span: 9, is_sampled: true };
+        let trace = Trace::new(
+            context,
+            None,
+            ("POST", "/v1/messages"),
+            (SystemTime::UNIX_EPOCH + Duration::from_secs(1000), clock::now()),
+        );
+        let manner = Manner { conventions: Conventions::Classic, content: true };
+        assert_eq!(told(manner, trace).len(), 1);
+    }
 }
