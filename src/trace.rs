@@ -108,7 +108,7 @@ pub struct Trace {
     pub tool: Option<Box<str>>,
     pub is_stream: bool,
     pub usage: Option<Usage>,
-    tries: Arc<Mutex<Vec<Try>>>,
+    tries: Arc<Mutex<Tries>>,
 }
 
 /// A message of the Model Context Protocol.
@@ -137,6 +137,14 @@ pub struct Try {
     pub mcp: Option<McpCall>,
 }
 
+/// The requests to upstreams.
+#[derive(Debug, Default)]
+struct Tries {
+    count: usize,
+    /// The first of them, where the request is sampled.
+    noted: Vec<Try>,
+}
+
 /// What came of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Came {
@@ -154,7 +162,7 @@ pub enum Came {
 #[derive(Debug, Clone)]
 pub struct Outbound {
     context: Context,
-    tries: Arc<Mutex<Vec<Try>>>,
+    tries: Arc<Mutex<Tries>>,
 }
 
 /// A request to an upstream, as it is about to go.
@@ -172,7 +180,7 @@ pub struct Underway {
     /// What it tells the upstream.
     pub context: Context,
     number: usize,
-    tries: Arc<Mutex<Vec<Try>>>,
+    tries: Arc<Mutex<Tries>>,
 }
 
 /// A decision's place in a trace.
@@ -251,7 +259,7 @@ impl Trace {
 
     /// The requests to upstreams.
     pub fn tries(&self) -> Vec<Try> {
-        lock(&self.tries).clone()
+        lock(&self.tries).noted.clone()
     }
 }
 
@@ -259,12 +267,13 @@ impl Outbound {
     /// Notes a request to an upstream.
     pub fn begin(&self, going: Going<'_>, now: Instant) -> Underway {
         let mut tries = lock(&self.tries);
-        let number = tries.len();
+        let number = tries.count;
+        tries.count += 1;
         let context = self.context.beneath(u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1));
-        if number < TRIES_MAX {
+        if context.is_sampled && number < TRIES_MAX {
             let Going { upstream, method, server, mcp } = going;
-            let server = server.map(|(host, port)| (host.into(), port));
-            tries.push(Try { span: context.span, upstream, method, server, started: now, ended: None, mcp });
+            let (span, server) = (context.span, server.map(|(host, port)| (host.into(), port)));
+            tries.noted.push(Try { span, upstream, method, server, started: now, ended: None, mcp });
         }
         drop(tries);
         Underway { context, number, tries: Arc::clone(&self.tries) }
@@ -274,15 +283,13 @@ impl Outbound {
 impl Underway {
     /// What came of it.
     pub fn end(self, came: Came, now: Instant) {
-        if let Some(noted) =
-            lock(&self.tries).get_mut(self.number).filter(|noted| noted.span == self.context.span)
-        {
+        if let Some(noted) = lock(&self.tries).noted.get_mut(self.number) {
             noted.ended = Some((now, came));
         }
     }
 }
 
-fn lock(tries: &Mutex<Vec<Try>>) -> MutexGuard<'_, Vec<Try>> {
+fn lock(tries: &Mutex<Tries>) -> MutexGuard<'_, Tries> {
     tries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -358,6 +365,10 @@ mod tests {
         let tries = trace.tries();
         assert_eq!((tries[0].ended, tries[1].ended), (None, Some((now, Came::Status(200)))));
         assert_eq!(tries[0].span, first.context.span);
+        let unsampled = Trace { context: Context { is_sampled: false, ..trace.context }, ..self::trace() };
+        let spans = [(); 2].map(|()| unsampled.outbound().begin(going(), now).context.span);
+        assert_ne!(spans[0], spans[1], "a try has an id of its own even where nothing is noted of it");
+        assert_eq!(unsampled.tries(), []);
         for _ in 0..1000 {
             outbound.begin(going(), now).end(Came::Answer, now);
         }
