@@ -305,8 +305,9 @@ mod tests {
         let context = Context::parse(VALID).unwrap();
         assert_eq!((context.span, context.is_sampled), (0x00f0_67aa_0ba9_02b7, true));
         assert_eq!(context.to_string(), VALID);
-        let version =
-            |version: &str, behind: &str| Context::parse(&format!("{version}{}{behind}", &VALID[2..]));
+        let version = |version: &str, behind: &str| {
+            Context::parse(&format!("{version}{}{behind}", VALID.get(2..).unwrap()))
+        };
         assert_eq!(version("cc", "-what-the-future-brings"), Some(context));
         assert_eq!(version("cc", ""), Some(context));
         for (text, behind) in [("00", "-x"), ("00", "-"), ("ff", ""), ("cc", "x"), ("0", ""), ("0A", "")] {
@@ -359,7 +360,7 @@ mod tests {
         let going =
             || Going { upstream: "openai".into(), method: "POST", server: Some(("api", 443)), mcp: None };
         let first = outbound.begin(going(), now);
-        let second = outbound.clone().begin(going(), now);
+        let second = outbound.begin(going(), now);
         assert_ne!(first.context.span, second.context.span);
         second.end(Came::Status(200), now);
         let tries = trace.tries();

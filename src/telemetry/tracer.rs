@@ -37,7 +37,7 @@ impl Tracer {
         came: (SystemTime, Instant),
     ) -> Trace {
         let is_sampled = self.draw() % 100 < u64::from(self.percent);
-        let trace = named.map_or(request_id.max(1), |named| named.trace);
+        let trace = named.map_or_else(|| request_id.max(1), |named| named.trace);
         let context = Context { trace, span: self.draw(), is_sampled };
         Trace::new(context, named.map(|named| named.span), path, came)
     }

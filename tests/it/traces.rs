@@ -42,7 +42,12 @@ fn tree(spans: &[Span], trace: &str) -> String {
         let changing = ["config", "request_id", "server.port", "rule"];
         let mut attributes = span.attributes.as_object().unwrap().clone();
         attributes.retain(|name, _| !changing.contains(&name.as_str()));
-        let kind = ["", "internal", "server", "client"][span.kind as usize];
+        let kind = match span.kind {
+            1 => "internal",
+            2 => "server",
+            3 => "client",
+            _ => "unknown",
+        };
         let error = if span.is_error { " ERROR" } else { "" };
         let indent = "  ".repeat(depth);
         lines.push_str(&format!("{indent}{kind} {}{error} {}\n", span.name, Value::Object(attributes)));

@@ -30,7 +30,11 @@ use crate::{
         mcp::{Calling, Failed, Happened, Server},
     },
 };
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -370,11 +374,7 @@ impl Talk {
         };
         let mut calling: Calling = match calling {
             Ok(calling) => calling,
-            Err(failed) => {
-                self.visit.waited += clock::now().saturating_duration_since(started);
-                end(underway, &Err(&failed));
-                return Err(failed);
-            }
+            Err(failed) => return self.ended(underway, started, Err(failed)),
         };
         let result = loop {
             let happened = tokio::select! {
@@ -406,9 +406,7 @@ impl Talk {
                 }
             }
         };
-        self.visit.waited += clock::now().saturating_duration_since(started);
-        end(underway, &result.as_ref());
-        result
+        self.ended(underway, started, result)
     }
 
     /// Notes a message to a server in the request's trace.
@@ -424,24 +422,32 @@ impl Talk {
         Some(trace.outbound().begin(going, clock::now()))
     }
 
+    /// Counts the time that a server took, and notes what came of a message to it.
+    fn ended(
+        &mut self,
+        underway: Option<Underway>,
+        started: Instant,
+        result: Result<Value<'static>, Failed>,
+    ) -> Result<Value<'static>, Failed> {
+        let now = clock::now();
+        self.visit.waited += now.saturating_duration_since(started);
+        let Some(underway) = underway else { return result };
+        let is_error = |result: &Value<'_>| result.get("isError") == Some(&Value::Bool(true));
+        let came = match &result {
+            Ok(result) if is_error(result) => Came::Failed("tool_error"),
+            Ok(_) => Came::Answer,
+            Err(Failed::Error { code, .. }) => Came::Code(*code),
+            Err(Failed::Refusal(refusal)) => Came::Failed(refusal.code()),
+            Err(Failed::Cancelled) => Came::Failed("cancelled"),
+        };
+        underway.end(came, now);
+        result
+    }
+
     pub(super) fn keeps_content(&mut self) -> bool {
         let asked = self.visit.asked();
         asked.is_ok_and(|asked| asked.identity.tenant().journal.content == Content::Redacted)
     }
-}
-
-/// Notes what came of a message.
-fn end(underway: Option<Underway>, result: &Result<&Value<'static>, &Failed>) {
-    let Some(underway) = underway else { return };
-    let is_error = |result: &Value<'_>| result.get("isError") == Some(&Value::Bool(true));
-    let came = match result {
-        Ok(result) if is_error(result) => Came::Failed("tool_error"),
-        Ok(_) => Came::Answer,
-        Err(Failed::Error { code, .. }) => Came::Code(*code),
-        Err(Failed::Refusal(refusal)) => Came::Failed(refusal.code()),
-        Err(Failed::Cancelled) => Came::Failed("cancelled"),
-    };
-    underway.end(came, clock::now());
 }
 
 fn denied(request: &Request<'_>, reason: &str, revision: Revision) -> Box<Reply> {

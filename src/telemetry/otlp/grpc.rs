@@ -28,25 +28,18 @@ impl Channel {
         let Some(request) = request(target, method, &message) else {
             return Tried::Refused { why: "its address cannot be asked".to_owned() };
         };
-        let answer = match sender.send_request(request).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                *self.0.lock().await = None;
-                return Tried::Again {
-                    why: "it closed the connection without an answer".to_owned(),
-                    after: None,
-                };
-            }
+        let Ok(answer) = sender.send_request(request).await else {
+            *self.0.lock().await = None;
+            return again(&"it closed the connection without an answer");
         };
         let (head, body) = answer.into_parts();
-        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-            Ok(body) => body,
-            Err(_) => return Tried::Again { why: "its answer broke off".to_owned(), after: None },
+        let Ok(body) = Limited::new(body, ANSWER_BYTES_MAX).collect().await else {
+            return again(&"its answer broke off");
         };
         // Where there is no message, the status is in the head.
         let trailers = body.trailers().cloned().unwrap_or_default();
         let status = status(&trailers).or_else(|| status(&head.headers));
-        judged(head.status, status, body.to_bytes())
+        judged(head.status, status, &body.to_bytes())
     }
 
     /// The connection that is there, else a new one.
@@ -84,7 +77,7 @@ fn status(headers: &HeaderMap) -> Option<u32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
-fn judged(http: StatusCode, status: Option<u32>, body: Bytes) -> Tried {
+fn judged(http: StatusCode, status: Option<u32>, body: &Bytes) -> Tried {
     match status {
         Some(0) => {
             Tried::Taken(body.get(PREFIX_BYTES..).map(|message| body.slice_ref(message)).unwrap_or_default())
@@ -110,7 +103,7 @@ mod tests {
         let word = |http: u16, status: Option<u32>| match judged(
             StatusCode::from_u16(http).unwrap(),
             status,
-            Bytes::new(),
+            &Bytes::new(),
         ) {
             Tried::Taken(_) => "taken",
             Tried::Again { .. } => "again",
@@ -129,13 +122,13 @@ mod tests {
 
     #[test]
     fn the_message_stands_behind_its_prefix() {
-        let Tried::Taken(message) = judged(StatusCode::OK, Some(0), Bytes::from_static(b"\0\0\0\0\x02ab"))
+        let Tried::Taken(message) = judged(StatusCode::OK, Some(0), &Bytes::from_static(b"\0\0\0\0\x02ab"))
         else {
             panic!("it was taken");
         };
         assert_eq!(&message[..], b"ab");
         assert!(
-            matches!(judged(StatusCode::OK, Some(0), Bytes::from_static(b"\0\0")), Tried::Taken(m) if m.is_empty())
+            matches!(judged(StatusCode::OK, Some(0), &Bytes::from_static(b"\0\0")), Tried::Taken(m) if m.is_empty())
         );
     }
 }

@@ -65,7 +65,7 @@ names! {
     Status = "http.response.status_code";
     Stream = "gen_ai.request.stream";
     ToolArguments = "gen_ai.tool.call.arguments";
-    ToolName = "gen_ai.tool.name";
+    Tool = "gen_ai.tool.name";
     Transport = "network.transport";
     // What no convention has a name for.
     Config = "tollgate.config";
@@ -108,7 +108,7 @@ pub(super) fn provider(host: &str, dialect: &str) -> &'static str {
     let is_under =
         |domain: &str| host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
     let known = PROVIDERS.iter().find(|(domain, _)| is_under(domain)).map(|(_, name)| *name);
-    known.unwrap_or(if dialect.starts_with("anthropic") { "anthropic" } else { "openai" })
+    known.unwrap_or_else(|| if dialect.starts_with("anthropic") { "anthropic" } else { "openai" })
 }
 
 /// What is done by a call in a dialect; `None` for what has no model.

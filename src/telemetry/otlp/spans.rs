@@ -123,7 +123,7 @@ impl Attributes {
             self.text(Name::McpVersion, version);
         }
         if let Some(name) = &mcp.name {
-            self.text(Name::ToolName, name);
+            self.text(Name::Tool, name);
         }
         if mcp.method == "tools/call" {
             self.text(Name::Operation, "execute_tool");
@@ -217,7 +217,7 @@ impl Sheet<'_> {
             parent_span_id: trace.parent.map(|parent| parent.to_be_bytes().into()).unwrap_or_default(),
             flags: SAMPLED | HAS_IS_REMOTE | if trace.parent.is_some() { IS_REMOTE } else { 0 },
             links: link.into_iter().collect(),
-            ..span(trace.context, trace.context.span, name, (start, end), attributes)
+            ..span(trace.context, trace.context.span, &name, (start, end), attributes)
         }
     }
 
@@ -237,7 +237,7 @@ impl Sheet<'_> {
             attributes.text(Name::Provider, names::provider(host, dialect));
         }
         if let Some(tool) = &trace.tool {
-            attributes.text(Name::ToolName, tool);
+            attributes.text(Name::Tool, tool);
         }
         self.members(
             &mut attributes,
@@ -275,13 +275,7 @@ impl Sheet<'_> {
         Span {
             kind: SpanKind::Client.into(),
             status: failed(self.member("error").is_some(), self.member("error")),
-            ..inner(
-                trace.context,
-                trace.call_span(),
-                name.trim_end().to_owned(),
-                (at(trace, begun), end),
-                attributes,
-            )
+            ..inner(trace.context, trace.call_span(), name.trim_end(), (at(trace, begun), end), attributes)
         }
     }
 
@@ -319,7 +313,7 @@ impl Sheet<'_> {
             kind: SpanKind::Client.into(),
             parent_span_id: call.to_be_bytes().into(),
             status: failed(error.is_some(), error.as_deref()),
-            ..inner(trace.context, noted.span, noted.method.to_owned(), times(trace, noted), attributes)
+            ..inner(trace.context, noted.span, noted.method, times(trace, noted), attributes)
         }
     }
 
@@ -334,7 +328,7 @@ impl Sheet<'_> {
         Span {
             kind: SpanKind::Client.into(),
             status: failed(error.is_some(), error.as_deref()),
-            ..inner(trace.context, noted.span, spoken(mcp), times(trace, noted), attributes)
+            ..inner(trace.context, noted.span, &spoken(mcp), times(trace, noted), attributes)
         }
     }
 
@@ -347,7 +341,7 @@ impl Sheet<'_> {
             &[
                 (Name::Key, "key"),
                 (Name::RequestId, "request_id"),
-                (Name::ToolName, "tool"),
+                (Name::Tool, "tool"),
                 (Name::Place, "place"),
                 (Name::Decision, "decision"),
                 (Name::Rule, "rule"),
@@ -367,12 +361,12 @@ impl Sheet<'_> {
         Span {
             kind: SpanKind::Internal.into(),
             status: failed(is_denied, self.member("reason")),
-            ..inner(moment.context, number, format!("decide {tool}"), (time, time), attributes)
+            ..inner(moment.context, number, &format!("decide {tool}"), (time, time), attributes)
         }
     }
 }
 
-fn span(context: Context, id: u64, name: String, (start, end): (u64, u64), attributes: Attributes) -> Span {
+fn span(context: Context, id: u64, name: &str, (start, end): (u64, u64), attributes: Attributes) -> Span {
     Span {
         trace_id: context.trace.to_be_bytes().into(),
         span_id: id.to_be_bytes().into(),
@@ -386,7 +380,7 @@ fn span(context: Context, id: u64, name: String, (start, end): (u64, u64), attri
 }
 
 /// A span beneath the request's.
-fn inner(context: Context, id: u64, name: String, times: (u64, u64), attributes: Attributes) -> Span {
+fn inner(context: Context, id: u64, name: &str, times: (u64, u64), attributes: Attributes) -> Span {
     let parent_span_id = context.span.to_be_bytes().into();
     Span { parent_span_id, ..span(context, id, name, times, attributes) }
 }
@@ -436,7 +430,7 @@ fn at(trace: &Trace, moment: Instant) -> u64 {
 }
 
 fn times(trace: &Trace, noted: &Try) -> (u64, u64) {
-    let end = noted.ended.map_or(after(trace, trace.lasted), |(moment, _)| at(trace, moment));
+    let end = noted.ended.map_or_else(|| after(trace, trace.lasted), |(moment, _)| at(trace, moment));
     (at(trace, noted.started), end)
 }
 
