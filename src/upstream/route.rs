@@ -261,6 +261,8 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, outbound: Option<&
                 watch.answers();
                 let body = answer.body.watched(watch);
                 return judge(upstream, Answer { body, ..answer });
+            } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+                watch.refused(status.as_u16());
             } else {
                 watch.succeeded();
             }
