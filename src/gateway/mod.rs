@@ -27,6 +27,7 @@ pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use room::Room;
 pub use route::{Act, Route};
+pub use standing::MetricsFormat;
 pub use tools::Stores;
 pub use visit::Visit;
 

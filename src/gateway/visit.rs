@@ -323,6 +323,11 @@ impl Summary {
                 overhead: request.latency.saturating_sub(waited),
                 charged,
                 is_estimate: request.usage_estimated,
+                trace: request
+                    .trace
+                    .as_ref()
+                    .filter(|trace| trace.context.is_sampled)
+                    .map(|trace| trace.context.trace),
             });
         }
         // Whoever asked has been answered: a record that is lost now is counted.

@@ -126,6 +126,8 @@ pub struct Finished<'f> {
     pub charged: Option<ledger::Counts>,
     /// Whether that is an estimate.
     pub is_estimate: bool,
+    /// Its trace, if it is sampled.
+    pub trace: Option<u128>,
 }
 
 impl Default for Telemetry {
@@ -289,6 +291,7 @@ impl Telemetry {
             ttft: finished.ttft,
             charged: finished.charged,
             is_estimate: finished.is_estimate,
+            trace: finished.trace,
         };
         self.lines.count(line, &counted);
     }
@@ -395,9 +398,21 @@ impl Telemetry {
 
     /// All metrics in Prometheus' text format 0.0.4.
     pub fn render(&self) -> String {
+        text::classic(&self.encoded())
+    }
+
+    /// All metrics as OpenMetrics 1.0, durations with exemplars.
+    pub fn render_open(&self) -> String {
+        let durations = self.lines.durations.all().into_iter();
+        let exemplars =
+            durations.map(|(route, times)| (labels::written(&route), times.exemplars())).collect();
+        text::with_exemplars(&self.encoded(), "tollgate_request_duration_seconds", &exemplars)
+    }
+
+    fn encoded(&self) -> String {
         let mut open_metrics = String::new();
         match prometheus_client::encoding::text::encode(&mut open_metrics, &self.registry) {
-            Ok(()) => text::classic(&open_metrics),
+            Ok(()) => open_metrics,
             Err(std::fmt::Error) => String::new(),
         }
     }

@@ -270,6 +270,38 @@ fn grpc_carries_the_same_and_a_store_that_is_full_is_tried_again() {
 }
 
 #[test]
+fn a_slow_request_is_found_by_the_exemplar_of_its_bucket() {
+    let collector = Collector::start();
+    let gateway = gateway(&collector, "");
+    let id = post(&gateway, "/v1/chat/completions", "", &chat("hi", ""));
+    let ask = |accept: &str| {
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\n{accept}connection: close\r\n\r\n");
+        gateway.raw_to(gateway.admin, &request)
+    };
+    let exemplar = format!("# {{trace_id=\"{id}\"}} 0.");
+    let open =
+        "accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+    gateway.wait("the exemplar", |_| ask(open).body.contains(&exemplar));
+    let told = ask(open);
+    assert_eq!(
+        told.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(told.body.ends_with("# EOF\n"), "{}", told.body);
+    let [line] = told.body.lines().filter(|line| line.contains(&exemplar)).collect::<Vec<_>>()[..] else {
+        unreachable!("one bucket has it: {}", told.body)
+    };
+    assert!(line.starts_with("tollgate_request_duration_seconds_bucket{le=\""), "{line}");
+    assert!(line.contains("model=\"gpt-5\",upstream=\"mock\"} 1 #"), "{line}");
+    for accept in ["", "accept: */*\r\n", "accept: application/openmetrics-text;q=0\r\n"] {
+        let told = ask(accept);
+        assert_eq!(told.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"), "{accept}");
+        assert!(!told.body.contains("trace_id"), "{accept}");
+    }
+}
+
+#[test]
 fn a_store_that_is_slow_or_gone_costs_no_request_anything_and_what_is_lost_is_counted() {
     let silent = Collector::start();
     silent.says(SILENT);
