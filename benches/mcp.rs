@@ -102,7 +102,7 @@ async fn run(options: &Options) -> Result<bool, String> {
     let tenant_yaml = include_str!("pair/bench.yaml")
         .replace("  - allow: get_order\n", "  - allow: [get_order, \"s??__*\"]\n");
     let files = [("tollgate.yaml", &*gateway_yaml), ("tenants/bench.yaml", &*tenant_yaml)];
-    let setting = Setting { files: &files, content: "redacted", upstream_port };
+    let setting = Setting { files: &files, content: "redacted", upstream_port, more: "" };
     let command = gateway_command()?;
     let start = || Peer::start("gateway", &command, &setting, &scratch.0);
     let failures: Arc<Failures> = Arc::default();

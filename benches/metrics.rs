@@ -56,6 +56,7 @@ fn finish(telemetry: &Telemetry, tenant: &Arc<str>, model: &AskedModel, upstream
             denied: 0,
         }),
         is_estimate: false,
+        trace: None,
     });
 }
 

@@ -11,6 +11,8 @@
     reason = "a bench reads the clock, prints, and fails by panicking"
 )]
 
+#[path = "pair/collector.rs"]
+mod collector;
 #[path = "pair/load.rs"]
 mod load;
 #[path = "pair/mock.rs"]
@@ -67,6 +69,15 @@ const PLANS: [Plan; 5] = [
 ];
 const MEMORY: Plan =
     ("memory", "held stream, of 2,000", REDACTED, load(Mode::Held, 2_000, 1_024), Goal::Kib(25.0));
+
+/// Here the gateway is paired with itself: with traces of one request in ten, and without any.
+const TRACED: Plan = (
+    "traced_10",
+    "chat of 1 KB, traced at 10 % (in nginx's place: untraced)",
+    REDACTED,
+    load(Mode::Chat, 64, 1_024),
+    Goal::Ratio(1.05),
+);
 
 struct Options {
     windows: usize,
@@ -137,7 +148,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
             other => return Err(format!("unknown option {other}")),
         }
     }
-    let keys: Vec<&str> = PLANS.iter().chain([&MEMORY]).map(|plan| plan.0).collect();
+    let keys: Vec<&str> = PLANS.iter().chain([&TRACED, &MEMORY]).map(|plan| plan.0).collect();
     if options.row.as_deref().is_some_and(|row| !keys.contains(&row)) {
         return Err(format!("--row takes one of {}", keys.join(" ")));
     }
@@ -154,7 +165,7 @@ async fn run(options: &Options) -> Result<bool, String> {
     let bench = Bench { options, mock, upstream_port, scratch, failures: Arc::default() };
     let is_wanted = |plan: &&Plan| options.row.as_deref().is_none_or(|row| row == plan.0);
     let mut rows = Vec::new();
-    for plan in PLANS.iter().chain([&MEMORY]).filter(is_wanted) {
+    for plan in PLANS.iter().chain([&TRACED, &MEMORY]).filter(is_wanted) {
         eprintln!("{} …", plan.0);
         let row = if plan.0 == MEMORY.0 { bench.memory_row().await } else { bench.cpu_row(plan).await };
         match row {
@@ -193,14 +204,25 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Fresh proxies for a row: nginx, if wanted, then the gateway.
     fn peers(&self, content: &str) -> Result<[Option<Peer>; 2], String> {
-        let setting = Setting { files: &FILES, content, upstream_port: self.upstream_port };
+        let setting = Setting { files: &FILES, content, upstream_port: self.upstream_port, more: "" };
         let start = |name, command: &str| Peer::start(name, command, &setting, &self.scratch.0);
         let nginx = self.options.with_nginx.then(|| start("nginx", NGINX)).transpose()?;
         Ok([nginx, Some(start("gateway", &self.options.gateway)?)])
     }
 
+    /// The gateway without traces and with them.
+    async fn traced(&self, content: &str) -> Result<[Option<Peer>; 2], String> {
+        let port = collector::start().await?;
+        let traced = format!("telemetry: {{ otlp: \"http://127.0.0.1:{port}\", sample: 10% }}");
+        let start = |name, more: &str| {
+            let setting = Setting { files: &FILES, content, upstream_port: self.upstream_port, more };
+            Peer::start(name, &self.options.gateway, &setting, &self.scratch.0)
+        };
+        Ok([Some(start("untraced", "")?), Some(start("gateway", &traced)?)])
+    }
+
     async fn cpu_row(&self, &(key, title, content, load, goal): &Plan) -> Result<Row, String> {
-        let peers = self.peers(content)?;
+        let peers = if key == TRACED.0 { self.traced(content).await? } else { self.peers(content)? };
         self.mock.set(load.mode);
         let mut answer_bytes = [0; 2];
         for (bytes, peer) in answer_bytes.iter_mut().zip(&peers) {

@@ -11,7 +11,7 @@ use crate::{
     approvals::{Approved, Decided, NotDecided, Waiting},
     clock,
     config::{self, Texts},
-    gateway::{self, Body, Detail, Gateway},
+    gateway::{self, Body, Detail, Gateway, MetricsFormat},
     hosts::{Accepted, Hosts},
     json::{self, Value},
     ledger::{Filter, Row},
@@ -124,7 +124,7 @@ const BY_BYTES_MAX: usize = 256;
 /// What becomes of a request once its head was looked at.
 enum Routed {
     Answered(Response<Body>),
-    Metrics,
+    Metrics(MetricsFormat),
     /// A person's decision on the call of this id, which its body tells.
     Decision(String),
     /// Who reaches what.
@@ -178,7 +178,7 @@ impl Admin {
         }
         match self.route(&head) {
             Routed::Answered(response) => response,
-            Routed::Metrics => self.metrics().await,
+            Routed::Metrics(format) => self.metrics(format).await,
             Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
                 Ok(body) => self.decide(&id, &body.to_bytes()),
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
@@ -240,7 +240,7 @@ impl Admin {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ready\n"),
-            (&Method::GET, "/metrics") => return Routed::Metrics,
+            (&Method::GET, "/metrics") => return Routed::Metrics(metrics_format(request)),
             (&Method::GET, "/") if self.scope == Scope::All && self.is_local(request) => page::answer(),
             _ if let Some(refusal) = self.refusal(request) => refusal,
             (&Method::GET, "/admin/status") if request.uri.query().is_some_and(|query| !query.is_empty()) => {
@@ -273,14 +273,19 @@ impl Admin {
         }
     }
 
-    /// Everything that is measured, in Prometheus' text format.
-    async fn metrics(&self) -> Response<Body> {
+    /// Everything that is measured.
+    async fn metrics(&self, format: MetricsFormat) -> Response<Body> {
         let gateway = Arc::clone(&self.gateway);
         // With many tenants it takes its time: not on a thread that others wait for.
-        match tokio::task::spawn_blocking(move || gateway.metrics()).await {
+        match tokio::task::spawn_blocking(move || gateway.metrics(format)).await {
             Ok(metrics) => {
                 let mut response = text(StatusCode::OK, metrics);
-                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                let kind = HeaderValue::from_static(match format {
+                    MetricsFormat::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+                    MetricsFormat::OpenMetrics => {
+                        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                    }
+                });
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 response
             }
@@ -449,6 +454,19 @@ fn upstreams(snapshot: &Snapshot) -> Value<'static> {
 }
 
 /// What a path with parameters asks for.
+/// OpenMetrics for those who say that they read it.
+fn metrics_format(request: &Parts) -> MetricsFormat {
+    let accepted = request.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let reads = |kind: &str| {
+        let mut parts = kind.split(';').map(str::trim);
+        let is_it =
+            parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/openmetrics-text"));
+        is_it && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "version=0.0.1"))
+    };
+    let is_read = accepted.flat_map(|value| value.split(',')).any(reads);
+    if is_read { MetricsFormat::OpenMetrics } else { MetricsFormat::Prometheus }
+}
+
 fn asked(path: &str, query: Option<&str>) -> Routed {
     let looked = |look: Look| move |query: Query| Routed::Looked(look, query);
     let (known, make): (&[&str], &dyn Fn(Query) -> Routed) = match path {

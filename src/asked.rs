@@ -11,6 +11,7 @@ use crate::{
     quota::{Admission, Amount, CallLimit, Hold, Now, Slot, Standing},
     records::{DecisionEntry, Entry, Model, Raw, RequestEntry, Said},
     refusal::Refusal,
+    trace::{Moment, Trace},
     usage::{Price, Usage},
 };
 use std::{
@@ -54,6 +55,8 @@ pub struct Asked {
     pub queued: Option<Duration>,
     /// Whether its answer was kept from before: nothing is used.
     pub cached: bool,
+    /// Where traces are exported.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// The model that was asked for.
@@ -186,7 +189,24 @@ impl Asked {
             hold: None,
             queued: None,
             cached: false,
+            trace: self.trace.clone(),
         }
+    }
+
+    /// Where a decision on this request belongs in its trace.
+    fn moment(&self) -> Option<Moment> {
+        self.trace.as_ref().map(|trace| trace.moment())
+    }
+
+    /// Its trace, with all that is known now.
+    fn noted(&mut self, outcomes: &Outcomes, now: Instant) -> Option<Box<Trace>> {
+        let mut trace = self.trace.take()?;
+        trace.lasted = now.saturating_duration_since(self.started);
+        trace.usage = outcomes.usage;
+        if let (true, Some(tool)) = (trace.context.is_sampled, &self.tool) {
+            trace.tool = Some(self.identity.tenant().journal.redactor.text(tool).as_str().into());
+        }
+        Some(trace)
     }
 
     /// Seconds since 1970, UTC, when the request came.
@@ -226,6 +246,7 @@ impl Asked {
                     config: Arc::clone(&self.config),
                     mode,
                     by: None,
+                    trace: self.moment(),
                 }))
             };
         let reason = (!decision.reason.is_empty()).then(|| Arc::from(&*decision.reason));
@@ -254,6 +275,7 @@ impl Asked {
             config: Arc::clone(&self.config),
             mode: "enforce",
             by,
+            trace: self.moment(),
         }))
     }
 
@@ -273,6 +295,7 @@ impl Asked {
             config: Arc::clone(&self.config),
             mode: "enforce",
             by: None,
+            trace: self.moment(),
         }))
     }
 
@@ -285,6 +308,7 @@ impl Asked {
                 (outcomes.status.unwrap_or_else(|| refusal.status()), Some(refusal.code()))
             }
         };
+        let trace = self.noted(&outcomes, now);
         let price = match &self.model {
             Some(AskedModel::Declared { price, .. }) => *price,
             Some(AskedModel::Unknown(_)) | None => None,
@@ -321,6 +345,7 @@ impl Asked {
             tools_denied: once_each(outcomes.tools_denied).into_iter().map(Raw::text).collect(),
             prompt: self.prompt.map(Raw::said),
             completion: outcomes.completion,
+            trace,
         }))
     }
 }

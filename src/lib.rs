@@ -35,6 +35,7 @@ pub mod stored;
 pub mod telemetry;
 pub mod tenant;
 pub mod tool_api;
+pub mod trace;
 pub mod translate;
 pub mod upstream;
 pub mod usage;

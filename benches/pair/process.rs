@@ -77,6 +77,8 @@ pub(crate) struct Setting<'s> {
     /// The tenant's `records.content`.
     pub(crate) content: &'s str,
     pub(crate) upstream_port: u16,
+    /// Lines of its configuration that only some have.
+    pub(crate) more: &'s str,
 }
 
 /// A running proxy; it is killed, by its own process id, when this is dropped.
@@ -117,6 +119,7 @@ impl Peer {
             ("$PORT", port.to_string()),
             ("$KEY_SHA256", KEY_SHA256.to_owned()),
             ("$CONTENT", setting.content.to_owned()),
+            ("$MORE", setting.more.to_owned()),
         ];
         fs::create_dir_all(directory.join("tenants")).map_err(|error| error.to_string())?;
         for (file, template) in setting.files {

@@ -90,6 +90,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
             .to_owned();
     for row in rows {
         let goal = match row.goal {
+            Goal::Ratio(most) if most < 1.1 => format!("≤ {most:.2}x"),
             Goal::Ratio(most) => format!("≤ {most:.1}x"),
             Goal::Kib(most) => format!("≤ {most:.0} KiB"),
         };

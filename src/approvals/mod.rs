@@ -149,6 +149,8 @@ impl Waiting {
             config: Arc::clone(&call.config),
             mode: "enforce",
             by: Some(by.into()),
+            // Whoever asked is long gone.
+            trace: None,
         }))
     }
 }

@@ -106,6 +106,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         hold: None,
         queued: None,
         cached: false,
+        trace: None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Tls},
     stored::Shelf,
-    telemetry::{Target, Telemetry},
+    telemetry::{Exports, Telemetry},
     upstream::{Queues, http1::Proxies},
 };
 use arc_swap::ArcSwap;
@@ -129,7 +129,7 @@ struct SetUp {
     on_failure: OnFailure,
     compress: bool,
     signer: Option<Arc<Signer>>,
-    logs: Option<Arc<Target>>,
+    exports: Option<Arc<Exports>>,
 }
 
 impl SetUp {
@@ -143,7 +143,7 @@ impl SetUp {
             on_failure: serve.on_failure,
             compress: serve.compress,
             signer: serve.signer.clone(),
-            logs: serve.logs.clone(),
+            exports: serve.exports.clone(),
         }
     }
 
@@ -158,7 +158,7 @@ impl SetUp {
             ("`records.on_failure`", self.on_failure != new.on_failure),
             ("`records.compress`", self.compress != new.compress),
             ("`records.sign`", self.signer != new.signer),
-            ("`telemetry`", self.logs != new.logs),
+            ("`telemetry`", self.exports != new.exports),
         ];
         let changed: Vec<&str> =
             keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
@@ -304,8 +304,8 @@ impl Running {
         reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
-        if let Some(target) = &serve.logs {
-            telemetry.export_logs(Arc::clone(target));
+        if let Some(exports) = &serve.exports {
+            telemetry.export(exports);
         }
         let options = kept_records(&serve, secrets, &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;

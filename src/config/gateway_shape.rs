@@ -1,7 +1,7 @@
 //! What `tollgate.yaml` may hold, key by key: the one description that validation, schema and messages share.
 
 use super::{
-    raw::{GenaiNames, OnFailure, Pin, Scope, UpstreamKind},
+    raw::{Content, ExportProtocol, GenaiNames, OnFailure, Pin, Scope, UpstreamKind},
     scalar::Scalar,
     shape::{Hush, MapShape, Shape, Together, key, map, scalar},
     tenant_shape::{CONTENT, DEFAULTS, INLINE_TENANT},
@@ -83,7 +83,7 @@ pub(crate) static GATEWAY: MapShape = map(
             "Where clients find the gateway, without a path; without it, the Host that they name. Its host is an allowed one.",
         )
         .like("https://gateway.example"),
-        key("telemetry", Shape::Map(&TELEMETRY), "Where traces, logs and metrics are pushed."),
+        key("telemetry", Shape::Map(&TELEMETRY), "Where traces and logs are pushed."),
         key("records", Shape::Map(&RECORDS), "How records are kept."),
         key(
             "defaults",
@@ -344,8 +344,22 @@ static SHARED: MapShape = MapShape {
 static TELEMETRY: MapShape = MapShape {
     title: "telemetry",
     keys: &[
-        key("otlp", URL, "An OTLP endpoint over HTTP: its base, to which `/v1/logs` and so on are appended.")
+        key("otlp", URL, "An OTLP endpoint: its base, to which `/v1/traces` and `/v1/logs` are appended, or the methods of gRPC.")
             .like("http://127.0.0.1:4318"),
+        key("protocol", scalar(Scalar::Word(ExportProtocol::WORDS)), "How the endpoint is spoken to.").or("http"),
+        key("traces", scalar(Scalar::Bool), "Whether traces are exported there.").or("true"),
+        key(
+            "sample",
+            scalar(Scalar::Percent),
+            "The share of requests that are traced. No client can have one traced, or not traced.",
+        )
+        .or("100%"),
+        key(
+            "content",
+            scalar(Scalar::Word(Content::WORDS)),
+            "Whether traces hold prompts, answers and arguments, redacted as the log has them.",
+        )
+        .or("none"),
         key(
             "logs",
             scalar(Scalar::Bool),
@@ -368,6 +382,10 @@ static TELEMETRY: MapShape = MapShape {
         .or("classic"),
     ],
     rules: &[
+        Together::Needs { key: "protocol", other: "otlp" },
+        Together::Needs { key: "traces", other: "otlp" },
+        Together::Needs { key: "sample", other: "otlp" },
+        Together::Needs { key: "content", other: "otlp" },
         Together::Needs { key: "logs", other: "otlp" },
         Together::Needs { key: "headers", other: "otlp" },
         Together::Needs { key: "ca", other: "otlp" },

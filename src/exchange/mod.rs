@@ -162,6 +162,9 @@ impl Exchange {
 
     /// The answer comes as a stream.
     pub fn streamed(mut self) -> Self {
+        if let Some(trace) = &mut self.bench.asked.trace {
+            trace.is_stream = true;
+        }
         let completion = std::mem::take(&mut self.told.completion);
         let terms = &self.bench.terms;
         let limits = terms.limits;

@@ -30,6 +30,7 @@ pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use room::Room;
 pub use route::{Act, Route};
+pub use standing::MetricsFormat;
 pub use tools::Stores;
 pub use visit::Visit;
 
@@ -95,7 +96,7 @@ impl Gateway {
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let route = Route::of(&head);
-        let arrival = visit::Arrival::now(route::family(&head));
+        let mut arrival = visit::Arrival::now(route::family(&head));
         if let Some(Malformed { status, message }) = head.extensions.get() {
             self.telemetry.unidentified();
             let refusal = Refusal::Malformed { status: *status, message: message.clone() };
@@ -120,6 +121,7 @@ impl Gateway {
             return response;
         };
         let dialect = route.as_ref().map_or("none", Route::dialect);
+        arrival.trace = route::trace(&self.telemetry, &head, route.as_ref().ok(), &arrival);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
         if let Some(refusal) = foreign {
             body::discard(body).await;

@@ -1,9 +1,12 @@
 //! Which path means what. Anything that is not exactly one of these is 404.
 
+use super::visit::Arrival;
 use crate::{
     dialect::{Api, Family},
     names::UpstreamName,
     refusal::Refusal,
+    telemetry::Telemetry,
+    trace::{self, Trace},
 };
 use http::{Method, request::Parts};
 
@@ -102,6 +105,22 @@ impl Route {
         on(method, &wanted, Self::Stored { id: id.to_owned(), act })
     }
 
+    /// Its path, as one of few.
+    fn pattern(&self) -> &'static str {
+        match self {
+            Self::Call(api) => CALLS.iter().find(|(_, call)| call == api).map_or("_OTHER", |(path, _)| path),
+            Self::Mcp(None) => "/mcp",
+            Self::Mcp(Some(_)) => "/mcp/{server}",
+            Self::Model(_) => "/v1/models/{id}",
+            Self::Models => "/v1/models",
+            Self::Stored { act: Act::Cancel, .. } => "/v1/responses/{id}/cancel",
+            Self::Stored { act: Act::Delete | Act::Get, .. } => "/v1/responses/{id}",
+            Self::Stored { act: Act::ListInput, .. } => "/v1/responses/{id}/input_items",
+            Self::Tool(_) => "/tools/{upstream}",
+            Self::Usage => "/v1/usage",
+        }
+    }
+
     /// The dialect and API, as records name it.
     pub fn dialect(&self) -> &'static str {
         match self {
@@ -113,6 +132,17 @@ impl Route {
             Self::Usage => "tollgate.usage",
         }
     }
+}
+
+/// A request's trace, where traces are exported.
+pub(super) fn trace(
+    telemetry: &Telemetry,
+    head: &Parts,
+    route: Option<&Route>,
+    arrival: &Arrival,
+) -> Option<Box<Trace>> {
+    let path = (trace::method(head.method.as_str()), route.map_or("_OTHER", Route::pattern));
+    telemetry.trace(trace::named(&head.headers), arrival.id, path, (arrival.time, arrival.started))
 }
 
 /// In whose words a request is answered, whatever its path comes to.

@@ -8,16 +8,28 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
+/// How metrics are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFormat {
+    /// The text format 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0: the same, and exemplars.
+    OpenMetrics,
+}
+
 impl Gateway {
-    /// All metrics, in Prometheus' text format.
-    pub fn metrics(&self) -> String {
+    /// All metrics, in Prometheus' older text format or as OpenMetrics.
+    pub fn metrics(&self, format: MetricsFormat) -> String {
         let snapshot = self.snapshot.load();
         let pinned = snapshot.servers.iter();
         let pinned = pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
         self.telemetry.pinned(pinned);
         self.telemetry.queues(&self.queues.standings());
         self.telemetry.stand(self.standing(&snapshot));
-        self.telemetry.render()
+        match format {
+            MetricsFormat::Prometheus => self.telemetry.render(),
+            MetricsFormat::OpenMetrics => self.telemetry.render_open(),
+        }
     }
 
     fn standing(&self, snapshot: &Snapshot) -> Standing {

@@ -12,6 +12,7 @@ use crate::{
     refusal::Refusal,
     snapshot::Snapshot,
     telemetry::Finished,
+    trace::Trace,
     upstream::{Progress, Turn},
 };
 use http::Response;
@@ -30,15 +31,20 @@ pub(super) struct Arrival {
     pub started: Instant,
     pub time: SystemTime,
     pub request_id: Arc<str>,
+    /// The same, as a number.
+    pub id: u128,
     /// In whose words it is answered.
     pub family: Family,
+    /// Where traces are exported.
+    pub trace: Option<Box<Trace>>,
 }
 
 impl Arrival {
     pub(super) fn now(family: Family) -> Self {
         let id = uuid::Uuid::now_v7();
         let request_id = Arc::from(&*id.simple().encode_lower(&mut uuid::Uuid::encode_buffer()));
-        Self { started: clock::now(), time: clock::wall(), request_id, family }
+        let (started, time, id) = (clock::now(), clock::wall(), id.as_u128());
+        Self { started, time, request_id, id, family, trace: None }
     }
 }
 
@@ -89,6 +95,7 @@ impl Visit {
         };
         let now = Now { instant: arrival.started, unix_s: clock::unix_seconds(arrival.time) };
         let (tokens, budget) = reserve::left(&identity, now);
+        let outbound = arrival.trace.as_ref().map(|trace| trace.outbound());
         let visit = Self {
             gateway: Arc::clone(gateway),
             snapshot: Arc::clone(snapshot),
@@ -108,11 +115,12 @@ impl Visit {
                 hold: None,
                 queued: None,
                 cached: false,
+                trace: arrival.trace,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),
             sent: 0,
-            progress: Progress::default(),
+            progress: Progress::traced(outbound),
             waited: Duration::ZERO,
         };
         (visit, refused)
@@ -316,6 +324,11 @@ impl Summary {
                 overhead: request.latency.saturating_sub(waited),
                 charged,
                 is_estimate: request.usage_estimated,
+                trace: request
+                    .trace
+                    .as_ref()
+                    .filter(|trace| trace.context.is_sampled)
+                    .map(|trace| trace.context.trace),
             });
         }
         // Whoever asked has been answered: a record that is lost now is counted.
@@ -324,8 +337,11 @@ impl Summary {
 }
 
 /// Hands an entry to the records, counted.
-pub(super) fn record(gateway: &Gateway, entry: Entry) -> Result<(), Refusal> {
-    if let Entry::Decision(decision) = &entry {
+pub(super) fn record(gateway: &Gateway, mut entry: Entry) -> Result<(), Refusal> {
+    if let Entry::Decision(decision) = &mut entry {
+        if let Some(moment) = &mut decision.trace {
+            moment.at = clock::wall();
+        }
         gateway.telemetry.decided(decision);
         usage::charge_denial(gateway, decision);
     }

@@ -20,6 +20,39 @@ pub enum Passed {
     Unsubscribe,
 }
 
+/// Methods of clients, for those who tell of them.
+const METHODS: [&str; 24] = [
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+/// A method by its name: a client may write any.
+pub fn method_named(name: &str) -> &'static str {
+    METHODS.into_iter().find(|method| *method == name).unwrap_or("_OTHER")
+}
+
 impl Act {
     const ALL: [Self; 3] = [Self::CallTool, Self::GetPrompt, Self::ReadResource];
 

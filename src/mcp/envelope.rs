@@ -1,7 +1,10 @@
 //! What the gateway sends to servers: each request in the words of the era that the server speaks.
 
 use super::{Revision, answer, head, message};
-use crate::json::{self, Value};
+use crate::{
+    json::{self, Value},
+    trace,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// A request to a server, apart from its connection.
@@ -21,6 +24,8 @@ pub struct Wishes {
     pub log_level: Option<String>,
     /// Arguments that headers repeat, where the era has that.
     pub mirrored: HeaderMap,
+    /// Where the request is in its trace.
+    pub trace: Option<trace::Context>,
 }
 
 /// What a client brings back to a server that asked for input before it answers.
@@ -74,6 +79,9 @@ impl Ask<'_> {
             if let (true, Some(level)) = (revision.is_modern(), &wishes.log_level) {
                 meta.set("io.modelcontextprotocol/logLevel", Value::string(level.clone()));
             }
+            if let Some(trace) = wishes.trace {
+                meta.set("traceparent", Value::string(trace.to_string()));
+            }
         }
         let has_meta = meta.members().is_some_and(|members| !members.is_empty());
         let mut body = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"#, self.id).into_bytes();
@@ -101,6 +109,9 @@ impl Ask<'_> {
             if let Some(name) = self.name.and_then(|name| HeaderValue::from_str(&head::encoded(name)).ok()) {
                 headers.insert(HeaderName::from_static(head::NAME), name);
             }
+        }
+        if let Some(trace) = self.wishes.and_then(|wishes| wishes.trace) {
+            trace.tell(&mut headers);
         }
         insert_version(&mut headers, revision);
         headers
@@ -209,14 +220,15 @@ mod tests {
     #[test]
     fn a_call_in_the_words_of_each_era() {
         let mirrored = HeaderMap::from_iter([(HeaderName::from_static("mcp-param-a"), HeaderValue::from(1))]);
-        let wishes = Wishes { progress: true, log_level: Some("debug".into()), mirrored };
+        let trace = trace::Context::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let wishes = Wishes { progress: true, log_level: Some("debug".into()), mirrored, trace };
         let params = call_params("gét", br#"{"a":1.50}"#);
         let ask =
             Ask { id: 7, method: "tools/call", name: Some("gét"), params: &params, wishes: Some(&wishes) };
         let text = |revision| String::from_utf8(ask.sealed(revision, &Value::object([])).body).unwrap();
         assert_eq!(
             text(Revision::LEGACY),
-            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"gét","arguments":{"a":1.50},"_meta":{"progressToken":7}}}"#
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"gét","arguments":{"a":1.50},"_meta":{"progressToken":7,"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}}"#
         );
         let modern = ask.sealed(Revision::MODERN, &Value::object([]));
         let headers = ["mcp-method", "mcp-name", "mcp-protocol-version"].map(|name| &modern.headers[name]);
@@ -226,7 +238,12 @@ mod tests {
         let parsed = json::parse(&modern.body, 16).unwrap();
         let meta = parsed.get("params").unwrap().get("_meta").unwrap();
         assert_eq!(meta.get("io.modelcontextprotocol/logLevel"), Some(&Value::string("debug")));
-        assert!(ask.sealed(Revision::March2025, &Value::object([])).headers.is_empty());
+        assert_eq!(
+            meta.get("traceparent").and_then(Value::as_str),
+            trace.map(|trace| trace.to_string()).as_deref()
+        );
+        let oldest = ask.sealed(Revision::March2025, &Value::object([])).headers;
+        assert_eq!((oldest.len(), oldest.contains_key("traceparent")), (1, true));
     }
 
     #[test]

@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 
 use super::{line::Prepared, said::Said, study::Analyst, turns::Turns};
-use crate::redact::{Redactor, TenantSecret};
+use crate::{
+    redact::{Redactor, TenantSecret},
+    trace::{Moment, Trace},
+};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
 pub struct Journal {
@@ -205,6 +208,8 @@ pub struct RequestEntry {
     pub tools_denied: Vec<Raw>,
     pub prompt: Option<Raw>,
     pub completion: Option<Raw>,
+    /// No part of the line: its spans are made of both.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// A decision about a call: one line of the audit chain.
@@ -230,6 +235,8 @@ pub struct DecisionEntry {
     pub mode: &'static str,
     /// Who approved. Redacted, because an approver types it.
     pub by: Option<Arc<str>>,
+    /// No part of the line: where its span belongs.
+    pub trace: Option<Moment>,
 }
 
 /// Something to record. Boxed, so that the queue moves pointers.

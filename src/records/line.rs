@@ -18,7 +18,10 @@ use super::{
     stamp::write_time,
     sync::Kind,
 };
-use crate::redact::{Mark, Redacted, Redactor};
+use crate::{
+    redact::{Mark, Redacted, Redactor},
+    trace::Traced,
+};
 
 /// Longest prompt, completion or arguments in a line; of a longer text the middle is left out, after redaction. An
 /// agent sends its whole history with every turn: what is new stands at the end.
@@ -45,7 +48,7 @@ pub(super) trait Notice {
     /// The redactor panicked: the text was left out.
     fn redactor_failed(&self);
     /// A line is made, newline included.
-    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]);
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8], traced: Option<Traced>);
     /// The analyst gave no answer: the text was left out.
     fn left_out(&self, tenant: &str);
 }

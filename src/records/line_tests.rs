@@ -19,7 +19,7 @@ struct Heard {
 }
 
 impl Notice for Heard {
-    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8], _: Option<Traced>) {}
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         assert!(tenant == "acme" && !entity.is_empty());
         self.redacted.set(self.redacted.get() + count);

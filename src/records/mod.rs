@@ -47,6 +47,8 @@ use std::{
     time::Duration,
 };
 
+use crate::trace::Traced;
+
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
@@ -106,8 +108,8 @@ impl std::fmt::Debug for Options {
 pub trait Observer: Send + Sync {
     /// So many values of an entity were taken out of a tenant's text.
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
-    /// A line is made, redacted as it will be written, newline included.
-    fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
+    /// A line is made, redacted as it will be written, newline included; with what was noted of its request's trace.
+    fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8], _traced: Option<Traced>) {}
     /// A tenant's text was left out: its analyst gave no answer.
     fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.

@@ -25,6 +25,7 @@ use super::{
     tenant_secrets::TenantSecrets,
     trail,
 };
+use crate::trace::Traced;
 
 /// Most files kept open between writes.
 const FILES_OPEN_MAX: usize = 256;
@@ -203,20 +204,21 @@ impl Sink {
             Err(error) => return Err((entry, error)),
         };
         let was_pending = stream.is_pending();
-        let made =
-            |out: &[u8], start: usize| notice.made(&tenant, kind, out.get(start..).unwrap_or_default());
+        let made = |out: &[u8], start: usize, traced: Option<Traced>| {
+            notice.made(&tenant, kind, out.get(start..).unwrap_or_default(), traced);
+        };
         match entry {
-            Entry::Request(request) => stream.line(request.time, |out, _| {
-                let start = out.len();
+            Entry::Request(mut request) => stream.line(request.time, |out, _| {
+                let (start, traced) = (out.len(), request.trace.take().map(Traced::Request));
                 write_request(out, *request, notice);
-                made(out, start);
+                made(out, start, traced);
             }),
             Entry::Decision(decision) => stream.line(decision.time, |out, tip| {
                 if let Some(tip) = tip {
-                    let start = out.len();
+                    let (start, traced) = (out.len(), decision.trace.map(Traced::Decision));
                     tip.expected = write_decision(out, *decision, &tip.expected, notice);
                     tip.records += 1;
-                    made(out, start);
+                    made(out, start, traced);
                 }
             }),
         }

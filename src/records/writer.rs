@@ -22,6 +22,7 @@ use super::{
     study::Room,
     sync::{Kind, Patience, Syncer, sync_round},
 };
+use crate::trace::Traced;
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
 const STUDY_EVERY: Duration = Duration::from_millis(5);
@@ -352,8 +353,8 @@ impl Notice for Shared {
         self.counters.redactor_failures.fetch_add(1, Relaxed);
     }
 
-    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
-        self.observer.made(tenant, kind, line);
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8], traced: Option<Traced>) {
+        self.observer.made(tenant, kind, line, traced);
     }
 
     fn left_out(&self, tenant: &str) {

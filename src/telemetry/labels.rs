@@ -154,6 +154,11 @@ pub(super) fn model(model: Option<&AskedModel>) -> Arc<str> {
     }
 }
 
+/// A route's labels as they are written out.
+pub(super) fn written(route: &RouteLabels) -> String {
+    format!("model=\"{}\",upstream=\"{}\"", route.model, route.upstream)
+}
+
 /// The label of what a request did not come to.
 pub(super) fn none() -> Arc<str> {
     Arc::clone(&NONE)

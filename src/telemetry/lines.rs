@@ -4,7 +4,7 @@
 use super::{
     labels::{Line, RequestLabels, RouteLabels, TokenKind, TokenLabels},
     series::Series,
-    times::Times,
+    times::{Exemplar, Times},
 };
 use crate::ledger::Counts;
 use prometheus_client::{
@@ -28,6 +28,8 @@ pub(super) struct Counted {
     /// What the ledger took in of it, if it did.
     pub charged: Option<Counts>,
     pub is_estimate: bool,
+    /// Its trace, if it is sampled.
+    pub trace: Option<u128>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -88,6 +90,9 @@ impl Lines {
 impl Entry {
     fn count(&self, counted: &Counted) {
         self.duration.observe(counted.duration);
+        if let Some(trace) = counted.trace {
+            self.duration.keep(Exemplar { trace, time: counted.duration });
+        }
         if let Some(ttft) = counted.ttft {
             self.ttft.observe(ttft);
         }

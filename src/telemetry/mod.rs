@@ -12,11 +12,12 @@ mod standing;
 mod tests;
 mod text;
 mod times;
+mod tracer;
 
 pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use standing::{BudgetStanding, Standing, UpstreamStanding};
 
-pub use otlp::{BadTarget, Target};
+pub use otlp::{BadTarget, Conventions, Protocol, Target};
 
 use crate::{
     asked::{AskedModel, End},
@@ -25,6 +26,7 @@ use crate::{
     pins::watch::Counts as PinCounts,
     policy::Outcome,
     records::{DecisionEntry, Kind, Observer, Warning},
+    trace::{Context, Trace, Traced},
     upstream,
 };
 use labels::{
@@ -32,6 +34,7 @@ use labels::{
     TenantUpstreamLabels, UpstreamLabels,
 };
 use lines::{Counted, Lines};
+use otlp::{Manner, Signal};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::{Registry, Unit},
@@ -41,9 +44,10 @@ use standing::Gauges;
 use std::{
     io,
     sync::{Arc, OnceLock, atomic::AtomicU64},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use times::{OVERHEADS, Times};
+use tracer::Tracer;
 
 /// With up to four tries a second, about once a minute.
 const WARN_EVERY_FAILURES: u64 = 240;
@@ -84,6 +88,27 @@ struct Redactions {
     write_failures: Counter,
     otlp: otlp::Counts,
     exporter: OnceLock<otlp::Exporter>,
+    spans: otlp::Counts,
+    traces: OnceLock<(Tracer, otlp::Exporter)>,
+}
+
+/// What is exported, and where to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Exports {
+    pub target: Arc<Target>,
+    /// Whether the lines of logs and chains are, as log records.
+    pub logs: bool,
+    pub traces: Option<Traces>,
+}
+
+/// How traces are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traces {
+    /// So many of a hundred requests.
+    pub percent: u8,
+    pub conventions: Conventions,
+    /// Whether prompts, answers and arguments are in them, redacted.
+    pub content: bool,
 }
 
 /// A finished request, as it is measured.
@@ -102,6 +127,8 @@ pub struct Finished<'f> {
     pub charged: Option<ledger::Counts>,
     /// Whether that is an estimate.
     pub is_estimate: bool,
+    /// Its trace, if it is sampled.
+    pub trace: Option<u128>,
 }
 
 impl Default for Telemetry {
@@ -237,6 +264,16 @@ impl Telemetry {
             "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
             self.redactions.otlp.dropped.clone(),
         );
+        r.register(
+            "otlp_exported_spans",
+            "Spans of traces that an OTLP store took",
+            self.redactions.spans.exported.clone(),
+        );
+        r.register(
+            "otlp_dropped_spans",
+            "Spans that were to be exported and were not: the queue was full, the store refused them, or the end came",
+            self.redactions.spans.dropped.clone(),
+        );
     }
 
     /// A request came from a known tenant.
@@ -261,6 +298,7 @@ impl Telemetry {
             ttft: finished.ttft,
             charged: finished.charged,
             is_estimate: finished.is_estimate,
+            trace: finished.trace,
         };
         self.lines.count(line, &counted);
     }
@@ -336,6 +374,8 @@ impl Telemetry {
         self.redactions.left_out.keep(kept);
         self.redactions.otlp.exported.keep(kept);
         self.redactions.otlp.dropped.keep(kept);
+        self.redactions.spans.exported.keep(kept);
+        self.redactions.spans.dropped.keep(kept);
     }
 
     /// How full the upstreams are that take so many requests at a time, and of no others.
@@ -371,24 +411,66 @@ impl Telemetry {
 
     /// All metrics in Prometheus' text format 0.0.4.
     pub fn render(&self) -> String {
+        text::classic(&self.encoded())
+    }
+
+    /// All metrics as OpenMetrics 1.0, durations with exemplars.
+    pub fn render_open(&self) -> String {
+        let durations = self.lines.durations.all().into_iter();
+        let exemplars =
+            durations.map(|(route, times)| (labels::written(&route), times.exemplars())).collect();
+        text::with_exemplars(&self.encoded(), "tollgate_request_duration_seconds", &exemplars)
+    }
+
+    fn encoded(&self) -> String {
         let mut open_metrics = String::new();
         match prometheus_client::encoding::text::encode(&mut open_metrics, &self.registry) {
-            Ok(()) => text::classic(&open_metrics),
+            Ok(()) => open_metrics,
             Err(std::fmt::Error) => String::new(),
         }
     }
 
-    /// Exports records from now on. On the runtime that this is called on, once.
-    pub fn export_logs(&self, target: Arc<Target>) {
-        let counts = self.redactions.otlp.clone();
-        self.redactions.exporter.get_or_init(|| otlp::Exporter::start(target, counts));
+    /// Exports records and traces from now on. On the runtime that this is called on, once.
+    pub fn export(&self, exports: &Exports) {
+        let instance = uuid::Uuid::now_v7().to_string();
+        let start = |signal, counts: &otlp::Counts| {
+            otlp::Exporter::start(signal, Arc::clone(&exports.target), counts.clone(), &instance)
+        };
+        if exports.logs {
+            self.redactions.exporter.get_or_init(|| start(Signal::Logs, &self.redactions.otlp));
+        }
+        if let Some(Traces { percent, conventions, content }) = exports.traces {
+            let signal = Signal::Traces(Manner { conventions, content });
+            let traces = || (Tracer::new(percent), start(signal, &self.redactions.spans));
+            self.redactions.traces.get_or_init(traces);
+        }
+    }
+
+    /// A request's trace, where traces are exported: the one that its client names, else one under its id.
+    pub fn trace(
+        &self,
+        named: Option<Context>,
+        request_id: u128,
+        path: (&'static str, &'static str),
+        came: (SystemTime, Instant),
+    ) -> Option<Box<Trace>> {
+        let (tracer, _) = self.redactions.traces.get()?;
+        Some(Box::new(tracer.begin(named, request_id, path, came)))
     }
 
     /// Exports what is left, within a time.
     pub async fn finish(&self, within: Duration) {
-        if let Some(exporter) = self.redactions.exporter.get() {
-            exporter.finish(within).await;
-        }
+        let logs = async {
+            if let Some(exporter) = self.redactions.exporter.get() {
+                exporter.finish(within).await;
+            }
+        };
+        let traces = async {
+            if let Some((_, exporter)) = self.redactions.traces.get() {
+                exporter.finish(within).await;
+            }
+        };
+        tokio::join!(logs, traces);
     }
 
     /// What the records' writer reports to.
@@ -403,9 +485,20 @@ impl Observer for Redactions {
         self.values.get_or_create(&labels).inc_by(u64::from(count));
     }
 
-    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
-        if let Some(exporter) = self.exporter.get() {
-            exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8], traced: Option<Traced>) {
+        let traces = self.traces.get();
+        let sampled = traces.filter(|_| traced.as_ref().is_some_and(|traced| traced.context().is_sampled));
+        let logs = self.exporter.get();
+        if logs.is_none() && sampled.is_none() {
+            return;
+        }
+        let span = sampled.map_or(0, |(tracer, _)| tracer.draw());
+        let line = otlp::Line::new(tenant, kind, line, clock::wall()).traced(traced, span);
+        if let Some((_, exporter)) = sampled {
+            exporter.push(line.clone());
+        }
+        if let Some(exporter) = logs {
+            exporter.push(line);
         }
     }
 

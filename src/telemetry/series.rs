@@ -46,6 +46,12 @@ impl<L: Hash + Eq + Clone, M: Default + Clone> Series<L, M> {
         metrics.entry(labels.clone()).or_default().clone()
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<(L, M)> {
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        metrics.iter().map(|(labels, metric)| (labels.clone(), metric.clone())).collect()
+    }
+
     /// Puts these in the place of all.
     pub(super) fn replace(&self, with: impl IntoIterator<Item = (L, M)>) {
         let new = with.into_iter().collect();

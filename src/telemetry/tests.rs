@@ -27,6 +27,7 @@ fn request<'f>(tenant: &str, model: Option<&'f AskedModel>, end: &'f End, charge
         overhead: Duration::from_micros(40),
         charged: Some(charged),
         is_estimate: true,
+        trace: None,
     }
 }
 

@@ -5,9 +5,10 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -49,17 +50,46 @@ pub(super) struct Times {
 struct Inner {
     buckets: Box<[AtomicU64]>,
     nanos: AtomicU64,
+    /// By bucket, the last one in it that was traced.
+    exemplars: Mutex<BTreeMap<usize, Exemplar>>,
+}
+
+/// A time that a trace tells more of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Exemplar {
+    pub trace: u128,
+    pub time: Duration,
 }
 
 impl Times {
     pub(super) fn new(bounds: Bounds) -> Self {
         let buckets = (0..=bounds.0.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, inner: Arc::new(Inner { buckets, nanos: AtomicU64::new(0) }) }
+        let inner = Inner { buckets, nanos: AtomicU64::new(0), exemplars: Mutex::default() };
+        Self { bounds, inner: Arc::new(inner) }
+    }
+
+    /// Where a time is counted.
+    fn bucket(&self, nanos: u64) -> usize {
+        self.bounds.0.partition_point(|bound| u64::from(*bound) * 1000 < nanos)
+    }
+
+    /// Keeps a time that was observed, for who wants to see its trace.
+    pub(super) fn keep(&self, exemplar: Exemplar) {
+        let nanos = u64::try_from(exemplar.time.as_nanos()).unwrap_or(u64::MAX);
+        let mut exemplars = self.inner.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        exemplars.insert(self.bucket(nanos), exemplar);
+    }
+
+    /// What was kept, by the bounds of the buckets in seconds.
+    pub(super) fn exemplars(&self) -> Vec<(f64, Exemplar)> {
+        let exemplars = self.inner.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = |at: usize| self.bounds.0.get(at).map_or(f64::INFINITY, |bound| f64::from(*bound) / 1e6);
+        exemplars.iter().map(|(at, exemplar)| (bound(*at), *exemplar)).collect()
     }
 
     pub(super) fn observe(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let at = self.bounds.0.partition_point(|bound| u64::from(*bound) * 1000 < nanos);
+        let at = self.bucket(nanos);
         if let Some(bucket) = self.inner.buckets.get(at) {
             bucket.fetch_add(1, Relaxed);
             self.inner.nanos.fetch_add(nanos, Relaxed);

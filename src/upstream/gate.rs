@@ -6,6 +6,7 @@ use crate::{
     clock,
     quota::fair::{Claim, FairQueue, Queued, Scheduler, Ticket},
     refusal::Refusal,
+    trace::Outbound,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -67,6 +68,8 @@ pub struct Progress {
     /// Since when it waits.
     since: Option<Instant>,
     is_sent: bool,
+    /// What goes along with each try, where traces are exported.
+    trace: Option<Outbound>,
 }
 
 /// How a request gets its turn at upstreams.
@@ -130,6 +133,11 @@ impl Turn<'_> {
         }
     }
 
+    /// What goes along with a try.
+    pub fn trace(&self) -> Option<&Outbound> {
+        self.progress.trace.as_ref()
+    }
+
     /// The request is on its way to an upstream now.
     pub fn sent(&mut self) {
         self.progress.is_sent = true;
@@ -137,6 +145,11 @@ impl Turn<'_> {
 }
 
 impl Progress {
+    /// Progress whose tries are noted.
+    pub fn traced(trace: Option<Outbound>) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     /// How long the request waited in queues, if it came by one.
     pub fn queued(&self, now: Instant) -> Option<Duration> {
         let waits = self.since.map(|since| now.saturating_duration_since(since));

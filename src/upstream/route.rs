@@ -6,10 +6,16 @@
 //! An upstream that takes so many at a time is waited for: only what would be told that it is overloaded goes to the next.
 
 use super::{
-    Came, Chosen, Credential, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
+    Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
-use crate::{authorize::Permit, clock, dialect::Family, refusal::Refusal};
+use crate::{
+    authorize::Permit,
+    clock,
+    dialect::Family,
+    refusal::Refusal,
+    trace::{self, Going, Outbound, Underway},
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{
     sync::Arc,
@@ -148,7 +154,7 @@ impl Destination {
                 Err(refusal) => return Err((upstream.name.shared(), refusal)),
             }
             turn.sent();
-            match try_once(upstream, parcels).await {
+            match try_once(upstream, parcels, turn.trace()).await {
                 Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
                 Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
@@ -209,7 +215,7 @@ impl Places {
     }
 }
 
-async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
+async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, outbound: Option<&Outbound>) -> Tried {
     let Some(Parcel { permit, target }) = parcels.of(upstream.speaks) else {
         return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
             message: "the upstream does not speak what is asked of it",
@@ -227,15 +233,21 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
     if let Some(Credential { header, value }) = chosen.kept.map(|kept| &kept.credential) {
         headers.insert(header.clone(), value.clone());
     }
+    let underway = outbound.map(|outbound| begin(outbound, upstream, endpoint, &target.method));
+    if let Some(underway) = &underway {
+        underway.context.tell(&mut headers);
+    }
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
     if target.repeat == Repeat::IfUnsent {
         let sent = endpoint.client.apart().send(outgoing).await;
+        end(underway, &sent);
         upstream.health.note(Came::of(&sent));
         return sent.map_or_else(failed, |answer| judge(upstream, answer)).once();
     }
     let sent = endpoint.client.send(outgoing).await;
+    end(underway, &sent);
     upstream.health.note(Came::of(&sent));
     match sent {
         Ok(answer) => {
@@ -261,6 +273,28 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
             failed(error)
         }
     }
+}
+
+/// Notes a try in the request's trace.
+fn begin(outbound: &Outbound, upstream: &Upstream, endpoint: &Endpoint, method: &Method) -> Underway {
+    let origin = endpoint.client.origin();
+    let going = Going {
+        upstream: upstream.name.shared(),
+        method: trace::method(method.as_str()),
+        server: Some((origin.host(), origin.port())),
+        mcp: None,
+    };
+    outbound.begin(going, clock::now())
+}
+
+/// Notes what came of it.
+fn end(underway: Option<Underway>, sent: &Result<Answer, SendError>) {
+    let Some(underway) = underway else { return };
+    let came = match (sent, Came::of(sent)) {
+        (Ok(answer), _) => trace::Came::Status(answer.status.as_u16()),
+        (Err(_), came) => trace::Came::Failed(came.map_or("unsent", Came::as_str)),
+    };
+    underway.end(came, clock::now());
 }
 
 /// A credential that the upstream does not take at the moment is not shown for a while: others are.

@@ -9,6 +9,7 @@ const LAYERS: &[&str] = &[
     "json",
     "sse",
     "usage",
+    "trace",
     "operator",
     "call",
     "redact",

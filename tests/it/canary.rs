@@ -41,7 +41,19 @@ impl Marker {
 }
 
 /// The members of records that hold text of clients and upstreams, redacted.
-const TEXTS: [&str; 6] = ["prompt", "completion", "model", "tools_denied", "tool", "args"];
+const TEXTS: [&str; 11] = [
+    "prompt",
+    "completion",
+    "model",
+    "tools_denied",
+    "tool",
+    "args",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.request.model",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.name",
+];
 
 /// What is wrong with a text of JSON documents, a line each: markers in other members than those.
 fn strays(sink: &str, text: &str, marker: Marker, found: &mut BTreeSet<String>) {
@@ -266,7 +278,10 @@ fn gateway(marker: Marker, jwks: &str, collector: &Collector) -> Gateway {
         )
     };
     let more = "  gpt-fake: { upstream: fake }\n  \"gpt-glob-*\": { upstream: fake }\n  claude-fake: { upstream: fakea }\nidentity:\n  jwt: [{ issuer: \"https://idp.example\", audience: tollgate, jwks: { file: jwks.json }, tenant: claims.org }]\n";
-    let export = format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\", logs: true }}\n", collector.port);
+    let export = format!(
+        "telemetry: {{ otlp: \"http://127.0.0.1:{}\", logs: true, content: redacted }}\n",
+        collector.port
+    );
     Gateway::with_all(TENANTS, &upstreams, &format!("{more}{export}"), &[("jwks.json", jwks)])
 }
 
@@ -602,6 +617,18 @@ fn exported(collector: &Collector, text: &str, marker: Marker, found: &mut BTree
         }
         for text in ["prompt", "completion", "args"] {
             assert!(record.attributes.get(text).is_none());
+        }
+    }
+    let spans = collector.spans();
+    let of = |kind: i32| spans.iter().filter(|span| span.kind == kind).count();
+    let requests = text.lines().filter(|line| line.contains("\"dialect\":")).count();
+    assert_eq!(of(2), requests, "each request is a span");
+    assert_eq!(of(1), text.lines().count() - requests, "each decision is one");
+    for span in spans {
+        strays("span attributes", &span.attributes.to_string(), marker, found);
+        // A model's or a tool's name is part of it.
+        if marker == Marker::Address {
+            markers("span names", &span.name, found);
         }
     }
 }

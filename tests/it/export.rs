@@ -10,8 +10,10 @@ use std::{
 };
 
 fn gateway(collector: &Collector, more: &str) -> Gateway {
-    let telemetry =
-        format!("telemetry: {{ otlp: \"http://127.0.0.1:{}/base\", logs: true{more} }}\n", collector.port);
+    let telemetry = format!(
+        "telemetry: {{ otlp: \"http://127.0.0.1:{}/base\", logs: true, traces: false{more} }}\n",
+        collector.port
+    );
     Gateway::with(TENANTS, &telemetry)
 }
 
@@ -77,8 +79,10 @@ fn a_store_gets_the_lines_as_they_are_written_each_tenants_as_its_own() {
 #[test]
 fn nothing_is_exported_unless_it_is_asked_for() {
     let collector = Collector::start();
-    let mut gateway =
-        Gateway::with(TENANTS, &format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\" }}\n", collector.port));
+    let mut gateway = Gateway::with(
+        TENANTS,
+        &format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\", traces: false }}\n", collector.port),
+    );
     ask(&gateway, 1);
     gateway.stop();
     assert_eq!(collector.tries(), 0);

@@ -47,5 +47,6 @@ mod signer;
 mod signing;
 mod support;
 mod tools;
+mod traces;
 mod transcripts;
 mod wire;

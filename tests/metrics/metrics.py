@@ -94,14 +94,14 @@ def wait(what, holds, seconds=20):
 
 
 class Store(http.server.BaseHTTPRequestHandler):
-    """Takes one batch of records, and refuses the next."""
+    """Takes one batch of a signal, and refuses the next."""
 
-    batches = 0
+    batches = {}
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
-        Store.batches += 1
-        self.send_response(200 if Store.batches % 2 else 400)
+        batches = Store.batches[self.path] = Store.batches.get(self.path, 0) + 1
+        self.send_response(200 if batches % 2 else 400)
         self.send_header("content-length", "0")
         self.end_headers()
 

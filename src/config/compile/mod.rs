@@ -25,7 +25,7 @@ use crate::{
     records::{OnFailure, Signer, TenantSecrets},
     server::TlsFiles,
     snapshot::{Accounts, Limits, Snapshot},
-    telemetry::Target,
+    telemetry::Exports,
     upstream::http1::Origin,
 };
 use dashmap::DashMap;
@@ -68,8 +68,8 @@ pub struct Serve {
     pub retain: Duration,
     pub compress: bool,
     pub signer: Option<Arc<Signer>>,
-    /// Where records are exported to.
-    pub logs: Option<Arc<Target>>,
+    /// What is exported, and where to.
+    pub exports: Option<Arc<Exports>>,
     pub on_failure: OnFailure,
 }
 
@@ -400,7 +400,7 @@ impl Compiler<'_> {
             }
         }
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
-        let logs = self.logs_target(gateway);
+        let exports = self.exports(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
         Some(Serve {
             listen,
@@ -416,7 +416,7 @@ impl Compiler<'_> {
                 .and_then(|records| records.compress.as_ref())
                 .is_none_or(|compress| compress.value),
             signer,
-            logs,
+            exports,
             on_failure: match on_failure {
                 Some(raw::OnFailure::Drop) => OnFailure::Drop,
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,

@@ -9,7 +9,7 @@ use super::{
         files::{At, Mark},
         read::{Entries, Field, Leaf, Many, Read, part, record, words},
         secret::SecretRef,
-        values::{MicroUsd, Size},
+        values::{MicroUsd, Percent, Size},
         yaml::{Node, Value},
     },
     tenant::{Content, Settings, Tenant},
@@ -314,10 +314,22 @@ words! {
     }
 }
 
+words! {
+    /// How an OTLP endpoint is spoken to.
+    ExportProtocol {
+        Grpc = "grpc", "gRPC, over HTTP/2.";
+        Http = "http", "HTTP with protobuf.";
+    }
+}
+
 record! {
-    /// Where traces, logs and metrics are pushed.
+    /// Where traces and logs are pushed.
     Exporter {
         otlp: Option<At<String>> = "otlp",
+        protocol: Option<At<ExportProtocol>> = "protocol",
+        traces: Option<At<bool>> = "traces",
+        sample: Option<At<Percent>> = "sample",
+        content: Option<At<Content>> = "content",
         logs: Option<At<bool>> = "logs",
         headers: Entries<At<SecretRef>> = "headers",
         ca: Option<At<PathBuf>> = "ca",

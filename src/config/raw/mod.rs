@@ -7,9 +7,9 @@ mod tenant;
 mod tests_file;
 
 pub use gateway::{
-    Auth, Exporter, Gateway, GenaiNames, Header, Identity, Jwks, Jwt, Limits, Listener, Model, Mtls,
-    OnFailure, Pin, Price, Queue, Records, Retry, Scope, SharedState, Tenants, Timeout, Tls, Upstream,
-    UpstreamKind,
+    Auth, ExportProtocol, Exporter, Gateway, GenaiNames, Header, Identity, Jwks, Jwt, Limits, Listener,
+    Model, Mtls, OnFailure, Pin, Price, Queue, Records, Retry, Scope, SharedState, Tenants, Timeout, Tls,
+    Upstream, UpstreamKind,
 };
 pub use tenant::{
     Analyzer, Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact,

@@ -24,12 +24,17 @@ use crate::{
     },
     records::{Content, Raw, Said},
     refusal::Refusal,
+    trace::{Came, Going, McpCall, Underway},
     upstream::{
         self,
         mcp::{Calling, Failed, Happened, Server},
     },
 };
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -357,6 +362,8 @@ impl Talk {
         let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();
         // Held until the result is there.
         let _place = self.turn(server, &cancelled).await?;
+        let underway = self.begin(permit, server);
+        let wishes = Wishes { trace: underway.as_ref().map(|underway| underway.context), ..wishes };
         let started = clock::now();
         let mut answers = JoinSet::new();
         let calling = server.call(&caller, permit, retry, &wishes);
@@ -367,10 +374,7 @@ impl Talk {
         };
         let mut calling: Calling = match calling {
             Ok(calling) => calling,
-            Err(failed) => {
-                self.visit.waited += clock::now().saturating_duration_since(started);
-                return Err(failed);
-            }
+            Err(failed) => return self.ended(underway, started, Err(failed)),
         };
         let result = loop {
             let happened = tokio::select! {
@@ -402,7 +406,41 @@ impl Talk {
                 }
             }
         };
-        self.visit.waited += clock::now().saturating_duration_since(started);
+        self.ended(underway, started, result)
+    }
+
+    /// Notes a message to a server in the request's trace.
+    fn begin(&mut self, permit: &ToolPermit, server: &Server) -> Option<Underway> {
+        let asked = self.visit.asked().ok()?;
+        let trace = asked.trace.as_ref()?;
+        let (act, redactor) = (permit.act(), &asked.identity.tenant().journal.redactor);
+        // A resource's URI is no name of few.
+        let is_name = trace.context.is_sampled && act != Act::ReadResource;
+        let name = is_name.then(|| redactor.text(permit.tool()).as_str().into());
+        let mcp = Some(McpCall { method: act.method(), name, version: None });
+        let going = Going { upstream: server.shared_name(), method: "POST", server: server.address(), mcp };
+        Some(trace.outbound().begin(going, clock::now()))
+    }
+
+    /// Counts the time that a server took, and notes what came of a message to it.
+    fn ended(
+        &mut self,
+        underway: Option<Underway>,
+        started: Instant,
+        result: Result<Value<'static>, Failed>,
+    ) -> Result<Value<'static>, Failed> {
+        let now = clock::now();
+        self.visit.waited += now.saturating_duration_since(started);
+        let Some(underway) = underway else { return result };
+        let is_error = |result: &Value<'_>| result.get("isError") == Some(&Value::Bool(true));
+        let came = match &result {
+            Ok(result) if is_error(result) => Came::Failed("tool_error"),
+            Ok(_) => Came::Answer,
+            Err(Failed::Error { code, .. }) => Came::Code(*code),
+            Err(Failed::Refusal(refusal)) => Came::Failed(refusal.code()),
+            Err(Failed::Cancelled) => Came::Failed("cancelled"),
+        };
+        underway.end(came, now);
         result
     }
 

@@ -12,7 +12,7 @@ use crate::{
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
-        act::{Act, Passed},
+        act::{Act, Passed, method_named},
         answer,
         list::Kind,
         message::{
@@ -24,6 +24,7 @@ use crate::{
     quota::Exceeded,
     records::Raw,
     refusal::Refusal,
+    trace::{Context, McpCall},
     upstream::mcp::{Failed, Server},
 };
 use bytes::Bytes;
@@ -161,7 +162,10 @@ impl Talk {
             None => self.session(head).map(|session| session.revision),
         };
         match revision {
-            Ok(revision) => self.dispatch(&request, revision).await,
+            Ok(revision) => {
+                self.note(&request, revision);
+                self.dispatch(&request, revision).await
+            }
             Err(fault) => Reply::fault(Some(request.id), &fault),
         }
     }
@@ -252,8 +256,19 @@ impl Talk {
         Ok(session)
     }
 
+    /// Notes a message that came alone: its span is the request's.
+    fn note(&mut self, request: &Request<'_>, revision: Revision) {
+        let Some(trace) = self.visit.asked().ok().and_then(|asked| asked.trace.as_mut()) else { return };
+        if let Some(named) = request.meta("traceparent").and_then(Value::as_str).and_then(Context::parse) {
+            trace.adopt(named);
+        }
+        let method = method_named(request.method);
+        trace.mcp = Some(McpCall { method, name: None, version: Some(revision.as_str()) });
+    }
+
     async fn initialize(&mut self, request: &Request<'_>) -> Reply {
         let revision = Revision::agreed(request.param("protocolVersion").and_then(Value::as_str));
+        self.note(request, revision);
         let mut id = [0; 16];
         let made = getrandom::fill(&mut id);
         let owner = owner(&mut self.visit, &self.target);

@@ -52,6 +52,7 @@ pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) 
         tools_denied: Vec::new(),
         prompt: Some(Raw::text(prompt)),
         completion: None,
+        trace: None,
     }
 }
 
@@ -70,6 +71,7 @@ pub(in crate::records) fn decision(tenant: &str, content: Content) -> DecisionEn
         config: "c0ffee".into(),
         mode: "enforce",
         by: None,
+        trace: None,
     }
 }
 

@@ -68,7 +68,7 @@ struct Deaf;
 impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
     fn redactor_failed(&self) {}
-    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8], _: Option<Traced>) {}
     fn left_out(&self, _: &str) {}
 }
 

@@ -2,22 +2,16 @@
 //! the file and its hash with the chain; attributes are members that one filters by, from a list: no text of a prompt,
 //! an answer or arguments is among them.
 
+use super::line::{Line, nanos, pair, resource, value};
 use crate::records::Kind;
 use opentelemetry_proto::tonic::{
     collector::logs::v1::ExportLogsServiceRequest,
-    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
+    common::v1::{AnyValue, InstrumentationScope, any_value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber},
-    resource::v1::Resource,
 };
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// What a line weighs in the queue besides its bytes.
-const WEIGHT_FIXED: usize = 128;
 /// The members of a decision and of a request that become attributes.
 const OF_DECISIONS: &[&str] =
     &["key", "request_id", "place", "tool", "decision", "rule", "reason", "config", "mode", "by"];
@@ -37,32 +31,9 @@ const OF_REQUESTS: &[&str] = &[
     "usage_estimated",
 ];
 
-/// A line of a record, as it was written.
-#[derive(Debug, Clone)]
-pub(in crate::telemetry) struct Line {
-    pub(super) tenant: Arc<str>,
-    kind: Kind,
-    text: Box<[u8]>,
-    observed: SystemTime,
-}
-
 impl Line {
-    pub(in crate::telemetry) fn new(
-        tenant: &Arc<str>,
-        kind: Kind,
-        line: &[u8],
-        observed: SystemTime,
-    ) -> Self {
-        let text = line.strip_suffix(b"\n").unwrap_or(line).into();
-        Self { tenant: Arc::clone(tenant), kind, text, observed }
-    }
-
-    pub(super) fn weight(&self) -> usize {
-        WEIGHT_FIXED + self.text.len()
-    }
-
     fn record(&self) -> LogRecord {
-        let text = String::from_utf8_lossy(&self.text).into_owned();
+        let text = String::from_utf8_lossy(self.text()).into_owned();
         let line: Value = serde_json::from_str(&text).unwrap_or_default();
         let (names, event) = match self.kind {
             Kind::Audit => (OF_DECISIONS, "tollgate.decision"),
@@ -71,6 +42,7 @@ impl Line {
         let attribute = |name: &&str| Some(pair(format!("tollgate.{name}"), value(line.get(*name)?)?));
         let severity = severity(&line);
         let observed = nanos(self.observed);
+        let context = self.traced.as_ref().map(|traced| traced.context());
         LogRecord {
             time_unix_nano: line.get("time").and_then(Value::as_str).and_then(time).unwrap_or(observed),
             observed_time_unix_nano: observed,
@@ -84,6 +56,9 @@ impl Line {
             body: Some(AnyValue { value: Some(any_value::Value::StringValue(text)) }),
             attributes: names.iter().filter_map(attribute).collect(),
             event_name: event.to_owned(),
+            trace_id: context.map(|context| context.trace.to_be_bytes().into()).unwrap_or_default(),
+            span_id: context.map(|context| context.span.to_be_bytes().into()).unwrap_or_default(),
+            flags: context.map_or(0, |context| u32::from(context.is_sampled)),
             ..LogRecord::default()
         }
     }
@@ -95,42 +70,14 @@ pub(super) fn request(lines: &[Line], instance: &str) -> ExportLogsServiceReques
     for line in lines {
         tenants.entry(&line.tenant).or_default().push(line.record());
     }
-    let resource = |tenant: &str| Resource {
-        attributes: [
-            ("service.name", "tollgate"),
-            ("service.version", env!("CARGO_PKG_VERSION")),
-            ("service.instance.id", instance),
-            ("tollgate.tenant", tenant),
-        ]
-        .map(|(name, value)| pair(name.to_owned(), any_value::Value::StringValue(value.to_owned())))
-        .into(),
-        ..Resource::default()
-    };
     let scope =
         InstrumentationScope { name: "tollgate.records".to_owned(), ..InstrumentationScope::default() };
     let logs = tenants.into_iter().map(|(tenant, log_records)| ResourceLogs {
-        resource: Some(resource(tenant)),
+        resource: Some(resource(tenant, instance)),
         scope_logs: vec![ScopeLogs { scope: Some(scope.clone()), log_records, ..ScopeLogs::default() }],
         ..ResourceLogs::default()
     });
     ExportLogsServiceRequest { resource_logs: logs.collect() }
-}
-
-fn pair(key: String, value: any_value::Value) -> KeyValue {
-    KeyValue { key, value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
-}
-
-/// A member's value as an attribute's; None for what is null, or no plain value.
-fn value(value: &Value) -> Option<any_value::Value> {
-    match value {
-        Value::String(text) => Some(any_value::Value::StringValue(text.clone())),
-        Value::Bool(flag) => Some(any_value::Value::BoolValue(*flag)),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => Some(any_value::Value::IntValue(whole)),
-            None => number.as_f64().map(any_value::Value::DoubleValue),
-        },
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// What went wrong on a server is an error; what was refused, denied or left waiting is worth a look.
@@ -146,11 +93,6 @@ fn severity(line: &Value) -> SeverityNumber {
     }
 }
 
-fn nanos(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// A record's time in nanoseconds since 1970.
 fn time(text: &str) -> Option<u64> {
     let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
@@ -160,6 +102,8 @@ fn time(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::common::v1::KeyValue;
+    use std::time::UNIX_EPOCH;
 
     const DENIED: &str = r#"{"time":"2026-11-25T10:00:00.250Z","tenant":"acme","key":"prod","request_id":"r1","place":"mcp","tool":"crm__x","args":{"a":"quokka"},"decision":"deny","rule":null,"hash":"c0ffee"}"#;
     const ANSWERED: &str = r#"{"time":"2026-11-25T10:00:00.250Z","tenant":"globex","key":"prod","model":"gpt-5","status":502,"latency_ms":12.5,"input_tokens":7,"prompt":"quokka","completion":"quokka"}"#;

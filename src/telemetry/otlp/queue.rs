@@ -1,7 +1,7 @@
 //! Lines that wait to be exported: bounded, and each tenant's part of it too, so that one that sends a lot takes no
 //! other's place. What is full takes nothing more.
 
-use super::Line;
+use super::line::Line;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},

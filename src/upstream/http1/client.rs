@@ -129,14 +129,22 @@ impl Client {
                 result => return result,
             }
         }
+        let wire = self.dial().await?;
+        self.exchange(wire, &request, head).run(request.method).await
+    }
+
+    /// A new connection that belongs to the caller, for another protocol than HTTP/1.1.
+    ///
+    /// # Errors
+    /// No connection; see [`SendErrorKind`].
+    pub async fn dial(&self) -> Result<Wire, SendError> {
         let way = Way {
             origin: &self.origin,
             tls: self.tls.as_ref(),
             proxy: self.proxy.as_ref(),
             deny_private: self.deny_private,
         };
-        let wire = connect(&way, self.timeouts.connect).await.map_err(SendError::before_sending)?;
-        self.exchange(wire, &request, head).run(request.method).await
+        connect(&way, self.timeouts.connect).await.map_err(SendError::before_sending)
     }
 
     fn exchange(&self, wire: Wire, request: &Outgoing<'_>, head: Bytes) -> Exchange {

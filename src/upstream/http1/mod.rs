@@ -30,4 +30,5 @@ pub use error::{BodyError, ConnectFailure, SendError, SendErrorKind, TlsError, U
 pub(crate) use framing::Framing;
 pub use origin::{Origin, Scheme};
 pub use proxy::{BadProxy, Proxies, Proxy};
-pub use tls::tls_config;
+pub use tls::{http2_tls_config, tls_config};
+pub use wire::Wire;

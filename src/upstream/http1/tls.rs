@@ -15,6 +15,18 @@ use super::error::TlsError;
 /// # Errors
 /// `extra_roots_pem` is not PEM, holds no certificate, or one that cannot be a root.
 pub fn tls_config(extra_roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError> {
+    offering(b"http/1.1", extra_roots_pem)
+}
+
+/// The same, for HTTP/2 only.
+///
+/// # Errors
+/// The same.
+pub fn http2_tls_config(extra_roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError> {
+    offering(b"h2", extra_roots_pem)
+}
+
+fn offering(protocol: &[u8], extra_roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = extra_roots_pem {
         let mut added = 0_usize;
@@ -32,7 +44,7 @@ pub fn tls_config(extra_roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, T
         .map_err(|_| TlsError::Protocol)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -86,6 +98,7 @@ mod tests {
     fn only_http11_is_offered() {
         let config = tls_config(None).unwrap();
         assert_eq!(config.alpn_protocols, vec![b"http/1.1".to_vec()]);
+        assert_eq!(http2_tls_config(None).unwrap().alpn_protocols, vec![b"h2".to_vec()]);
         assert!(config.enable_sni);
     }
 }

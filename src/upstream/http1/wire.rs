@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 /// An open connection to an origin.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub struct Wire {
     kind: Kind,
     since: Instant,
 }
@@ -22,6 +22,39 @@ pub(super) struct Wire {
 enum Kind {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_flush(&mut self, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        }
+    }
 }
 
 impl Wire {

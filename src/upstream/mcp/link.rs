@@ -40,6 +40,14 @@ impl Link {
         }
     }
 
+    /// Where what is asked by HTTP is.
+    pub(super) fn address(&self) -> Option<(&str, u16)> {
+        let Self::Http(upstream) = self else { return None };
+        let (endpoint, _) = upstream.first()?;
+        let origin = endpoint.client.origin();
+        Some((origin.host(), origin.port()))
+    }
+
     /// A text without the gateway's own credentials.
     pub(super) fn conceal(&self, text: String) -> String {
         match self {

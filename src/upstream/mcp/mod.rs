@@ -203,6 +203,11 @@ impl Server {
         self.name.shared()
     }
 
+    /// Its host and port; a process has none.
+    pub fn address(&self) -> Option<(&str, u16)> {
+        self.link.address()
+    }
+
     /// How it answers; not known of one that the gateway runs.
     pub fn health(&self) -> Option<&Health> {
         self.link.health()
