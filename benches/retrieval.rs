@@ -7,7 +7,7 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use http::Method;
 use tollgate::{
-    retrieval::{self, Fence, Reply, Step, Store},
+    retrieval::{self, Cursors, Fence, Reply, Step, Store},
     tool_api::Request,
 };
 
@@ -23,7 +23,13 @@ fn main() {
 }
 
 fn fence() -> Fence {
-    Fence { upstream: "docs".into(), tenant: "acme".into(), field: Some("tenant_id".into()), prefix: None }
+    Fence {
+        upstream: "docs".into(),
+        tenant: "acme".into(),
+        field: Some("tenant_id".into()),
+        prefix: None,
+        cursors: Cursors::new(&[7; 32], 0),
+    }
 }
 
 /// A vector as clients write one; `digits` of each number behind the point.

@@ -24,9 +24,28 @@ const DISCARD_MAX: Duration = Duration::from_secs(2);
 /// What a client announces is believed up to here; memory beyond it grows with what comes.
 const RESERVED_BYTES_MAX: usize = 1 << 20;
 
+const JSON: &str = "application/json";
+/// JSON and lines of it, as clients of stores call them.
+const STORE_MEDIA: [&str; 4] = [
+    JSON,
+    "application/x-ndjson",
+    "application/vnd.elasticsearch+json",
+    "application/vnd.elasticsearch+x-ndjson",
+];
+
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
     read_into(head, body, bytes_max, None).await
+}
+
+/// The same of a request to a store, whose clients may have names of their own for JSON.
+pub(super) async fn read_for_store(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &STORE_MEDIA)?;
+    read_whole(body, bytes_max, None).await
 }
 
 /// The same, with what it takes taken from the room that there is.
@@ -34,9 +53,17 @@ pub(super) async fn read_into(
     head: &Parts,
     body: &mut Incoming,
     bytes_max: u64,
+    held: Option<&mut Held>,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &[JSON])?;
+    read_whole(body, bytes_max, held).await
+}
+
+async fn read_whole(
+    body: &mut Incoming,
+    bytes_max: u64,
     mut held: Option<&mut Held>,
 ) -> Result<Bytes, Refusal> {
-    check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
     let announced = body.size_hint().lower();
     if announced > bytes_max {
@@ -125,7 +152,7 @@ async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Frame<Bytes>>, 
 }
 
 /// JSON, not compressed; a body without a content type is read as JSON.
-fn check_coding(head: &Parts) -> Result<(), Refusal> {
+fn check_coding(head: &Parts, medias: &[&str]) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(Refusal::UnsupportedMediaType { message: message.to_owned() });
     for coding in head.headers.get_all(header::CONTENT_ENCODING) {
         if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
@@ -140,7 +167,7 @@ fn check_coding(head: &Parts) -> Result<(), Refusal> {
     let Some(first) = first else { return Ok(()) };
     let text = first.to_str().unwrap_or_default();
     let mut parts = text.split(';').map(str::trim);
-    if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+    if !parts.next().is_some_and(|media| medias.iter().any(|known| media.eq_ignore_ascii_case(known))) {
         return refuse("the content type is not application/json");
     }
     let utf8 = parts.all(|part| match part.split_once('=') {

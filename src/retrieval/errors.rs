@@ -21,6 +21,12 @@ impl Store {
                 let message = body.get("message").and_then(Value::as_str)?;
                 Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
             }
+            Self::Pinecone => {
+                let inner = body.get("error").unwrap_or(&body);
+                let message = inner.get("message").and_then(Value::as_str)?;
+                let kind = inner.get("code").and_then(Value::as_str).filter(|kind| is_word(kind));
+                Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
+            }
             Self::Qdrant => {
                 let message = body.get("status")?.get("error")?.as_str()?;
                 Some(StoreError { kind: None, message: message.to_owned() })
@@ -36,6 +42,11 @@ impl Store {
                 let kind = Value::string(kind.unwrap_or("ChromaError").to_owned());
                 Value::object([("error", kind), ("message", message)])
             }
+            Self::Pinecone => {
+                let code = Value::string(kind.unwrap_or("UNKNOWN").to_owned());
+                let error = Value::object([("code", code), ("message", message.clone())]);
+                Value::object([("error", error), ("message", message)])
+            }
             Self::Qdrant => {
                 let status = Value::object([("error", message)]);
                 Value::object([("status", status), ("time", Value::integer(0))])
@@ -48,5 +59,7 @@ impl Store {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -10,6 +10,7 @@ const LAYERS: &[&str] = &[
     "sse",
     "usage",
     "operator",
+    "seal",
     "call",
     "redact",
     "quota",

@@ -9,7 +9,7 @@ use crate::{
     gateway::{Body, Visit, answer::JSON},
     json, operator,
     refusal::Refusal,
-    retrieval::{self, Conversation, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
+    retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
     tool_api::Request,
     upstream::{self, Progress, Repeat, Upstream},
@@ -57,9 +57,13 @@ pub(super) async fn respond(
     head: &Parts,
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let body = retrieval::body(bytes, visit.snapshot().limits.nesting)?;
-    let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
-    let fence = api.fence(&visit.asked()?.identity.tenant().id.shared());
+    let (path, query) = (rest(head), head.uri.query());
+    let body = store.body(path, bytes, visit.snapshot().limits.nesting)?;
+    let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
+    let tenant = visit.asked()?.identity.tenant();
+    let cursors =
+        Cursors::new(&tenant.journal.secret.key("store cursor v1"), clock::unix_seconds(clock::wall()));
+    let fence = api.fence(&tenant.id.shared(), cursors);
     let found = store.find(request).map_err(|why| {
         let refusal = Refusal::ToolNotAllowed { tool: fence.upstream.to_string(), reason: why.to_owned() };
         denied(visit, refusal)
@@ -202,7 +206,7 @@ async fn steps(
     for _ in 0..STEPS_MAX {
         match conversation.next(reply.take())? {
             Step::Send(sending) => {
-                let sent = (headers_for(&sending.body), Repeat::Always);
+                let sent = (headers_for(&sending), Repeat::Always);
                 let received = speaker.send(leave.body(sending.body.clone()), &sending, sent).await?;
                 headers = received.headers;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });

@@ -2,12 +2,15 @@
 
 mod chroma_laws;
 mod chroma_model;
+mod pinecone;
+mod pinecone_laws;
+mod pinecone_model;
 mod qdrant_laws;
 mod qdrant_model;
 mod refused;
 mod table;
 
-use super::{Conversation, Fence, Lookup, Reply, Sending, Step, Store, Told};
+use super::{Conversation, Cursors, Fence, Lookup, Reply, Sending, Step, Store, Told};
 use crate::{refusal::Refusal, tool_api::Request};
 use http::Method;
 use serde_json::Value as Json;
@@ -45,7 +48,16 @@ struct Answered {
 }
 
 fn fence(tenant: &str) -> Fence {
-    Fence { upstream: "docs".into(), tenant: tenant.into(), field: Some(FIELD.into()), prefix: None }
+    // Each tenant has a secret of its own.
+    let mut key = [0; 32];
+    key.iter_mut().zip(tenant.bytes()).for_each(|(to, from)| *to = from);
+    Fence {
+        upstream: "docs".into(),
+        tenant: tenant.into(),
+        field: Some(FIELD.into()),
+        prefix: None,
+        cursors: Cursors::new(&key, 1000),
+    }
 }
 
 /// Carries a request to a store and back, as the journey does.
@@ -67,7 +79,8 @@ fn begun(
     let (path, query) =
         asked.path.split_once('?').map_or((asked.path.as_str(), None), |(path, query)| (path, Some(query)));
     let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
-    let request = Request::read(&method, path, query, super::body(&bytes, 64)?)?;
+    let body = store.body(path, &bytes, 64)?;
+    let request = Request::read_with_lists(&method, path, query, body, store.lists())?;
     let found = store.find(request).map_err(|why| fence.refuse(super::Operation::Query, why))?;
     let name = found.lookup().map(|Lookup { sending, .. }| Lookup::name_in(&send(&sending)));
     let name = match name {
