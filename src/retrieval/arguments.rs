@@ -21,7 +21,8 @@ struct Names {
 
 const COLLECTION: &str = "collection";
 /// Parameters of paths that stand for a collection.
-const COLLECTION_PLACES: [&str; 5] = ["collection", "collection_id", "collection_name", "name", "namespace"];
+const COLLECTION_PLACES: [&str; 6] =
+    ["index", "collection", "collection_id", "collection_name", "name", "namespace"];
 
 fn names(store: Store) -> &'static Names {
     match store {
@@ -34,6 +35,10 @@ fn names(store: Store) -> &'static Names {
                 ("tenant_name", "store_tenant"),
             ],
             contents: &["embeddings", "metadatas", "documents", "uris", "query_embeddings"],
+        },
+        Store::Opensearch => &Names {
+            renamed: &[("query", "filter"), ("size", "limit"), ("id", "ids"), ("index", COLLECTION)],
+            contents: &["docs", "knn", "pit", "rescore", "retriever", "scroll_id", "search_after"],
         },
         Store::Pinecone => &Names {
             renamed: &[("namespace", COLLECTION), ("topK", "limit"), ("top_k", "limit"), ("id", "ids")],
@@ -104,7 +109,7 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
     }
     for (name, value) in asking.places.iter().filter(|(name, _)| !COLLECTION_PLACES.contains(name)) {
         let value = Value::string(value.clone());
-        let is_id = store == Store::Qdrant && *name == "id";
+        let is_id = matches!(store, Store::Opensearch | Store::Qdrant) && *name == "id";
         add(&names.argument(name), if is_id { Value::Array(vec![value]) } else { value });
     }
     for (name, value) in &asking.request.query {
@@ -118,7 +123,7 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
     }
     // The ids of what is written are as many as the records.
     let carries_ids = asking.operation == Operation::Write;
-    let body = asking.request.body.as_ref();
+    let body = asking.request.body.as_ref().filter(|_| !is_record(store, asking.request));
     let inner = body.and_then(|body| body.get(nested(store, body)?)).and_then(Value::members);
     let outer = body.and_then(Value::members).unwrap_or_default();
     let outer = outer.iter().filter(|(name, _)| {
@@ -145,6 +150,12 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
 /// Whether a member names the collection that is made.
 fn is_name_of_collection(asking: &Asking<'_>, member: &str) -> bool {
     member == "name" && makes_collection(asking.request)
+}
+
+/// Whether the body of a request is a record, or lines of them.
+fn is_record(store: Store, request: &Request<'_>) -> bool {
+    let writes = |part: &String| ["_bulk", "_create", "_doc", "_update"].contains(&part.as_str());
+    store == Store::Opensearch && request.path.iter().take(2).any(writes)
 }
 
 fn makes_collection(request: &Request<'_>) -> bool {
@@ -198,7 +209,7 @@ pub(super) fn put(
                 !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
             let segment = request.path.get_mut(at).filter(|_| plain && text != "." && text != "..");
             *segment.ok_or("a rule sets what cannot stand in the path")? = text.to_owned();
-        } else if is_in_query(own) || request.method == Method::GET {
+        } else if is_in_query(own) || (request.method == Method::GET && request.body.is_none()) {
             let text = match value {
                 Value::String(text) => text.to_string(),
                 Value::Number(digits) => digits.to_string(),
@@ -210,6 +221,9 @@ pub(super) fn put(
             request.query.retain(|(name, _)| name != own);
             request.query.push((own.to_owned(), text));
         } else {
+            if is_record(store, request) {
+                return Err("a rule sets what cannot stand in a record");
+            }
             let whole = request.body.get_or_insert_with(|| Value::Object(Vec::new()));
             let within = within.filter(|_| whole.get(own).is_none());
             let body = match within {

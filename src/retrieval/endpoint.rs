@@ -1,6 +1,6 @@
 //! Endpoints: the table of a store's public API, and how a request finds its way through it.
 
-use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma, pinecone};
+use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone};
 use crate::{json::Value, refusal::Refusal, tool_api::Request};
 
 /// A method and a path of a store's API.
@@ -69,9 +69,15 @@ pub struct Found<'r> {
 
 impl Store {
     /// The collection that a request names, as the client calls it.
-    fn collection_of(self, places: &[(&'static str, String)], request: &Request<'_>) -> Option<String> {
+    fn collection_of(
+        self,
+        fence: &Fence,
+        places: &[(&'static str, String)],
+        request: &Request<'_>,
+    ) -> Option<String> {
         match self {
             Self::Chroma | Self::Qdrant => arguments::collection(places).map(ToOwned::to_owned),
+            Self::Opensearch => opensearch::named(fence, places, request),
             Self::Pinecone => pinecone::named(places, request),
         }
     }
@@ -124,7 +130,7 @@ impl<'r> Found<'r> {
     pub fn lookup(&self) -> Option<Lookup> {
         match self.store {
             Store::Chroma => chroma::lookup(&self.endpoint.verdict, &self.places),
-            Store::Pinecone | Store::Qdrant => None,
+            Store::Opensearch | Store::Pinecone | Store::Qdrant => None,
         }
     }
 
@@ -138,7 +144,7 @@ impl<'r> Found<'r> {
         };
         let collection = match named {
             Some(name) => Some(name.to_owned()),
-            None => self.store.collection_of(&self.places, &self.request),
+            None => self.store.collection_of(fence, &self.places, &self.request),
         };
         let asking = Asking {
             request: &self.request,
@@ -180,7 +186,7 @@ impl Understood<'_> {
         arguments::put(found.store, &mut found.request, (&arguments, forced), place_of)
             .map_err(|why| fence.refuse(found.operation, why))?;
         found.places = found.endpoint.places(&found.request).unwrap_or_default();
-        let collection = found.store.collection_of(&found.places, &found.request).or(collection);
+        let collection = found.store.collection_of(&fence, &found.places, &found.request).or(collection);
         let asking = Asking {
             request: &found.request,
             places: &found.places,

@@ -21,6 +21,12 @@ impl Store {
                 let message = body.get("message").and_then(Value::as_str)?;
                 Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
             }
+            Self::Opensearch => {
+                let error = body.get("error")?;
+                let kind = error.get("type").and_then(Value::as_str).filter(|kind| is_word(kind));
+                let message = error.as_str().or_else(|| error.get("reason").and_then(Value::as_str))?;
+                Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
+            }
             Self::Pinecone => {
                 let inner = body.get("error").unwrap_or(&body);
                 let message = inner.get("message").and_then(Value::as_str)?;
@@ -41,6 +47,10 @@ impl Store {
             Self::Chroma => {
                 let kind = Value::string(kind.unwrap_or("ChromaError").to_owned());
                 Value::object([("error", kind), ("message", message)])
+            }
+            Self::Opensearch => {
+                let kind = Value::string(kind.unwrap_or("exception").to_owned());
+                Value::object([("error", Value::object([("type", kind), ("reason", message)]))])
             }
             Self::Pinecone => {
                 let code = Value::string(kind.unwrap_or("UNKNOWN").to_owned());

@@ -26,6 +26,7 @@ mod endpoint;
 mod errors;
 mod fence;
 mod members;
+pub mod opensearch;
 pub mod pinecone;
 pub mod qdrant;
 mod talk;
@@ -83,17 +84,19 @@ impl Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Store {
     Chroma,
+    Opensearch,
     Pinecone,
     Qdrant,
 }
 
 impl Store {
-    pub const ALL: [Self; 3] = [Self::Chroma, Self::Pinecone, Self::Qdrant];
+    pub const ALL: [Self; 4] = [Self::Chroma, Self::Opensearch, Self::Pinecone, Self::Qdrant];
 
     /// The store as the configuration names it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Chroma => "chroma",
+            Self::Opensearch => "opensearch",
             Self::Pinecone => "pinecone",
             Self::Qdrant => "qdrant",
         }
@@ -103,6 +106,7 @@ impl Store {
     pub fn endpoints(self) -> &'static [Endpoint] {
         match self {
             Self::Chroma => chroma::ENDPOINTS,
+            Self::Opensearch => opensearch::ENDPOINTS,
             Self::Pinecone => pinecone::ENDPOINTS,
             Self::Qdrant => qdrant::ENDPOINTS,
         }
@@ -114,11 +118,7 @@ impl Store {
         bytes: &'b [u8],
         nesting_max: usize,
     ) -> Result<Option<Value<'b>>, Refusal> {
-        if self.reads_lines(path) {
-            vector::lines(bytes, nesting_max)
-        } else {
-            body(bytes, nesting_max)
-        }
+        if self.reads_lines(path) { vector::lines(bytes, nesting_max) } else { body(bytes, nesting_max) }
     }
 
     /// Whether the body of a request is lines of JSON.
@@ -127,6 +127,7 @@ impl Store {
             Self::Pinecone => {
                 path.trim_start_matches('/').starts_with("records/") && path.ends_with("/upsert")
             }
+            Self::Opensearch => path.ends_with("_bulk") || path.ends_with("_msearch"),
             Self::Chroma | Self::Qdrant => false,
         }
     }
@@ -135,7 +136,7 @@ impl Store {
     pub fn lists(self) -> &'static [&'static str] {
         match self {
             Self::Pinecone => &["ids"],
-            Self::Chroma | Self::Qdrant => &[],
+            Self::Chroma | Self::Opensearch | Self::Qdrant => &[],
         }
     }
 }

@@ -41,6 +41,7 @@ impl Compiler<'_> {
                 | raw::UpstreamKind::Http
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Openai
+                | raw::UpstreamKind::Opensearch
                 | raw::UpstreamKind::Pinecone
                 | raw::UpstreamKind::Qdrant
         );

@@ -27,13 +27,13 @@ impl Compiler<'_> {
         for (name, raw) in &gateway.upstreams.0 {
             let kind = match raw.kind.value {
                 raw::UpstreamKind::Chroma => self.store(raw, Store::Chroma),
+                raw::UpstreamKind::Opensearch => self.store(raw, Store::Opensearch),
                 raw::UpstreamKind::Pinecone => self.store(raw, Store::Pinecone),
                 raw::UpstreamKind::Qdrant => self.store(raw, Store::Qdrant),
                 raw::UpstreamKind::Http => Some(ToolKind::Http(self.operations(raw))),
                 raw::UpstreamKind::Anthropic
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Openai
-                | raw::UpstreamKind::Opensearch
                 | raw::UpstreamKind::Weaviate => continue,
             };
             if name.value.ends_with('_') {

@@ -15,9 +15,10 @@ use crate::{
     upstream::{self, Progress, Repeat, Upstream},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, Response, StatusCode, request::Parts};
 use std::{sync::Arc, time::Duration};
 
+const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 /// More is not sent of one request.
 const STEPS_MAX: usize = 16;
 /// So long a write waits for another tenant's of the same id.
@@ -47,7 +48,7 @@ struct Ended {
 
 enum Outcome {
     Failed(Received),
-    Told(Told),
+    Told(Told, HeaderMap),
 }
 
 pub(super) async fn respond(
@@ -95,12 +96,24 @@ pub(super) async fn respond(
     }
     let outcome = ended.outcome.inspect_err(|refusal| visit.rejected(refusal));
     match outcome.map_err(|refusal| denied(visit, refusal))? {
-        Outcome::Told(Told { status, body }) => {
+        Outcome::Told(Told { status, body }, headers) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            told(visit, &End::Complete, (status, JSON), body)
+            let response = told(visit, &End::Complete, (status, JSON), body);
+            response.map(|response| of_product(response, &headers))
         }
-        Outcome::Failed(received) => refused(visit, store, &received),
+        Outcome::Failed(received) => {
+            let response = refused(visit, store, &received);
+            response.map(|response| of_product(response, &received.headers))
+        }
     }
+}
+
+/// Elasticsearch's clients speak to what calls itself so.
+fn of_product(mut response: Response<Body>, headers: &HeaderMap) -> Response<Body> {
+    if let Some(product) = headers.get(&PRODUCT) {
+        response.headers_mut().insert(PRODUCT, product.clone());
+    }
+    response
 }
 
 /// The operation as rules name it.
@@ -211,7 +224,7 @@ async fn steps(
                 headers = received.headers;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });
             }
-            Step::Tell(told) => return Ok(Outcome::Told(told)),
+            Step::Tell(told) => return Ok(Outcome::Told(told, headers)),
             Step::Fail(Reply { status, body }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
                 return Ok(Outcome::Failed(Received { status, headers, body }));
