@@ -4,6 +4,7 @@
 mod claims;
 mod http;
 mod names;
+pub(super) mod objects;
 mod store;
 
 use super::{

@@ -7,20 +7,23 @@ use crate::{
 };
 use serde_json::json;
 
+/// A request line, and the body in lines.
+type Sent = (String, Vec<Json>);
+
 /// What is sent of a request whose answers are these, and what is told.
 fn sent(
     fence: &Fence,
     (method, path): (&'static str, &str),
     body: Json,
     answers: &[Json],
-) -> (Vec<(String, Vec<Json>)>, Result<(u16, Json), Refusal>) {
+) -> (Vec<Sent>, Result<(u16, Json), Refusal>) {
     let (mut sent, mut answers) = (Vec::new(), answers.iter());
     let asked = Asked { method, path: path.to_owned(), body: (!body.is_null()).then_some(body) };
     let answered = ask(Store::Opensearch, &asked, fence, &mut |Sending { method, target, body, .. }| {
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let lines = lines.map(|line| serde_json::from_slice(line).unwrap());
         sent.push((format!("{method} {target}"), lines.collect()));
-        Reply { status: 200, body: answers.next().unwrap_or(&json!({})).to_string().into() }
+        Reply { status: 200, body: answers.next().map_or_else(|| "{}".to_owned(), Json::to_string).into() }
     });
     (sent, answered.told)
 }
@@ -60,7 +63,7 @@ fn the_tenant_stands_beside_the_query_and_in_all_that_searches() {
     );
     check(
         json!({ "retriever": { "rrf": { "retrievers": [{ "standard": { "query": given } }, { "knn": bare }] } } }),
-        json!({ "retriever": { "rrf": { "retrievers": [{ "standard": { "query": both(given.clone()) } }, { "knn": knn(clause()) }] } } }),
+        json!({ "retriever": { "rrf": { "retrievers": [{ "standard": { "query": both(given) } }, { "knn": knn(clause()) }] } } }),
     );
     check(
         json!({ "_source": ["a"], "sort": [{ "a": "asc" }, "_score"], "post_filter": filter }),
@@ -124,7 +127,7 @@ fn a_write_holds_for_what_was_seen() {
         ("DELETE", "/docs/_doc/a", Json::Null),
         ("POST", "/docs/_bulk", json!([{ "delete": { "_id": "a" } }])),
     ] {
-        let (asked, told) = sent(&fence("acme"), (method, path), body, &[foreign.clone()]);
+        let (asked, told) = sent(&fence("acme"), (method, path), body, std::slice::from_ref(&foreign));
         assert_eq!((asked.len(), told.unwrap_err().status()), (1, 403), "{method} {path}");
     }
     let own = json!({ "docs": [{ "_id": "a", "found": true, "_seq_no": 7, "_primary_term": 2, "_source": { "tenant_id": "acme" } }] });
@@ -144,14 +147,14 @@ fn cursors_are_the_tenants_own() {
     assert_ne!(sealed, "raw");
     let next = json!({ "scroll": "1m", "scroll_id": sealed });
     let page = json!({ "_scroll_id": "raw2", "hits": { "total": { "value": 9 }, "hits": [hit, alien] } });
-    let (asked, told) = sent(&acme, ("POST", "/_search/scroll"), next.clone(), &[page.clone()]);
+    let (asked, told) = sent(&acme, ("POST", "/_search/scroll"), next, std::slice::from_ref(&page));
     assert_eq!(asked[0].1[0], json!({ "scroll": "1m", "scroll_id": "raw" }));
     let told = told.unwrap().1;
     assert_eq!(told["hits"]["hits"], json!([{ "_index": "docs", "_id": "1", "_source": { "a": 1 } }]));
     assert_eq!(told["hits"]["total"]["value"], 1);
     for (fence, id) in [(fence("globex"), sealed), (acme, json!("raw"))] {
         let next = json!({ "scroll": "1m", "scroll_id": id });
-        let (asked, told) = sent(&fence, ("POST", "/_search/scroll"), next, &[page.clone()]);
+        let (asked, told) = sent(&fence, ("POST", "/_search/scroll"), next, std::slice::from_ref(&page));
         assert_eq!((asked.len(), told.unwrap_err().status()), (0, 400));
     }
     let acme = fence("acme");
@@ -234,6 +237,10 @@ fn what_is_not_known_goes_no_further() {
     for name in ["_all", "*", "a*", "a,b", "-a", ".kibana", "c:a", "<a>", "%3Ca%7Bnow%7D%3E"] {
         refuses("POST", &format!("/{name}/_search"), json!({}), "403");
     }
+}
+
+#[test]
+fn what_is_for_no_index_or_for_several_goes_no_further() {
     refuses("POST", "/_search", json!({}), "403");
     refuses("POST", "/_msearch", json!([{ "index": "a" }, {}, { "index": "b" }, {}]), "403");
     refuses(

@@ -74,26 +74,7 @@ impl Model for OpenSearch {
                 self.docs.retain(|id, _| !gone.contains_key(id));
                 (200, json!({ "took": 1, "deleted": gone.len(), "failures": [] }))
             }
-            (method, [kind, id]) => {
-                let action = match (method, *kind) {
-                    ("DELETE", _) => "delete",
-                    (_, "_create") => "create",
-                    (_, "_update") => "update",
-                    _ if parameter("op_type") == Some("create") => "create",
-                    _ => "index",
-                };
-                let number = parameter("if_seq_no").and_then(|number| number.parse().ok());
-                let mut told = self.change(action, id, number, body);
-                let status = u16::try_from(told["status"].as_u64().unwrap()).unwrap();
-                if told.get("error").is_none() {
-                    // It stands in items of bulks, and in what is told of nothing.
-                    let is_missing = told["result"] == "not_found";
-                    if !is_missing {
-                        told.as_object_mut().unwrap().remove("status");
-                    }
-                }
-                (status, told)
-            }
+            (method, [kind, id]) => self.changed(method, kind, id, (&parameter, body)),
             other => panic!("{other:?}"),
         }
     }
@@ -128,6 +109,31 @@ impl OpenSearch {
             }
         }
         told
+    }
+
+    /// One change, by its own request.
+    fn changed<'p>(
+        &mut self,
+        method: &str,
+        kind: &str,
+        id: &str,
+        (parameter, body): (&dyn Fn(&str) -> Option<&'p str>, &Json),
+    ) -> (u16, Json) {
+        let action = match (method, kind) {
+            ("DELETE", _) => "delete",
+            (_, "_create") => "create",
+            (_, "_update") => "update",
+            _ if parameter("op_type") == Some("create") => "create",
+            _ => "index",
+        };
+        let number = parameter("if_seq_no").and_then(|number| number.parse().ok());
+        let mut told = self.change(action, id, number, body);
+        let status = u16::try_from(told["status"].as_u64().unwrap()).unwrap();
+        // It stands in items of bulks, and in what is told of nothing.
+        if told.get("error").is_none() && told["result"] != "not_found" {
+            told.as_object_mut().unwrap().remove("status");
+        }
+        (status, told)
     }
 
     /// What a query finds, with scores.

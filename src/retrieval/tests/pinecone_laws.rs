@@ -21,7 +21,7 @@ fn value(dice: &mut Dice) -> f64 {
 
 /// What a tenant calls its namespaces, and what it may try.
 fn space(dice: &mut Dice) -> &'static str {
-    *dice.pick(&["", DEFAULT, "x", "y", "globex", "globex_x", "acme_x", "acme"])
+    dice.pick::<&str>(&["", DEFAULT, "x", "y", "globex", "globex_x", "acme_x", "acme"])
 }
 
 fn records(dice: &mut Dice, tenants: &[Json]) -> std::collections::BTreeMap<String, Record> {
@@ -119,6 +119,46 @@ fn post(path: &str, body: Json) -> Asked {
     Asked { method: "POST", path: path.to_owned(), body: Some(body) }
 }
 
+/// Something that is written or deleted.
+fn change(dice: &mut Dice, mut body: Json) -> Asked {
+    match dice.roll(3) {
+        0 => {
+            let vectors = dice.several(1, 3, |dice| {
+                let mut vector = json!({ "id": id(dice), "values": [value(dice)] });
+                if dice.one_in(2) {
+                    vector["metadata"] = metadata(dice);
+                }
+                vector
+            });
+            body["vectors"] = json!(vectors);
+            post("/vectors/upsert", body)
+        }
+        1 => {
+            if dice.one_in(2) {
+                body["id"] = json!(id(dice));
+                body["values"] = json!([value(dice)]);
+            } else {
+                filtered(dice, &mut body, true);
+                body["dryRun"] = json!(dice.one_in(3));
+            }
+            body["setMetadata"] = metadata(dice);
+            post("/vectors/update", body)
+        }
+        _ => {
+            match dice.roll(4) {
+                0 => body["deleteAll"] = json!(true),
+                1 => filtered(dice, &mut body, true),
+                2 => body["ids"] = json!(dice.several(1, 4, id)),
+                _ => {
+                    filtered(dice, &mut body, false);
+                    body["ids"] = json!(dice.several(0, 2, id));
+                }
+            }
+            post("/vectors/delete", body)
+        }
+    }
+}
+
 fn request(dice: &mut Dice) -> Asked {
     let mut body = json!({});
     let space = space(dice);
@@ -129,11 +169,9 @@ fn request(dice: &mut Dice) -> Asked {
         0 | 1 => {
             filtered(dice, &mut body, false);
             body["topK"] = json!(dice.roll(8));
-            if dice.one_in(4) {
-                body["id"] = json!(id(dice))
-            } else {
-                body["vector"] = json!([value(dice)])
-            }
+            let (name, example) =
+                if dice.one_in(4) { ("id", json!(id(dice))) } else { ("vector", json!([value(dice)])) };
+            body[name] = example;
             for name in ["includeMetadata", "includeValues"] {
                 if dice.one_in(2) {
                     body[name] = json!(dice.one_in(2));
@@ -167,40 +205,7 @@ fn request(dice: &mut Dice) -> Asked {
             let space = if space.is_empty() { DEFAULT } else { space };
             post(&format!("/records/namespaces/{space}/search"), body)
         }
-        7 => {
-            let vectors = dice.several(1, 3, |dice| {
-                let mut vector = json!({ "id": id(dice), "values": [value(dice)] });
-                if dice.one_in(2) {
-                    vector["metadata"] = metadata(dice);
-                }
-                vector
-            });
-            body["vectors"] = json!(vectors);
-            post("/vectors/upsert", body)
-        }
-        8 => {
-            if dice.one_in(2) {
-                body["id"] = json!(id(dice));
-                body["values"] = json!([value(dice)]);
-            } else {
-                filtered(dice, &mut body, true);
-                body["dryRun"] = json!(dice.one_in(3));
-            }
-            body["setMetadata"] = metadata(dice);
-            post("/vectors/update", body)
-        }
-        9 => {
-            match dice.roll(4) {
-                0 => body["deleteAll"] = json!(true),
-                1 => filtered(dice, &mut body, true),
-                2 => body["ids"] = json!(dice.several(1, 4, id)),
-                _ => {
-                    filtered(dice, &mut body, false);
-                    body["ids"] = json!(dice.several(0, 2, id));
-                }
-            }
-            post("/vectors/delete", body)
-        }
+        7..=9 => change(dice, body),
         _ => Asked { method: "GET", path: "/namespaces".to_owned(), body: None },
     }
 }
