@@ -183,7 +183,7 @@ def pinecone(method, parts, query, body):
         spaces = {name: {"vectorCount": len(space)} for name, space in SPACES.items() if space}
         return 200, {"namespaces": spaces, "dimension": 1, "indexFullness": 0.5, "totalVectorCount": sum(len(space) for space in SPACES.values())}
     if path == "namespaces":
-        return 200, {"namespaces": [{"name": name, "record_count": len(space)} for name, space in SPACES.items() if name.startswith(query.get("prefix", ""))]}
+        return 200, {"namespaces": [{"name": name, "record_count": len(space)} for name, space in SPACES.items() if space and name.startswith(query.get("prefix", ""))]}
     return 404, {"error": {"code": "NOT_FOUND", "message": "nothing here"}, "status": 404}
 
 
