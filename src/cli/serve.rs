@@ -2,6 +2,7 @@
 
 use super::{
     Status, print,
+    run::Lent,
     take_over::{Shared, bind, lock, share},
     tenant,
 };
@@ -65,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
     };
     runtime.block_on(async {
-        match Running::start(&arguments.config.config, arguments.take_over).await {
+        match Running::start(&arguments.config.config, arguments.take_over, None).await {
             Ok(running) => running.until_signal().await,
             Err(message) => print::failed(message.trim_end()),
         }
@@ -104,6 +105,8 @@ struct Reloader {
     secrets: Arc<TenantSecrets>,
     /// Shows that the secrets are ours to make; None while nothing is to be made.
     lock: Option<Arc<DataDirLock>>,
+    /// For a gateway that is a command's own.
+    lent: Option<Lent>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
     /// One reload at a time; what the last one read.
     read: Mutex<LastRead>,
@@ -179,7 +182,8 @@ impl Reloader {
         let (compiled, problems) = compile::compile(loaded, &context);
         let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
         match compiled {
-            Some(compiled) => {
+            Some(mut compiled) => {
+                self.lent.iter().try_for_each(|lent| lent.set_up(&mut compiled))?;
                 // A tenant's first token must not be made with a secret that could be lost.
                 self.lock
                     .iter()
@@ -266,6 +270,8 @@ impl Reloader {
                 self.last.loaded(Texts::of(&loaded));
                 gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
+                let now = gateway.snapshot.load();
+                gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
                 self.renew_tls(&compiled.serve);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
@@ -284,14 +290,15 @@ impl Reloader {
 
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
-    pub(super) async fn start(path: &Path, take_over: bool) -> Result<Self, String> {
+    pub(super) async fn start(path: &Path, take_over: bool, lent: Option<Lent>) -> Result<Self, String> {
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         let (lock, shared) = take_place(path, &loaded, &place, take_over).await?;
         let secrets = Arc::new(tenant::secrets(&place)?);
         let locked = Some(Arc::clone(&lock));
-        let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
+        let reloader = Reloader::new(path, Arc::clone(&secrets), locked, &loaded);
+        let reloader = Arc::new(Reloader { lent, ..reloader });
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
         reloader.last.loaded(Texts::of(&loaded));
@@ -471,6 +478,7 @@ impl Reloader {
             path: path.to_owned(),
             secrets,
             lock,
+            lent: None,
             quotas: DashMap::new(),
             read,
             last: Arc::default(),

@@ -16,6 +16,7 @@ mod reserve;
 mod resource;
 mod room;
 mod route;
+mod standing;
 mod stored;
 mod tools;
 mod usage;

@@ -182,7 +182,7 @@ fn typed(text: &str) -> Value<'static> {
 
 /// Puts what rules changed where it came from; what they add goes into the body. Else why it cannot be done.
 pub(super) fn put(
-    store: Store,
+    (store, operation): (Store, Operation),
     request: &mut Request<'_>,
     (before, forced): (&Value<'_>, &Value<'_>),
     place_of: impl Fn(&str) -> Option<usize>,
@@ -199,6 +199,8 @@ pub(super) fn put(
         let makes_collection = makes_collection(request);
         let own = match argument.as_ref() {
             COLLECTION if makes_collection => "name",
+            // What is called `n_results` in a query is `limit` elsewhere.
+            "limit" if store == Store::Chroma && operation != Operation::Query => "limit",
             argument => names.own(argument, |own| is_in_body(own) || is_in_query(own)),
         };
         let mut places = COLLECTION_PLACES.iter().filter(|_| argument == COLLECTION).copied().chain([own]);
