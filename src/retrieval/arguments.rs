@@ -180,6 +180,36 @@ fn typed(text: &str) -> Value<'static> {
     }
 }
 
+/// Sets a member of the body, or of what of it says what is asked for.
+fn set_in_body(
+    store: Store,
+    request: &mut Request<'_>,
+    (own, value): (&str, &Value<'_>),
+) -> Result<(), &'static str> {
+    let within = request.body.as_ref().and_then(|body| nested(store, body));
+    if is_record(store, request) {
+        return Err("a rule sets what cannot stand in a record");
+    }
+    let searches_beside =
+        |body: &Value<'_>| ["knn", "retriever"].iter().any(|name| body.present(name).is_some());
+    if store == Store::Opensearch && own == "query" && request.body.as_ref().is_some_and(searches_beside) {
+        return Err(
+            "a rule sets a filter, and `knn` and `retriever` search beside it; search by `query` alone",
+        );
+    }
+    let whole = request.body.get_or_insert_with(|| Value::Object(Vec::new()));
+    let within = within.filter(|_| whole.get(own).is_none());
+    let body = match within {
+        Some(within) => whole.get_mut(within).ok_or("a rule sets what cannot stand in the body")?,
+        None => whole,
+    };
+    if body.members().is_none() {
+        return Err("a rule sets what cannot stand in the body");
+    }
+    body.set(own, value.clone().into_owned());
+    Ok(())
+}
+
 /// Puts what rules changed where it came from; what they add goes into the body. Else why it cannot be done.
 pub(super) fn put(
     (store, operation): (Store, Operation),
@@ -223,19 +253,7 @@ pub(super) fn put(
             request.query.retain(|(name, _)| name != own);
             request.query.push((own.to_owned(), text));
         } else {
-            if is_record(store, request) {
-                return Err("a rule sets what cannot stand in a record");
-            }
-            let whole = request.body.get_or_insert_with(|| Value::Object(Vec::new()));
-            let within = within.filter(|_| whole.get(own).is_none());
-            let body = match within {
-                Some(within) => whole.get_mut(within).ok_or("a rule sets what cannot stand in the body")?,
-                None => whole,
-            };
-            if body.members().is_none() {
-                return Err("a rule sets what cannot stand in the body");
-            }
-            body.set(own, value.clone().into_owned());
+            set_in_body(store, request, (own, value))?;
         }
     }
     Ok(())

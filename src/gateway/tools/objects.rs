@@ -20,6 +20,7 @@ use crate::{
     tenant::Wire,
     tool_api::{self, Request},
     upstream::{Repeat, Upstream},
+    wire,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
@@ -36,23 +37,10 @@ const NESTING_MAX: usize = 64;
 pub(in crate::gateway) async fn respond(
     visit: &mut Visit,
     head: &Parts,
-    mut body: Incoming,
+    body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    let accepted = visit.check_records().await;
-    let bytes_max = visit.snapshot().limits.body;
     let is_form = head.method == Method::POST && head.uri.path() == "/v1/files";
-    let read = match accepted {
-        Ok(()) if is_form => bodies::read_form(head, &mut body, bytes_max).await,
-        Ok(()) => bodies::read(head, &mut body, bytes_max).await,
-        Err(refusal) => Err(refusal),
-    };
-    let bytes = match read {
-        Ok(bytes) => bytes,
-        Err(refusal) => {
-            bodies::discard(body).await;
-            return Err(refusal);
-        }
-    };
+    let bytes = read(visit, head, body, is_form).await?;
     let parsed = if is_form { None } else { tool_api::body(&bytes, visit.snapshot().limits.nesting)? };
     let path = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let request = Request::read(&head.method, path, head.uri.query(), parsed)?;
@@ -68,6 +56,9 @@ pub(in crate::gateway) async fn respond(
         Act::List(what) => return list(visit, (&request, what), (&leave, upstream, headers)).await,
         Act::Upload => upload(visit, head, &mut headers)?,
         _ => {}
+    }
+    if plan.act != Act::Upload {
+        look_through(visit, &bytes)?;
     }
     let (permit, sending) = match plan.act {
         Act::Search => search(visit, &plan, request).await?,
@@ -94,6 +85,20 @@ pub(in crate::gateway) async fn respond(
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+async fn read(visit: &mut Visit, head: &Parts, mut body: Incoming, is_form: bool) -> Result<Bytes, Refusal> {
+    let accepted = visit.check_records().await;
+    let bytes_max = visit.snapshot().limits.body;
+    let read = match accepted {
+        Ok(()) if is_form => bodies::read_form(head, &mut body, bytes_max).await,
+        Ok(()) => bodies::read(head, &mut body, bytes_max).await,
+        Err(refusal) => Err(refusal),
+    };
+    if read.is_err() {
+        bodies::discard(body).await;
+    }
+    read
 }
 
 /// Leave to keep anything there: whoever may search files somehow has it.
@@ -173,6 +178,15 @@ fn upload(visit: &mut Visit, head: &Parts, headers: &mut HeaderMap) -> Result<()
     let media = head.headers.get(header::CONTENT_TYPE).cloned().ok_or_else(form)?;
     headers.insert(header::CONTENT_TYPE, media);
     Ok(())
+}
+
+/// Values that the provider does not get to see are in nothing that it keeps: they could not be restored from it.
+fn look_through(visit: &mut Visit, body: &Bytes) -> Result<(), Refusal> {
+    let tenant = visit.asked()?.identity.tenant();
+    if tenant.wire == Wire::Off || body.is_empty() {
+        return Ok(());
+    }
+    wire::cover(Wire::Block, &tenant.journal.redactor, body).map(drop)
 }
 
 /// A search is a call of the tool that searches for models: the same rules decide, and force what they force.

@@ -2,9 +2,12 @@
 
 use super::{Asked, Json, ask, fence};
 use crate::{
+    json as strict,
     refusal::Refusal,
-    retrieval::{Fence, Reply, Sending, Store},
+    retrieval::{Fence, Reply, Sending, Step, Store, Understood},
+    tool_api::Request,
 };
+use http::Method;
 use serde_json::json;
 
 /// A request line, and the body in lines.
@@ -192,6 +195,50 @@ fn indices_of_its_own_are_all_that_a_tenant_sees() {
         &[],
     );
     assert_eq!(asked[0].1[0]["mappings"]["properties"]["tenant_id"], json!({ "type": "keyword" }));
+}
+
+#[test]
+fn rules_see_and_set_what_is_asked() {
+    let understood = |path: &str, query: Option<&str>, body: &Json| {
+        let bytes = if body.is_null() { String::new() } else { body.to_string() };
+        let parsed =
+            Store::Opensearch.body(path, bytes.as_bytes(), 64).unwrap().map(strict::Value::into_owned);
+        let request = Request::read(&Method::POST, path, query, parsed).unwrap();
+        Store::Opensearch.find(request).unwrap().understand(&fence("acme"), None).unwrap()
+    };
+    let set = |understood: Understood<'static>, set: &Json| {
+        let text = set.to_string();
+        let mut begun = understood.with(&strict::parse(text.as_bytes(), 64).unwrap().into_owned())?.begin();
+        let Ok(Step::Send(sending)) = begun.next(None) else { panic!() };
+        Ok::<_, Refusal>((sending.target, serde_json::from_slice::<Json>(&sending.body).unwrap_or_default()))
+    };
+    let search = json!({ "query": { "term": { "a": 1 } }, "size": 50, "search_after": [1] });
+    let asked = understood("/docs/_search", None, &search);
+    let seen = r#"{"collection":"docs","filter":{"term":{"a":1}},"limit":50}"#;
+    assert_eq!(asked.arguments.to_string(), seen);
+    let forced = json!({ "collection": "other", "filter": { "term": { "b": 2 } }, "limit": 5 });
+    let (target, body) = set(asked, &forced).unwrap();
+    assert_eq!((target.as_str(), &body["size"]), ("/other/_search", &json!(5)));
+    assert_eq!(body["query"]["bool"]["must"], json!([{ "term": { "b": 2 } }]));
+    // A parameter of the query counts for more than the same in the body.
+    let asked = understood("/docs/_search", Some("size=100"), &json!({ "size": 1 }));
+    assert_eq!(asked.arguments.to_string(), r#"{"collection":"docs","limit":100}"#);
+    assert_eq!(set(asked, &json!({ "collection": "docs", "limit": 5 })).unwrap().0, "/docs/_search?size=5");
+    // What searches beside the query would pass a forced one by.
+    let near = json!({ "knn": { "field": "v", "query_vector": [1], "k": 1 } });
+    let forced = json!({ "collection": "docs", "filter": { "term": { "b": 2 } } });
+    assert_eq!(set(understood("/docs/_search", None, &near), &forced).unwrap_err().status(), 403);
+    // A record is no argument, and nothing is set in it.
+    let asked = understood("/docs/_doc/a", None, &json!({ "text": "secret" }));
+    assert_eq!(asked.arguments.to_string(), r#"{"collection":"docs","ids":["a"]}"#);
+    let forced = json!({ "collection": "docs", "ids": ["a"], "lang": "de" });
+    assert_eq!(set(asked, &forced).unwrap_err().status(), 403);
+    let lines = json!([{ "index": { "_index": "docs" } }, { "x": 1 }]);
+    let text = lines.as_array().unwrap().iter().map(|line| format!("{line}\n")).collect::<String>();
+    let parsed = Store::Opensearch.body("/_bulk", text.as_bytes(), 64).unwrap();
+    let request = Request::read(&Method::POST, "/_bulk", None, parsed).unwrap();
+    let asked = Store::Opensearch.find(request).unwrap().understand(&fence("acme"), None).unwrap();
+    assert_eq!(asked.arguments.to_string(), r#"{"collection":"docs"}"#);
 }
 
 #[track_caller]

@@ -22,6 +22,8 @@ pub(super) struct OpenSearch {
 pub(super) const INDEX: &str = "shared";
 
 type Scores = BTreeMap<String, f64>;
+/// A parameter of the query, by its name.
+type Parameter<'f, 'p> = &'f dyn Fn(&str) -> Option<&'p str>;
 
 impl Model for OpenSearch {
     fn handle(&mut self, method: &str, path: &str, body: Option<&Json>) -> (u16, Json) {
@@ -117,7 +119,7 @@ impl OpenSearch {
         method: &str,
         kind: &str,
         id: &str,
-        (parameter, body): (&dyn Fn(&str) -> Option<&'p str>, &Json),
+        (parameter, body): (Parameter<'_, 'p>, &Json),
     ) -> (u16, Json) {
         let action = match (method, kind) {
             ("DELETE", _) => "delete",
