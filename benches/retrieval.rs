@@ -7,7 +7,7 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use http::Method;
 use tollgate::{
-    retrieval::{self, Fence, Reply, Step, Store},
+    retrieval::{self, Cursors, Fence, Reply, Step, Store},
     tool_api::Request,
 };
 
@@ -23,7 +23,13 @@ fn main() {
 }
 
 fn fence() -> Fence {
-    Fence { upstream: "docs".into(), tenant: "acme".into(), field: Some("tenant_id".into()), prefix: None }
+    Fence {
+        upstream: "docs".into(),
+        tenant: "acme".into(),
+        field: Some("tenant_id".into()),
+        prefix: None,
+        cursors: Cursors::new(&[7; 32], 0),
+    }
 }
 
 /// A vector as clients write one; `digits` of each number behind the point.
@@ -79,12 +85,47 @@ fn qdrant(with_vectors: bool) -> Case {
     Case { store: Store::Qdrant, path: "/collections/c1/points/query", body, answer: answer.into() }
 }
 
+fn opensearch(with_vectors: bool) -> Case {
+    let excludes = if with_vectors { "" } else { r#""excludes":["v"]"# };
+    let body = format!(
+        r#"{{"knn":{{"field":"v","query_vector":{},"k":10,"num_candidates":50,"filter":{{"term":{{"lang":"de"}}}}}},"size":10,"_source":{{{excludes}}}}}"#,
+        vector(17)
+    );
+    let vector = if with_vectors { format!(r#","v":{}"#, vector(8)) } else { String::new() };
+    let text = "A sentence of a document. ".repeat(40);
+    let hit = format!(
+        r#"{{"_index":"docs","_id":"0b5c6c7e-5d1f-4f6a-9f1d-3f1f6d1f4a55","_score":0.87,"_source":{{"lang":"de","text":"{text}","tenant_id":"acme"{vector}}}}}"#
+    );
+    let answer = format!(
+        r#"{{"took":3,"timed_out":false,"_shards":{{"total":1,"successful":1,"skipped":0,"failed":0}},"hits":{{"total":{{"value":10,"relation":"eq"}},"max_score":0.87,"hits":[{}]}}}}"#,
+        repeated(&hit)
+    );
+    Case { store: Store::Opensearch, path: "/docs/_search", body, answer: answer.into() }
+}
+
+fn pinecone(with_vectors: bool) -> Case {
+    let body = format!(
+        r#"{{"vector":{},"topK":10,"filter":{{"lang":"de"}},"includeMetadata":true,"includeValues":{with_vectors}}}"#,
+        vector(17)
+    );
+    let values = if with_vectors { format!(r#","values":{}"#, vector(8)) } else { String::new() };
+    let text = "A sentence of a document. ".repeat(40);
+    let found = format!(
+        r#"{{"id":"0b5c6c7e-5d1f-4f6a-9f1d-3f1f6d1f4a55","score":0.87{values},"metadata":{{"lang":"de","text":"{text}","tenant_id":"acme"}}}}"#
+    );
+    let answer =
+        format!(r#"{{"matches":[{}],"namespace":"acme","usage":{{"readUnits":5}}}}"#, repeated(&found));
+    Case { store: Store::Pinecone, path: "/query", body, answer: answer.into() }
+}
+
 fn bench(bencher: Bencher<'_, '_>, case: &Case) {
     let fence = fence();
+    // Chroma's collections go by an id.
+    let named = (case.store == Store::Chroma).then_some("shared");
     bencher.bench(|| {
         let body = retrieval::body(black_box(case.body.as_bytes()), 64).unwrap();
         let request = Request::read(&Method::POST, case.path, None, body).unwrap();
-        let understood = case.store.find(request).unwrap().understand(&fence, Some("shared")).unwrap();
+        let understood = case.store.find(request).unwrap().understand(&fence, named).unwrap();
         black_box(understood.arguments.to_string());
         let mut conversation = understood.begin();
         let Step::Send(sending) = conversation.next(None).unwrap() else { return };
@@ -102,4 +143,14 @@ fn chroma_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
 #[divan::bench(args = [false, true])]
 fn qdrant_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
     bench(bencher, &qdrant(with_vectors));
+}
+
+#[divan::bench(args = [false, true])]
+fn opensearch_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
+    bench(bencher, &opensearch(with_vectors));
+}
+
+#[divan::bench(args = [false, true])]
+fn pinecone_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
+    bench(bencher, &pinecone(with_vectors));
 }

@@ -2,10 +2,12 @@
 //! and only a permit can be forwarded: what was decided on is what is sent.
 
 mod question;
+mod stores;
 mod tool_api;
 mod tool_call;
 
 pub use question::question;
+pub use stores::{FILE_SEARCH, check_stores, stores_of};
 pub use tool_api::{Description, Reach, denied_over_http, describe, reach};
 pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, sees, tool_call, unknown};
 

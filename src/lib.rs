@@ -28,6 +28,7 @@ pub mod records;
 pub mod redact;
 pub mod refusal;
 pub mod retrieval;
+pub mod seal;
 pub mod server;
 pub mod snapshot;
 pub mod sse;

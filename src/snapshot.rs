@@ -6,7 +6,7 @@ use crate::{
     names::UpstreamName,
     policy::glob::Glob,
     quota::fair::FairQueue,
-    retrieval::{Fence, Store},
+    retrieval::{Cursors, Fence, Store},
     tool_api::operation::Operations,
     upstream::{Destination, Health, Upstream, mcp::Server, published::Published, webhook::Webhook},
     usage::Price,
@@ -63,8 +63,13 @@ pub enum ToolKind {
 }
 
 impl ToolApi {
+    /// Whether it is a store.
+    pub fn is_store(&self) -> bool {
+        matches!(self.kind, ToolKind::Store { .. })
+    }
+
     /// The bounds of a tenant in a store.
-    pub fn fence(&self, tenant: &Arc<str>) -> Fence {
+    pub fn fence(&self, tenant: &Arc<str>, cursors: Cursors) -> Fence {
         let (field, own) = match &self.kind {
             ToolKind::Http(_) => (None, None),
             ToolKind::Store { field, own_collections, .. } => (field.clone(), own_collections.as_ref()),
@@ -74,6 +79,7 @@ impl ToolApi {
             tenant: Arc::clone(tenant),
             field,
             prefix: own.map(|(before, behind)| format!("{before}{tenant}{behind}").into()),
+            cursors,
         }
     }
 }

@@ -138,7 +138,7 @@ static UPSTREAM: MapShape = MapShape {
         key("pin", scalar(Scalar::Word(Pin::WORDS)), "What becomes of the definitions of an MCP server's tools.").or("off"),
         key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it. Not needed where `scope` is `collection`.")
             .or("tenant_id"),
-        key("scope", scalar(Scalar::Word(Scope::WORDS)), "How a vector store keeps tenants apart.").or("field"),
+        key("scope", scalar(Scalar::Word(Scope::WORDS)), "How a vector store keeps tenants apart. Where nothing is written for `pinecone`, both ways hold: each tenant has namespaces of its own, and their records name it.").or("field"),
         key("collections", scalar(Scalar::Text), "What a tenant's own collections are called in the store, where `scope` is `collection`: `{tenant.id}` is the tenant's name, `{collection}` at the end what the client calls them.")
             .or("\"{tenant.id}_{collection}\""),
         key("operations", Shape::Names { name: Scalar::Id, each: &OPERATIONS }, "The operations of a plain HTTP tool API, by name: method and path.")

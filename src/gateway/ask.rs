@@ -45,7 +45,7 @@ pub(super) struct Ask {
 #[derive(Debug, Default)]
 pub(super) struct Named {
     pub(super) previous: Option<String>,
-    /// Items and containers.
+    /// Items, containers and vector stores.
     pub(super) ids: Vec<String>,
 }
 
@@ -61,14 +61,17 @@ const REFERENCES_MAX: usize = 1024;
 pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
     let says = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
     // A body without an id names nothing, and is not read twice. A key may be written with escapes.
-    let may_name = says(b"previous_response_id") || says(b"\"id\"") || says(b"container_id") || says(b"\\u");
+    let words: [&[u8]; 5] =
+        [b"previous_response_id", b"\"id\"", b"container_id", b"vector_store_ids", b"\\u"];
+    let may_name = words.into_iter().any(says);
     if api != Api::Responses || !may_name {
         return Ok(Named::default());
     }
     let parsed = parse(bytes, nesting_max)?;
     let request = dialect::understand(api, &parsed)?;
     let ids = request.references.iter().chain(&request.containers);
-    let ids: Vec<String> = ids.map(|id| (*id).to_owned()).collect();
+    let mut ids: Vec<String> = ids.map(|id| (*id).to_owned()).collect();
+    ids.append(&mut authorize::stores_of(&request)?);
     if ids.len() > REFERENCES_MAX {
         let message =
             format!("more than {REFERENCES_MAX} items are named by their ids; send the items themselves");
@@ -103,6 +106,8 @@ pub(super) fn understand_and_authorize(
     };
     let may_read = |stored: &Stored| asked.identity.tenant().may_use(asked.identity.key(), &stored.model);
     let destination = destination(model, recalled, &request, &may_read)?;
+    let is_own = |id: &str| recalled.find(id, What::VectorStore).is_some();
+    authorize::check_stores(asked, &request, &is_own)?;
     let notices = recalled.notices();
     let model_as = model.model_as.as_deref();
     let body = Body { bytes, parsed: &parsed, model_as, denied: recalled.denied(), notices: &notices };
@@ -184,7 +189,12 @@ fn destination(
             let id: String = id.chars().take(256).collect();
             let message = match what {
                 What::Container => format!("the container `{id}` was not found; leave its call out"),
-                What::Answer | What::Item | What::Unfinished => {
+                What::Answer
+                | What::File
+                | What::FileBatch
+                | What::Item
+                | What::Unfinished
+                | What::VectorStore => {
                     format!("the item `{id}` was not found; send the item itself")
                 }
             };

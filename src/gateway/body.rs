@@ -24,9 +24,28 @@ const DISCARD_MAX: Duration = Duration::from_secs(2);
 /// What a client announces is believed up to here; memory beyond it grows with what comes.
 const RESERVED_BYTES_MAX: usize = 1 << 20;
 
+const JSON: &str = "application/json";
+/// JSON and lines of it, as clients of stores call them.
+const STORE_MEDIA: [&str; 4] = [
+    JSON,
+    "application/x-ndjson",
+    "application/vnd.elasticsearch+json",
+    "application/vnd.elasticsearch+x-ndjson",
+];
+
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
     read_into(head, body, bytes_max, None).await
+}
+
+/// The same of a request to a store, whose clients may have names of their own for JSON.
+pub(super) async fn read_for_store(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &STORE_MEDIA)?;
+    read_whole(body, bytes_max, None).await
 }
 
 /// The same, with what it takes taken from the room that there is.
@@ -34,9 +53,23 @@ pub(super) async fn read_into(
     head: &Parts,
     body: &mut Incoming,
     bytes_max: u64,
+    held: Option<&mut Held>,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &[JSON])?;
+    read_whole(body, bytes_max, held).await
+}
+
+/// The body of a request that carries a file, in a form. Nobody here looks into it.
+pub(super) async fn read_form(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+    check_coding(head, &["multipart/form-data"])?;
+    read_whole(body, bytes_max, None).await
+}
+
+async fn read_whole(
+    body: &mut Incoming,
+    bytes_max: u64,
     mut held: Option<&mut Held>,
 ) -> Result<Bytes, Refusal> {
-    check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
     let announced = body.size_hint().lower();
     if announced > bytes_max {
@@ -125,7 +158,7 @@ async fn next(body: &mut Incoming) -> Result<Option<hyper::body::Frame<Bytes>>, 
 }
 
 /// JSON, not compressed; a body without a content type is read as JSON.
-fn check_coding(head: &Parts) -> Result<(), Refusal> {
+fn check_coding(head: &Parts, medias: &[&str]) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(Refusal::UnsupportedMediaType { message: message.to_owned() });
     for coding in head.headers.get_all(header::CONTENT_ENCODING) {
         if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
@@ -140,8 +173,9 @@ fn check_coding(head: &Parts) -> Result<(), Refusal> {
     let Some(first) = first else { return Ok(()) };
     let text = first.to_str().unwrap_or_default();
     let mut parts = text.split(';').map(str::trim);
-    if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
-        return refuse("the content type is not application/json");
+    if !parts.next().is_some_and(|media| medias.iter().any(|known| media.eq_ignore_ascii_case(known))) {
+        let first = medias.first().copied().unwrap_or_default();
+        return refuse(&format!("the content type is not {first}"));
     }
     let utf8 = parts.all(|part| match part.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {

@@ -139,6 +139,7 @@ impl Gateway {
                 body::discard(body).await;
                 stored::respond(&mut visit, id, act, &head).await
             }
+            Ok(Route::Objects) => tools::objects::respond(&mut visit, &head, body).await,
             Ok(Route::Usage) => {
                 body::discard(body).await;
                 usage::respond(&mut visit, head.uri.query()).await

@@ -18,6 +18,8 @@ pub enum Route {
     Mcp(Option<String>),
     Model(String),
     Models,
+    /// Files and vector stores that the provider keeps. The rest of the path is looked at behind the credential.
+    Objects,
     /// Something that the provider keeps.
     Stored {
         id: String,
@@ -76,6 +78,11 @@ impl Route {
         if path == "/v1/usage" {
             return on(&head.method, &Method::GET, Self::Usage);
         }
+        let is_within =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_within("/v1/files") || is_within("/v1/vector_stores") {
+            return Ok(Self::Objects);
+        }
         if let Some(stored) = path.strip_prefix("/v1/responses/") {
             return Self::stored(&head.method, stored);
         }
@@ -127,6 +134,7 @@ impl Route {
             Self::Call(api) => api.as_str(),
             Self::Mcp(_) => "mcp",
             Self::Model(_) | Self::Models => "openai.models",
+            Self::Objects => "openai.files",
             Self::Stored { .. } => Api::Responses.as_str(),
             Self::Tool(_) => "tool",
             Self::Usage => "tollgate.usage",
@@ -242,6 +250,9 @@ mod tests {
         for path in ["/mcp/", "/mcp/crm/", "/mcp/a__b", "/mcp/%63rm", "/mcp/Crm"] {
             check("POST", path, Err(Refusal::NotFound));
         }
+        check("POST", "/v1/files", Ok(Route::Objects));
+        check("GET", "/v1/vector_stores/v/files?limit=1", Ok(Route::Objects));
+        check("GET", "/v1/filesystem", Err(Refusal::NotFound));
         let tool = |name: &str| Ok(Route::Tool(UpstreamName::try_from(name).unwrap()));
         check("GET", "/tools/docs", tool("docs"));
         check("DELETE", "/tools/docs/api/v2/%2e%2e/x?y=1", tool("docs"));

@@ -18,7 +18,6 @@ pub mod mirror;
 pub mod names;
 pub mod question;
 mod revision;
-pub mod seal;
 pub mod session;
 pub mod task;
 pub mod template;

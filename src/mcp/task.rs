@@ -1,8 +1,10 @@
 //! Tasks of 2026-07-28 (the extension `io.modelcontextprotocol/tasks`): a call may be answered with a task, which the
 //! client asks for until it has ended. A task is its tenant's, its key's and its server's; its id goes out sealed.
 
-use super::seal::{Bond, Seals};
-use crate::json::Value;
+use crate::{
+    json::Value,
+    seal::{Bond, Seals},
+};
 
 /// How the extension is called.
 pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";

@@ -8,6 +8,7 @@ use crate::{
     json::{self, Value},
     tool_api::Request,
 };
+use http::Method;
 use std::borrow::Cow;
 
 /// How a store's names become those of arguments.
@@ -20,7 +21,8 @@ struct Names {
 
 const COLLECTION: &str = "collection";
 /// Parameters of paths that stand for a collection.
-const COLLECTION_PLACES: [&str; 4] = ["collection", "collection_id", "collection_name", "name"];
+const COLLECTION_PLACES: [&str; 6] =
+    ["index", "collection", "collection_id", "collection_name", "name", "namespace"];
 
 fn names(store: Store) -> &'static Names {
     match store {
@@ -33,6 +35,22 @@ fn names(store: Store) -> &'static Names {
                 ("tenant_name", "store_tenant"),
             ],
             contents: &["embeddings", "metadatas", "documents", "uris", "query_embeddings"],
+        },
+        Store::Opensearch => &Names {
+            renamed: &[("query", "filter"), ("size", "limit"), ("id", "ids"), ("index", COLLECTION)],
+            contents: &["docs", "knn", "pit", "rescore", "retriever", "scroll_id", "search_after"],
+        },
+        Store::Pinecone => &Names {
+            renamed: &[("namespace", COLLECTION), ("topK", "limit"), ("top_k", "limit"), ("id", "ids")],
+            contents: &[
+                "inputs",
+                "setMetadata",
+                "sparseValues",
+                "sparseVector",
+                "values",
+                "vector",
+                "vectors",
+            ],
         },
         Store::Qdrant => &Names {
             renamed: &[("id", "ids"), ("points", "ids")],
@@ -91,15 +109,27 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
     }
     for (name, value) in asking.places.iter().filter(|(name, _)| !COLLECTION_PLACES.contains(name)) {
         let value = Value::string(value.clone());
-        let is_id = store == Store::Qdrant && *name == "id";
+        let is_id = matches!(store, Store::Opensearch | Store::Qdrant) && *name == "id";
         add(&names.argument(name), if is_id { Value::Array(vec![value]) } else { value });
     }
     for (name, value) in &asking.request.query {
-        add(&names.argument(name), typed(value));
+        let value = if store.lists().contains(&name.as_str()) {
+            let each = asking.request.query.iter().filter(|(known, _)| known == name);
+            Value::Array(each.map(|(_, value)| Value::string(value.clone())).collect())
+        } else {
+            typed(value)
+        };
+        add(&names.argument(name), value);
     }
     // The ids of what is written are as many as the records.
     let carries_ids = asking.operation == Operation::Write;
-    for (name, value) in asking.request.body.iter().filter_map(Value::members).flatten() {
+    let body = asking.request.body.as_ref().filter(|_| !is_record(store, asking.request));
+    let inner = body.and_then(|body| body.get(nested(store, body)?)).and_then(Value::members);
+    let outer = body.and_then(Value::members).unwrap_or_default();
+    let outer = outer.iter().filter(|(name, _)| {
+        inner.is_none() || Some(name.as_ref()) != body.and_then(|body| nested(store, body))
+    });
+    for (name, value) in inner.unwrap_or_default().iter().chain(outer) {
         let is_carried = match name.as_ref() {
             "ids" => carries_ids,
             "points" if asking.operation == Operation::Delete => false,
@@ -108,7 +138,10 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
         if !is_carried && !value.is_null() && value.vector().is_none() {
             let argument =
                 if is_name_of_collection(asking, name) { COLLECTION.into() } else { names.argument(name) };
-            add(&argument, value.clone().into_owned());
+            let value = value.clone().into_owned();
+            // One id is a list of one, too.
+            let is_id = argument == "ids" && value.as_str().is_some();
+            add(&argument, if is_id { Value::Array(vec![value]) } else { value });
         }
     }
     Value::Object(members)
@@ -116,7 +149,23 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
 
 /// Whether a member names the collection that is made.
 fn is_name_of_collection(asking: &Asking<'_>, member: &str) -> bool {
-    member == "name" && asking.request.path.last().is_some_and(|last| last == "collections")
+    member == "name" && makes_collection(asking.request)
+}
+
+/// Whether the body of a request is a record, or lines of them.
+fn is_record(store: Store, request: &Request<'_>) -> bool {
+    let writes = |part: &String| ["_bulk", "_create", "_doc", "_update"].contains(&part.as_str());
+    store == Store::Opensearch && request.path.iter().take(2).any(writes)
+}
+
+fn makes_collection(request: &Request<'_>) -> bool {
+    request.path.last().is_some_and(|last| ["collections", "namespaces"].contains(&last.as_str()))
+}
+
+/// The member of a body in which it says what is asked for, where that is not the body itself.
+fn nested(store: Store, body: &Value<'_>) -> Option<&'static str> {
+    (store == Store::Pinecone && body.get("query").is_some_and(|query| query.members().is_some()))
+        .then_some("query")
 }
 
 /// Whole numbers and truths of a query are what they look like: `limit=10` is 10.
@@ -131,6 +180,36 @@ fn typed(text: &str) -> Value<'static> {
     }
 }
 
+/// Sets a member of the body, or of what of it says what is asked for.
+fn set_in_body(
+    store: Store,
+    request: &mut Request<'_>,
+    (own, value): (&str, &Value<'_>),
+) -> Result<(), &'static str> {
+    let within = request.body.as_ref().and_then(|body| nested(store, body));
+    if is_record(store, request) {
+        return Err("a rule sets what cannot stand in a record");
+    }
+    let searches_beside =
+        |body: &Value<'_>| ["knn", "retriever"].iter().any(|name| body.present(name).is_some());
+    if store == Store::Opensearch && own == "query" && request.body.as_ref().is_some_and(searches_beside) {
+        return Err(
+            "a rule sets a filter, and `knn` and `retriever` search beside it; search by `query` alone",
+        );
+    }
+    let whole = request.body.get_or_insert_with(|| Value::Object(Vec::new()));
+    let within = within.filter(|_| whole.get(own).is_none());
+    let body = match within {
+        Some(within) => whole.get_mut(within).ok_or("a rule sets what cannot stand in the body")?,
+        None => whole,
+    };
+    if body.members().is_none() {
+        return Err("a rule sets what cannot stand in the body");
+    }
+    body.set(own, value.clone().into_owned());
+    Ok(())
+}
+
 /// Puts what rules changed where it came from; what they add goes into the body. Else why it cannot be done.
 pub(super) fn put(
     (store, operation): (Store, Operation),
@@ -141,13 +220,18 @@ pub(super) fn put(
     let names = names(store);
     let members = forced.members().unwrap_or_default();
     for (argument, value) in members.iter().filter(|(argument, value)| before.get(argument) != Some(value)) {
-        let is_in_body = |own: &str| request.body.as_ref().is_some_and(|body| body.get(own).is_some());
-        let makes_collection = request.path.last().is_some_and(|last| last == "collections");
+        let within = request.body.as_ref().and_then(|body| nested(store, body));
+        let asked = |body: &Value<'_>, own: &str| {
+            within.and_then(|within| body.get(within)).unwrap_or(body).get(own).is_some()
+        };
+        let is_in_body = |own: &str| request.body.as_ref().is_some_and(|body| asked(body, own));
+        let is_in_query = |own: &str| request.query.iter().any(|(name, _)| name == own);
+        let makes_collection = makes_collection(request);
         let own = match argument.as_ref() {
             COLLECTION if makes_collection => "name",
             // What is called `n_results` in a query is `limit` elsewhere.
             "limit" if store == Store::Chroma && operation != Operation::Query => "limit",
-            argument => names.own(argument, is_in_body),
+            argument => names.own(argument, |own| is_in_body(own) || is_in_query(own)),
         };
         let mut places = COLLECTION_PLACES.iter().filter(|_| argument == COLLECTION).copied().chain([own]);
         if let Some((name, at)) = places.find_map(|name| Some((name, place_of(name)?))) {
@@ -157,8 +241,8 @@ pub(super) fn put(
                 !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
             let segment = request.path.get_mut(at).filter(|_| plain && text != "." && text != "..");
             *segment.ok_or("a rule sets what cannot stand in the path")? = text.to_owned();
-        } else if let Some((_, there)) = request.query.iter_mut().find(|(name, _)| name == own) {
-            *there = match value {
+        } else if is_in_query(own) || (request.method == Method::GET && request.body.is_none()) {
+            let text = match value {
                 Value::String(text) => text.to_string(),
                 Value::Number(digits) => digits.to_string(),
                 Value::Bool(truth) => truth.to_string(),
@@ -166,12 +250,10 @@ pub(super) fn put(
                     return Err("a rule sets what cannot stand in the query");
                 }
             };
+            request.query.retain(|(name, _)| name != own);
+            request.query.push((own.to_owned(), text));
         } else {
-            let body = request.body.get_or_insert_with(|| Value::Object(Vec::new()));
-            if body.members().is_none() {
-                return Err("a rule sets what cannot stand in the body");
-            }
-            body.set(own, value.clone().into_owned());
+            set_in_body(store, request, (own, value))?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Endpoints: the table of a store's public API, and how a request finds its way through it.
 
-use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma};
+use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone};
 use crate::{json::Value, refusal::Refusal, tool_api::Request};
 
 /// A method and a path of a store's API.
@@ -12,6 +12,12 @@ pub struct Endpoint {
     pub verdict: Verdict,
 }
 
+impl Endpoint {
+    pub(super) const fn new(method: &'static str, path: &'static str, verdict: Verdict) -> Self {
+        Self { method, path, verdict }
+    }
+}
+
 /// What becomes of the requests for an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub enum Verdict {
@@ -20,8 +26,11 @@ pub enum Verdict {
     Serves(Operation, Handler),
 }
 
+/// How the store is spoken to about a request, or why not at all.
+pub(super) type Begun = Result<Box<dyn Conversation>, Refusal>;
+
 /// Checks a request and says how the store is spoken to about it.
-pub type Handler = fn(&Asking<'_>) -> Result<Box<dyn Conversation>, Refusal>;
+pub type Handler = fn(&Asking<'_>) -> Begun;
 
 /// A request for an endpoint, within a tenant's bounds.
 #[derive(Debug)]
@@ -59,6 +68,20 @@ pub struct Found<'r> {
 }
 
 impl Store {
+    /// The collection that a request names, as the client calls it.
+    fn collection_of(
+        self,
+        fence: &Fence,
+        places: &[(&'static str, String)],
+        request: &Request<'_>,
+    ) -> Option<String> {
+        match self {
+            Self::Chroma | Self::Qdrant => arguments::collection(places).map(ToOwned::to_owned),
+            Self::Opensearch => opensearch::named(fence, places, request),
+            Self::Pinecone => pinecone::named(places, request),
+        }
+    }
+
     /// The endpoint that a request is for. Why not, in words for the client: 403.
     pub fn find<'r>(self, request: Request<'r>) -> Result<Found<'r>, &'static str> {
         // `{name}` is a name: what an endpoint has there as a word is meant by it.
@@ -114,7 +137,7 @@ impl<'r> Found<'r> {
     pub fn lookup(&self) -> Option<Lookup> {
         match self.store {
             Store::Chroma => chroma::lookup(&self.endpoint.verdict, &self.places),
-            Store::Qdrant => None,
+            Store::Opensearch | Store::Pinecone | Store::Qdrant => None,
         }
     }
 
@@ -124,9 +147,12 @@ impl<'r> Found<'r> {
             Some(name) => {
                 Some(fence.inner(name).ok_or_else(|| fence.refuse(self.operation, "no such collection"))?)
             }
-            None => arguments::collection(&self.places),
+            None => None,
         };
-        let collection = named.map(ToOwned::to_owned);
+        let collection = match named {
+            Some(name) => Some(name.to_owned()),
+            None => self.store.collection_of(fence, &self.places, &self.request),
+        };
         let asking = Asking {
             request: &self.request,
             places: &self.places,
@@ -167,20 +193,20 @@ impl Understood<'_> {
         arguments::put((found.store, found.operation), &mut found.request, (&arguments, forced), place_of)
             .map_err(|why| fence.refuse(found.operation, why))?;
         found.places = found.endpoint.places(&found.request).unwrap_or_default();
+        let collection = found.store.collection_of(&fence, &found.places, &found.request).or(collection);
         let asking = Asking {
             request: &found.request,
             places: &found.places,
             fence: &fence,
             operation: found.operation,
-            collection: arguments::collection(&found.places).or(collection.as_deref()),
+            collection: collection.as_deref(),
         };
         let before = conversation.operation();
         let conversation = (found.handler)(&asking)?;
         if conversation.operation() != before {
             return Err(asking.refuse("with what a rule sets, this would be another operation"));
         }
-        let (arguments, collection) =
-            (arguments::of(found.store, &asking), asking.collection.map(ToOwned::to_owned));
+        let arguments = arguments::of(found.store, &asking);
         Ok(Self { found, fence, collection, arguments, conversation })
     }
 

@@ -21,6 +21,18 @@ impl Store {
                 let message = body.get("message").and_then(Value::as_str)?;
                 Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
             }
+            Self::Opensearch => {
+                let error = body.get("error")?;
+                let kind = error.get("type").and_then(Value::as_str).filter(|kind| is_word(kind));
+                let message = error.as_str().or_else(|| error.get("reason").and_then(Value::as_str))?;
+                Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
+            }
+            Self::Pinecone => {
+                let inner = body.get("error").unwrap_or(&body);
+                let message = inner.get("message").and_then(Value::as_str)?;
+                let kind = inner.get("code").and_then(Value::as_str).filter(|kind| is_word(kind));
+                Some(StoreError { kind: kind.map(ToOwned::to_owned), message: message.to_owned() })
+            }
             Self::Qdrant => {
                 let message = body.get("status")?.get("error")?.as_str()?;
                 Some(StoreError { kind: None, message: message.to_owned() })
@@ -36,6 +48,15 @@ impl Store {
                 let kind = Value::string(kind.unwrap_or("ChromaError").to_owned());
                 Value::object([("error", kind), ("message", message)])
             }
+            Self::Opensearch => {
+                let kind = Value::string(kind.unwrap_or("exception").to_owned());
+                Value::object([("error", Value::object([("type", kind), ("reason", message)]))])
+            }
+            Self::Pinecone => {
+                let code = Value::string(kind.unwrap_or("UNKNOWN").to_owned());
+                let error = Value::object([("code", code), ("message", message.clone())]);
+                Value::object([("error", error), ("message", message)])
+            }
             Self::Qdrant => {
                 let status = Value::object([("error", message)]);
                 Value::object([("status", status), ("time", Value::integer(0))])
@@ -48,5 +69,7 @@ impl Store {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

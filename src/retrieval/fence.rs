@@ -1,6 +1,6 @@
 //! What keeps a tenant to its own: the field of a record that names it, or collections of its own.
 
-use super::Operation;
+use super::{Operation, cursor::Cursors};
 use crate::{json::Value, refusal::Refusal};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ pub struct Fence {
     pub field: Option<Arc<str>>,
     /// What the names of the tenant's own collections begin with; `None` where tenants share collections.
     pub prefix: Option<Arc<str>>,
+    pub cursors: Cursors,
 }
 
 /// A name that no tenant has: what is found under it shows that a store ignores filters.

@@ -126,3 +126,14 @@ pub(super) fn items<'v, 'r>(
     let value = body.present(name);
     value.map(|value| value.items().ok_or_else(|| place.member(name).wrong("an array", value))).transpose()
 }
+
+/// A string, a number or a boolean: one value, to be compared with.
+pub(super) fn scalar(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
+    match value {
+        Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Number(_) if value.vector().is_none() => Ok(()),
+        Value::Array(_) | Value::Null | Value::Number(_) | Value::Object(_) => {
+            Err(place.wrong("a string, a number or a boolean", value))
+        }
+    }
+}

@@ -18,15 +18,22 @@
 //! A new store is a module like [`chroma`]: its endpoints, a handler each, a [`Conversation`] each.
 
 mod arguments;
+mod chain;
 pub mod chroma;
+mod clause;
+mod cursor;
 mod endpoint;
 mod errors;
 mod fence;
 mod members;
+pub mod opensearch;
+pub mod pinecone;
 pub mod qdrant;
 mod talk;
 mod vector;
+mod wire;
 
+pub use cursor::Cursors;
 pub use endpoint::{Endpoint, Found, Handler, Understood, Verdict};
 pub use errors::StoreError;
 pub use fence::Fence;
@@ -35,6 +42,8 @@ pub use vector::body;
 
 #[cfg(test)]
 mod tests;
+
+use crate::{json::Value, refusal::Refusal};
 
 /// What a request does to a store, whatever the store's API calls it. Rules know the first six as `UPSTREAM__query` …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,16 +84,20 @@ impl Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Store {
     Chroma,
+    Opensearch,
+    Pinecone,
     Qdrant,
 }
 
 impl Store {
-    pub const ALL: [Self; 2] = [Self::Chroma, Self::Qdrant];
+    pub const ALL: [Self; 4] = [Self::Chroma, Self::Opensearch, Self::Pinecone, Self::Qdrant];
 
     /// The store as the configuration names it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Chroma => "chroma",
+            Self::Opensearch => "opensearch",
+            Self::Pinecone => "pinecone",
             Self::Qdrant => "qdrant",
         }
     }
@@ -93,7 +106,37 @@ impl Store {
     pub fn endpoints(self) -> &'static [Endpoint] {
         match self {
             Self::Chroma => chroma::ENDPOINTS,
+            Self::Opensearch => opensearch::ENDPOINTS,
+            Self::Pinecone => pinecone::ENDPOINTS,
             Self::Qdrant => qdrant::ENDPOINTS,
+        }
+    }
+    /// The JSON of a body that is sent there; `None` where there is none.
+    pub fn body<'b>(
+        self,
+        path: &str,
+        bytes: &'b [u8],
+        nesting_max: usize,
+    ) -> Result<Option<Value<'b>>, Refusal> {
+        if self.reads_lines(path) { vector::lines(bytes, nesting_max) } else { body(bytes, nesting_max) }
+    }
+
+    /// Whether the body of a request is lines of JSON.
+    fn reads_lines(self, path: &str) -> bool {
+        match self {
+            Self::Pinecone => {
+                path.trim_start_matches('/').starts_with("records/") && path.ends_with("/upsert")
+            }
+            Self::Opensearch => path.ends_with("_bulk") || path.ends_with("_msearch"),
+            Self::Chroma | Self::Qdrant => false,
+        }
+    }
+
+    /// Parameters of queries that may stand there several times: together they are a list.
+    pub fn lists(self) -> &'static [&'static str] {
+        match self {
+            Self::Pinecone => &["ids"],
+            Self::Chroma | Self::Opensearch | Self::Qdrant => &[],
         }
     }
 }

@@ -1,7 +1,11 @@
 //! A conversation with a store, without a socket: what is sent, what came back, what the client is told.
 
 use super::Operation;
-use crate::{json, refusal::Refusal, tool_api::Request};
+use crate::{
+    json::{self, Value},
+    refusal::Refusal,
+    tool_api::Request,
+};
 use bytes::Bytes;
 use http::Method;
 use std::fmt::Debug;
@@ -14,12 +18,28 @@ pub struct Sending {
     pub target: String,
     /// Empty where there is none.
     pub body: Bytes,
+    /// Whether the body is not JSON but lines of it.
+    pub lines: bool,
 }
 
 impl Sending {
     /// A request as it is written anew.
     pub fn of(request: &Request<'_>) -> Self {
-        Self { method: request.method.clone(), target: request.target(), body: request.bytes().into() }
+        Self::new(request.method.clone(), request.target(), request.bytes().into())
+    }
+
+    pub(super) fn new(method: Method, target: String, body: Bytes) -> Self {
+        Self { method, target, body, lines: false }
+    }
+
+    /// A request whose body is read and written in lines.
+    pub(super) fn of_lines(request: &Request<'_>, lines: &[Value<'_>]) -> Self {
+        let mut body = Vec::new();
+        for line in lines {
+            json::write(line, &mut body);
+            body.push(b'\n');
+        }
+        Self { method: request.method.clone(), target: request.target(), body: body.into(), lines: true }
     }
 }
 

@@ -8,13 +8,14 @@ use crate::{
 use std::borrow::Cow;
 
 /// Members that hold a vector where they hold an array of numbers.
-const VECTORS: [&str; 9] = [
+const VECTORS: [&str; 10] = [
     "embedding",
     "embeddings",
     "indices",
     "nearest",
     "query",
     "query_embeddings",
+    "query_vector",
     "target",
     "values",
     "vector",
@@ -30,6 +31,24 @@ pub fn body(bytes: &[u8], nesting_max: usize) -> Result<Option<Value<'_>>, Refus
     let mut body = json::parse_with_vectors(bytes, nesting_max).map_err(tool_api::bad_body)?;
     expand(&mut body, false);
     Ok(Some(body))
+}
+
+/// The same of a body that is lines of JSON: an array of them.
+pub(super) fn lines(bytes: &[u8], nesting_max: usize) -> Result<Option<Value<'_>>, Refusal> {
+    let whole = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let each = whole.enumerate().map(|(at, line)| {
+        body(line, nesting_max).map(Option::unwrap_or_default).map_err(|refusal| in_line(refusal, at))
+    });
+    each.collect::<Result<_, _>>().map(|lines| Some(Value::Array(lines)))
+}
+
+fn in_line(refusal: Refusal, at: usize) -> Refusal {
+    match refusal {
+        Refusal::Invalid { message, .. } => {
+            Refusal::invalid(format!("line {}: {message}", at + 1), Some(&format!("body.{at}")))
+        }
+        other => other,
+    }
 }
 
 /// Makes arrays of numbers what they are, but for vectors.

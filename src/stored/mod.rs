@@ -1,10 +1,12 @@
 //! What providers keep for tenants: whose it is, where it is, and which calls in it were denied. A provider's account
 //! is shared by all tenants, so that an id alone says nothing of whose answer it names: here it does.
 //!
-//! An entry is there before the client has read the id, and stays for 30 days. It is found in memory until it is on
+//! An entry is there before the client has read the id, and stays for 30 days; files and vector stores until they are
+//! deleted. It is found in memory until it is on
 //! disk; one thread writes. A disk that fails costs later requests their way back to an answer, and never shows it to
 //! another tenant.
 
+pub mod object;
 mod shelf;
 
 pub use shelf::{OpenError, Shelf, count, erase};
@@ -26,28 +28,48 @@ pub enum What {
     /// An answer, all of whose calls are known.
     Answer,
     Container,
+    File,
+    /// Files that are put into a vector store together.
+    FileBatch,
     /// An item of an answer.
     Item,
     /// An answer that did not come to its end here: of calls in it that were not seen, nothing is known.
     Unfinished,
+    VectorStore,
 }
 
 impl What {
+    const ALL: [Self; 7] = [
+        Self::Answer,
+        Self::Container,
+        Self::File,
+        Self::FileBatch,
+        Self::Item,
+        Self::Unfinished,
+        Self::VectorStore,
+    ];
+
     /// Its name on disk.
     fn as_str(self) -> &'static str {
         match self {
             Self::Answer => "answer",
             Self::Container => "container",
+            Self::File => "file",
+            Self::FileBatch => "file_batch",
             Self::Item => "item",
             Self::Unfinished => "unfinished",
+            Self::VectorStore => "vector_store",
         }
     }
 
     /// The same, read again.
     fn named(name: &str) -> Option<Self> {
-        [Self::Answer, Self::Container, Self::Item, Self::Unfinished]
-            .into_iter()
-            .find(|what| what.as_str() == name)
+        Self::ALL.into_iter().find(|what| what.as_str() == name)
+    }
+
+    /// Whether the provider has it until somebody deletes it.
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::File | Self::FileBatch | Self::VectorStore)
     }
 
     /// Whether it is a whole answer or a part of one.

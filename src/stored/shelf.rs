@@ -276,7 +276,7 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
                     id,
                     &*stored.upstream,
                     stored.model,
-                    now,
+                    if stored.what.lasts() { i64::MAX } else { *now },
                     write_denied(&stored.denied),
                     stored.what.as_str(),
                     write_offered(&stored.offered)

@@ -13,7 +13,7 @@ pub struct Request<'r> {
     pub method: Method,
     /// Decoded; none is empty, `.` or `..`, or holds a slash.
     pub path: Vec<String>,
-    /// Decoded, every name once.
+    /// Decoded, every name once but for those of lists.
     pub query: Vec<(String, String)>,
     /// `None` where the request has no body.
     pub body: Option<Value<'r>>,
@@ -43,11 +43,22 @@ impl<'r> Request<'r> {
         query: Option<&str>,
         body: Option<Value<'r>>,
     ) -> Result<Self, Refusal> {
+        Self::read_with_lists(method, path, query, body, &[])
+    }
+
+    /// The same where some parameters of the query may stand there several times.
+    pub fn read_with_lists(
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        body: Option<Value<'r>>,
+        lists: &[&str],
+    ) -> Result<Self, Refusal> {
         check_method(method)?;
         if path.len() + query.map_or(0, str::len) > TARGET_BYTES_MAX {
             return Err(Refusal::invalid("the path and the query are too long", None));
         }
-        Ok(Self { method: method.clone(), path: segments(path)?, query: pairs(query)?, body })
+        Ok(Self { method: method.clone(), path: segments(path)?, query: pairs(query, lists)?, body })
     }
 
     /// A parameter of the query.
@@ -113,7 +124,7 @@ fn segments(path: &str) -> Result<Vec<String>, Refusal> {
     Ok(segments)
 }
 
-fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
+fn pairs(query: Option<&str>, lists: &[&str]) -> Result<Vec<(String, String)>, Refusal> {
     let bad = |why: &str| Refusal::invalid(format!("the query {why}"), Some("query"));
     let mut pairs = Vec::new();
     let mut seen = HashSet::new();
@@ -128,7 +139,7 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
         if name.is_empty() || is_odd(&name) || is_odd(&value) {
             return Err(bad("has a parameter without a name, or one with control characters"));
         }
-        if !seen.insert(name.clone()) {
+        if !seen.insert(name.clone()) && !lists.contains(&name.as_str()) {
             return Err(bad("has a parameter twice"));
         }
         pairs.push((name, value));

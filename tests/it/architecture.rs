@@ -11,6 +11,7 @@ const LAYERS: &[&str] = &[
     "usage",
     "trace",
     "operator",
+    "seal",
     "call",
     "redact",
     "quota",

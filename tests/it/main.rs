@@ -22,6 +22,7 @@ mod dialects;
 mod erase;
 mod export;
 mod fault;
+mod files;
 mod hostile_framing;
 mod hostile_http2;
 mod hostile_input;

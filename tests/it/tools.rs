@@ -12,13 +12,13 @@ const SECRET: &str = "sk-billing-secret";
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 /// An upstream that answers by a script, a connection a request.
-struct Upstream {
-    port: u16,
+pub(crate) struct Upstream {
+    pub(crate) port: u16,
     seen: Seen,
 }
 
 impl Upstream {
-    fn start(script: fn(&str, &str) -> (u16, String, String)) -> Self {
+    pub(crate) fn start(script: fn(&str, &str) -> (u16, String, String)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, seen) = (listener.local_addr().unwrap().port(), Seen::default());
         let kept = Arc::clone(&seen);
@@ -31,7 +31,7 @@ impl Upstream {
         Self { port, seen }
     }
 
-    fn seen(&self) -> Vec<(String, String)> {
+    pub(crate) fn seen(&self) -> Vec<(String, String)> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }

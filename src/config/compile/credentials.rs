@@ -41,6 +41,8 @@ impl Compiler<'_> {
                 | raw::UpstreamKind::Http
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Openai
+                | raw::UpstreamKind::Opensearch
+                | raw::UpstreamKind::Pinecone
                 | raw::UpstreamKind::Qdrant
         );
         let message = if !upstream.command.is_empty() {

@@ -27,13 +27,13 @@ impl Compiler<'_> {
         for (name, raw) in &gateway.upstreams.0 {
             let kind = match raw.kind.value {
                 raw::UpstreamKind::Chroma => self.store(raw, Store::Chroma),
+                raw::UpstreamKind::Opensearch => self.store(raw, Store::Opensearch),
+                raw::UpstreamKind::Pinecone => self.store(raw, Store::Pinecone),
                 raw::UpstreamKind::Qdrant => self.store(raw, Store::Qdrant),
                 raw::UpstreamKind::Http => Some(ToolKind::Http(self.operations(raw))),
                 raw::UpstreamKind::Anthropic
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Openai
-                | raw::UpstreamKind::Opensearch
-                | raw::UpstreamKind::Pinecone
                 | raw::UpstreamKind::Weaviate => continue,
             };
             if name.value.ends_with('_') {
@@ -64,10 +64,15 @@ impl Compiler<'_> {
                 return None;
             }
         }
-        let scope = raw.scope.as_ref().map_or(raw::Scope::Field, |at| at.value);
-        let (field, own_collections) = match scope {
-            raw::Scope::Field => (Some(field.map_or(TENANT_FIELD, |at| at.value.as_str())), None),
-            raw::Scope::Collection => (field.map(|at| at.value.as_str()), Some(self.template(raw)?)),
+        let (field, own_collections) = match raw.scope.as_ref().map(|at| at.value) {
+            // Where nothing is written, both: it cannot keep to a tenant's own ids among others'.
+            None if store == Store::Pinecone => {
+                (Some(field.map_or(TENANT_FIELD, |at| at.value.as_str())), Some(self.template(raw)?))
+            }
+            None | Some(raw::Scope::Field) => {
+                (Some(field.map_or(TENANT_FIELD, |at| at.value.as_str())), None)
+            }
+            Some(raw::Scope::Collection) => (field.map(|at| at.value.as_str()), Some(self.template(raw)?)),
         };
         Some(ToolKind::Store { store, field: field.map(Into::into), own_collections })
     }

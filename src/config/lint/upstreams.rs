@@ -9,7 +9,8 @@ use raw::UpstreamKind as Kind;
 
 pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     for (name, upstream) in &view.gateway.upstreams.0 {
-        if is_store(upstream.kind.value) && upstream.tenant_field.is_none() && upstream.scope.is_none() {
+        let is_bare = upstream.tenant_field.is_none() && upstream.scope.is_none();
+        if is_store(upstream.kind.value) && !is_apart(upstream) && is_bare {
             let message = format!("`{}` is a vector store without `tenant_field`", name.value);
             let problem = Problem::warning("shared-store", name.at, message);
             found.push(problem.hint(
@@ -32,7 +33,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
 
 /// Whoever manages a store makes and deletes the collections of all: hardly meant where a pattern of everything allows it.
 fn manages(name: &At<String>, upstream: &raw::Upstream, held: &Held<'_>, found: &mut Found) {
-    if upstream.scope.as_ref().is_some_and(|scope| scope.value == raw::Scope::Collection) {
+    if is_apart(upstream) {
         return;
     }
     let tool = format!("{}__manage", name.value);
@@ -48,6 +49,12 @@ fn manages(name: &At<String>, upstream: &raw::Upstream, held: &Held<'_>, found: 
             found.push(Problem::warning("manages-store", glob.at, message).hint(hint));
         }
     }
+}
+
+/// Whether each tenant has collections of its own: Pinecone's namespaces are, unless something else is written.
+fn is_apart(upstream: &raw::Upstream) -> bool {
+    let scope = upstream.scope.as_ref().map(|scope| scope.value);
+    scope.map_or(upstream.kind.value == Kind::Pinecone, |scope| scope == raw::Scope::Collection)
 }
 
 pub(super) fn is_store(kind: Kind) -> bool {

@@ -105,8 +105,8 @@ words! {
         Http = "http", "A plain HTTP tool API.";
         Mcp = "mcp", "An MCP server, over Streamable HTTP or, with `command`, over stdio.";
         Openai = "openai", "Any API that is compatible with OpenAI's.";
-        Opensearch = "opensearch", "An OpenSearch vector store.";
-        Pinecone = "pinecone", "A Pinecone vector store.";
+        Opensearch = "opensearch", "An OpenSearch or Elasticsearch index with vectors.";
+        Pinecone = "pinecone", "A Pinecone index.";
         Qdrant = "qdrant", "A Qdrant vector store.";
         Weaviate = "weaviate", "A Weaviate vector store.";
     }

@@ -186,6 +186,7 @@ fn filled_in(from: &str, tenants: &str) -> tempfile::TempDir {
             ("@OTLP@", "http://127.0.0.1:9"),
             ("@CHROMA@", "http://127.0.0.1:9"),
             ("@QDRANT@", "http://127.0.0.1:9"),
+            ("@INDICES@", "http://127.0.0.1:9"),
         ] {
             text = text.replace(word, value);
         }

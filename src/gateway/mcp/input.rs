@@ -19,10 +19,10 @@ use crate::{
         envelope::{self, Retry},
         message::{self, Fault, INVALID_PARAMS, METHOD_NOT_FOUND},
         question::{self, Question},
-        seal::{Bond, Seals},
         task,
     },
     refusal::Refusal,
+    seal::{Bond, Seals},
     upstream::mcp::{Caller, Server},
 };
 use bytes::Bytes;

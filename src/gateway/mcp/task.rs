@@ -10,10 +10,10 @@ use crate::{
     mcp::{
         Request, answer,
         message::{Fault, INVALID_PARAMS, MISSING_CAPABILITY},
-        seal::Seals,
         task::{self, Step, Task},
     },
     records::{Content, Raw},
+    seal::Seals,
     upstream::mcp::{Failed, Server},
 };
 use std::sync::Arc;

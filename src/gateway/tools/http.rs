@@ -52,7 +52,7 @@ pub(super) async fn respond(
     let request =
         request.map_err(|reason| denied(visit, Refusal::ToolNotAllowed { tool: tool.clone(), reason }))?;
     let sending = Sending::of(&request);
-    let headers = headers(visit, head, &sending.body)?;
+    let headers = headers(visit, head, &sending)?;
     // Whoever asks for money twice gets it twice.
     let repeats = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(&sending.method);
     let repeat = if repeats { Repeat::Always } else { Repeat::IfUnsent };
@@ -82,8 +82,8 @@ pub(super) async fn respond(
 
 /// What goes with a call: how the answer is liked, and the key under which it is done once. That is made the tenant's
 /// own: the account behind the gateway is shared, and so are the answers that are kept under such a key.
-fn headers(visit: &mut Visit, head: &Parts, body: &Bytes) -> Result<HeaderMap, Refusal> {
-    let mut headers = headers_for(body);
+fn headers(visit: &mut Visit, head: &Parts, sending: &Sending) -> Result<HeaderMap, Refusal> {
+    let mut headers = headers_for(sending);
     for name in [header::ACCEPT, header::ACCEPT_LANGUAGE] {
         if let Some(value) = head.headers.get(&name) {
             headers.insert(name, value.clone());

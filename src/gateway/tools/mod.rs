@@ -4,6 +4,7 @@
 mod claims;
 mod http;
 mod names;
+pub(super) mod objects;
 mod store;
 
 use super::{
@@ -45,6 +46,8 @@ pub struct Stores {
     names: Names,
 }
 
+/// Lines of JSON.
+const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 /// An answer is held in memory while it is verified.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A client waits so long for a person; then it is told to come again.
@@ -68,7 +71,15 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Refusal> {
     let accepted = visit.check_records().await;
     let read = match accepted {
-        Ok(()) => body::read(head, &mut body, visit.snapshot().limits.body).await,
+        Ok(()) => {
+            let bytes_max = visit.snapshot().limits.body;
+            let is_store = visit.snapshot().tool_apis.get(name.as_str()).is_some_and(|api| api.is_store());
+            if is_store {
+                body::read_for_store(head, &mut body, bytes_max).await
+            } else {
+                body::read(head, &mut body, bytes_max).await
+            }
+        }
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
@@ -233,11 +244,11 @@ impl Speaker {
     }
 }
 
-/// The headers of a request with such a body.
-fn headers_for(body: &Bytes) -> HeaderMap {
+/// The headers that a request is sent with.
+fn headers_for(sending: &Sending) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if !body.is_empty() {
-        headers.insert(header::CONTENT_TYPE, JSON);
+    if !sending.body.is_empty() {
+        headers.insert(header::CONTENT_TYPE, if sending.lines { LINES } else { JSON });
     }
     headers
 }

@@ -9,15 +9,16 @@ use crate::{
     gateway::{Body, Visit, answer::JSON},
     json, operator,
     refusal::Refusal,
-    retrieval::{self, Conversation, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
+    retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
     tool_api::Request,
     upstream::{self, Progress, Repeat, Upstream},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, Response, StatusCode, request::Parts};
 use std::{sync::Arc, time::Duration};
 
+const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 /// More is not sent of one request.
 const STEPS_MAX: usize = 16;
 /// So long a write waits for another tenant's of the same id.
@@ -47,7 +48,7 @@ struct Ended {
 
 enum Outcome {
     Failed(Received),
-    Told(Told),
+    Told(Told, HeaderMap),
 }
 
 pub(super) async fn respond(
@@ -57,9 +58,13 @@ pub(super) async fn respond(
     head: &Parts,
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let body = retrieval::body(bytes, visit.snapshot().limits.nesting)?;
-    let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
-    let fence = api.fence(&visit.asked()?.identity.tenant().id.shared());
+    let (path, query) = (rest(head), head.uri.query());
+    let body = store.body(path, bytes, visit.snapshot().limits.nesting)?;
+    let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
+    let tenant = visit.asked()?.identity.tenant();
+    let cursors =
+        Cursors::new(&tenant.journal.secret.key("store cursor v1"), clock::unix_seconds(clock::wall()));
+    let fence = api.fence(&tenant.id.shared(), cursors);
     let found = store.find(request).map_err(|why| {
         let refusal = Refusal::ToolNotAllowed { tool: fence.upstream.to_string(), reason: why.to_owned() };
         denied(visit, refusal)
@@ -91,12 +96,24 @@ pub(super) async fn respond(
     }
     let outcome = ended.outcome.inspect_err(|refusal| visit.rejected(refusal));
     match outcome.map_err(|refusal| denied(visit, refusal))? {
-        Outcome::Told(Told { status, body }) => {
+        Outcome::Told(Told { status, body }, headers) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            told(visit, &End::Complete, (status, JSON), body)
+            let response = told(visit, &End::Complete, (status, JSON), body);
+            response.map(|response| of_product(response, &headers))
         }
-        Outcome::Failed(received) => refused(visit, store, &received),
+        Outcome::Failed(received) => {
+            let response = refused(visit, store, &received);
+            response.map(|response| of_product(response, &received.headers))
+        }
     }
+}
+
+/// Elasticsearch's clients speak to what calls itself so.
+fn of_product(mut response: Response<Body>, headers: &HeaderMap) -> Response<Body> {
+    if let Some(product) = headers.get(&PRODUCT) {
+        response.headers_mut().insert(PRODUCT, product.clone());
+    }
+    response
 }
 
 /// The operation as rules name it.
@@ -202,12 +219,12 @@ async fn steps(
     for _ in 0..STEPS_MAX {
         match conversation.next(reply.take())? {
             Step::Send(sending) => {
-                let sent = (headers_for(&sending.body), Repeat::Always);
+                let sent = (headers_for(&sending), Repeat::Always);
                 let received = speaker.send(leave.body(sending.body.clone()), &sending, sent).await?;
                 headers = received.headers;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });
             }
-            Step::Tell(told) => return Ok(Outcome::Told(told)),
+            Step::Tell(told) => return Ok(Outcome::Told(told, headers)),
             Step::Fail(Reply { status, body }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
                 return Ok(Outcome::Failed(Received { status, headers, body }));

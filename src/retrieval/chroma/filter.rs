@@ -3,31 +3,17 @@
 use crate::{
     json::Value,
     refusal::Refusal,
-    retrieval::{endpoint::Asking, members::Place},
+    retrieval::{
+        endpoint::Asking,
+        members::{self, Place},
+    },
 };
-use std::borrow::Cow;
 
 const COMPARE: [&str; 6] = ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"];
 const AMONG: [&str; 2] = ["$in", "$nin"];
 const CONTAIN: [&str; 2] = ["$contains", "$not_contains"];
 const TEXTS: [&str; 4] = ["$contains", "$not_contains", "$regex", "$not_regex"];
 const BOTH: [&str; 2] = ["$and", "$or"];
-
-/// The caller's whole filter and the tenant's clause, as siblings.
-pub(super) fn forced<'v>(asking: &Asking<'v>, filter: Option<&'v Value<'v>>) -> Option<Value<'v>> {
-    let own = asking.fence.field.as_deref().map(|field| equals(field, &asking.fence.tenant));
-    match (own, filter) {
-        (Some(own), Some(filter)) => Some(Value::object([("$and", Value::Array(vec![own, filter.clone()]))])),
-        (Some(own), None) => Some(own),
-        (None, filter) => filter.cloned(),
-    }
-}
-
-/// A clause: this field has this value.
-pub(super) fn equals<'v>(field: &str, value: &str) -> Value<'v> {
-    let is = Value::object([("$eq", Value::string(value.to_owned()))]);
-    Value::Object(vec![(Cow::Owned(field.to_owned()), is)])
-}
 
 /// The only member of a clause.
 fn only<'v, 'r>(value: &'v Value<'r>, place: &Place<'_>) -> Result<(&'v str, &'v Value<'r>), Refusal> {
@@ -57,14 +43,14 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
             let (operator, operand) = only(clause, &here)?;
             let there = here.member(operator);
             if COMPARE.contains(&operator) || CONTAIN.contains(&operator) {
-                is_scalar(operand, &there)
+                members::scalar(operand, &there)
             } else if AMONG.contains(&operator) {
-                each(operand, &there, is_scalar)
+                each(operand, &there, members::scalar)
             } else {
                 Err(unknown(asking, &here))
             }
         }
-        _ => is_scalar(clause, &here),
+        _ => members::scalar(clause, &here),
     }
 }
 
@@ -95,16 +81,6 @@ fn each(
         return Err(place.bad("is empty"));
     }
     items.iter().enumerate().try_for_each(|(at, item)| check(item, &place.item(at)))
-}
-
-fn is_scalar(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
-    match value {
-        Value::Bool(_) | Value::String(_) => Ok(()),
-        Value::Number(_) if value.vector().is_none() => Ok(()),
-        Value::Array(_) | Value::Null | Value::Number(_) | Value::Object(_) => {
-            Err(place.wrong("a string, a number or a boolean", value))
-        }
-    }
 }
 
 fn is_text(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {

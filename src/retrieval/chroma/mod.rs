@@ -11,19 +11,12 @@ mod read;
 mod records;
 mod write;
 
-use super::{Endpoint, Lookup, Operation, Sending, Verdict, endpoint::Asking};
-use crate::{
-    json::{self, Value},
-    tool_api,
-};
+use super::{Endpoint, Lookup, Operation, Sending, Verdict, endpoint::Asking, wire};
+use crate::{json::Value, tool_api};
 use Operation::{Count, Delete, Describe, Get, Manage, Query, Write};
 use Verdict::{Refuses, Serves};
 use bytes::Bytes;
 use http::Method;
-
-const fn endpoint(method: &'static str, path: &'static str, verdict: Verdict) -> Endpoint {
-    Endpoint { method, path, verdict }
-}
 
 const FUNCTIONS: &str = "a function reads the records of all tenants";
 
@@ -36,57 +29,61 @@ macro_rules! collection {
 
 /// The whole API, with what becomes of each endpoint.
 pub const ENDPOINTS: &[Endpoint] = &[
-    endpoint("GET", "/api/v2/auth/identity", Serves(Describe, read::plain)),
-    endpoint("GET", "/api/v2/healthcheck", Serves(Describe, read::plain)),
-    endpoint("GET", "/api/v2/heartbeat", Serves(Describe, read::plain)),
-    endpoint("GET", "/api/v2/pre-flight-checks", Serves(Describe, read::plain)),
-    endpoint("GET", "/api/v2/version", Serves(Describe, read::plain)),
-    endpoint("POST", "/api/v2/reset", Refuses("it empties the store for all tenants")),
-    endpoint("POST", "/api/v2/tenants", Serves(Manage, read::manage)),
-    endpoint("GET", "/api/v2/tenants/{tenant_name}", Serves(Describe, read::plain)),
-    endpoint("PATCH", "/api/v2/tenants/{tenant_name}", Serves(Manage, read::manage)),
-    endpoint("GET", "/api/v2/tenants/{tenant}/databases", Serves(Describe, read::plain)),
-    endpoint("POST", "/api/v2/tenants/{tenant}/databases", Serves(Manage, read::manage)),
-    endpoint("GET", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Describe, read::plain)),
-    endpoint("DELETE", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Manage, read::manage)),
-    endpoint(
+    Endpoint::new("GET", "/api/v2/auth/identity", Serves(Describe, read::plain)),
+    Endpoint::new("GET", "/api/v2/healthcheck", Serves(Describe, read::plain)),
+    Endpoint::new("GET", "/api/v2/heartbeat", Serves(Describe, read::plain)),
+    Endpoint::new("GET", "/api/v2/pre-flight-checks", Serves(Describe, read::plain)),
+    Endpoint::new("GET", "/api/v2/version", Serves(Describe, read::plain)),
+    Endpoint::new("POST", "/api/v2/reset", Refuses("it empties the store for all tenants")),
+    Endpoint::new("POST", "/api/v2/tenants", Serves(Manage, read::manage)),
+    Endpoint::new("GET", "/api/v2/tenants/{tenant_name}", Serves(Describe, read::plain)),
+    Endpoint::new("PATCH", "/api/v2/tenants/{tenant_name}", Serves(Manage, read::manage)),
+    Endpoint::new("GET", "/api/v2/tenants/{tenant}/databases", Serves(Describe, read::plain)),
+    Endpoint::new("POST", "/api/v2/tenants/{tenant}/databases", Serves(Manage, read::manage)),
+    Endpoint::new("GET", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Describe, read::plain)),
+    Endpoint::new("DELETE", "/api/v2/tenants/{tenant}/databases/{database}", Serves(Manage, read::manage)),
+    Endpoint::new(
         "GET",
         "/api/v2/tenants/{tenant}/databases/{database}/collections",
         Serves(Describe, read::collections),
     ),
-    endpoint(
+    Endpoint::new(
         "POST",
         "/api/v2/tenants/{tenant}/databases/{database}/collections",
         Serves(Manage, read::create),
     ),
-    endpoint(
+    Endpoint::new(
         "GET",
         "/api/v2/tenants/{tenant}/databases/{database}/collections_count",
         Serves(Describe, read::collections_count),
     ),
-    endpoint("GET", collection!("by-id/{collection_id}"), Serves(Describe, read::by_id)),
-    endpoint("GET", collection!("{name}"), Serves(Describe, read::by_name)),
-    endpoint("PUT", collection!("{collection_id}"), Serves(Manage, read::modify)),
-    endpoint("DELETE", collection!("{name}"), Serves(Manage, read::drop_collection)),
-    endpoint("POST", collection!("{collection_id}/add"), Serves(Write, write::add)),
-    endpoint("GET", collection!("{collection_id}/count"), Serves(Count, read::count)),
-    endpoint("POST", collection!("{collection_id}/delete"), Serves(Delete, write::delete)),
-    endpoint("POST", collection!("{collection_id}/fork"), Serves(Manage, read::fork)),
-    endpoint("GET", collection!("{collection_id}/fork_count"), Serves(Manage, read::by_id)),
-    endpoint("POST", collection!("{collection_id}/get"), Serves(Get, read::get)),
-    endpoint("GET", collection!("{collection_id}/indexing_status"), Serves(Manage, read::by_id)),
-    endpoint("POST", collection!("{collection_id}/query"), Serves(Query, read::query)),
-    endpoint(
+    Endpoint::new("GET", collection!("by-id/{collection_id}"), Serves(Describe, read::by_id)),
+    Endpoint::new("GET", collection!("{name}"), Serves(Describe, read::by_name)),
+    Endpoint::new("PUT", collection!("{collection_id}"), Serves(Manage, read::modify)),
+    Endpoint::new("DELETE", collection!("{name}"), Serves(Manage, read::drop_collection)),
+    Endpoint::new("POST", collection!("{collection_id}/add"), Serves(Write, write::add)),
+    Endpoint::new("GET", collection!("{collection_id}/count"), Serves(Count, read::count)),
+    Endpoint::new("POST", collection!("{collection_id}/delete"), Serves(Delete, write::delete)),
+    Endpoint::new("POST", collection!("{collection_id}/fork"), Serves(Manage, read::fork)),
+    Endpoint::new("GET", collection!("{collection_id}/fork_count"), Serves(Manage, read::by_id)),
+    Endpoint::new("POST", collection!("{collection_id}/get"), Serves(Get, read::get)),
+    Endpoint::new("GET", collection!("{collection_id}/indexing_status"), Serves(Manage, read::by_id)),
+    Endpoint::new("POST", collection!("{collection_id}/query"), Serves(Query, read::query)),
+    Endpoint::new(
         "POST",
         collection!("{collection_id}/search"),
         Refuses("use `query`: expressions of `search` are not read"),
     ),
-    endpoint("POST", collection!("{collection_id}/update"), Serves(Write, write::update)),
-    endpoint("POST", collection!("{collection_id}/upsert"), Serves(Write, write::upsert)),
-    endpoint("POST", collection!("{collection_id}/functions/attach"), Refuses(FUNCTIONS)),
-    endpoint("GET", collection!("{collection_id}/functions/{function_name}"), Refuses(FUNCTIONS)),
-    endpoint("POST", collection!("{collection_id}/attached_functions/{name}/detach"), Refuses(FUNCTIONS)),
-    endpoint("GET", "/api/v2/collections/{crn}", Refuses("collections go by their names")),
+    Endpoint::new("POST", collection!("{collection_id}/update"), Serves(Write, write::update)),
+    Endpoint::new("POST", collection!("{collection_id}/upsert"), Serves(Write, write::upsert)),
+    Endpoint::new("POST", collection!("{collection_id}/functions/attach"), Refuses(FUNCTIONS)),
+    Endpoint::new("GET", collection!("{collection_id}/functions/{function_name}"), Refuses(FUNCTIONS)),
+    Endpoint::new(
+        "POST",
+        collection!("{collection_id}/attached_functions/{name}/detach"),
+        Refuses(FUNCTIONS),
+    ),
+    Endpoint::new("GET", "/api/v2/collections/{crn}", Refuses("collections go by their names")),
 ];
 
 /// Whether a collection's id has one spelling alone: Chroma takes capitals, braces, `urn:uuid:` and a UUID without its
@@ -102,7 +99,7 @@ pub(super) fn lookup(verdict: &Verdict, places: &[(&'static str, String)]) -> Op
     let (tenant, database, id) = (place("tenant")?, place("database")?, place("collection_id")?);
     matches!(verdict, Serves(..)).then_some(())?;
     let path = ["api", "v2", "tenants", tenant, "databases", database, "collections", "by-id", id];
-    let sending = Sending { method: Method::GET, target: target(&path), body: Bytes::new() };
+    let sending = Sending::new(Method::GET, target(&path), Bytes::new());
     Some(Lookup { key: format!("{tenant}/{database}/{id}"), sending })
 }
 
@@ -120,7 +117,5 @@ fn beside(asking: &Asking<'_>, part: &str, body: &Value<'_>) -> Sending {
     let (tenant, database, id) =
         (asking.place("tenant"), asking.place("database"), asking.place("collection_id"));
     let path = ["api", "v2", "tenants", tenant, "databases", database, "collections", id, part];
-    let mut bytes = Vec::new();
-    json::write(body, &mut bytes);
-    Sending { method: Method::POST, target: target(&path), body: bytes.into() }
+    Sending::new(Method::POST, target(&path), wire::written(body))
 }

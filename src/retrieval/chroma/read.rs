@@ -1,21 +1,25 @@
 //! What Chroma is asked: records by similarity, by id and page by page, how many there are, and its collections.
 
-use super::{beside, filter, records, records::Lists};
+use super::{
+    beside, filter,
+    records::{self, Lists},
+};
 use crate::{
-    json::{self, Value},
+    json::Value,
     refusal::Refusal,
     retrieval::{
-        Conversation, Fence, Reply, Sending, Step, Told,
-        endpoint::Asking,
+        Conversation, Fence, Sending,
+        chain::{Chain, Then},
+        clause,
+        endpoint::{Asking, Begun},
         fence::NOBODY,
         members::{self, Place},
-        talk::{IGNORES_FILTERS, OVER, Once},
+        talk::Once,
+        wire::{self, written},
     },
 };
 use bytes::Bytes;
 use http::Method;
-
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const GET: &[&str] = &["ids", "where", "where_document", "limit", "offset", "include"];
 const QUERY: &[&str] = &["ids", "where", "where_document", "n_results", "query_embeddings", "include"];
@@ -63,8 +67,8 @@ pub(super) fn collections(asking: &Asking<'_>) -> Begun {
     }
     let fence = asking.fence.clone();
     Ok(Once::retold(Sending::of(&request), move |body| {
-        let answer = records::parse(body)?;
-        let all = answer.items().ok_or_else(records::unreadable)?;
+        let answer = wire::parse(body)?;
+        let all = answer.items().ok_or_else(wire::unreadable)?;
         let own = all.iter().filter_map(|collection| described(&fence, collection)).skip(offset);
         Ok((written(&Value::Array(own.take(limit.unwrap_or(usize::MAX)).collect())), 0))
     }))
@@ -83,8 +87,8 @@ pub(super) fn collections_count(asking: &Asking<'_>) -> Begun {
     }
     let fence = asking.fence.clone();
     Ok(Once::retold(Sending::of(&request), move |body| {
-        let answer = records::parse(body)?;
-        let all = answer.items().ok_or_else(records::unreadable)?;
+        let answer = wire::parse(body)?;
+        let all = answer.items().ok_or_else(wire::unreadable)?;
         Ok((all.iter().filter_map(|collection| described(&fence, collection)).count().to_string().into(), 0))
     }))
 }
@@ -161,15 +165,9 @@ fn described<'v>(fence: &Fence, collection: &Value<'v>) -> Option<Value<'v>> {
 fn describe(fence: &Fence) -> impl Fn(&Bytes) -> Result<(Bytes, u64), Refusal> + Send + 'static {
     let fence = fence.clone();
     move |body| {
-        let answer = records::parse(body)?;
-        Ok((written(&described(&fence, &answer).ok_or_else(records::unreadable)?), 0))
+        let answer = wire::parse(body)?;
+        Ok((written(&described(&fence, &answer).ok_or_else(wire::unreadable)?), 0))
     }
-}
-
-pub(super) fn written(value: &Value<'_>) -> Bytes {
-    let mut out = Vec::new();
-    json::write(value, &mut out);
-    out.into()
 }
 
 /// Checks what a body selects records by, and forces the tenant's clause into it.
@@ -186,7 +184,7 @@ pub(super) fn select<'v>(asking: &Asking<'v>, body: &'v Value<'v>) -> Result<Val
         members::count(body, name, &Place::Body)?;
     }
     let mut selected = body.clone();
-    if let Some(forced) = filter::forced(asking, filter) {
+    if let Some(forced) = clause::forced(asking.fence, filter) {
         selected.set("where", forced);
     }
     Ok(selected)
@@ -265,47 +263,22 @@ pub(super) fn count(asking: &Asking<'_>) -> Begun {
         return Ok(Once::plain(Sending::of(asking.request)));
     };
     let listing = |tenant: &str| {
-        Value::object([("where", filter::equals(field, tenant)), ("include", Value::Array(Vec::new()))])
+        Value::object([("where", clause::equals(field, tenant)), ("include", Value::Array(Vec::new()))])
     };
     let mut canary = listing(NOBODY);
     canary.set("limit", Value::integer(1));
     let own = listing(&asking.fence.tenant);
-    Ok(Box::new(Counting {
-        canary: Some(beside(asking, "get", &canary)),
-        own: Some(beside(asking, "get", &own)),
-        foreign: 0,
-    }))
+    let (canary, own) = (beside(asking, "get", &canary), beside(asking, "get", &own));
+    let look = Then::send(canary, move |reply| match found(&reply.body)? {
+        0 => Ok(Then::send(own, |reply| Ok(Then::tell(200, found(&reply.body)?.to_string().into(), 0)))),
+        alien => Ok(Then::IgnoresFilters(alien)),
+    });
+    Ok(Chain::new(asking, look).boxed())
 }
 
-#[derive(Debug)]
-struct Counting {
-    canary: Option<Sending>,
-    own: Option<Sending>,
-    foreign: u64,
-}
-
-impl Conversation for Counting {
-    fn next(&mut self, reply: Option<Reply>) -> Result<Step, Refusal> {
-        if let Some(canary) = self.canary.take() {
-            return Ok(Step::Send(canary));
-        }
-        let reply = reply.ok_or(OVER)?;
-        if !reply.is_success() {
-            return Ok(Step::Fail(reply));
-        }
-        let answer = records::parse(&reply.body)?;
-        let found = answer.get("ids").and_then(Value::items).ok_or_else(records::unreadable)?.len();
-        match self.own.take() {
-            Some(_) if found > 0 => {
-                self.foreign = u64::try_from(found).unwrap_or(u64::MAX);
-                Err(IGNORES_FILTERS)
-            }
-            Some(own) => Ok(Step::Send(own)),
-            None => Ok(Step::Tell(Told { status: 200, body: found.to_string().into() })),
-        }
-    }
-
-    fn foreign(&self) -> u64 {
-        self.foreign
-    }
+/// How many records an answer lists.
+fn found(body: &[u8]) -> Result<u64, Refusal> {
+    let answer = wire::parse(body)?;
+    let ids = answer.get("ids").and_then(Value::items).ok_or_else(wire::unreadable)?;
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
 }

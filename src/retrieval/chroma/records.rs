@@ -3,22 +3,15 @@
 use crate::{
     json::{self, Value},
     refusal::Refusal,
-    retrieval::Fence,
+    retrieval::{
+        Fence,
+        wire::{parse, unreadable},
+    },
 };
 use bytes::Bytes;
 
 /// Lists that stand beside the ids, where they are asked for.
 const BESIDE: [&str; 5] = ["embeddings", "documents", "uris", "metadatas", "distances"];
-const NESTING_MAX: usize = 64;
-
-pub(super) fn unreadable() -> Refusal {
-    Refusal::UpstreamError { message: "the store's answer cannot be read, so it cannot be verified" }
-}
-
-pub(super) fn parse(body: &[u8]) -> Result<Value<'_>, Refusal> {
-    json::parse_answer_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
-}
-
 /// How the records of an answer are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lists {

@@ -10,15 +10,14 @@ use crate::{
     refusal::Refusal,
     retrieval::{
         Conversation, Fence, Operation, Reply, Sending, Step, Told,
-        endpoint::Asking,
+        endpoint::{Asking, Begun},
         members::{self, Place},
         talk::{OVER, Once},
+        wire,
     },
 };
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
-
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const RECORD_LISTS: [&str; 5] = ["ids", "embeddings", "documents", "metadatas", "uris"];
 
@@ -199,7 +198,7 @@ impl Writing {
 }
 
 fn with(sending: Sending, body: &Value<'_>) -> Sending {
-    Sending { body: super::read::written(body), ..sending }
+    Sending { body: wire::written(body), ..sending }
 }
 
 /// The records that are there, or those that are not.

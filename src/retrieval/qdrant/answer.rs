@@ -2,28 +2,14 @@
 
 use super::id;
 use crate::{
-    json::{self, Value},
+    json::Value,
     refusal::Refusal,
-    retrieval::Fence,
+    retrieval::{
+        Fence,
+        wire::{only, parse, unreadable, written},
+    },
 };
 use bytes::Bytes;
-use std::borrow::Cow;
-
-const NESTING_MAX: usize = 64;
-
-pub(super) fn unreadable() -> Refusal {
-    Refusal::UpstreamError { message: "the store's answer cannot be read, so it cannot be verified" }
-}
-
-pub(super) fn parse(body: &[u8]) -> Result<Value<'_>, Refusal> {
-    json::parse_answer_with_vectors(body, NESTING_MAX).map_err(|_| unreadable())
-}
-
-pub(super) fn written(value: &Value<'_>) -> Bytes {
-    let mut out = Vec::new();
-    json::write(value, &mut out);
-    out.into()
-}
 
 /// What a client sees of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,14 +200,6 @@ impl Verifier {
         }
         Ok(())
     }
-}
-
-/// No other members than these, but for empty ones: what is not known cannot be verified.
-fn only(value: &Value<'_>, known: &[&str]) -> Result<(), Refusal> {
-    let members = value.members().ok_or_else(unreadable)?;
-    let is_known =
-        |(name, member): &(Cow<'_, str>, Value<'_>)| member.is_null() || known.contains(&name.as_ref());
-    if members.iter().all(is_known) { Ok(()) } else { Err(unreadable()) }
 }
 
 /// The ids of points that were looked up, each with whether it is the tenant's.

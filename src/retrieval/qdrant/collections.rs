@@ -1,21 +1,16 @@
 //! Collections: listed, described, made and changed.
 
-use super::{
-    answer::{self, written},
-    talk::outer,
-};
+use super::talk::outer;
 use crate::{
     json::Value,
-    refusal::Refusal,
     retrieval::{
-        Conversation, Sending,
-        endpoint::Asking,
+        Sending,
+        endpoint::{Asking, Begun},
         members::{self, Place},
         talk::Once,
+        wire::{self, written},
     },
 };
-
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const WRITES: [&str; 3] = ["timeout", "wait", "ordering"];
 const CREATE: &[&str] = &[
@@ -68,9 +63,9 @@ pub(super) fn list(asking: &Asking<'_>) -> Begun {
     members::no_body(asking)?;
     let fence = asking.fence.clone();
     Ok(Once::retold(sending(asking), move |body| {
-        let mut answer = answer::parse(body)?;
+        let mut answer = wire::parse(body)?;
         let result = answer.get_mut("result").and_then(|result| result.get_mut("collections"));
-        let all = result.and_then(Value::items_mut).ok_or_else(answer::unreadable)?;
+        let all = result.and_then(Value::items_mut).ok_or_else(wire::unreadable)?;
         all.retain_mut(|collection| {
             let inner = collection.get("name").and_then(Value::as_str).and_then(|name| fence.inner(name));
             let inner = inner.map(ToOwned::to_owned);
@@ -93,7 +88,7 @@ pub(super) fn describe(asking: &Asking<'_>) -> Begun {
         if !shared {
             return Ok((body.clone(), 0));
         }
-        let mut answer = answer::parse(body)?;
+        let mut answer = wire::parse(body)?;
         if let Some(result) = answer.get_mut("result") {
             for name in ["points_count", "indexed_vectors_count", "vectors_count"] {
                 if result.get(name).is_some() {

@@ -131,10 +131,13 @@ fn field(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<()
             let there = here.member(name);
             match (name.as_ref(), operand) {
                 ("any" | "except", Value::Array(items)) => {
-                    items.iter().enumerate().try_for_each(|(at, item)| scalar(item, &there.item(at)))?;
+                    items
+                        .iter()
+                        .enumerate()
+                        .try_for_each(|(at, item)| members::scalar(item, &there.item(at)))?;
                 }
                 ("any" | "except", _) => return Err(there.wrong("an array", operand)),
-                _ => scalar(operand, &there)?,
+                _ => members::scalar(operand, &there)?,
             }
         }
     }
@@ -143,7 +146,7 @@ fn field(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<()
             let here = place.member(name);
             for (name, operand) in members::object(asking, range, &here, &RANGE)? {
                 if !operand.is_null() {
-                    scalar(operand, &here.member(name))?;
+                    members::scalar(operand, &here.member(name))?;
                 }
             }
         }
@@ -155,14 +158,4 @@ fn field(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<()
     }
     members::flag(value, "is_empty", place)?;
     members::flag(value, "is_null", place).map(drop)
-}
-
-fn scalar(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
-    match value {
-        Value::Bool(_) | Value::String(_) => Ok(()),
-        Value::Number(_) if value.vector().is_none() => Ok(()),
-        Value::Array(_) | Value::Null | Value::Number(_) | Value::Object(_) => {
-            Err(place.wrong("a string, a number or a boolean", value))
-        }
-    }
 }

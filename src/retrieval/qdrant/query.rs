@@ -10,12 +10,10 @@ use crate::{
     refusal::Refusal,
     retrieval::{
         Conversation,
-        endpoint::Asking,
+        endpoint::{Asking, Begun},
         members::{self, Place},
     },
 };
-
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const READS: [&str; 2] = ["consistency", "timeout"];
 

@@ -9,14 +9,11 @@ use crate::{
     json::Value,
     refusal::Refusal,
     retrieval::{
-        Conversation,
-        endpoint::Asking,
+        endpoint::{Asking, Begun},
         members::{self, Place},
     },
 };
 use http::Method;
-
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 
 const READS: [&str; 2] = ["consistency", "timeout"];
 /// How many points a page has where the client does not say.

@@ -12,6 +12,7 @@ use crate::{
         endpoint::Asking,
         fence::NOBODY,
         talk::{IGNORES_FILTERS, OVER},
+        wire,
     },
     tool_api,
 };
@@ -76,7 +77,7 @@ impl Talk {
         let mut request = asking.request.clone();
         request.body = None;
         outer(asking, &mut request.path);
-        let bytes = body.map(answer::written).unwrap_or_default();
+        let bytes = body.map(wire::written).unwrap_or_default();
         let main = Sending { body: bytes, ..Sending::of(&request) };
         Self {
             fence: asking.fence.clone(),
@@ -106,7 +107,7 @@ impl Talk {
             target.push('?');
             target.push_str(&query);
         }
-        self.main = self.main.map(|main| Sending { method, target, body: main.body });
+        self.main = self.main.map(|main| Sending::new(method, target, main.body));
         self
     }
 
@@ -134,7 +135,7 @@ impl Talk {
             let filter = Value::object([("must", Value::Array(vec![filter::has(field, NOBODY)]))]);
             let body = Value::object([("filter", filter), ("exact", Value::Bool(true))]);
             let target = self.target("/points/count");
-            self.canary = Some(Sending { method: Method::POST, target, body: answer::written(&body) });
+            self.canary = Some(Sending::new(Method::POST, target, wire::written(&body)));
         }
         self
     }
@@ -171,7 +172,7 @@ impl Talk {
             ("with_payload", include),
             ("with_vector", Value::Bool(false)),
         ]);
-        Sending { method: Method::POST, target: self.target("/points"), body: answer::written(&body) }
+        Sending::new(Method::POST, self.target("/points"), wire::written(&body))
     }
 
     /// Whether the ids are what they have to be; else what the client is told.
@@ -203,7 +204,7 @@ impl Talk {
             Retell::One { id, verifier } => {
                 let (body, foreign) = verifier.verify(&body)?;
                 self.foreign = foreign;
-                let mut answer = answer::parse(&body)?;
+                let mut answer = wire::parse(&body)?;
                 let found = answer.get_mut("result").and_then(Value::items_mut).and_then(Vec::pop);
                 let asked = id::key(id);
                 match found.filter(|point| point.get("id").and_then(id::key) == asked) {
@@ -215,7 +216,7 @@ impl Talk {
                         )));
                     }
                 }
-                answer::written(&answer)
+                wire::written(&answer)
             }
             Retell::Matrix => {
                 let ids = matrix_ids(&body)?;
@@ -241,30 +242,30 @@ fn shown(id: &Value<'_>) -> String {
 fn not_found(text: &str) -> Step {
     let status = Value::object([("error", Value::string(text.to_owned()))]);
     let body = Value::object([("status", status), ("time", Value::integer(0))]);
-    Step::Tell(Told { status: 404, body: answer::written(&body) })
+    Step::Tell(Told { status: 404, body: wire::written(&body) })
 }
 
 /// The ids in a matrix.
 fn matrix_ids(body: &[u8]) -> Result<Vec<Value<'static>>, Refusal> {
     // Their lists may be numbers alone: read plainly.
-    let answer = crate::json::parse(body, 64).map_err(|_| answer::unreadable())?;
-    let result = answer.get("result").ok_or_else(answer::unreadable)?;
+    let answer = crate::json::parse(body, 64).map_err(|_| wire::unreadable())?;
+    let result = answer.get("result").ok_or_else(wire::unreadable)?;
     let found: Vec<&Value<'_>> = match (result.get("pairs"), result.get("ids")) {
         (Some(pairs), None) => {
-            let pairs = pairs.items().ok_or_else(answer::unreadable)?;
+            let pairs = pairs.items().ok_or_else(wire::unreadable)?;
             pairs
                 .iter()
                 .flat_map(|pair| [pair.get("a"), pair.get("b")])
-                .map(|id| id.ok_or_else(answer::unreadable))
+                .map(|id| id.ok_or_else(wire::unreadable))
                 .collect::<Result<_, _>>()?
         }
-        (None, Some(ids)) => ids.items().ok_or_else(answer::unreadable)?.iter().collect(),
-        _ => return Err(answer::unreadable()),
+        (None, Some(ids)) => ids.items().ok_or_else(wire::unreadable)?.iter().collect(),
+        _ => return Err(wire::unreadable()),
     };
     let mut seen = HashSet::new();
     let mut ids = Vec::new();
     for id in found {
-        if seen.insert(id::key(id).ok_or_else(answer::unreadable)?) {
+        if seen.insert(id::key(id).ok_or_else(wire::unreadable)?) {
             ids.push(id.clone().into_owned());
         }
     }
@@ -294,10 +295,10 @@ impl Conversation for Talk {
                     }
                 }
                 Stage::Canary => {
-                    let answer = answer::parse(&reply.body)?;
+                    let answer = wire::parse(&reply.body)?;
                     let count =
                         answer.get("result").and_then(|result| result.get("count")).and_then(Value::as_u64);
-                    let count = count.ok_or_else(answer::unreadable)?;
+                    let count = count.ok_or_else(wire::unreadable)?;
                     if count > 0 {
                         self.foreign = count;
                         return Err(IGNORES_FILTERS);

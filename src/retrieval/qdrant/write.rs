@@ -8,14 +8,13 @@ use crate::{
     json::Value,
     refusal::Refusal,
     retrieval::{
-        Conversation, Operation,
-        endpoint::Asking,
+        Operation,
+        endpoint::{Asking, Begun},
         members::{self, Place},
     },
 };
 use http::Method;
 
-type Begun = Result<Box<dyn Conversation>, Refusal>;
 type Ids = Vec<Value<'static>>;
 
 const WRITES: [&str; 3] = ["wait", "ordering", "timeout"];

@@ -2,12 +2,18 @@
 
 mod chroma_laws;
 mod chroma_model;
+mod opensearch;
+mod opensearch_laws;
+mod opensearch_model;
+mod pinecone;
+mod pinecone_laws;
+mod pinecone_model;
 mod qdrant_laws;
 mod qdrant_model;
 mod refused;
 mod table;
 
-use super::{Conversation, Fence, Lookup, Reply, Sending, Step, Store, Told};
+use super::{Conversation, Cursors, Fence, Lookup, Reply, Sending, Step, Store, Told};
 use crate::{refusal::Refusal, tool_api::Request};
 use http::Method;
 use serde_json::Value as Json;
@@ -45,7 +51,16 @@ struct Answered {
 }
 
 fn fence(tenant: &str) -> Fence {
-    Fence { upstream: "docs".into(), tenant: tenant.into(), field: Some(FIELD.into()), prefix: None }
+    // Each tenant has a secret of its own.
+    let mut key = [0; 32];
+    key.iter_mut().zip(tenant.bytes()).for_each(|(to, from)| *to = from);
+    Fence {
+        upstream: "docs".into(),
+        tenant: tenant.into(),
+        field: Some(FIELD.into()),
+        prefix: None,
+        cursors: Cursors::new(&key, 1000),
+    }
 }
 
 /// Carries a request to a store and back, as the journey does.
@@ -63,11 +78,16 @@ fn begun(
     fence: &Fence,
     send: &mut dyn FnMut(&Sending) -> Reply,
 ) -> Result<Box<dyn Conversation>, Refusal> {
-    let bytes = asked.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
     let (path, query) =
         asked.path.split_once('?').map_or((asked.path.as_str(), None), |(path, query)| (path, Some(query)));
+    let lines = asked.body.as_ref().and_then(Json::as_array).filter(|_| store.reads_lines(path));
+    let bytes = match (lines, &asked.body) {
+        (Some(lines), _) => lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes(),
+        (None, body) => body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+    };
     let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
-    let request = Request::read(&method, path, query, super::body(&bytes, 64)?)?;
+    let body = store.body(path, &bytes, 64)?;
+    let request = Request::read_with_lists(&method, path, query, body, store.lists())?;
     let found = store.find(request).map_err(|why| fence.refuse(super::Operation::Query, why))?;
     let name = found.lookup().map(|Lookup { sending, .. }| Lookup::name_in(&send(&sending)));
     let name = match name {
@@ -95,7 +115,12 @@ fn carry(conversation: &mut dyn Conversation, send: &mut dyn FnMut(&Sending) -> 
 /// Sends to a model.
 fn to_model<M: Model>(model: &mut M) -> impl FnMut(&Sending) -> Reply {
     |sending| {
-        let body = (!sending.body.is_empty()).then(|| serde_json::from_slice(&sending.body).unwrap());
+        let lines = sending.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let body = if sending.lines {
+            Some(lines.map(|line| serde_json::from_slice::<Json>(line).unwrap()).collect())
+        } else {
+            (!sending.body.is_empty()).then(|| serde_json::from_slice(&sending.body).unwrap())
+        };
         let (status, body) = model.handle(sending.method.as_str(), &sending.target, body.as_ref());
         Reply { status, body: body.to_string().into() }
     }

@@ -1,5 +1,6 @@
-//! What a server hands out for a client to bring back (the state of an exchange, a task's id) goes out sealed: bound to the
-//! tenant, its key, the server and what it was handed out for. To everybody else, and for anything else, it is unknown.
+//! What a server hands out for a client to bring back (the state of an exchange, a task's id, where a listing goes on) goes
+//! out sealed: bound to the tenant, its key, the server and what it was handed out for. To everybody else, and for anything
+//! else, it is unknown.
 //! The seal says who may bring a text back; it does not hide the text, which the server gave to the client.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
