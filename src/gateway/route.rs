@@ -120,6 +120,7 @@ impl Route {
             Self::Mcp(Some(_)) => "/mcp/{server}",
             Self::Model(_) => "/v1/models/{id}",
             Self::Models => "/v1/models",
+            Self::Objects => "/v1/files",
             Self::Stored { act: Act::Cancel, .. } => "/v1/responses/{id}/cancel",
             Self::Stored { act: Act::Delete | Act::Get, .. } => "/v1/responses/{id}",
             Self::Stored { act: Act::ListInput, .. } => "/v1/responses/{id}/input_items",

@@ -7,7 +7,7 @@ use crate::{
     authorize::{self, Description, FILE_SEARCH, Findings, Permit},
     clock,
     dialect::Family,
-    gateway::{Body, Visit, answer::JSON, ask, body as bodies, reserve},
+    gateway::{Body, Visit, answer::JSON, sent, body as bodies, reserve},
     json::{self, Value},
     policy::glob::Glob,
     refusal::Refusal,
@@ -51,7 +51,8 @@ pub(in crate::gateway) async fn respond(
     if let Some(refusal) = reserve::spent(visit) {
         return Err(refusal);
     }
-    let mut headers = ask::sent(Family::OpenAi, &head.headers);
+    let tenant = visit.asked()?.identity.tenant();
+    let mut headers = sent::headers(Family::OpenAi, tenant.wire, &tenant.journal.redactor, &head.headers);
     match plan.act {
         Act::List(what) => return list(visit, (&request, what), (&leave, upstream, headers)).await,
         Act::Upload => upload(visit, head, &mut headers)?,
