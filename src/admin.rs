@@ -3,6 +3,7 @@
 use crate::{
     approvals::{Approved, Decided, NotDecided, Waiting},
     clock, config,
+    fleet::Fleet,
     gateway::{self, Body, Detail, Gateway},
     hosts::{Accepted, Hosts},
     json::{self, Value},
@@ -169,6 +170,9 @@ impl Admin {
                 let pinned =
                     pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
                 self.gateway.telemetry.pinned(pinned);
+                if let Some(fleet) = &self.gateway.fleet {
+                    self.gateway.telemetry.shared(fleet.standing(), fleet.unanswered());
+                }
                 let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -326,11 +330,19 @@ impl Admin {
                 ("models", count(snapshot.models.len())),
                 ("reload", self.last_reload.to_json()),
                 ("records", Value::string(if records { "ok" } else { "failing" })),
+                ("shared_state", self.gateway.fleet.as_ref().map_or(Value::Null, shared_state)),
                 ("draining", Value::Bool(self.draining.load(Ordering::Relaxed))),
                 ("time", Value::integer(now)),
             ]),
         )
     }
+}
+
+/// Whether the gateways that share limits can be asked, and how many there are.
+fn shared_state(fleet: &Fleet) -> Value<'static> {
+    let (is_joined, gateways) = fleet.standing();
+    let state = Value::string(if is_joined { "joined" } else { "alone" });
+    Value::object([("state", state), ("gateways", Value::integer(u64::from(gateways)))])
 }
 
 fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {

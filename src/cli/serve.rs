@@ -4,12 +4,13 @@ use super::{Status, print, tenant};
 use crate::{
     admin::{Admin, LastReload, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Watched, compile},
+    config::{self, Colour, Loaded, Problem, Secret, Watched, compile},
+    fleet::{self, Fleet},
     gateway::{Gateway, Listeners},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
-    quota::{Now, Quota},
+    quota::{Now, Quota, fleet::Peers},
     records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
     server::{self, Ending, Listener},
     stored::Shelf,
@@ -87,6 +88,8 @@ struct Reloader {
     /// Shows that the secrets are ours to make; None while nothing is to be made.
     lock: Option<Arc<DataDirLock>>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
+    /// The gateways that share the limits.
+    peers: OnceLock<Arc<dyn Peers>>,
     /// One reload at a time; what the last one read.
     read: Mutex<LastRead>,
     last: Arc<LastReload>,
@@ -102,6 +105,7 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
+    shared_state: Option<Secret>,
 }
 
 impl SetUp {
@@ -111,6 +115,7 @@ impl SetUp {
             admin: serve.admin,
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
+            shared_state: serve.shared_state.clone(),
         }
     }
 
@@ -121,6 +126,7 @@ impl SetUp {
             ("`admin`", self.admin != new.admin),
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
+            ("`shared_state`", self.shared_state != new.shared_state),
         ];
         let changed: Vec<&str> =
             keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
@@ -146,6 +152,7 @@ impl Reloader {
         match compiled {
             Some(compiled) => {
                 // A tenant's first token must not be made with a secret that could be lost.
+                self.share();
                 self.lock
                     .iter()
                     .try_for_each(|lock| self.secrets.save(lock))
@@ -153,6 +160,13 @@ impl Reloader {
                 Ok((compiled, problems))
             }
             None => Err(format!("the configuration does not load\n{}", text(&problems))),
+        }
+    }
+
+    /// Every tenant's and key's limits are those of all gateways.
+    fn share(&self) {
+        if let Some(peers) = self.peers.get() {
+            self.quotas.iter().for_each(|quota| quota.share(quota.key(), peers));
         }
     }
 
@@ -257,6 +271,17 @@ impl Running {
         let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
         let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
+        let fleet = match serve.shared_state.as_ref() {
+            Some(url) => {
+                let options =
+                    fleet::Options { url: url.expose().to_owned(), data_dir: serve.data_dir.clone() };
+                let fleet = Fleet::join(options).map_err(|bad| bad.to_string())?;
+                drop(reloader.peers.set(fleet.peers()));
+                reloader.share();
+                Some(fleet)
+            }
+            None => None,
+        };
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
@@ -265,6 +290,7 @@ impl Running {
             stored,
             ledger,
             telemetry,
+            fleet,
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
@@ -412,6 +438,7 @@ impl Reloader {
             secrets,
             lock,
             quotas: DashMap::new(),
+            peers: OnceLock::new(),
             read,
             last: Arc::default(),
             started: OnceLock::new(),

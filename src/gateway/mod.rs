@@ -26,8 +26,8 @@ pub use route::{Act, Route};
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
-    refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
+    records::Records, refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -46,6 +46,8 @@ pub struct Gateway {
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    /// The gateways that share the limits, where there are others.
+    pub fleet: Option<Fleet>,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -95,6 +97,11 @@ impl Gateway {
             body::discard(body).await;
             return visit.refuse(refusal);
         }
+        let limited = match (&route, limited) {
+            // What a call may use is known later: it asks for all at once then.
+            (Ok(Route::Call(_)), limited) | (_, limited @ Some(_)) => limited,
+            (_, None) => reserve::ask_others(&mut visit).await.err(),
+        };
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {
@@ -147,7 +154,7 @@ async fn call(
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }
-    reserve::reserve(visit, api, ask.amount)?;
+    reserve::reserve(visit, api, ask.amount).await?;
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);
     answer::inspect(visit, terms, translation, received).await

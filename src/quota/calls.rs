@@ -1,6 +1,6 @@
 //! How often single rules let calls through: a limiter a rule that has a `limit`, made when it is first asked.
 
-use super::{Rate, Requests};
+use super::{Rate, Requests, fleet::Meters, level::Level};
 use dashmap::DashMap;
 use governor::clock::Clock;
 use std::{sync::Arc, time::Duration};
@@ -17,16 +17,24 @@ pub struct CallLimit {
 pub(super) struct Calls<C: Clock> {
     /// By what their rules say.
     rules: DashMap<Arc<str>, Arc<Requests<C>>>,
+    /// The same where other gateways count them too.
+    shared: DashMap<Arc<str>, Level>,
 }
 
 impl<C: Clock> Default for Calls<C> {
     fn default() -> Self {
         // Few rules have limits; the usual number of shards, four a processor, would weigh more than all else of a tenant.
-        Self { rules: DashMap::with_shard_amount(2) }
+        Self { rules: DashMap::with_shard_amount(2), shared: DashMap::with_shard_amount(2) }
     }
 }
 
 impl<C: Clock + Clone> Calls<C> {
+    /// Takes one call of a rule's that other gateways count too.
+    pub(super) fn take_shared(&self, limit: &CallLimit, meters: &Meters) -> Result<(), Duration> {
+        let mut level = self.shared.entry(Arc::clone(&limit.rule)).or_default();
+        meters.take_call(&limit.rule, limit.rate, &mut level)
+    }
+
     /// Takes one call of a rule's; else how long it takes until there is one.
     pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
         let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));

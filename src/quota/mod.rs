@@ -5,6 +5,7 @@
 //! through the gateway can keep anything.
 
 mod calls;
+pub mod fleet;
 mod level;
 mod reserve;
 mod spend;
@@ -15,6 +16,7 @@ pub use spend::{Budget, Calendar, Per};
 
 use crate::usage::MicroUsd;
 use calls::Calls;
+use fleet::{Bound, Claim, Claimed, Meters, Peers, Unasked, What};
 use governor::{
     RateLimiter,
     clock::{Clock, DefaultClock, Reference},
@@ -26,7 +28,7 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -62,6 +64,8 @@ pub struct Quota<C: Clock = DefaultClock> {
     calls: Arc<Calls<C>>,
     reserve: Arc<Reserve>,
     clock: C,
+    /// Where other gateways share the limits.
+    shared: OnceLock<Arc<Meters>>,
 }
 
 struct Requests<C: Clock> {
@@ -107,6 +111,31 @@ pub struct Slot {
     in_flight: Arc<AtomicU32>,
     /// Another's, which comes back with it.
     also: Option<Box<Slot>>,
+    /// The request, until other gateways know of it.
+    unasked: Option<Box<Unasked>>,
+    /// What they know of it.
+    claimed: Option<Box<Claimed>>,
+}
+
+impl Slot {
+    fn new(in_flight: Arc<AtomicU32>) -> Self {
+        Self { in_flight, also: None, unasked: None, claimed: None }
+    }
+
+    /// The other gateways are asked for this request now.
+    pub fn is_asked(&mut self) {
+        if let Some(mut unasked) = self.unasked.take() {
+            unasked.rate = None;
+        }
+        if let Some(also) = &mut self.also {
+            also.is_asked();
+        }
+    }
+
+    /// They know of this request.
+    pub fn claimed(&mut self, claimed: Claimed) {
+        self.claimed = Some(Box::new(claimed));
+    }
 }
 
 /// A request that was let in.
@@ -127,7 +156,7 @@ impl Admission {
 
     /// The place of a request that is refused: it takes none.
     pub fn refused(standing: Option<Left>) -> Self {
-        Self { slot: Slot { in_flight: Arc::new(AtomicU32::new(1)), also: None }, standing }
+        Self { slot: Slot::new(Arc::new(AtomicU32::new(1))), standing }
     }
 }
 
@@ -167,7 +196,14 @@ impl<C: Clock + Clone> Quota<C> {
             calls: Arc::default(),
             reserve: Arc::new(Reserve::new(Limits::default())),
             clock: C::clone(clock),
+            shared: OnceLock::new(),
         }
+    }
+
+    /// Shares the limits with other gateways from now on. `owner` is whose they are: a tenant, or a tenant and a key
+    /// behind a slash.
+    pub fn share(&self, owner: &str, peers: &Arc<dyn Peers>) {
+        self.shared.get_or_init(|| Arc::new(Meters::new(owner, Arc::clone(peers))));
     }
 
     /// With limits for tokens, money and single models.
@@ -181,6 +217,7 @@ impl<C: Clock + Clone> Quota<C> {
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
         self.in_flight = Arc::clone(&before.in_flight);
+        self.shared.clone_from(&before.shared);
         let limits = self.reserve.limits().clone();
         self.reserve = Arc::new(Reserve::new(limits).after(&before.reserve));
         self.requests = match (self.requests, &before.requests) {
@@ -192,12 +229,52 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Counts one more request of one that was let in: a batch holds several.
     pub fn count(&self) -> Result<(), Exceeded> {
-        self.requests.as_ref().map(Requests::take).transpose().map(|_| ())
+        self.take()?;
+        drop(self.unasked());
+        Ok(())
+    }
+
+    fn take(&self) -> Result<Option<Left>, Exceeded> {
+        let Some(requests) = &self.requests else { return Ok(None) };
+        let divisor = self.shared.get().map(|meters| (meters, meters.divisor()));
+        let Some((meters, gateways)) = divisor.filter(|(_, gateways)| gateways.get() > 1) else {
+            return requests.take().map(Some);
+        };
+        let (taken, standing) = meters.take_alone(requests.rate, gateways);
+        taken.map(|()| Some(standing)).map_err(|retry_after| Exceeded::Requests { retry_after, standing })
+    }
+
+    /// A request that the other gateways do not know of.
+    fn unasked(&self) -> Option<Unasked> {
+        let rate = self.requests.as_ref().map(|requests| requests.rate);
+        self.shared.get().map(|meters| Unasked { meters: Arc::clone(meters), rate })
     }
 
     /// Takes a call of a rule's; else how long it takes until there is one.
     pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
-        self.calls.take(limit, &self.clock)
+        match self.shared.get() {
+            Some(meters) => self.calls.take_shared(limit, meters),
+            None => self.calls.take(limit, &self.clock),
+        }
+    }
+
+    /// What a request asks of the gateways that share the limits, if any do: its place and itself, and, of a call whose
+    /// size is known, all that `hold` holds of it.
+    pub fn claim<M: Iterator<Item = usize>>(&self, call: Option<(M, Amount)>, now: Now) -> Option<Claim> {
+        let meters = self.shared.get()?;
+        let mut claim = Claim::new(&meters.peers);
+        if let Some(requests) = &self.requests {
+            claim.add(meters.of("requests", Bound::Rate(requests.rate)), What::Requests, (1, 0));
+        }
+        if let Some(places) = self.in_flight_max {
+            claim.add(meters.of("concurrency", Bound::Places(places)), What::Places, (0, 1));
+        }
+        match call {
+            Some((models, amount)) => self.reserve.claim(&mut claim, models, amount, (meters, now)),
+            None => self.reserve.refresh(meters, now),
+        }
+        meters.refresh_rules();
+        Some(claim)
     }
 
     /// Whether these are the limits, so that a reload may keep what is used.
@@ -214,12 +291,12 @@ impl<C: Clock + Clone> Quota<C> {
         amount: Amount,
         now: Now,
     ) -> Result<Hold, Shortage> {
-        self.reserve.hold(models, amount, now)
+        self.reserve.hold(models, amount, (self.shared.get().map(|meters| &**meters), now))
     }
 
     /// Whether money is left for a call that costs none itself.
     pub fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.reserve.check_money(now)
+        self.reserve.check_money(self.shared.get().map(|meters| &**meters), now)
     }
 
     /// Tokens held for an answer when its request does not say how long it may be.
@@ -254,13 +331,16 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let slot = Slot { in_flight: Arc::clone(&self.in_flight), also: None };
+        let mut slot = Slot::new(Arc::clone(&self.in_flight));
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
-        if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
+        let gateways = self.shared.get().map_or(NonZeroU32::MIN, |meters| meters.divisor());
+        let part = self.in_flight_max.map(|limit| (limit / gateways).max(1));
+        if let Some(limit) = part.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);
             return Err(Exceeded::Concurrency { limit, standing });
         }
-        let standing = self.requests.as_ref().map(Requests::take).transpose()?;
+        let standing = self.take()?;
+        slot.unasked = self.unasked().map(Box::new);
         Ok(Admission { slot, standing })
     }
 }

@@ -5,12 +5,14 @@
 
 use super::{
     Left, Rate,
+    fleet::{Bound, Claim, Claimed, Meters, What},
     level::Level,
-    spend::{Budget, Calendar, NoMoney, Spend},
+    spend::{Budget, Calendar, NoMoney, Others, Spend},
     tighter,
 };
 use crate::usage::MicroUsd;
 use std::{
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -161,12 +163,13 @@ impl Reserve {
         self: &Arc<Self>,
         models: impl Iterator<Item = usize>,
         amount: Amount,
-        now: Now,
+        (meters, now): (Option<&Meters>, Now),
     ) -> Result<Hold, Shortage> {
         let mut state = lock(&self.state);
-        self.money_left(&mut state, now)?;
+        self.money_left(&mut state, meters, now)?;
+        let gateways = meters.map_or(NonZeroU32::MIN, Meters::divisor);
         if let Some(rate) = &self.limits.tokens {
-            let room = state.tokens.room(rate, now.instant);
+            let room = state.tokens.room(&rate.shared_by(gateways), now.instant);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
         }
         state.tokens.hold(amount.tokens);
@@ -174,10 +177,17 @@ impl Reserve {
         let spends = state.spends.len();
         let tightest = self.limits.tokens.as_ref().map(|rate| state.tokens.left(rate, now.instant));
         drop(state);
-        let mut hold =
-            Hold { reserve: Arc::clone(self), models: Vec::new(), amount, spends, tightest, also: None };
+        let mut hold = Hold {
+            reserve: Arc::clone(self),
+            models: Vec::new(),
+            amount,
+            spends,
+            tightest,
+            also: None,
+            claimed: None,
+        };
         for meter in models.filter_map(|at| self.models.get(at)) {
-            match meter.hold(amount.tokens, now.instant) {
+            match meter.hold(amount.tokens, gateways, now.instant) {
                 Ok(left) => {
                     hold.models.push(Arc::clone(meter));
                     hold.tightest = tighter(hold.tightest, left);
@@ -191,14 +201,62 @@ impl Reserve {
         Ok(hold)
     }
 
-    /// Whether money is left.
-    pub(super) fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.money_left(&mut lock(&self.state), now)
+    /// What a call asks of the other gateways: all that `hold` holds.
+    pub(super) fn claim(
+        &self,
+        claim: &mut Claim,
+        models: impl Iterator<Item = usize>,
+        amount: Amount,
+        (meters, now): (&Meters, Now),
+    ) {
+        if let Some(rate) = self.limits.tokens {
+            claim.add(meters.of("tokens", Bound::Rate(rate)), What::Tokens, (0, amount.tokens));
+        }
+        for limit in models.filter_map(|at| self.models.get(at)).map(|meter| &meter.limit) {
+            let of = |what, bound| meters.of(&format!("model:{}:{what}", limit.name), bound);
+            if let Some(rate) = limit.requests {
+                claim.add(of("requests", Bound::Rate(rate)), What::ModelRequests, (1, 0));
+            }
+            if let Some(places) = limit.concurrency {
+                claim.add(of("concurrency", Bound::Places(places)), What::ModelPlaces, (0, 1));
+            }
+            if let Some(rate) = limit.tokens {
+                claim.add(of("tokens", Bound::Rate(rate)), What::ModelTokens, (0, amount.tokens));
+            }
+        }
+        let mut state = lock(&self.state);
+        for budget in &self.limits.budgets {
+            let spend = state.spend(budget.calendar, now.unix_s);
+            let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+            let meter = meters.of_money(budget, window, known);
+            claim.add(meter, What::Money, (0, amount.cost.0));
+        }
     }
 
-    fn money_left(&self, state: &mut State, now: Now) -> Result<(), Shortage> {
+    /// Has what is spent told, and so heard of.
+    pub(super) fn refresh(&self, meters: &Meters, now: Now) {
+        let mut state = lock(&self.state);
         for budget in &self.limits.budgets {
-            let room = state.spend(budget.calendar, now.unix_s).room(budget.limit, now.unix_s);
+            let spend = state.spend(budget.calendar, now.unix_s);
+            let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+            meters.peers.touch(&meters.of_money(budget, window, known));
+        }
+    }
+
+    /// Whether money is left.
+    pub(super) fn check_money(&self, meters: Option<&Meters>, now: Now) -> Result<(), Shortage> {
+        self.money_left(&mut lock(&self.state), meters, now)
+    }
+
+    fn money_left(&self, state: &mut State, meters: Option<&Meters>, now: Now) -> Result<(), Shortage> {
+        for budget in &self.limits.budgets {
+            let spend = state.spend(budget.calendar, now.unix_s);
+            let others = meters.map(|meters| {
+                let meter = meters.of_money(budget, spend.window(now.unix_s), spend.spent().0);
+                let divisor = u64::from(meters.divisor().get());
+                Others { spent: meter.spent(), untold: meter.untold(), divisor }
+            });
+            let room = spend.room(budget.limit, others, now.unix_s);
             room.map_err(|short| match short {
                 NoMoney::Held => Shortage::MoneyHeld,
                 NoMoney::Spent { renews_in } => Shortage::Spent { budget: *budget, renews_in },
@@ -281,17 +339,18 @@ impl State {
 }
 
 impl ModelMeter {
-    fn hold(&self, tokens: u64, now: Instant) -> Result<Option<Left>, Shortage> {
+    fn hold(&self, tokens: u64, gateways: NonZeroU32, now: Instant) -> Result<Option<Left>, Shortage> {
         let mut state = lock(&self.state);
-        if let Some(limit) = self.limit.concurrency.filter(|&limit| state.in_flight >= limit) {
+        let part = self.limit.concurrency.map(|limit| (limit / gateways).max(1));
+        if let Some(limit) = part.filter(|&limit| state.in_flight >= limit) {
             return Err(Shortage::Concurrency { limit });
         }
         if let Some(rate) = &self.limit.tokens {
-            let room = state.tokens.room(rate, now);
+            let room = state.tokens.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
         }
         if let Some(rate) = &self.limit.requests {
-            let room = state.requests.room(rate, now);
+            let room = state.requests.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Requests { retry_after })?;
             state.requests.spend(1, rate, now);
         }
@@ -313,6 +372,8 @@ pub struct Hold {
     tightest: Option<Left>,
     /// Another's, which is settled with it.
     also: Option<Box<Hold>>,
+    /// What other gateways know of it.
+    claimed: Option<Box<Claimed>>,
 }
 
 impl Hold {
@@ -321,6 +382,11 @@ impl Hold {
         self.tightest = tighter(self.tightest, other.tightest);
         self.also = Some(Box::new(other));
         self
+    }
+
+    /// Other gateways know of it too.
+    pub fn claimed(&mut self, claimed: Claimed) {
+        self.claimed = Some(Box::new(claimed));
     }
 
     /// What was left of the tightest limit of tokens once this was held.
@@ -332,6 +398,9 @@ impl Hold {
     pub fn settle(mut self, used: Amount, now: Now) {
         if let Some(also) = self.also.take() {
             also.settle(used, now);
+        }
+        if let Some(claimed) = self.claimed.take() {
+            claimed.settle(used);
         }
         let limits = &self.reserve.limits;
         {

@@ -94,6 +94,17 @@ pub(super) enum NoMoney {
     Held,
 }
 
+/// What is known of all gateways that share a budget.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Others {
+    /// What all together spent, as last told.
+    pub(super) spent: u64,
+    /// What this one spent since.
+    pub(super) untold: u64,
+    /// Among how many the rest is divided.
+    pub(super) divisor: u64,
+}
+
 /// What of a budget is spent and held.
 #[derive(Debug)]
 pub(super) struct Spend {
@@ -109,14 +120,22 @@ impl Spend {
         Self { calendar, window: calendar.window(now), spent: 0, held: 0, warned: false }
     }
 
-    /// Whether anything is left.
-    pub(super) fn room(&mut self, limit: MicroUsd, now: i64) -> Result<(), NoMoney> {
+    /// Whether anything is left. `others` is what is known of other gateways that spend of it too.
+    pub(super) fn room(&mut self, limit: MicroUsd, others: Option<Others>, now: i64) -> Result<(), NoMoney> {
         self.turn(now);
-        if self.spent >= limit.0 {
+        let (spent, held) = match others {
+            None => (self.spent, self.held),
+            // While they cannot be asked, they are taken to do as this one does.
+            Some(Others { spent, untold, divisor }) => {
+                let known = spent.max(self.spent.saturating_sub(untold));
+                (known.saturating_add(untold.saturating_mul(divisor)), self.held.saturating_mul(divisor))
+            }
+        };
+        if spent >= limit.0 {
             let seconds = u64::try_from(self.window.end.saturating_sub(now)).unwrap_or(0);
             return Err(NoMoney::Spent { renews_in: Duration::from_secs(seconds) });
         }
-        if self.spent.saturating_add(self.held) >= limit.0 { Err(NoMoney::Held) } else { Ok(()) }
+        if spent.saturating_add(held) >= limit.0 { Err(NoMoney::Held) } else { Ok(()) }
     }
 
     pub(super) fn hold(&mut self, cost: MicroUsd) {
@@ -230,7 +249,7 @@ mod tests {
         let calendar = Calendar { per: Per::Day, zone: Tz::UTC };
         let mut spend = Spend::new(calendar, at("2026-11-27T12:00:00Z"));
         spend.spend(MicroUsd(100), at("2026-11-27T12:00:00Z"));
-        assert!(spend.room(MicroUsd(100), at("2026-11-20T00:00:00Z")).is_err());
-        assert!(spend.room(MicroUsd(100), at("2026-11-21T00:00:00Z")).is_ok());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-20T00:00:00Z")).is_err());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-21T00:00:00Z")).is_ok());
     }
 }

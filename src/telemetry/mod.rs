@@ -59,6 +59,15 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    shared: Shared,
+}
+
+/// The gateways that share limits.
+#[derive(Debug, Default)]
+struct Shared {
+    up: Gauge,
+    gateways: Gauge,
+    unanswered: Counter,
 }
 
 /// What the records' writer tells, counted.
@@ -106,6 +115,7 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            shared: Shared::default(),
         };
         metrics.register();
         metrics
@@ -149,6 +159,17 @@ impl Telemetry {
             "usage_estimates",
             "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
             self.usage_estimates.clone(),
+        );
+        r.register(
+            "shared_state_up",
+            "Whether the gateways that share limits can be asked",
+            self.shared.up.clone(),
+        );
+        r.register("gateways", "Gateways that share limits, as last seen", self.shared.gateways.clone());
+        r.register(
+            "shared_state_unanswered",
+            "Requests on which this gateway's part of the limits decided",
+            self.shared.unanswered.clone(),
         );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
@@ -262,6 +283,13 @@ impl Telemetry {
                 self.pins.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
+    }
+
+    /// Whether the gateways that share limits can be asked, how many there are, and how often they could not be in time.
+    pub fn shared(&self, (is_joined, gateways): (bool, u32), unanswered: u64) {
+        self.shared.up.set(is_joined.into());
+        self.shared.gateways.set(gateways.into());
+        self.shared.unanswered.inner().store(unanswered, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// A record could not be kept.

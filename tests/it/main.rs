@@ -13,6 +13,7 @@ mod canary;
 mod commands;
 mod dialects;
 mod erase;
+mod fleet;
 mod identity;
 mod journey;
 mod licences;

@@ -15,6 +15,7 @@ pub use rule::value_of;
 
 use super::{At, FileId, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
+    fleet,
     hosts::Hosts,
     policy::Source,
     quota::Quota,
@@ -62,6 +63,8 @@ pub struct Serve {
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
     pub on_failure: OnFailure,
+    /// Where other gateways share the limits: the address of a Redis.
+    pub shared_state: Option<Secret>,
 }
 
 /// An address for agents.
@@ -368,7 +371,9 @@ impl Compiler<'_> {
             }
         }
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
+        let shared_state = gateway.shared_state.as_ref().and_then(|state| self.redis(&state.redis));
         Some(Serve {
+            shared_state,
             listen,
             admin: admin?,
             admin_token,
@@ -383,6 +388,20 @@ impl Compiler<'_> {
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
             },
         })
+    }
+
+    /// The address of a Redis. Only one that holds a credential is a secret.
+    fn redis(&mut self, at: &At<SecretRef>) -> Option<Secret> {
+        let base = self.loaded.files.base_dir(at.at.file).to_path_buf();
+        let open = at.value.is_bare().then(|| at.value.resolve(self.context.env, &base).ok()).flatten();
+        let found = match open {
+            Some(found) if !found.expose().contains('@') => Some(found),
+            _ => self.secret(at),
+        }?;
+        if !fleet::is_address(found.expose()) {
+            self.error("bad-url", at.at, fleet::BadAddress.to_string());
+        }
+        Some(found)
     }
 
     /// No two ports of the gateway in one place: the second could not be opened.
@@ -440,7 +459,6 @@ impl Compiler<'_> {
                 self.problems.push(Problem::warning("not-enforced-yet", at, message));
             }
         };
-        later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
         let identity = gateway.identity.as_ref();
         later(
             identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
