@@ -4,7 +4,7 @@ use super::{Status, print, tenant};
 use crate::{
     admin::{Admin, LastReload, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Secret, Watched, compile},
+    config::{self, Colour, Loaded, Problem, Watched, compile},
     fleet::{self, Fleet},
     gateway::{Gateway, Listeners},
     hosts::Hosts,
@@ -105,7 +105,7 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
-    shared_state: Option<Secret>,
+    shared_state: Option<compile::SharedState>,
 }
 
 impl SetUp {
@@ -272,9 +272,12 @@ impl Running {
         let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
         let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
         let fleet = match serve.shared_state.as_ref() {
-            Some(url) => {
-                let options =
-                    fleet::Options { url: url.expose().to_owned(), data_dir: serve.data_dir.clone() };
+            Some(state) => {
+                let options = fleet::Options {
+                    url: state.url.expose().to_owned(),
+                    wait: state.wait,
+                    data_dir: serve.data_dir.clone(),
+                };
                 let fleet = Fleet::join(options).map_err(|bad| bad.to_string())?;
                 drop(reloader.peers.set(fleet.peers()));
                 reloader.share();

@@ -322,7 +322,15 @@ static LIMITS: MapShape = map(
 
 static SHARED: MapShape = MapShape {
     title: "shared state",
-    keys: &[key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }")],
+    keys: &[
+        key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }"),
+        key(
+            "wait",
+            DURATION,
+            "How long a request waits for it; then this gateway's part of each limit decides.",
+        )
+        .or("4ms"),
+    ],
     rules: &[],
     hush: Hush::Hidden,
 };

@@ -23,8 +23,8 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// A request waits so long for the others; then this gateway's part decides.
-const PATIENCE: Duration = Duration::from_millis(4);
+/// A request waits so long for the others where nothing else is said; then this gateway's part decides.
+pub const WAIT: Duration = Duration::from_millis(4);
 /// After so many answers in a row that came too late nobody waits any more, until one is quick again.
 const LATE_MAX: u32 = 3;
 /// So many requests may wait to be asked for.
@@ -34,6 +34,8 @@ const CLAIMS_MAX: usize = 4096;
 pub struct Options {
     /// `redis://…` or `rediss://…`, with its credential.
     pub url: String,
+    /// How long a request waits for the others.
+    pub wait: Duration,
     /// Where the number of gateways last seen is kept over a restart.
     pub data_dir: PathBuf,
 }
@@ -73,6 +75,7 @@ struct View {
     is_joined: AtomicBool,
     /// How many there are, this one included, as last seen.
     gateways: AtomicU32,
+    wait: Duration,
     /// Answers in a row that came too late.
     late: AtomicU32,
     /// Limits of which something has to be told.
@@ -95,7 +98,8 @@ impl fmt::Debug for View {
 pub enum Asked {
     /// Let in; what is left of the requests and the tokens, where the others were asked.
     Admitted(Claimed, [Option<Left>; 2]),
-    Refused(Refused),
+    /// And what is left, where the others were asked.
+    Refused(Refused, [Option<Left>; 2]),
 }
 
 impl Fleet {
@@ -106,6 +110,7 @@ impl Fleet {
         let view = Arc::new(View {
             is_joined: AtomicBool::new(false),
             gateways: AtomicU32::new(seen),
+            wait: options.wait,
             late: AtomicU32::new(0),
             touched: Mutex::default(),
             wake: Notify::new(),
@@ -131,7 +136,7 @@ impl Fleet {
         self.view.unanswered.load(Relaxed)
     }
 
-    /// Asks for all that a request needs, at once. Waits 4 ms at most.
+    /// Asks for all that a request needs, at once. Waits as long as is configured, at most.
     pub async fn ask(&self, claim: Claim, now: Now) -> Asked {
         if claim.items().is_empty() {
             return Asked::Admitted(Claim::nothing(&self.peers()), [None, None]);
@@ -144,14 +149,14 @@ impl Fleet {
         if self.claims.try_send(Question { items, answer }).is_err() {
             return self.unasked(claim);
         }
-        match tokio::time::timeout(PATIENCE, verdict).await {
+        match tokio::time::timeout(self.view.wait, verdict).await {
             Ok(Ok(Verdict::Granted(told))) => {
                 let (claimed, left) = claim.granted(&told, now.instant);
                 Asked::Admitted(claimed, left)
             }
             Ok(Ok(Verdict::Refused { at, wait, told })) => {
                 match claim.refused((at, wait), &told, now.instant) {
-                    Some(refused) => Asked::Refused(refused),
+                    Some((refused, left)) => Asked::Refused(refused, left),
                     None => Asked::Admitted(Claim::nothing(&self.peers()), [None, None]),
                 }
             }
@@ -163,7 +168,7 @@ impl Fleet {
                 let gateways = NonZeroU32::new(self.view.gateways.load(Relaxed)).unwrap_or(NonZeroU32::MIN);
                 match claim.unanswered(gateways, now.instant) {
                     Ok(claimed) => Asked::Admitted(claimed, [None, None]),
-                    Err(refused) => Asked::Refused(refused),
+                    Err(refused) => Asked::Refused(refused, [None, None]),
                 }
             }
         }
@@ -184,7 +189,7 @@ impl View {
 
     /// An answer took so long.
     fn answered(&self, took: Duration) {
-        if took < PATIENCE {
+        if took < self.wait {
             self.late.store(0, Relaxed);
             self.is_joined.store(true, Relaxed);
         }

@@ -65,18 +65,17 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
         },
     };
     asked.slot.is_asked();
-    match fleet.ask(claim, now).await {
-        fleet::Asked::Admitted(claimed, [requests, tokens]) => {
-            let standing = asked.standing.unwrap_or_default();
-            let (requests, tokens) = (requests.or(standing.requests), tokens.or(standing.tokens));
-            asked.standing = Some(Standing { requests, tokens, ..standing });
-            Ok(Some(claimed))
-        }
-        fleet::Asked::Refused(fleet::Refused { shortage, limit }) => {
-            gateway.telemetry.rejected(tenant.id.shared(), limit);
-            Err(refused(shortage))
-        }
-    }
+    let (came, [requests, tokens]) = match fleet.ask(claim, now).await {
+        fleet::Asked::Admitted(claimed, left) => (Ok(claimed), left),
+        fleet::Asked::Refused(refused, left) => (Err(refused), left),
+    };
+    let standing = asked.standing.unwrap_or_default();
+    let (requests, tokens) = (requests.or(standing.requests), tokens.or(standing.tokens));
+    asked.standing = Some(Standing { requests, tokens, ..standing });
+    came.map(Some).map_err(|fleet::Refused { shortage, limit }| {
+        gateway.telemetry.rejected(tenant.id.shared(), limit);
+        refused(shortage)
+    })
 }
 
 /// Holds what a call may use at most, until it is settled. A count of tokens costs nothing.

@@ -234,6 +234,12 @@ impl Claim {
                 item.meter.own.lock().unwrap_or_else(PoisonError::into_inner).spend(item.spend, &rate, now);
             }
         }
+        let left = self.left(told);
+        (self.held(), left)
+    }
+
+    /// What is left of the requests and of the tokens.
+    fn left(&self, told: &[Told]) -> [Option<Left>; 2] {
         let mut left = [None, None];
         for (item, told) in self.items.iter().zip(told) {
             let Bound::Rate(rate) = item.meter.bound() else { continue };
@@ -251,13 +257,18 @@ impl Claim {
                 *left = super::tighter(*left, Some(here));
             }
         }
-        (self.held(), left)
+        left
     }
 
-    /// It was refused; why.
-    pub fn refused(mut self, (at, wait): (usize, Duration), told: &[Told], now: Instant) -> Option<Refused> {
+    /// It was refused; why, and what is left.
+    pub fn refused(
+        mut self,
+        (at, wait): (usize, Duration),
+        told: &[Told],
+        now: Instant,
+    ) -> Option<(Refused, [Option<Left>; 2])> {
         self.learn(told, now);
-        let why = self.items.get(at).map(|item| item.refused(wait));
+        let why = self.items.get(at).map(|item| (item.refused(wait), self.left(told)));
         for item in self.items.drain(..) {
             item.meter.held.fetch_sub(item.hold, Relaxed);
         }

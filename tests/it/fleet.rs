@@ -7,6 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Longer than a busy machine takes: what is tested is who is let in.
+const PATIENT: &str = "5s";
+/// As it is where nothing is said.
+const USUAL: &str = "4ms";
+
 /// A redis-server of the test's own.
 struct Redis {
     port: u16,
@@ -60,11 +65,11 @@ impl Drop for Redis {
 }
 
 /// Three gateways that share the limits of acme.
-fn three(redis: &Redis, limits: &str) -> Vec<Gateway> {
+fn three(redis: &Redis, wait: &str, limits: &str) -> Vec<Gateway> {
     let tenants = format!(
         "\n  acme:\n    keys: [{{ id: prod, sha256: @ACME@ }}]\n    models: [\"gpt-*\", claude]\n    tools: [{{ allow: send, limit: 2/hour }}, {{ allow: \"*\" }}]\n{limits}"
     );
-    let more = format!("shared_state: {{ redis: \"redis://127.0.0.1:{}\" }}\n", redis.port);
+    let more = format!("shared_state: {{ redis: \"redis://127.0.0.1:{}\", wait: {wait} }}\n", redis.port);
     let start = || Gateway::with(&tenants, &more);
     let gateways = vec![start(), start(), start()];
     for gateway in &gateways {
@@ -102,10 +107,8 @@ fn burst(gateways: &[Gateway], each: usize, body: &str) -> usize {
 #[test]
 fn three_gateways_let_in_what_one_does() {
     let redis = Redis::start();
-    let gateways = three(&redis, "    limits: { requests: 120/day }\n");
-    let let_in = burst(&gateways, 80, &chat("hi", ""));
-    // On a machine that is very busy an answer of Redis's may come too late to be used.
-    assert!((117..=121).contains(&let_in), "{let_in}");
+    let gateways = three(&redis, PATIENT, "    limits: { requests: 120/day }\n");
+    assert_eq!(burst(&gateways, 80, &chat("hi", "")), 120);
     let refused = gateways[1].chat(ACME, &chat("hi", ""));
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limit_exceeded"));
     assert_eq!(refused.header("x-ratelimit-remaining-requests"), Some("0"), "{refused:?}");
@@ -114,20 +117,23 @@ fn three_gateways_let_in_what_one_does() {
 #[test]
 fn tokens_money_and_rules_are_all_gateways() {
     let redis = Redis::start();
-    let limits = "    limits: { tokens: 2000/day, output_estimate: 50 }\n    budget: 1 USD/day\n";
-    let gateways = three(&redis, limits);
-    // 100 each: the twentieth is the last but for one that overran.
-    let let_in = burst(&gateways, 12, &chat("!usage 60 40", ""));
-    assert!((18..=21).contains(&let_in), "{let_in}");
+    let gateways = three(&redis, PATIENT, "    limits: { tokens: 2000/day, output_estimate: 100 }\n");
+    // Each uses less than it holds: whoever is refused for what others hold gets through later.
+    let small = chat("!usage 20 60", "");
+    let mut let_in = burst(&gateways, 8, &small);
+    while gateways[let_in % 3].chat(ACME, &small).status == 200 {
+        let_in += 1;
+    }
+    assert_eq!(let_in, 2000 / 80);
     let redis = Redis::start();
-    let gateways = three(&redis, "    budget: 0.01 USD/day\n");
+    let gateways = three(&redis, PATIENT, "    budget: 0.01 USD/day\n");
     // Ten dollars a million tokens of output.
     assert_eq!(gateways[0].chat(ACME, &chat("!usage 10 1100", "")).status, 200);
     gateways[1].wait("a budget that all know to be spent", |gateway| {
         gateway.chat(ACME, &chat("hi", "")).code() == "insufficient_quota"
     });
     let redis = Redis::start();
-    let gateways = three(&redis, "");
+    let gateways = three(&redis, PATIENT, "");
     let call = chat("!call send {}", r#","tools":[{"type":"function","function":{"name":"send"}}]"#);
     let called = |gateway: &Gateway| {
         let answer = gateway.chat(ACME, &call);
@@ -143,7 +149,7 @@ fn tokens_money_and_rules_are_all_gateways() {
 #[test]
 fn places_are_all_gateways_and_come_back() {
     let redis = Redis::start();
-    let gateways = three(&redis, "    limits: { concurrency: 2 }\n");
+    let gateways = three(&redis, PATIENT, "    limits: { concurrency: 2 }\n");
     let slow = r#"{"model":"gpt-5","stream":true,"messages":[{"role":"user","content":"!stall 1"}]}"#;
     let held: Vec<_> =
         gateways[..2].iter().map(|gateway| gateway.begin("/v1/chat/completions", ACME, slow)).collect();
@@ -164,7 +170,7 @@ fn places_are_all_gateways_and_come_back() {
 #[test]
 fn without_redis_each_goes_on_with_its_part_and_joins_again() {
     let mut redis = Redis::start();
-    let gateways = three(&redis, "    limits: { requests: 90/day }\n");
+    let gateways = three(&redis, PATIENT, "    limits: { requests: 90/day }\n");
     redis.kill();
     for gateway in &gateways {
         sees(gateway, "alone", 3);
@@ -183,10 +189,10 @@ fn without_redis_each_goes_on_with_its_part_and_joins_again() {
 #[test]
 fn a_redis_that_stands_still_stops_nobody() {
     let redis = Redis::start();
-    let gateways = three(&redis, "    limits: { requests: 90/day }\n");
+    let gateways = three(&redis, USUAL, "    limits: { requests: 90/day }\n");
     redis.signal("STOP");
     let let_in = burst(&gateways, 60, &chat("hi", ""));
-    assert!((87..=90).contains(&let_in), "{let_in}");
+    assert!((87..=93).contains(&let_in), "{let_in}");
     redis.signal("CONT");
     for gateway in &gateways {
         sees(gateway, "joined", 3);
@@ -198,7 +204,7 @@ fn a_redis_that_stands_still_stops_nobody() {
 #[test]
 fn a_gateway_that_dies_gives_back_what_it_held() {
     let redis = Redis::start();
-    let mut gateways = three(&redis, "    limits: { concurrency: 1 }\n");
+    let mut gateways = three(&redis, PATIENT, "    limits: { concurrency: 1 }\n");
     let slow = r#"{"model":"gpt-5","stream":true,"messages":[{"role":"user","content":"!stall 1"}]}"#;
     let held = gateways[0].begin("/v1/chat/completions", ACME, slow);
     gateways[1].wait("a second that is refused", |gateway| gateway.chat(ACME, &chat("hi", "")).status == 429);

@@ -63,8 +63,16 @@ pub struct Serve {
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
     pub on_failure: OnFailure,
-    /// Where other gateways share the limits: the address of a Redis.
-    pub shared_state: Option<Secret>,
+    /// Where other gateways share the limits.
+    pub shared_state: Option<SharedState>,
+}
+
+/// A Redis where gateways share limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedState {
+    pub url: Secret,
+    /// How long a request waits for it.
+    pub wait: Duration,
 }
 
 /// An address for agents.
@@ -371,7 +379,11 @@ impl Compiler<'_> {
             }
         }
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
-        let shared_state = gateway.shared_state.as_ref().and_then(|state| self.redis(&state.redis));
+        let shared_state = gateway.shared_state.as_ref().and_then(|state| {
+            let url = self.redis(&state.redis)?;
+            let wait = state.wait.as_ref().map_or(fleet::WAIT, |at| at.value);
+            Some(SharedState { url, wait })
+        });
         Some(Serve {
             shared_state,
             listen,

@@ -289,6 +289,7 @@ record! {
     /// Where several gateways share limits and spend.
     SharedState {
         redis: At<SecretRef> = "redis",
+        wait: Option<At<Duration>> = "wait",
     }
 }
 
