@@ -1,23 +1,39 @@
-//! The admin port: probes, metrics, status, reload, calls that wait for a person. Never on the agents' port.
+//! The admin port: probes, metrics, status, reload, calls that wait for a person, records, the page. Never on the
+//! agents' port.
+
+mod explain;
+mod overview;
+mod page;
+mod query;
+mod records;
 
 use crate::{
     approvals::{Approved, Decided, NotDecided, Waiting},
-    clock, config,
+    clock,
+    config::{self, Texts},
     fleet::Fleet,
     gateway::{self, Body, Detail, Gateway},
     hosts::{Accepted, Hosts},
     json::{self, Value},
     ledger::{Filter, Row},
     offline, operator,
+    server::Malformed,
+    snapshot::Snapshot,
 };
 use arc_swap::ArcSwapOption;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use query::Query;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::SystemTime,
 };
+use tokio::sync::Semaphore;
 
 /// What a reload came to: nothing, or the problems as text.
 pub type Reload = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -26,6 +42,11 @@ pub type Reload = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 #[derive(Debug, Default)]
 pub struct LastReload {
     told: ArcSwapOption<Told>,
+    /// When the last try was, and when what runs was loaded: seconds since 1970, UTC.
+    tried: AtomicI64,
+    loaded: AtomicI64,
+    /// The files of what runs.
+    texts: ArcSwapOption<Texts>,
 }
 
 /// What there is to say of a reload.
@@ -36,6 +57,14 @@ struct Told {
 }
 
 impl LastReload {
+    /// This is what runs from now on.
+    pub fn loaded(&self, texts: Texts) {
+        self.texts.store(Some(Arc::new(texts)));
+        let now = clock::unix_seconds(clock::wall());
+        self.loaded.store(now, Ordering::Relaxed);
+        self.tried.store(now, Ordering::Relaxed);
+    }
+
     /// The last reload went well, perhaps with something that waits for a restart; or these are the problems.
     pub fn tell(&self, came_to: &Result<Option<String>, String>) {
         let told = match came_to {
@@ -44,6 +73,7 @@ impl LastReload {
             Err(problems) => Some(Told { ok: false, problems: problems.clone() }),
         };
         self.told.store(told.map(Arc::new));
+        self.tried.store(clock::unix_seconds(clock::wall()), Ordering::Relaxed);
     }
 
     fn to_json(&self) -> Value<'static> {
@@ -69,12 +99,25 @@ pub struct Admin {
     pub token: Option<Vec<u8>>,
     /// Whether only probes and metrics are served.
     pub scope: Scope,
+    /// Where the records are.
+    pub data_dir: PathBuf,
+    /// When the gateway started.
+    pub started: SystemTime,
+    /// Places for those who read records, so that they do not keep the disk from the gateway.
+    pub readers: Semaphore,
 }
+
+/// So many answers that read records, or much else, are made at once.
+pub const READERS_MAX: usize = 4;
+/// An answer of which nothing came, and why.
+type Failed = (StatusCode, String);
 
 /// Where calls that wait for a person are decided.
 const APPROVALS: &str = "/admin/approvals/";
 /// A request's body is no larger.
 const BODY_BYTES_MAX: usize = 16 << 10;
+/// Nor is that of a call to be explained.
+const CALL_BYTES_MAX: usize = 1 << 20;
 /// A name of a person is no longer.
 const BY_BYTES_MAX: usize = 256;
 
@@ -91,35 +134,24 @@ enum Routed {
     Approval(String),
     /// Those that wait.
     Approvals(Query),
+    /// A call to be explained.
+    Explain,
+    Looked(Look, Query),
+}
+
+/// What is looked up on a thread that may take its time.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Records,
+    Rule,
+    Series,
+    Tenants,
 }
 
 /// Which calls that wait are told.
 enum Chosen {
     Call(String),
     Of(Query),
-}
-
-/// Parameters of a request, each once.
-#[derive(Debug, Default)]
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    /// Reads a query that may have these parameters.
-    fn read(query: Option<&str>, known: &[&str]) -> Result<Self, String> {
-        let mut read = Self::default();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&name) || read.get(name).is_some() {
-                return Err(format!("the parameters are `{}`, each at most once", known.join("`, `")));
-            }
-            read.0.push((name.to_owned(), value.to_owned()));
-        }
-        Ok(read)
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// How much of the admin API a port serves.
@@ -139,6 +171,10 @@ impl Admin {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        if let Some(malformed) = head.extensions.get::<Malformed>() {
+            let status = StatusCode::from_u16(malformed.status).unwrap_or(StatusCode::BAD_REQUEST);
+            return error(status, &malformed.message);
+        }
         match self.route(&head) {
             Routed::Answered(response) => response,
             Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
@@ -149,7 +185,42 @@ impl Admin {
             Routed::Usage(query) => self.usage(&query).await,
             Routed::Approval(id) => self.approvals(Chosen::Call(id)).await,
             Routed::Approvals(query) => self.approvals(Chosen::Of(query)).await,
+            Routed::Explain => match Limited::new(body, CALL_BYTES_MAX).collect().await {
+                Ok(body) => self.explain(body.to_bytes()).await,
+                Err(_) => error(StatusCode::BAD_REQUEST, "the body is larger than 1 MiB, or broke off"),
+            },
+            Routed::Looked(look, query) => self.look(look, query).await,
         }
+    }
+
+    /// Looks something up, in turn.
+    async fn look(&self, look: Look, query: Query) -> Response<Body> {
+        let Ok(_place) = self.readers.acquire().await else { return cannot() };
+        let (gateway, data_dir) = (Arc::clone(&self.gateway), self.data_dir.clone());
+        let texts = self.last_reload.texts.load_full();
+        let now = clock::unix_seconds(clock::wall());
+        let told = tokio::task::spawn_blocking(move || match look {
+            Look::Records => {
+                let snapshot = gateway.snapshot.load_full();
+                records::read(&data_dir, &query, now, &|name| snapshot.directory.find(name).is_some())
+            }
+            Look::Rule => explain::rule(&gateway, texts.as_deref(), &query),
+            Look::Series => overview::series(&gateway, &query),
+            Look::Tenants => overview::tenants(&gateway, &query),
+        });
+        answered(told.await)
+    }
+
+    /// Explains a call under the configuration that runs.
+    async fn explain(&self, body: bytes::Bytes) -> Response<Body> {
+        let Ok(_place) = self.readers.acquire().await else { return cannot() };
+        let gateway = Arc::clone(&self.gateway);
+        let texts = self.last_reload.texts.load_full();
+        let now = clock::unix_seconds(clock::wall());
+        // Conditions have a budget, and many rules take their time.
+        let told =
+            tokio::task::spawn_blocking(move || explain::explain(&gateway, texts.as_deref(), &body, now));
+        answered(told.await)
     }
 
     /// Answers what needs no body.
@@ -173,25 +244,16 @@ impl Admin {
                 if let Some(fleet) = &self.gateway.fleet {
                     self.gateway.telemetry.shared(fleet.standing(), fleet.unanswered());
                 }
+                self.gateway.telemetry.queues(self.gateway.queues.standings());
                 let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 response
             }
+            (&Method::GET, "/") if self.scope == Scope::All && self.is_local(request) => page::answer(),
             _ if let Some(refusal) = self.refusal(request) => refusal,
             (&Method::GET, "/admin/status") => self.status(),
-            (&Method::GET, "/admin/access") => match Query::read(request.uri.query(), &["tenant", "tool"]) {
-                Ok(query) => return Routed::Access(query),
-                Err(message) => error(StatusCode::BAD_REQUEST, message),
-            },
-            (&Method::GET, "/admin/usage") => match Query::read(request.uri.query(), &["tenant", "since"]) {
-                Ok(query) => return Routed::Usage(query),
-                Err(message) => error(StatusCode::BAD_REQUEST, message),
-            },
-            (&Method::GET, "/admin/approvals") => match Query::read(request.uri.query(), &["tenant"]) {
-                Ok(query) => return Routed::Approvals(query),
-                Err(message) => error(StatusCode::BAD_REQUEST, message),
-            },
+            (&Method::POST, "/admin/explain") => return Routed::Explain,
             (&Method::GET, _) if path.starts_with(APPROVALS) => {
                 return Routed::Approval(path.trim_start_matches(APPROVALS).to_owned());
             }
@@ -199,6 +261,7 @@ impl Admin {
                 Ok(()) => self.status(),
                 Err(problems) => error(StatusCode::UNPROCESSABLE_ENTITY, problems),
             },
+            (&Method::GET, _) => return asked(path, request.uri.query()),
             _ => error(StatusCode::NOT_FOUND, "no such path here"),
         })
     }
@@ -329,6 +392,11 @@ impl Admin {
                 ("tenants", count(snapshot.tenants)),
                 ("models", count(snapshot.models.len())),
                 ("reload", self.last_reload.to_json()),
+                ("reload_time", overview::time(self.last_reload.tried.load(Ordering::Relaxed))),
+                ("config_loaded", overview::time(self.last_reload.loaded.load(Ordering::Relaxed))),
+                ("started", overview::time(clock::unix_seconds(self.started))),
+                ("waiting", count(self.gateway.approvals.waiting(clock::unix_millis(clock::wall())).len())),
+                ("upstreams", upstreams(&snapshot)),
                 ("records", Value::string(if records { "ok" } else { "failing" })),
                 ("shared_state", self.gateway.fleet.as_ref().map_or(Value::Null, shared_state)),
                 ("draining", Value::Bool(self.draining.load(Ordering::Relaxed))),
@@ -343,6 +411,45 @@ fn shared_state(fleet: &Fleet) -> Value<'static> {
     let (is_joined, gateways) = fleet.standing();
     let state = Value::string(if is_joined { "joined" } else { "alone" });
     Value::object([("state", state), ("gateways", Value::integer(u64::from(gateways)))])
+}
+
+/// The upstreams and MCP servers, by name.
+fn upstreams(snapshot: &Snapshot) -> Value<'static> {
+    let models = snapshot.upstreams.iter().map(|upstream| upstream.name.to_string());
+    let servers = snapshot.servers.iter().map(|server| server.shared_name().to_string());
+    Value::Array(models.chain(servers).map(Value::string).collect())
+}
+
+/// What a path with parameters asks for.
+fn asked(path: &str, query: Option<&str>) -> Routed {
+    let looked = |look: Look| move |query: Query| Routed::Looked(look, query);
+    let (known, make): (&[&str], &dyn Fn(Query) -> Routed) = match path {
+        "/admin/access" => (&["tenant", "tool"], &Routed::Access),
+        "/admin/usage" => (&["tenant", "since"], &Routed::Usage),
+        "/admin/approvals" => (&["tenant"], &Routed::Approvals),
+        "/admin/records" => (&records::PARAMETERS, &looked(Look::Records)),
+        "/admin/rule" => (&explain::RULE_PARAMETERS, &looked(Look::Rule)),
+        "/admin/series" => (&overview::SERIES_PARAMETERS, &looked(Look::Series)),
+        "/admin/tenants" => (&overview::TENANTS_PARAMETERS, &looked(Look::Tenants)),
+        _ => return Routed::Answered(error(StatusCode::NOT_FOUND, "no such path here")),
+    };
+    match Query::read(query, known) {
+        Ok(query) => make(query),
+        Err(message) => Routed::Answered(error(StatusCode::BAD_REQUEST, message)),
+    }
+}
+
+/// What was looked up, or why not.
+fn answered<E>(told: Result<Result<Value<'static>, Failed>, E>) -> Response<Body> {
+    match told {
+        Ok(Ok(told)) => respond(StatusCode::OK, &told),
+        Ok(Err((status, message))) => error(status, message),
+        Err(_) => cannot(),
+    }
+}
+
+fn cannot() -> Response<Body> {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made")
 }
 
 fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
@@ -364,6 +471,9 @@ fn respond(status: StatusCode, value: &Value<'_>) -> Response<Body> {
     json::write(value, &mut body);
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -50,6 +50,8 @@ pub struct Asked {
     pub slot: Slot,
     /// Tokens and money that the request may use at most.
     pub hold: Option<Hold>,
+    /// How long it waited for its turn at an upstream; `None` where it came by no queue.
+    pub queued: Option<Duration>,
 }
 
 /// The model that was asked for.
@@ -180,6 +182,7 @@ impl Asked {
             standing: None,
             slot: Admission::refused(None).slot,
             hold: None,
+            queued: None,
         }
     }
 
@@ -305,6 +308,7 @@ impl Asked {
             error,
             latency: now.saturating_duration_since(self.started),
             ttft: outcomes.ttft,
+            queued: self.queued,
             input_tokens: outcomes.usage.map(|usage| usage.input),
             output_tokens: outcomes.usage.map(|usage| usage.output),
             usage_estimated: outcomes.usage_estimated,

@@ -2,9 +2,11 @@
 //! and only a permit can be forwarded: what was decided on is what is sent.
 
 mod question;
+mod tool_api;
 mod tool_call;
 
 pub use question::question;
+pub use tool_api::{Description, Reach, denied_over_http, describe, reach};
 pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, sees, tool_call, unknown};
 
 use crate::{
@@ -36,6 +38,11 @@ impl Permit {
     /// Leave to ask for what a provider keeps for the tenant: only what was found to be its own.
     pub fn for_stored(_own: &Stored) -> Self {
         Self { body: Bytes::new() }
+    }
+
+    /// The same leave with values covered that the provider does not get to see.
+    pub fn covered(self, body: Option<Vec<u8>>) -> Self {
+        body.map_or(self, |body| Self { body: body.into() })
     }
 
     /// The same leave in another dialect.

@@ -25,3 +25,8 @@ pub fn unix_seconds(time: SystemTime) -> i64 {
     i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
         .unwrap_or(i64::MAX)
 }
+
+/// Minutes since 1970, UTC.
+pub fn unix_minutes(time: SystemTime) -> i64 {
+    unix_seconds(time).div_euclid(60)
+}

@@ -1,6 +1,7 @@
 //! Who is asking: verified data becomes a tenant. Nothing that a client merely says plays a part. Keys are found by their
 //! digest; tokens are checked with their issuer's keys (`token`, `key_set`) and then known again by theirs.
 
+pub mod certificate;
 pub mod key_set;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ pub mod token;
 
 use crate::{
     names::KeyId,
+    quota::fair::Priority,
     tenant::{Key, Offered, Tenant},
 };
 use dashmap::DashMap;
@@ -59,6 +61,8 @@ pub struct Directory {
     keys: HashMap<KeyDigest, Identity>,
     tenants: BTreeMap<Arc<str>, Member>,
     issuers: Vec<Issuer>,
+    /// How client certificates name tenants.
+    certificates: Option<certificate::Pattern>,
     /// Who everybody is that shows nothing else.
     fixed: Option<Identity>,
     /// Tokens whose signatures were checked.
@@ -84,8 +88,10 @@ pub enum Shown<'d, 'h> {
     Key(&'d Identity),
     /// What may be a token.
     Token { bytes: &'h [u8], digest: KeyDigest },
-    /// Nothing, or what nobody knows.
+    /// Nothing.
     Nothing,
+    /// What nobody knows, or no longer.
+    Unknown,
 }
 
 /// A tenant and its keys, in the order of its file.
@@ -202,7 +208,7 @@ impl Directory {
     pub fn identify(&self, headers: &HeaderMap, now: i64) -> Result<&Identity, Unidentified> {
         match self.look(headers, now)? {
             Shown::Key(identity) => Ok(identity),
-            Shown::Nothing | Shown::Token { .. } => Err(Unidentified),
+            Shown::Nothing | Shown::Token { .. } | Shown::Unknown => Err(Unidentified),
         }
     }
 
@@ -211,9 +217,9 @@ impl Directory {
         let Some(bytes) = credential(headers)? else { return Ok(Shown::Nothing) };
         let digest = KeyDigest::of(bytes);
         Ok(match self.keys.get(&digest) {
-            Some(Identity { key, .. }) if key.expires.is_some_and(|expires| now >= expires) => Shown::Nothing,
+            Some(Identity { key, .. }) if key.expires.is_some_and(|expires| now >= expires) => Shown::Unknown,
             Some(identity) => Shown::Key(identity),
-            None if self.issuers.is_empty() || bytes.len() > TOKEN_BYTES_MAX => Shown::Nothing,
+            None if self.issuers.is_empty() || bytes.len() > TOKEN_BYTES_MAX => Shown::Unknown,
             None => Shown::Token { bytes, digest },
         })
     }
@@ -296,6 +302,7 @@ impl Directory {
         let key = match id.issuer() {
             None => Arc::clone(member.keys.iter().find(|key| key.id == *id)?),
             Some(FIXED) => Arc::clone(&self.fixed.as_ref().filter(|f| f.tenant.id == member.tenant.id)?.key),
+            Some(certificate::MTLS) if self.takes_certificates() => self.subject(&member.tenant, id.clone()),
             Some(issuer) if self.issuers.iter().any(|known| &*known.id == issuer) => {
                 self.subject(&member.tenant, id.clone())
             }
@@ -314,6 +321,7 @@ impl Directory {
 fn key_of(tenant: &Tenant, id: KeyId) -> Key {
     Key {
         quota: None,
+        priority: Priority::default(),
         caller: tenant.caller.with_key(id.as_str()),
         id,
         expires: None,

@@ -1,4 +1,5 @@
 //! Tollgate: the gateway between tenants' agents and the models and tools they use.
+#![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod approvals;
@@ -27,12 +28,15 @@ pub mod quota;
 pub mod records;
 pub mod redact;
 pub mod refusal;
+pub mod retrieval;
 pub mod server;
 pub mod snapshot;
 pub mod sse;
 pub mod stored;
 pub mod telemetry;
 pub mod tenant;
+pub mod tool_api;
 pub mod translate;
 pub mod upstream;
 pub mod usage;
+pub mod wire;

@@ -1,4 +1,5 @@
 //! The `tollgate` binary: arguments in, exit status out. Everything else is in the library.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

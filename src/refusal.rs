@@ -8,6 +8,9 @@ use std::time::Duration;
 pub enum Refusal {
     /// The body came slower than a client may pause.
     BodyTimeout,
+    /// The request holds what the tenant does not send to providers, or what cannot be taken out of it. Says what and
+    /// where, never the values.
+    ContentBlocked { message: String, place: Option<String> },
     /// More requests at once than the tenant may have.
     Concurrency { limit: u32 },
     /// A name that is not the gateway's.
@@ -22,6 +25,8 @@ pub enum Refusal {
     Invalid { message: String, param: Option<String> },
     /// No, unknown or expired credential: one answer for all three.
     InvalidApiKey,
+    /// A request that is not written as HTTP is; says what is wrong with it.
+    Malformed { status: u16, message: String },
     /// The path exists, not for this method.
     MethodNotAllowed,
     /// A model that does not exist or is not the tenant's: one answer for both.
@@ -34,12 +39,16 @@ pub enum Refusal {
     RateLimit { retry_after: Duration },
     /// More tokens than the tenant's rate allows.
     TokenLimit { retry_after: Duration },
+    /// The bodies of all requests, or of the tenant's, take all the memory that they may.
+    NoRoom { retry_after: Duration },
     /// What is asked cannot be written down, and the tenant's records must not have holes.
     RecordsUnavailable,
     /// The body is larger than `limits.body`.
     TooLarge { limit: u64 },
     /// Nothing is kept under this id, or it is another tenant's: one answer for both.
     StoredNotFound { id: String },
+    /// The limit of a rule for the tool is used up.
+    ToolLimit { tool: String, reason: String, retry_after: Duration },
     /// The tool may not be called.
     ToolNotAllowed { tool: String, reason: String },
     /// A content type or coding that the gateway does not read.
@@ -65,7 +74,7 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
+            Self::ContentBlocked { .. } | Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
             Self::ForeignHost | Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
             Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
@@ -77,11 +86,12 @@ impl Refusal {
             | Self::BudgetSpent { .. }
             | Self::Concurrency { .. }
             | Self::RateLimit { .. }
-            | Self::TokenLimit { .. } => 429,
+            | Self::TokenLimit { .. }
+            | Self::ToolLimit { .. } => 429,
             Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
-            Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
+            Self::NoRoom { .. } | Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
-            Self::UpstreamRefused { status, .. } => *status,
+            Self::Malformed { status, .. } | Self::UpstreamRefused { status, .. } => *status,
         }
     }
 
@@ -92,11 +102,18 @@ impl Refusal {
             Self::BudgetHeld
             | Self::Concurrency { .. }
             | Self::RateLimit { .. }
-            | Self::TokenLimit { .. } => "rate_limit_exceeded",
+            | Self::TokenLimit { .. }
+            | Self::ToolLimit { .. } => "rate_limit_exceeded",
             Self::BudgetSpent { .. } => "insufficient_quota",
+            Self::ContentBlocked { .. } => "content_blocked",
             Self::ForeignHost => "host_not_allowed",
             Self::ForeignOrigin => "origin_not_allowed",
             Self::Invalid { .. } => "invalid_request",
+            Self::Malformed { status, .. } => match *status {
+                405 => "method_not_allowed",
+                408 => "request_timeout",
+                _ => "invalid_request",
+            },
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
@@ -107,7 +124,7 @@ impl Refusal {
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::ServerDown { .. } | Self::UpstreamError { .. } => "upstream_error",
-            Self::Overloaded { .. } => "overloaded",
+            Self::NoRoom { .. } | Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -138,7 +155,10 @@ impl Refusal {
                 "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
                     .into()
             }
-            Self::Invalid { message, .. } | Self::UnsupportedMediaType { message } => message.clone(),
+            Self::ContentBlocked { message, .. }
+            | Self::Invalid { message, .. }
+            | Self::Malformed { message, .. }
+            | Self::UnsupportedMediaType { message } => message.clone(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
                     .into()
@@ -148,6 +168,9 @@ impl Refusal {
                 format!(
                     "the model `{model}` does not exist or you do not have access to it; GET /v1/models lists yours"
                 )
+            }
+            Self::NoRoom { .. } => {
+                "the gateway holds as many request bodies as it has memory for; try again later".into()
             }
             Self::NotFound => "no such path here".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
@@ -161,6 +184,7 @@ impl Refusal {
             }
             Self::RecordsUnavailable => "requests cannot be recorded at the moment; try again later".into(),
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
+            Self::ToolLimit { tool, reason, .. } => format!("the tool `{tool}` is not called: {reason}"),
             Self::ToolNotAllowed { tool, reason } => format!("the tool `{tool}` is not allowed: {reason}"),
             Self::UpstreamError { message } => (*message).into(),
             Self::Overloaded { .. } => {
@@ -174,9 +198,11 @@ impl Refusal {
     /// When a retry can help, how long to wait before it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded { retry_after }
+            Self::NoRoom { retry_after }
+            | Self::Overloaded { retry_after }
             | Self::RateLimit { retry_after }
             | Self::TokenLimit { retry_after }
+            | Self::ToolLimit { retry_after, .. }
             | Self::ServerDown { retry_after, .. } => Some(*retry_after),
             Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => {
                 Some(Duration::from_secs(1))
@@ -184,10 +210,12 @@ impl Refusal {
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
             | Self::BudgetSpent { .. }
+            | Self::ContentBlocked { .. }
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::Invalid { .. }
             | Self::InvalidApiKey
+            | Self::Malformed { .. }
             | Self::MethodNotAllowed
             | Self::ModelNotFound { .. }
             | Self::NotFound
@@ -209,6 +237,7 @@ impl Refusal {
     /// The member of the request that is at fault.
     pub fn param(&self) -> Option<&str> {
         match self {
+            Self::ContentBlocked { place, .. } => place.as_deref(),
             Self::Invalid { param, .. } => param.as_deref(),
             Self::ModelNotFound { .. } => Some("model"),
             Self::PreviousNotFound { .. } => Some("previous_response_id"),
@@ -220,13 +249,16 @@ impl Refusal {
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::InvalidApiKey
+            | Self::Malformed { .. }
             | Self::MethodNotAllowed
+            | Self::NoRoom { .. }
             | Self::NotFound
             | Self::StoredNotFound { .. }
             | Self::RateLimit { .. }
             | Self::RecordsUnavailable
             | Self::ServerDown { .. }
             | Self::TooLarge { .. }
+            | Self::ToolLimit { .. }
             | Self::ToolNotAllowed { .. }
             | Self::UnsupportedMediaType { .. }
             | Self::UpstreamError { .. }

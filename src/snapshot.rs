@@ -4,6 +4,9 @@ use crate::{
     hosts::Hosts,
     identity::Directory,
     policy::glob::Glob,
+    quota::fair::FairQueue,
+    retrieval::{Fence, Store},
+    tool_api::operation::Operations,
     upstream::{Destination, Upstream, mcp::Server, published::Published, webhook::Webhook},
     usage::Price,
 };
@@ -19,10 +22,14 @@ pub struct Snapshot {
     pub key_sets: HashMap<Arc<str>, Arc<Published>>,
     pub models: Models,
     pub upstreams: Vec<Arc<Upstream>>,
+    /// HTTP APIs of tools and stores, by name.
+    pub tool_apis: HashMap<Arc<str>, Arc<ToolApi>>,
     /// MCP servers, sorted by name.
     pub servers: Vec<Arc<Server>>,
     /// Upstreams and servers as single tenants reach them.
     pub accounts: Accounts,
+    /// By upstream or server: how many requests it takes at a time, where that is limited.
+    pub queues: HashMap<Arc<str>, FairQueue>,
     /// By which names agents speak to the gateway.
     pub hosts: Hosts,
     /// Where clients find the gateway: scheme, host and port.
@@ -31,6 +38,43 @@ pub struct Snapshot {
     /// By tenant: who is told of calls that wait for a person.
     pub webhooks: HashMap<Arc<str>, Arc<Webhook>>,
     pub tenants: usize,
+}
+
+/// An HTTP API whose operations are tools.
+#[derive(Debug)]
+pub struct ToolApi {
+    pub upstream: Arc<Upstream>,
+    pub kind: ToolKind,
+}
+
+/// What such an API is.
+#[derive(Debug)]
+pub enum ToolKind {
+    /// Its operations are declared.
+    Http(Operations),
+    Store {
+        store: Store,
+        /// The member of a record that holds the tenant's name; `None` where collections alone keep tenants apart.
+        field: Option<Arc<str>>,
+        /// What stands before and behind the tenant's name in front of its own collections; `None` where they are shared.
+        own_collections: Option<(Box<str>, Box<str>)>,
+    },
+}
+
+impl ToolApi {
+    /// The bounds of a tenant in a store.
+    pub fn fence(&self, tenant: &Arc<str>) -> Fence {
+        let (field, own) = match &self.kind {
+            ToolKind::Http(_) => (None, None),
+            ToolKind::Store { field, own_collections, .. } => (field.clone(), own_collections.as_ref()),
+        };
+        Fence {
+            upstream: self.upstream.name.shared(),
+            tenant: Arc::clone(tenant),
+            field,
+            prefix: own.map(|(before, behind)| format!("{before}{tenant}{behind}").into()),
+        }
+    }
 }
 
 /// Upstreams and MCP servers that tenants reach with credentials of their own, by tenant.
@@ -83,6 +127,7 @@ impl Snapshot {
     /// Closes connections to upstreams that idled for too long.
     pub fn sweep(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.sweep());
+        self.tool_apis.values().for_each(|api| api.upstream.sweep());
         self.servers.iter().for_each(|server| server.sweep());
         self.accounts.upstreams.values().flatten().for_each(|upstream| upstream.sweep());
         self.accounts.servers.values().flatten().for_each(|server| server.sweep());
@@ -103,6 +148,8 @@ impl Snapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub body: u64,
+    /// All bodies at once; None: what there is memory for.
+    pub bodies: Option<u64>,
     pub nesting: usize,
     pub tool_arguments: usize,
     pub header: usize,
@@ -113,6 +160,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 10 << 20,
+            bodies: None,
             nesting: 64,
             tool_arguments: 256 << 10,
             header: 32 << 10,

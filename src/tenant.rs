@@ -6,7 +6,7 @@ use crate::{
         Caller, Policy,
         glob::{Glob, Globs},
     },
-    quota::Quota,
+    quota::{Quota, fair::Priority},
     records::Journal,
 };
 use dashmap::DashMap;
@@ -25,9 +25,12 @@ pub struct Tenant {
     pub models: Globs,
     pub on_deny: OnDeny,
     pub quota: Arc<Quota>,
+    /// Its share of a contended upstream, beside the others'.
+    pub weight: u32,
     /// What the limits of single models match, in the quota's order.
     pub model_limits: Vec<Glob>,
     pub journal: Arc<Journal>,
+    pub wire: Wire,
 }
 
 /// What becomes of an answer that holds a denied call.
@@ -37,6 +40,17 @@ pub enum OnDeny {
     Error,
     /// The call is taken out and a text says so.
     Notice,
+}
+
+/// What a provider gets to see of a value that the tenant's redaction finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Nothing of the request: it is refused.
+    Block,
+    /// A placeholder, which is restored in the answer.
+    Mask,
+    /// The value.
+    Off,
 }
 
 /// A credential of a tenant. It can only narrow what the tenant may.
@@ -49,6 +63,8 @@ pub struct Key {
     pub tools: Option<Globs>,
     /// What may be done with it, within the tenant's limits.
     pub quota: Option<Arc<Quota>>,
+    /// Which of the tenant's requests go first.
+    pub priority: Priority,
     /// The tenant and this key, as conditions see them.
     pub caller: Caller,
     pub offered: Offered,

@@ -17,11 +17,13 @@ impl fmt::Display for MicroUsd {
     }
 }
 
-/// Tokens as the provider reports them. `input` includes `cached_input`, `output` includes reasoning.
+/// Tokens as the provider reports them. `input` includes `cached_input` and `cache_write`, `output` includes reasoning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub input: u64,
     pub cached_input: u64,
+    /// What the provider put into its cache.
+    pub cache_write: u64,
     pub output: u64,
 }
 
@@ -31,6 +33,7 @@ pub struct Usage {
 pub struct Price {
     pub input: MicroUsd,
     pub cached_input: MicroUsd,
+    pub cache_write: MicroUsd,
     pub output: MicroUsd,
 }
 
@@ -47,7 +50,7 @@ impl Usage {
     pub fn is_plausible(&self, has_text: bool) -> bool {
         self.input <= TOKENS_MAX
             && self.output <= TOKENS_MAX
-            && self.cached_input <= self.input
+            && self.cached_input.saturating_add(self.cache_write) <= self.input
             && !(has_text && self.output == 0)
     }
 }
@@ -56,10 +59,13 @@ impl Price {
     /// The cost of a call, rounded up to a whole micro-dollar.
     pub fn cost(&self, usage: Usage) -> MicroUsd {
         let cached = usage.cached_input.min(usage.input);
-        let fresh = usage.input - cached;
+        let written = usage.cache_write.min(usage.input - cached);
+        let fresh = usage.input - cached - written;
         let part = |tokens: u64, price: MicroUsd| u128::from(tokens) * u128::from(price.0);
-        let total =
-            part(fresh, self.input) + part(cached, self.cached_input) + part(usage.output, self.output);
+        let total = part(fresh, self.input)
+            + part(cached, self.cached_input)
+            + part(written, self.cache_write)
+            + part(usage.output, self.output);
         MicroUsd(u64::try_from(total.div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 }
@@ -73,16 +79,22 @@ mod tests {
         let price = Price {
             input: MicroUsd(1_250_000),
             cached_input: MicroUsd(125_000),
+            cache_write: MicroUsd(2_500_000),
             output: MicroUsd(10_000_000),
         };
-        let check = |input, cached_input, output, micro| {
-            assert_eq!(price.cost(Usage { input, cached_input, output }), MicroUsd(micro));
+        let check = |input, cached_input, cache_write, output, micro| {
+            let usage = Usage { input, cached_input, cache_write, output };
+            assert_eq!(price.cost(usage), MicroUsd(micro), "{usage:?}");
         };
-        check(0, 0, 0, 0);
-        check(1_000_000, 0, 0, 1_250_000);
-        check(1_000_000, 1_000_000, 0, 125_000);
-        check(100, 200, 0, 13);
-        check(1, 0, 1, 12);
-        check(u64::MAX, 0, u64::MAX, u64::MAX);
+        check(0, 0, 0, 0, 0);
+        check(1_000_000, 0, 0, 0, 1_250_000);
+        check(1_000_000, 1_000_000, 0, 0, 125_000);
+        check(1_000_000, 0, 1_000_000, 0, 2_500_000);
+        check(1_000_000, 500_000, 250_000, 0, 62_500 + 625_000 + 312_500);
+        check(100, 200, 0, 0, 13);
+        check(100, 200, 100, 0, 13);
+        check(1, 0, 0, 1, 12);
+        check(u64::MAX, 0, 0, u64::MAX, u64::MAX);
+        check(u64::MAX, u64::MAX, u64::MAX, u64::MAX, u64::MAX);
     }
 }

@@ -19,6 +19,7 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         tenant: tenant.into(),
         redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
         secret: Arc::new(secret()),
+        analyst: None,
         content: Content::Redacted,
         queued: AtomicUsize::new(0),
         turns: crate::records::Turns::default(),

@@ -62,12 +62,15 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         policy: policy(),
         models: Globs::default(),
         on_deny,
+        wire: crate::tenant::Wire::Off,
         quota: Arc::new(Quota::new(None, None)),
+        weight: 1,
         model_limits: Vec::new(),
         journal: Arc::new(Journal {
             tenant: TENANT.into(),
             redactor: Arc::new(Redactor::new(secret(), Detectors::all(), Vec::new())),
             secret: Arc::new(secret()),
+            analyst: None,
             content: Content::Redacted,
             queued: std::sync::atomic::AtomicUsize::new(0),
             turns: crate::records::Turns::default(),
@@ -79,6 +82,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         models: None,
         tools: None,
         quota: None,
+        priority: crate::quota::fair::Priority::default(),
         caller: Caller::new(TENANT, "prod", &[]),
         offered: crate::tenant::Offered::default(),
     };
@@ -99,6 +103,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         standing: None,
         slot: Admission::refused(None).slot,
         hold: None,
+        queued: None,
     }
 }
 

@@ -24,11 +24,17 @@ pub fn question(
     params_max: usize,
     found: &mut Findings,
 ) -> Result<Bytes, String> {
-    let call =
-        ToolCall { act: Act::CallTool, name, tool: name, arguments: params, arguments_max: params_max };
+    let call = ToolCall {
+        act: Act::CallTool,
+        place: Place::Mcp,
+        name,
+        tool: name,
+        arguments: params,
+        arguments_max: params_max,
+    };
     match tool_call(asked, &call, found) {
         Judged::Permitted(permit) => Ok(permit.arguments().clone()),
-        Judged::Denied { reason } => Err(reason),
+        Judged::Denied { reason, .. } => Err(reason),
         Judged::Waits(waiting) => {
             let reason = NOBODY_TO_ASK;
             let (outcome, time) = (Outcome::Deny, asked.time);

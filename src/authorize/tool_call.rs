@@ -1,7 +1,7 @@
 //! May they call this tool, with these arguments? A `tools/call` of a client's, or a prompt or a resource that it asks
 //! for: decided, counted, put before a person, and on record. What it gives leave to send is made here, of what was decided on.
 
-use super::{Findings, decide};
+use super::{Findings, Permit, decide};
 use crate::{
     approvals::Ruling,
     asked::{Asked, Upshot, told_of, told_of_limit},
@@ -40,12 +40,19 @@ impl ToolPermit {
     pub fn arguments(&self) -> &Bytes {
         &self.arguments
     }
+
+    /// Leave to send this to the tool's API, which was made of the arguments.
+    pub fn body(&self, made: Bytes) -> Permit {
+        Permit { body: made }
+    }
 }
 
 /// A call as a client asks for it.
 #[derive(Debug)]
 pub struct ToolCall<'c> {
     pub act: Act,
+    /// Where it met the gateway.
+    pub place: Place,
     /// The name that rules and records have for it: `SERVER__tool`.
     pub name: &'c str,
     /// The server's own.
@@ -60,6 +67,8 @@ pub struct ToolCall<'c> {
 pub enum Judged {
     Denied {
         reason: String,
+        /// Where a rule's limit is used up: after so long there is another call.
+        wait: Option<Duration>,
     },
     Permitted(ToolPermit),
     /// A person has to decide on it.
@@ -70,6 +79,7 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Waiting {
     pub tool: String,
+    place: Place,
     /// Its arguments as the client sent them, and as it would run.
     pub asked_args: String,
     pub args: String,
@@ -111,27 +121,28 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
     let text = call.arguments.to_string();
     if text.len() > call.arguments_max {
         let reason = "its arguments are too long".to_owned();
-        found.evidence.push(asked.evidence_of_denial(Place::Mcp, call.name, "{}", &reason));
+        found.evidence.push(asked.evidence_of_denial(call.place, call.name, "{}", &reason));
         return deny(call, reason, found);
     }
     let args = Arguments::of(call.arguments.clone());
-    let decision = decide(asked, call.name, &args, Place::Mcp);
+    let decision = decide(asked, call.name, &args, call.place);
     if decision.outcome == Outcome::Deny {
-        found.evidence.extend(asked.evidence(Place::Mcp, call.name, Some(&text), &decision));
+        found.evidence.extend(asked.evidence(call.place, call.name, Some(&text), &decision));
         return deny(call, decision.reason.into_owned(), found);
     }
     if call.act == Act::ReadResource && decision.rewritten.is_some() {
         let reason = "a rule sets its arguments, and a resource takes none".to_owned();
-        found.evidence.push(asked.evidence_of_denial(Place::Mcp, call.name, &text, &reason));
+        found.evidence.push(asked.evidence_of_denial(call.place, call.name, &text, &reason));
         return deny(call, reason, found);
     }
-    if let Some((rule, reason)) = beyond(asked, &decision) {
+    if let Some((rule, reason, wait)) = beyond(asked, &decision) {
         let upshot =
             Upshot { outcome: Outcome::Deny, by: None, rule: Some(rule), reason: &reason, time: asked.time };
-        found.evidence.push(asked.evidence_of_upshot(Place::Mcp, call.name, &text, upshot));
-        return deny(call, reason, found);
+        found.evidence.push(asked.evidence_of_upshot(call.place, call.name, &text, upshot));
+        found.tools_denied.push(call.name.to_owned());
+        return Judged::Denied { reason, wait: Some(wait) };
     }
-    found.evidence.extend(asked.evidence(Place::Mcp, call.name, Some(&text), &decision));
+    found.evidence.extend(asked.evidence(call.place, call.name, Some(&text), &decision));
     let args = decision.rewritten.as_ref().map_or_else(|| text.clone(), ToString::to_string);
     let permit = ToolPermit { act: call.act, tool: call.tool.into(), arguments: args.clone().into() };
     if decision.outcome == Outcome::Allow {
@@ -139,6 +150,7 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
     }
     Judged::Waits(Waiting {
         tool: call.name.to_owned(),
+        place: call.place,
         asked_args: text,
         args,
         rule: decision.source().map_or_else(|| "".into(), Source::shared),
@@ -160,7 +172,7 @@ impl Waiting {
     ) -> Result<ToolPermit, String> {
         let (outcome, by, reason) = told_of(ruling, self.within);
         let upshot = Upshot { outcome, by, rule: Some(self.rule), reason: &reason, time };
-        found.evidence.push(asked.evidence_of_upshot(Place::Mcp, &self.tool, &self.asked_args, upshot));
+        found.evidence.push(asked.evidence_of_upshot(self.place, &self.tool, &self.asked_args, upshot));
         if outcome == Outcome::Allow {
             return Ok(self.permit);
         }
@@ -171,16 +183,16 @@ impl Waiting {
 
 fn deny(call: &ToolCall<'_>, reason: String, found: &mut Findings) -> Judged {
     found.tools_denied.push(call.name.to_owned());
-    Judged::Denied { reason }
+    Judged::Denied { reason, wait: None }
 }
 
 /// The rule whose limit a call is beyond, and what is told of it.
-fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String)> {
+fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String, Duration)> {
     let quota = &asked.identity.tenant().quota;
     let limits = decision.limits.iter().filter_map(|rule| Some((rule, rule.limit.as_ref()?)));
     limits.into_iter().find_map(|(rule, limit)| {
         let wait = quota.call(limit).err()?;
-        Some((rule.source.shared(), told_of_limit(limit, wait)))
+        Some((rule.source.shared(), told_of_limit(limit, wait), wait))
     })
 }
 
@@ -213,7 +225,14 @@ mod tests {
     fn judged_as(act: Act, asked: &Asked, tool: &str, arguments: &str) -> (Judged, Findings) {
         let arguments = json::parse(arguments.as_bytes(), 16).unwrap();
         let mut found = Findings::default();
-        let call = ToolCall { act, name: tool, tool: "own", arguments: &arguments, arguments_max: 40 };
+        let call = ToolCall {
+            act,
+            place: Place::Mcp,
+            name: tool,
+            tool: "own",
+            arguments: &arguments,
+            arguments_max: 40,
+        };
         (tool_call(asked, &call, &mut found), found)
     }
 
@@ -234,7 +253,7 @@ mod tests {
         let asked = asked(OnDeny::Error);
         let check = |tool: &str, arguments: &str, expected: &str| {
             let (judged, found) = judged(&asked, tool, arguments);
-            let Judged::Denied { reason } = judged else { panic!("{judged:?}") };
+            let Judged::Denied { reason, .. } = judged else { panic!("{judged:?}") };
             assert_eq!(reason, expected);
             assert_eq!(decisions(&found.evidence), [("mcp", "deny")]);
             assert_eq!(found.tools_denied, [tool]);
@@ -244,7 +263,7 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(judged(&asked, "mail", "{}").0, Judged::Permitted(_)));
         }
-        let (Judged::Denied { reason }, _) = judged(&asked, "mail", "{}") else { panic!() };
+        let (Judged::Denied { reason, wait: Some(_) }, _) = judged(&asked, "mail", "{}") else { panic!() };
         assert!(reason.starts_with("its limit of 2/hour is used up"), "{reason}");
     }
 
@@ -260,7 +279,7 @@ mod tests {
         };
         assert_eq!(&**permit.arguments(), br#"{"tenant":"acme"}"#);
         // A resource has no arguments that a value could be forced into.
-        let (Judged::Denied { reason }, found) =
+        let (Judged::Denied { reason, .. }, found) =
             judged_as(Act::ReadResource, &asked, "kb__resource__q", "{}")
         else {
             panic!()

@@ -1,21 +1,15 @@
 //! `tollgate approvals`: calls that wait for a person, listed and decided at the gateway that runs with this
 //! configuration.
 
-use super::{Config, Format, Status, print, serve::runtime};
+use super::{Config, Format, Status, admin_client::AdminClient, print, serve::runtime};
 use crate::{
     config::{self, compile},
-    json::{self, Value},
+    json::Value,
     names::TenantId,
     records::secret,
-    upstream::http1::{Client, Origin, Outgoing, Timeouts},
 };
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use http::Method;
+use std::path::Path;
 
 /// The options may stand before and after the subcommand's name.
 #[derive(Debug, clap::Args)]
@@ -54,14 +48,6 @@ struct Decide {
 
 /// Who decides where neither `--by` nor the environment names anybody.
 const NOBODY_NAMED: &str = "cli";
-
-/// The gateway runs on this machine, or near: longer than this it does not take.
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(5),
-    first_byte: Duration::from_secs(10),
-    idle: Duration::from_secs(10),
-};
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 pub(super) fn run(arguments: &Arguments) -> Status {
     if let Some(tenant) = &arguments.tenant
@@ -151,48 +137,9 @@ fn decide(arguments: &Arguments, Decide { id, by }: &Decide, approve: bool) -> S
 
 /// What the admin port answers. The error is for people.
 fn call(config: &Path, method: &Method, path: &str, body: String) -> Result<Value<'static>, String> {
-    let loaded = config::load(config);
-    let env = |name: &str| std::env::var(name).ok();
-    if loaded.gateway.is_none() {
-        return Err(format!("{} does not load; `tollgate check` says why", config.display()));
-    }
-    let place = compile::admin_place(&loaded, &env).map_err(|missing| format!("`admin_token`: {missing}"))?;
-    let address = reachable(place.address);
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(token) = place.token {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
-            .map_err(|_| "`admin_token` holds characters that a header cannot carry".to_owned())?;
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-    }
-    let (origin, _) = Origin::parse(&format!("http://{address}")).map_err(|bad| bad.to_string())?;
-    let client = Client::new(origin, TIMEOUTS, None);
-    let outgoing = Outgoing { method, path, headers: &headers, body: Bytes::from(body) };
+    let client = AdminClient::of_config(config)?;
     let runtime = runtime().map_err(|error| format!("the system gives no threads: {error}"))?;
-    let (status, body) = runtime.block_on(async {
-        let answer = client.send(outgoing).await.map_err(|_| {
-            format!(
-                "no gateway answers at http://{address}; is `tollgate serve` running with {}?",
-                config.display()
-            )
-        })?;
-        let body = answer.body.collect(ANSWER_BYTES_MAX).await;
-        let body = body.map_err(|_| format!("the answer of http://{address} broke off"))?;
-        Ok::<_, String>((answer.status, body))
-    })?;
-    let told = json::parse(&body, json::NESTING_MAX).map(Value::into_owned).unwrap_or_default();
-    if status == StatusCode::OK {
-        return Ok(told);
-    }
-    let message = told.get("error").and_then(|error| error.get("message")).and_then(Value::as_str);
-    Err(message.map_or_else(|| format!("the gateway answered with {status}"), ToOwned::to_owned))
-}
-
-/// Where an address is reached that is listened on.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
-    SocketAddr::new(ip, address.port())
+    runtime.block_on(client.call(method, path, body))
 }
 
 fn webhook_secret(arguments: &Arguments) -> Status {

@@ -4,7 +4,7 @@ use super::{Format, Status, audit_show, bar::Bar, configuration_at, print};
 use crate::{
     config::{self, compile},
     json::Value,
-    records::{self, Master, TenantSecrets, secret},
+    records::{self, Attested, Master, Means, PublicKey, TenantReport, TenantSecrets, secret},
 };
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
@@ -12,46 +12,68 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Check the hash chains; names the first broken record of each tenant
-    Verify {
-        /// A data directory, or its audit directory
-        dir: PathBuf,
-        /// The configuration whose `records.secret` sealed the chains; without it, the data directory's own secret
-        #[arg(
-            long,
-            short,
-            value_name = "FILE",
-            value_parser = PathBufValueParser::new().map(configuration_at)
-        )]
-        config: Option<PathBuf>,
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
+    Verify(Verify),
     /// List recorded decisions, oldest first by tenant
     Show(audit_show::Arguments),
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// A data directory, or its audit directory
+    dir: PathBuf,
+    /// The configuration whose `records.secret` sealed the chains; without it, the data directory's own secret
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        value_parser = PathBufValueParser::new().map(configuration_at)
+    )]
+    config: Option<PathBuf>,
+    /// The public key (PEM) of `records.sign`: signed checkpoints are checked with it; may be given several times
+    #[arg(long, value_name = "PUBLIC.pem")]
+    key: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
 pub(super) fn run(command: &Command) -> Status {
-    let (dir, config, format) = match command {
-        Command::Verify { dir, config, format } => (dir, config, format),
+    let verify = match command {
+        Command::Verify(verify) => verify,
         Command::Show(show) => return audit_show::run(show),
     };
-    let secrets = match secrets(dir, config.as_deref()) {
+    let keys = match verify.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>() {
+        Ok(keys) => keys,
+        Err(message) => {
+            print::error(&print::tame(&message));
+            return Status::Usage;
+        }
+    };
+    let dir = &verify.dir;
+    let secrets = match secrets(dir, verify.config.as_deref()) {
         Ok(secrets) => secrets,
         Err(message) => return print::failed(&message),
     };
     let files = records::audit_files(dir).unwrap_or_default();
     let mut bar = Bar::over(&files);
-    let verified = records::verify_heard(dir, secrets.as_ref(), &mut |bytes| bar.draw(bytes));
+    let means = Means { secrets: secrets.as_ref(), keys: &keys };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let verified = records::verify(dir, means, threads, &mut |bytes| bar.draw(bytes));
     bar.clear();
     let report = match verified {
         Ok(report) => report,
         Err(error) => return print::failed(&error.to_string()),
     };
-    match format {
+    match verify.format {
         Format::Json => print::line(&as_json(&report).to_string()),
-        Format::Text => tell(&report, secrets.is_some()),
+        Format::Text => tell(&report, means),
     }
     if report.is_whole() { Status::Fine } else { Status::Findings }
+}
+
+fn key(path: &Path) -> Result<PublicKey, String> {
+    let told = |what: String| format!("`{}`: {what}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| told(error.to_string()))?;
+    PublicKey::from_pem(&text).map_err(|bad| told(bad.to_string()))
 }
 
 fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, String> {
@@ -69,18 +91,38 @@ fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, S
     own.map(|master| open(master, Master::Own)).transpose()
 }
 
-fn tell(report: &records::Report, sealed: bool) {
+fn tell(report: &records::Report, means: Means<'_>) {
     for tenant in &report.tenants {
         match &tenant.finding {
             Some(finding) => print::line(&format!("BROKEN {finding}")),
-            None => print::line(&format!("ok     {}: {} records", tenant.tenant, tenant.records)),
+            None => {
+                let signed = tenant.attested.as_ref().filter(|attested| attested.is_checked);
+                let signed = signed.map(|attested| signed_text(attested, tenant)).unwrap_or_default();
+                print::line(&format!("ok     {}: {} records{signed}", tenant.tenant, tenant.records));
+            }
         }
     }
-    if !sealed {
+    if means.secrets.is_none() {
         print::line("note: no secret was found, so that the seals of the chains' ends were not checked");
+    }
+    let has_checkpoints = report.tenants.iter().any(|tenant| tenant.attested.is_some());
+    if means.keys.is_empty() && has_checkpoints {
+        print::line("note: there are signed checkpoints; their signatures are checked with --key PUBLIC.pem");
     }
     let broken = report.findings().count();
     print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
+}
+
+/// What a signature vouches for, and what is behind it.
+fn signed_text(attested: &Attested, tenant: &TenantReport) -> String {
+    let behind = behind(attested, tenant);
+    let behind = if behind == 0 { "all".to_owned() } else { format!("all but the last {behind}") };
+    format!(", {behind} signed by {} at {} (checkpoint {})", attested.key, attested.time, attested.number)
+}
+
+/// Records behind the last checkpoint.
+fn behind(attested: &Attested, tenant: &TenantReport) -> u64 {
+    (tenant.removed + tenant.records).saturating_sub(attested.records)
 }
 
 fn as_json(report: &records::Report) -> Value<'static> {
@@ -97,8 +139,23 @@ fn as_json(report: &records::Report) -> Value<'static> {
                 ("ok", Value::Bool(finding.is_none())),
                 ("finding", finding.map_or(Value::Null, |finding| Value::string(finding.fault.to_string()))),
                 ("at", place.unwrap_or(Value::Null)),
+                (
+                    "signed",
+                    tenant.attested.as_ref().map_or(Value::Null, |signed| signed_json(signed, tenant)),
+                ),
             ])
         })
         .collect();
     Value::Array(tenants)
+}
+
+fn signed_json(attested: &Attested, tenant: &TenantReport) -> Value<'static> {
+    Value::object([
+        ("checkpoint", Value::integer(attested.number)),
+        ("records", Value::integer(attested.records)),
+        ("behind", Value::integer(behind(attested, tenant))),
+        ("time", Value::string(attested.time.clone())),
+        ("key", Value::string(attested.key.to_string())),
+        ("checked", Value::Bool(attested.is_checked)),
+    ])
 }

@@ -1,6 +1,6 @@
 //! How far a command is that reads many files: a bar on a terminal, nothing elsewhere.
 
-use crate::clock;
+use crate::{clock, records::DayFile};
 use std::{
     io::{IsTerminal, Write, stderr},
     path::PathBuf,
@@ -20,10 +20,11 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn over(files: &[PathBuf]) -> Self {
-        let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let size = |path: &PathBuf| DayFile::open(path).map_or(0, |file| file.size());
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let shown = stderr().is_terminal() && !refused;
-        Self { shown, bytes: files.iter().map(size).sum(), started: clock::now(), drawn: None }
+        let bytes = if shown { files.iter().map(size).sum() } else { 0 };
+        Self { shown, bytes, started: clock::now(), drawn: None }
     }
 
     pub(super) fn draw(&mut self, bytes: u64) {

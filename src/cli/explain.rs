@@ -6,11 +6,14 @@ use crate::{
     clock,
     config::{Colour, values},
     json::{self, Value},
-    offline::{Asker, Call, Configuration},
+    offline::{
+        Call, Configuration,
+        explain::{PLACES, Told},
+    },
     policy::{
         Decision, Mode, Outcome, Truth,
         explain::{Answer, Checked, Explanation, Role, Seen, Weighed, one_line},
-        glob::{Glob, Globs},
+        glob::Glob,
     },
 };
 use clap::ValueEnum;
@@ -62,8 +65,6 @@ impl From<At> for Place {
     }
 }
 
-const PLACES: [Place; 4] = [Place::Offered, Place::Emitted, Place::Mcp, Place::Http];
-
 pub(super) fn run(arguments: &Arguments) -> Status {
     let args = match arguments.args.as_deref().map(read_args).transpose() {
         Ok(args) => args.map_or(call::Arguments::Open, call::Arguments::of),
@@ -89,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     let told = Told::of(asker, &call, elsewhere);
     match arguments.format {
         Format::Json => print::line(&told.json().to_string()),
-        Format::Text => print::text(&told.text(print::colour(&stdout()))),
+        Format::Text => print::text(&Page::of(&told, print::colour(&stdout()))),
     }
     Status::Fine
 }
@@ -104,204 +105,6 @@ fn read_args(text: &str) -> Result<Value<'static>, String> {
     value.map(Value::into_owned).map_err(|error| format!("--args is not JSON: {error}"))
 }
 
-/// An explanation with the call that it is of.
-struct Told<'t> {
-    asker: Asker<'t>,
-    call: Call<'t>,
-    explanation: Explanation<'t>,
-    /// The same call in other places, where it is decided otherwise.
-    elsewhere: Vec<(Place, Decision<'t>)>,
-}
-
-impl<'t> Told<'t> {
-    fn of(asker: Asker<'t>, call: &Call<'t>, places: &[Place]) -> Self {
-        let explanation = asker.explain(call);
-        let same = |decision: &Decision<'_>| {
-            decision.outcome == explanation.decision.outcome
-                && decision.rewritten == explanation.decision.rewritten
-        };
-        let elsewhere = places
-            .iter()
-            .map(|&place| (place, asker.decide(&Call { place, ..*call })))
-            .filter(|(_, decision)| !same(decision))
-            .collect();
-        Self { asker, call: *call, explanation, elsewhere }
-    }
-
-    fn key(&self) -> Option<&'t str> {
-        self.asker.key.map(|key| key.id.as_str())
-    }
-
-    fn key_tools(&self) -> Option<&'t Globs> {
-        self.asker.key.and_then(|key| key.tools.as_ref())
-    }
-
-    /// Before and after, where a rule's `set` changed the arguments.
-    fn set(&self) -> Option<(&Value<'t>, &Value<'static>)> {
-        match (self.call.args, &self.explanation.decision.rewritten) {
-            (call::Arguments::Known(before), Some(after)) => Some((before, after)),
-            _ => None,
-        }
-    }
-
-    fn text(&self, colour: Colour) -> String {
-        let mut page = Page { out: String::new(), colour };
-        page.call(self);
-        page.decision(self);
-        page.rules(&self.explanation);
-        page.set(self);
-        page.elsewhere(&self.elsewhere);
-        page.out
-    }
-
-    fn json(&self) -> Value<'static> {
-        let decision = &self.explanation.decision;
-        let text = |text: &str| Value::string(text.to_owned());
-        let args = match self.call.args {
-            call::Arguments::Known(args) => args.clone().into_owned(),
-            call::Arguments::Open | call::Arguments::Unreadable => Value::Null,
-        };
-        let elsewhere = self.elsewhere.iter().map(|(place, decision)| {
-            Value::object([
-                ("place", text(place.as_str())),
-                ("decision", text(decision.outcome.as_str())),
-                ("rule", source(decision)),
-            ])
-        });
-        Value::object([
-            ("tenant", text(self.asker.tenant.id.as_str())),
-            ("key", self.key().map_or(Value::Null, text)),
-            ("tool", text(self.call.tool)),
-            ("place", text(self.call.place.as_str())),
-            ("args", args),
-            ("decision", text(decision.outcome.as_str())),
-            ("rule", source(decision)),
-            ("reason", text(&decision.reason)),
-            ("rules", Value::Array(self.explanation.rules.iter().map(rule_json).collect())),
-            ("key_narrows", self.narrowing_json()),
-            ("shadow", shadow_json(decision)),
-            (
-                "set",
-                self.set().map_or(Value::Null, |(before, after)| {
-                    Value::object([("before", before.clone().into_owned()), ("after", after.clone())])
-                }),
-            ),
-            ("elsewhere", Value::Array(elsewhere.collect())),
-        ])
-    }
-
-    fn narrowing_json(&self) -> Value<'static> {
-        let (Some(globs), Some(without)) = (self.key_tools(), &self.explanation.with_any_key) else {
-            return Value::Null;
-        };
-        Value::object([
-            (
-                "tools",
-                Value::Array(globs.iter().map(|glob| Value::string(glob.as_str().to_owned())).collect()),
-            ),
-            ("matches", Value::Bool(globs.matches(self.call.tool))),
-            ("otherwise", Value::string(without.outcome.as_str())),
-        ])
-    }
-}
-
-fn source(decision: &Decision<'_>) -> Value<'static> {
-    decision.source().map_or(Value::Null, |source| Value::string(source.to_string()))
-}
-
-fn shadow_json(decision: &Decision<'_>) -> Value<'static> {
-    decision.shadow.map_or(Value::Null, |(outcome, rule)| {
-        Value::object([
-            ("decision", Value::string(outcome.as_str())),
-            ("rule", Value::string(rule.source.to_string())),
-        ])
-    })
-}
-
-fn rule_json(weighed: &Weighed<'_>) -> Value<'static> {
-    let rule = weighed.rule;
-    let tools = rule.tools.iter().map(|glob| Value::string(glob.as_str().to_owned())).collect();
-    Value::object([
-        ("rule", Value::string(rule.source.to_string())),
-        ("effect", Value::string(rule.effect.as_str())),
-        ("tools", Value::Array(tools)),
-        ("limit", rule.limit.as_ref().map_or(Value::Null, |limit| Value::string(limit.rate.to_string()))),
-        ("mode", Value::string(if rule.mode == Mode::Shadow { "shadow" } else { "enforce" })),
-        ("reason", rule.reason.as_ref().map_or(Value::Null, |reason| Value::string(reason.to_string()))),
-        ("holds", truth_json(weighed.truth)),
-        ("role", Value::string(role_name(weighed.role))),
-        ("conditions", Value::Array(weighed.conditions.iter().map(condition_json).collect())),
-    ])
-}
-
-/// What became of a rule, as JSON names it.
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Decided => "decided",
-        Role::Joined => "allows_too",
-        Role::Overruled => "overruled",
-        Role::None => "does_not_hold",
-        Role::WouldDecide(_) => "would_decide",
-        Role::WouldApply => "would_apply",
-    }
-}
-
-fn truth_json(truth: Truth) -> Value<'static> {
-    Value::string(match truth {
-        Truth::False => "no",
-        Truth::Open => "open",
-        Truth::True => "yes",
-        Truth::Unknown => "unknown",
-    })
-}
-
-fn condition_json(condition: &Checked<'_>) -> Value<'static> {
-    match condition {
-        Checked::Argument { path, test, seen, truth } => Value::object([
-            ("path", Value::string(format!("args.{path}"))),
-            ("test", Value::string(test.to_string())),
-            ("found", found_json(seen)),
-            ("value", value_json(seen)),
-            ("holds", truth_json(*truth)),
-        ]),
-        Checked::When { source, reads, answer } => {
-            let reads = reads.iter().map(|(path, seen)| {
-                Value::object([
-                    ("path", Value::string(path.clone())),
-                    ("found", found_json(seen)),
-                    ("value", value_json(seen)),
-                ])
-            });
-            let error = match answer {
-                Answer::Unknown(why) => Value::string(why.clone()),
-                Answer::Is(_) | Answer::Open => Value::Null,
-            };
-            Value::object([
-                ("when", Value::string((*source).to_owned())),
-                ("reads", Value::Array(reads.collect())),
-                ("holds", truth_json(condition.truth())),
-                ("error", error),
-            ])
-        }
-    }
-}
-
-fn found_json(seen: &Seen) -> Value<'static> {
-    Value::string(match seen {
-        Seen::Missing | Seen::Unreachable => "missing",
-        Seen::Open => "open",
-        Seen::Unreadable => "unreadable",
-        Seen::Value(_) => "value",
-    })
-}
-
-fn value_json(seen: &Seen) -> Value<'static> {
-    match seen {
-        Seen::Value(value) => value.clone(),
-        Seen::Missing | Seen::Open | Seen::Unreachable | Seen::Unreadable => Value::Null,
-    }
-}
-
 /// The explanation as text, while it is written.
 struct Page {
     out: String,
@@ -309,6 +112,16 @@ struct Page {
 }
 
 impl Page {
+    fn of(told: &Told<'_>, colour: Colour) -> String {
+        let mut page = Self { out: String::new(), colour };
+        page.call(told);
+        page.decision(told);
+        page.rules(&told.explanation);
+        page.set(told);
+        page.elsewhere(&told.elsewhere);
+        page.out
+    }
+
     fn line(&mut self, text: &str) {
         self.out.push_str(print::tame_lines(text).trim_end());
         self.out.push('\n');

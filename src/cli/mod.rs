@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit status: 0 fine, 1 findings, 2 wrong usage.
 
 mod access;
+mod admin_client;
 mod approvals;
 mod audit;
 mod audit_show;
@@ -18,8 +19,10 @@ mod redact;
 mod replay;
 mod schema;
 mod serve;
+mod take_over;
 mod tenant;
 mod test;
+mod top;
 mod usage;
 
 use clap::{
@@ -39,7 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(Config),
+    Serve(serve::Arguments),
     /// Mock LLM, gateway and two tenants; nothing else is needed
     Demo(demo::Arguments),
     /// The mock LLM and MCP upstream alone
@@ -62,6 +65,8 @@ enum Command {
     Approvals(approvals::Arguments),
     /// MCP tool definitions that were approved, and what changed since
     Pins(pins::Arguments),
+    /// What tenants do now, live
+    Top(top::Arguments),
     /// What tenants used: requests, tokens, spend, denials
     Usage(usage::Arguments),
     /// Write a configuration to start from
@@ -129,7 +134,7 @@ impl From<Status> for ExitCode {
 pub fn run() -> ExitCode {
     silence_panics();
     let status = match Cli::parse().command {
-        Command::Serve(config) => serve::run(&config.config),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -141,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Pins(arguments) => pins::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(command) => key::run(&command),

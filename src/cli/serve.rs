@@ -1,20 +1,25 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
-use super::{Status, print, tenant};
+use super::{
+    Status, print,
+    take_over::{Shared, bind, lock, share},
+    tenant,
+};
 use crate::{
-    admin::{Admin, LastReload, Scope},
+    admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Watched, compile},
+    config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
     fleet::{self, Fleet},
-    gateway::{Gateway, Listeners},
+    gateway::{Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
     quota::{Now, Quota, fleet::Peers},
-    records::{DataDirLock, QUEUE_BYTES_MAX, Records, TenantSecrets},
-    server::{self, Ending, Listener},
+    records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
+    server::{self, Ending, Tls},
     stored::Shelf,
-    telemetry::Telemetry,
+    telemetry::{Target, Telemetry},
+    upstream::{Queues, http1::Proxies},
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -39,16 +44,29 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// So many webhooks are on their way at once.
 const WEBHOOKS_MAX: usize = 256;
+/// The last records are exported within so long.
+const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
-pub(super) fn run(path: &Path) -> Status {
+/// What `serve` is told beside its configuration.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: super::Config,
+    /// Take the place of the gateway that runs on the same data directory, without a connection refused: it is told
+    /// to drain, and this one answers once it has
+    #[arg(long)]
+    take_over: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Status {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
     };
     runtime.block_on(async {
-        match Running::start(path).await {
+        match Running::start(&arguments.config.config, arguments.take_over).await {
             Ok(running) => running.until_signal().await,
             Err(message) => print::failed(message.trim_end()),
         }
@@ -95,6 +113,8 @@ struct Reloader {
     last: Arc<LastReload>,
     /// How it was when the gateway started.
     started: OnceLock<SetUp>,
+    /// Listeners whose certificates can be replaced.
+    tls: Mutex<Vec<(SocketAddr, Tls)>>,
 }
 
 /// What is set up when the gateway starts, and stays until it ends.
@@ -105,7 +125,12 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
-    shared_state: Option<compile::SharedState>,
+    shared_state: Option<fleet::Options>,
+    retain: Duration,
+    on_failure: OnFailure,
+    compress: bool,
+    signer: Option<Arc<Signer>>,
+    logs: Option<Arc<Target>>,
 }
 
 impl SetUp {
@@ -116,6 +141,11 @@ impl SetUp {
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
             shared_state: serve.shared_state.clone(),
+            retain: serve.retain,
+            on_failure: serve.on_failure,
+            compress: serve.compress,
+            signer: serve.signer.clone(),
+            logs: serve.logs.clone(),
         }
     }
 
@@ -127,6 +157,11 @@ impl SetUp {
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
             ("`shared_state`", self.shared_state != new.shared_state),
+            ("`records.retain`", self.retain != new.retain),
+            ("`records.on_failure`", self.on_failure != new.on_failure),
+            ("`records.compress`", self.compress != new.compress),
+            ("`records.sign`", self.signer != new.signer),
+            ("`telemetry`", self.logs != new.logs),
         ];
         let changed: Vec<&str> =
             keys.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect();
@@ -160,6 +195,13 @@ impl Reloader {
                 Ok((compiled, problems))
             }
             None => Err(format!("the configuration does not load\n{}", text(&problems))),
+        }
+    }
+
+    fn join(&self, fleet: Option<&Fleet>) {
+        if let Some(fleet) = fleet {
+            drop(self.peers.set(fleet.peers()));
+            self.share();
         }
     }
 
@@ -197,6 +239,24 @@ impl Reloader {
         Ok(())
     }
 
+    fn keep_tls(&self, address: SocketAddr, tls: Option<&Tls>) {
+        let mut all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(tls.map(|tls| (address, tls.clone())));
+    }
+
+    /// New connections get the certificates that the files hold now; those that are open stay.
+    fn renew_tls(&self, serve: &compile::Serve) {
+        let all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        for listen in &serve.listen {
+            let known = all.iter().find(|(address, _)| *address == listen.address);
+            if let (Some((_, tls)), Some(files)) = (known, &listen.tls)
+                && let Err(bad) = tls.replace(files)
+            {
+                operator::warn(&format!("the certificate of {} was not replaced: {bad}", listen.address));
+            }
+        }
+    }
+
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
@@ -224,7 +284,10 @@ impl Reloader {
                 let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
+                self.last.loaded(Texts::of(&loaded));
+                gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
+                self.renew_tls(&compiled.serve);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
                 if let Some(waits) = &waits {
@@ -242,62 +305,44 @@ impl Reloader {
 
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
-    pub(super) async fn start(path: &Path) -> Result<Self, String> {
+    pub(super) async fn start(path: &Path, take_over: bool) -> Result<Self, String> {
+        Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
-        // Nothing is made on disk for a configuration that does not load.
-        Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, &loaded).compile(&loaded)?;
-        let lock = Arc::new(DataDirLock::take(&place.data_dir).map_err(|error| chain(&error))?);
+        let (lock, shared) = take_place(path, &loaded, &place, take_over).await?;
         let secrets = Arc::new(tenant::secrets(&place)?);
         let locked = Some(Arc::clone(&lock));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
+        reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
-        let records = Records::open_locked(
-            crate::records::Options {
-                data_dir: serve.data_dir.clone(),
-                secrets,
-                on_failure: serve.on_failure,
-                queue_bytes_max: QUEUE_BYTES_MAX,
-                retain: serve.retain,
-                observer: telemetry.observer(),
-            },
-            lock,
-        )
-        .map_err(|error| chain(&error))?;
-        let now = clock::unix_seconds(clock::wall());
-        let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
-        let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
-        let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
-        let fleet = match serve.shared_state.as_ref() {
-            Some(state) => {
-                let options = fleet::Options {
-                    url: state.url.expose().to_owned(),
-                    wait: state.wait,
-                    data_dir: serve.data_dir.clone(),
-                };
-                let fleet = Fleet::join(options).map_err(|bad| bad.to_string())?;
-                drop(reloader.peers.set(fleet.peers()));
-                reloader.share();
-                Some(fleet)
-            }
-            None => None,
-        };
+        if let Some(target) = &serve.logs {
+            telemetry.export_logs(Arc::clone(target));
+        }
+        let options = kept_records(&serve, secrets, &telemetry);
+        let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
+        let (stored, ledger) = kept(&serve)?;
+        let fleet = serve.shared_state.as_ref().map(|options| Fleet::join(options, &serve.data_dir));
+        let fleet = fleet.transpose().map_err(|bad| bad.to_string())?;
+        reloader.join(fleet.as_ref());
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
+            queues: Queues::of(&snapshot.queues),
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
             ledger,
             telemetry,
             fleet,
+            room: Arc::default(),
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             sessions: Mutex::default(),
             listeners: Listeners::default(),
+            stores: Stores::default(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
         });
@@ -310,16 +355,23 @@ impl Running {
             urls: Vec::new(),
             admin_url: String::new(),
         };
-        running.listen(serve).await?;
+        running.listen(&serve, shared)?;
         tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         Ok(running)
     }
 
-    async fn listen(&mut self, serve: compile::Serve) -> Result<(), String> {
+    fn listen(&mut self, serve: &compile::Serve, shared: Vec<Shared>) -> Result<(), String> {
+        let take_over = !shared.is_empty();
+        let mut shared = shared.into_iter();
         let header = self.gateway.snapshot.load().limits.header;
         for listen in &serve.listen {
-            let tls = listen.tls.as_ref().map(server::acceptor).transpose().map_err(|bad| bad.to_string())?;
-            let listener = bind(listen.address, tls).await?;
+            let tls = listen.tls.as_ref().map(Tls::new).transpose().map_err(|bad| bad.to_string())?;
+            self.reloader.keep_tls(listen.address, tls.as_ref());
+            let known = shared.find(|shared| shared.address == listen.address);
+            let listener = match known {
+                Some(Shared { listener, .. }) => listener.speaking(tls),
+                None => bind(listen.address, tls, take_over)?,
+            };
             let url = listener.url().map_err(|error| error.to_string())?;
             operator::info(&format!("listening on {url}"));
             self.urls.push(url);
@@ -331,7 +383,7 @@ impl Running {
         let mut ports = vec![(serve.admin, Scope::All)];
         ports.extend(serve.probes.map(|address| (address, Scope::Probes)));
         for (address, scope) in ports {
-            let listener = bind(address, None).await?;
+            let listener = bind(address, None, take_over)?;
             let url = listener.url().map_err(|error| error.to_string())?;
             operator::info(&format!("{} on {url}", if scope == Scope::All { "admin" } else { "probes" }));
             if scope == Scope::All {
@@ -348,6 +400,9 @@ impl Running {
                 hosts: Hosts::new(vec![address.ip()], serve.allowed_hosts.iter().map(String::as_str)),
                 token: serve.admin_token.as_ref().map(|token| token.expose().as_bytes().to_vec()),
                 scope,
+                data_dir: serve.data_dir.clone(),
+                started: clock::wall(),
+                readers: Semaphore::new(READERS_MAX),
             });
             let service = move |request| {
                 let admin = Arc::clone(&admin);
@@ -419,6 +474,7 @@ impl Running {
         if !matches!(flushed, Ok(Ok(()))) {
             operator::warn("the last records could not be written");
         }
+        self.gateway.telemetry.finish(EXPORT_MAX).await;
     }
 }
 
@@ -445,6 +501,7 @@ impl Reloader {
             read,
             last: Arc::default(),
             started: OnceLock::new(),
+            tls: Mutex::default(),
         }
     }
 
@@ -480,6 +537,24 @@ async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
     }
 }
 
+/// How records are kept.
+fn kept_records(
+    serve: &compile::Serve,
+    secrets: Arc<TenantSecrets>,
+    telemetry: &Telemetry,
+) -> records::Options {
+    records::Options {
+        data_dir: serve.data_dir.clone(),
+        secrets,
+        on_failure: serve.on_failure,
+        queue_bytes_max: QUEUE_BYTES_MAX,
+        retain: serve.retain,
+        compress: serve.compress,
+        signer: serve.signer.clone(),
+        observer: telemetry.observer(),
+    }
+}
+
 /// Warnings about a configuration that serves, with their places.
 fn tell(problems: &[Problem], loaded: &Loaded) {
     for problem in problems {
@@ -488,12 +563,30 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
     }
 }
 
-async fn bind(address: SocketAddr, tls: Option<tokio_rustls::TlsAcceptor>) -> Result<Listener, String> {
-    Listener::bind(address, tls).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+/// What providers keep for tenants, and what these used.
+fn kept(serve: &compile::Serve) -> Result<(Shelf, Ledger), String> {
+    let now = clock::unix_seconds(clock::wall());
+    let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
+    let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
+    Ok((stored, Ledger::open(&ledger).map_err(|error| error.to_string())?))
+}
+
+/// The data directory, and where another gateway listens whose place is taken. Nothing is made on disk, and nobody told to
+/// end, for a configuration that does not load.
+async fn take_place(
+    path: &Path,
+    loaded: &Loaded,
+    place: &compile::RecordsPlace,
+    take_over: bool,
+) -> Result<(Arc<DataDirLock>, Vec<Shared>), String> {
+    let dry = Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, loaded);
+    let (compile::Compiled { serve, .. }, _) = dry.compile(loaded)?;
+    let shared = if take_over { share(&serve)? } else { Vec::new() };
+    Ok((Arc::new(lock(&place.data_dir, take_over).await?), shared))
 }
 
 /// An error with its causes, one behind the other.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -78,6 +78,12 @@ fn erased(erase: &Erase) -> Result<Status, String> {
             "`records.secret` cannot be read here: the records could not be told from forged ones".into()
         );
     }
+    let records = loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
+    if records.is_some_and(|records| records.sign.is_some()) && place.signer.is_none() {
+        return Err(
+            "`records.sign` cannot be read here, or is no Ed25519 key: the proof could not be signed".into(),
+        );
+    }
     let data_dir = place.data_dir.as_path();
     if !data_dir.is_dir() {
         return Err(format!("there is no data_dir `{}`", data_dir.display()));
@@ -100,8 +106,8 @@ fn erased(erase: &Erase) -> Result<Status, String> {
         return Err("nothing was erased".into());
     }
     let by = if erase.by.trim().is_empty() { "cli" } else { erase.by.as_str() };
-    let erasure =
-        Erasure::begin(data_dir, (tenant, by), &secrets, &lock).map_err(|error| error.to_string())?;
+    let erasure = Erasure::begin(data_dir, (tenant, by), &secrets, place.signer.clone(), &lock)
+        .map_err(|error| error.to_string())?;
     let others = || {
         ledger::erase(data_dir, tenant).map_err(|error| error.to_string())?;
         stored::erase(data_dir, tenant).map_err(|error| error.to_string())

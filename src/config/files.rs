@@ -121,6 +121,15 @@ impl Files {
         }
     }
 
+    /// The texts that are kept.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|source| source.text.as_deref())
+    }
+
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.entries.iter()
+    }
+
     pub(crate) fn push(&mut self, source: Source) -> FileId {
         let id = self.next_id();
         self.entries.push(source);

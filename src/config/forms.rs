@@ -2,6 +2,7 @@
 //! because nothing is made of these here: what they name is looked up when the configuration is compiled.
 
 use super::values::{self, Bad};
+use crate::identity::certificate::Pattern;
 
 /// Most stars of a pattern: each is another place to go back to.
 pub const STARS_MAX: usize = 16;
@@ -122,11 +123,7 @@ pub fn claim(text: &str) -> Result<(), Bad> {
 
 /// What a client certificate's name must be, with `{tenant}` where the tenant stands.
 pub fn san_pattern(text: &str) -> Result<(), Bad> {
-    match text.matches("{tenant}").count() {
-        1 => Ok(()),
-        0 => Err(Bad("must hold {tenant} where the tenant's name stands")),
-        _ => Err(Bad("must hold {tenant} only once")),
-    }
+    Pattern::parse(text).map(drop).map_err(Bad)
 }
 
 /// Text that is not empty.

@@ -1,7 +1,7 @@
 //! What `tollgate.yaml` may hold, key by key: the one description that validation, schema and messages share.
 
 use super::{
-    raw::{GenaiNames, OnFailure, Pin, UpstreamKind},
+    raw::{GenaiNames, OnFailure, Pin, Scope, UpstreamKind},
     scalar::Scalar,
     shape::{Hush, MapShape, Shape, Together, key, map, scalar},
     tenant_shape::{CONTENT, DEFAULTS, INLINE_TENANT},
@@ -83,7 +83,7 @@ pub(crate) static GATEWAY: MapShape = map(
             "Where clients find the gateway, without a path; without it, the Host that they name. Its host is an allowed one.",
         )
         .like("https://gateway.example"),
-        key("telemetry", Shape::Map(&TELEMETRY), "Where traces and metrics are pushed."),
+        key("telemetry", Shape::Map(&TELEMETRY), "Where traces, logs and metrics are pushed."),
         key("records", Shape::Map(&RECORDS), "How records are kept."),
         key(
             "defaults",
@@ -130,13 +130,17 @@ static UPSTREAM: MapShape = MapShape {
         key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),
+        key("deny_private", scalar(Scalar::Bool), "Whether addresses of private networks, this machine and metadata services are denied, whatever the name resolves to.").or("false"),
         key("max_in_flight", COUNT, "Requests at a time, shared by all tenants by weighted fair queueing; without it, no limit.").like("64"),
         key("queue", Shape::Map(&QUEUE), "The fair queue before the upstream."),
         key("timeout", Shape::Map(&TIMEOUT), "How long the upstream may take."),
         key("retry", Shape::Map(&RETRY), "How often a failed request is tried again."),
         key("pin", scalar(Scalar::Word(Pin::WORDS)), "What becomes of the definitions of an MCP server's tools.").or("off"),
-        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it.")
+        key("tenant_field", scalar(Scalar::Text), "The field of a vector store's records that holds the tenant: reads are filtered by it, writes stamped with it. Not needed where `scope` is `collection`.")
             .or("tenant_id"),
+        key("scope", scalar(Scalar::Word(Scope::WORDS)), "How a vector store keeps tenants apart.").or("field"),
+        key("collections", scalar(Scalar::Text), "What a tenant's own collections are called in the store, where `scope` is `collection`: `{tenant.id}` is the tenant's name, `{collection}` at the end what the client calls them.")
+            .or("\"{tenant.id}_{collection}\""),
         key("operations", Shape::Names { name: Scalar::Id, each: &OPERATIONS }, "The operations of a plain HTTP tool API, by name: method and path.")
             .like("{ get_invoice: \"GET /invoices/{id}\" }"),
     ],
@@ -146,6 +150,8 @@ static UPSTREAM: MapShape = MapShape {
         Together::Needs { key: "env", other: "command" },
         Together::OnlyFor { key: "pin", by: "kind", words: &["mcp"] },
         Together::OnlyFor { key: "tenant_field", by: "kind", words: STORES },
+        Together::OnlyFor { key: "scope", by: "kind", words: STORES },
+        Together::OnlyFor { key: "collections", by: "scope", words: &["collection"] },
         Together::OnlyFor { key: "operations", by: "kind", words: &["http"] },
         Together::RequiredFor { key: "operations", by: "kind", words: &["http"] },
     ],
@@ -194,6 +200,7 @@ static TIMEOUT: MapShape = map(
         key("connect", DURATION, "To connect.").or("5s"),
         key("first_byte", DURATION, "To the answer's first byte.").or("60s"),
         key("idle", DURATION, "Between two pieces of the answer.").or("120s"),
+        key("total", DURATION, "For the whole answer; without it, as long as it goes on.").like("10m"),
     ],
 );
 
@@ -241,6 +248,12 @@ static PRICE: MapShape = map(
             "For a million input tokens that the provider had cached; without it, as `input`.",
         )
         .like("0.125"),
+        key(
+            "cache_write",
+            scalar(Scalar::Dollars),
+            "For a million input tokens that the provider puts into its cache; without it, as `input`.",
+        )
+        .like("1.5625"),
         key("output", scalar(Scalar::Dollars), "For a million output tokens.").like("10"),
     ],
 );
@@ -312,6 +325,7 @@ static LIMITS: MapShape = map(
     "limits",
     &[
         key("body", SIZE, "Largest request body.").or("10MiB"),
+        key("bodies", SIZE, "All request bodies at once, of one tenant at most half of it; beyond it 503. Without it, a sixteenth of the container's memory, 32MiB to 1GiB.").like("256MiB"),
         key("nesting", scalar(Scalar::Count { min: 1, max: 1_000 }), "Deepest nesting of a JSON body.")
             .or("64"),
         key("tool_arguments", SIZE, "Longest arguments of one tool call.").or("256KiB"),
@@ -325,6 +339,12 @@ static SHARED: MapShape = MapShape {
     keys: &[
         key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }"),
         key(
+            "prefix",
+            scalar(Scalar::Id),
+            "What all that is kept there begins with: gateways with another do not know of these.",
+        )
+        .or("tollgate"),
+        key(
             "wait",
             DURATION,
             "How long a request waits for it; then this gateway's part of each limit decides.",
@@ -335,10 +355,25 @@ static SHARED: MapShape = MapShape {
     hush: Hush::Hidden,
 };
 
-static TELEMETRY: MapShape = map(
-    "telemetry",
-    &[
-        key("otlp", URL, "An OTLP endpoint over HTTP.").like("http://127.0.0.1:4318"),
+static TELEMETRY: MapShape = MapShape {
+    title: "telemetry",
+    keys: &[
+        key("otlp", URL, "An OTLP endpoint over HTTP: its base, to which `/v1/logs` and so on are appended.")
+            .like("http://127.0.0.1:4318"),
+        key(
+            "logs",
+            scalar(Scalar::Bool),
+            "Whether the redacted lines of logs and audit chains are exported there.",
+        )
+        .or("false"),
+        key(
+            "headers",
+            Shape::Names { name: Scalar::HeaderName, each: &SECRETS },
+            "Headers that the endpoint asks for, by name.",
+        )
+        .like("{ authorization: { env: OTLP_AUTHORIZATION } }"),
+        key("ca", PATH, "Certificate authorities to trust there besides the usual ones, PEM.")
+            .like("internal-ca.pem"),
         key(
             "genai_semconv",
             scalar(Scalar::Word(GenaiNames::WORDS)),
@@ -346,7 +381,13 @@ static TELEMETRY: MapShape = map(
         )
         .or("classic"),
     ],
-);
+    rules: &[
+        Together::Needs { key: "logs", other: "otlp" },
+        Together::Needs { key: "headers", other: "otlp" },
+        Together::Needs { key: "ca", other: "otlp" },
+    ],
+    hush: Hush::Shown,
+};
 
 static RECORDS: MapShape = map(
     "records",
@@ -355,6 +396,9 @@ static RECORDS: MapShape = map(
         key("on_failure", scalar(Scalar::Word(OnFailure::WORDS)), "What becomes of a request whose record cannot be written.").or("fail"),
         key("secret", Shape::Secret, "What the tenants' secrets are derived from; without it, one is made in data_dir. Gateways that share it make the same tokens.")
             .like("{ file: /run/secrets/tollgate }"),
+        key("sign", Shape::Secret, "The private key (Ed25519, PEM) that signs checkpoints of the audit chains; without it, none are signed.")
+            .like("{ file: /run/secrets/tollgate-sign.pem }"),
+        key("compress", scalar(Scalar::Bool), "Whether the files of days that are over are compressed (gzip).").or("true"),
         CONTENT,
     ],
 );

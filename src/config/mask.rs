@@ -70,8 +70,109 @@ pub(crate) fn shown_line(text: &str, mark: Mark, source: &Source) -> Option<Show
     Some(draw(&chars, &hidden, mark))
 }
 
+/// Words that make a value a secret in what a rule forces into arguments.
+const FORCED: &[&str] =
+    &["apikey", "api_key", "api-key", "authorization", "bearer", "credential", "passw", "secret", "token"];
+/// Longest line of a file that is shown whole, in characters.
+const LINE_MAX: usize = 600;
+
+/// Some lines of a file, counted from 0, with everything secret in them replaced by `…`; also what stands under a key
+/// that a secret would have.
+pub(crate) fn concealed(text: &str, source: &Source, wanted: std::ops::Range<usize>) -> Vec<String> {
+    let mut under: Option<usize> = None;
+    let mut out: Vec<String> = Vec::new();
+    for (number, (start, line)) in lines(text).enumerate().take(wanted.end) {
+        let own = line.len() - line.trim_start_matches([' ', '-']).len();
+        if !line.trim().is_empty() && under.is_some_and(|key| own <= key) {
+            under = None;
+        }
+        let chars: Vec<(usize, char)> = line.char_indices().collect();
+        let mut hidden = vec![false; chars.len()];
+        let is_under = under.is_some();
+        if !is_under && hide_forced(&chars, &mut hidden) {
+            under = Some(own);
+        }
+        if number < wanted.start {
+            continue;
+        }
+        if is_under {
+            let space: String = line.chars().take_while(|c| *c == ' ').collect();
+            let hidden = if line.trim().is_empty() { String::new() } else { format!("{space}…") };
+            if out.last() != Some(&hidden) {
+                out.push(hidden);
+            }
+            continue;
+        }
+        hide_spans(&chars, start, &source.hidden, &mut hidden);
+        hide_suspicious(&chars, &mut hidden, looks_secret);
+        hide_user_info(&chars, &mut hidden);
+        hide_assigned(&chars, &mut hidden);
+        out.push(drawn(&chars, &hidden));
+    }
+    out
+}
+
+/// Hides the values of keys that a secret would have. Whether the last one's value may be on the next lines.
+fn hide_forced(chars: &[(usize, char)], hidden: &mut [bool]) -> bool {
+    let mut goes_on = false;
+    let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    for (at, _) in chars.iter().enumerate().filter(|(_, (_, c))| *c == ':') {
+        let before = chars.get(..at).unwrap_or_default().iter().rev().map(|(_, c)| *c);
+        let name: String = before.skip_while(|c| "\"' ".contains(*c)).take_while(|c| is_name(*c)).collect();
+        let name: String = name.chars().rev().collect::<String>().to_ascii_lowercase();
+        if !FORCED.iter().any(|word| name.contains(word)) {
+            continue;
+        }
+        let value = chars.get(at + 1..).unwrap_or_default();
+        let (mut depth, mut quote) = (0_u32, None);
+        let end = value.iter().position(|(_, c)| match (quote, *c) {
+            (Some(open), c) => {
+                quote = Some(open).filter(|open| *open != c);
+                false
+            }
+            (None, '"' | '\'') => {
+                quote = Some(*c);
+                false
+            }
+            (None, '{' | '[') => {
+                depth += 1;
+                false
+            }
+            (None, '}' | ']') => {
+                depth = depth.wrapping_sub(1);
+                depth == u32::MAX
+            }
+            (None, c) => c == ',' && depth == 0,
+        });
+        let end = end.unwrap_or(value.len());
+        let blank = value.iter().take_while(|(_, c)| *c == ' ').count().min(end);
+        let trailing = value.iter().take(end).rev().take_while(|(_, c)| *c == ' ').count();
+        let shown_end = end.saturating_sub(trailing).max(blank);
+        hidden.iter_mut().take(at + 1 + shown_end).skip(at + 1 + blank).for_each(|hide| *hide = true);
+        goes_on |= end == value.len();
+    }
+    goes_on
+}
+
+fn drawn(chars: &[(usize, char)], hidden: &[bool]) -> String {
+    let mut out = String::new();
+    let mut was_hidden = false;
+    for ((_, c), hide) in chars.iter().zip(hidden).take(LINE_MAX) {
+        if !*hide {
+            out.push(shown(*c));
+        } else if !was_hidden {
+            out.push('…');
+        }
+        was_hidden = *hide;
+    }
+    if chars.len() > LINE_MAX {
+        out.push('…');
+    }
+    out.trim_end().to_owned()
+}
+
 /// Lines as YAML counts them, each with the offset of its first byte.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = Some((0_usize, text));
     std::iter::from_fn(move || {
         let (offset, text) = rest.take()?;

@@ -7,6 +7,7 @@
 
 mod check;
 pub mod compile;
+mod excerpt;
 mod files;
 pub mod forms;
 mod gateway_shape;
@@ -16,6 +17,7 @@ pub(crate) mod lineage;
 pub mod lint;
 mod load;
 mod mask;
+pub mod openapi;
 mod problem;
 pub mod raw;
 mod read;
@@ -36,6 +38,7 @@ mod yaml;
 mod tests;
 
 pub use check::nearest;
+pub use excerpt::{Excerpt, Texts};
 pub use files::{At, FileId, Files, Mark};
 pub use github::to_github;
 pub use lint::{lint, lint_definitions};

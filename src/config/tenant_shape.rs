@@ -272,8 +272,48 @@ static REDACTION: MapShape = map(
             "Entities of your own: a regular expression by name.",
         )
         .like("{ CASE_ID: \"AC-[0-9]{6}\" }"),
+        key(
+            "allow",
+            Shape::List(&VALUES),
+            "Values that are never taken out: whole ones, or addresses with a `*`; never credentials.",
+        )
+        .or("[]")
+        .like("[support@acme.com, \"+43 1 58858\"]"),
+        key(
+            "epoch",
+            scalar(Scalar::Id),
+            "Tokens of one epoch cannot be linked with those of another; without it, all are of one.",
+        )
+        .like("2026-Q4"),
+        key("analyzer", Shape::Map(&ANALYZER), "Who finds names and streets in what is recorded."),
         key("wire", scalar(Scalar::Word(Wire::WORDS)), "What the provider gets to see of a detected value.")
             .or("off"),
+    ],
+);
+
+static VALUES: Shape = scalar(Scalar::Text);
+
+static ANALYZER: MapShape = map(
+    "analyzer",
+    &[
+        key("url", scalar(Scalar::Url), "A Presidio analyzer's address; `/analyze` is added.")
+            .required()
+            .like("http://presidio:3000"),
+        key(
+            "ca",
+            scalar(Scalar::Path),
+            "Certificate authorities to trust there besides the usual ones, PEM.",
+        )
+        .like("internal-ca.pem"),
+        key(
+            "timeout",
+            scalar(Scalar::Duration),
+            "So long a text may take; longer, it is left out of its record.",
+        )
+        .or("2s"),
+        key("language", scalar(Scalar::Id), "The language that it is asked for.").or("en"),
+        key("entities", Shape::List(&ENTITIES), "What it looks for.").or("[PERSON, LOCATION]"),
+        key("threshold", scalar(Scalar::Percent), "How sure it has to be.").or("40%"),
     ],
 );
 

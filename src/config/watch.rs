@@ -14,8 +14,8 @@ use std::{
 pub struct Watched {
     file: PathBuf,
     dirs: Vec<PathBuf>,
-    /// Key sets of issuers.
-    key_sets: Vec<PathBuf>,
+    /// Key sets of issuers, and the certificates of listeners.
+    named: Vec<PathBuf>,
 }
 
 impl Watched {
@@ -34,14 +34,18 @@ impl Watched {
                 raw::Jwks::File(at) => Some(loaded.files.base_dir(at.at.file).join(&at.value)),
                 raw::Jwks::Url(..) => None,
             });
-        Self { file: path.to_owned(), dirs, key_sets: sets.collect() }
+        let listeners = loaded.gateway.iter().filter_map(|gateway| gateway.listen.as_ref());
+        let tls = listeners.flat_map(|many| &many.0).filter_map(|listener| listener.tls.as_ref());
+        let certificates = tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
+        let certificates = certificates.flatten().map(|at| loaded.files.base_dir(at.at.file).join(&at.value));
+        Self { file: path.to_owned(), dirs, named: sets.chain(certificates).collect() }
     }
 
     /// Another one as soon as a file is changed, added or removed.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         note(&mut hash, &self.file);
-        self.key_sets.iter().for_each(|file| note(&mut hash, file));
+        self.named.iter().for_each(|file| note(&mut hash, file));
         for dir in &self.dirs {
             let mut entries: Vec<PathBuf> =
                 fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -79,8 +83,7 @@ mod tests {
         let keys = dir.path().join("jwks.json");
         fs::create_dir(&tenants).unwrap();
         fs::write(&file, "a").unwrap();
-        let watched =
-            Watched { file: file.clone(), dirs: vec![tenants.clone()], key_sets: vec![keys.clone()] };
+        let watched = Watched { file: file.clone(), dirs: vec![tenants.clone()], named: vec![keys.clone()] };
         let mut seen = vec![watched.fingerprint()];
         assert_eq!(watched.fingerprint(), seen[0]);
         let mut changed = |act: &dyn Fn()| {

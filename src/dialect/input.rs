@@ -14,7 +14,7 @@ pub(super) fn string<'v>(value: Option<&'v Value<'_>>) -> Cow<'v, str> {
 
 /// How a call's input is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// Free text: the arguments that rules see are `{"input": TEXT}`.
     Custom,
     /// JSON text.

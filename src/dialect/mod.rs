@@ -19,6 +19,7 @@ mod stray;
 mod stream;
 mod transcript;
 
+pub use input::Form;
 pub use output::{answers, output_max};
 pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
@@ -124,6 +125,13 @@ pub trait Judge {
     /// A call that cannot leave whatever the rules say, such as one that did not come to its end: denied and recorded
     /// for this reason.
     fn withhold(&mut self, tool: &str, text: &str, reason: &'static str);
+
+    /// Puts the values of the request into a call's arguments, where the provider saw placeholders of them. Whether
+    /// they are not longer than that.
+    fn restore(&self, text: &mut String, form: Form, bytes_max: usize) -> bool {
+        let _ = (text, form, bytes_max);
+        true
+    }
 
     /// The name under which a tool was offered whose calls go by another: `web_search_preview` calls `web_search`.
     /// `None` if the request offered none.

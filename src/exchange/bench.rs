@@ -7,7 +7,7 @@ use super::{
 use crate::{
     asked::{Asked, Upshot, told_of, told_of_limit},
     call::{Arguments, Place},
-    dialect::{self, BUILTIN, Judge, Verdict},
+    dialect::{self, BUILTIN, Form, Judge, Verdict},
     policy::{Decision, Outcome, Question, Source},
     records::Entry,
     refusal::Refusal,
@@ -217,6 +217,11 @@ impl Judge for Bench {
         let mut offered =
             names.into_iter().flatten().filter(|name| self.terms.offered.iter().any(|offer| offer == name));
         offered.next().map(ToOwned::to_owned)
+    }
+
+    fn restore(&self, text: &mut String, form: Form, bytes_max: usize) -> bool {
+        let placeholders = self.terms.placeholders.as_ref();
+        placeholders.is_none_or(|placeholders| placeholders.call(text, form == Form::Function, bytes_max))
     }
 
     fn was_denied(&self, call_id: &str) -> bool {

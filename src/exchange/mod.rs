@@ -18,6 +18,7 @@ use crate::{
     refusal::Refusal,
     translate,
     usage::Usage,
+    wire::{Placeholders, Restorer},
 };
 use asking::{Ended, Ruled, Suspended};
 use bench::Bench;
@@ -37,6 +38,8 @@ pub struct Exchange {
     bench: Bench,
     /// Where the upstream speaks another dialect: its answer is translated first, and judged in the client's.
     translation: Option<translate::Answer>,
+    /// Where the provider saw placeholders: values are put in their place before anything is judged.
+    restorer: Option<Restorer>,
     stream: Option<Stream>,
     /// A stream that stopped at a call that waits for a person.
     suspended: Option<Suspended>,
@@ -58,6 +61,8 @@ pub struct Terms {
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
     pub keeps: Keeps,
+    /// What the provider saw placeholders of.
+    pub placeholders: Option<Placeholders>,
     /// Whether the answer was judged before, to its end: nobody is asked again, and nothing counts again.
     pub settled: bool,
     /// What was sent upstream weighs so much, by which input is estimated where the provider does not count.
@@ -84,6 +89,7 @@ impl Terms {
             denied: Vec::new(),
             usage_unasked: request.usage_unasked,
             keeps: if request.kept { Keeps::All } else { Keeps::Items },
+            placeholders: None,
             settled: false,
             // A count costs nothing.
             sent: if request.api == Api::CountTokens { 0 } else { sent },
@@ -99,6 +105,7 @@ impl Terms {
             denied: Vec::new(),
             usage_unasked: false,
             keeps: Keeps::Nothing,
+            placeholders: None,
             settled: false,
             sent: 0,
         }
@@ -119,7 +126,7 @@ impl Terms {
             }
             (None, _) => {
                 let input = self.sent.div_ceil(BYTES_A_TOKEN);
-                (Some(Usage { input, cached_input: 0, output: produced }), true)
+                (Some(Usage { input, output: produced, ..Usage::default() }), true)
             }
         }
     }
@@ -134,7 +141,16 @@ impl Exchange {
         };
         let told = Told { completion: Transcript::keeping(keeps), ..Told::default() };
         let bench = Bench::new(asked, terms, tools_denied);
-        Self { bench, translation: None, stream: None, suspended: None, body: Bytes::new(), told, ttft: None }
+        Self {
+            bench,
+            translation: None,
+            restorer: None,
+            stream: None,
+            suspended: None,
+            body: Bytes::new(),
+            told,
+            ttft: None,
+        }
     }
 
     /// The answer comes in another dialect.
@@ -148,7 +164,11 @@ impl Exchange {
     pub fn streamed(mut self) -> Self {
         let completion = std::mem::take(&mut self.told.completion);
         let terms = &self.bench.terms;
-        let stream = Stream::new(terms.api, terms.limits, completion);
+        let limits = terms.limits;
+        self.restorer = terms.placeholders.clone().map(|placeholders| {
+            Restorer::new(placeholders, terms.api, limits.nesting, limits.tool_arguments)
+        });
+        let stream = Stream::new(terms.api, limits, completion);
         self.stream = Some(if terms.usage_unasked { stream.without_usage() } else { stream });
         self
     }
@@ -160,6 +180,11 @@ impl Exchange {
             Some(translation) => Bytes::from(translation.whole(&body)?),
             None => body,
         };
+        if let Some(placeholders) = &self.bench.terms.placeholders
+            && let Some(restored) = placeholders.whole(&self.body)?
+        {
+            self.body = restored.into();
+        }
         Ok(())
     }
 
@@ -181,13 +206,29 @@ impl Exchange {
     pub fn read(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>) -> Progress {
         self.ttft.get_or_insert_with(|| now.saturating_duration_since(self.bench.asked.started));
         match &mut self.translation {
-            None => self.feed(bytes, out),
+            None => self.restore(bytes, out),
             Some(translation) => {
                 let mut translated = Vec::new();
                 let result = translation.read(bytes, &mut translated);
                 self.feed_translated(&translated, result, out)
             }
         }
+    }
+
+    /// Reads bytes in the client's dialect, with their values.
+    fn restore(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Progress {
+        let Some(restorer) = &mut self.restorer else { return self.feed(bytes, out) };
+        let mut restored = Vec::with_capacity(bytes.len());
+        let result = restorer.read(bytes, &mut restored);
+        self.feed_before(&restored, result, out)
+    }
+
+    /// Nothing goes on any more of what was held to be restored.
+    fn restore_the_rest(&mut self, out: &mut Vec<u8>) -> Progress {
+        let Some(restorer) = &mut self.restorer else { return Progress::Continue };
+        let mut restored = Vec::new();
+        restorer.end(&mut restored);
+        self.feed(&restored, out)
     }
 
     /// The upstream's stream ended.
@@ -199,6 +240,10 @@ impl Exchange {
                 Progress::Continue => {}
                 ended @ (Progress::Done | Progress::Failed(_)) => return ended,
             }
+        }
+        match self.restore_the_rest(out) {
+            Progress::Continue => {}
+            ended @ (Progress::Done | Progress::Failed(_)) => return ended,
         }
         if let Some(suspended) = &mut self.suspended {
             suspended.ended.get_or_insert(Ended::Properly);
@@ -213,7 +258,15 @@ impl Exchange {
         result: Result<(), Refusal>,
         out: &mut Vec<u8>,
     ) -> Progress {
-        match (self.feed(translated, out), result) {
+        match (self.restore(translated, out), result) {
+            (Progress::Continue, Err(refusal)) => self.break_off(refusal, out),
+            (progress, _) => progress,
+        }
+    }
+
+    /// Reads what came before something could not be read.
+    fn feed_before(&mut self, bytes: &[u8], result: Result<(), Refusal>, out: &mut Vec<u8>) -> Progress {
+        match (self.feed(bytes, out), result) {
             (Progress::Continue, Err(refusal)) => self.break_off(refusal, out),
             (progress, _) => progress,
         }
@@ -307,6 +360,10 @@ impl Exchange {
 
     /// The upstream's stream broke off: told once what came before is decided.
     pub fn break_off(&mut self, refusal: Refusal, out: &mut Vec<u8>) -> Progress {
+        match self.restore_the_rest(out) {
+            Progress::Continue => {}
+            ended @ (Progress::Done | Progress::Failed(_)) => return ended,
+        }
         match &mut self.suspended {
             Some(suspended) => {
                 suspended.ended.get_or_insert(Ended::BrokeOff(refusal));

@@ -13,7 +13,7 @@ const FILE_TOKENS: u64 = 1600;
 
 /// What was used by a request of such a weight, of whose answer nothing is known.
 pub fn estimate(weight: u64) -> Usage {
-    Usage { input: weight.div_ceil(BYTES_A_TOKEN), cached_input: 0, output: 0 }
+    Usage { input: weight.div_ceil(BYTES_A_TOKEN), ..Usage::default() }
 }
 
 /// The bytes of a body that count: all of its text, and for each file as much text as it costs.

@@ -3,50 +3,38 @@
 
 use super::{
     Question, View,
-    message::{Item, Kind, LIMITS, MEMBERS, Members, Message, Scripts, read_verdict, write_seen},
+    message::{GIVE_UP_AFTER, Kept, Kind, LIMITS, Lost, MEMBERS, Members, Message, Scripts, read_verdict},
 };
 use crate::{
     clock, operator,
     quota::fleet::{Meter, Peers, Verdict},
 };
-use redis::{Client, RedisError, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Value, aio::MultiplexedConnection};
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{sync::mpsc, time::timeout};
 
 /// Said that often that this gateway lives.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
-/// An answer that takes longer does not come.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(2);
 /// Tried again after a time between these, twice as long each time.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// So much goes in one batch.
 const CLAIMS_MAX: usize = 256;
 const TOLD_MAX: usize = 512;
 
-/// Why the link to Redis is lost.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("{0}")]
-    Redis(#[from] RedisError),
-    #[error("no answer within {} s", GIVE_UP_AFTER.as_secs())]
-    Silent,
-    #[error("an answer that makes no sense")]
-    Senseless,
-}
-
 /// Runs until the gateway ends.
 pub(super) async fn run(
-    client: Client,
+    (client, prefix): (Client, String),
     view: Arc<View>,
     questions: mpsc::Receiver<Question>,
-    data_dir: PathBuf,
+    (data_dir, kept): (PathBuf, Kept),
 ) {
-    let mut task = Task { client, view, questions, data_dir, holding: HashMap::new(), was_told: None };
+    let (known, me) = (HashMap::new(), String::new());
+    let mut task = Task { client, prefix, view, questions, data_dir, kept, known, me, was_told: None };
     let mut wait = RETRY.0;
     loop {
         let joined = clock::now();
@@ -61,6 +49,9 @@ pub(super) async fn run(
             Err(lost) => lost,
         };
         task.is_alone(&lost);
+        if task.questions.is_closed() {
+            return;
+        }
         if joined.elapsed() > RETRY.1 {
             wait = RETRY.0;
         }
@@ -78,11 +69,16 @@ fn random_byte() -> u8 {
 
 struct Task {
     client: Client,
+    /// All that is kept in Redis begins with it.
+    prefix: String,
     view: Arc<View>,
     questions: mpsc::Receiver<Question>,
     data_dir: PathBuf,
-    /// The limits of which something is held: they are told anew to a Redis that may not know.
-    holding: HashMap<String, Arc<Meter>>,
+    kept: Kept,
+    /// The limits of which a Redis would have to be told that forgot everything.
+    known: HashMap<String, Arc<Meter>>,
+    /// This gateway's number, where it was joined before.
+    me: String,
     /// What the operator was told last: whether the others can be asked.
     was_told: Option<bool>,
 }
@@ -98,22 +94,28 @@ struct Link {
 
 impl Task {
     async fn join(&mut self) -> Result<Link, Lost> {
-        let opened = timeout(GIVE_UP_AFTER, self.client.get_multiplexed_async_connection());
-        let mut connection = opened.await.map_err(|_| Lost::Silent)??;
+        // Each answer has its time here.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let opened = self.client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = timeout(GIVE_UP_AFTER, opened).await.map_err(|_| Lost::Silent)??;
         let mut load = redis::pipe();
         load.cmd("SCRIPT").arg("LOAD").arg(LIMITS).cmd("SCRIPT").arg("LOAD").arg(MEMBERS);
         let names = timeout(GIVE_UP_AFTER, load.query_async::<(String, String)>(&mut connection));
         let (limits, members) = names.await.map_err(|_| Lost::Silent)??;
-        let scripts = Scripts { limits, members };
-        let members = hear(&mut connection, &scripts, "").await?;
+        let (prefix, spender) = (self.prefix.clone(), self.kept.spender.clone());
+        let scripts = Scripts { limits, members, prefix, spender };
+        let members = hear(&mut connection, &scripts, &self.me).await?;
+        self.me.clone_from(&members.me);
         let mut beat = tokio::time::interval(BEAT_EVERY);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.reset();
-        let holding: Vec<Arc<Meter>> = self.holding.drain().map(|(_, meter)| meter).collect();
-        holding.iter().for_each(|meter| self.view.touch(meter));
+        self.tell_all();
         let mut link = Link { connection, scripts, members, beat, is_late: true };
         // What was used alone is known before anything is asked for.
-        while self.tell(&mut link).await? {}
+        let batches = self.view.touched().len() / TOLD_MAX + 1;
+        for _ in 0..batches {
+            self.send(&mut link, None).await?;
+        }
         self.see(&link.members);
         link.is_late = false;
         self.view.answered(Duration::ZERO);
@@ -127,9 +129,17 @@ impl Task {
             biased;
             _ = link.beat.tick() => {
                 let started = clock::now();
-                link.members = hear(&mut link.connection, &link.scripts, &link.members.me).await?;
+                let members = hear(&mut link.connection, &link.scripts, &self.me).await?;
                 self.view.answered(started.elapsed());
+                if members.me != self.me {
+                    self.me.clone_from(&members.me);
+                    // The others took this gateway for dead, and what it holds for free.
+                    self.tell_all();
+                }
+                link.members = members;
                 self.see(&link.members);
+                let unix_s = clock::unix_seconds(clock::wall());
+                self.known.retain(|_, meter| meter.matters(unix_s));
             }
             question = self.questions.recv() => {
                 let Some(question) = question else { return Ok(None) };
@@ -140,20 +150,12 @@ impl Task {
         Ok(Some(()))
     }
 
-    async fn tell(&mut self, link: &mut Link) -> Result<bool, Lost> {
-        let is_more = !self.view.touched.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if is_more {
-            self.send(link, None).await?;
-        }
-        Ok(is_more)
-    }
-
     async fn send(&mut self, link: &mut Link, first: Option<Question>) -> Result<(), Lost> {
         let mut questions: Vec<Question> = first.into_iter().collect();
         while questions.len() < CLAIMS_MAX
             && let Ok(question) = self.questions.try_recv()
         {
-            // Whoever does not wait any more needs no answer; what it took part in is told by itself.
+            // Whoever does not wait any more needs no answer, and tells what it uses by itself.
             if !question.answer.is_closed() {
                 questions.push(question);
             }
@@ -165,65 +167,82 @@ impl Task {
         if touched.len() == TOLD_MAX {
             self.view.wake.notify_one();
         }
-        let kind = if link.is_late { Kind::TellLate } else { Kind::Tell };
         let unix_s = clock::unix_seconds(clock::wall());
-        let about = (&link.scripts, &link.members);
-        let mut messages = Vec::with_capacity(touched.len() + questions.len());
-        for meter in &touched {
-            self.hold(meter);
-            messages.push(Message::of(kind, &[Item::tell(Arc::clone(meter))], about, unix_s));
-        }
-        for question in &questions {
-            question.items.iter().for_each(|item| self.hold(&item.meter));
-            messages.push(Message::of(Kind::Claim, &question.items, about, unix_s));
-        }
+        let messages = messages(link, &touched, &questions, unix_s);
         let mut pipe = redis::pipe();
+        // What one of them comes to says nothing of the others.
+        pipe.ignore_errors();
         for message in &messages {
             pipe.add_command(message.cmd.clone());
         }
         let started = clock::now();
         let sent = timeout(GIVE_UP_AFTER, pipe.query_async::<Vec<Value>>(&mut link.connection)).await;
-        let answers = match sent {
-            Ok(Ok(answers)) => answers,
-            failed => {
-                messages.into_iter().for_each(Message::is_lost);
-                touched.iter().for_each(|meter| self.view.touch(meter));
-                return Err(match failed {
-                    Ok(Err(error)) => error.into(),
-                    Ok(Ok(_)) | Err(_) => Lost::Silent,
-                });
-            }
+        let (answers, mut lost) = match sent {
+            Ok(Ok(answers)) if answers.len() == messages.len() => (answers, None),
+            Ok(Ok(_)) => (Vec::new(), Some(Lost::Senseless)),
+            Ok(Err(error)) => (Vec::new(), Some(error.into())),
+            Err(_) => (Vec::new(), Some(Lost::Silent)),
         };
-        self.view.answered(started.elapsed());
-        let now = clock::now();
-        let mut verdicts = answers.iter().zip(&messages).map(|(answer, message)| {
-            let verdict = read_verdict(answer, message.told.len());
-            verdict.ok_or(Lost::Senseless)
-        });
-        for meter in touched {
-            if let Some(Verdict::Granted(told)) = verdicts.next().transpose()? {
-                told.iter().for_each(|told| meter.learn(*told, now));
+        if lost.is_none() {
+            self.view.answered(started.elapsed());
+        }
+        let (mut answers, now) = (answers.into_iter(), clock::now());
+        let mut questions = questions.into_iter();
+        for Message { limits, kind, .. } in messages {
+            let question = if kind == Kind::Claim { questions.next() } else { None };
+            let verdict = answers.next().map(|answer| read_verdict(answer, limits.len()));
+            if let Some(Ok(_)) = verdict {
+                limits.iter().for_each(|(meter, told)| meter.arrived(*told));
             }
+            match (verdict, question) {
+                (Some(Ok(verdict)), Some(Question { claim, answer })) => {
+                    // Nobody waits for it any more: it is given back.
+                    if let Err(late) = answer.send(claim.decided(&verdict, now)) {
+                        late.comes_late();
+                    }
+                }
+                (Some(Ok(Verdict::Granted(told))), None) => {
+                    for ((meter, _), told) in limits.iter().zip(told) {
+                        meter.learn(told, now);
+                    }
+                }
+                (Some(Ok(Verdict::Refused { .. })), None) => {}
+                (failed, _) => {
+                    // As far as is known it did not arrive: what it told is told again.
+                    for (meter, used) in &limits {
+                        meter.is_lost(*used);
+                        self.view.touch(meter);
+                    }
+                    if let Some(Err(error)) = failed {
+                        lost.get_or_insert(error);
+                    }
+                }
+            }
+            limits.iter().for_each(|(meter, _)| self.know(meter, unix_s));
         }
-        for (question, verdict) in questions.into_iter().zip(verdicts) {
-            // Who does not wait any more gives back what it was granted when it is over.
-            drop(question.answer.send(verdict?));
-        }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
-    fn hold(&mut self, meter: &Arc<Meter>) {
-        if meter.held() == 0 {
-            self.holding.remove(meter.name());
-        } else if !self.holding.contains_key(meter.name()) {
-            self.holding.insert(meter.name().to_owned(), Arc::clone(meter));
+    /// Has everything told anew that a new Redis would not know.
+    fn tell_all(&mut self) {
+        self.known.values().for_each(|meter| self.view.touch(meter));
+    }
+
+    fn know(&mut self, meter: &Arc<Meter>, unix_s: i64) {
+        if !meter.matters(unix_s) {
+            self.known.remove(meter.name());
+        } else if !self.known.contains_key(meter.name()) {
+            self.known.insert(meter.name().to_owned(), Arc::clone(meter));
         }
     }
 
-    fn see(&self, members: &Members) {
-        if self.view.gateways.swap(members.count, Relaxed) != members.count
-            && let Err(error) = write_seen(&self.data_dir, members.count)
-        {
+    fn see(&mut self, members: &Members) {
+        self.view.gateways.store(members.count, Relaxed);
+        if self.kept.gateways == members.count {
+            return;
+        }
+        self.kept.gateways = members.count;
+        if let Err(error) = self.kept.write(&self.data_dir) {
             operator::warn(&format!("the number of gateways cannot be kept in data_dir: {error}"));
         }
     }
@@ -248,6 +267,15 @@ impl Task {
             ));
         }
     }
+}
+
+/// What is told, then what is asked for: so what came back is there for those who ask.
+fn messages(link: &Link, touched: &[Arc<Meter>], questions: &[Question], unix_s: i64) -> Vec<Message> {
+    let kind = if link.is_late { Kind::TellLate } else { Kind::Tell };
+    let about = (&link.scripts, &link.members);
+    let told = touched.iter().map(|meter| Message::tell(kind, meter, about, unix_s));
+    let asked = questions.iter().map(|question| Message::claim(&question.claim, about, unix_s));
+    told.chain(asked).collect()
 }
 
 /// Says that this gateway lives, and hears who else does.

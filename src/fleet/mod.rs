@@ -5,18 +5,20 @@
 mod link;
 mod message;
 
-pub use crate::quota::fleet::Refused;
+pub use crate::quota::fleet::{Answer, Refused};
 use crate::{
     clock,
-    quota::fleet::{Claim, Claimed, Meter, Peers, Verdict},
-    quota::{Left, Now},
+    quota::{
+        Now,
+        fleet::{Claim, Meter, Peers},
+    },
 };
 use std::{
     fmt,
     num::NonZeroU32,
-    path::PathBuf,
+    path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -25,24 +27,27 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// A request waits so long for the others where nothing else is said; then this gateway's part decides.
 pub const WAIT: Duration = Duration::from_millis(4);
+/// What all that is kept in Redis begins with where nothing else is said.
+pub const PREFIX: &str = "tollgate";
 /// After so many answers in a row that came too late nobody waits any more, until one is quick again.
 const LATE_MAX: u32 = 3;
 /// So many requests may wait to be asked for.
-const CLAIMS_MAX: usize = 4096;
+const QUESTIONS_MAX: usize = 4096;
 
 /// How the gateways find each other.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// `redis://…` or `rediss://…`, with its credential.
     pub url: String,
+    /// What all that is kept there begins with: gateways with another do not know of these.
+    pub prefix: String,
     /// How long a request waits for the others.
     pub wait: Duration,
-    /// Where the number of gateways last seen is kept over a restart.
-    pub data_dir: PathBuf,
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("data_dir", &self.data_dir).finish_non_exhaustive()
+        f.debug_struct("Options").field("prefix", &self.prefix).field("wait", &self.wait).finish_non_exhaustive()
     }
 }
 
@@ -60,13 +65,13 @@ pub fn is_address(url: &str) -> bool {
 #[derive(Debug)]
 pub struct Fleet {
     view: Arc<View>,
-    claims: mpsc::Sender<Question>,
+    questions: mpsc::Sender<Question>,
 }
 
 /// A claim on its way, and where its answer goes.
 struct Question {
-    items: Vec<message::Item>,
-    answer: oneshot::Sender<Verdict>,
+    claim: Claim,
+    answer: oneshot::Sender<Answer>,
 }
 
 /// What is known of the others.
@@ -93,32 +98,24 @@ impl fmt::Debug for View {
     }
 }
 
-/// What came of asking.
-#[derive(Debug)]
-pub enum Asked {
-    /// Let in; what is left of the requests and the tokens, where the others were asked.
-    Admitted(Claimed, [Option<Left>; 2]),
-    /// And what is left, where the others were asked.
-    Refused(Refused, [Option<Left>; 2]),
-}
-
 impl Fleet {
-    /// Looks for the others from now on, in a task of its own that lives as long as this.
-    pub fn join(options: Options) -> Result<Self, BadAddress> {
+    /// Looks for the others from now on, in a task of its own that lives as long as this. How many they are is kept in
+    /// `data_dir` over a restart.
+    pub fn join(options: &Options, data_dir: &Path) -> Result<Self, BadAddress> {
         let client = redis::Client::open(options.url.as_str()).map_err(|_| BadAddress)?;
-        let seen = message::read_seen(&options.data_dir).unwrap_or(1);
+        let kept = message::Kept::read(data_dir);
         let view = Arc::new(View {
             is_joined: AtomicBool::new(false),
-            gateways: AtomicU32::new(seen),
+            gateways: AtomicU32::new(kept.gateways.max(1)),
             wait: options.wait,
             late: AtomicU32::new(0),
             touched: Mutex::default(),
             wake: Notify::new(),
             unanswered: AtomicU64::new(0),
         });
-        let (claims, questions) = mpsc::channel(CLAIMS_MAX);
-        tokio::spawn(link::run(client, Arc::clone(&view), questions, options.data_dir));
-        Ok(Self { view, claims })
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        tokio::spawn(link::run((client, options.prefix.clone()), Arc::clone(&view), asked, (data_dir.to_path_buf(), kept)));
+        Ok(Self { view, questions })
     }
 
     /// What limits are shared by.
@@ -137,50 +134,33 @@ impl Fleet {
     }
 
     /// Asks for all that a request needs, at once. Waits as long as is configured, at most.
-    pub async fn ask(&self, claim: Claim, now: Now) -> Asked {
+    pub async fn ask(&self, claim: Claim, now: Now) -> Answer {
         if claim.items().is_empty() {
-            return Asked::Admitted(Claim::nothing(&self.peers()), [None, None]);
+            return Answer::Admitted(claim.unasked(), [None, None]);
         }
         if !self.view.is_joined.load(Relaxed) {
-            return self.unasked(claim);
+            self.view.unanswered.fetch_add(1, Relaxed);
+            return Answer::Admitted(claim.unasked(), [None, None]);
         }
-        let (answer, verdict) = oneshot::channel();
-        let items = claim.items().iter().map(message::Item::of).collect();
-        if self.claims.try_send(Question { items, answer }).is_err() {
-            return self.unasked(claim);
-        }
-        match tokio::time::timeout(self.view.wait, verdict).await {
-            Ok(Ok(Verdict::Granted(told))) => {
-                let (claimed, left) = claim.granted(&told, now.instant);
-                Asked::Admitted(claimed, left)
-            }
-            Ok(Ok(Verdict::Refused { at, wait, told })) => {
-                match claim.refused((at, wait), &told, now.instant) {
-                    Some((refused, left)) => Asked::Refused(refused, left),
-                    None => Asked::Admitted(Claim::nothing(&self.peers()), [None, None]),
-                }
-            }
-            late => {
-                if late.is_err() {
-                    self.view.was_late();
-                }
-                self.view.unanswered.fetch_add(1, Relaxed);
-                let gateways = NonZeroU32::new(self.view.gateways.load(Relaxed)).unwrap_or(NonZeroU32::MIN);
-                match claim.unanswered(gateways, now.instant) {
-                    Ok(claimed) => Asked::Admitted(claimed, [None, None]),
-                    Err(refused) => Asked::Refused(refused, [None, None]),
-                }
+        let (answer, answered) = oneshot::channel();
+        if self.questions.try_send(Question { claim: claim.clone(), answer }).is_ok() {
+            match tokio::time::timeout(self.view.wait, answered).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(_)) => {}
+                Err(_) => self.view.was_late(),
             }
         }
-    }
-
-    fn unasked(&self, claim: Claim) -> Asked {
         self.view.unanswered.fetch_add(1, Relaxed);
-        Asked::Admitted(claim.unasked(), [None, None])
+        claim.unanswered(self.view.seen(), now.instant)
     }
 }
 
 impl View {
+    /// How many gateways there are, as last seen.
+    fn seen(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.gateways.load(Relaxed)).unwrap_or(NonZeroU32::MIN)
+    }
+
     fn was_late(&self) {
         if self.late.fetch_add(1, Relaxed) + 1 >= LATE_MAX {
             self.is_joined.store(false, Relaxed);
@@ -195,8 +175,12 @@ impl View {
         }
     }
 
+    fn touched(&self) -> MutexGuard<'_, Vec<Arc<Meter>>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_touched(&self, most: usize) -> Vec<Arc<Meter>> {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = self.touched();
         let rest = touched.len().saturating_sub(most);
         touched.split_off(rest)
     }
@@ -207,7 +191,7 @@ impl Peers for View {
         if self.is_joined.load(Relaxed) {
             return NonZeroU32::MIN;
         }
-        NonZeroU32::new(self.gateways.load(Relaxed)).unwrap_or(NonZeroU32::MIN)
+        self.seen()
     }
 
     fn now(&self) -> Instant {
@@ -216,7 +200,7 @@ impl Peers for View {
 
     fn touch(&self, meter: &Arc<Meter>) {
         if meter.is_first_touch() {
-            self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(meter));
+            self.touched().push(Arc::clone(meter));
             self.wake.notify_one();
         }
     }

@@ -113,9 +113,9 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
     upstream::refusal_for(status, &headers, message)
 }
 
-fn broke_off(error: BodyError) -> Refusal {
+pub(super) fn broke_off(error: BodyError) -> Refusal {
     match error {
-        BodyError::IdleTimeout => Refusal::UpstreamTimeout,
+        BodyError::IdleTimeout | BodyError::TotalTimeout => Refusal::UpstreamTimeout,
         BodyError::TooLarge => {
             Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
         }
@@ -212,7 +212,8 @@ impl Drop for Answering {
 }
 
 /// What is told to those who wait when the time to drain is over.
-const SHUTTING_DOWN: Refusal = Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
+pub(super) const SHUTTING_DOWN: Refusal =
+    Refusal::UpstreamError { message: "the gateway is shutting down; try again" };
 
 fn stream(
     visit: &mut Visit,

@@ -10,11 +10,14 @@ use crate::{
     json,
     quota::Amount,
     records::Content,
+    redact::{Masks, Redactor},
     refusal::Refusal,
     snapshot::{Model, Snapshot},
     stored::{Recalled, Stored, What},
+    tenant::Wire,
     translate::{self, About, Client},
-    upstream::{Destination, Parcel, Parcels, Received, Target},
+    upstream::{Destination, Parcel, Parcels, Received, Repeat, Target},
+    wire::{self, Placeholders},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -42,6 +45,8 @@ pub(super) struct Ask {
     terms: Terms,
     /// What the call may use at most.
     pub(super) amount: Amount,
+    /// What was masked of the bodies that were sent.
+    masks: Masks,
 }
 
 /// What a body names of what providers keep: to be looked up before anything is decided.
@@ -51,6 +56,11 @@ pub(super) struct Named {
     /// Items and containers.
     pub(super) ids: Vec<String>,
 }
+
+/// A longer body is covered beside the tasks of other requests.
+const COVERED_AT_ONCE: usize = 64 << 10;
+const UNCOVERED: &str =
+    "what this request holds could not be looked through, so that it is not sent to the provider";
 
 /// So many items may be named in a request.
 const REFERENCES_MAX: usize = 1024;
@@ -116,7 +126,7 @@ pub(super) fn understand_and_authorize(
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
-    Ok(Ask { permit, destination, api, about, terms, amount })
+    Ok(Ask { permit, destination, api, about, terms, amount, masks: Masks::default() })
 }
 
 /// How much of an answer may be held.
@@ -201,8 +211,14 @@ impl Ask {
     }
 
     /// Sends the call on and waits for the head of its answer.
-    pub(super) async fn forward(&self, visit: &mut Visit, headers: &HeaderMap) -> Result<Received, Refusal> {
-        let parcels = self.parcels(headers)?;
+    pub(super) async fn forward(
+        &mut self,
+        visit: &mut Visit,
+        headers: &HeaderMap,
+    ) -> Result<Received, Refusal> {
+        let journal = Arc::clone(&visit.asked()?.identity.tenant().journal);
+        let wire = visit.asked()?.identity.tenant().wire;
+        let parcels = self.parcels(wire, &journal.redactor, headers).await?;
         let upstreams = self.destination.upstreams.iter();
         let spoken = upstreams.filter(|upstream| parcels.of(upstream.speaks).is_some());
         let snapshot = Arc::clone(visit.snapshot());
@@ -211,18 +227,28 @@ impl Ask {
         let destination = Destination { upstreams };
         visit.sent = self.terms.sent;
         let started = clock::now();
-        let received = destination.forward(&parcels).await;
+        let gateway = Arc::clone(visit.gateway());
+        let tokens = if self.api == Api::CountTokens { 0 } else { self.amount.tokens };
+        let received = destination.forward(&parcels, &mut visit.turn(&gateway, tokens)?).await;
         visit.waited += clock::now().saturating_duration_since(started);
         let (upstream, result) = match received {
             Ok(received) => (received.upstream.name.shared(), Ok(received)),
             Err((upstream, refusal)) => (upstream, Err(refusal)),
         };
         visit.asked()?.upstream = Some(upstream);
+        if let Err(refusal) = &result {
+            visit.rejected(refusal);
+        }
         result
     }
 
     /// The call in the dialect of every kind of upstream that it may go to.
-    fn parcels(&self, headers: &HeaderMap) -> Result<Parcels<'static>, Refusal> {
+    async fn parcels(
+        &mut self,
+        wire: Wire,
+        redactor: &Arc<Redactor>,
+        headers: &HeaderMap,
+    ) -> Result<Parcels<'static>, Refusal> {
         let mut parcels = Parcels::default();
         let mut uncarried = None;
         for upstream in &self.destination.upstreams {
@@ -231,8 +257,13 @@ impl Ask {
             }
             match self.spoken(upstream.speaks) {
                 Ok((api, permit)) => {
+                    let permit = match wire {
+                        Wire::Off => permit,
+                        Wire::Block | Wire::Mask => cover(wire, redactor, permit, &mut self.masks).await?,
+                    };
                     let headers = sent(upstream.speaks, headers);
-                    let target = Target { method: Method::POST, path: api.path(), headers };
+                    let target =
+                        Target { method: Method::POST, path: api.path(), headers, repeat: Repeat::Always };
                     parcels.add(upstream.speaks, Parcel { permit, target });
                 }
                 Err(refusal) => uncarried = Some(refusal),
@@ -266,7 +297,8 @@ impl Ask {
     }
 
     /// How the answer of an upstream is read, and how it is translated where it speaks another dialect.
-    pub(super) fn answered_by(self, speaks: Family) -> (Terms, Option<translate::Answer>) {
+    pub(super) fn answered_by(mut self, speaks: Family) -> (Terms, Option<translate::Answer>) {
+        self.terms.placeholders = Placeholders::of(std::mem::take(&mut self.masks));
         let upstream = match speaks {
             _ if speaks == self.api.family() => None,
             Family::Anthropic => Some(translate::Upstream::Messages),
@@ -280,6 +312,24 @@ impl Ask {
         let terms = Terms { keeps: Keeps::Nothing, ..self.terms };
         (terms, Some(translate::Answer::new(upstream, client, about)))
     }
+}
+
+/// A body as the provider gets to see it: covered last of all, so that nothing is added behind it.
+async fn cover(
+    wire: Wire,
+    redactor: &Arc<Redactor>,
+    permit: Permit,
+    masks: &mut Masks,
+) -> Result<Permit, Refusal> {
+    let covered = if permit.body().len() < COVERED_AT_ONCE {
+        wire::cover(wire, redactor, permit.body())
+    } else {
+        let (redactor, body) = (Arc::clone(redactor), permit.body().clone());
+        let covering = tokio::task::spawn_blocking(move || wire::cover(wire, &redactor, &body));
+        covering.await.map_err(|_| Refusal::ContentBlocked { message: UNCOVERED.to_owned(), place: None })?
+    }?;
+    masks.add(covered.masks);
+    Ok(permit.covered(covered.body))
 }
 
 /// An API whose requests and answers can be translated.

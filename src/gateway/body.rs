@@ -1,6 +1,7 @@
 //! Reading a request's body: bounded in size and in patience, and only what the gateway can read.
 
-use crate::refusal::Refusal;
+use super::room::Held;
+use crate::{clock, refusal::Refusal};
 use bytes::{Bytes, BytesMut};
 use http::{header, request::Parts};
 use http_body_util::BodyExt;
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// A client may pause so long within its body.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// Beside one such pause a body comes at least this fast: a drip holds its place for minutes, not for days.
+const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
 
 /// A body smaller than this is copied out of the connection's buffer.
 const SHARED_BYTES: usize = 16 << 10;
@@ -22,19 +26,45 @@ const RESERVED_BYTES_MAX: usize = 1 << 20;
 
 /// The whole body of a request.
 pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+    read_into(head, body, bytes_max, None).await
+}
+
+/// The same, with what it takes taken from the room that there is.
+pub(super) async fn read_into(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    mut held: Option<&mut Held>,
+) -> Result<Bytes, Refusal> {
     check_coding(head)?;
     let too_large = || Refusal::TooLarge { limit: bytes_max };
     let announced = body.size_hint().lower();
     if announced > bytes_max {
         return Err(too_large());
     }
+    let mut taken = 0;
+    if let Some(held) = &mut held {
+        held.grow(announced)?;
+        taken = announced;
+    }
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
+    let started = clock::now();
     while let Some(frame) = next(body).await? {
         let Ok(data) = frame.into_data() else { continue };
         let length = whole.len() + data.len() + first.as_ref().map_or(0, Bytes::len);
         if u64::try_from(length).unwrap_or(u64::MAX) > bytes_max {
             return Err(too_large());
+        }
+        let length_now = u64::try_from(length).unwrap_or(u64::MAX);
+        if let Some(held) = &mut held {
+            held.grow(length_now.saturating_sub(taken))?;
+            taken = taken.max(length_now);
+        }
+        let patience =
+            PAUSE_MAX + Duration::from_secs(u64::try_from(length).unwrap_or(0) / BYTES_PER_SECOND_MIN);
+        if started.elapsed() > patience {
+            return Err(Refusal::BodyTimeout);
         }
         // Most bodies come in one piece, which needs no copy.
         match first.take() {
@@ -55,6 +85,13 @@ pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> R
         Some(data) => data,
         None => whole.freeze(),
     })
+}
+
+/// Nobody knows whose request this is: a client that waits to be told to go on (`Expect`) is not.
+pub(super) async fn discard_unasked(head: &Parts, body: Incoming) {
+    if !head.headers.contains_key(header::EXPECT) {
+        discard(body).await;
+    }
 }
 
 /// Reads what a client still sends of a request that is refused, within bounds: a client that is cut off while it

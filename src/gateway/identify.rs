@@ -8,26 +8,30 @@ use crate::{
         key_set::KeySet,
         token::{Issuer, KeySource, Token},
     },
+    server::Secure,
     snapshot::Snapshot,
 };
-use http::HeaderMap;
+use http::request::Parts;
 use std::sync::Arc;
 
-/// Identifies a request by its headers. `now` in seconds since 1970, UTC.
-pub(super) async fn identify(
-    snapshot: &Snapshot,
-    headers: &HeaderMap,
-    now: i64,
-) -> Result<Identity, Unidentified> {
-    let found = match snapshot.directory.look(headers, now)? {
-        Shown::Key(identity) => Ok(identity.clone()),
-        Shown::Nothing => Err(Unidentified),
+/// Identifies a request by its headers, and by its client's certificate. `now` in seconds since 1970, UTC.
+pub(super) async fn identify(snapshot: &Snapshot, head: &Parts, now: i64) -> Result<Identity, Unidentified> {
+    let shown = match snapshot.directory.look(&head.headers, now)? {
+        Shown::Key(identity) => Ok(Some(identity.clone())),
+        Shown::Nothing => Ok(None),
+        Shown::Unknown => Err(Unidentified),
         Shown::Token { bytes, digest } => match remembered(snapshot, &digest, now) {
-            Some(identity) => Ok(identity),
-            None => Box::pin(verified(snapshot, bytes, digest)).await,
+            Some(identity) => Ok(Some(identity)),
+            None => Box::pin(verified(snapshot, bytes, digest)).await.map(Some),
         },
     };
-    snapshot.directory.settle(found)
+    let certificate = head.extensions.get::<Secure>().and_then(|secure| secure.0.as_ref());
+    if certificate.is_some() && snapshot.directory.takes_certificates() {
+        // A certificate that names nobody, and what is wrong beside one, makes nobody somebody else.
+        let found = snapshot.directory.certified(certificate, shown)?.ok_or(Unidentified)?;
+        return snapshot.directory.settle(Ok(found));
+    }
+    snapshot.directory.settle(shown.and_then(|shown| shown.ok_or(Unidentified)))
 }
 
 fn remembered(snapshot: &Snapshot, digest: &KeyDigest, now: i64) -> Option<Identity> {

@@ -14,20 +14,25 @@ mod models;
 mod person;
 mod reserve;
 mod resource;
+mod room;
 mod route;
 mod stored;
+mod tools;
 mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
+pub use room::Room;
 pub use route::{Act, Route};
+pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
     approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
-    records::Records, refusal::Refusal, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
+    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
+    telemetry::Telemetry, upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -43,11 +48,17 @@ pub struct Gateway {
     pub records: Records,
     /// What providers keep for tenants.
     pub stored: Shelf,
+    /// Vector stores: what is being written, and what collections are called.
+    pub stores: Stores,
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
     /// The gateways that share the limits, where there are others.
     pub fleet: Option<Fleet>,
+    /// What request bodies take.
+    pub room: Arc<Room>,
+    /// Who waits for upstreams that take so many requests at a time.
+    pub queues: Queues,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -73,18 +84,23 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let route = Route::of(&head);
         let arrival = visit::Arrival::now(route::family(&head));
+        if let Some(Malformed { status, message }) = head.extensions.get() {
+            self.telemetry.unidentified();
+            let refusal = Refusal::Malformed { status: *status, message: message.clone() };
+            return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
+        }
         let snapshot = self.snapshot.load_full();
         if let Some(told) = resource::metadata(&snapshot, &head) {
-            body::discard(body).await;
+            body::discard_unasked(&head, body).await;
             return told.unwrap_or_else(|refusal| {
                 answer::refused(&refusal, arrival.family, &arrival.request_id, None)
             });
         }
         let foreign = resource::foreign(&snapshot, &head, arrival.family);
         let now = clock::unix_seconds(arrival.time);
-        let Ok(identity) = identify::identify(&snapshot, &head.headers, now).await else {
+        let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
-            body::discard(body).await;
+            body::discard_unasked(&head, body).await;
             // That a path does not exist is no secret.
             let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
             let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
@@ -118,6 +134,7 @@ impl Gateway {
                 body::discard(body).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
+            Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
                 body::discard(body).await;
@@ -137,8 +154,9 @@ async fn call(
 ) -> Result<Response<Body>, Refusal> {
     let mut body = body;
     let accepted = visit.check_records().await;
+    let mut held = visit.held()?;
     let read = match accepted {
-        Ok(()) => body::read(&head, &mut body, visit.snapshot().limits.body).await,
+        Ok(()) => body::read_into(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
@@ -150,7 +168,7 @@ async fn call(
     };
     let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
     let recalled = stored::recall(visit, named).await?;
-    let ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
+    let mut ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -66,8 +66,8 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
     };
     asked.slot.is_asked();
     let (came, [requests, tokens]) = match fleet.ask(claim, now).await {
-        fleet::Asked::Admitted(claimed, left) => (Ok(claimed), left),
-        fleet::Asked::Refused(refused, left) => (Err(refused), left),
+        fleet::Answer::Admitted(claimed, left) => (Ok(claimed), left),
+        fleet::Answer::Refused(refused, left) => (Err(refused), left),
     };
     let standing = asked.standing.unwrap_or_default();
     let (requests, tokens) = (requests.or(standing.requests), tokens.or(standing.tokens));

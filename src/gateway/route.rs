@@ -20,6 +20,8 @@ pub enum Route {
         id: String,
         act: Act,
     },
+    /// The API of a tool or a store. What stands behind the upstream's name is looked at behind the credential.
+    Tool(UpstreamName),
     /// What the tenant used.
     Usage,
 }
@@ -60,6 +62,10 @@ impl Route {
         if let Some(server) = path.strip_prefix("/mcp/") {
             let name = UpstreamName::try_from(server).map_err(|_| Refusal::NotFound)?;
             return Ok(Self::Mcp(Some(name.as_str().to_owned())));
+        }
+        if let Some(rest) = path.strip_prefix("/tools/") {
+            let name = rest.split_once('/').map_or(rest, |(name, _)| name);
+            return UpstreamName::try_from(name).map(Self::Tool).map_err(|_| Refusal::NotFound);
         }
         if path == "/v1/models" {
             return on(&head.method, &Method::GET, Self::Models);
@@ -103,6 +109,7 @@ impl Route {
             Self::Mcp(_) => "mcp",
             Self::Model(_) | Self::Models => "openai.models",
             Self::Stored { .. } => Api::Responses.as_str(),
+            Self::Tool(_) => "tool",
             Self::Usage => "tollgate.usage",
         }
     }
@@ -204,6 +211,12 @@ mod tests {
         check("GET", "/mcp/crm", Ok(Route::Mcp(Some("crm".into()))));
         for path in ["/mcp/", "/mcp/crm/", "/mcp/a__b", "/mcp/%63rm", "/mcp/Crm"] {
             check("POST", path, Err(Refusal::NotFound));
+        }
+        let tool = |name: &str| Ok(Route::Tool(UpstreamName::try_from(name).unwrap()));
+        check("GET", "/tools/docs", tool("docs"));
+        check("DELETE", "/tools/docs/api/v2/%2e%2e/x?y=1", tool("docs"));
+        for path in ["/tools", "/tools/", "/tools//x", "/tools/a__b/x", "/tools/%64ocs/x"] {
+            check("GET", path, Err(Refusal::NotFound));
         }
         check("POST", "/v1/messages", Ok(Route::Call(Api::Messages)));
         check("POST", "/v1/messages/batches", Err(Refusal::NotFound));

@@ -13,7 +13,7 @@ use crate::{
     json::{self, Value},
     refusal::Refusal,
     stored::{Recalled, What},
-    upstream::{Destination, Parcel, Parcels, Target},
+    upstream::{Destination, Parcel, Parcels, Repeat, Target},
 };
 use http::{Method, Response, request::Parts};
 use std::sync::Arc;
@@ -68,13 +68,17 @@ pub(super) async fn respond(
     };
     let path = format!("{}/{id}{behind}{query}", api.path());
     let headers = ask::sent(Family::OpenAi, &head.headers);
-    let parcel =
-        Parcel { permit: Permit::for_stored(&stored), target: Target { method, path: &path, headers } };
+    let parcel = Parcel {
+        permit: Permit::for_stored(&stored),
+        target: Target { method, path: &path, headers, repeat: Repeat::Always },
+    };
     let destination = Destination { upstreams: vec![keeper] };
     let started = clock::now();
-    let received = destination.forward(&Parcels::one(Family::OpenAi, parcel)).await;
+    let gateway = Arc::clone(visit.gateway());
+    let parcels = Parcels::one(Family::OpenAi, parcel);
+    let received = destination.forward(&parcels, &mut visit.turn(&gateway, 0)?).await;
     visit.waited += clock::now().saturating_duration_since(started);
-    let received = received.map_err(|(_, refusal)| refusal)?;
+    let received = received.map_err(|(_, refusal)| refusal).inspect_err(|refusal| visit.rejected(refusal))?;
     if act == Act::Delete && received.answer.status.is_success() {
         return deleted(visit, &id);
     }

@@ -78,6 +78,7 @@ pub(super) fn charge_denial(gateway: &Gateway, entry: &DecisionEntry) {
 }
 
 fn add(gateway: &Gateway, charge: Charge) {
+    gateway.telemetry.used(&charge.tenant, &charge.counts);
     if !gateway.ledger.add(charge) {
         gateway.telemetry.unrecorded();
     }

@@ -1,17 +1,18 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer, reserve, usage};
+use super::{Body, Gateway, answer, reserve, room::Held, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
     dialect::Family,
     exchange,
     identity::Identity,
-    quota::{Admission, Exceeded, Now, Quota, Standing},
+    quota::{Admission, Exceeded, Now, Quota, Standing, fair::Claim},
     records::{Entry, Journal, Raw},
     refusal::Refusal,
     snapshot::Snapshot,
     telemetry::Finished,
+    upstream::{Progress, Turn},
 };
 use http::Response;
 use std::{
@@ -53,6 +54,8 @@ pub struct Visit {
     pub(super) tools_denied: Vec<String>,
     /// The weight of what was sent to a provider, which counts them whether its answer is read or not.
     pub(super) sent: u64,
+    /// How far it has come on its way to an upstream.
+    pub(super) progress: Progress,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
 }
@@ -103,13 +106,22 @@ impl Visit {
                 standing: Some(Standing { requests: admission.standing, tokens, budget }),
                 slot: admission.slot,
                 hold: None,
+                queued: None,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),
             sent: 0,
+            progress: Progress::default(),
             waited: Duration::ZERO,
         };
         (visit, refused)
+    }
+
+    /// Room for the request's body: nothing yet.
+    pub(super) fn held(&mut self) -> Result<Held, Refusal> {
+        let tenant = self.asked()?.identity.tenant().id.shared();
+        let limits = self.snapshot.limits;
+        Ok(self.gateway.room.held(tenant, limits.bodies, limits.body))
     }
 
     /// The configuration that decides.
@@ -129,7 +141,22 @@ impl Visit {
 
     /// Hands the request over to its exchange, which records it.
     pub(super) fn hand_over(&mut self) -> Result<Asked, Refusal> {
-        self.asked.take().ok_or(Refusal::UpstreamError { message: "the request is already answered" })
+        self.take().ok_or(Refusal::UpstreamError { message: "the request is already answered" })
+    }
+
+    /// How the request gets its turn at upstreams, where it may use so many tokens.
+    pub(super) fn turn<'v>(&'v mut self, gateway: &'v Gateway, tokens: u64) -> Result<Turn<'v>, Refusal> {
+        let identity = &self.asked()?.identity;
+        let tenant = identity.tenant();
+        let claim = Claim::new(tenant.id.shared(), tenant.weight, identity.key().priority, tokens);
+        Ok(Turn { queues: &gateway.queues, claim, closing: &gateway.closing, progress: &mut self.progress })
+    }
+
+    /// Counts a request that was sent away from an upstream's queue.
+    pub(super) fn rejected(&self, refusal: &Refusal) {
+        if let (Some(asked), Refusal::Overloaded { .. }) = (&self.asked, refusal) {
+            self.gateway.telemetry.rejected(asked.identity.tenant().id.shared(), "queue");
+        }
     }
 
     /// A tenant's records must not have holes: what cannot be recorded is not done. While the writer only lags
@@ -184,7 +211,7 @@ impl Visit {
 
     /// Answers with a refusal, and records it.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Body> {
-        let Some(asked) = self.asked.take() else {
+        let Some(asked) = self.take() else {
             return answer::refused(&refusal, self.family, "", None);
         };
         let response = answer::refused(&refusal, self.family, &asked.request_id, asked.standing);
@@ -196,7 +223,7 @@ impl Visit {
 
     /// Records a request that the gateway answered by itself.
     pub(super) fn answered(&mut self) {
-        if let Some(asked) = self.asked.take() {
+        if let Some(asked) = self.take() {
             let outcomes = self.outcomes(Some(200));
             conclude(&self.gateway, asked, &End::Complete, outcomes, self.waited);
         }
@@ -204,10 +231,16 @@ impl Visit {
 
     /// Records how a request ended, with what the client sees of it.
     pub(super) fn ended(&mut self, end: &End, status: u16, completion: Option<Raw>) {
-        if let Some(asked) = self.asked.take() {
+        if let Some(asked) = self.take() {
             let outcomes = Outcomes { completion, ..self.outcomes(Some(status)) };
             conclude(&self.gateway, asked, end, outcomes, self.waited);
         }
+    }
+
+    /// What is known of the request, for its record.
+    fn take(&mut self) -> Option<Asked> {
+        let queued = self.progress.queued(clock::now());
+        self.asked.take().map(|asked| Asked { queued, ..asked })
     }
 
     fn outcomes(&mut self, status: Option<u16>) -> Outcomes {
@@ -228,8 +261,8 @@ fn admit(identity: &Identity) -> Result<Admission, Exceeded> {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(asked) = self.asked.take() {
-            let usage = (self.sent > 0).then(|| exchange::estimate(self.sent));
+        if let Some(asked) = self.take() {
+            let usage = (self.sent > 0 && self.progress.is_sent()).then(|| exchange::estimate(self.sent));
             let usage_estimated = usage.is_some();
             let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
             conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);
@@ -282,6 +315,7 @@ impl Summary {
                 },
                 duration: request.latency,
                 ttft: request.ttft,
+                queued: request.queued,
                 overhead: request.latency.saturating_sub(waited),
             });
         }

@@ -8,7 +8,7 @@ mod parse;
 mod value;
 mod write;
 
-pub use parse::{Kind, ParseError, parse};
+pub use parse::{Kind, ParseError, parse, parse_answer_with_vectors, parse_with_vectors};
 pub use value::Value;
 pub use write::{write, write_string};
 

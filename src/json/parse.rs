@@ -13,6 +13,7 @@ pub enum Kind {
     NumberTooLarge,
     Syntax,
     TooDeep,
+    TooMany,
     Truncated,
 }
 
@@ -35,19 +36,49 @@ impl Kind {
             Self::NumberTooLarge => "a number is beyond the range of a double",
             Self::Syntax => "not valid JSON",
             Self::TooDeep => "the JSON is nested too deeply",
+            Self::TooMany => "the JSON holds more than 1,000,000 values",
             Self::Truncated => "the JSON ends too early",
         }
     }
 }
 
+/// A document of many small values takes far more memory than its text.
+const VALUES_MAX: usize = 1_000_000;
+
 /// Reads one JSON document, arrays and objects nested at most `nesting_max` deep.
 pub fn parse(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
+    read(bytes, nesting_max, Vectors::AsArrays)
+}
+
+/// The same for what carries vectors that nobody looks at: an array of nothing but numbers is checked and stays text,
+/// which costs a tenth. It is a `Number` whose digits are the array as it was written; see [`Value::vector`].
+pub fn parse_with_vectors(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
+    read(bytes, nesting_max, Vectors::AsText)
+}
+
+/// The same for what a server answers: in its vectors nothing can hide that is no number, and whether they are written
+/// as they should be is for the client to find out.
+pub fn parse_answer_with_vectors(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
+    read(bytes, nesting_max, Vectors::Unread)
+}
+
+/// What becomes of an array of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vectors {
+    AsArrays,
+    /// Checked, and text.
+    AsText,
+    /// Made of the right characters, and text.
+    Unread,
+}
+
+fn read(bytes: &[u8], nesting_max: usize, vectors: Vectors) -> Result<Value<'_>, ParseError> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(ParseError { kind: Kind::ByteOrderMark, offset: 0 });
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ParseError { kind: Kind::NotUtf8, offset: error.valid_up_to() })?;
-    let mut parser = Parser { text, bytes, at: 0 };
+    let mut parser = Parser { text, bytes, at: 0, vectors, values: 0 };
     parser.space();
     let value = parser.value(nesting_max)?;
     parser.space();
@@ -59,6 +90,8 @@ struct Parser<'a> {
     /// The same text; 0 <= at <= bytes.len().
     bytes: &'a [u8],
     at: usize,
+    vectors: Vectors,
+    values: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -78,6 +111,10 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(self.error(Kind::TooMany));
+        }
         match self.peek() {
             Some(b'"') => self.string().map(Value::String),
             Some(b'{') => self.object(depth),
@@ -100,6 +137,11 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
+        if self.vectors != Vectors::AsArrays
+            && let Some(vector) = self.vector()?
+        {
+            return Ok(Value::Number(Cow::Borrowed(vector)));
+        }
         self.at += 1;
         let mut items = Vec::new();
         self.space();
@@ -120,6 +162,38 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.error(Kind::Syntax)),
             }
         }
+    }
+
+    /// The array that begins here as its text, if it holds nothing but numbers, one at least.
+    fn vector(&mut self) -> Result<Option<&'a str>, ParseError> {
+        let start = self.at;
+        let inner = self.bytes.get(start + 1..).unwrap_or_default();
+        let length = vector_length(inner);
+        if inner.get(length) != Some(&b']') {
+            return Ok(None);
+        }
+        if self.vectors == Vectors::Unread && inner.iter().take(length).any(u8::is_ascii_digit) {
+            self.at += length + 2;
+            return self.text.get(start..self.at).map(Some).ok_or_else(|| self.error(Kind::Syntax));
+        }
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at = start;
+            return Ok(None);
+        }
+        loop {
+            self.space();
+            self.number()?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.error(Kind::Syntax)),
+            }
+        }
+        self.at += 1;
+        self.text.get(start..self.at).map(Some).ok_or_else(|| self.error(Kind::Syntax))
     }
 
     fn object(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
@@ -163,7 +237,8 @@ impl<'a> Parser<'a> {
     /// key stands twice, nothing is to be kept for this.
     #[cold]
     fn second_key(&self, start: usize, depth: usize) -> usize {
-        let mut again = Self { text: self.text, bytes: self.bytes, at: start + 1 };
+        let mut again =
+            Self { text: self.text, bytes: self.bytes, at: start + 1, vectors: self.vectors, values: 0 };
         let mut seen = HashSet::new();
         loop {
             again.space();
@@ -315,6 +390,28 @@ impl<'a> Parser<'a> {
         }
         if self.at == start { Err(self.error(Kind::Syntax)) } else { Ok(()) }
     }
+}
+
+/// How many bytes at the beginning can be those of an array of numbers. Chunks are looked at as a whole, without a branch
+/// for each byte.
+fn vector_length(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<64>();
+    let whole =
+        chunks.iter().take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_of_vector(*byte)));
+    let before = whole.count() * 64;
+    let rest = bytes.get(before..).unwrap_or_default();
+    before + rest.iter().position(|byte| !is_of_vector(*byte)).unwrap_or(rest.len())
+}
+
+/// What an array of numbers is written in: digits, `+ , - .`, an exponent's letter, space.
+const fn is_of_vector(byte: u8) -> bool {
+    byte.wrapping_sub(b'0') < 10
+        || byte.wrapping_sub(b'+') < 4
+        || byte | 0x20 == b'e'
+        || byte == b' '
+        || byte == b'\n'
+        || byte == b'\r'
+        || byte == b'\t'
 }
 
 /// The byte in all eight places of a word.

@@ -102,3 +102,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn vectors_stay_text_and_nothing_hides_in_them() {
+    let read = |text: &str| parse_with_vectors(text.as_bytes(), 8).map(|value| value.to_string());
+    let answer = |text: &str| parse_answer_with_vectors(text.as_bytes(), 8).map(|value| value.to_string());
+    let long = format!("[{}1]", "-0.25e1, ".repeat(100));
+    for text in ["[1]", "[1,2.5,-3e2]", "[ 1 , 2 ]", &long] {
+        let value = parse_with_vectors(text.as_bytes(), 8).unwrap();
+        assert_eq!(
+            (value.vector(), value.as_u64(), value.type_name()),
+            (Some(text), None, "an array"),
+            "{text}"
+        );
+        assert_eq!((read(text).unwrap(), answer(text).unwrap()), (text.to_owned(), text.to_owned()));
+    }
+    for text in
+        ["[]", "[ ]", "[\"1\"]", "[1,null]", "[[1],[2]]", "{\"a\":[1,2]}", "[{\"a\":[1]},2]", "[true]"]
+    {
+        let plain = parse(text.as_bytes(), 8).unwrap().to_string();
+        assert_eq!((read(text).unwrap(), answer(text).unwrap()), (plain.clone(), plain), "{text}");
+        assert_eq!(parse_with_vectors(text.as_bytes(), 8).unwrap().vector(), None, "{text}");
+    }
+    for text in ["[1,]", "[,1]", "[1 2]", "[01]", "[1e999]", "[+1]", "[1", "[1,2", "[-]"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    for text in ["[1", "[1,\"a]", "[1,{]", "[-]", "[,]"] {
+        assert!(answer(text).is_err(), "{text}");
+    }
+}

@@ -70,7 +70,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn members_mut(&mut self) -> Option<&mut Vec<(Cow<'a, str>, Value<'a>)>> {
+    /// The members of an object, to be changed.
+    pub fn members_mut(&mut self) -> Option<&mut Vec<(Cow<'a, str>, Value<'a>)>> {
         match self {
             Self::Object(members) => Some(members),
             Self::Array(_) | Self::Bool(_) | Self::Null | Self::Number(_) | Self::String(_) => None,
@@ -127,6 +128,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The text of an array of numbers that was read by `parse_with_vectors`.
+    pub fn vector(&self) -> Option<&str> {
+        self.digits().filter(|text| text.starts_with('['))
+    }
+
     /// Whether this is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -138,6 +144,7 @@ impl<'a> Value<'a> {
             Self::Array(_) => "an array",
             Self::Bool(_) => "a boolean",
             Self::Null => "null",
+            Self::Number(_) if self.vector().is_some() => "an array",
             Self::Number(_) => "a number",
             Self::Object(_) => "an object",
             Self::String(_) => "a string",

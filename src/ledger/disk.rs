@@ -4,6 +4,7 @@ use super::{Charge, Counts, Filter, Gathered, Place, Row, hour};
 use crate::{operator, usage::MicroUsd};
 use rusqlite::{Connection, OpenFlags, params};
 use std::{
+    collections::HashMap,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -150,6 +151,44 @@ impl Ledger {
         rows(&reader, filter).map_err(|source| self.failed(source))
     }
 
+    /// What each tenant used since the hour that a time is in. Reads the disk.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn totals(&self, since: i64) -> Result<HashMap<String, Counts>, ReadError> {
+        self.flush();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let totals = reader
+            .prepare_cached(&format!("SELECT tenant, {SUMS} FROM usage WHERE hour >= ?1 GROUP BY tenant"))
+            .and_then(|mut statement| {
+                let read =
+                    statement.query_map(params![hour(since)], |row| Ok((row.get(0)?, counts(row, 1)?)));
+                read?.collect()
+            });
+        totals.map_err(|source| self.failed(source))
+    }
+
+    /// What a tenant, or all of them, used in each hour since a time, the oldest first. Reads the disk.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn hours(&self, filter: &Filter) -> Result<Vec<(i64, Counts)>, ReadError> {
+        self.flush();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = filter.since.map_or(i64::MIN, hour);
+        let hours = reader
+            .prepare_cached(&format!(
+                "SELECT hour, {SUMS} FROM usage WHERE (?1 IS NULL OR tenant = ?1) AND hour >= ?2
+                 GROUP BY hour ORDER BY hour"
+            ))
+            .and_then(|mut statement| {
+                let read = statement
+                    .query_map(params![filter.tenant, since], |row| Ok((row.get(0)?, counts(row, 1)?)));
+                read?.collect()
+            });
+        hours.map_err(|source| self.failed(source))
+    }
+
     fn failed(&self, source: rusqlite::Error) -> ReadError {
         ReadError { path: self.path.clone(), source }
     }
@@ -190,30 +229,35 @@ pub fn erase(data_dir: &Path, tenant: &str) -> Result<(), ReadError> {
     erased().map_err(failed)
 }
 
+/// The counts of several rows, in the order in which [`counts`] reads them.
+const SUMS: &str = "sum(requests), sum(input_tokens), sum(output_tokens), sum(cost_micro_usd), sum(denied)";
+
+fn counts(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Counts> {
+    let count = |at: usize| row.get::<_, i64>(from + at).map(|count| u64::try_from(count).unwrap_or(0));
+    Ok(Counts {
+        requests: count(0)?,
+        input_tokens: count(1)?,
+        output_tokens: count(2)?,
+        cost_micro_usd: count(3)?,
+        denied: count(4)?,
+    })
+}
+
 fn rows(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT tenant, key, model, tool, sum(requests), sum(input_tokens), sum(output_tokens),
-            sum(cost_micro_usd), sum(denied)
-         FROM usage WHERE (?1 IS NULL OR tenant = ?1) AND hour >= ?2
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT tenant, key, model, tool, {SUMS} FROM usage WHERE (?1 IS NULL OR tenant = ?1) AND hour >= ?2
          GROUP BY tenant, key, model, tool ORDER BY tenant, key, model, tool",
-    )?;
+    ))?;
     let since = filter.since.map_or(i64::MIN, hour);
     let read = statement.query_map(params![filter.tenant, since], |row| {
         let name =
             |at: usize| row.get::<_, String>(at).map(|name| Some(name).filter(|name| !name.is_empty()));
-        let count = |at: usize| row.get::<_, i64>(at).map(|count| u64::try_from(count).unwrap_or(0));
         Ok(Row {
             tenant: row.get(0)?,
             key: row.get(1)?,
             model: name(2)?,
             tool: name(3)?,
-            counts: Counts {
-                requests: count(4)?,
-                input_tokens: count(5)?,
-                output_tokens: count(6)?,
-                cost_micro_usd: count(7)?,
-                denied: count(8)?,
-            },
+            counts: counts(row, 4)?,
         })
     })?;
     read.collect()
@@ -390,6 +434,18 @@ mod tests {
         assert_eq!(ledger.spent("acme", 10_800 + 1).unwrap(), MicroUsd(10));
         assert_eq!(ledger.spent("nobody", 0).unwrap(), MicroUsd(0));
         assert_eq!(ledger.rows(&Filter { tenant: None, since: Some(10_800) }).unwrap().len(), 1);
+        let totals = ledger.totals(0).unwrap();
+        assert_eq!((totals["acme"], totals["globex"].cost_micro_usd, totals.len()), (counts, 7, 2));
+        assert_eq!(ledger.totals(1_000_000).unwrap()["acme"].requests, 1);
+        let hours = |filter: &Filter| {
+            let hours = ledger.hours(filter).unwrap();
+            hours.iter().map(|(hour, counts)| (*hour, counts.cost_micro_usd)).collect::<Vec<_>>()
+        };
+        assert_eq!(hours(&acme), [(7200, 10), (10_800, 5), (997_200, 5)]);
+        assert_eq!(
+            hours(&Filter { tenant: None, since: Some(10_000) }),
+            [(7200, 17), (10_800, 5), (997_200, 5)]
+        );
     }
 
     #[test]

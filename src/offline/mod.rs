@@ -6,6 +6,7 @@
 pub mod access;
 pub mod cases;
 pub mod diff;
+pub mod explain;
 pub mod replay;
 pub mod universe;
 

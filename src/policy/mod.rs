@@ -12,6 +12,7 @@ pub mod glob;
 pub mod matcher;
 mod number;
 pub mod path;
+pub mod placeholder;
 pub mod reach;
 mod relation;
 mod rule;

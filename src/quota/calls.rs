@@ -1,6 +1,6 @@
 //! How often single rules let calls through: a limiter a rule that has a `limit`, made when it is first asked.
 
-use super::{Rate, Requests, fleet::Meters, level::Level};
+use super::{Rate, Requests, fleet::Shared, level::Level};
 use dashmap::DashMap;
 use governor::clock::Clock;
 use std::{sync::Arc, time::Duration};
@@ -30,9 +30,9 @@ impl<C: Clock> Default for Calls<C> {
 
 impl<C: Clock + Clone> Calls<C> {
     /// Takes one call of a rule's that other gateways count too.
-    pub(super) fn take_shared(&self, limit: &CallLimit, meters: &Meters) -> Result<(), Duration> {
+    pub(super) fn take_shared(&self, limit: &CallLimit, shared: &Shared) -> Result<(), Duration> {
         let mut level = self.shared.entry(Arc::clone(&limit.rule)).or_default();
-        meters.take_call(&limit.rule, limit.rate, &mut level)
+        shared.take_call(&limit.rule, limit.rate, &mut level)
     }
 
     /// Takes one call of a rule's; else how long it takes until there is one.

@@ -5,6 +5,7 @@
 //! through the gateway can keep anything.
 
 mod calls;
+pub mod fair;
 pub mod fleet;
 mod level;
 mod reserve;
@@ -16,21 +17,18 @@ pub use spend::{Budget, Calendar, Per};
 
 use crate::usage::MicroUsd;
 use calls::Calls;
-use fleet::{Bound, Claim, Claimed, Meters, Peers, Unasked, What};
+use fleet::{Bound, Claim, Claimed, Peers, Shared, Unasked, What};
 use governor::{
     RateLimiter,
     clock::{Clock, DefaultClock, Reference},
     middleware::StateInformationMiddleware,
     state::{InMemoryState, direct::NotKeyed},
 };
-use reserve::Reserve;
+use reserve::{Meters, Reserve};
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -56,16 +54,30 @@ impl fmt::Display for Rate {
     }
 }
 
+/// The clock of rates. It is one for all: a tenant's limits hold none of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealClock;
+
+impl Clock for RealClock {
+    type Instant = <DefaultClock as Clock>::Instant;
+
+    fn now(&self) -> Self::Instant {
+        // Making a clock asks the processor what it can, which costs tens of microseconds in a virtual machine.
+        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
+        CLOCK.now()
+    }
+}
+
 /// The limits of one tenant. Lives as long as the tenant does, over reloads.
-pub struct Quota<C: Clock = DefaultClock> {
+pub struct Quota<C: Clock = RealClock> {
     requests: Option<Requests<C>>,
-    in_flight: Arc<AtomicU32>,
+    meters: Arc<Meters>,
     in_flight_max: Option<u32>,
     calls: Arc<Calls<C>>,
     reserve: Arc<Reserve>,
     clock: C,
     /// Where other gateways share the limits.
-    shared: OnceLock<Arc<Meters>>,
+    shared: OnceLock<Arc<Shared>>,
 }
 
 struct Requests<C: Clock> {
@@ -108,7 +120,7 @@ pub struct Standing {
 #[derive(Debug)]
 #[must_use]
 pub struct Slot {
-    in_flight: Arc<AtomicU32>,
+    meters: Arc<Meters>,
     /// Another's, which comes back with it.
     also: Option<Box<Slot>>,
     /// The request, until other gateways know of it.
@@ -118,8 +130,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn new(in_flight: Arc<AtomicU32>) -> Self {
-        Self { in_flight, also: None, unasked: None, claimed: None }
+    fn new(meters: Arc<Meters>) -> Self {
+        Self { meters, also: None, unasked: None, claimed: None }
     }
 
     /// The other gateways are asked for this request now.
@@ -156,7 +168,9 @@ impl Admission {
 
     /// The place of a request that is refused: it takes none.
     pub fn refused(standing: Option<Left>) -> Self {
-        Self { slot: Slot::new(Arc::new(AtomicU32::new(1))), standing }
+        let meters = Arc::new(Meters::default());
+        meters.in_flight.store(1, Ordering::Relaxed);
+        Self { slot: Slot::new(meters), standing }
     }
 }
 
@@ -180,21 +194,20 @@ impl Exceeded {
 impl Quota {
     /// Limits by the real clock.
     pub fn new(requests: Option<Rate>, in_flight_max: Option<u32>) -> Self {
-        // Making a clock asks the processor what it can, which costs tens of microseconds in a virtual machine.
-        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
-        Self::with_clock(requests, in_flight_max, &CLOCK)
+        Self::with_clock(requests, in_flight_max, &RealClock)
     }
 }
 
 impl<C: Clock + Clone> Quota<C> {
     /// Limits by a clock of the caller's.
     pub fn with_clock(requests: Option<Rate>, in_flight_max: Option<u32>, clock: &C) -> Self {
+        let meters = Arc::<Meters>::default();
         Self {
             requests: requests.map(|rate| Requests::new(rate, clock)),
-            in_flight: Arc::default(),
+            reserve: Arc::new(Reserve::new(Limits::default(), Arc::clone(&meters))),
+            meters,
             in_flight_max,
             calls: Arc::default(),
-            reserve: Arc::new(Reserve::new(Limits::default())),
             clock: C::clone(clock),
             shared: OnceLock::new(),
         }
@@ -203,23 +216,28 @@ impl<C: Clock + Clone> Quota<C> {
     /// Shares the limits with other gateways from now on. `owner` is whose they are: a tenant, or a tenant and a key
     /// behind a slash.
     pub fn share(&self, owner: &str, peers: &Arc<dyn Peers>) {
-        self.shared.get_or_init(|| Arc::new(Meters::new(owner, Arc::clone(peers))));
+        self.shared.get_or_init(|| Arc::new(Shared::new(owner, Arc::clone(peers))));
+    }
+
+    fn shared(&self) -> Option<&Shared> {
+        self.shared.get().map(|shared| &**shared)
     }
 
     /// With limits for tokens, money and single models.
     #[must_use]
     pub fn limited(self, limits: Limits) -> Self {
-        Self { reserve: Arc::new(Reserve::new(limits)), ..self }
+        Self { reserve: Arc::new(Reserve::new(limits, Arc::clone(&self.meters))), ..self }
     }
 
     /// The same tenant's limits before: what is used stays used, and what is in flight stays counted.
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
-        self.in_flight = Arc::clone(&before.in_flight);
+        self.meters = Arc::clone(&before.meters);
         self.shared.clone_from(&before.shared);
         let limits = self.reserve.limits().clone();
-        self.reserve = Arc::new(Reserve::new(limits).after(&before.reserve));
+        let reserve = Reserve::new(limits, Arc::clone(&self.meters));
+        self.reserve = Arc::new(reserve.after(&before.reserve));
         self.requests = match (self.requests, &before.requests) {
             (Some(requests), Some(before)) => Some(requests.after(before)),
             (requests, _) => requests,
@@ -236,24 +254,24 @@ impl<C: Clock + Clone> Quota<C> {
 
     fn take(&self) -> Result<Option<Left>, Exceeded> {
         let Some(requests) = &self.requests else { return Ok(None) };
-        let divisor = self.shared.get().map(|meters| (meters, meters.divisor()));
-        let Some((meters, gateways)) = divisor.filter(|(_, gateways)| gateways.get() > 1) else {
+        let divisor = self.shared.get().map(|shared| (shared, shared.divisor()));
+        let Some((shared, gateways)) = divisor.filter(|(_, gateways)| gateways.get() > 1) else {
             return requests.take().map(Some);
         };
-        let (taken, standing) = meters.take_alone(requests.rate, gateways);
+        let (taken, standing) = shared.take_alone(requests.rate, gateways);
         taken.map(|()| Some(standing)).map_err(|retry_after| Exceeded::Requests { retry_after, standing })
     }
 
     /// A request that the other gateways do not know of.
     fn unasked(&self) -> Option<Unasked> {
         let rate = self.requests.as_ref().map(|requests| requests.rate);
-        self.shared.get().map(|meters| Unasked { meters: Arc::clone(meters), rate })
+        self.shared.get().map(|shared| Unasked { shared: Arc::clone(shared), rate })
     }
 
     /// Takes a call of a rule's; else how long it takes until there is one.
     pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
         match self.shared.get() {
-            Some(meters) => self.calls.take_shared(limit, meters),
+            Some(shared) => self.calls.take_shared(limit, shared),
             None => self.calls.take(limit, &self.clock),
         }
     }
@@ -261,19 +279,19 @@ impl<C: Clock + Clone> Quota<C> {
     /// What a request asks of the gateways that share the limits, if any do: its place and itself, and, of a call whose
     /// size is known, all that `hold` holds of it.
     pub fn claim<M: Iterator<Item = usize>>(&self, call: Option<(M, Amount)>, now: Now) -> Option<Claim> {
-        let meters = self.shared.get()?;
-        let mut claim = Claim::new(&meters.peers);
+        let shared = self.shared.get()?;
+        let mut claim = Claim::new(&shared.peers);
         if let Some(requests) = &self.requests {
-            claim.add(meters.of("requests", Bound::Rate(requests.rate)), What::Requests, (1, 0));
+            claim.add(shared.of("requests", Bound::Rate(requests.rate)), What::Requests, (1, 0));
         }
         if let Some(places) = self.in_flight_max {
-            claim.add(meters.of("concurrency", Bound::Places(places)), What::Places, (0, 1));
+            claim.add(shared.of("concurrency", Bound::Places(places)), What::Places, (0, 1));
         }
         match call {
-            Some((models, amount)) => self.reserve.claim(&mut claim, models, amount, (meters, now)),
-            None => self.reserve.refresh(meters, now),
+            Some((models, amount)) => self.reserve.claim(&mut claim, models, amount, (shared, now)),
+            None => self.reserve.refresh(shared, now),
         }
-        meters.refresh_rules();
+        shared.refresh_rules();
         Some(claim)
     }
 
@@ -291,12 +309,12 @@ impl<C: Clock + Clone> Quota<C> {
         amount: Amount,
         now: Now,
     ) -> Result<Hold, Shortage> {
-        self.reserve.hold(models, amount, (self.shared.get().map(|meters| &**meters), now))
+        self.reserve.hold(models, amount, (self.shared(), now))
     }
 
     /// Whether money is left for a call that costs none itself.
     pub fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.reserve.check_money(self.shared.get().map(|meters| &**meters), now)
+        self.reserve.check_money(self.shared(), now)
     }
 
     /// Tokens held for an answer when its request does not say how long it may be.
@@ -306,17 +324,17 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// What is left of the tokens, and whether a budget is nearly spent.
     pub fn tokens_and_money(&self, now: Now) -> (Option<Left>, Option<Warned>) {
-        (self.reserve.tokens_left(now), self.reserve.warning(now))
+        (self.reserve.tokens_left(now), self.reserve.warning(self.shared(), now))
     }
 
     /// Budgets whose warning's share is reached, each told once an hour, day or month.
     pub fn warned_now(&self, now: Now) -> Vec<Warned> {
-        self.reserve.warned_now(now)
+        self.reserve.warned_now(self.shared(), now)
     }
 
     /// The budgets with what is spent of each, and since when.
     pub fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
-        self.reserve.spending(now)
+        self.reserve.spending(self.shared(), now)
     }
 
     /// Takes in what the ledger says was spent since a calendar's hour, day or month began.
@@ -326,14 +344,14 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.meters.in_flight.load(Ordering::Relaxed)
     }
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let mut slot = Slot::new(Arc::clone(&self.in_flight));
-        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
-        let gateways = self.shared.get().map_or(NonZeroU32::MIN, |meters| meters.divisor());
+        let mut slot = Slot::new(Arc::clone(&self.meters));
+        let before = self.meters.in_flight.fetch_add(1, Ordering::AcqRel);
+        let gateways = self.shared.get().map_or(NonZeroU32::MIN, |shared| shared.divisor());
         let part = self.in_flight_max.map(|limit| (limit / gateways).max(1));
         if let Some(limit) = part.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);
@@ -415,13 +433,13 @@ impl<C: Clock> Requests<C> {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.meters.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-impl<C: Clock> fmt::Debug for Quota<C> {
+impl<C: Clock + Clone> fmt::Debug for Quota<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quota").field("in_flight", &self.in_flight).finish_non_exhaustive()
+        f.debug_struct("Quota").field("in_flight", &self.in_flight()).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     Left, Rate,
-    fleet::{Bound, Claim, Claimed, Meters, What},
+    fleet::{Bound, Claim, Claimed, Shared, What},
     level::Level,
     spend::{Budget, Calendar, NoMoney, Others, Spend},
     tighter,
@@ -13,7 +13,7 @@ use super::{
 use crate::usage::MicroUsd;
 use std::{
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
@@ -108,14 +108,75 @@ pub struct Warned {
 pub(super) struct Reserve {
     limits: Limits,
     models: Vec<Arc<ModelMeter>>,
-    state: Arc<Mutex<State>>,
+    meters: Arc<Meters>,
+}
+
+/// What of a tenant's is used, held and in flight: in one piece, since every request reads and writes all of it, and
+/// with many tenants nothing of it is in the processor's cache.
+#[derive(Debug, Default)]
+pub(super) struct Meters {
+    pub(super) in_flight: AtomicU32,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     tokens: Level,
-    /// One a calendar; only ever more.
-    spends: Vec<Spend>,
+    spends: Spends,
+}
+
+impl State {
+    /// What is spent of a budget here, and what is known of the other gateways.
+    fn spending(
+        &mut self,
+        budget: &Budget,
+        shared: Option<&Shared>,
+        now: Now,
+    ) -> (&mut Spend, Option<Others>) {
+        let spend = self.spends.of(budget.calendar, now.unix_s);
+        let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+        let others = shared.map(|shared| {
+            let meter = shared.of_money(budget, window, known);
+            Others {
+                spent: meter.spent(),
+                untold: meter.untold(),
+                divisor: u64::from(shared.divisor().get()),
+            }
+        });
+        (spend, others)
+    }
+}
+
+/// One a calendar; only ever more. Most tenants have one.
+#[derive(Debug, Default)]
+struct Spends {
+    first: Option<Spend>,
+    others: Vec<Spend>,
+}
+
+impl Spends {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Spend> {
+        self.first.iter_mut().chain(&mut self.others)
+    }
+
+    /// That of a calendar, which begins now if there was none.
+    fn of(&mut self, calendar: Calendar, now: i64) -> &mut Spend {
+        let Self { first, others } = self;
+        let first = first.get_or_insert_with(|| Spend::new(calendar, now));
+        if first.calendar == calendar {
+            return first;
+        }
+        let at = others.iter().position(|spend| spend.calendar == calendar).unwrap_or_else(|| {
+            others.push(Spend::new(calendar, now));
+            others.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
+        &mut others[at]
+    }
 }
 
 #[derive(Debug)]
@@ -136,9 +197,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Reserve {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, meters: Arc<Meters>) -> Self {
         let meter = |limit: &ModelLimit| Arc::new(ModelMeter { limit: limit.clone(), state: Arc::default() });
-        Self { models: limits.models.iter().map(meter).collect(), limits, state: Arc::default() }
+        Self { models: limits.models.iter().map(meter).collect(), limits, meters }
     }
 
     /// Goes on with what is used and held of another's.
@@ -151,7 +212,7 @@ impl Reserve {
             )
         };
         let models = self.models.iter().map(kept).collect();
-        Self { models, limits: self.limits, state: Arc::clone(&before.state) }
+        Self { models, limits: self.limits, meters: Arc::clone(&before.meters) }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -163,11 +224,11 @@ impl Reserve {
         self: &Arc<Self>,
         models: impl Iterator<Item = usize>,
         amount: Amount,
-        (meters, now): (Option<&Meters>, Now),
+        (shared, now): (Option<&Shared>, Now),
     ) -> Result<Hold, Shortage> {
-        let mut state = lock(&self.state);
-        self.money_left(&mut state, meters, now)?;
-        let gateways = meters.map_or(NonZeroU32::MIN, Meters::divisor);
+        let mut state = lock(&self.meters.state);
+        self.money_left(&mut state, shared, now)?;
+        let gateways = shared.map_or(NonZeroU32::MIN, Shared::divisor);
         if let Some(rate) = &self.limits.tokens {
             let room = state.tokens.room(&rate.shared_by(gateways), now.instant);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
@@ -207,13 +268,13 @@ impl Reserve {
         claim: &mut Claim,
         models: impl Iterator<Item = usize>,
         amount: Amount,
-        (meters, now): (&Meters, Now),
+        (shared, now): (&Shared, Now),
     ) {
         if let Some(rate) = self.limits.tokens {
-            claim.add(meters.of("tokens", Bound::Rate(rate)), What::Tokens, (0, amount.tokens));
+            claim.add(shared.of("tokens", Bound::Rate(rate)), What::Tokens, (0, amount.tokens));
         }
         for limit in models.filter_map(|at| self.models.get(at)).map(|meter| &meter.limit) {
-            let of = |what, bound| meters.of(&format!("model:{}:{what}", limit.name), bound);
+            let of = |what, bound| shared.of(&format!("model:{}:{what}", limit.name), bound);
             if let Some(rate) = limit.requests {
                 claim.add(of("requests", Bound::Rate(rate)), What::ModelRequests, (1, 0));
             }
@@ -224,38 +285,33 @@ impl Reserve {
                 claim.add(of("tokens", Bound::Rate(rate)), What::ModelTokens, (0, amount.tokens));
             }
         }
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         for budget in &self.limits.budgets {
-            let spend = state.spend(budget.calendar, now.unix_s);
+            let spend = state.spends.of(budget.calendar, now.unix_s);
             let (window, known) = (spend.window(now.unix_s), spend.spent().0);
-            let meter = meters.of_money(budget, window, known);
+            let meter = shared.of_money(budget, window, known);
             claim.add(meter, What::Money, (0, amount.cost.0));
         }
     }
 
     /// Has what is spent told, and so heard of.
-    pub(super) fn refresh(&self, meters: &Meters, now: Now) {
-        let mut state = lock(&self.state);
+    pub(super) fn refresh(&self, shared: &Shared, now: Now) {
+        let mut state = lock(&self.meters.state);
         for budget in &self.limits.budgets {
-            let spend = state.spend(budget.calendar, now.unix_s);
+            let spend = state.spends.of(budget.calendar, now.unix_s);
             let (window, known) = (spend.window(now.unix_s), spend.spent().0);
-            meters.peers.touch(&meters.of_money(budget, window, known));
+            shared.peers.touch(&shared.of_money(budget, window, known));
         }
     }
 
     /// Whether money is left.
-    pub(super) fn check_money(&self, meters: Option<&Meters>, now: Now) -> Result<(), Shortage> {
-        self.money_left(&mut lock(&self.state), meters, now)
+    pub(super) fn check_money(&self, shared: Option<&Shared>, now: Now) -> Result<(), Shortage> {
+        self.money_left(&mut lock(&self.meters.state), shared, now)
     }
 
-    fn money_left(&self, state: &mut State, meters: Option<&Meters>, now: Now) -> Result<(), Shortage> {
+    fn money_left(&self, state: &mut State, shared: Option<&Shared>, now: Now) -> Result<(), Shortage> {
         for budget in &self.limits.budgets {
-            let spend = state.spend(budget.calendar, now.unix_s);
-            let others = meters.map(|meters| {
-                let meter = meters.of_money(budget, spend.window(now.unix_s), spend.spent().0);
-                let divisor = u64::from(meters.divisor().get());
-                Others { spent: meter.spent(), untold: meter.untold(), divisor }
-            });
+            let (spend, others) = state.spending(budget, shared, now);
             let room = spend.room(budget.limit, others, now.unix_s);
             room.map_err(|short| match short {
                 NoMoney::Held => Shortage::MoneyHeld,
@@ -268,46 +324,46 @@ impl Reserve {
     /// What is left of the tenant's tokens.
     pub(super) fn tokens_left(&self, now: Now) -> Option<Left> {
         let rate = self.limits.tokens.as_ref()?;
-        Some(lock(&self.state).tokens.left(rate, now.instant))
+        Some(lock(&self.meters.state).tokens.left(rate, now.instant))
     }
 
-    /// The budgets with what is spent of each, and since when.
-    pub(super) fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
-        let mut state = lock(&self.state);
+    /// The budgets with what is spent of each by all gateways, and since when.
+    pub(super) fn spending(&self, shared: Option<&Shared>, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
+        let mut state = lock(&self.meters.state);
         let spending = |budget: &Budget| {
-            let spend = state.spend(budget.calendar, now.unix_s);
-            let window = spend.window(now.unix_s);
-            (*budget, spend.spent(), window.start)
+            let (spend, others) = state.spending(budget, shared, now);
+            (*budget, spend.spent_together(others, now.unix_s), spend.window(now.unix_s).start)
         };
         self.limits.budgets.iter().map(spending).collect()
     }
 
     /// Takes in what was spent in a calendar's window before this process knew of it.
     pub(super) fn remember(&self, calendar: Calendar, spent: MicroUsd, now: Now) {
-        lock(&self.state).spend(calendar, now.unix_s).remember(spent, now.unix_s);
+        lock(&self.meters.state).spends.of(calendar, now.unix_s).remember(spent, now.unix_s);
     }
 
     /// The budget of which the largest share is spent, from the warning's share on.
-    pub(super) fn warning(&self, now: Now) -> Option<Warned> {
+    pub(super) fn warning(&self, shared: Option<&Shared>, now: Now) -> Option<Warned> {
         let percent = u64::from(self.limits.warn?);
-        let mut state = lock(&self.state);
-        let warned = |budget: &Budget| Warned {
-            budget: *budget,
-            percent: state.spend(budget.calendar, now.unix_s).share(budget.limit, now.unix_s),
+        let mut state = lock(&self.meters.state);
+        let warned = |budget: &Budget| {
+            let (spend, others) = state.spending(budget, shared, now);
+            Warned { budget: *budget, percent: spend.share(budget.limit, others, now.unix_s) }
         };
         let budgets = self.limits.budgets.iter().map(warned);
         budgets.filter(|warned| warned.percent >= percent).max_by_key(|warned| warned.percent)
     }
 
     /// Budgets whose warning's share is reached, each once a window.
-    pub(super) fn warned_now(&self, now: Now) -> Vec<Warned> {
+    pub(super) fn warned_now(&self, shared: Option<&Shared>, now: Now) -> Vec<Warned> {
         let Some(percent) = self.limits.warn else { return Vec::new() };
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.meters.state);
         let mut warned = Vec::new();
         for budget in &self.limits.budgets {
-            let spend = state.spend(budget.calendar, now.unix_s);
-            if spend.warns(budget.limit, percent, now.unix_s) {
-                warned.push(Warned { budget: *budget, percent: spend.share(budget.limit, now.unix_s) });
+            let (spend, others) = state.spending(budget, shared, now);
+            let share = spend.share(budget.limit, others, now.unix_s);
+            if spend.warns(share, percent) {
+                warned.push(Warned { budget: *budget, percent: share });
             }
         }
         warned
@@ -316,25 +372,14 @@ impl Reserve {
     /// What is held now, of the tenant and of each model.
     #[cfg(test)]
     fn held(&self) -> Vec<u64> {
-        let state = lock(&self.state);
-        let spends = state.spends.iter().map(|spend| spend.held().0);
+        let mut state = lock(&self.meters.state);
+        let held = state.tokens.held();
+        let spends: Vec<u64> = state.spends.iter_mut().map(|spend| spend.held().0).collect();
         let models = self.models.iter().flat_map(|meter| {
             let state = lock(&meter.state);
             [state.tokens.held(), u64::from(state.in_flight)]
         });
-        std::iter::once(state.tokens.held()).chain(spends).chain(models).collect()
-    }
-}
-
-impl State {
-    fn spend(&mut self, calendar: Calendar, now: i64) -> &mut Spend {
-        let at = self.spends.iter().position(|spend| spend.calendar == calendar);
-        let at = at.unwrap_or_else(|| {
-            self.spends.push(Spend::new(calendar, now));
-            self.spends.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
-        &mut self.spends[at]
+        std::iter::once(held).chain(spends).chain(models).collect()
     }
 }
 
@@ -404,7 +449,7 @@ impl Hold {
         }
         let limits = &self.reserve.limits;
         {
-            let mut state = lock(&self.reserve.state);
+            let mut state = lock(&self.reserve.meters.state);
             if let Some(rate) = &limits.tokens {
                 state.tokens.spend(used.tokens, rate, now.instant);
             }
@@ -421,7 +466,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         {
-            let mut state = lock(&self.reserve.state);
+            let mut state = lock(&self.reserve.meters.state);
             state.tokens.release(self.amount.tokens);
             state.spends.iter_mut().take(self.spends).for_each(|spend| spend.release(self.amount.cost));
         }

@@ -123,19 +123,23 @@ impl Spend {
     /// Whether anything is left. `others` is what is known of other gateways that spend of it too.
     pub(super) fn room(&mut self, limit: MicroUsd, others: Option<Others>, now: i64) -> Result<(), NoMoney> {
         self.turn(now);
-        let (spent, held) = match others {
-            None => (self.spent, self.held),
-            // While they cannot be asked, they are taken to do as this one does.
-            Some(Others { spent, untold, divisor }) => {
-                let known = spent.max(self.spent.saturating_sub(untold));
-                (known.saturating_add(untold.saturating_mul(divisor)), self.held.saturating_mul(divisor))
-            }
-        };
+        // While they cannot be asked, they are taken to do as this one does.
+        let (untold, divisor) = others.map_or((0, 1), |others| (others.untold, others.divisor));
+        let spent = self.together(others).saturating_add(untold.saturating_mul(divisor.saturating_sub(1)));
+        let held = self.held.saturating_mul(divisor);
         if spent >= limit.0 {
             let seconds = u64::try_from(self.window.end.saturating_sub(now)).unwrap_or(0);
             return Err(NoMoney::Spent { renews_in: Duration::from_secs(seconds) });
         }
         if spent.saturating_add(held) >= limit.0 { Err(NoMoney::Held) } else { Ok(()) }
+    }
+
+    /// What is spent by all.
+    fn together(&self, others: Option<Others>) -> u64 {
+        match others {
+            None => self.spent,
+            Some(Others { spent, untold, .. }) => self.spent.max(spent.saturating_add(untold)),
+        }
     }
 
     pub(super) fn hold(&mut self, cost: MicroUsd) {
@@ -159,15 +163,15 @@ impl Spend {
     }
 
     /// The share that is spent, in percent.
-    pub(super) fn share(&mut self, limit: MicroUsd, now: i64) -> u64 {
+    pub(super) fn share(&mut self, limit: MicroUsd, others: Option<Others>, now: i64) -> u64 {
         self.turn(now);
-        let share = (u128::from(self.spent) * 100).checked_div(u128::from(limit.0)).unwrap_or(100);
+        let share = (u128::from(self.together(others)) * 100).checked_div(u128::from(limit.0)).unwrap_or(100);
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    /// Whether this is the first time in the window that the share has come to so many percent.
-    pub(super) fn warns(&mut self, limit: MicroUsd, percent: u8, now: i64) -> bool {
-        let reached = self.share(limit, now) >= u64::from(percent);
+    /// Whether this is the first time in the window that the share of it has come to so many percent.
+    pub(super) fn warns(&mut self, share: u64, percent: u8) -> bool {
+        let reached = share >= u64::from(percent);
         reached && !std::mem::replace(&mut self.warned, true)
     }
 
@@ -181,8 +185,15 @@ impl Spend {
         MicroUsd(self.held)
     }
 
+    /// What this gateway spent.
     pub(super) fn spent(&self) -> MicroUsd {
         MicroUsd(self.spent)
+    }
+
+    /// What all gateways spent.
+    pub(super) fn spent_together(&mut self, others: Option<Others>, now: i64) -> MicroUsd {
+        self.turn(now);
+        MicroUsd(self.together(others))
     }
 
     /// A new window begins with nothing spent. A clock that was set back gives nothing back.

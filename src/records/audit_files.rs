@@ -2,8 +2,8 @@
 
 use super::{
     OPERATOR,
+    day_file::{compressed, parse_day},
     disk::{Lines, Next},
-    head::parse_file_name,
 };
 use std::{
     fs, io,
@@ -42,7 +42,7 @@ pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
 
 /// Reads a file's whole lines, one by one, until `heard` has enough.
 pub fn each_line(path: &Path, heard: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
-    let mut lines = Lines::open(path, 0)?;
+    let mut lines = Lines::open(path)?;
     loop {
         match lines.next()? {
             Next::Line(line) => {
@@ -60,7 +60,11 @@ pub fn each_line(path: &Path, heard: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -
 
 fn day_files(dir: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let names = names(dir)?;
-    Ok(names.iter().filter(|name| parse_file_name(name).is_some()).map(|name| dir.join(name)).collect())
+    let mut files: Vec<PathBuf> =
+        names.iter().filter(|name| parse_day(name).is_some()).map(|name| dir.join(name)).collect();
+    // Of a day that is both plain and compressed the plain one counts; it sorts before the other.
+    files.dedup_by(|next, file| *next == compressed(file));
+    Ok(files)
 }
 
 fn names(dir: &Path) -> Result<Vec<String>, NoAuditFiles> {

@@ -30,7 +30,7 @@ impl Digest {
         text.iter().all(hex).then(|| text.try_into().ok().map(Self)).flatten()
     }
 
-    fn of(parts: [&[u8]; 3]) -> Self {
+    pub(super) fn of(parts: [&[u8]; 3]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part);

@@ -4,17 +4,17 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{
-    head::{file_name, parse_file_name},
+    day_file::{DayFile, day_path},
     stamp::Day,
 };
 
 /// Longest line that is read back; no record comes near it.
 const LINE_BYTES_MAX: usize = 16 << 20;
-const BLOCK_BYTES: usize = 1 << 20;
+pub(super) const BLOCK_BYTES: usize = 1 << 20;
 
 /// Makes a directory and its parents, readable to the owner alone.
 pub(super) fn create_dir(path: &Path) -> io::Result<()> {
@@ -30,18 +30,6 @@ pub(super) fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-/// The file of a day.
-pub(super) fn day_path(dir: &Path, day: Day) -> PathBuf {
-    dir.join(file_name(day))
-}
-
-/// The days that a directory has files of, oldest first; none if there is no directory.
-pub(super) fn days(dir: &Path) -> io::Result<Vec<Day>> {
-    let mut days: Vec<Day> = names(dir)?.iter().filter_map(|name| parse_file_name(name)).collect();
-    days.sort_unstable();
-    Ok(days)
 }
 
 /// The names in a directory that are UTF-8, sorted; none if there is no directory.
@@ -131,23 +119,9 @@ fn whole_length(file: &mut File, length: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The last `N` bytes before `end`; None if the file is shorter.
-pub(super) fn bytes_before<const N: usize>(path: &Path, end: u64) -> io::Result<Option<[u8; N]>> {
-    let mut file = File::open(path)?;
-    let Some(start) =
-        end.checked_sub(N as u64).filter(|_| file.metadata().is_ok_and(|meta| meta.len() >= end))
-    else {
-        return Ok(None);
-    };
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = [0; N];
-    file.read_exact(&mut bytes)?;
-    Ok(Some(bytes))
-}
-
 /// Reads a file line by line, in bounded memory.
 pub(super) struct Lines {
-    file: File,
+    file: DayFile,
     buffer: Vec<u8>,
     /// What of the buffer was not given out yet.
     unread: std::ops::Range<usize>,
@@ -165,11 +139,21 @@ pub(super) enum Next<'a> {
 }
 
 impl Lines {
-    /// Starts at an offset of the file.
-    pub(super) fn open(path: &Path, from: u64) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(from))?;
-        Ok(Self { file, buffer: vec![0; BLOCK_BYTES], unread: 0..0 })
+    /// The lines of a file, or of the compressed one of its name.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: DayFile::open(path)?, buffer: vec![0; BLOCK_BYTES], unread: 0..0 })
+    }
+
+    /// The lines of a day's file from an offset on.
+    pub(super) fn of(dir: &Path, day: Day, from: u64) -> io::Result<Self> {
+        let mut lines = Self::open(&day_path(dir, day))?;
+        lines.file.skip(from)?;
+        Ok(lines)
+    }
+
+    /// The file that is read.
+    pub(super) fn path(&self) -> &Path {
+        &self.file.path
     }
 
     pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
@@ -203,19 +187,5 @@ impl Lines {
         let read = self.file.read(self.buffer.get_mut(self.unread.end..).unwrap_or_default())?;
         self.unread.end += read;
         Ok(read > 0)
-    }
-}
-
-/// How many whole lines a file has.
-pub(super) fn count_lines(path: &Path) -> io::Result<u64> {
-    let mut file = File::open(path)?;
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut count = 0;
-    loop {
-        let read = file.read(&mut block)?;
-        if read == 0 {
-            return Ok(count);
-        }
-        count += memchr::memchr_iter(b'\n', block.get(..read).unwrap_or_default()).count() as u64;
     }
 }

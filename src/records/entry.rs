@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::turns::Turns;
+use super::{line::Prepared, study::Analyst, turns::Turns};
 use crate::redact::{Redactor, TenantSecret};
 
 /// Whose records an entry goes to, and what may be in them. One a tenant and configuration, shared by its requests.
@@ -19,6 +19,8 @@ pub struct Journal {
     pub tenant: Arc<str>,
     /// Reads every text before it is written.
     pub redactor: Arc<Redactor>,
+    /// Looks over texts before they are written; without one, they are written as they are redacted.
+    pub analyst: Option<Arc<dyn Analyst>>,
     /// Makes `args_hmac`.
     pub secret: Arc<TenantSecret>,
     /// What is written of arguments, prompts and completions.
@@ -53,7 +55,12 @@ pub struct Raw(Source);
 enum Source {
     Text(String),
     Json(Bytes),
-    Lazy { make: Box<dyn FnOnce() -> String + Send>, weight_bytes: usize },
+    Lazy {
+        make: Box<dyn FnOnce() -> String + Send>,
+        weight_bytes: usize,
+    },
+    /// Redacted already, with the HMAC of how it came.
+    Prepared(Box<Prepared>, Option<String>),
 }
 
 /// Raw text in the writer's hands.
@@ -86,6 +93,7 @@ impl Raw {
             Source::Text(text) => text.len(),
             Source::Json(document) => document.len(),
             Source::Lazy { weight_bytes, .. } => *weight_bytes,
+            Source::Prepared(prepared, _) => prepared.weight(),
         }
     }
 
@@ -93,12 +101,30 @@ impl Raw {
     pub fn redacted(&self, redactor: &Redactor) -> Option<String> {
         match &self.0 {
             Source::Text(text) => Some(redactor.text(text).as_str().to_owned()),
-            Source::Json(_) | Source::Lazy { .. } => None,
+            Source::Json(_) | Source::Lazy { .. } | Source::Prepared(..) => None,
+        }
+    }
+
+    pub(super) fn prepared(prepared: Prepared, hmac: Option<String>) -> Self {
+        Self(Source::Prepared(Box::new(prepared), hmac))
+    }
+
+    pub(super) fn is_prepared(&self) -> bool {
+        matches!(self.0, Source::Prepared(..))
+    }
+
+    /// What was redacted before; None for raw text.
+    pub(super) fn into_prepared(self) -> Option<(Prepared, Option<String>)> {
+        match self.0 {
+            Source::Prepared(prepared, hmac) => Some((*prepared, hmac)),
+            Source::Text(_) | Source::Json(_) | Source::Lazy { .. } => None,
         }
     }
 
     pub(super) fn open(self) -> Opened {
         match self.0 {
+            // Never raw again.
+            Source::Prepared(..) => Opened::Text(String::new()),
             Source::Text(text) => Opened::Text(text),
             Source::Json(document) => Opened::Json(document),
             Source::Lazy { make, .. } => Opened::Text(make()),
@@ -157,6 +183,8 @@ pub struct RequestEntry {
     pub latency: Duration,
     /// Time to the first token.
     pub ttft: Option<Duration>,
+    /// How long it waited for its turn at an upstream; `None` where it came by no queue.
+    pub queued: Option<Duration>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
     /// The tokens are an estimate: the provider did not count, or not to the end.

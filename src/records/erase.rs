@@ -5,6 +5,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -16,11 +17,12 @@ use super::{
     disk,
     recover::{head_path, recover},
     secret::SecretError,
+    signing::Signer,
     stamp::rfc3339,
     stream::Stream,
     sync::{Kind, sync_round},
     tenant_secrets::{Destroyed, TenantSecrets},
-    verify::{Progress, verify_tenant},
+    verify::{Means, Progress, verify_tenant},
 };
 
 /// The name that the operator's chain goes by. No tenant can have it.
@@ -67,8 +69,8 @@ impl Holdings {
 /// What is kept of a tenant below `audit` and `log`.
 pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::Result<Holdings> {
     let audit = data_dir.join("audit");
-    let (report, last) =
-        verify_tenant(&audit, tenant, Some(&secrets.of(tenant)), &mut Progress::new(&mut |_| {}));
+    let means = Means { secrets: Some(secrets), keys: &[] };
+    let (report, last) = verify_tenant(&audit, tenant, means, &mut Progress::new(&mut |_| {}));
     let mut held = Holdings {
         audit_records: report.records,
         audit_removed_by_retention: report.removed,
@@ -107,6 +109,7 @@ impl<'e> Erasure<'e> {
         data_dir: &'e Path,
         (tenant, by): (&'e str, &'e str),
         secrets: &'e TenantSecrets,
+        signer: Option<Arc<Signer>>,
         lock: &'e DataDirLock,
     ) -> Result<Self, EraseError> {
         let audit = data_dir.join("audit");
@@ -120,7 +123,7 @@ impl<'e> Erasure<'e> {
         {
             return Err(EraseError::Operator(broken.clone()));
         }
-        let operator = Stream::audit(audit, OPERATOR.into(), secret, found);
+        let operator = Stream::audit(audit, (OPERATOR.into(), secret), found, signer);
         Ok(Self { data_dir, tenant, by, secrets, lock, operator })
     }
 
@@ -177,7 +180,7 @@ impl<'e> Erasure<'e> {
         });
         let failed = |source| EraseError::Disk { path: self.data_dir.join("audit").join(OPERATOR), source };
         self.operator.write(&mut 0).map_err(failed)?;
-        let round = vec![(OPERATOR.into(), Kind::Audit, self.operator.sync_job())];
+        let round = vec![(OPERATOR.into(), Kind::Audit, self.operator.sync_job(Some(now)))];
         if sync_round(round).is_empty() {
             Ok(())
         } else {

@@ -20,6 +20,8 @@ pub(super) struct Head {
     /// The file that holds the last record, and its length behind it.
     pub(super) at: Option<(Day, u64)>,
     pub(super) base: Base,
+    /// The number of the last signed checkpoint, and the hash of its line; None: there is none.
+    pub(super) signed: Option<(u64, Digest)>,
 }
 
 /// Where a chain begins on disk.
@@ -81,7 +83,7 @@ impl Head {
 
     fn members(&self, tenant: &str) -> Value {
         let file = |day: Day| file_name(day);
-        json!({
+        let mut document = json!({
             "tenant": tenant,
             "records": self.records,
             "last": self.last.as_str(),
@@ -92,7 +94,11 @@ impl Head {
                 "prev": self.base.prev.as_str(),
                 "records": self.base.records,
             },
-        })
+        });
+        if let (Value::Object(members), Some((number, last))) = (&mut document, &self.signed) {
+            members.insert("signed".into(), json!({ "checkpoints": number, "last": last.as_str() }));
+        }
+        document
     }
 
     fn from_members(document: &Value) -> Option<Self> {
@@ -104,6 +110,10 @@ impl Head {
         let digest = |value: &Value| Digest::parse(value.as_str()?.as_bytes());
         let base = document.get("base")?;
         let bytes = document.get("bytes")?.as_u64()?;
+        let signed = match document.get("signed") {
+            Some(signed) => Some((signed.get("checkpoints")?.as_u64()?, digest(signed.get("last")?)?)),
+            None => None,
+        };
         Some(Self {
             records: document.get("records")?.as_u64()?,
             last: digest(document.get("last")?)?,
@@ -113,6 +123,7 @@ impl Head {
                 prev: digest(base.get("prev")?)?,
                 records: base.get("records")?.as_u64()?,
             },
+            signed,
         })
     }
 }
@@ -133,7 +144,8 @@ mod tests {
 
     fn head(at: Option<(Day, u64)>, base_day: Option<Day>) -> Head {
         let base = Base { day: base_day, ..Base::genesis("acme") };
-        Head { records: 7, last: genesis("x"), at, base }
+        let signed = at.map(|(_, bytes)| (bytes, genesis("y")));
+        Head { records: 7, last: genesis("x"), at, base, signed }
     }
 
     #[test]

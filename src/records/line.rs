@@ -14,8 +14,9 @@ use super::{
     chain::{Digest, seal},
     entry::{Content, DecisionEntry, Journal, Model, Opened, Raw, RequestEntry},
     stamp::write_time,
+    sync::Kind,
 };
-use crate::redact::Redacted;
+use crate::redact::{Mark, Redacted, Redactor};
 
 /// Longest prompt, completion or arguments in a line; of a longer text the middle is left out, after redaction. An
 /// agent sends its whole history with every turn: what is new stands at the end.
@@ -37,6 +38,10 @@ pub(super) trait Notice {
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
     /// The redactor panicked: the text was left out.
     fn redactor_failed(&self);
+    /// A line is made, newline included.
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]);
+    /// The analyst gave no answer: the text was left out.
+    fn left_out(&self, tenant: &str);
 }
 
 /// Appends a request's line, newline included.
@@ -55,6 +60,9 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
     member_text(out, "error", entry.error);
     member_decimal(out, "latency_ms", Some((micros(entry.latency), 3)));
     member_decimal(out, "ttft_ms", entry.ttft.map(|ttft| (micros(ttft), 3)));
+    if entry.queued.is_some() {
+        member_decimal(out, "queue_ms", entry.queued.map(|queued| (micros(queued), 3)));
+    }
     member_number(out, "input_tokens", entry.input_tokens);
     member_number(out, "output_tokens", entry.output_tokens);
     member_decimal(out, "cost_usd", entry.cost_micro_usd.map(|cost| (cost, 6)));
@@ -71,8 +79,9 @@ pub(super) fn write_request(out: &mut Vec<u8>, entry: RequestEntry, notice: &dyn
         texts.name(out, tool);
     }
     out.push(b']');
-    texts.content(out, "prompt", entry.prompt);
-    texts.content(out, "completion", entry.completion);
+    let prompt = texts.content(out, "prompt", entry.prompt);
+    let completion = texts.content(out, "completion", entry.completion);
+    say_left_out(out, prompt || completion);
     out.extend_from_slice(b"}\n");
 }
 
@@ -89,7 +98,8 @@ pub(super) fn write_decision(
     member_text(out, "place", Some(entry.place));
     member(out, "tool");
     texts.name(out, entry.tool);
-    texts.arguments(out, entry.args);
+    let left_out = texts.arguments(out, entry.args);
+    say_left_out(out, left_out);
     member_text(out, "decision", Some(entry.decision));
     member_text(out, "rule", entry.rule.as_deref());
     member_text(out, "reason", entry.reason.as_deref());
@@ -109,8 +119,80 @@ struct Texts<'a> {
     notice: &'a dyn Notice,
 }
 
+/// What of a text will be written.
+pub(super) enum Prepared {
+    Whole(Ready),
+    /// The two ends of a text of so many bytes.
+    Ends {
+        head: Redacted,
+        tail: Redacted,
+        bytes: usize,
+    },
+    /// There is none, or the redactor failed.
+    Nothing,
+    /// There is one, and nobody could say what stands in it.
+    LeftOut,
+}
+
+impl Prepared {
+    /// What is to be looked over, part by part.
+    pub(super) fn readable(&self) -> Vec<String> {
+        match self {
+            Self::Whole(Ready { text, is_json }) => vec![text.readable(*is_json == IsJson::Yes)],
+            Self::Ends { head, tail, .. } => vec![head.readable(false), tail.readable(false)],
+            Self::Nothing | Self::LeftOut => Vec::new(),
+        }
+    }
+
+    /// Without what was found in a part; None if that cannot be.
+    pub(super) fn marked(self, part: usize, marks: &[Mark], redactor: &Redactor) -> Option<Self> {
+        Some(match self {
+            Self::Whole(Ready { text, is_json }) => {
+                Self::Whole(Ready { text: redactor.mark(text, is_json == IsJson::Yes, marks)?, is_json })
+            }
+            Self::Ends { head, tail, bytes } if part == 0 => {
+                Self::Ends { head: redactor.mark(head, false, marks)?, tail, bytes }
+            }
+            Self::Ends { head, tail, bytes } => {
+                Self::Ends { head, tail: redactor.mark(tail, false, marks)?, bytes }
+            }
+            Self::Nothing | Self::LeftOut => self,
+        })
+    }
+
+    /// What it holds in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Whole(ready) => ready.text.as_str().len(),
+            Self::Ends { head, tail, .. } => head.as_str().len() + tail.as_str().len(),
+            Self::Nothing | Self::LeftOut => 0,
+        }
+    }
+}
+
+/// A prompt or completion, redacted ahead of its line.
+pub(super) fn prepare_content(journal: &Journal, raw: Raw, notice: &dyn Notice) -> Prepared {
+    Texts { journal, notice }.prepare(raw)
+}
+
+/// Arguments, redacted ahead of their line, with their HMAC.
+pub(super) fn prepare_arguments(
+    journal: &Journal,
+    raw: Raw,
+    notice: &dyn Notice,
+) -> (Prepared, Option<String>) {
+    Texts { journal, notice }.prepare_arguments(raw)
+}
+
+/// A line says so when a text is missing in it that there was.
+fn say_left_out(out: &mut Vec<u8>, is_left_out: bool) {
+    if is_left_out {
+        member_text(out, "left_out", Some("analyzer"));
+    }
+}
+
 /// Redacted text and how it may stand in a line.
-struct Ready {
+pub(super) struct Ready {
     text: Redacted,
     is_json: IsJson,
 }
@@ -143,62 +225,104 @@ impl Texts<'_> {
         }
     }
 
-    /// A prompt or completion, as a member.
-    fn content(&self, out: &mut Vec<u8>, name: &str, raw: Option<Raw>) {
+    /// A prompt or completion, as a member. Whether it was left out.
+    fn content(&self, out: &mut Vec<u8>, name: &str, raw: Option<Raw>) -> bool {
         if self.journal.content == Content::None {
-            return;
+            return false;
         }
         member(out, name);
-        match raw.and_then(|raw| self.guarded(|| raw.open())) {
+        let prepared = match raw {
+            Some(raw) if raw.is_prepared() => {
+                raw.into_prepared().map_or(Prepared::Nothing, |(prepared, _)| prepared)
+            }
+            Some(raw) => self.prepare(raw),
+            None => Prepared::Nothing,
+        };
+        self.write(out, prepared)
+    }
+
+    fn prepare(&self, raw: Raw) -> Prepared {
+        match self.guarded(|| raw.open()) {
             Some(Opened::Text(text)) if text.len() > TEXT_BYTES_MAX + 2 * WINDOW_MARGIN_BYTES => {
-                self.ends(out, &text);
+                self.ends(&text)
             }
             opened => {
                 let ready = opened.and_then(|opened| self.guarded(|| self.redact(opened)));
-                self.value(out, ready);
+                ready.map_or(Prepared::Nothing, Prepared::Whole)
             }
         }
     }
 
+    /// Whether it was left out.
+    fn write(&self, out: &mut Vec<u8>, prepared: Prepared) -> bool {
+        let is_left_out = matches!(prepared, Prepared::LeftOut);
+        match prepared {
+            Prepared::Whole(ready) => self.value(out, ready),
+            Prepared::Ends { head, tail, bytes } => {
+                self.count(&head);
+                self.count(&tail);
+                write_ends(out, [head.as_str(), tail.as_str()], bytes);
+            }
+            Prepared::Nothing | Prepared::LeftOut => out.extend_from_slice(b"null"),
+        }
+        is_left_out
+    }
+
     /// A text of which only the ends are kept: only they are redacted, so that nobody can keep the writer busy with a
     /// text that is not written.
-    fn ends(&self, out: &mut Vec<u8>, text: &str) {
+    fn ends(&self, text: &str) -> Prepared {
         let window = TEXT_BYTES_MAX / 2 + WINDOW_MARGIN_BYTES;
         let (head, tail) = (text.floor_char_boundary(window), text.ceil_char_boundary(text.len() - window));
         let redacted =
             |part: Option<&str>| self.guarded(|| self.journal.redactor.text(part.unwrap_or_default()));
         let (Some(head), Some(tail)) = (redacted(text.get(..head)), redacted(text.get(tail..))) else {
-            out.extend_from_slice(b"null");
-            return;
+            return Prepared::Nothing;
         };
-        self.count(&head);
-        self.count(&tail);
-        let (head, tail) = (head.as_str(), tail.as_str());
-        let head_end = head_end(head, head.len().saturating_sub(WINDOW_EDGE_BYTES).min(TEXT_BYTES_MAX / 2));
+        let (first, last) = (head.as_str(), tail.as_str());
+        let head_end = head_end(first, first.len().saturating_sub(WINDOW_EDGE_BYTES).min(TEXT_BYTES_MAX / 2));
         let tail_start = tail_start(
-            tail,
-            WINDOW_EDGE_BYTES.max(tail.len().saturating_sub(TEXT_BYTES_MAX / 2)).min(tail.len()),
+            last,
+            WINDOW_EDGE_BYTES.max(last.len().saturating_sub(TEXT_BYTES_MAX / 2)).min(last.len()),
         );
-        let (head, tail) = (head.get(..head_end), tail.get(tail_start..));
-        write_ends(out, [head.unwrap_or_default(), tail.unwrap_or_default()], text.len());
+        let tail_end = last.len();
+        Prepared::Ends {
+            head: head.part(0..head_end),
+            tail: tail.part(tail_start..tail_end),
+            bytes: text.len(),
+        }
     }
 
-    /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them.
-    fn arguments(&self, out: &mut Vec<u8>, raw: Option<Raw>) {
-        let opened = raw.and_then(|raw| self.guarded(|| raw.open()));
-        let hmac = opened.as_ref().map(|opened| self.journal.secret.hmac_hex("args", opened.bytes()));
+    /// `args` and `args_hmac`, which stands for the arguments as they came, whatever is written of them. Whether they
+    /// were left out.
+    fn arguments(&self, out: &mut Vec<u8>, raw: Option<Raw>) -> bool {
+        let (prepared, hmac) = match raw {
+            Some(raw) if raw.is_prepared() => raw.into_prepared().unwrap_or((Prepared::Nothing, None)),
+            Some(raw) => self.prepare_arguments(raw),
+            None => (Prepared::Nothing, None),
+        };
+        let mut is_left_out = false;
         if self.journal.content == Content::Redacted {
             member(out, "args");
-            let ready = opened.and_then(|opened| {
-                let document = match opened {
-                    Opened::Text(text) => Opened::Json(text.into()),
-                    Opened::Json(_) => opened,
-                };
-                self.guarded(|| self.redact(document))
-            });
-            self.value(out, ready);
+            is_left_out = self.write(out, prepared);
         }
         member_text(out, "args_hmac", hmac.as_deref());
+        is_left_out
+    }
+
+    fn prepare_arguments(&self, raw: Raw) -> (Prepared, Option<String>) {
+        let opened = self.guarded(|| raw.open());
+        let hmac = opened.as_ref().map(|opened| self.journal.secret.hmac_hex("args", opened.bytes()));
+        if self.journal.content == Content::None {
+            return (Prepared::Nothing, hmac);
+        }
+        let ready = opened.and_then(|opened| {
+            let document = match opened {
+                Opened::Text(text) => Opened::Json(text.into()),
+                Opened::Json(_) => opened,
+            };
+            self.guarded(|| self.redact(document))
+        });
+        (ready.map_or(Prepared::Nothing, Prepared::Whole), hmac)
     }
 
     fn redact(&self, opened: Opened) -> Ready {
@@ -215,11 +339,8 @@ impl Texts<'_> {
         }
     }
 
-    fn value(&self, out: &mut Vec<u8>, ready: Option<Ready>) {
-        let Some(Ready { text, is_json }) = ready else {
-            out.extend_from_slice(b"null");
-            return;
-        };
+    fn value(&self, out: &mut Vec<u8>, ready: Ready) {
+        let Ready { text, is_json } = ready;
         self.count(&text);
         // Checked once more: an embedded value that is no JSON would break the line, not only itself.
         let fits = text.as_str().len() <= TEXT_BYTES_MAX

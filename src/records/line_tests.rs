@@ -19,6 +19,7 @@ struct Heard {
 }
 
 impl Notice for Heard {
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         assert!(tenant == "acme" && !entity.is_empty());
         self.redacted.set(self.redacted.get() + count);
@@ -26,6 +27,7 @@ impl Notice for Heard {
     fn redactor_failed(&self) {
         self.failed.set(self.failed.get() + 1);
     }
+    fn left_out(&self, _: &str) {}
 }
 
 fn request_line(entry: RequestEntry) -> String {
@@ -59,6 +61,7 @@ fn a_request_reads_as_the_contract_says() {
         upstream: Some("openai".into()),
         error: Some("upstream_error"),
         ttft: Some(Duration::from_micros(1500)),
+        queued: None,
         input_tokens: Some(0),
         output_tokens: Some(20),
         usage_estimated: false,

@@ -5,27 +5,36 @@
 //! No request waits for the disk: [`Records::push`] takes a short mutex, and a thread looks every 50 ms. A power cut
 //! costs what was pushed in the last second or so. A record that cannot be written stops admission or is counted.
 
+mod attest;
 mod audit_files;
 mod chain;
+mod checkpoint;
+mod compress;
+mod day_file;
 mod disk;
 mod entry;
 mod erase;
 mod head;
 mod line;
+pub mod recent;
 mod recover;
 pub mod secret;
+mod signed;
+mod signing;
 mod sink;
 mod stamp;
 mod stream;
+mod study;
 mod sync;
 mod tenant_secrets;
+mod trail;
 mod turns;
 mod verify;
 mod writer;
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io::{self, Write},
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -35,16 +44,21 @@ use std::{
     time::Duration,
 };
 
+pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
+pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
+pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
+pub use study::{Analyst, Answer};
+pub use sync::Kind;
 pub use tenant_secrets::{Destroyed, Master, TenantSecrets};
 pub use turns::{Turn, Turns};
-pub use verify::{Fault, Finding, Report, TenantReport, VerifyError, verify, verify_heard};
+pub use verify::{Fault, Finding, Means, Report, TenantReport, VerifyError, verify};
 
 /// What a gateway does when a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +79,10 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Day files older than this are removed.
     pub retain: Duration,
+    /// Whether day files are compressed once their day is over.
+    pub compress: bool,
+    /// Signs checkpoints of the audit chains.
+    pub signer: Option<Arc<Signer>>,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -83,6 +101,10 @@ impl std::fmt::Debug for Options {
 pub trait Observer: Send + Sync {
     /// So many values of an entity were taken out of a tenant's text.
     fn redacted(&self, tenant: &str, entity: &str, count: u32);
+    /// A line is made, redacted as it will be written, newline included.
+    fn made(&self, _tenant: &Arc<str>, _kind: Kind, _line: &[u8]) {}
+    /// A tenant's text was left out: its analyst gave no answer.
+    fn left_out(&self, tenant: &str);
     /// Something about the files found that an operator should know.
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
@@ -97,6 +119,8 @@ pub struct Counters {
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
+    /// Texts left out of their record because the analyst gave no answer that could be believed in time.
+    pub left_out: AtomicU64,
 }
 
 /// Why records cannot be kept.
@@ -186,7 +210,7 @@ impl Records {
     /// The same of a data directory that is locked already.
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
-        let mut sink = sink::Sink::open(&path, options.secrets, options.retain)
+        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain)
             .map_err(|source| OpenError::Recover { path, source })?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
@@ -201,7 +225,9 @@ impl Records {
             observer: options.observer,
         });
         let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(Arc::clone(&shared), sink, syncer, options.on_failure);
+        let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
+        let compressor = compressor.transpose().map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(Arc::clone(&shared), sink, (syncer, compressor), options.on_failure);
         let thread =
             Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self {
@@ -333,6 +359,11 @@ impl DataDirLock {
     pub fn take(data_dir: &std::path::Path) -> Result<Self, OpenError> {
         lock(data_dir).map(Self)
     }
+
+    /// The process that has taken it, as far as it is written down.
+    pub fn holder(data_dir: &std::path::Path) -> Option<i32> {
+        std::fs::read_to_string(data_dir.join("lock")).ok()?.trim().parse().ok()
+    }
 }
 
 fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
@@ -344,7 +375,11 @@ fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
         Err(source) => return Err(OpenError::Directory { path, source }),
     };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // Who it is, for one that is to take its place: nothing depends on it.
+            drop(file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())));
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(OpenError::Directory { path, source }),
     }

@@ -9,9 +9,12 @@ use std::{
 
 use super::{
     chain::{Digest, Walk, links, severed},
+    checkpoint::Signed,
+    day_file::{self, bytes_before, count_lines, day_path, days},
     disk::{self, Lines, Next},
-    head::{BadHead, Base, Head, file_name},
+    head::{BadHead, Base, Head},
     stamp::Day,
+    trail::{self, Found},
 };
 use crate::redact::TenantSecret;
 
@@ -28,6 +31,8 @@ pub enum Warning {
         "audit chain of {tenant}: {what}; records were changed or removed while the gateway was down. Run `tollgate audit verify`"
     )]
     Tampered { tenant: String, what: &'static str },
+    #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
+    Uncompressed { file: PathBuf, why: String },
 }
 
 /// A chain as it was found.
@@ -35,9 +40,12 @@ pub enum Warning {
 pub(super) struct Recovered {
     pub(super) walk: Walk,
     pub(super) base: Base,
-    /// The last file and its length.
+    /// The last file and the length of what it holds.
     pub(super) at: Option<(Day, u64)>,
+    /// The last day that is compressed.
+    pub(super) compressed: Option<Day>,
     pub(super) has_head: bool,
+    pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -65,27 +73,23 @@ pub(super) fn read_head(
 /// Finds where a tenant's chain goes on, after mending a torn last line.
 pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::Result<Recovered> {
     let dir = audit.join(tenant);
-    let days = disk::days(&dir)?;
+    let days = days(&dir)?;
+    let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
-    let mut at = None;
-    for &day in days.iter().rev() {
-        let file = disk::day_path(&dir, day);
-        let (length, torn) = disk::mend(&file)?;
-        if torn > 0 {
-            warnings.push(Warning::Torn { file, bytes: torn });
-        }
-        if length > 0 {
-            at = Some((day, length));
-            break;
-        }
-    }
+    let at = last_file(&dir, &days, &mut warnings)?;
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
+    let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
+    let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     let (walk, base) = match head {
         Some(Ok(head)) => {
             let mut walk = Walk { expected: head.last, records: head.records };
-            match follow(&dir, &days, &head, &mut walk)? {
+            let followed = match follow(&dir, &days, &head, &mut walk) {
+                Err(error) if day_file::is_damage(&error) => Followed::Astray,
+                followed => followed?,
+            };
+            match followed {
                 Followed::Whole if walk.records == head.records => {}
                 Followed::Whole => {
                     let records = walk.records - head.records;
@@ -101,7 +105,7 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
         None | Some(Err(_)) => {
             let mut records = 0;
             for &day in &days {
-                records += disk::count_lines(&disk::day_path(&dir, day))?;
+                records += count_lines(&dir, day)?;
             }
             let base = Base::genesis(tenant);
             match head {
@@ -121,7 +125,45 @@ pub(super) fn recover(audit: &Path, tenant: &str, secret: &TenantSecret) -> io::
             }
         }
     };
-    Ok(Recovered { walk, base, at, has_head, warnings })
+    Ok(Recovered { walk, base, at, compressed, has_head, checkpoints, warnings })
+}
+
+/// The last file that holds anything, and how long that is, after mending a torn last line.
+fn last_file(dir: &Path, days: &[Day], warnings: &mut Vec<Warning>) -> io::Result<Option<(Day, u64)>> {
+    for &day in days.iter().rev() {
+        let file = day_path(dir, day);
+        let (length, torn) =
+            if file.exists() { disk::mend(&file)? } else { (day_file::length(dir, day)?, 0) };
+        if torn > 0 {
+            warnings.push(Warning::Torn { file, bytes: torn });
+        }
+        if length > 0 {
+            return Ok(Some((day, length)));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the checkpoints go on. Where they do not fit the head they go on from what it names, so that what is missing
+/// stays found.
+fn take_up(
+    mut found: Found,
+    tenant: &str,
+    signed: Option<(u64, Digest)>,
+    warnings: &mut Vec<Warning>,
+) -> Found {
+    warnings.extend(found.torn.take().map(|(file, bytes)| Warning::Torn { file, bytes }));
+    let fits = signed.is_none_or(|(number, last)| {
+        found.signed.number > number || found.signed.number == number && found.signed.last == last
+    });
+    if !fits || found.is_unreadable {
+        let what = "its signed checkpoints do not go as far as its head says";
+        warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
+        if let Some((number, last)) = signed {
+            found.signed = Signed { number, last, ..found.signed };
+        }
+    }
+    found
 }
 
 enum Followed {
@@ -138,7 +180,7 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
     let kept = days.iter().copied().filter(|day| head.base.day.is_none_or(|base| *day >= base));
     let sealed = head.at.filter(|(day, _)| head.base.day.is_none_or(|base| *day >= base));
     if let Some((day, bytes)) = sealed {
-        if !days.contains(&day) || !ends_with(&disk::day_path(dir, day), bytes, &head.last)? {
+        if !days.contains(&day) || !ends_with(dir, day, bytes, &head.last)? {
             return Ok(Followed::Astray);
         }
     } else if head.last != head.base.prev {
@@ -147,7 +189,7 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
     let mut broken = false;
     for day in kept.filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
         let from = sealed.filter(|(sealed, _)| *sealed == day).map_or(0, |(_, bytes)| bytes);
-        let mut lines = Lines::open(&disk::day_path(dir, day), from)?;
+        let mut lines = Lines::of(dir, day, from)?;
         loop {
             match lines.next()? {
                 Next::Line(_) if broken => walk.records += 1,
@@ -166,35 +208,42 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
 }
 
 /// Whether the line that ends at `bytes` is the record of this hash; at 0, whether nothing is expected there.
-fn ends_with(path: &Path, bytes: u64, last: &Digest) -> io::Result<bool> {
-    let tail = disk::bytes_before::<67>(path, bytes)?;
+fn ends_with(dir: &Path, day: Day, bytes: u64, last: &Digest) -> io::Result<bool> {
+    let tail = bytes_before::<67>(dir, day, bytes)?;
     Ok(tail.is_some_and(|tail| tail == *format!("{}\"}}\n", last.as_str()).as_bytes()))
 }
 
-/// The base of a chain when the files before `cutoff` go, and those files. None if there are none.
+/// The base of a chain when the files before `cutoff` go, and their days. None if there are none.
 pub(super) fn rebase(
     dir: &Path,
     cutoff: Day,
     base: &Base,
     last: Digest,
-) -> io::Result<Option<(Base, Vec<PathBuf>)>> {
-    let days = disk::days(dir)?;
-    let old: Vec<PathBuf> =
-        days.iter().filter(|day| **day < cutoff).map(|day| dir.join(file_name(*day))).collect();
+) -> io::Result<Option<(Base, Vec<Day>)>> {
+    let days = days(dir)?;
+    let old: Vec<Day> = days.iter().copied().filter(|day| *day < cutoff).collect();
     if old.is_empty() {
         return Ok(None);
     }
     let mut records = base.records;
     // Files before the base were counted when it was set; the removal of those did not get to its end.
-    for &day in days.iter().filter(|day| **day < cutoff && base.day.is_none_or(|base| **day >= base)) {
-        records += disk::count_lines(&disk::day_path(dir, day))?;
+    for &day in old.iter().filter(|day| base.day.is_none_or(|base| **day >= base)) {
+        records += count_lines(dir, day)?;
     }
     let mut prev = last;
     for &day in days.iter().filter(|day| **day >= cutoff) {
-        if let Next::Line(line) = Lines::open(&disk::day_path(dir, day), 0)?.next()? {
+        match Lines::of(dir, day, 0)?.next() {
             // A line that is none keeps its place: what it should follow, no line names, so the verifier finds it.
-            prev = links(line).map_or_else(|| severed("retention"), |(prev, _)| prev);
-            break;
+            Ok(Next::Line(line)) => {
+                prev = links(line).map_or_else(|| severed("retention"), |(prev, _)| prev);
+                break;
+            }
+            Err(error) if day_file::is_damage(&error) => {
+                prev = severed("retention");
+                break;
+            }
+            Err(error) => return Err(error),
+            Ok(Next::Torn(_) | Next::TooLong | Next::End) => {}
         }
     }
     Ok(Some((Base { day: Some(cutoff), prev, records }, old)))

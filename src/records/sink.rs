@@ -2,23 +2,27 @@
 //! what retention removes. Apart from the writer's thread so that it can be tried without one, with any time as `now`.
 
 use std::{
-    collections::HashMap,
-    fs, io,
+    collections::{BTreeSet, HashMap, HashSet},
+    io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::{
+    day_file::{days, last_compressed, remove_day},
     disk,
     entry::{Entry, is_recordable},
     erase::OPERATOR,
     line::{Notice, write_decision, write_request},
     recover::{Warning, rebase, recover},
+    signed::SIGN_EVERY,
+    signing::Signer,
     stamp::Day,
     stream::Stream,
-    sync::{Kind, Round},
+    sync::{self, Kind, Round},
     tenant_secrets::TenantSecrets,
+    trail,
 };
 
 /// Most files kept open between writes.
@@ -28,10 +32,17 @@ pub(super) struct Sink {
     audit: PathBuf,
     log: PathBuf,
     secrets: Arc<TenantSecrets>,
+    signer: Option<Arc<Signer>>,
     retain: Duration,
+    /// Files of days before it are closed: nothing is appended to them any more.
+    open_from: Day,
     streams: [HashMap<Arc<str>, Stream>; 2],
     pending: Vec<(Arc<str>, Kind)>,
     dirty: Vec<(Arc<str>, Kind)>,
+    /// When chains are due to be signed.
+    due: BTreeSet<(SystemTime, Arc<str>)>,
+    /// A checkpoint that was due could not be written.
+    is_owing: bool,
     writes: u64,
     open: usize,
     pub(super) warnings: Vec<Warning>,
@@ -42,6 +53,7 @@ impl Sink {
     pub(super) fn open(
         data_dir: &std::path::Path,
         secrets: Arc<TenantSecrets>,
+        signer: Option<Arc<Signer>>,
         retain: Duration,
     ) -> io::Result<Self> {
         let (audit, log) = (data_dir.join("audit"), data_dir.join("log"));
@@ -51,22 +63,34 @@ impl Sink {
             audit,
             log,
             secrets,
+            signer,
             retain,
+            open_from: Day::FIRST,
             streams: [HashMap::new(), HashMap::new()],
             pending: Vec::new(),
             dirty: Vec::new(),
+            due: BTreeSet::new(),
+            is_owing: false,
             writes: 0,
             open: 0,
             warnings: Vec::new(),
         };
         for tenant in sink.chains()? {
-            sink.stream(&tenant.into(), Kind::Audit)?;
+            let tenant = tenant.into();
+            if sink.stream(&tenant, Kind::Audit)?.is_behind() {
+                sink.due.insert((SystemTime::UNIX_EPOCH, tenant));
+            }
         }
         Ok(sink)
     }
 
+    /// Where the tenants' directories are.
+    pub(super) fn dirs(&self) -> [PathBuf; 2] {
+        [self.audit.clone(), self.log.clone()]
+    }
+
     /// The tenants that have a chain or the head of one.
-    fn chains(&self) -> io::Result<std::collections::BTreeSet<String>> {
+    fn chains(&self) -> io::Result<BTreeSet<String>> {
         let heads = disk::names(&self.audit.join(".heads"))?;
         let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned);
         Ok(disk::names(&self.audit)?.into_iter().chain(heads).filter(|name| is_recordable(name)).collect())
@@ -80,15 +104,25 @@ impl Sink {
             Kind::Log => logs,
         };
         if !streams.contains_key(tenant) {
-            let stream = match kind {
-                Kind::Log => Stream::log(self.log.join(&**tenant)),
+            let mut stream = match kind {
+                Kind::Log => {
+                    let dir = self.log.join(&**tenant);
+                    let compressed = last_compressed(&dir)?;
+                    Stream::log(dir, compressed)
+                }
                 Kind::Audit => {
                     let secret = self.secrets.of(tenant);
                     let mut found = recover(&self.audit, tenant, &secret)?;
                     self.warnings.append(&mut found.warnings);
-                    Stream::audit(self.audit.clone(), Arc::clone(tenant), secret, found)
+                    Stream::audit(
+                        self.audit.clone(),
+                        (Arc::clone(tenant), secret),
+                        found,
+                        self.signer.clone(),
+                    )
                 }
             };
+            stream.close_before(self.open_from);
             streams.insert(Arc::clone(tenant), stream);
         }
         streams.get_mut(tenant).ok_or_else(|| io::Error::other("no stream"))
@@ -114,14 +148,20 @@ impl Sink {
             Err(error) => return Err((entry, error)),
         };
         let was_pending = stream.is_pending();
+        let made =
+            |out: &[u8], start: usize| notice.made(&tenant, kind, out.get(start..).unwrap_or_default());
         match entry {
-            Entry::Request(request) => {
-                stream.line(request.time, |out, _| write_request(out, *request, notice));
-            }
+            Entry::Request(request) => stream.line(request.time, |out, _| {
+                let start = out.len();
+                write_request(out, *request, notice);
+                made(out, start);
+            }),
             Entry::Decision(decision) => stream.line(decision.time, |out, tip| {
                 if let Some(tip) = tip {
+                    let start = out.len();
                     tip.expected = write_decision(out, *decision, &tip.expected, notice);
                     tip.records += 1;
+                    made(out, start);
                 }
             }),
         }
@@ -182,20 +222,62 @@ impl Sink {
         pending.iter().map(|(tenant, kind)| self.known(tenant, *kind).map_or(0, Stream::discard)).sum()
     }
 
-    /// Takes what has to be synced, as of now.
-    pub(super) fn sync_round(&mut self) -> Round {
-        let dirty = std::mem::take(&mut self.dirty);
-        let job = |(tenant, kind)| {
-            let job = self.known(&tenant, kind)?.sync_job();
-            Some((tenant, kind, job))
-        };
-        dirty.into_iter().filter_map(job).collect()
+    /// Whether a chain is due to be signed.
+    pub(super) fn is_sign_due(&self, now: SystemTime) -> bool {
+        self.due.first().is_some_and(|(due, _)| is_due(*due, now))
+    }
+
+    /// Whether chains wait to be signed, due or not.
+    pub(super) fn is_unsigned(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Whether a checkpoint that was due is still to be written.
+    pub(super) fn is_owing(&self) -> bool {
+        self.is_owing
+    }
+
+    /// Takes what has to be synced and signed, as of now.
+    pub(super) fn sync_round(&mut self, now: SystemTime, sign: Sign) -> Round {
+        self.is_owing = false;
+        let mut round = std::mem::take(&mut self.dirty);
+        let dirty: HashSet<Arc<str>> = round
+            .iter()
+            .filter(|(_, kind)| *kind == Kind::Audit)
+            .map(|(tenant, _)| Arc::clone(tenant))
+            .collect();
+        let is_taken = |due: SystemTime| sign == Sign::All || is_due(due, now);
+        let mut taken = HashSet::new();
+        while self.due.first().is_some_and(|(due, _)| is_taken(*due)) {
+            taken.extend(self.due.pop_first().map(|(_, tenant)| tenant));
+        }
+        round.extend(
+            taken.into_iter().filter(|tenant| !dirty.contains(tenant)).map(|tenant| (tenant, Kind::Audit)),
+        );
+        let mut jobs = Vec::with_capacity(round.len());
+        for (tenant, kind) in round {
+            let Some(stream) = self.known(&tenant, kind) else { continue };
+            let due = stream.sign_due().filter(|_| stream.is_behind());
+            if !stream.is_dirty() && due.is_none() {
+                continue;
+            }
+            let job = stream.sync_job(due.filter(|due| is_taken(*due)).map(|_| now));
+            if let Some(due) = due.filter(|due| !is_taken(*due)) {
+                self.due.insert((due, Arc::clone(&tenant)));
+            }
+            jobs.push((tenant, kind, job));
+        }
+        jobs
     }
 
     /// Takes back what could not be synced, to be tried again.
     pub(super) fn sync_failed(&mut self, failed: Round) -> io::Result<()> {
         let mut outcome = Ok(());
         for (tenant, kind, job) in failed {
+            if job.checkpoint.is_some() {
+                self.is_owing = true;
+                self.due.insert((SystemTime::UNIX_EPOCH, Arc::clone(&tenant)));
+            }
             let Some(stream) = self.known(&tenant, kind) else { continue };
             let (was_open, was_dirty) = (stream.is_open(), stream.is_dirty());
             stream.sync_failed(job);
@@ -210,36 +292,74 @@ impl Sink {
         outcome
     }
 
+    /// Closes the files of all days before `today`: what is late goes into today's. Everything must be written and synced.
+    pub(super) fn close_days(&mut self, today: Day) {
+        self.open_from = self.open_from.max(today);
+        for stream in self.streams.iter_mut().flat_map(HashMap::values_mut) {
+            let was_open = stream.is_open();
+            stream.close_before(today);
+            self.open -= usize::from(was_open) - usize::from(stream.is_open());
+        }
+    }
+
     /// Removes day files older than `retain`. Everything must be written and synced.
     pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
         let cutoff = Day::of(now).before(self.retain);
         // The operator's chain proves what is gone: it outlasts it.
         for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
-            self.prune_chain(&tenant.into(), cutoff)?;
+            self.prune_chain(&tenant.into(), cutoff, now)?;
         }
         for tenant in disk::names(&self.log)? {
             let dir = self.log.join(&tenant);
             if !is_recordable(&tenant) || !dir.is_dir() {
                 continue;
             }
-            for day in disk::days(&dir)?.into_iter().filter(|day| *day < cutoff) {
-                fs::remove_file(disk::day_path(&dir, day))?;
+            for day in days(&dir)?.into_iter().filter(|day| *day < cutoff) {
+                remove_day(&dir, day)?;
             }
         }
         Ok(())
     }
 
-    /// First the head says from where on there are records, then the files go.
-    fn prune_chain(&mut self, tenant: &Arc<str>, cutoff: Day) -> io::Result<()> {
+    /// First checkpoint and head say from where on there are records, then the files go.
+    fn prune_chain(&mut self, tenant: &Arc<str>, cutoff: Day, now: SystemTime) -> io::Result<()> {
         let dir = self.audit.join(&**tenant);
+        let is_signed = self.signer.is_some();
         let stream = self.stream(tenant, Kind::Audit)?;
         let Some(chain) = &mut stream.chain else { return Ok(()) };
-        let Some((base, old)) = rebase(&dir, cutoff, &chain.base, chain.tip.expected)? else { return Ok(()) };
-        chain.base = base;
-        if let Some((path, text)) = stream.head() {
-            disk::replace(&path, &text)?;
+        let rebased = rebase(&dir, cutoff, &chain.base, chain.tip.expected)?;
+        let old_checkpoints = if is_signed { trail::old(&dir, cutoff)? } else { None };
+        if rebased.is_none() && old_checkpoints.is_none() {
+            return Ok(());
+        }
+        let (base, old) = rebased.unwrap_or_else(|| (chain.base.clone(), Vec::new()));
+        let before = std::mem::replace(&mut chain.base, base);
+        let (gone, first) = old_checkpoints.unzip();
+        if let Some(job) = stream.rebased(now, first.map(|first| first.saturating_sub(1))) {
+            if let Err(error) = sync::sync_job(&job) {
+                if let Some(chain) = &mut stream.chain {
+                    chain.base = before;
+                }
+                stream.sync_failed(job);
+                return Err(error);
+            }
             disk::sync_dir(&self.audit.join(".heads"))?;
         }
-        old.iter().try_for_each(fs::remove_file)
+        old.iter().try_for_each(|day| remove_day(&dir, *day))?;
+        gone.iter().flatten().try_for_each(|day| trail::remove(&dir, *day))
     }
+}
+
+/// Which chains are signed in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// Those that are due.
+    Due,
+    /// All that are behind.
+    All,
+}
+
+/// Whether a time has come. One that lies further ahead than it was ever set is of a clock that was put back.
+fn is_due(due: SystemTime, now: SystemTime) -> bool {
+    due.duration_since(now).map_or(true, |left| left.is_zero() || left > SIGN_EVERY)
 }

@@ -15,6 +15,9 @@ const SECONDS_MAX: u64 = 253_402_300_799;
 pub struct Day(u32);
 
 impl Day {
+    /// 1970-01-01.
+    pub(super) const FIRST: Self = Self(0);
+
     /// The day that a time lies in; times before 1970 count as its first day.
     pub fn of(time: SystemTime) -> Self {
         Self(u32::try_from(seconds(time).0 / DAY_SECONDS).unwrap_or(u32::MAX))

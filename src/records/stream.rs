@@ -11,11 +11,15 @@ use std::{
 };
 
 use super::{
-    chain::Walk,
+    chain::{Digest, Walk},
+    day_file::day_path,
     disk,
     head::{Base, Head},
     recover::{Recovered, head_path},
+    signed::{Signing, State},
+    signing::Signer,
     stamp::Day,
+    trail::Append,
 };
 use crate::redact::TenantSecret;
 
@@ -46,6 +50,7 @@ pub(super) struct Chain {
     pub(super) tip: Walk,
     /// After the last line that was written to the file.
     written: Walk,
+    signing: Signing,
     has_head: bool,
     audit: PathBuf,
 }
@@ -55,6 +60,8 @@ pub(super) struct Stream {
     file: Option<(Day, File)>,
     /// The file that was written last, and its length when it was left.
     at: Option<(Day, u64)>,
+    /// No line goes into a file of a day before it.
+    open_from: Day,
     chunks: VecDeque<Chunk>,
     spare: Vec<u8>,
     dirty: Vec<Dirty>,
@@ -69,16 +76,19 @@ pub(super) struct Stream {
 pub(super) struct SyncJob {
     pub(super) dirty: Vec<Dirty>,
     pub(super) dir: Option<PathBuf>,
-    /// The head's file and text, to be put in place after the sync.
+    /// The checkpoint of what is synced then.
+    pub(super) checkpoint: Option<Append>,
+    /// The head's file and text, to be put in place after that.
     pub(super) head: Option<(PathBuf, String)>,
 }
 
 impl Stream {
-    pub(super) fn log(dir: PathBuf) -> Self {
+    pub(super) fn log(dir: PathBuf, compressed: Option<Day>) -> Self {
         Self {
             dir,
             file: None,
             at: None,
+            open_from: compressed.map_or(Day::FIRST, Day::next),
             chunks: VecDeque::new(),
             spare: Vec::new(),
             dirty: Vec::new(),
@@ -88,19 +98,31 @@ impl Stream {
         }
     }
 
-    pub(super) fn audit(audit: PathBuf, tenant: Arc<str>, secret: TenantSecret, found: Recovered) -> Self {
+    pub(super) fn audit(
+        audit: PathBuf,
+        (tenant, secret): (Arc<str>, TenantSecret),
+        found: Recovered,
+        signer: Option<Arc<Signer>>,
+    ) -> Self {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
         let (base, tip, has_head) = (found.base, found.walk, found.has_head);
-        let chain = Chain { tenant, secret, base, tip, written, has_head, audit };
-        Self { at: found.at, chain: Some(chain), ..Self::log(dir) }
+        let signing = Signing::new(signer, found.checkpoints);
+        let chain = Chain { tenant, secret, base, tip, written, signing, has_head, audit };
+        Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
+    }
+
+    /// Nothing is written into files of days before `day` any more. Nothing must be pending.
+    pub(super) fn close_before(&mut self, day: Day) {
+        self.open_from = self.open_from.max(day);
+        self.file.take_if(|(open, _)| *open < day);
     }
 
     /// Lets `write` append one line for `time`. It goes into its day's file, or a later one that was begun already:
     /// a chain never goes back.
     pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
         let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
-        let day = begun.into_iter().fold(Day::of(time), Day::max);
+        let day = begun.into_iter().fold(Day::of(time).max(self.open_from), Day::max);
         if self.chunks.back().is_none_or(|chunk| chunk.day != day) {
             self.chunks.push_back(Chunk { day, bytes: std::mem::take(&mut self.spare), records: 0 });
         }
@@ -164,7 +186,7 @@ impl Stream {
         file.write_all(bytes)?;
         let length = self.at.map_or(0, |(_, length)| length) + bytes.len() as u64;
         self.at = Some((day, length));
-        let path = disk::day_path(&self.dir, day);
+        let path = day_path(&self.dir, day);
         match self.dirty.last_mut().filter(|dirty| dirty.path == path) {
             Some(dirty) => dirty.length = length,
             None => self.dirty.push(Dirty { path, length }),
@@ -175,7 +197,7 @@ impl Stream {
     /// A log may be emptied, moved or removed by its operator (a chain may not): what comes goes on in what is there.
     fn follow_rotation(&mut self) {
         let (None, Some((day, file))) = (&self.chain, &self.file) else { return };
-        match disk::is_still(&disk::day_path(&self.dir, *day), file) {
+        match disk::is_still(&day_path(&self.dir, *day), file) {
             Some(length) if self.at.is_none_or(|(_, known)| length >= known) => {}
             Some(length) => self.at = Some((*day, length)),
             None => (self.file, self.at) = (None, None),
@@ -186,7 +208,7 @@ impl Stream {
     fn open(&mut self, day: Day) -> io::Result<()> {
         disk::create_dir(&self.dir)?;
         self.ensure_head()?;
-        let path = disk::day_path(&self.dir, day);
+        let path = day_path(&self.dir, day);
         let (file, mut length) = disk::open_append(&path)?;
         match self.at.filter(|(last, _)| *last == day) {
             // The rest of a write of ours that failed half-way.
@@ -205,7 +227,7 @@ impl Stream {
 
     /// A chain has a head before it has a record, so that a missing one always tells of a removal.
     fn ensure_head(&mut self) -> io::Result<()> {
-        let head = self.head();
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last_sure()));
         if let Some(chain) = self.chain.as_mut().filter(|chain| !chain.has_head)
             && let Some((path, text)) = head
         {
@@ -218,25 +240,54 @@ impl Stream {
         Ok(())
     }
 
-    /// The head's file and text for what is written.
-    pub(super) fn head(&self) -> Option<(PathBuf, String)> {
+    /// The head's file and text for what is written, and signed.
+    fn head(&self, signed: Option<(u64, Digest)>) -> Option<(PathBuf, String)> {
         let chain = self.chain.as_ref()?;
         let head = Head {
             records: chain.written.records,
             last: chain.written.expected,
             at: self.at.filter(|(_, length)| *length > 0),
             base: chain.base.clone(),
+            signed,
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
     }
 
-    /// Takes what has to be synced.
-    pub(super) fn sync_job(&mut self) -> SyncJob {
+    /// Takes what has to be synced. With a time, what is not signed yet is signed as of then.
+    pub(super) fn sync_job(&mut self, sign: Option<SystemTime>) -> SyncJob {
+        let checkpoint = sign.filter(|_| self.is_behind()).and_then(|now| self.sign(now, None));
         SyncJob {
             dirty: std::mem::take(&mut self.dirty),
             dir: std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone()),
-            head: self.head(),
+            checkpoint,
+            head: self.chain.as_ref().and_then(|chain| self.head(chain.signing.last())),
         }
+    }
+
+    /// Whether there are records that no checkpoint counts, and one should.
+    pub(super) fn is_behind(&self) -> bool {
+        self.chain.as_ref().is_some_and(|chain| chain.signing.is_behind(&chain.written))
+    }
+
+    /// When a checkpoint is due, if there is anything to sign.
+    pub(super) fn sign_due(&self) -> Option<SystemTime> {
+        self.chain.as_ref().map(|chain| chain.signing.due())
+    }
+
+    /// What retention changes, in order: checkpoints say that it did so, then the head does. The base is set already.
+    /// Everything must be written and synced.
+    pub(super) fn rebased(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<SyncJob> {
+        let is_signed = self.chain.as_ref()?.signing.is_on();
+        let checkpoint = if is_signed { self.sign(now, removed_checkpoints) } else { None };
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
+        Some(SyncJob { dirty: Vec::new(), dir: None, checkpoint, head })
+    }
+
+    fn sign(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<Append> {
+        let day = self.at.filter(|(_, length)| *length > 0).map(|(day, _)| day);
+        let chain = self.chain.as_mut()?;
+        let (tenant, dir, written, base) = (&*chain.tenant, &*self.dir, &chain.written, &chain.base);
+        chain.signing.sign(&State { tenant, dir, written, day, base }, now, removed_checkpoints)
     }
 
     /// Takes back a job that failed. The file may not be the one at its path any more, so it is opened anew, and what
@@ -246,6 +297,9 @@ impl Stream {
         self.is_dir_dirty = true;
         if let Some(chain) = &mut self.chain {
             chain.has_head = false;
+            if job.checkpoint.is_some() {
+                chain.signing.take_back();
+            }
         }
         for dirty in job.dirty {
             if self.dirty.iter().all(|own| own.path != dirty.path) {
@@ -258,6 +312,7 @@ impl Stream {
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if self.file.is_none()
             && let Some((day, _)) = self.at
+            && day >= self.open_from
         {
             self.open(day)?;
         }
@@ -271,7 +326,7 @@ impl Stream {
 }
 
 /// The hash of the last line of whole lines, if they are audit lines.
-fn last_hash(lines: &[u8]) -> Option<super::chain::Digest> {
+fn last_hash(lines: &[u8]) -> Option<Digest> {
     let hex = lines.strip_suffix(b"\"}\n")?.last_chunk::<64>()?;
-    super::chain::Digest::parse(hex)
+    Digest::parse(hex)
 }

@@ -1,5 +1,5 @@
 //! The thread that waits for the disk, so that the writer need not: it syncs what was written since last time and then
-//! puts the heads in place, at most one round at a time. Apart because nothing else in here may take as long.
+//! puts checkpoints and heads in place, at most one round at a time. Apart because nothing else in here may take as long.
 
 use std::{
     collections::BTreeSet,
@@ -13,11 +13,12 @@ use std::{
 use super::{
     disk,
     stream::{Dirty, SyncJob},
+    trail,
 };
 
-/// Which stream a job is of.
+/// Which records are meant: decisions or requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Audit,
     Log,
 }
@@ -97,7 +98,7 @@ pub(super) fn sync_round(round: Round) -> Round {
     failed
 }
 
-fn sync_job(job: &SyncJob) -> io::Result<()> {
+pub(super) fn sync_job(job: &SyncJob) -> io::Result<()> {
     for Dirty { path, length } in &job.dirty {
         // Only a chain has a head. A log that was emptied, moved or removed since is its operator's business.
         let is_log = job.head.is_none();
@@ -112,6 +113,9 @@ fn sync_job(job: &SyncJob) -> io::Result<()> {
     }
     if let Some(dir) = &job.dir {
         disk::sync_dir(dir)?;
+    }
+    if let Some(checkpoint) = &job.checkpoint {
+        trail::append(checkpoint)?;
     }
     if let Some((path, text)) = &job.head {
         disk::replace(path, text)?;

@@ -1,22 +1,30 @@
 //! `tollgate audit verify`: reads audit chains from the first record to the last and says where one is broken. Apart
 //! from the writer, of which it shares only the chain and the head, so that it works on a copy, as anybody, later.
-//! Without the master secret the heads' MACs are not checked: then whoever can write the files can make a new chain.
+//! With the master secret the heads' MACs are checked, with public keys the signed checkpoints; with neither, whoever can
+//! write the files can make a new chain.
 
 use std::{
     collections::BTreeSet,
     fmt, io,
     path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
 };
 
 use super::{
+    attest::{Attest, Attested, BadCheckpoint},
     chain::{Broken, Digest, Walk},
+    day_file::days,
     disk::{self, Lines, Next},
     entry::is_recordable,
-    head::{BadHead, Base, Head, parse_file_name},
+    head::{BadHead, Base, Head},
     recover::read_head,
+    signing::PublicKey,
     tenant_secrets::TenantSecrets,
 };
-use crate::redact::TenantSecret;
 
 /// What was found in an audit directory.
 #[derive(Debug)]
@@ -51,6 +59,8 @@ pub struct TenantReport {
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
     pub torn: u64,
+    /// How far it is signed; None: there is no checkpoint, or none of a given key.
+    pub attested: Option<Attested>,
     /// The first thing that is wrong.
     pub finding: Option<Finding>,
 }
@@ -91,6 +101,16 @@ pub enum Fault {
     HeadShape,
     #[error("the chain's head was not made with this secret: it was changed, or the secret was")]
     HeadMac,
+    #[error("this checkpoint {0}")]
+    Checkpoint(BadCheckpoint),
+    #[error(
+        "its head counts {counted} signed checkpoints, but there are {found}: the last ones were removed"
+    )]
+    CheckpointsCut { found: u64, counted: u64 },
+    #[error("its signed checkpoints are not those that its head was made for: they were replaced")]
+    CheckpointsReplaced,
+    #[error("it has records, but no checkpoint that a given key has signed")]
+    Unsigned,
     #[error("cannot be read: {0}")]
     Read(io::Error),
 }
@@ -104,15 +124,20 @@ pub enum VerifyError {
     List { path: PathBuf, source: io::Error },
 }
 
-/// Checks every chain under a data_dir or its `audit/`. With the master secret the heads' MACs are checked too.
-pub fn verify(dir: &Path, secrets: Option<&TenantSecrets>) -> Result<Report, VerifyError> {
-    verify_heard(dir, secrets, &mut |_| {})
+/// What chains are checked with, besides themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Means<'m> {
+    /// The heads' MACs are made with them.
+    pub secrets: Option<&'m TenantSecrets>,
+    /// The checkpoints' signatures are checked with them; with none, only whether they fit.
+    pub keys: &'m [PublicKey],
 }
 
-/// The same; `heard` is told how many bytes were read, as it goes on.
-pub fn verify_heard(
+/// Checks every chain under a data_dir or its `audit/`, several at once. `heard` is told how many bytes were read, as it goes on.
+pub fn verify(
     dir: &Path,
-    secrets: Option<&TenantSecrets>,
+    means: Means<'_>,
+    threads: usize,
     heard: &mut dyn FnMut(u64),
 ) -> Result<Report, VerifyError> {
     let inner = dir.join("audit");
@@ -127,14 +152,44 @@ pub fn verify_heard(
         list(audit.clone())?.into_iter().filter(|name| is_recordable(name)).collect();
     let heads = list(audit.join(".heads"))?;
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
+    let names: Vec<String> = names.into_iter().collect();
     let mut report = Report { tenants: Vec::new(), bytes: 0 };
-    let mut progress = Progress::new(heard);
-    for tenant in names {
-        let secret = secrets.map(|secrets| secrets.of(&tenant));
-        report.tenants.push(verify_tenant(&audit, &tenant, secret.as_ref(), &mut progress).0);
-    }
-    report.bytes = progress.bytes;
+    let next = AtomicUsize::new(0);
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, names.len().max(1)) {
+            let (tell, names, next, audit) = (tell.clone(), &names, &next, &audit);
+            // Nobody hears any more only where the whole is given up.
+            scope.spawn(move || {
+                while let Some(tenant) = names.get(next.fetch_add(1, Relaxed)) {
+                    let mut heard = |bytes| drop(tell.send(Told::Bytes(bytes)));
+                    let mut progress = Progress::new(&mut heard);
+                    let (found, _) = verify_tenant(audit, tenant, means, &mut progress);
+                    progress.finish();
+                    drop(tell.send(Told::Tenant(Box::new(found))));
+                }
+            });
+        }
+        drop(tell);
+        for told in told {
+            match told {
+                Told::Bytes(bytes) => {
+                    report.bytes += bytes;
+                    heard(report.bytes);
+                }
+                Told::Tenant(found) => report.tenants.push(*found),
+            }
+        }
+    });
+    report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
+}
+
+/// What a thread has to tell.
+enum Told {
+    /// So many more bytes were read.
+    Bytes(u64),
+    Tenant(Box<TenantReport>),
 }
 
 /// Checks one chain; once more when a running gateway moved its head meanwhile, since retention moves files with it.
@@ -142,13 +197,14 @@ pub fn verify_heard(
 pub(super) fn verify_tenant(
     audit: &Path,
     tenant: &str,
-    secret: Option<&TenantSecret>,
+    means: Means<'_>,
     progress: &mut Progress<'_>,
 ) -> (TenantReport, Digest) {
-    let read = || read_head(audit, tenant, secret);
+    let secret = means.secrets.map(|secrets| secrets.of(tenant));
+    let read = || read_head(audit, tenant, secret.as_ref());
     let mut head = read();
     for _ in 0..3 {
-        let report = verify_against(audit, tenant, &head, progress);
+        let report = verify_against(audit, tenant, (&head, means.keys), progress);
         if report.0.finding.is_none() {
             return report;
         }
@@ -158,7 +214,7 @@ pub(super) fn verify_tenant(
         }
         head = now;
     }
-    verify_against(audit, tenant, &head, progress)
+    verify_against(audit, tenant, (&head, means.keys), progress)
 }
 
 type FoundHead = io::Result<Option<Result<Head, BadHead>>>;
@@ -166,9 +222,15 @@ type FoundHead = io::Result<Option<Result<Head, BadHead>>>;
 fn verify_against(
     audit: &Path,
     tenant: &str,
-    head: &FoundHead,
+    (head, keys): (&FoundHead, &[PublicKey]),
     progress: &mut Progress<'_>,
 ) -> (TenantReport, Digest) {
+    let dir = audit.join(tenant);
+    // Before the records are read: those that a checkpoint counts were written before it.
+    let (attest, unread) = match Attest::open(&dir, tenant, keys) {
+        Ok(attest) => (Some(attest), None),
+        Err(error) => (None, Some(Fault::Read(error))),
+    };
     let base = match head {
         Ok(Some(Ok(head))) => head.base.clone(),
         Ok(Some(Err(_)) | None) | Err(_) => Base::genesis(tenant),
@@ -177,11 +239,13 @@ fn verify_against(
         walk: Walk { expected: base.prev, records: base.records },
         place: None,
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
+        attest,
         torn: 0,
         progress,
     };
-    let walked = reading.compare_seal().and_then(|()| reading.read_files(&audit.join(tenant), &base));
-    let fault = walked.err().or_else(|| match head {
+    let read_head = reading.seal;
+    let walked = reading.begin().and_then(|()| reading.read_files(&dir, &base));
+    let fault = unread.or_else(|| walked.err()).or_else(|| match head {
         Ok(Some(Ok(head))) if reading.walk.records < head.records => {
             Some(Fault::Cut { found: reading.walk.records, counted: head.records })
         }
@@ -192,6 +256,7 @@ fn verify_against(
         Ok(None) => Some(Fault::HeadMissing(tenant.to_owned())),
         Err(error) => Some(Fault::Read(io::Error::from(error.kind()))),
     });
+    let fault = fault.or_else(|| reading.finish(&base, read_head).err());
     let sealed = match head {
         Ok(Some(Ok(head))) => head.records,
         Ok(Some(Err(_)) | None) | Err(_) => 0,
@@ -203,6 +268,7 @@ fn verify_against(
         removed: base.records,
         unsealed: reading.walk.records.saturating_sub(sealed),
         torn: reading.torn,
+        attested: reading.attest.as_ref().and_then(Attest::attested),
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
     (report, last)
@@ -211,24 +277,26 @@ fn verify_against(
 /// So many bytes later it is told again how many were read.
 const TOLD_EVERY_BYTES: u64 = 4 << 20;
 
-/// What was read so far, and who hears of it.
+/// What was read since it was told last, and who hears of it.
 pub(super) struct Progress<'p> {
     bytes: u64,
-    told: u64,
     heard: &'p mut dyn FnMut(u64),
 }
 
 impl<'p> Progress<'p> {
     pub(super) fn new(heard: &'p mut dyn FnMut(u64)) -> Self {
-        Self { bytes: 0, told: 0, heard }
+        Self { bytes: 0, heard }
     }
 
     fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
-        if self.bytes - self.told >= TOLD_EVERY_BYTES {
-            self.told = self.bytes;
-            (self.heard)(self.bytes);
+        if self.bytes >= TOLD_EVERY_BYTES {
+            self.finish();
         }
+    }
+
+    fn finish(&mut self) {
+        (self.heard)(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -238,22 +306,54 @@ struct Reading<'a, 'p> {
     place: Option<(PathBuf, u64)>,
     /// The head, until the walk comes to its record and fits it.
     seal: Option<&'a Head>,
+    /// The signed checkpoints; None where they cannot be read.
+    attest: Option<Attest<'a>>,
     torn: u64,
     progress: &'a mut Progress<'p>,
 }
 
 impl Reading<'_, '_> {
+    /// What can be compared before the first record.
+    fn begin(&mut self) -> Result<(), Fault> {
+        let first = self.attest.as_mut().map_or(Ok(()), Attest::advance);
+        self.at_checkpoint(first)?;
+        self.compare_seal()?;
+        self.compare_checkpoint()
+    }
+
+    /// Where the walk stands at what the next checkpoint counts, they must be the same.
+    fn compare_checkpoint(&mut self) -> Result<(), Fault> {
+        let Some(attest) = self.attest.as_mut().filter(|attest| attest.due() <= self.walk.records) else {
+            return Ok(());
+        };
+        let compared = attest.compare(&self.walk);
+        self.at_checkpoint(compared)
+    }
+
+    fn finish(&mut self, base: &Base, head: Option<&Head>) -> Result<(), Fault> {
+        let Some(attest) = &mut self.attest else { return Ok(()) };
+        let finished = attest.finish(&self.walk, base, head);
+        self.at_checkpoint(finished)
+    }
+
+    /// A fault of a checkpoint is at its place.
+    fn at_checkpoint(&mut self, outcome: Result<(), Fault>) -> Result<(), Fault> {
+        if matches!(outcome, Err(Fault::Checkpoint(_))) {
+            self.place = self.attest.as_ref().and_then(|attest| attest.place.clone());
+        }
+        outcome
+    }
+
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
-        for name in disk::names(dir).map_err(Fault::Read)? {
+        for day in days(dir).map_err(Fault::Read)? {
             // What is older than the base was removed by retention, or is about to be.
-            let Some(day) = parse_file_name(&name).filter(|day| base.day.is_none_or(|base| *day >= base))
-            else {
+            if base.day.is_some_and(|base| day < base) {
                 continue;
-            };
+            }
             // A torn line is the writer's, who is in the middle of it, only at the very end.
             let torn = std::mem::take(&mut self.torn);
-            let file = dir.join(&name);
-            let mut lines = Lines::open(&file, 0).map_err(Fault::Read)?;
+            let mut lines = Lines::of(dir, day, 0).map_err(Fault::Read)?;
+            let file = lines.path().to_owned();
             let mut number = 0;
             loop {
                 let next = lines.next().map_err(Fault::Read)?;
@@ -272,6 +372,7 @@ impl Reading<'_, '_> {
                         }
                         stepped?;
                         self.compare_seal()?;
+                        self.compare_checkpoint()?;
                     }
                     Next::TooLong => {
                         self.place = Some((file, number));

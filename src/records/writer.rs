@@ -14,16 +14,21 @@ use std::{
 
 use super::{
     OnFailure, Queue, Shared,
+    compress::Compressor,
     entry::Entry,
     line::Notice,
-    sink::Sink,
+    sink::{Sign, Sink},
     stamp::Day,
-    sync::{Patience, Syncer},
+    study::Room,
+    sync::{Kind, Patience, Syncer},
 };
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
+const STUDY_EVERY: Duration = Duration::from_millis(5);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// What could not be compressed is tried again after so long.
+const COMPRESS_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 /// Syncing may take this part of the time at most: one in so many.
 const SYNC_SHARE: u32 = 3;
 
@@ -31,11 +36,16 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) sink: Sink,
     pub(super) syncer: Syncer,
+    compressor: Option<Compressor>,
     pub(super) on_failure: OnFailure,
+    /// Taken over, and not looked at yet.
+    fresh: VecDeque<Entry>,
     batch: VecDeque<Entry>,
     /// Weight of the batch and of the lines made of it, as counted in the queue's.
     batch_bytes: usize,
     is_failing: bool,
+    /// Entries whose texts are being looked over.
+    room: Room,
     /// The last try left something unwritten.
     is_stuck: bool,
     tried: Instant,
@@ -43,6 +53,8 @@ pub(super) struct Writer {
     synced: Instant,
     sync_took: Duration,
     pruned: Option<Day>,
+    /// When compressing failed last, until it is tried again.
+    uncompressed: Option<Instant>,
 }
 
 /// What the thread was woken to.
@@ -52,21 +64,30 @@ struct Orders {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, sink: Sink, syncer: Syncer, on_failure: OnFailure) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sink: Sink,
+        (syncer, compressor): (Syncer, Option<Compressor>),
+        on_failure: OnFailure,
+    ) -> Self {
         let now = clock();
         Self {
             shared,
             sink,
             syncer,
+            compressor,
             on_failure,
+            fresh: VecDeque::new(),
             batch: VecDeque::new(),
             batch_bytes: 0,
+            room: Room::default(),
             is_failing: false,
             is_stuck: false,
             tried: now,
             synced: now,
             sync_took: Duration::ZERO,
             pruned: None,
+            uncompressed: None,
         }
     }
 
@@ -78,7 +99,8 @@ impl Writer {
             self.turn(&orders);
             if orders.is_closing {
                 let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
-                let lost = (queue + self.batch.len()) as u64 + self.sink.discard();
+                let lost = (queue + self.fresh.len() + self.batch.len() + self.room.len()) as u64
+                    + self.sink.discard();
                 self.shared.counters.dropped.fetch_add(lost, Relaxed);
                 return;
             }
@@ -98,17 +120,38 @@ impl Writer {
 
     /// Takes what waits, unless what was taken before is not written yet: then the queue holds, and bounds, the rest.
     fn take_over(&mut self, queue: &mut Queue) {
-        if self.batch.is_empty() && !self.sink.is_pending() {
-            let mut taken = Vec::from(std::mem::take(&mut self.batch));
+        if self.batch.is_empty() && self.fresh.is_empty() && !self.sink.is_pending() {
+            let mut taken = Vec::from(std::mem::take(&mut self.fresh));
             std::mem::swap(&mut taken, &mut queue.entries);
-            self.batch = taken.into();
+            self.fresh = taken.into();
             self.batch_bytes += std::mem::take(&mut queue.fresh_bytes);
+        }
+    }
+
+    /// Lets wait what has to be looked over first, and takes what waits no longer.
+    fn study(&mut self) {
+        let now = clock();
+        for entry in std::mem::take(&mut self.fresh) {
+            let weight = entry.weight();
+            match self.room.take(entry, now, &*self.shared) {
+                Some(entry) => self.batch.push_back(entry),
+                // Counted in the queue's bytes as long as it waits.
+                None => self.batch_bytes -= weight,
+            }
+        }
+        for (entry, weight) in self.room.ready(now, &*self.shared) {
+            self.batch_bytes += weight;
+            let journal = entry.shared_journal();
+            journal.queued.fetch_add(entry.weight(), Relaxed);
+            journal.queued.fetch_sub(weight, Relaxed);
+            self.batch.push_back(entry);
         }
     }
 
     fn turn(&mut self, orders: &Orders) {
         let is_asked = orders.is_closing || orders.flush > self.shared.flush_done();
         self.collect(Patience::Look);
+        self.study();
         if !self.is_failing || is_asked || self.tried.elapsed() >= RETRY_EVERY {
             self.write();
         }
@@ -116,15 +159,27 @@ impl Writer {
             // What was left from an earlier failure may have been in the way of what waits.
             let shared = Arc::clone(&self.shared);
             self.take_over(&mut shared.queue.lock().unwrap_or_else(PoisonError::into_inner));
+            self.study();
             self.write();
+            // Each waits for its analyst no longer than the analyst may take.
+            while !self.room.is_empty() && !self.is_stuck {
+                std::thread::sleep(STUDY_EVERY);
+                self.study();
+                self.write();
+            }
             self.finish_flush(orders.flush);
-        } else if self.sink.is_dirty() && !self.syncer.is_busy() && self.is_sync_due() {
-            self.begin_sync();
+        } else if self.has_to_sync() && !self.syncer.is_busy() && self.is_sync_due() {
+            self.begin_sync(Sign::Due);
         }
+        self.compress();
         self.prune();
         for warning in std::mem::take(&mut self.sink.warnings) {
             self.shared.observer.warned(&warning);
         }
+    }
+
+    fn has_to_sync(&self) -> bool {
+        self.sink.is_dirty() || self.sink.is_sign_due(wall_clock())
     }
 
     fn is_sync_due(&self) -> bool {
@@ -155,7 +210,7 @@ impl Writer {
             }
         }
         // What was written now still has to be synced before it counts as working.
-        if self.is_failing && !self.sink.is_dirty() && !self.syncer.is_busy() {
+        if self.is_failing && !self.sink.is_dirty() && !self.sink.is_owing() && !self.syncer.is_busy() {
             self.recovered();
         }
     }
@@ -192,9 +247,9 @@ impl Writer {
         self.shared.is_failing.store(false, Relaxed);
     }
 
-    fn begin_sync(&mut self) {
+    fn begin_sync(&mut self, sign: Sign) {
         self.synced = clock();
-        let round = self.sink.sync_round();
+        let round = self.sink.sync_round(wall_clock(), sign);
         self.syncer.begin(round);
     }
 
@@ -214,15 +269,24 @@ impl Writer {
         );
     }
 
-    /// Syncs what is written, waits for it, and answers who asked for it.
-    fn finish_flush(&mut self, flush: u64) {
+    /// Syncs and signs all that is written, and waits for it.
+    fn sync_all(&mut self) {
         self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
+        if self.sink.is_dirty() || self.sink.is_unsigned() {
+            self.begin_sync(Sign::All);
             self.collect(Patience::Wait);
         }
-        let is_done =
-            self.batch.is_empty() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.is_failing;
+    }
+
+    /// Syncs what is written, waits for it, and answers who asked for it.
+    fn finish_flush(&mut self, flush: u64) {
+        self.sync_all();
+        let is_done = self.batch.is_empty()
+            && self.fresh.is_empty()
+            && self.room.is_empty()
+            && !self.sink.is_pending()
+            && !self.sink.is_dirty()
+            && !self.is_failing;
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.flush_done = flush;
         queue.is_flush_whole = is_done;
@@ -230,18 +294,17 @@ impl Writer {
         self.shared.flushed.notify_all();
     }
 
-    /// Once a day: retention, when nothing is under way that it could get between.
+    /// Once a day: retention, and compression of the days before, when nothing is under way that they could get between.
     fn prune(&mut self) {
         let now = wall_clock();
         let today = Day::of(now);
-        if self.pruned == Some(today) || self.is_failing || self.sink.is_pending() || !self.batch.is_empty() {
+        // Nothing is removed while it is being compressed.
+        let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
+        let is_under_way = self.sink.is_pending() || !self.batch.is_empty() || !self.fresh.is_empty();
+        if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
             return;
         }
-        self.collect(Patience::Wait);
-        if self.sink.is_dirty() {
-            self.begin_sync();
-            self.collect(Patience::Wait);
-        }
+        self.sync_all();
         if self.is_failing {
             return;
         }
@@ -249,6 +312,24 @@ impl Writer {
         self.pruned = Some(today);
         if let Err(error) = self.sink.prune(now) {
             self.shared.observer.failed(&error);
+        }
+        if let Some(compressor) = &mut self.compressor {
+            self.sink.close_days(today);
+            compressor.begin(today);
+        }
+    }
+
+    /// Hears of the thread that compresses, and lets it try again what failed.
+    fn compress(&mut self) {
+        let Some(compressor) = &mut self.compressor else { return };
+        if let Some(failed) = compressor.outcome() {
+            self.uncompressed = failed.as_ref().map(|_| clock());
+            failed.iter().for_each(|warning| self.shared.observer.warned(warning));
+        }
+        let is_due = self.uncompressed.is_some_and(|since| since.elapsed() >= COMPRESS_AGAIN_AFTER);
+        if let Some(today) = self.pruned.filter(|_| is_due) {
+            self.uncompressed = None;
+            compressor.begin(today);
         }
     }
 }
@@ -260,6 +341,15 @@ impl Notice for Shared {
 
     fn redactor_failed(&self) {
         self.counters.redactor_failures.fetch_add(1, Relaxed);
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        self.observer.made(tenant, kind, line);
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.counters.left_out.fetch_add(1, Relaxed);
+        self.observer.left_out(tenant);
     }
 }
 

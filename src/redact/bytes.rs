@@ -43,7 +43,7 @@ pub(super) fn starts_apart(text: &[u8], at: usize) -> bool {
 }
 
 /// Whether the two bytes before `at` are a literal `\n`, `\r` or `\t`.
-fn is_escape(text: &[u8], at: usize) -> bool {
+pub(super) fn is_escape(text: &[u8], at: usize) -> bool {
     matches!(before(text, at), b'n' | b'r' | b't') && at > 1 && byte(text, at - 2) == b'\\'
 }
 
@@ -70,19 +70,59 @@ pub(super) fn starts_with_ignoring_case(text: &[u8], at: usize, word: &[u8]) -> 
 pub(super) fn near(text: &[u8], start: usize, end: usize, words: &[&str]) -> bool {
     holds_word(slice(text, start.saturating_sub(64), start), words)
         || holds_word(slice(text, end, text.len().min(end + 32)), words)
+        || column(text, start).is_some_and(|name| holds_word(name, words))
 }
 
-/// Whether one of `words` stands alone in `text`, whatever its case.
+/// How far above a row its column's name may stand.
+const TABLE_MAX: usize = 1024;
+
+/// The name of the column that a value stands in: the same field of the first of the rows above it, which are lines with
+/// as many fields or more.
+fn column(text: &[u8], start: usize) -> Option<&[u8]> {
+    let from = start.saturating_sub(TABLE_MAX);
+    let above = slice(text, from, start);
+    let row = memchr::memrchr(b'\n', above)?;
+    let before = slice(above, row + 1, above.len());
+    let sign = *before.iter().rev().find(|b| matches!(b, b',' | b';' | b'\t' | b'|'))?;
+    let place = memchr::memchr_iter(sign, before).count();
+    let mut name = None;
+    for line in slice(above, 0, row).rsplit(|b| *b == b'\n').take(32) {
+        match line.split(|b| *b == sign).nth(place) {
+            Some(field) => name = Some(field),
+            None => break,
+        }
+    }
+    name.map(|name| name.get(..64).unwrap_or(name))
+}
+
+/// A word of so many letters counts with endings too: `Ausweises`, `Sozialversicherungsnr`.
+const STEM_MIN: usize = 7;
+
+/// Whether one of `words` stands alone in `text`, whatever its case. A capital behind a small letter begins a word, too:
+/// `contactPhone` holds `phone`.
 pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
     (0..text.len()).any(|at| {
-        let opens = byte(text, at).is_ascii_alphabetic()
-            && (!before(text, at).is_ascii_alphanumeric() || is_escape(text, at));
-        opens
+        let first = byte(text, at);
+        let letter = first.is_ascii_alphabetic() || first >= 0xC0;
+        letter
+            && opens_word(text, at)
             && words.iter().any(|w| {
                 starts_with_ignoring_case(text, at, w.as_bytes())
-                    && !byte(text, at + w.len()).is_ascii_alphanumeric()
+                    && (closes_word(text, at + w.len()) || w.len() >= STEM_MIN)
             })
     })
+}
+
+fn opens_word(text: &[u8], at: usize) -> bool {
+    let last = before(text, at);
+    let inside = last.is_ascii_alphanumeric() || last >= 0x80;
+    !inside || is_escape(text, at) || (last.is_ascii_lowercase() && byte(text, at).is_ascii_uppercase())
+}
+
+fn closes_word(text: &[u8], at: usize) -> bool {
+    let next = byte(text, at);
+    let inside = next.is_ascii_alphanumeric() || next >= 0xC0;
+    !inside || next.is_ascii_digit() || (before(text, at).is_ascii_lowercase() && next.is_ascii_uppercase())
 }
 
 /// Which kinds of characters a value is made of.
@@ -110,5 +150,59 @@ impl Classes {
 
     pub(super) fn kinds(self) -> usize {
         [self.lower, self.upper, self.digit, self.other].iter().filter(|n| **n > 0).count()
+    }
+}
+
+/// Whether letters alone were put together at random: a small one between two capitals, or capitals beside each other
+/// with small ones behind, more than once. Words that are written together (`getPasswordById`) show that rarely.
+pub(super) fn is_jumbled(text: &[u8]) -> bool {
+    if text.len() < 8 || !text.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let is = |at: usize, of: fn(&u8) -> bool| text.get(at).is_some_and(of);
+    let upper = u8::is_ascii_uppercase;
+    let lower = u8::is_ascii_lowercase;
+    let odd = (1..text.len()).filter(|at| {
+        let alone = is(at - 1, upper) && is(*at, lower) && is(at + 1, upper);
+        let beside = is(at - 1, upper) && is(*at, upper) && is(at + 1, lower);
+        alone || beside
+    });
+    odd.count() > 1
+}
+
+/// Whether a value was made by a machine at random: hexadecimal, or letters and digits that change between small,
+/// capital and digit far more often than in words that are written together.
+pub(super) fn is_random(text: &[u8]) -> bool {
+    let classes = Classes::of(text);
+    if classes.digit == 0 && (classes.lower == 0 || classes.upper == 0) {
+        return false;
+    }
+    has_no_pattern(text, classes)
+        && (text.len() > 63 || !text.windows(4).any(|four| four.iter().all(|b| Some(b) == four.first())))
+}
+
+fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
+    let hex = text.iter().all(u8::is_ascii_hexdigit) && (classes.lower == 0 || classes.upper == 0);
+    if hex {
+        return text.len() >= 16 && classes.digit > 1 && classes.lower + classes.upper > 1;
+    }
+    let class = |b: u8| match b {
+        b'a'..=b'z' => 0_u8,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = text.iter().zip(text.iter().skip(1)).filter(|(a, b)| class(**a) != class(**b)).count();
+    let often = changes * 5 >= text.len() * 2;
+    let capitals = text.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
+    let (small, capital, digit) = (classes.lower > 1, classes.upper > 1, classes.digit > 0);
+    match (small, capital, digit) {
+        (true, true, true) => often,
+        // Of letters and digits in one case a quarter are digits.
+        (true, false, true) | (false, true, true) => {
+            classes.digit * 8 >= text.len() && changes * 4 >= text.len()
+        }
+        (true, true, false) => often && capitals > 1,
+        _ => false,
     }
 }

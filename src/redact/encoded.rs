@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, run_end, slice};
+use super::bytes::{before, byte, is_escape, run_end, slice};
 
 /// A shorter run holds no value worth the search.
 const RUN_MIN: usize = 16;
@@ -36,7 +36,7 @@ fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
     while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
         if !holds_blank(u64::from_le_bytes(*word)) && word.iter().all(|b| is_symbol(*b)) {
             let mut start = block;
-            while start > from && is_symbol(before(text, start)) {
+            while start > from && is_symbol(before(text, start)) && !is_escape(text, start) {
                 start -= 1;
             }
             let end = run_end(text, block, usize::MAX, is_symbol);
@@ -159,7 +159,7 @@ mod tests {
             let bytes = text.as_bytes();
             let found = next_run(bytes, from);
             let plain = (from..bytes.len()).find(|start| {
-                let free = *start == from || !is_symbol(bytes[*start - 1]);
+                let free = *start == from || !is_symbol(bytes[*start - 1]) || is_escape(bytes, *start);
                 free && run_end(bytes, *start, usize::MAX, is_symbol) - start >= RUN_MIN
             });
             prop_assert_eq!(found.map(|run| run.start), plain);

@@ -12,6 +12,26 @@ pub struct UnknownEntity {
     pub nearest: &'static str,
 }
 
+/// A value that cannot be let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AllowError {
+    /// It would be found in too much.
+    #[error("an entry has at least 4 letters or digits")]
+    Short,
+    /// No value is so long.
+    #[error("an entry has at most 256 bytes")]
+    Long,
+    /// Credentials are always taken out.
+    #[error("this holds a credential: credentials are always redacted")]
+    Credential,
+    /// Only addresses have parts that may vary.
+    #[error("`*` stands in addresses of mail alone, as in `*@docs.acme.com`; write any other value as it is")]
+    NoAddress,
+    /// It would let the addresses of others through.
+    #[error("a `*` leaves the domain open: end it in a domain of your own, as in `*@docs.acme.com`")]
+    Wide,
+}
+
 /// A pattern of a tenant that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PatternError {

@@ -6,12 +6,15 @@
 //!
 //! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
 
+mod allow;
 mod bytes;
 mod detect;
 mod encoded;
 mod entity;
 mod error;
 mod json;
+mod marked;
+mod mask;
 mod pattern;
 mod placeholder;
 mod reading;
@@ -26,9 +29,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+pub use self::allow::Allow;
+use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
-pub use self::error::{PatternError, UnknownEntity};
+pub use self::error::{AllowError, PatternError, UnknownEntity};
+pub use self::marked::Mark;
+pub use self::mask::{Masks, Unstable, between_placeholders, entity_of};
 pub use self::pattern::Pattern;
 pub use self::placeholder::holds_placeholder;
 use self::reading::Reading;
@@ -53,12 +60,20 @@ pub struct Redactor {
     pseudonyms: Pseudonyms,
     on: Detectors,
     patterns: Vec<Pattern>,
+    allowed: Allowed,
 }
 
 impl Redactor {
     /// A redactor with the tenant's secret, the entities it has on, and its own patterns.
     pub fn new(secret: TenantSecret, detectors: Detectors, patterns: Vec<Pattern>) -> Self {
-        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns }
+        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns, allowed: Allowed::default() }
+    }
+
+    /// The same, but for values that are let through.
+    #[must_use]
+    pub fn allowing(mut self, allow: &[Allow]) -> Self {
+        self.allowed = Allowed::new(allow);
+        self
     }
 
     /// Plain text.
@@ -105,7 +120,7 @@ impl Redactor {
         if nested >= NESTED_MAX || !text.trim_start().starts_with(['{', '[', '"']) {
             return None;
         }
-        let mut inner = Tally::default();
+        let mut inner = tally.fresh();
         let changed = json::rewrite(self, text, nested, &mut inner)?;
         tally.add(inner);
         Some(changed)
@@ -120,7 +135,7 @@ impl Redactor {
                 None => return Some(changed),
             }
         }
-        if self.pass(&changed, key, &mut Tally::default()).is_some() {
+        if self.pass(&changed, key, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
             changed = self.placeholder(Entity::Unstable.name(), text.as_bytes());
         }
@@ -131,7 +146,12 @@ impl Redactor {
     fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
         let shadow = Shadow::of(text);
         let view = shadow.as_ref().map_or(text, Shadow::text);
-        let pieces = resolve::merge(self.findings(view, key, 0));
+        let mut findings = self.findings(view, key, 0);
+        if tally.masks() {
+            // Pictures and files go where the text goes.
+            findings.retain(|found| !found.is_data());
+        }
+        let pieces = resolve::merge(findings);
         if pieces.is_empty() {
             return None;
         }
@@ -141,7 +161,8 @@ impl Redactor {
             let range = view.floor_char_boundary(piece.start)..view.ceil_char_boundary(piece.end);
             let range = shadow.as_ref().map_or_else(|| range.clone(), |s| s.original(&range, text));
             out.push_str(text.get(from..range.start).unwrap_or_default());
-            self.write(&mut out, view, piece, tally);
+            let source = text.get(range.clone()).unwrap_or_default();
+            self.write(&mut out, (view, source), piece, tally);
             from = range.end.max(from);
         }
         out.push_str(text.get(from..).unwrap_or_default());
@@ -167,15 +188,16 @@ impl Redactor {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.read_in(&reading)));
         }
-        if let Some(reading) = Reading::joined(view) {
+        let joined =
+            Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
+        let unspaced =
+            Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
+        for (reading, counts) in [joined, unspaced].into_iter().flatten() {
             let mut inner = Vec::new();
             let stretches = placeholder::stretches(reading.text(), &self.patterns);
             self.scan(reading.text(), &stretches, "", &mut inner);
-            let joined: Vec<Located> = inner
-                .into_iter()
-                .filter(Located::is_certain)
-                .filter_map(|found| found.read_in(&reading))
-                .collect();
+            let joined: Vec<Located> =
+                inner.into_iter().filter(counts).filter_map(|found| found.read_in(&reading)).collect();
             // Two values under each other are two.
             let apart = |found: &Located| {
                 !all.iter()
@@ -205,7 +227,8 @@ impl Redactor {
             }
             found.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
         }
-        all.extend(found.into_iter().map(|finding| Located::here(finding, view)));
+        let located = found.into_iter().map(|finding| Located::here(finding, view));
+        all.extend(located.filter(|found| !self.allowed.holds(found)));
     }
 
     /// What is found in text that was encoded: the whole run goes.
@@ -232,18 +255,25 @@ impl Redactor {
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }
 
-    fn write(&self, out: &mut String, view: &str, piece: &Piece, tally: &mut Tally) {
+    /// Writes what stands for a piece, of which `source` is the text as it stands.
+    fn write(&self, out: &mut String, (view, source): (&str, &str), piece: &Piece, tally: &mut Tally) {
         let best = &piece.best;
         let value = best.value.as_bytes();
+        let mut put = |name: &str, value: &[u8], tally: &mut Tally| {
+            let value = if tally.masks() { source.as_bytes() } else { value };
+            let placeholder = self.placeholder(name, value);
+            tally.mask(&placeholder, source);
+            out.push_str(&placeholder);
+        };
         match best.what {
             What::Entity(entity) => {
                 tally.count(entity.name().into());
-                out.push_str(&self.placeholder(entity.name(), &resolve::normalised(entity.form(), value)));
+                put(entity.name(), &resolve::normalised(entity.form(), value), tally);
             }
             What::Own(index) => {
                 let Some(pattern) = self.patterns.get(index) else { return };
                 tally.count(pattern.name().clone().into());
-                out.push_str(&self.placeholder(pattern.name(), value));
+                put(pattern.name(), value, tally);
             }
             What::Data { type_end, bytes } => {
                 let head = view.get(best.start..type_end).unwrap_or("data:");

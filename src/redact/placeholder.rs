@@ -9,10 +9,23 @@ const NAME_MAX: usize = 64;
 
 /// The stretches of `text` between placeholders, first to last; empty ones are left out.
 pub(super) fn stretches(text: &str, own: &[Pattern]) -> Vec<Range<usize>> {
+    let known = |name: &str| entity::is_known(name) || own.iter().any(|pattern| &**pattern.name() == name);
+    stretches_between(text, known)
+}
+
+/// The same, whatever the placeholders' names.
+pub(super) fn stretches_of_any(text: &str) -> Vec<Range<usize>> {
+    stretches_between(text, |_| true)
+}
+
+fn stretches_between(text: &str, known: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
     let mut from = 0;
     let mut out = Vec::new();
     for open in memchr::memchr_iter(b'[', text.as_bytes()) {
-        let Some(end) = text.get(open..).and_then(|rest| length(rest, own)).map(|n| open + n) else {
+        if open < from {
+            continue;
+        }
+        let Some(end) = text.get(open..).and_then(|rest| length(rest, &known)).map(|n| open + n) else {
             continue;
         };
         if from < open {
@@ -42,7 +55,7 @@ pub fn holds_placeholder(text: &[u8]) -> bool {
 }
 
 /// The length of the placeholder that `text` starts with.
-fn length(text: &str, own: &[Pattern]) -> Option<usize> {
+fn length(text: &str, known: impl Fn(&str) -> bool) -> Option<usize> {
     let bytes = text.as_bytes();
     let rest = bytes.get(1..)?;
     let colon = rest
@@ -54,8 +67,7 @@ fn length(text: &str, own: &[Pattern]) -> Option<usize> {
     let whole = rest.get(colon) == Some(&b':')
         && rest.get(colon + 1 + TOKEN_LEN) == Some(&b']')
         && token.iter().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
-    let known = || entity::is_known(name) || own.iter().any(|p| &**p.name() == name);
-    (whole && known()).then_some(colon + TOKEN_LEN + 3)
+    (whole && known(name)).then_some(colon + TOKEN_LEN + 3)
 }
 
 #[cfg(test)]

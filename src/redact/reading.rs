@@ -86,6 +86,39 @@ impl Reading {
         writer.finish()
     }
 
+    /// With the blanks dropped between characters that stand alone: `4 1 1 1 …`. None if there are none.
+    pub(super) fn unspaced(source: &str) -> Option<Self> {
+        let bytes = source.as_bytes();
+        let mut writer: Option<Writer<'_>> = None;
+        let mut done = 0;
+        let mut block = 0;
+        while let Some(word) = bytes.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
+            let word = u64::from_le_bytes(*word);
+            let first =
+                [0, 1].iter().find(|lane| word >> (8 * *lane) & EVERY_SECOND == EVERY_SECOND & BLANKS);
+            let at = first.map(|lane| run_start_of_spaced(bytes, block + lane, done));
+            block += 8;
+            let Some(blank) = at.filter(|blank| is_spaced_run(bytes, *blank)) else { continue };
+            let writer = writer.get_or_insert_with(|| Writer::new(bytes, blank));
+            writer.keep(done.max(writer.until)..blank);
+            let mut at = blank;
+            while byte(bytes, at) == b' '
+                && byte(bytes, at + 1).is_ascii_graphic()
+                && !is_word_at(bytes, at + 1)
+            {
+                writer.step(at, Some((0, 1)));
+                writer.keep(at + 1..at + 2);
+                at += 2;
+            }
+            done = at;
+            writer.until = at;
+            block = block.max(at.next_multiple_of(8));
+        }
+        let mut writer = writer?;
+        writer.keep(done..bytes.len());
+        writer.finish()
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -103,6 +136,8 @@ struct Writer<'a> {
     out: Vec<u8>,
     sources: Vec<Range<usize>>,
     changed: bool,
+    /// How far the source is written.
+    until: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -112,6 +147,7 @@ impl<'a> Writer<'a> {
             out: Vec::with_capacity(source.len()),
             sources: Vec::with_capacity(source.len()),
             changed: false,
+            until: from,
         };
         // What stands before the first change is only context.
         let mut start = from.saturating_sub(512);
@@ -176,10 +212,7 @@ fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
     }
     match first {
         b'%' => hex(text, at + 1, 2).and_then(printable).map(|value| (value, 3)),
-        b'=' if matches!(byte(text, at + 1), b'\r' | b'\n') => {
-            let feed = run_end(text, at + 1, 2, |b| matches!(b, b'\r' | b'\n'));
-            Some((0, feed - at))
-        }
+        b'=' if matches!(byte(text, at + 1), b'\r' | b'\n') => soft_break(text, at),
         b'=' => {
             let upper = !slice(text, at + 1, at + 3).iter().any(u8::is_ascii_lowercase);
             hex(text, at + 1, 2).filter(|_| upper).and_then(printable).map(|value| (value, 3))
@@ -195,6 +228,18 @@ fn mark(text: &[u8], at: usize) -> Option<(u8, usize)> {
         b'~' => (byte(text, at + 1) == b'~').then_some((0, 2)),
         _ => tag(text, at).or_else(|| spelled(text, at)),
     }
+}
+
+/// `=` at the end of a line of quoted-printable text; not the padding of base64.
+fn soft_break(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let feed = if slice(text, at + 1, at + 3) == b"\r\n" { at + 3 } else { at + 2 };
+    let run = at
+        - run_start(text, at, LINE_MAX, |b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+        });
+    let padding = before(text, at) == b'=' || (run >= 15 && (run + 1).is_multiple_of(4));
+    let goes_on = !matches!(byte(text, feed), b'\r' | b'\n' | 0);
+    (goes_on && !padding).then_some((0, feed - at))
 }
 
 fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
@@ -325,9 +370,53 @@ fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
     if digits(slice(text, start, end)) < 2 || digits(slice(text, next, stop)) < 2 {
         return false;
     }
-    let above = start > 1 && before(text, start) == b'\n' && before(text, start - 1).is_ascii_digit();
-    let below = byte(text, stop) == b'\n' && byte(text, stop + 1).is_ascii_digit();
+    let above = start > 1 && before(text, start) == b'\n' && is_number_row(above_row(text, start - 1));
+    let below = byte(text, stop) == b'\n' && is_number_row(row(text, stop + 1));
     !above && !below && byte(text, stop) != b','
+}
+
+fn row(text: &[u8], start: usize) -> &[u8] {
+    slice(text, start, run_end(text, start, LINE_MAX, |b| b != b'\n'))
+}
+
+fn above_row(text: &[u8], end: usize) -> &[u8] {
+    slice(text, run_start(text, end, LINE_MAX, |b| b != b'\n'), end)
+}
+
+/// A row of a column: a number and no words.
+fn is_number_row(row: &[u8]) -> bool {
+    row.iter().any(u8::is_ascii_digit) && !row.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Three of the bytes of a word that a blank stands in where every second is one; a run covers such a word.
+const EVERY_SECOND: u64 = 0x0000_00FF_00FF_00FF;
+const BLANKS: u64 = 0x2020_2020_2020_2020;
+
+/// From one of its blanks back to the first of a run, not before `from`.
+fn run_start_of_spaced(text: &[u8], mut blank: usize, from: usize) -> usize {
+    while blank >= from + 2 && byte(text, blank - 2) == b' ' && byte(text, blank - 1).is_ascii_graphic() {
+        blank -= 2;
+    }
+    // The last character of a word does not stand alone.
+    let other = blank.checked_sub(2).map_or(b' ', |at| byte(text, at));
+    if other.is_ascii_graphic() || other >= 0x80 { blank + 2 } else { blank }
+}
+
+/// A character that others of a word follow.
+fn is_word_at(text: &[u8], at: usize) -> bool {
+    let next = byte(text, at + 1);
+    !(next == b' ' || next == 0 || !next.is_ascii_alphanumeric() && next < 0x80)
+}
+
+/// From a blank on: one character, a blank, one character, a blank…, at least so many.
+const SPACED_MIN: usize = 9;
+
+fn is_spaced_run(text: &[u8], blank: usize) -> bool {
+    let alone = |at: usize| byte(text, at) == b' ' && byte(text, at + 1).is_ascii_graphic();
+    byte(text, blank.saturating_sub(1)).is_ascii_graphic()
+        && blank.checked_sub(2).is_none_or(|at| !byte(text, at).is_ascii_graphic() && byte(text, at) < 0x80)
+        && (0..SPACED_MIN).all(|place| alone(blank + 2 * place))
+        && byte(text, blank + 2) == b' '
 }
 
 #[cfg(test)]
@@ -358,6 +447,22 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_stand_alone_are_joined() {
+        let check = |source: &str, expected: &str| {
+            assert_eq!(Reading::unspaced(source).as_ref().map_or(source, Reading::text), expected);
+        };
+        for before in ["", "ab ", "IBAN: ", "a longer text: "] {
+            check(&format!("{before}4 1 1 1 1 1 1 1 1 1 1 1, ok"), &format!("{before}411111111111, ok"));
+            check(
+                &format!("{before}D E 5 2 9 9 7 4 7 0 1 2 1 and more"),
+                &format!("{before}DE52997470121 and more"),
+            );
+        }
+        check("1 2 3 4 5 6 7", "1 2 3 4 5 6 7");
+        check("a b cd e f g h i j k l m n o p q", "a b cd efghijklmnopq");
+    }
+
+    #[test]
     fn only_lines_that_break_a_value_are_joined() {
         joins("DE03 1383 150\n5 9665", "DE03 1383 1505 9665");
         joins("key aB3dE6gH9jK2\r\n  mN5pQ8rS1tU4 end", "key aB3dE6gH9jK2mN5pQ8rS1tU4 end");
@@ -368,8 +473,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|\\(at\\)|4444\n5555){0,40}") {
-            for reading in [Reading::decoded(&source), Reading::joined(&source)].into_iter().flatten() {
+        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|\\(at\\)|4444\n5555|a 1 b 2 c 3 ){0,40}") {
+            for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source)].into_iter().flatten() {
                 prop_assert_eq!(reading.text.len(), reading.sources.len());
                 prop_assert!(reading.sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
                 for (byte, range) in reading.text.bytes().zip(&reading.sources) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::entity::{Entity, Form, Rank};
+use super::mask::Masks;
 use super::reading::Reading;
 use super::scan::{Finding, What};
 
@@ -42,15 +43,26 @@ impl Located {
         Self { start: to.start, end: to.end, ..self }
     }
 
-    /// What does not come about by chance when two lines are read as one.
+    /// What does not come about by chance when two lines, or characters that stand alone, are read as one.
     pub(super) fn is_certain(&self) -> bool {
-        use Entity::{ChAhv, CreditCard, Crypto, FrNir, IbanCode, Password, UrlPassword};
+        use Entity::{
+            ChAhv, CreditCard, Crypto, EmailAddress, FrNir, IbanCode, Password, PhoneNumber, UrlPassword,
+        };
         match self.what {
-            What::Entity(CreditCard | IbanCode | ChAhv | FrNir | Crypto) => true,
+            What::Entity(CreditCard | IbanCode | ChAhv | FrNir | Crypto | EmailAddress) => true,
+            What::Entity(PhoneNumber) => self.value.starts_with(['+', '(']),
             What::Entity(Password | UrlPassword) => false,
             What::Entity(entity) => entity.rank() != Rank::Personal,
             What::Own(_) | What::Data { .. } => false,
         }
+    }
+
+    /// What has a shape of its own: no password of a sentence.
+    pub(super) fn is_shaped(&self) -> bool {
+        !matches!(
+            self.what,
+            What::Entity(Entity::Password | Entity::UrlPassword) | What::Own(_) | What::Data { .. }
+        )
     }
 
     /// What decides when findings overlap.
@@ -125,30 +137,62 @@ impl From<Arc<str>> for Name {
     }
 }
 
-/// Replacements by entity, in the order of their first.
+/// Replacements by entity, in the order of their first; with the way back, where there is to be one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tally(Vec<(Name, u32)>);
+pub(super) struct Tally {
+    counts: Vec<(Name, u32)>,
+    masks: Option<Box<Masks>>,
+}
 
 impl Tally {
+    /// Keeps the way back, beside what is known of it.
+    pub(super) fn masking(masks: Masks) -> Self {
+        Self { counts: Vec::new(), masks: Some(Box::new(masks)) }
+    }
+
+    /// An empty one of the same kind.
+    pub(super) fn fresh(&self) -> Self {
+        Self { counts: Vec::new(), masks: self.masks.is_some().then(Box::default) }
+    }
+
+    /// Whether the way back is kept.
+    pub(super) fn masks(&self) -> bool {
+        self.masks.is_some()
+    }
+
+    /// Keeps what a placeholder stands for.
+    pub(super) fn mask(&mut self, placeholder: &str, value: &str) {
+        if let Some(masks) = &mut self.masks {
+            masks.keep(placeholder, value);
+        }
+    }
+
+    pub(super) fn into_masks(self) -> Masks {
+        self.masks.map(|masks| *masks).unwrap_or_default()
+    }
+
     pub(super) fn count(&mut self, name: Name) {
         self.increase(name, 1);
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        for (name, by) in other.0 {
+        for (name, by) in other.counts {
             self.increase(name, by);
+        }
+        if let (Some(masks), Some(others)) = (&mut self.masks, other.masks) {
+            masks.add(*others);
         }
     }
 
     fn increase(&mut self, name: Name, by: u32) {
-        match self.0.iter_mut().find(|(n, _)| *n == name) {
+        match self.counts.iter_mut().find(|(n, _)| *n == name) {
             Some((_, count)) => *count = count.saturating_add(by),
-            None => self.0.push((name, by)),
+            None => self.counts.push((name, by)),
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.0.iter().map(|(name, count)| match name {
+        self.counts.iter().map(|(name, count)| match name {
             Name::Ours(name) => (*name, *count),
             Name::Own(name) => (&**name, *count),
         })

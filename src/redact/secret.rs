@@ -40,6 +40,12 @@ impl TenantSecret {
         self.hmac(purpose, &[])
     }
 
+    /// The tenant's secret for the tokens of an epoch: those of two cannot be linked without the tenant's secret.
+    #[must_use]
+    pub fn of_epoch(&self, epoch: &str) -> Self {
+        Self(self.hmac("epoch of tokens v1", epoch.as_bytes()))
+    }
+
     /// HMAC-SHA-256 of `data` for one purpose.
     /// The leading 1 keeps it apart from every pseudonym, which starts with an entity's name.
     fn hmac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {

@@ -30,6 +30,11 @@ impl<T: AsyncRead + Unpin> Begun<T> {
         }
         Some(Self { first, inner })
     }
+
+    /// Whether it begins as HTTP/2 does.
+    pub(super) fn is_http2(&self) -> bool {
+        self.first == PREFACE
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {

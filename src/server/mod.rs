@@ -2,38 +2,63 @@
 //! HTTP/1.1 and HTTP/2 (also without TLS), told apart by the first bytes.
 
 mod begun;
+mod guard;
+mod head;
+mod paced;
+mod timer;
 mod tls;
 
 use begun::Begun;
-pub use tls::{BadTls, TlsFiles, acceptor};
+use guard::Guard;
+use paced::Paced;
+use tls::Peer;
+pub use tls::{BadTls, Tls, TlsFiles};
 
-use http::{Request, Response};
+use crate::identity::certificate::Certificate;
+
+use bytes::Bytes;
+use http::{Request, Response, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use socket2::{Domain, Socket, Type};
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A client has so long for a request's head and for a TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 /// Connections at once on one listener, where the system allows more.
 const CONNECTIONS_MAX: usize = 100_000;
+/// A client may keep a connection so long without a request on it.
+const IDLE_MAX: Duration = Duration::from_secs(75);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
+/// Streams that a client ended before they were looked at, and streams that it made the gateway end: beyond, it is cut off.
+const RESETS_PENDING_MAX: usize = 20;
+const RESETS_LOCAL_MAX: usize = 128;
+/// A stream's window, and a connection's: what a client may send before it is read.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Of an answer, so much waits for a client's window.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// An HTTP/2 connection is asked so often whether it is there, and has so long to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_WAIT: Duration = Duration::from_secs(20);
 
 /// One address that is listened on.
 pub struct Listener {
     socket: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -43,9 +68,31 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Binds an address.
-    pub async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls })
+    /// Binds an address that nobody listens on.
+    pub fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
+        if address.port() != 0 {
+            // Who shares its port shares it with anybody: whether somebody is there is asked first.
+            drop(std::net::TcpListener::bind(address)?);
+        }
+        Self::share(address, tls)
+    }
+
+    /// Binds an address that another gateway may listen on still, whose place is taken: connections go to either, and
+    /// to this one alone once the other stops.
+    pub fn share(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket: TcpListener::from_std(socket.into())?, tls })
+    }
+
+    /// The same, with TLS or without.
+    #[must_use]
+    pub fn speaking(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address, with the port that the system chose.
@@ -60,9 +107,42 @@ impl Listener {
     }
 }
 
-/// Stands among the extensions of a request that came over TLS.
-#[derive(Debug, Clone, Copy)]
-pub struct Secure;
+/// Stands among the extensions of a request that came over TLS: with the certificate that its client showed.
+#[derive(Debug, Clone)]
+pub struct Secure(pub Option<Certificate>);
+
+/// Stands among the extensions of a request that is to be refused for how it was written: nothing else of it is what
+/// the client sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    pub status: u16,
+    /// What is wrong with it. Holds nothing of the client's.
+    pub message: String,
+}
+
+impl Malformed {
+    /// What is wrong with how a request was written.
+    fn of(head: &http::request::Parts) -> Option<Self> {
+        if let Some(refused) = head.headers.get(guard::REFUSED) {
+            let told = refused.to_str().ok().and_then(|told| told.strip_prefix(guard::mark()));
+            let told = told.filter(|_| !guard::mark().is_empty());
+            // A client that writes this header itself is not believed.
+            let (status, message) = told?.trim_start().split_once(' ')?;
+            return Some(Self { status: status.parse().ok()?, message: message.to_owned() });
+        }
+        let host = head.headers.get(header::HOST)?;
+        let authority = head.uri.authority()?;
+        let agree = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        (!agree).then(|| Self { status: 400, message: "`:authority` and `host` name two hosts".to_owned() })
+    }
+}
+
+/// The head of an HTTP/1 request at the start of these bytes, if it is complete and taken. For those who look for heads
+/// that should not be.
+pub fn good_head(bytes: &[u8]) -> Option<&[u8]> {
+    let head = bytes.get(..head::end(bytes, 0, 32 << 10).ok()??)?;
+    head::read(head).ok().map(|_| head)
+}
 
 /// What ends a server: `stop` stops accepting and lets what runs end, within `drain`.
 #[derive(Debug, Clone)]
@@ -78,15 +158,19 @@ pub async fn serve<S, F, B>(listener: Listener, header_bytes_max: usize, ending:
 where
     S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: hyper::body::Body<Error = Infallible> + Send + 'static,
-    B::Data: Send,
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let http = connection_builder(header_bytes_max);
+    let stalls = paced::Stalls::watched(ending.closing.clone());
     let connections_max = connections_max();
-    loop {
+    let mut waiting = BACKLOG;
+    // Who is connected already is served at an end, too: closing the socket would cut them off.
+    while waiting > 0 {
+        waiting -= i32::from(ending.stop.is_cancelled());
         let accepted = tokio::select! {
+            biased;
             accepted = listener.socket.accept() => accepted,
             () = ending.stop.cancelled() => break,
         };
@@ -98,22 +182,30 @@ where
         };
         let (tls, http, service, watcher) =
             (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
-        let is_secure = tls.is_some();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            if is_secure {
-                request.extensions_mut().insert(Secure);
-            }
-            // Boxed: it is large, and would be held for as long as its answer streams.
-            let answer = Box::pin(service(request));
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
+        let stalled = stalls.connection();
         connections.spawn(async move {
-            let Some(stream) = handshake(socket, tls).await else { return };
+            let is_secure = tls.is_some();
+            let Some((stream, peer)) = handshake(socket, tls, header_bytes_max).await else { return };
+            let given_up = stalled.given_up();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (mut head, body) = request.into_parts();
+                if is_secure {
+                    head.extensions.insert(Secure(peer.as_ref().map(Peer::certificate)));
+                }
+                if let Some(malformed) = Malformed::of(&head) {
+                    head.extensions.insert(malformed);
+                }
+                let stalled = (head.version == Version::HTTP_2).then(|| stalled.clone());
+                // Boxed: it is large, and would be held for as long as its answer streams.
+                let answer = Box::pin(service(Request::from_parts(head, body)));
+                async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, stalled))) }
+            });
+            let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
             // A broken connection is the client's business; what it asked for is on record.
-            drop(
-                Box::pin(watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()))
-                    .await,
-            );
+            tokio::select! {
+                ended = Box::pin(connection) => drop(ended),
+                () = given_up.cancelled() => {}
+            }
         });
     }
     drop(listener);
@@ -143,13 +235,20 @@ fn connection_builder(header_bytes_max: usize) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        // The guard hands over whole heads: what passes is time without a request.
+        .header_read_timeout(IDLE_MAX)
         .max_buf_size(header_bytes_max.max(8192));
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(RESETS_LOCAL_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WAIT);
     http
 }
 
@@ -157,17 +256,27 @@ fn connection_builder(header_bytes_max: usize) -> auto::Builder<TokioExecutor> {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn handshake(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
+async fn handshake(
+    socket: TcpStream,
+    tls: Option<Tls>,
+    header_bytes_max: usize,
+) -> Option<(Box<dyn Stream>, Option<Peer>)> {
     socket.set_nodelay(true).ok()?;
     // Which HTTP a client speaks is told by its first bytes, for which hyper would wait without end.
     let opened = async {
         match tls {
-            None => Begun::read(socket).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
+            None => Some((guarded(Begun::read(socket).await?, header_bytes_max), None)),
             Some(tls) => {
-                let stream = tls.accept(socket).await.ok()?;
-                Begun::read(stream).await.map(|stream| Box::new(stream) as Box<dyn Stream>)
+                let stream = tls.acceptor().accept(socket).await.ok()?;
+                let peer = Peer::of(stream.get_ref().1.peer_certificates(), &tls);
+                Some((guarded(Begun::read(stream).await?, header_bytes_max), peer))
             }
         }
     };
     tokio::time::timeout(HEAD_TIMEOUT, opened).await.ok().flatten()
+}
+
+/// HTTP/1 through its guard; HTTP/2 as it is.
+fn guarded<T: Stream + 'static>(stream: Begun<T>, header_bytes_max: usize) -> Box<dyn Stream> {
+    if stream.is_http2() { Box::new(stream) } else { Box::new(Guard::new(stream, header_bytes_max)) }
 }

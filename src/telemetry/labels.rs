@@ -52,12 +52,28 @@ labels!(
     TenantLabels { tenant: Arc<str> }
 );
 labels!(
+    /// Of records that were not exported.
+    DropLabels { tenant: Arc<str>, reason: &'static str }
+);
+labels!(
     /// Of cost.
     TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
 );
 labels!(
+    /// Of an upstream.
+    UpstreamLabels { upstream: Arc<str> }
+);
+labels!(
+    /// Of a tenant's requests that wait for an upstream.
+    QueueLabels { upstream: Arc<str>, tenant: Arc<str> }
+);
+labels!(
     /// Of an MCP server's definitions.
     PinLabels { upstream: Arc<str>, state: &'static str }
+);
+labels!(
+    /// Of a tenant's use of an upstream.
+    TenantUpstreamLabels { tenant: Arc<str>, upstream: Arc<str> }
 );
 labels!(
     /// Of redacted values.

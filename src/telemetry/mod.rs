@@ -1,20 +1,29 @@
 //! What happened, counted: every event that is measured is named here, with its metric, once.
 //! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
 
+mod glance;
 mod labels;
+mod otlp;
 mod text;
 
+pub use glance::{Glance, Glances, MINUTES, Minute};
 pub use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, PinLabels, RequestLabels, RouteLabels, TenantLabels,
-    TenantModelLabels, TokenKind, TokenLabels,
+    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
+    RouteLabels, TenantLabels, TenantModelLabels, TenantUpstreamLabels, TokenKind, TokenLabels,
+    UpstreamLabels,
 };
+
+pub use otlp::{BadTarget, Target};
 
 use crate::{
     asked::AskedModel,
     call::Place,
+    clock,
+    ledger::Counts as Used,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
-    records::{Entry, Observer, Warning},
+    records::{Entry, Kind, Observer, Warning},
+    upstream::Standing,
 };
 
 use prometheus_client::{
@@ -23,7 +32,7 @@ use prometheus_client::{
 };
 use std::{
     io,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 
@@ -53,13 +62,19 @@ pub struct Telemetry {
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
     usage_estimates: Counts<TenantModelLabels>,
+    foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
+    queue_wait: Times<UpstreamLabels>,
+    upstream_in_flight: Family<UpstreamLabels, Gauge>,
+    queued: Family<QueueLabels, Gauge>,
     pins: Family<PinLabels, Gauge>,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
     shared: Shared,
+    /// What each tenant does now.
+    pub glances: Glances,
 }
 
 /// The gateways that share limits.
@@ -74,7 +89,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Redactions {
     values: Counts<EntityLabels>,
+    left_out: Counts<TenantLabels>,
     write_failures: Counter,
+    otlp: otlp::Counts,
+    exporter: OnceLock<otlp::Exporter>,
 }
 
 /// A finished request, as it is measured.
@@ -87,6 +105,8 @@ pub struct Finished<'f> {
     pub outcome: &'static str,
     pub duration: Duration,
     pub ttft: Option<Duration>,
+    /// In queues before upstreams, where it came by one.
+    pub queued: Option<Duration>,
     pub overhead: Duration,
 }
 
@@ -109,20 +129,42 @@ impl Default for Telemetry {
             limit_rejections: Counts::default(),
             budget_warnings: Counts::default(),
             usage_estimates: Counts::default(),
+            foreign_records: Counts::default(),
             in_flight: Gauge::default(),
+            queue_wait: Times::new_with_constructor(durations),
+            upstream_in_flight: Family::default(),
+            queued: Family::default(),
             pins: Family::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
             shared: Shared::default(),
+            glances: Glances::default(),
         };
         metrics.register();
+        metrics.register_queues();
         metrics
     }
 }
 
 impl Telemetry {
+    fn register_queues(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit(
+            "queue_wait",
+            "Time requests waited for their turn at upstreams with max_in_flight",
+            Unit::Seconds,
+            self.queue_wait.clone(),
+        );
+        r.register(
+            "upstream_in_flight",
+            "Requests at upstreams with max_in_flight",
+            self.upstream_in_flight.clone(),
+        );
+        r.register("queued", "Requests that wait for their turn at an upstream", self.queued.clone());
+    }
+
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let r = &mut self.registry;
@@ -171,19 +213,17 @@ impl Telemetry {
             "Requests on which this gateway's part of the limits decided",
             self.shared.unanswered.clone(),
         );
+        r.register(
+            "foreign_records",
+            "Records of other tenants that a store answered with, and that were taken out",
+            self.foreign_records.clone(),
+        );
         r.register("in_flight", "Requests being answered", self.in_flight.clone());
         r.register(
             "pinned_definitions",
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
-        r.register("redactions", "Values taken out of records", self.redactions.values.clone());
-        r.register(
-            "record_write_failures",
-            "Failed tries to write records",
-            self.redactions.write_failures.clone(),
-        );
-        r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
         r.register(
             "config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
@@ -194,6 +234,33 @@ impl Telemetry {
             "When the configuration was last loaded",
             seconds(),
             self.reload_time.clone(),
+        );
+        self.register_records();
+    }
+
+    fn register_records(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "texts_left_out",
+            "Texts left out of records for want of an analyzer's answer",
+            self.redactions.left_out.clone(),
+        );
+        r.register("redactions", "Values taken out of records", self.redactions.values.clone());
+        r.register(
+            "record_write_failures",
+            "Failed tries to write records",
+            self.redactions.write_failures.clone(),
+        );
+        r.register("dropped_records", "Records that could not be kept", self.records_dropped.clone());
+        r.register(
+            "otlp_exported_log_records",
+            "Records that an OTLP store took",
+            self.redactions.otlp.exported.clone(),
+        );
+        r.register(
+            "otlp_dropped_log_records",
+            "Records that were to be exported and were not: the queue was full, the store refused them, or the end came",
+            self.redactions.otlp.dropped.clone(),
         );
     }
 
@@ -213,10 +280,20 @@ impl Telemetry {
             self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
         }
         self.overhead.observe(finished.overhead.as_secs_f64());
+        self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
+        if let Some(queued) = finished.queued {
+            let upstream = Arc::clone(&upstream);
+            self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
+        }
         let tenant = Arc::clone(&finished.tenant);
         self.requests
             .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
             .inc();
+    }
+
+    /// A tenant used something.
+    pub fn used(&self, tenant: &Arc<str>, counts: &Used) {
+        self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
     }
 
     /// A request came without a valid credential.
@@ -227,6 +304,11 @@ impl Telemetry {
     /// A limit refused a request.
     pub fn rejected(&self, tenant: Arc<str>, limit: &'static str) {
         self.limit_rejections.get_or_create(&LimitLabels { tenant, limit }).inc();
+    }
+
+    /// A store answered with records that are not the tenant's.
+    pub fn foreign_records(&self, tenant: Arc<str>, upstream: Arc<str>, count: u64) {
+        self.foreign_records.get_or_create(&TenantUpstreamLabels { tenant, upstream }).inc_by(count);
     }
 
     /// More than the warning's share of a budget was spent.
@@ -292,6 +374,19 @@ impl Telemetry {
         self.shared.unanswered.inner().store(unanswered, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// How full the upstreams are that take so many requests at a time, and of no others.
+    pub fn queues(&self, standings: Vec<Standing>) {
+        self.upstream_in_flight.clear();
+        self.queued.clear();
+        for Standing { upstream, in_flight, waiting } in standings {
+            for (tenant, count) in waiting {
+                let labels = QueueLabels { upstream: Arc::clone(&upstream), tenant };
+                self.queued.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+            self.upstream_in_flight.get_or_create(&UpstreamLabels { upstream }).set(i64::from(in_flight));
+        }
+    }
+
     /// A record could not be kept.
     pub fn unrecorded(&self) {
         self.records_dropped.inc();
@@ -315,6 +410,19 @@ impl Telemetry {
         }
     }
 
+    /// Exports records from now on. On the runtime that this is called on, once.
+    pub fn export_logs(&self, target: Arc<Target>) {
+        let counts = self.redactions.otlp.clone();
+        self.redactions.exporter.get_or_init(|| otlp::Exporter::start(target, counts));
+    }
+
+    /// Exports what is left, within a time.
+    pub async fn finish(&self, within: Duration) {
+        if let Some(exporter) = self.redactions.exporter.get() {
+            exporter.finish(within).await;
+        }
+    }
+
     /// What the records' writer reports to.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.redactions) as Arc<dyn Observer>
@@ -325,6 +433,16 @@ impl Observer for Redactions {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         let labels = EntityLabels { tenant: tenant.into(), entity: entity.into() };
         self.values.get_or_create(&labels).inc_by(u64::from(count));
+    }
+
+    fn made(&self, tenant: &Arc<str>, kind: Kind, line: &[u8]) {
+        if let Some(exporter) = self.exporter.get() {
+            exporter.push(otlp::Line::new(tenant, kind, line, clock::wall()));
+        }
+    }
+
+    fn left_out(&self, tenant: &str) {
+        self.left_out.get_or_create(&TenantLabels { tenant: tenant.into() }).inc();
     }
 
     fn warned(&self, warning: &Warning) {

@@ -185,9 +185,9 @@ impl Answer {
 
     /// What the upstream says was used; `None` until it does, though the client may read zeros.
     pub fn usage(&self) -> Option<Usage> {
-        let Tokens { cache_read, output, .. } = self.reader.tokens()?;
-        let input = self.reader.tokens()?.input();
-        Some(Usage { input, cached_input: cache_read, output })
+        let tokens = self.reader.tokens()?;
+        let (input, Tokens { cache_read, cache_written, output, .. }) = (tokens.input(), tokens);
+        Some(Usage { input, cached_input: cache_read, cache_write: cache_written, output })
     }
 
     /// How much is held of what came.

@@ -24,6 +24,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(4),
     first_byte: Duration::from_secs(5),
     idle: Duration::from_secs(5),
+    total: None,
 };
 /// A set takes no longer altogether.
 const FETCH_MAX: Duration = Duration::from_secs(10);
@@ -90,7 +91,7 @@ impl Published {
             Scheme::Tls => Some(tls_config(extra_roots_pem).map_err(|bad| BadUrl(bad.to_string()))?),
         };
         let base_path = if base_path.is_empty() { "/".to_owned() } else { base_path };
-        let endpoint = Endpoint { client: Client::new(origin, TIMEOUTS, tls), base_path };
+        let endpoint = Endpoint::new(Client::new(origin, TIMEOUTS, tls), base_path);
         Ok(Self { endpoint, kept: ArcSwapOption::empty(), tries: Mutex::default() })
     }
 
@@ -160,7 +161,7 @@ impl Published {
     }
 
     async fn ask(&self) -> Result<(KeySet, Duration), String> {
-        let Endpoint { client, base_path } = &self.endpoint;
+        let Endpoint { client, base_path, .. } = &self.endpoint;
         let mut headers = HeaderMap::new();
         headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));

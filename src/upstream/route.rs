@@ -2,17 +2,27 @@
 //!
 //! A further try is made only before the first byte went to the client, and only where it can help: a failed
 //! connect, 429, 502, 503, 504, 529, no answer at all, or one refused credential of several. A 500 is told as it is.
+//! What goes to an upstream a second time is paid from its budget of retries; going on to another costs nothing.
+//! An upstream that takes so many at a time is waited for: only what would be told that it is overloaded goes to the next.
 
 use super::{
-    Credential, Upstream,
+    Chosen, Credential, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
-use crate::{authorize::Permit, dialect::Family, refusal::Refusal};
+use crate::{authorize::Permit, clock, dialect::Family, refusal::Refusal};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A longer wait than this is not handed on.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// What is told while a circuit is open.
+const LEFT_ALONE: Refusal = Refusal::UpstreamError {
+    message: "the upstream failed several times in a row, and is left alone for some seconds",
+};
 
 /// Where a model's calls go: these upstreams, tried in order.
 #[derive(Debug, Clone)]
@@ -28,6 +38,17 @@ pub struct Target<'t> {
     pub path: &'t str,
     /// Headers that go upstream as they are.
     pub headers: HeaderMap,
+    pub repeat: Repeat,
+}
+
+/// When a request may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Whenever that can help: done twice, it does no more than done once.
+    Always,
+    /// Only where nothing of it can have reached the upstream. It goes out on a connection of its own: one that
+    /// rested may be closed by the other side just now, and nobody knows what was read of it.
+    IfUnsent,
 }
 
 /// What is sent to an upstream, as it was permitted.
@@ -73,6 +94,7 @@ pub struct Received {
     pub answer: Answer,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and most tries are answered")]
 enum Tried {
     Answered(Answer),
     /// Another try may help; this is what is told if there is none.
@@ -81,21 +103,53 @@ enum Tried {
 }
 
 enum Failure {
-    Answer(Answer),
+    Answer(Box<Answer>),
+    /// Nothing was sent.
+    Unsent(Refusal),
     Refusal(Refusal),
 }
 
+impl Tried {
+    /// The same of a request that is sent again only where nothing of it was.
+    fn once(self) -> Self {
+        match self {
+            Self::Again(failure @ (Failure::Answer(_) | Failure::Refusal(_))) => Self::Failed(failure),
+            other => other,
+        }
+    }
+}
+
 impl Destination {
-    /// Sends what was permitted to the first upstream that answers.
-    pub async fn forward(&self, parcels: &Parcels<'_>) -> Result<Received, (Arc<str>, Refusal)> {
+    /// Sends what was permitted to the first upstream that answers, when its turn has come.
+    pub async fn forward(
+        &self,
+        parcels: &Parcels<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Received, (Arc<str>, Refusal)> {
         let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
-        for upstream in self.upstreams.iter().cycle().take(tries_max + 1) {
-            match try_once(upstream, parcels).await {
-                Tried::Answered(answer) => {
-                    return Ok(Received { upstream: Arc::clone(upstream), answer });
+        let mut places = Places::default();
+        for (index, upstream) in self.upstreams.iter().cycle().take(tries_max + 1).enumerate() {
+            if !upstream.answers(clock::now()) {
+                failed = failed.or(Some((upstream, Failure::Refusal(LEFT_ALONE))));
+                continue;
+            }
+            if !upstream.affords(index / self.upstreams.len()).await {
+                break;
+            }
+            match places.at(upstream, turn).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(refusal @ Refusal::Overloaded { .. }) => {
+                    failed = Some((upstream, Failure::Refusal(refusal)));
+                    continue;
                 }
+                Err(refusal) => return Err((upstream.name.shared(), refusal)),
+            }
+            turn.sent();
+            match try_once(upstream, parcels).await {
+                Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
                 Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
                     failed = Some((upstream, failure));
@@ -104,14 +158,54 @@ impl Destination {
             }
         }
         match failed {
-            Some((upstream, Failure::Answer(answer))) => {
-                Ok(Received { upstream: Arc::clone(upstream), answer })
+            Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
+            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => {
+                Err((upstream.name.shared(), refusal))
             }
-            Some((upstream, Failure::Refusal(refusal))) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
         }
+    }
+}
+
+/// The place that a call has at an upstream, one at a time: whoever waits for a second one keeps no first.
+#[derive(Debug, Default)]
+struct Places {
+    /// The upstream that the last try went to, and the place there, if one is needed.
+    held: Option<(Arc<str>, Option<Place>)>,
+    /// Upstreams at which the call may not wait any more.
+    overloaded: Vec<Arc<str>>,
+}
+
+impl Places {
+    /// Waits until the call may go to an upstream. Another try there keeps the place; who was sent away is not asked
+    /// to wait again.
+    async fn at(&mut self, upstream: &Upstream, turn: &mut Turn<'_>) -> Result<bool, Refusal> {
+        let name = upstream.name.as_str();
+        if self.held.as_ref().is_some_and(|(held, _)| **held == *name) {
+            return Ok(true);
+        }
+        if self.overloaded.iter().any(|overloaded| **overloaded == *name) {
+            return Ok(false);
+        }
+        self.held = None;
+        match turn.at(name).await {
+            Ok(place) => self.held = Some((upstream.name.shared(), place)),
+            Err(refusal) => {
+                self.overloaded.push(upstream.name.shared());
+                return Err(refusal);
+            }
+        }
+        Ok(true)
+    }
+
+    /// An answer, which has the place until its end.
+    fn received(self, upstream: &Arc<Upstream>, answer: Answer) -> Received {
+        let held = self.held.filter(|(held, _)| *held == upstream.name.shared());
+        let place = held.and_then(|(_, place)| place);
+        let body = answer.body.holding(place);
+        Received { upstream: Arc::clone(upstream), answer: Answer { body, ..answer } }
     }
 }
 
@@ -121,23 +215,57 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
             message: "the upstream does not speak what is asked of it",
         }));
     };
-    let Some((endpoint, credential)) = upstream.next() else {
-        return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
-            message: "the upstream has no address",
-        }));
+    let now = clock::now();
+    let Some(chosen) = upstream.next(now) else {
+        return Tried::Again(Failure::Refusal(LEFT_ALONE));
     };
+    let endpoint = chosen.endpoint;
+    let watch = endpoint.circuit.begin(now, upstream.name.shared());
     let mut headers = target.headers.clone();
     // What the gateway sets is set last: nothing that came with the request can stand in its place.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some(Credential { header, value }) = credential {
+    if let Some(Credential { header, value }) = chosen.kept.map(|kept| &kept.credential) {
         headers.insert(header.clone(), value.clone());
     }
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
+    if target.repeat == Repeat::IfUnsent {
+        let tried = endpoint.client.apart().send(outgoing).await;
+        return tried.map_or_else(failed, |answer| judge(upstream, answer)).once();
+    }
     match endpoint.client.send(outgoing).await {
-        Ok(answer) => judge(upstream, answer),
-        Err(error) => failed(error),
+        Ok(answer) => {
+            let status = answer.status;
+            if upstream.has_several_credentials() {
+                rest(&chosen, &answer, now);
+            }
+            if status.is_server_error() {
+                watch.failed(&format_args!("it answers with {}", status.as_u16()));
+            } else if status.is_success() {
+                watch.answers();
+                let body = answer.body.watched(watch);
+                return judge(upstream, Answer { body, ..answer });
+            } else {
+                watch.succeeded();
+            }
+            judge(upstream, answer)
+        }
+        Err(error) => {
+            watch.failed(&error);
+            failed(error)
+        }
+    }
+}
+
+/// A credential that the upstream does not take at the moment is not shown for a while: others are.
+fn rest(chosen: &Chosen<'_>, answer: &Answer, now: Instant) {
+    match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => chosen.rest(now + REFUSED_REST),
+        StatusCode::TOO_MANY_REQUESTS => {
+            chosen.rest(now + retry_after(&answer.headers).unwrap_or(LIMITED_REST).min(REFUSED_REST));
+        }
+        _ => {}
     }
 }
 
@@ -145,15 +273,15 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
     match answer.status {
         status if status.is_success() => Tried::Answered(answer),
         // Anthropic's word for being overloaded.
-        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer)),
+        status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer)),
+        | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer.into())),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if upstream.has_several_credentials() => {
-            Tried::Again(Failure::Answer(answer))
+            Tried::Again(Failure::Answer(answer.into()))
         }
-        _ => Tried::Failed(Failure::Answer(answer)),
+        _ => Tried::Failed(Failure::Answer(answer.into())),
     }
 }
 
@@ -177,21 +305,27 @@ pub(super) fn unanswered(error: SendError) -> Refusal {
 }
 
 fn failed(error: SendError) -> Tried {
-    let refusal = Failure::Refusal(unanswered(error));
+    let refusal = unanswered(error);
     match error.kind {
-        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(refusal),
-        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => Tried::Again(refusal),
-        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => Tried::Failed(refusal),
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(Failure::Unsent(refusal)),
+        SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => {
+            Tried::Again(Failure::Refusal(refusal))
+        }
+        SendErrorKind::MalformedAnswer(_) | SendErrorKind::InvalidRequest => {
+            Tried::Failed(Failure::Refusal(refusal))
+        }
     }
+}
+
+/// How long an upstream asks to be left alone.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs).filter(|wait| *wait <= RETRY_AFTER_MAX)
 }
 
 /// What an upstream's error is told as. `message` is its own text, already redacted.
 pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<String>) -> Refusal {
-    let retry_after = headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs)
-        .filter(|wait| *wait <= RETRY_AFTER_MAX);
+    let retry_after = retry_after(headers);
     match status.as_u16() {
         400 | 404 | 409 | 422 | 429 => Refusal::UpstreamRefused {
             status: status.as_u16(),

@@ -23,6 +23,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(10),
     idle: Duration::from_secs(10),
+    total: None,
 };
 
 /// A URL that is told of something. Signatures are those of Standard Webhooks (standardwebhooks.com, symmetric, `v1`).
@@ -57,7 +58,7 @@ impl Webhook {
             Scheme::Tls => Some(tls_config(None).map_err(|bad| BadWebhook(bad.to_string()))?),
         };
         let base_path = if base_path.is_empty() { "/".to_owned() } else { base_path };
-        Ok(Self { endpoint: Endpoint { client: Client::new(origin, TIMEOUTS, tls), base_path }, secret })
+        Ok(Self { endpoint: Endpoint::new(Client::new(origin, TIMEOUTS, tls), base_path), secret })
     }
 
     /// Hands a message over; `now` in seconds since 1970. The same id comes with every try.
@@ -75,7 +76,7 @@ impl Webhook {
     }
 
     async fn try_once(&self, headers: &HeaderMap, body: &str) -> Result<(), Undelivered> {
-        let Endpoint { client, base_path } = &self.endpoint;
+        let Endpoint { client, base_path, .. } = &self.endpoint;
         let body = Bytes::copy_from_slice(body.as_bytes());
         let outgoing = Outgoing { method: &Method::POST, path: base_path, headers, body };
         match client.send(outgoing).await {

@@ -4,6 +4,7 @@
 //! members of records that hold redacted text by design. What is neither is a field that nobody meant to write.
 
 use crate::{
+    collector::Collector,
     signer::Signer,
     support::{ACME, Gateway},
 };
@@ -257,7 +258,7 @@ const TENANTS: &str = r#"
       - { ask: "refund_*", within: 3s }
 "#;
 
-fn gateway(marker: Marker, jwks: &str) -> Gateway {
+fn gateway(marker: Marker, jwks: &str, collector: &Collector) -> Gateway {
     let fake = upstream(marker);
     let upstreams = move |_| {
         format!(
@@ -265,7 +266,8 @@ fn gateway(marker: Marker, jwks: &str) -> Gateway {
         )
     };
     let more = "  gpt-fake: { upstream: fake }\n  \"gpt-glob-*\": { upstream: fake }\n  claude-fake: { upstream: fakea }\nidentity:\n  jwt: [{ issuer: \"https://idp.example\", audience: tollgate, jwks: { file: jwks.json }, tenant: claims.org }]\n";
-    Gateway::with_all(TENANTS, &upstreams, more, &[("jwks.json", jwks)])
+    let export = format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\", logs: true }}\n", collector.port);
+    Gateway::with_all(TENANTS, &upstreams, &format!("{more}{export}"), &[("jwks.json", jwks)])
 }
 
 /// One request as it is, and its answer, whatever that is.
@@ -588,11 +590,28 @@ fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// What was exported: the lines as they were written, and attributes of theirs, of which none is text of a prompt.
+fn exported(collector: &Collector, text: &str, marker: Marker, found: &mut BTreeSet<String>) {
+    let records = collector.records();
+    assert_eq!(records.len(), text.lines().count(), "all is exported by the end");
+    for record in records {
+        assert!(text.contains(&record.body), "{}", record.body);
+        strays("otlp attributes", &record.attributes.to_string(), marker, found);
+        for told in [record.resource.to_string(), record.event, record.severity] {
+            markers("otlp", &told, found);
+        }
+        for text in ["prompt", "completion", "args"] {
+            assert!(record.attributes.get(text).is_none());
+        }
+    }
+}
+
 #[track_caller]
 fn check(marker: Marker) {
     let signer = Signer::of("ES256");
     let jwks = json!({ "keys": [signer.jwk("k")] }).to_string();
-    let mut gateway = gateway(marker, &jwks);
+    let collector = Collector::start();
+    let mut gateway = gateway(marker, &jwks, &collector);
     heads(&gateway, marker);
     bodies(&gateway, marker);
     denials(&gateway, marker);
@@ -638,6 +657,7 @@ fn check(marker: Marker) {
         }
         markers("a file's name", &name, &mut found);
     }
+    exported(&collector, &text, marker, &mut found);
     assert_eq!(found, BTreeSet::new(), "stands where it must not");
     // The search can find something: prompts, arguments and tools' names are there, redacted.
     let lines = text.lines().count();

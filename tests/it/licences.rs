@@ -40,3 +40,60 @@ fn fits(licence: &str, allowed: &[&str]) -> bool {
             .any(|name| allowed.contains(&name.trim_matches(['(', ')', ' '])))
     })
 }
+
+/// Versions below these have known holes that a gateway can be reached through. Source: RustSec's advisories up to August
+/// 2026; `cargo deny check advisories` knows the newest.
+const FLOORS: &[(&str, &str)] = &[
+    ("h2", "0.4.16"),
+    ("hyper", "1.10.2"),
+    ("rustls", "0.23.18"),
+    ("rustls-webpki", "0.103.13"),
+    ("bytes", "1.11.1"),
+    ("tokio", "1.43.1"),
+    ("tracing-subscriber", "0.3.20"),
+    ("aws-lc-sys", "0.39.0"),
+    ("lru", "0.18.2"),
+    ("crossbeam-channel", "0.5.15"),
+    ("slab", "0.4.11"),
+    ("idna", "1.0.0"),
+    ("time", "0.3.47"),
+    ("hickory-proto", "0.26.1"),
+    ("quinn-proto", "0.11.15"),
+];
+/// Not to come in, by whatever way.
+const NEVER: &[&str] = &["serde_yml", "rustls-pemfile", "native-tls"];
+
+#[test]
+fn no_dependency_is_below_what_advisories_ask_for() {
+    let lock = std::fs::read_to_string("Cargo.lock").unwrap();
+    let packages: Vec<(&str, &str)> = lock
+        .split("[[package]]")
+        .skip(1)
+        .map(|package| {
+            let value = |key: &str| {
+                package.lines().find_map(|line| line.strip_prefix(key)?.trim_matches([' ', '=', '"']).into())
+            };
+            (value("name").unwrap(), value("version").unwrap())
+        })
+        .collect();
+    assert!(packages.len() > 100 && packages.iter().any(|(name, _)| *name == "hyper"));
+    let numbers = |version: &str| -> Vec<u64> {
+        let plain = version.split(['-', '+']).next().unwrap();
+        plain.split('.').map(|part| part.parse().unwrap()).collect()
+    };
+    for (name, version) in packages {
+        assert!(!NEVER.contains(&name), "{name} is not to be used");
+        if let Some((_, floor)) = FLOORS.iter().find(|(known, _)| *known == name) {
+            assert!(numbers(version) >= numbers(floor), "{name} {version} is below {floor}");
+        }
+    }
+}
+
+#[test]
+fn no_code_of_its_own_is_unsafe() {
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for root in ["src/lib.rs", "src/main.rs"] {
+        assert!(std::fs::read_to_string(root).unwrap().contains("#![forbid(unsafe_code)]"), "{root}");
+    }
+}

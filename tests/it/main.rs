@@ -4,16 +4,29 @@
     clippy::string_slice,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and waits for real processes"
 )]
 
+mod admin;
+mod analyzer;
 mod approvals;
 mod architecture;
 mod canary;
+mod collector;
 mod commands;
 mod dialects;
 mod erase;
+mod export;
+mod fault;
 mod fleet;
+mod hostile_framing;
+mod hostile_http2;
+mod hostile_input;
+mod hostile_restart;
+mod hostile_upstream;
 mod identity;
 mod journey;
 mod licences;
@@ -23,9 +36,15 @@ mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
 mod mirrors;
+mod mtls;
 mod pins;
+mod queue;
+mod redact_quality;
 mod reload;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
+mod signing;
 mod support;
+mod tools;
 mod transcripts;
+mod wire;

@@ -166,9 +166,16 @@ impl Gateway {
         let [port, admin, mock] = [free_port(), free_port(), free_port()];
         let mock_process = spawn(&["mock", "--listen", &format!("127.0.0.1:{mock}")], dir.path());
         let tenants = with_digests(tenants);
+        let client_ca = if files.iter().any(|(name, _)| *name == "clients.pem") {
+            ", client_ca: clients.pem"
+        } else {
+            ""
+        };
         let secure = match files {
             [("cert.crt", _), ..] => {
-                format!("  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key }} }}\n")
+                format!(
+                    "  - {{ address: \"127.0.0.1:{tls}\", tls: {{ cert: cert.crt, key: key.key{client_ca} }} }}\n"
+                )
             }
             _ => String::new(),
         };
@@ -308,6 +315,30 @@ impl Gateway {
         std::fs::read_to_string(self.dir.path().join("serve.err")).unwrap()
     }
 
+    /// What `/proc` says of it, by name.
+    pub(crate) fn proc_status(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Its resident memory.
+    pub(crate) fn rss_kib(&self) -> usize {
+        self.proc_status("VmRSS")
+    }
+
+    /// Lets it have so many files open; whether that could be done.
+    pub(crate) fn limit_files(&self, count: usize) -> bool {
+        let pid = self.process.0.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={count}")]).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Files that it has open.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.0.id())).unwrap().count()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.0.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
@@ -323,6 +354,17 @@ impl Gateway {
             assert!(start.elapsed() < Duration::from_secs(20), "the gateway does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Waits until decisions of acme's are on record.
+    pub(crate) fn lines_of_audit(&self) {
+        let dir = self.dir.path().join("data/audit/acme");
+        self.wait("a decision on record", |_| {
+            let files = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+            files
+                .filter(|file| file.path().is_file())
+                .any(|file| file.metadata().is_ok_and(|meta| meta.len() > 0))
+        });
     }
 
     /// The lines of a tenant's files below `data/KIND`, once there are so many.

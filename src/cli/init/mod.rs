@@ -1,7 +1,11 @@
 //! `tollgate init`: a configuration to start from, written by asking nothing.
 
 use super::{Status, key, print};
-use crate::{config, names::TenantId, upstream::http1::Origin};
+use crate::{
+    config::{self, openapi},
+    names::TenantId,
+    upstream::http1::Origin,
+};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -23,7 +27,14 @@ pub(super) struct Arguments {
     /// Where its calls go: `openai`, `anthropic`, or the URL of anything that speaks OpenAI's API
     #[arg(long, short, default_value = "openai")]
     upstream: String,
+    /// An OpenAPI 3 description, JSON or YAML: its operations are declared as those of a tool API. Where the directory is
+    /// filled already, they are printed
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
 }
+
+/// A larger description is not read.
+const OPENAPI_BYTES_MAX: u64 = 32 << 20;
 
 /// An upstream to start with.
 struct Upstream {
@@ -47,8 +58,20 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         print::error("--upstream is `openai`, `anthropic` or a URL such as http://127.0.0.1:11434/v1");
         return Status::Usage;
     };
+    let api = match arguments.openapi.as_deref().map(described).transpose() {
+        Ok(api) => api,
+        Err(message) => return print::failed(&message),
+    };
+    if let Some(entry) = api.as_deref().filter(|_| arguments.directory.join("tollgate.yaml").exists()) {
+        print::line("# below `upstreams` in tollgate.yaml:");
+        print::line(entry.trim_end());
+        return Status::Fine;
+    }
     let Some(secret) = key::new_key() else { return print::failed("the system gives no random numbers") };
-    let files = files(&arguments.directory, &arguments.tenant, &upstream, &key::sha256_hex(&secret));
+    let mut files = files(&arguments.directory, &arguments.tenant, &upstream, &key::sha256_hex(&secret));
+    if let (Some(entry), Some((_, text))) = (&api, files.first_mut()) {
+        *text = text.replace("\n\nmodels:", &format!("\n{entry}\nmodels:"));
+    }
     match write(&files) {
         Ok(()) => {
             tell(arguments, &upstream, &files, &secret);
@@ -56,6 +79,30 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         }
         Err(message) => print::failed(&message),
     }
+}
+
+/// The entry of an API that is described in a file. What cannot be expressed is told on stderr.
+fn described(path: &Path) -> Result<String, String> {
+    let place = path.display();
+    let unreadable = |error: io::Error| format!("{place} cannot be read: {}", error.kind());
+    if fs::metadata(path).map_err(unreadable)?.len() > OPENAPI_BYTES_MAX {
+        return Err(format!("{place} is larger than a description is"));
+    }
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let imported =
+        openapi::import(&text).map_err(|why| format!("{place} is no OpenAPI description: {why}"))?;
+    for skipped in &imported.skipped {
+        print::error(&format!("left out: {skipped}"));
+    }
+    if imported.operations.is_empty() {
+        return Err(format!("{place} has no operation that can be expressed"));
+    }
+    let url = imported.url.as_deref().unwrap_or("http://localhost:8080/api");
+    let mut entry = format!("  {}:\n    kind: http\n    url: \"{url}\"\n    operations:\n", imported.name);
+    for (name, written) in &imported.operations {
+        entry.push_str(&format!("      {name}: \"{written}\"\n"));
+    }
+    Ok(entry)
 }
 
 fn upstream(wanted: &str) -> Option<Upstream> {

@@ -36,7 +36,12 @@ impl Compiler<'_> {
         let Some((known, upstream)) = found else { return self.no_such_upstream(gateway, name) };
         let is_served = matches!(
             upstream.kind.value,
-            raw::UpstreamKind::Anthropic | raw::UpstreamKind::Mcp | raw::UpstreamKind::Openai
+            raw::UpstreamKind::Anthropic
+                | raw::UpstreamKind::Chroma
+                | raw::UpstreamKind::Http
+                | raw::UpstreamKind::Mcp
+                | raw::UpstreamKind::Openai
+                | raw::UpstreamKind::Qdrant
         );
         let message = if !upstream.command.is_empty() {
             "a tenant's credential is sent in a header: it cannot be shown to a program that is started by `command`"

@@ -5,6 +5,7 @@ use crate::{
     config::{At, Mark, Problem, lineage::Held, nearest, raw},
     identity::{
         Directory, FIXED,
+        certificate::{MTLS, Pattern},
         key_set::KeySet,
         token::{Issuer, KeySource},
     },
@@ -39,13 +40,25 @@ impl Compiler<'_> {
         if let Some(fixed) = &identity.fixed {
             directory.fix(&fixed.value);
         }
+        if let Some(mtls) = &identity.mtls {
+            // What is wrong with a pattern was said when it was read.
+            Pattern::parse(&mtls.tenant.value).into_iter().for_each(|pattern| directory.certify(pattern));
+            let mut listeners = gateway.listen.iter().flat_map(|many| &many.0);
+            if !listeners.any(|listener| listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())) {
+                let message = "no listener asks for client certificates: nobody is known by one";
+                let problem = Problem::error("mtls-without-client-ca", mtls.tenant.at, message);
+                self.say(problem.hint(
+                    "give a listener `tls: { cert, key, client_ca }`; `client_ca` is who signs the clients' certificates",
+                ));
+            }
+        }
         let mut ids: HashMap<String, (&str, Mark)> = HashMap::new();
         let mut issuers = Vec::new();
         for jwt in &identity.jwt {
             let (issuer, at) = (&jwt.issuer, jwt.id.as_ref().map_or(jwt.issuer.at, |id| id.at));
             let id = jwt.id.as_ref().map_or_else(|| usual_id(&identity.jwt, issuer), |id| id.value.clone());
             let (other, first) = *ids.entry(id.clone()).or_insert((&issuer.value, at));
-            if other != issuer.value || id == FIXED {
+            if other != issuer.value || [FIXED, MTLS].contains(&id.as_str()) {
                 let message =
                     format!("the `id` `{id}` is another's: a caller of one would pass for the other's");
                 let problem = Problem::error("duplicate-issuer-id", at, message);

@@ -1,12 +1,16 @@
 //! From what was written to what runs. Pure but for the files that upstreams and listeners name: every problem
 //! is reported with its place, none stops the search for the others, and with an error among them nothing runs.
 
+mod analyzer;
 mod approvals;
 mod credentials;
 mod identity;
 mod limits;
+mod queue;
 mod rule;
+mod telemetry;
 mod tenant;
+mod tool_api;
 mod upstream;
 
 pub use approvals::webhook_secret;
@@ -19,9 +23,10 @@ use crate::{
     hosts::Hosts,
     policy::Source,
     quota::Quota,
-    records::{OnFailure, TenantSecrets},
+    records::{OnFailure, Signer, TenantSecrets},
     server::TlsFiles,
     snapshot::{Accounts, Limits, Snapshot},
+    telemetry::Target,
     upstream::http1::Origin,
 };
 use dashmap::DashMap;
@@ -62,17 +67,13 @@ pub struct Serve {
     pub data_dir: PathBuf,
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
+    pub compress: bool,
+    pub signer: Option<Arc<Signer>>,
+    /// Where records are exported to.
+    pub logs: Option<Arc<Target>>,
     pub on_failure: OnFailure,
     /// Where other gateways share the limits.
-    pub shared_state: Option<SharedState>,
-}
-
-/// A Redis where gateways share limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SharedState {
-    pub url: Secret,
-    /// How long a request waits for it.
-    pub wait: Duration,
+    pub shared_state: Option<fleet::Options>,
 }
 
 /// An address for agents.
@@ -87,6 +88,7 @@ pub struct Listen {
 pub struct RecordsPlace {
     pub data_dir: PathBuf,
     pub secret: Option<Secret>,
+    pub signer: Option<Arc<Signer>>,
 }
 
 /// What a configuration is compiled for.
@@ -120,8 +122,10 @@ pub fn records_place(loaded: &Loaded, env: &dyn Fn(&str) -> Option<String>) -> R
     let data_dir = data_dir.map_or_else(|| PathBuf::from("data"), |dir| base(dir.at).join(&dir.value));
     let secret =
         gateway.and_then(|gateway| gateway.records.as_ref()).and_then(|records| records.secret.as_ref());
-    let secret = secret.and_then(|secret| secret.value.resolve(env, &base(secret.at)).ok());
-    RecordsPlace { data_dir, secret }
+    let resolve = |secret: &At<SecretRef>| secret.value.resolve(env, &base(secret.at)).ok();
+    let signer = gateway.and_then(|gateway| gateway.records.as_ref()?.sign.as_ref());
+    let signer = signer.and_then(|sign| Signer::from_pem(resolve(sign)?.expose()).ok()).map(Arc::new);
+    RecordsPlace { data_dir, secret: secret.and_then(resolve), signer }
 }
 
 /// Where the admin port of a running gateway is, and the token that it asks for.
@@ -177,7 +181,7 @@ pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Prob
 
 fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec<Problem>) {
     let Some(gateway) = &loaded.gateway else { return (None, loaded.problems.clone()) };
-    let shown_dir = shown_dir(loaded, gateway);
+    let shown_dir = shown_dir(loaded);
     let (held, mut problems) = lineage::resolve(loaded);
     problems.splice(0..0, loaded.problems.iter().cloned());
     let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error);
@@ -188,7 +192,9 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let mut accounts = Accounts::default();
     let upstreams = compiler.upstreams(gateway, &own, &mut accounts);
     let servers = compiler.mcp_servers(gateway, &own, &mut accounts);
+    let tool_apis = compiler.tool_apis(gateway, &own, &mut accounts);
     let models = compiler.models(gateway, &upstreams);
+    let queues = compiler.queues(gateway);
     let (mut directory, tenants) = compiler.tenants(&held);
     let key_sets = compiler.callers(gateway, &mut directory);
     let webhooks = compiler.webhooks(&held);
@@ -197,7 +203,6 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let hosts = hosts(gateway, serve.as_ref(), public_url.as_deref());
     let limits = limits(gateway);
     compiler.identity(gateway, &held);
-    compiler.not_yet(gateway);
     let problems = compiler.problems;
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     let compiled = serve.filter(|_| !failed).map(|serve| Compiled {
@@ -207,8 +212,10 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
             key_sets,
             models,
             upstreams: upstreams.into_values().collect(),
+            tool_apis,
             servers,
             accounts,
+            queues,
             hosts,
             public_url,
             limits,
@@ -225,21 +232,25 @@ fn spot(at: Mark) -> (FileId, u32, u32) {
     (at.file, at.line, at.col)
 }
 
-fn shown_dir(loaded: &Loaded, gateway: &raw::Gateway) -> String {
+/// The directory of `tollgate.yaml`, as it is shown.
+pub(super) fn shown_dir(loaded: &Loaded) -> String {
+    let Some(gateway) = &loaded.gateway else { return String::new() };
     let shown = Path::new(loaded.files.path(gateway.at.file));
     shown.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
 }
 
+/// A path as records name it.
+pub(super) fn inner_path<'p>(path: &'p str, shown_dir: &str) -> &'p str {
+    path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
 /// A place as records name it: relative to the directory of `tollgate.yaml`.
 pub fn place(loaded: &Loaded, at: Mark) -> Source {
-    let dir = loaded.gateway.as_ref().map(|gateway| shown_dir(loaded, gateway)).unwrap_or_default();
-    place_in(loaded, &dir, at)
+    place_in(loaded, &shown_dir(loaded), at)
 }
 
 fn place_in(loaded: &Loaded, shown_dir: &str, at: Mark) -> Source {
-    let path = loaded.files.path(at.file);
-    let inner = path.strip_prefix(shown_dir).map_or(path, |rest| rest.trim_start_matches('/'));
-    Source::new(inner, at.line)
+    Source::new(inner_path(loaded.files.path(at.file), shown_dir), at.line)
 }
 
 /// By which names agents speak to the gateway.
@@ -256,6 +267,7 @@ fn limits(gateway: &raw::Gateway) -> Limits {
     if let Some(body) = &raw.body {
         limits.body = body.value.0;
     }
+    limits.bodies = raw.bodies.as_ref().map(|bodies| bodies.value.0);
     if let Some(nesting) = &raw.nesting {
         limits.nesting = usize::try_from(nesting.value).unwrap_or(usize::MAX).min(crate::json::NESTING_MAX);
     }
@@ -378,11 +390,14 @@ impl Compiler<'_> {
                 self.error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
             }
         }
+        let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
+        let logs = self.logs_target(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
         let shared_state = gateway.shared_state.as_ref().and_then(|state| {
             let url = self.redis(&state.redis)?;
             let wait = state.wait.as_ref().map_or(fleet::WAIT, |at| at.value);
-            Some(SharedState { url, wait })
+            let prefix = state.prefix.as_ref().map_or(fleet::PREFIX, |at| &at.value).to_owned();
+            Some(fleet::Options { url: url.expose().to_owned(), prefix, wait })
         });
         Some(Serve {
             shared_state,
@@ -395,6 +410,11 @@ impl Compiler<'_> {
             retain: records
                 .and_then(|records| records.retain.as_ref())
                 .map_or(Duration::from_secs(400 * 86_400), |at| at.value),
+            compress: records
+                .and_then(|records| records.compress.as_ref())
+                .is_none_or(|compress| compress.value),
+            signer,
+            logs,
             on_failure: match on_failure {
                 Some(raw::OnFailure::Drop) => OnFailure::Drop,
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
@@ -414,6 +434,13 @@ impl Compiler<'_> {
             self.error("bad-url", at.at, fleet::BadAddress.to_string());
         }
         Some(found)
+    }
+
+    fn signer(&mut self, sign: &At<SecretRef>) -> Option<Arc<Signer>> {
+        let read = Signer::from_pem(self.secret(sign)?.expose());
+        read.map_err(|bad| self.error("bad-key", sign.at, format!("`records.sign`: {bad}")))
+            .ok()
+            .map(Arc::new)
     }
 
     /// No two ports of the gateway in one place: the second could not be opened.
@@ -454,27 +481,12 @@ impl Compiler<'_> {
             None => None,
         };
         let files = TlsFiles { cert: cert?, key: key?, client_ca };
-        match crate::server::acceptor(&files) {
+        match crate::server::Tls::new(&files) {
             Ok(_) => Some(files),
             Err(bad) => {
                 self.error("bad-tls", tls.cert.at, bad.to_string());
                 None
             }
         }
-    }
-
-    /// What is accepted and not enforced yet is said loudly.
-    fn not_yet(&mut self, gateway: &raw::Gateway) {
-        let mut later = |at: Option<Mark>, what: &str| {
-            if let Some(at) = at {
-                let message = format!("{what} is not enforced by this version yet");
-                self.problems.push(Problem::warning("not-enforced-yet", at, message));
-            }
-        };
-        let identity = gateway.identity.as_ref();
-        later(
-            identity.and_then(|identity| identity.mtls.as_ref()).map(|mtls| mtls.tenant.at),
-            "`identity.mtls`",
-        );
     }
 }

@@ -9,11 +9,16 @@ use crate::{
     },
     identity::{Directory, KeyDigest},
     names::{KeyId, TenantId},
-    policy::{Caller, Policy, Rule, glob::Globs},
-    quota::{Limits, Quota, Rate},
+    policy::{
+        Caller, Policy, Rule,
+        glob::Globs,
+        path::Path,
+        placeholder::{self, BadPlaceholder},
+    },
+    quota::{Limits, Quota, Rate, fair::Priority},
     records::{Content, Journal},
-    redact::{Detectors, Pattern, PatternError, Redactor},
-    tenant::{Key, Offered, OnDeny, Tenant},
+    redact::{Allow, Detectors, Pattern, PatternError, Redactor},
+    tenant::{Key, Offered, OnDeny, Tenant, Wire},
 };
 use std::{borrow::Cow, collections::HashMap, num::NonZeroU32, sync::Arc};
 
@@ -96,6 +101,10 @@ impl Compiler<'_> {
             models: raw.models.as_deref().map(names),
             tools: raw.tools.as_deref().map(names),
             quota: raw.limits.as_ref().map(|limits| self.quota_of_key(tenant, &raw.id.value, limits)),
+            priority: match raw.priority.as_ref().map(|at| at.value) {
+                Some(raw::Priority::Batch) => Priority::Batch,
+                Some(raw::Priority::Normal) | None => Priority::Interactive,
+            },
             offered: Offered::default(),
         };
         Some((KeyDigest::from_bytes(digest), key))
@@ -106,31 +115,38 @@ impl Compiler<'_> {
         let Ok(id) = TenantId::try_from(raw.tenant.value.as_str()) else {
             self.error("bad-name", raw.tenant.at, "a tenant's name may hold only a-z, 0-9 and -");
             // What else is wrong is told all the same.
-            drop((self.policy(effective, shared), self.detectors(effective), self.patterns(effective)));
+            drop((self.policy(held, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
-        self.not_yet_of_tenant(effective);
         Some(Tenant {
             quota: self.quota(&id, effective),
+            weight: effective.weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(u32::MAX)),
             model_limits: model_globs(effective),
             journal: self.journal(&id, effective),
             id,
             is_abstract: held.is_abstract(),
             caller: caller(raw, effective),
-            policy: self.policy(effective, shared),
+            policy: self.policy(held, shared),
             models: models(effective),
             on_deny: match effective.on_deny.map(|at| at.value) {
                 Some(raw::OnDeny::Error) => OnDeny::Error,
                 Some(raw::OnDeny::Notice) | None => OnDeny::Notice,
             },
+            wire: match effective.wire.map(|at| at.value) {
+                Some(raw::Wire::Block) => Wire::Block,
+                Some(raw::Wire::Mask) => Wire::Mask,
+                Some(raw::Wire::Off) | None => Wire::Off,
+            },
         })
     }
 
-    fn policy(&mut self, effective: &Effective<'_>, shared: &mut Shared) -> Policy {
-        let mut rules = Vec::new();
+    fn policy(&mut self, held: &Held<'_>, shared: &mut Shared) -> Policy {
+        let effective = &held.effective;
+        let caller = caller(held.raw, effective);
+        let mut rules: Vec<Rule> = Vec::new();
         for layer in &effective.tools {
             for raw in layer.rules {
-                rules.push(match shared.get(&raw.at) {
+                let mut rule = match shared.get(&raw.at) {
                     Some(rule) => rule.clone(),
                     None => {
                         let rule = self.rule(raw, layer.number);
@@ -139,12 +155,30 @@ impl Compiler<'_> {
                         }
                         rule
                     }
-                });
+                };
+                self.fill(&mut rule, raw, (&caller, held.is_abstract()));
+                rules.push(rule);
             }
         }
         number_equals(&mut rules);
         let empty = effective.tools.iter().filter(|layer| layer.rules.is_empty());
         Policy::of_layers(rules, &empty.map(|layer| layer.number).collect::<Vec<_>>())
+    }
+
+    /// Fills the tenant's own into what a rule forces. A tenant that is only there to be extended has no labels yet.
+    fn fill(&mut self, rule: &mut Rule, raw: &raw::Rule, (caller, is_abstract): (&Caller, bool)) {
+        for (path, value) in &mut rule.set {
+            match placeholder::fill(value, caller) {
+                Ok(()) => {}
+                Err(BadPlaceholder::NoLabel(_)) if is_abstract => {}
+                Err(bad) => {
+                    let written =
+                        raw.set.0.iter().find(|(known, _)| Path::new(&known.value).as_ref() == Some(path));
+                    let at = written.map_or(raw.at, |(_, value)| value.at);
+                    self.error("bad-placeholder", at, bad.to_string());
+                }
+            }
+        }
     }
 
     fn quota(&mut self, id: &TenantId, effective: &Effective<'_>) -> Arc<Quota> {
@@ -201,9 +235,13 @@ impl Compiler<'_> {
         let secret = self.context.secrets.of(id.as_str());
         let detectors = self.detectors(effective);
         let patterns = self.patterns(effective);
+        let allow = self.allow(effective);
+        let analyst = effective.analyzer.and_then(|analyzer| self.analyzer(analyzer));
+        let tokens = effective.epoch.map_or_else(|| secret.clone(), |epoch| secret.of_epoch(&epoch.value));
         Arc::new(Journal {
             tenant: id.shared(),
-            redactor: Arc::new(Redactor::new(secret.clone(), detectors, patterns)),
+            redactor: Arc::new(Redactor::new(tokens, detectors, patterns).allowing(&allow)),
+            analyst,
             secret: Arc::new(secret),
             content,
             queued: std::sync::atomic::AtomicUsize::new(0),
@@ -240,16 +278,15 @@ impl Compiler<'_> {
         patterns
     }
 
-    fn not_yet_of_tenant(&mut self, effective: &Effective<'_>) {
-        if let Some(wire) = effective.wire {
-            match wire.value {
-                raw::Wire::Off => {}
-                raw::Wire::Block | raw::Wire::Mask => {
-                    let message = "`wire: mask` and `wire: block` are not supported by this version yet";
-                    self.error("not-supported-yet", wire.at, message);
-                }
+    fn allow(&mut self, effective: &Effective<'_>) -> Vec<Allow> {
+        let mut allow = Vec::new();
+        for entry in effective.allow.iter().flatten() {
+            match Allow::new(&entry.value) {
+                Ok(one) => allow.push(one),
+                Err(bad) => self.error("bad-allow", entry.at, bad.to_string()),
             }
         }
+        allow
     }
 }
 

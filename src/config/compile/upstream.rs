@@ -37,16 +37,14 @@ impl Compiler<'_> {
                     let upstream = self.upstream(name, raw, Family::OpenAi);
                     upstreams.extend(upstream.map(|upstream| (name.value.clone(), Arc::new(upstream))));
                 }
-                raw::UpstreamKind::Chroma
-                | raw::UpstreamKind::Http
-                | raw::UpstreamKind::Opensearch
-                | raw::UpstreamKind::Pinecone
-                | raw::UpstreamKind::Qdrant
-                | raw::UpstreamKind::Weaviate => {
+                raw::UpstreamKind::Opensearch | raw::UpstreamKind::Pinecone | raw::UpstreamKind::Weaviate => {
                     let message = "upstreams of this kind are not served by this version yet";
                     self.warn("not-served-yet", raw.kind.at, message);
                 }
-                raw::UpstreamKind::Mcp => {}
+                raw::UpstreamKind::Chroma
+                | raw::UpstreamKind::Http
+                | raw::UpstreamKind::Mcp
+                | raw::UpstreamKind::Qdrant => {}
             }
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let upstream = upstreams.get(&name.value);
@@ -107,11 +105,13 @@ impl Compiler<'_> {
             timeout.and_then(|timeout| timeout.connect.as_ref()),
             timeout.and_then(|timeout| timeout.first_byte.as_ref()),
             timeout.and_then(|timeout| timeout.idle.as_ref()),
+            timeout.and_then(|timeout| timeout.total.as_ref()),
         ];
         let timeouts = timeouts.map(|at| at.map(|at| at.value));
+        let deny_private = raw.deny_private.as_ref().map(|at| at.value);
         let pin = raw.pin.as_ref().map(|at| at.value);
         let (urls, names): (Vec<_>, Vec<_>) = (urls.collect(), names.collect());
-        let mut written = format!("{urls:?}{names:?}{timeouts:?}{pin:?}").into_bytes();
+        let mut written = format!("{urls:?}{names:?}{timeouts:?}{pin:?}{deny_private:?}").into_bytes();
         written.extend(raw.ca.as_ref().and_then(|ca| self.read_file(ca)).unwrap_or_default());
         written
     }
@@ -181,7 +181,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn upstream(&mut self, name: &At<String>, raw: &raw::Upstream, speaks: Family) -> Option<Upstream> {
+    pub(super) fn upstream(
+        &mut self,
+        name: &At<String>,
+        raw: &raw::Upstream,
+        speaks: Family,
+    ) -> Option<Upstream> {
         let urls: Vec<&At<String>> = raw.url.iter().chain(&raw.urls).collect();
         if urls.is_empty() {
             self.error("missing-key", name.at, "the upstream has no `url`");
@@ -194,9 +199,6 @@ impl Compiler<'_> {
         let mut credentials = Vec::new();
         for auth in raw.auth.iter().flat_map(|many| &many.0) {
             credentials.extend(self.credential(auth));
-        }
-        if let Some(at) = &raw.max_in_flight {
-            self.warn("not-enforced-yet", at.at, "`max_in_flight` is not enforced by this version yet");
         }
         let attempts = raw.retry.as_ref().and_then(|retry| retry.attempts.as_ref()).map_or(2, |at| at.value);
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
@@ -224,6 +226,7 @@ impl Compiler<'_> {
             connect: timeout(|timeout| timeout.connect.as_ref(), 5),
             first_byte: timeout(|timeout| timeout.first_byte.as_ref(), 60),
             idle: timeout(|timeout| timeout.idle.as_ref(), 120),
+            total: raw.timeout.as_ref().and_then(|timeout| timeout.total.as_ref()).map(|at| at.value),
         };
         let tls = match origin.scheme() {
             Scheme::Plain => None,
@@ -231,7 +234,8 @@ impl Compiler<'_> {
                 tls_config(extra_roots).map_err(|bad| self.error("bad-tls", url.at, bad.to_string())).ok()?,
             ),
         };
-        Some(Endpoint { client: Client::new(origin, timeouts, tls), base_path })
+        let deny_private = raw.deny_private.as_ref().is_some_and(|at| at.value);
+        Some(Endpoint::new(Client::new(origin, timeouts, tls).denying_private(deny_private), base_path))
     }
 
     pub(super) fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {
@@ -289,11 +293,15 @@ impl Compiler<'_> {
     }
 
     fn unknown_upstream(&mut self, gateway: &raw::Gateway, upstream: &At<String>) {
-        let mut servers =
-            gateway.upstreams.0.iter().filter(|(_, raw)| raw.kind.value == raw::UpstreamKind::Mcp);
-        if servers.any(|(name, _)| name.value == upstream.value) {
-            let message =
-                format!("the upstream `{}` is an MCP server, which answers for no model", upstream.value);
+        let found = gateway.upstreams.0.iter().find(|(name, _)| name.value == upstream.value);
+        let what = match found.map(|(_, raw)| raw.kind.value) {
+            Some(raw::UpstreamKind::Mcp) => Some("an MCP server"),
+            Some(raw::UpstreamKind::Http) => Some("an HTTP tool API"),
+            Some(raw::UpstreamKind::Anthropic | raw::UpstreamKind::Openai) | None => None,
+            Some(_) => Some("a vector store"),
+        };
+        if let Some(what) = what {
+            let message = format!("the upstream `{}` is {what}, which answers for no model", upstream.value);
             self.error("not-a-model", upstream.at, message);
         }
         self.no_such_upstream(gateway, upstream);
@@ -344,6 +352,7 @@ fn price(raw: &raw::Price) -> Price {
     Price {
         input,
         cached_input: of(&raw.cached_input).unwrap_or(input),
+        cache_write: of(&raw.cache_write).unwrap_or(input),
         output: of(&raw.output).unwrap_or_default(),
     }
 }

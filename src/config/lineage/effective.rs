@@ -53,6 +53,10 @@ pub(crate) struct Effective<'l> {
     /// Entities and their regular expressions.
     pub(crate) patterns: Option<Vec<(&'l At<String>, &'l At<String>)>>,
     pub(crate) wire: Option<&'l At<raw::Wire>>,
+    /// What is let through.
+    pub(crate) allow: Option<Vec<&'l At<String>>>,
+    pub(crate) epoch: Option<&'l At<String>>,
+    pub(crate) analyzer: Option<&'l raw::Analyzer>,
     pub(crate) content: Option<&'l At<raw::Content>>,
     pub(crate) webhook: Option<&'l At<SecretRef>>,
     pub(crate) weight: Option<&'l At<u64>>,
@@ -76,6 +80,9 @@ impl<'l> Effective<'l> {
             detectors: redact.and_then(|redact| redact.detectors.as_ref()).map(detectors),
             patterns: redact.and_then(|redact| redact.patterns.as_ref()).map(patterns),
             wire: redact.and_then(|redact| redact.wire.as_ref()),
+            allow: redact.and_then(|redact| redact.allow.as_ref()).map(|list| list.iter().collect()),
+            epoch: redact.and_then(|redact| redact.epoch.as_ref()),
+            analyzer: redact.and_then(|redact| redact.analyzer.as_ref()),
             content: own.records.as_ref().and_then(|records| records.content.as_ref()),
             webhook: own.approvals.as_ref().and_then(|approvals| approvals.webhook.as_ref()),
             weight: own.weight.as_ref(),
@@ -107,6 +114,9 @@ impl<'l> Effective<'l> {
         self.detectors = self.detectors.take().or(other.detectors);
         self.patterns = self.patterns.take().or(other.patterns);
         self.wire = self.wire.or(other.wire);
+        self.allow = self.allow.take().or(other.allow);
+        self.epoch = self.epoch.or(other.epoch);
+        self.analyzer = self.analyzer.or(other.analyzer);
         self.content = self.content.or(other.content);
         self.webhook = self.webhook.or(other.webhook);
         self.weight = self.weight.or(other.weight);

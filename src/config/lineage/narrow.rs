@@ -8,6 +8,7 @@ use crate::{
         values::{Budget, MoneyPer, Rate},
     },
     policy::glob::Glob,
+    redact::Allow,
 };
 
 /// What holds for a file, and where it asks in vain for more than `name`, which it extends, has.
@@ -49,6 +50,9 @@ pub(super) fn narrow<'l>(
             (theirs, mine) => mine.or(theirs),
         },
         wire: narrower.stricter("`redact.wire`", parent.wire, mine.wire),
+        allow: narrower.allow(parent.allow.as_deref(), mine.allow),
+        epoch: mine.epoch.or(parent.epoch),
+        analyzer: narrower.analyzer(parent.analyzer, mine.analyzer),
         content: narrower.stricter("`records.content`", parent.content, mine.content),
         webhook: mine.webhook.or(parent.webhook),
         weight: mine.weight.or(parent.weight),
@@ -140,6 +144,44 @@ impl Narrower<'_> {
         }
         let larger = |theirs: &&&At<Budget>| !is_within(&mine.value, &theirs.value);
         parent.iter().filter(larger).copied().chain([mine]).collect()
+    }
+
+    /// What is let through: of what the parent lets through, that which the file names, too.
+    fn allow<'l>(
+        &mut self,
+        parent: Option<&[&'l At<String>]>,
+        mine: Option<Vec<&'l At<String>>>,
+    ) -> Option<Vec<&'l At<String>>> {
+        let (Some(parent), Some(mine)) = (parent, &mine) else {
+            return mine.or_else(|| parent.map(<[_]>::to_vec));
+        };
+        let theirs: Vec<Allow> = parent.iter().filter_map(|at| Allow::new(&at.value).ok()).collect();
+        let mut kept = Vec::new();
+        for entry in mine {
+            // One that is no entry is told of where it is compiled.
+            let covered =
+                Allow::new(&entry.value).map_or(true, |own| theirs.iter().any(|of| of.covers(&own)));
+            if covered {
+                kept.push(*entry);
+            } else {
+                self.wider("`redact.allow`", entry.at, parent.first().map_or(entry.at, |at| at.at));
+            }
+        }
+        Some(kept)
+    }
+
+    /// Who looks over the records: the parent's own, if it has one.
+    fn analyzer<'l>(
+        &mut self,
+        parent: Option<&'l raw::Analyzer>,
+        mine: Option<&'l raw::Analyzer>,
+    ) -> Option<&'l raw::Analyzer> {
+        let (Some(parent), Some(mine)) = (parent, mine) else { return mine.or(parent) };
+        let message =
+            format!("`{}`, which this tenant extends, has an analyzer already: it stays", self.name);
+        let problem = Problem::warning("wider-than-parent", mine.url.at, message);
+        self.problems.push(problem.see("its own is here", parent.url.at));
+        Some(parent)
     }
 
     /// The narrower of two values, as `narrower` makes it: `(parent's, own) -> (what holds, whether the own is it)`.

@@ -9,6 +9,7 @@ use crate::{
         nearest, raw,
     },
     policy::glob::Glob,
+    redact::Allow,
 };
 use std::path::Path;
 
@@ -16,6 +17,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     for held in view.running() {
         no_limits(held, found);
         detector_off(view, held, found);
+        redact_allow(held, found);
         keys(held, found);
     }
     for held in &view.tenants {
@@ -94,6 +96,17 @@ fn detector_off(view: &View<'_>, held: &Held<'_>, found: &mut Found) {
             "records keep text in which only these entities are detected",
         );
         found.push(problem.hint("write `detectors: all`, or keep no text: `records: { content: none }`"));
+    }
+}
+
+/// Addresses that are let through by the domain.
+fn redact_allow(held: &Held<'_>, found: &mut Found) {
+    for entry in held.effective.allow.iter().flatten() {
+        if Allow::new(&entry.value).is_ok_and(|allow| allow.is_domain()) {
+            let message = "every address of this domain is written to records as it is";
+            let problem = Problem::warning("wide-redact-allow", entry.at, message);
+            found.push(problem.hint("name the public ones, such as `support@…`, or `support-*@…`"));
+        }
     }
 }
 

@@ -29,11 +29,13 @@ const fn lint_of(code: &'static str, about: &'static str) -> Lint {
 
 /// Every lint, wherever it is found out, in the order of the page.
 pub const LINTS: &[Lint] = &[
-    lint_of("shared-store", "A vector store without `tenant_field`: tenants see what others keep."),
+    lint_of("shared-store", "A vector store without `tenant_field`: records are told apart by `tenant_id`."),
+    lint_of("manages-store", "A pattern lets a tenant manage the collections of all tenants."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
+    lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
     lint_of("hidden-rule", "A rule that another one makes useless."),
@@ -53,6 +55,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("no-keys", "A tenant that nobody can be."),
     lint_of("expired-key", "A key that has expired."),
     lint_of("glob-with-as", "A pattern of models that all become one."),
+    lint_of("queue-without-places", "A queue before an upstream that takes any number of requests."),
     lint_of("not-enforced-yet", "Accepted, and not enforced by this version."),
     lint_of("not-served-yet", "A kind of upstream that this version does not serve."),
 ];

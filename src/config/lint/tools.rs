@@ -5,6 +5,7 @@ use super::{Found, View, globs};
 use crate::{
     config::{At, Problem, nearest, raw},
     policy::glob::Glob,
+    retrieval::Operation,
 };
 
 /// Tools that the provider runs itself.
@@ -66,6 +67,10 @@ fn name(view: &View<'_>, glob: &At<String>, called: &[&str], found: &mut Found) 
     }
 }
 
+fn is_of_store(operation: &str) -> bool {
+    Operation::RULED.into_iter().any(|known| known.as_str() == operation)
+}
+
 fn of_upstream(
     view: &View<'_>,
     glob: &At<String>,
@@ -81,6 +86,15 @@ fn of_upstream(
         {
             let known = operations.0.iter().map(|(name, _)| name.value.as_str());
             (format!("`{upstream}` has no operation `{operation}`"), nearest(operation, known))
+        }
+        Some(raw::Upstream { kind, .. })
+            if super::upstreams::is_store(kind.value) && is_literal && !is_of_store(operation) =>
+        {
+            let known = Operation::RULED.into_iter().map(Operation::as_str);
+            (
+                format!("`{upstream}` is a vector store, which has no operation `{operation}`"),
+                nearest(operation, known),
+            )
         }
         Some(_) => return,
     };

@@ -9,12 +9,17 @@ use raw::UpstreamKind as Kind;
 
 pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     for (name, upstream) in &view.gateway.upstreams.0 {
-        if is_store(upstream.kind.value) && upstream.tenant_field.is_none() {
+        if is_store(upstream.kind.value) && upstream.tenant_field.is_none() && upstream.scope.is_none() {
             let message = format!("`{}` is a vector store without `tenant_field`", name.value);
             let problem = Problem::warning("shared-store", name.at, message);
             found.push(problem.hint(
-                "every tenant that may use it reads what the others keep; name the field that tells them apart",
+                "records are told apart by `tenant_id` then; write the field that yours have, or `scope: collection`",
             ));
+        }
+        if is_store(upstream.kind.value) {
+            for held in view.running() {
+                manages(name, upstream, held, found);
+            }
         }
         if view.whole && view.running().next().is_some() && !is_used(view, &name.value, upstream.kind.value) {
             unused(name, upstream.kind.value, found);
@@ -25,7 +30,27 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     }
 }
 
-fn is_store(kind: Kind) -> bool {
+/// Whoever manages a store makes and deletes the collections of all: hardly meant where a pattern of everything allows it.
+fn manages(name: &At<String>, upstream: &raw::Upstream, held: &Held<'_>, found: &mut Found) {
+    if upstream.scope.as_ref().is_some_and(|scope| scope.value == raw::Scope::Collection) {
+        return;
+    }
+    let tool = format!("{}__manage", name.value);
+    for rule in held.effective.tools.iter().flat_map(|layer| layer.rules) {
+        let raw::Effect::Allow(globs) = &rule.effect else { continue };
+        let wide = globs.iter().find(|glob| glob.value != tool && Glob::new(&glob.value).matches(&tool));
+        if let Some(glob) = wide.filter(|_| rule.when.is_none() && rule.args.0.is_empty()) {
+            let message = format!(
+                "`{}` lets `{}` manage the collections of all tenants in `{}`",
+                glob.value, held.raw.tenant.value, name.value
+            );
+            let hint = "name what it may do: `__query`, `__get`, `__count`, `__write`, `__delete`; or write `__manage` itself";
+            found.push(Problem::warning("manages-store", glob.at, message).hint(hint));
+        }
+    }
+}
+
+pub(super) fn is_store(kind: Kind) -> bool {
     match kind {
         Kind::Chroma | Kind::Opensearch | Kind::Pinecone | Kind::Qdrant | Kind::Weaviate => true,
         Kind::Anthropic | Kind::Http | Kind::Mcp | Kind::Openai => false,

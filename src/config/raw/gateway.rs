@@ -121,6 +121,14 @@ words! {
     }
 }
 
+words! {
+    /// How a vector store keeps tenants apart.
+    Scope {
+        Collection = "collection", "Each tenant has collections of its own; with `tenant_field`, their records name it too.";
+        Field = "field", "Tenants share collections; each record names its tenant in `tenant_field`.";
+    }
+}
+
 record! {
     /// A server that the gateway forwards to.
     Upstream {
@@ -135,12 +143,15 @@ record! {
         auth: Option<Many<Auth>> = "auth",
         /// A file of certificate authorities beside the usual ones.
         ca: Option<At<PathBuf>> = "ca",
+        deny_private: Option<At<bool>> = "deny_private",
         max_in_flight: Option<At<u64>> = "max_in_flight",
         queue: Option<Queue> = "queue",
         timeout: Option<Timeout> = "timeout",
         retry: Option<Retry> = "retry",
         pin: Option<At<Pin>> = "pin",
         tenant_field: Option<At<String>> = "tenant_field",
+        scope: Option<At<Scope>> = "scope",
+        collections: Option<At<String>> = "collections",
         operations: Entries<At<String>> = "operations",
     }
 }
@@ -190,6 +201,7 @@ record! {
         connect: Option<At<Duration>> = "connect",
         first_byte: Option<At<Duration>> = "first_byte",
         idle: Option<At<Duration>> = "idle",
+        total: Option<At<Duration>> = "total",
     }
 }
 
@@ -216,6 +228,7 @@ record! {
     Price {
         input: Option<At<MicroUsd>> = "input",
         cached_input: Option<At<MicroUsd>> = "cached_input",
+        cache_write: Option<At<MicroUsd>> = "cache_write",
         output: Option<At<MicroUsd>> = "output",
     }
 }
@@ -278,6 +291,7 @@ record! {
     /// What any request may be, and how long a shutdown may take.
     Limits {
         body: Option<At<Size>> = "body",
+        bodies: Option<At<Size>> = "bodies",
         nesting: Option<At<u64>> = "nesting",
         tool_arguments: Option<At<Size>> = "tool_arguments",
         header: Option<At<Size>> = "header",
@@ -289,6 +303,7 @@ record! {
     /// Where several gateways share limits and spend.
     SharedState {
         redis: At<SecretRef> = "redis",
+        prefix: Option<At<String>> = "prefix",
         wait: Option<At<Duration>> = "wait",
     }
 }
@@ -302,9 +317,12 @@ words! {
 }
 
 record! {
-    /// Where traces and metrics are pushed.
+    /// Where traces, logs and metrics are pushed.
     Exporter {
         otlp: Option<At<String>> = "otlp",
+        logs: Option<At<bool>> = "logs",
+        headers: Entries<At<SecretRef>> = "headers",
+        ca: Option<At<PathBuf>> = "ca",
         genai_semconv: Option<At<GenaiNames>> = "genai_semconv",
     }
 }
@@ -323,6 +341,8 @@ record! {
         retain: Option<At<Duration>> = "retain",
         on_failure: Option<At<OnFailure>> = "on_failure",
         secret: Option<At<SecretRef>> = "secret",
+        sign: Option<At<SecretRef>> = "sign",
+        compress: Option<At<bool>> = "compress",
         content: Option<At<Content>> = "content",
     }
 }

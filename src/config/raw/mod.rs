@@ -8,11 +8,12 @@ mod tests_file;
 
 pub use gateway::{
     Auth, Exporter, Gateway, GenaiNames, Header, Identity, Jwks, Jwt, Limits, Listener, Model, Mtls,
-    OnFailure, Pin, Price, Queue, Records, Retry, SharedState, Tenants, Timeout, Tls, Upstream, UpstreamKind,
+    OnFailure, Pin, Price, Queue, Records, Retry, Scope, SharedState, Tenants, Timeout, Tls, Upstream,
+    UpstreamKind,
 };
 pub use tenant::{
-    Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact, Rule,
-    Settings, Tenant, TenantLimits, TenantRecords, Wire,
+    Analyzer, Approvals, Content, Detectors, Effect, Key, Matcher, Mode, OnDeny, Priority, Quota, Redact,
+    Rule, Settings, Tenant, TenantLimits, TenantRecords, Wire,
 };
 pub use tests_file::{Case, Expect, Place, Tests};
 

@@ -1,6 +1,6 @@
 //! A tenant's file as it was written: its keys, what it may do, and how much.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     super::{
@@ -227,9 +227,24 @@ impl Read for Detectors {
 }
 
 record! {
+    /// Who finds names and the like in what is recorded.
+    Analyzer {
+        url: At<String> = "url",
+        ca: Option<At<PathBuf>> = "ca",
+        timeout: Option<At<Duration>> = "timeout",
+        language: Option<At<String>> = "language",
+        entities: Option<Vec<At<String>>> = "entities",
+        threshold: Option<At<Percent>> = "threshold",
+    }
+}
+
+record! {
     /// What is redacted, and from what.
     Redact {
+        allow: Option<Vec<At<String>>> = "allow",
+        analyzer: Option<Analyzer> = "analyzer",
         detectors: Option<Detectors> = "detectors",
+        epoch: Option<At<String>> = "epoch",
         /// Regular expressions by the entity that they find.
         patterns: Option<Entries<At<String>>> = "patterns",
         wire: Option<At<Wire>> = "wire",

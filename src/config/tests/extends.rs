@@ -154,6 +154,10 @@ fn holds(gateway: &str, base: &str, own: &str) -> (String, Vec<String>) {
     for (name, regex) in held.patterns.iter().flatten() {
         say(&name.value, Some(regex.value.clone()));
     }
+    let allow =
+        held.allow.as_ref().map(|list| list.iter().map(|at| at.value.as_str()).collect::<Vec<_>>().join("+"));
+    say("allow", allow);
+    say("epoch", held.epoch.map(|at| at.value.clone()));
     say("wire", held.wire.map(|at| at.value.as_str().to_owned()));
     say("content", held.content.map(|at| at.value.as_str().to_owned()));
     say("on_deny", held.on_deny.map(|at| at.value.as_str().to_owned()));
@@ -222,6 +226,9 @@ fn of_two_limits_the_narrower_holds() {
     check(&redact("detectors: all"), &list("IBAN_CODE"), "detectors=all", &[]);
     check("", &list("IBAN_CODE"), "detectors=IBAN_CODE", &[]);
     check(&redact("patterns: { A: x }"), &redact("patterns: { A: y }"), "A=x A=y", &[]);
+    check(&redact("allow: [\"*@acme.com\"]"), &redact("allow: [x@acme.com]"), "allow=x@acme.com", &[]);
+    check(&redact("allow: [x@acme.com]"), &redact("allow: [\"*@acme.com\"]"), "allow=", WIDER);
+    check(&redact("allow: [x@acme.com]"), &redact("epoch: A"), "allow=x@acme.com epoch=A", &[]);
     check(&redact("wire: mask"), &redact("wire: off"), "wire=mask", WIDER);
     check(&redact("wire: mask"), &redact("wire: block"), "wire=block", &[]);
     check("records: { content: none }", "records: { content: redacted }", "content=none", WIDER);

@@ -78,6 +78,7 @@ fn the_mirror_has_the_keys_of_the_description() {
         raw::TenantLimits::KEYS,
         raw::Quota::KEYS,
         raw::Redact::KEYS,
+        raw::Analyzer::KEYS,
         raw::TenantRecords::KEYS,
         raw::Approvals::KEYS,
         raw::Tests::KEYS,

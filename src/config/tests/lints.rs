@@ -183,6 +183,9 @@ fn filled_in(from: &str, tenants: &str) -> tempfile::TempDir {
             ("@EVERY@", "http://127.0.0.1:9"),
             ("@NOTES@", "http://127.0.0.1:9"),
             ("@SUMS@", "http://127.0.0.1:9"),
+            ("@OTLP@", "http://127.0.0.1:9"),
+            ("@CHROMA@", "http://127.0.0.1:9"),
+            ("@QDRANT@", "http://127.0.0.1:9"),
         ] {
             text = text.replace(word, value);
         }

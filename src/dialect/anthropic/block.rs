@@ -4,7 +4,7 @@ use super::request::hosted;
 use crate::{
     call::Arguments,
     dialect::{
-        self, Desk, TOO_LONG, Verdict, keys, notice, parameters,
+        self, Desk, Form, TOO_LONG, Verdict, keys, notice, parameters,
         ran::{RESULT_WITHHELD, Ran},
         stray::{is_calls_type, parts_beside, parts_of_a_call, stray_beside, stray_call},
         transcript, unreadable,
@@ -69,7 +69,9 @@ const DECIDED: [&str; 4] = ["type", "id", "name", "input"];
 pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Result<Judged, Refusal> {
     let name = call_name(block)?;
     desk.told.produce(input.len());
-    if input.len() > desk.limits.tool_arguments {
+    let mut input = input;
+    let fits = desk.judge.restore(&mut input, Form::Function, desk.limits.tool_arguments);
+    if !fits || input.len() > desk.limits.tool_arguments {
         desk.judge.withhold(name, &input, TOO_LONG);
         return Ok(Judged::Removed(notice(name, TOO_LONG)));
     }

@@ -124,9 +124,28 @@ impl Meter {
     /// What was used so far; `None` while nothing was reported.
     pub(super) fn usage(&self) -> Option<Usage> {
         Some(Usage {
-            input: self.input? + self.cache_creation + self.cache_read,
+            input: self.input?.saturating_add(self.cache_creation).saturating_add(self.cache_read),
             cached_input: self.cache_read,
+            cache_write: self.cache_creation,
             output: self.output,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_from_a_cache_and_written_to_it_is_input() {
+        let mut meter = Meter::default();
+        let mut check = |usage: &str, expected| {
+            meter.read(Some(&json::parse(usage.as_bytes(), 8).unwrap()));
+            assert_eq!(meter.usage(), expected, "{usage}");
+        };
+        check(r#"{"cache_creation_input_tokens":3}"#, None);
+        let first = Usage { input: 17, cached_input: 4, cache_write: 3, output: 1 };
+        check(r#"{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":4}"#, Some(first));
+        check(r#"{"output_tokens":9}"#, Some(Usage { output: 9, ..first }));
     }
 }

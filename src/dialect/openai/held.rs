@@ -201,6 +201,7 @@ impl Choice {
         let mut calls = std::mem::take(&mut self.calls).into_iter();
         while let Some(mut call) = calls.next() {
             desk.told.produce(call.text.len());
+            call.too_long |= !desk.judge.restore(&mut call.text, call.form, desk.limits.tool_arguments);
             if call.too_long {
                 desk.judge.withhold(&call.name, &call.text, TOO_LONG);
                 notices.push(notice(&call.name, TOO_LONG));

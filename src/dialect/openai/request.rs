@@ -20,7 +20,7 @@ use bytes::Bytes;
 use std::{borrow::Cow, collections::HashSet};
 
 /// Members of a body that are decided on.
-const DECIDED: [&str; 15] = [
+const DECIDED: [&str; 18] = [
     "model",
     "models",
     "stream",
@@ -36,6 +36,10 @@ const DECIDED: [&str; 15] = [
     "plugins",
     "search_parameters",
     "tool_resources",
+    // What is held of a budget.
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
 ];
 /// Members by which some providers are told of other models, or of tools that they run themselves.
 const UNDECIDED: [&str; 5] = ["models", "mcp_servers", "plugins", "search_parameters", "tool_resources"];

@@ -226,6 +226,17 @@ impl Call {
         true
     }
 
+    /// Puts the text in the place of the one that came, where it is a text. Whether it did.
+    fn put(self, item: &mut Value<'_>, text: &str) -> bool {
+        let member = match self {
+            Self::Function => "arguments",
+            Self::Custom => "input",
+            Self::Action { .. } | Self::Approval => return false,
+        };
+        item.set(member, Value::string(text.to_owned()));
+        true
+    }
+
     /// Puts arguments into the item in the place of its own. Whether they fit there.
     fn rewrite(self, item: &mut Value<'_>, arguments: String) -> bool {
         match self {
@@ -254,8 +265,12 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
     let text = call.text(item).into_owned();
     let put_as_text = call.put_as_text(item, &text);
     desk.told.produce(text.len());
+    let mut restored = text.clone();
+    let fits = desk.judge.restore(&mut restored, call.form(), desk.limits.tool_arguments);
+    let put_as_text = (restored != text && call.put(item, &restored)) || put_as_text;
+    let text = restored;
     let incomplete = item.get("status").and_then(Value::as_str) == Some("incomplete");
-    if incomplete || text.len() > desk.limits.tool_arguments {
+    if incomplete || !fits || text.len() > desk.limits.tool_arguments {
         let why = if incomplete { CUT_SHORT } else { TOO_LONG };
         desk.judge.withhold(&tool, &text, why);
         return Ok(Judged::Removed(notice(&tool, why)));

@@ -177,10 +177,13 @@ pub(super) fn conceal_error(response: &mut Value<'_>) -> bool {
 /// `usage` as OpenAI reports it of a response: reasoning is among the output.
 pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
     let input = tokens(usage.get("input_tokens"))?;
-    let cached = usage.get("input_tokens_details").and_then(|details| details.get("cached_tokens"));
+    let details = usage.get("input_tokens_details");
+    let detail = |name| tokens(details.and_then(|details| details.get(name))).unwrap_or(0);
+    let cached_input = detail("cached_tokens").min(input);
     Some(Usage {
         input,
-        cached_input: tokens(cached).unwrap_or(0).min(input),
+        cached_input,
+        cache_write: detail("cache_write_tokens").min(input - cached_input),
         output: tokens(usage.get("output_tokens")).unwrap_or(0),
     })
 }

@@ -4,7 +4,7 @@ use super::{
     Target,
     events::Out,
     input::Inputs,
-    post::{Reply, Talk},
+    post::{Reply, Talk, limited},
 };
 use crate::{
     authorize::{self, Findings, Judged, ToolCall, ToolPermit, Waiting},
@@ -24,10 +24,14 @@ use crate::{
     },
     records::{Content, Raw},
     refusal::Refusal,
-    upstream::mcp::{Calling, Failed, Happened, Server},
+    upstream::{
+        self,
+        mcp::{Calling, Failed, Happened, Server},
+    },
 };
 use std::{future::poll_fn, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// While a call waits for a person, the stream carries comments.
 const COMMENT_EVERY: Duration = Duration::from_secs(10);
@@ -89,6 +93,9 @@ impl Talk {
         for _ in 0..ROUNDS_MAX {
             let result = match self.send(request, permit, server, &retry).await {
                 Ok(result) => result,
+                Err(Failed::Refusal(refusal @ Refusal::Overloaded { .. })) => {
+                    return Err(Box::new(limited(request, refusal, self.revision)));
+                }
                 Err(failed) => return Ok(Err(failed)),
             };
             match self.inputs(request, server, &result).await {
@@ -194,12 +201,12 @@ impl Talk {
             asked.prompt = Some(format!("{name} {arguments}"));
         }
         let mut findings = Findings::default();
-        let call = ToolCall { act, name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {
             Judged::Permitted(permit) => Ok((permit, server)),
-            Judged::Denied { reason } => Err(denied(request, &reason, revision)),
+            Judged::Denied { reason, .. } => Err(denied(request, &reason, revision)),
             Judged::Waits(waiting) => {
                 let permit = self.ask_a_person(request, waiting).await?;
                 self.is_the_same(request, &permit, &server).await?;
@@ -311,6 +318,26 @@ impl Talk {
         ruled.map_err(|reason| denied(request, &reason, revision))
     }
 
+    /// Waits until a call may go to its server.
+    async fn turn(
+        &mut self,
+        server: &Server,
+        cancelled: &CancellationToken,
+    ) -> Result<Option<upstream::Place>, Failed> {
+        let gateway = Arc::clone(self.visit.gateway());
+        let started = clock::now();
+        let mut turn = self.visit.turn(&gateway, 0).map_err(Failed::Refusal)?;
+        let place = tokio::select! {
+            place = turn.at(server.name()) => place.map_err(Failed::Refusal),
+            () = cancelled.cancelled() => Err(Failed::Cancelled),
+        };
+        self.visit.waited += clock::now().saturating_duration_since(started);
+        if let Err(Failed::Refusal(refusal)) = &place {
+            self.visit.rejected(refusal);
+        }
+        place
+    }
+
     /// Sends a call, and passes on what its server tells and asks meanwhile.
     async fn send(
         &mut self,
@@ -328,6 +355,8 @@ impl Talk {
         let gateway = Arc::clone(self.visit.gateway());
         let running = self.session.as_ref().map(|session| session.runs(request.id));
         let cancelled = running.as_ref().map(|running| running.cancelled.clone()).unwrap_or_default();
+        // Held until the result is there.
+        let _place = self.turn(server, &cancelled).await?;
         let started = clock::now();
         let mut answers = JoinSet::new();
         let calling = server.call(&caller, permit, retry, &wishes);

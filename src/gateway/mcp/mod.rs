@@ -112,8 +112,12 @@ fn target(visit: &mut Visit, server: Option<String>) -> Result<Target, Refusal> 
 
 async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming) -> Response<Body> {
     let limit = visit.snapshot().limits.body;
+    let mut held = match visit.held() {
+        Ok(held) => held,
+        Err(refusal) => return visit.refuse(refusal),
+    };
     let read = match visit.check_records().await {
-        Ok(()) => body::read(&head, &mut body, limit).await,
+        Ok(()) => body::read_into(&head, &mut body, limit, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {

@@ -70,6 +70,7 @@ fn note(tenant: &str, name: &str, was: Option<&Setting>, now: Option<&Setting>) 
 }
 
 /// All settings of a tenant as they hold, with the defaults and what it extends.
+#[expect(clippy::too_many_lines, reason = "a row of settings, one a line")]
 fn settings(side: Side<'_>) -> Settings {
     let mut found = Settings::new();
     let Some(held) = side.held else { return found };
@@ -119,6 +120,17 @@ fn settings(side: Side<'_>) -> Settings {
     found.insert("redact.detectors".to_owned(), word(&detectors));
     for (name, pattern) in effective.patterns.iter().flatten() {
         found.insert(format!("redact.patterns.{}", name.value), word(&pattern.value));
+    }
+    if let Some(allow) = &effective.allow {
+        let mut allow: Vec<&str> = allow.iter().map(|at| at.value.as_str()).collect();
+        allow.sort_unstable();
+        found.insert("redact.allow".to_owned(), word(&allow.join(", ")));
+    }
+    if let Some(epoch) = effective.epoch {
+        found.insert("redact.epoch".to_owned(), word(&epoch.value));
+    }
+    if let Some(analyzer) = effective.analyzer {
+        found.insert("redact.analyzer.url".to_owned(), word(&analyzer.url.value));
     }
     found.insert("redact.wire".to_owned(), word(effective.wire.map_or("off", |at| at.value.as_str())));
     let everyone = side.configuration.loaded.gateway.as_ref();
@@ -199,6 +211,8 @@ fn about(upstream: &raw::Upstream) -> BTreeMap<&'static str, String> {
         ("url", urls.join(", ")),
         ("tenant_field", upstream.tenant_field.as_ref().map(|at| at.value.clone()).unwrap_or_default()),
         ("pin", upstream.pin.as_ref().map_or("off", |at| at.value.as_str()).to_owned()),
+        ("scope", upstream.scope.as_ref().map(|at| at.value.as_str().to_owned()).unwrap_or_default()),
+        ("collections", upstream.collections.as_ref().map(|at| at.value.clone()).unwrap_or_default()),
         ("operations", operations.join(", ")),
     ])
 }

@@ -2,8 +2,8 @@
 //! in the order of the files.
 
 use super::{Change, Configuration, Decider, Totals};
+use crate::records::DayFile;
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     thread,
@@ -89,7 +89,7 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Files, in blocks of whole lines.
 struct Blocks<'f> {
     files: std::slice::Iter<'f, PathBuf>,
-    open: Option<(&'f Path, File)>,
+    open: Option<(&'f Path, DayFile)>,
     /// The beginning of a line whose end was not read yet.
     rest: Vec<u8>,
 }
@@ -103,7 +103,7 @@ impl<'f> Blocks<'f> {
         loop {
             let Some((path, file)) = &mut self.open else {
                 let Some(path) = self.files.next() else { return Ok(None) };
-                let file = File::open(path).map_err(|error| (path.clone(), error))?;
+                let file = DayFile::open(path).map_err(|error| (path.clone(), error))?;
                 self.open = Some((path, file));
                 continue;
             };
@@ -123,7 +123,7 @@ impl<'f> Blocks<'f> {
 }
 
 /// Reads on behind what is there, until a whole block and the end of a line are there, or the file ends.
-fn fill(file: &mut File, mut block: Vec<u8>) -> io::Result<(Vec<u8>, bool)> {
+fn fill(file: &mut DayFile, mut block: Vec<u8>) -> io::Result<(Vec<u8>, bool)> {
     loop {
         let before = block.len();
         let read = file.take(BLOCK_BYTES as u64).read_to_end(&mut block)?;

@@ -18,6 +18,10 @@ fn day(limit: u64) -> Budget {
     Budget { limit: MicroUsd(limit), calendar: Calendar { per: Per::Day, zone: Tz::UTC } }
 }
 
+fn reserve(limits: Limits) -> Reserve {
+    Reserve::new(limits, Arc::default())
+}
+
 fn amount(tokens: u64, cost: u64) -> Amount {
     Amount { tokens, cost: MicroUsd(cost) }
 }
@@ -61,7 +65,7 @@ proptest! {
     fn no_limit_is_exceeded_by_more_than_a_call_and_nothing_stays_held(steps in proptest::collection::vec(step(), 1..120)) {
         let start = clock::now();
         let mut now = Now { instant: start, unix_s: 1_000_000 };
-        let mut quota = Arc::new(Reserve::new(limits(1000, 2000)));
+        let mut quota = Arc::new(reserve(limits(1000, 2000)));
         let (mut holds, mut spent) = (Vec::new(), 0);
         for step in steps {
             match step {
@@ -94,7 +98,7 @@ proptest! {
                 }
                 Step::GiveBack(_) | Step::Settle { .. } => {}
                 Step::Reload { tokens, budget } => {
-                    quota = Arc::new(Reserve::new(limits(tokens, budget)).after(&quota));
+                    quota = Arc::new(reserve(limits(tokens, budget)).after(&quota));
                 }
                 // Within the day.
                 Step::Wait(millis) => {
@@ -102,7 +106,7 @@ proptest! {
                     now.unix_s += 1;
                 }
             }
-            prop_assert_eq!(quota.spending(now)[0].1, MicroUsd(spent));
+            prop_assert_eq!(quota.spending(None, now)[0].1, MicroUsd(spent));
         }
         drop(holds);
         prop_assert!(quota.held().iter().all(|held| *held == 0), "{:?}", quota.held());
@@ -111,7 +115,7 @@ proptest! {
     #[test]
     fn who_waits_as_told_gets_through(uses in proptest::collection::vec((0..3000_u64, 0..5000_u64), 1..40), count in 1..100_000_u32, seconds in 1..86_400_u64) {
         let mut now = Now { instant: clock::now(), unix_s: 0 };
-        let quota = Arc::new(Reserve::new(Limits { tokens: Some(rate(count, seconds, count)), ..Limits::default() }));
+        let quota = Arc::new(reserve(Limits { tokens: Some(rate(count, seconds, count)), ..Limits::default() }));
         let began = now.instant;
         let (mut used, mut largest) = (0_u128, 0);
         for (held, tokens) in uses {
@@ -143,7 +147,7 @@ proptest! {
 #[test]
 fn an_overrun_delays_the_next_call() {
     let mut now = Now { instant: clock::now(), unix_s: 0 };
-    let quota = Arc::new(Reserve::new(Limits { tokens: Some(rate(100, 100, 100)), ..Limits::default() }));
+    let quota = Arc::new(reserve(Limits { tokens: Some(rate(100, 100, 100)), ..Limits::default() }));
     quota.hold(0..0, amount(10, 0), (None, now)).unwrap().settle(amount(250, 0), now);
     let Err(Shortage::Tokens { retry_after }) = quota.hold(0..0, amount(1, 0), (None, now)) else {
         panic!("let in")
@@ -159,7 +163,7 @@ fn an_overrun_delays_the_next_call() {
 fn what_is_held_by_others_is_waited_for() {
     let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { tokens: Some(rate(100, 1, 100)), budgets: vec![day(100)], ..Limits::default() };
-    let quota = Arc::new(Reserve::new(limits));
+    let quota = Arc::new(reserve(limits));
     let hold = quota.hold(0..0, amount(5000, 10), (None, now)).unwrap();
     let refused = quota.hold(0..0, amount(1, 1), (None, now)).unwrap_err();
     assert_eq!(refused, Shortage::Tokens { retry_after: HELD });
@@ -178,21 +182,21 @@ const HELD: Duration = Duration::from_secs(1);
 fn a_budget_is_warned_of_once_a_day() {
     let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { budgets: vec![day(100)], warn: Some(80), ..Limits::default() };
-    let quota = Arc::new(Reserve::new(limits));
+    let quota = Arc::new(reserve(limits));
     quota.hold(0..0, amount(1, 79), (None, now)).unwrap().settle(amount(1, 79), now);
-    assert!(quota.warning(now).is_none() && quota.warned_now(now).is_empty());
+    assert!(quota.warning(None, now).is_none() && quota.warned_now(None, now).is_empty());
     quota.hold(0..0, amount(1, 1), (None, now)).unwrap().settle(amount(1, 1), now);
     let warned = Warned { budget: day(100), percent: 80 };
-    assert_eq!((quota.warning(now), quota.warned_now(now)), (Some(warned), vec![warned]));
-    assert!(quota.warned_now(now).is_empty());
-    assert!(quota.warning(Now { unix_s: 86_400, ..now }).is_none());
+    assert_eq!((quota.warning(None, now), quota.warned_now(None, now)), (Some(warned), vec![warned]));
+    assert!(quota.warned_now(None, now).is_empty());
+    assert!(quota.warning(None, Now { unix_s: 86_400, ..now }).is_none());
 }
 
 #[test]
 fn what_was_spent_before_a_start_is_remembered() {
     let now = Now { instant: clock::now(), unix_s: 50_000 };
-    let quota = Arc::new(Reserve::new(Limits { budgets: vec![day(100)], ..Limits::default() }));
-    assert_eq!(quota.spending(now), [(day(100), MicroUsd(0), 0)]);
+    let quota = Arc::new(reserve(Limits { budgets: vec![day(100)], ..Limits::default() }));
+    assert_eq!(quota.spending(None, now), [(day(100), MicroUsd(0), 0)]);
     quota.remember(day(100).calendar, MicroUsd(100), now);
     quota.remember(day(100).calendar, MicroUsd(30), now);
     assert!(matches!(quota.check_money(None, now), Err(Shortage::Spent { .. })));
@@ -201,7 +205,7 @@ fn what_was_spent_before_a_start_is_remembered() {
 #[test]
 fn models_have_limits_of_their_own() {
     let now = Now { instant: clock::now(), unix_s: 0 };
-    let quota = Arc::new(Reserve::new(limits(1000, 1_000_000)));
+    let quota = Arc::new(reserve(limits(1000, 1_000_000)));
     let first: Vec<_> = (0..4).map(|_| quota.hold(0..1, amount(1, 1), (None, now)).unwrap()).collect();
     assert_eq!(quota.hold(0..1, amount(1, 1), (None, now)).unwrap_err(), Shortage::Concurrency { limit: 4 });
     // Others are not held up.
@@ -210,6 +214,6 @@ fn models_have_limits_of_their_own() {
     drop(quota.hold(0..1, amount(1, 1), (None, now)).unwrap());
     let refused = quota.hold(0..1, amount(1, 1), (None, now)).unwrap_err();
     assert_eq!(refused, Shortage::Requests { retry_after: Duration::from_secs(1) });
-    let reloaded = Arc::new(Reserve::new(limits(500, 1_000_000)).after(&quota));
+    let reloaded = Arc::new(reserve(limits(500, 1_000_000)).after(&quota));
     assert!(reloaded.hold(0..1, amount(1, 1), (None, now)).is_err());
 }

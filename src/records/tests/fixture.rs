@@ -23,6 +23,7 @@ pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal
     Arc::new(Journal {
         tenant: tenant.into(),
         redactor,
+        analyst: None,
         secret: Arc::new(secret),
         content,
         queued: AtomicUsize::new(0),
@@ -43,6 +44,7 @@ pub(in crate::records) fn request(tenant: &str, content: Content, prompt: &str) 
         error: None,
         latency: Duration::from_micros(12_345),
         ttft: None,
+        queued: None,
         input_tokens: None,
         output_tokens: None,
         usage_estimated: false,
@@ -97,6 +99,9 @@ pub(in crate::records) struct Ear(pub(in crate::records) Mutex<Vec<String>>);
 impl Observer for Ear {
     fn redacted(&self, tenant: &str, entity: &str, count: u32) {
         self.0.lock().unwrap().push(format!("{tenant} {entity} {count}"));
+    }
+    fn left_out(&self, tenant: &str) {
+        self.0.lock().unwrap().push(format!("{tenant} left out"));
     }
     fn warned(&self, warning: &Warning) {
         self.0.lock().unwrap().push(warning.to_string());

@@ -1,16 +1,24 @@
 //! Records as a whole: on a real disk, through the thread where it matters and through the sink where a clock would.
 
+mod compression;
 pub(super) mod fixture;
 mod master;
 mod recovery;
+mod signing;
+mod studied;
 mod verification;
 mod writing;
 
-use super::{sink::Sink, sync::sync_round, *};
+use super::{
+    sink::{Sign, Sink},
+    sync::sync_round,
+    *,
+};
 use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use fixture::{Dir, Ear, MASTER, decision, request, time};
@@ -25,6 +33,8 @@ fn options(dir: &Dir, on_failure: OnFailure, ear: &Arc<Ear>) -> Options {
         on_failure,
         queue_bytes_max: 1 << 20,
         retain: 100 * YEAR,
+        compress: false,
+        signer: None,
         observer,
     }
 }
@@ -58,10 +68,12 @@ struct Deaf;
 impl line::Notice for Deaf {
     fn redacted(&self, _: &str, _: &str, _: u32) {}
     fn redactor_failed(&self) {}
+    fn made(&self, _: &Arc<str>, _: Kind, _: &[u8]) {}
+    fn left_out(&self, _: &str) {}
 }
 
 fn sink(dir: &Dir) -> Sink {
-    Sink::open(&dir.0, secrets(), YEAR).unwrap()
+    Sink::open(&dir.0, secrets(), None, YEAR).unwrap()
 }
 
 fn write(sink: &mut Sink, entries: impl IntoIterator<Item = Entry>) -> u64 {
@@ -74,7 +86,7 @@ fn write(sink: &mut Sink, entries: impl IntoIterator<Item = Entry>) -> u64 {
 }
 
 fn sync(sink: &mut Sink) {
-    assert!(sync_round(sink.sync_round()).is_empty());
+    assert!(sync_round(sink.sync_round(time(0), Sign::Due)).is_empty());
 }
 
 /// A synced chain of one record a given day.
@@ -84,8 +96,15 @@ fn chain(dir: &Dir, days: &[u64]) {
     sync(&mut sink);
 }
 
+/// Verifies, with the secrets or without.
+fn verified(path: &Path, with_secrets: bool) -> Result<Report, VerifyError> {
+    let secrets = secrets();
+    let means = Means { secrets: with_secrets.then_some(&*secrets), keys: &[] };
+    verify(path, means, 2, &mut |_| {})
+}
+
 fn report(dir: &Dir) -> TenantReport {
-    let mut report = verify(&dir.0, Some(&secrets())).unwrap();
+    let mut report = verified(&dir.0, true).unwrap();
     assert_eq!(report.tenants.len(), 1);
     report.tenants.remove(0)
 }

@@ -30,7 +30,7 @@ fn a_write_that_failed_half_way_is_done_anew() {
     let file = dir.0.join("audit/acme/2026-11-25.jsonl");
     let line = fs::read(&file).unwrap();
     fs::write(&file, [&line[..], &line[..], b"{\"time\""].concat()).unwrap();
-    let round = sink.sync_round();
+    let round = sink.sync_round(time(0), Sign::Due);
     sink.sync_failed(round).unwrap();
     write(&mut sink, [decided("acme", 0, 2)]);
     sync(&mut sink);
@@ -45,7 +45,7 @@ fn a_file_cut_under_the_writer_fails_the_sync() {
     let mut sink = sink(&dir);
     write(&mut sink, [decided("acme", 0, 1)]);
     fs::write(dir.0.join("audit/acme/2026-11-25.jsonl"), "").unwrap();
-    let failed = sync_round(sink.sync_round());
+    let failed = sync_round(sink.sync_round(time(0), Sign::Due));
     assert_eq!(failed.len(), 1);
     sink.sync_failed(failed).unwrap();
     sync(&mut sink);

@@ -201,7 +201,7 @@ proptest! {
             }
         }
         prop_assert!(report(&dir).finding.is_some());
-        prop_assert!(verify(&dir.0, None).unwrap().findings().count() == 1);
+        prop_assert!(verified(&dir.0, false).unwrap().findings().count() == 1);
     }
 
     #[test]

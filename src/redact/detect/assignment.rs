@@ -1,7 +1,7 @@
 //! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
 //! and values under such a key in JSON.
 
-use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_jumbled, is_random, is_space, run_end, run_start, slice};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -22,6 +22,8 @@ enum Kind {
     Password,
     /// Something a machine made.
     Key(Entity),
+    /// The same, if it was made at random.
+    Random,
 }
 
 /// Endings of names, without `_`, `-` and `.`, lower case.
@@ -62,6 +64,33 @@ const KEYS: &[(&[u8], Entity)] = &[
     (b"sessionid", Entity::ApiKey),
     (b"clientkey", Entity::ApiKey),
     (b"authkey", Entity::ApiKey),
+    (b"sessid", Entity::ApiKey),
+];
+/// Names that end so hold a key if the value was made at random, unless they are one of the others.
+const RANDOM_KEYS: &[u8] = b"key";
+const OTHER_KEYS: &[&[u8]] = &[
+    b"publickey",
+    b"primarykey",
+    b"foreignkey",
+    b"partitionkey",
+    b"sortkey",
+    b"cachekey",
+    b"idempotencykey",
+    b"objectkey",
+    b"groupkey",
+    b"rowkey",
+    b"hashkey",
+    b"indexkey",
+    b"dedupekey",
+    b"routingkey",
+    b"keykey",
+    b"issuekey",
+    b"hotkey",
+    b"websocketkey",
+    b"monkey",
+    b"turkey",
+    b"s3key",
+    b"bucketkey",
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
@@ -84,7 +113,8 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let found = slice(text, value.start, value.end);
     let accepted = match kind {
         Kind::Password => is_password(found, &value),
-        Kind::Key(_) if byte(text, value.end) == b'<' => false,
+        Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
+        Kind::Random => is_key(found) && is_random(found.get(..HEAD).unwrap_or(found)),
         Kind::Key(_) => {
             is_key(found)
                 || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
@@ -93,6 +123,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let entity = match kind {
         Kind::Password => Entity::Password,
         Kind::Key(entity) => entity,
+        Kind::Random => Entity::ApiKey,
     };
     if !accepted {
         return None;
@@ -115,6 +146,17 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
             (bytes.len() >= 8 && (single || scheme)).then_some(Entity::Authorization)
         }
         Kind::Key(entity) => (single && is_key(bytes)).then_some(entity),
+        Kind::Random => (single && is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)))
+            .then_some(Entity::ApiKey),
+    }
+}
+
+/// What a word names, if it names a credential that a machine made.
+pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
+    match kind(word, false)? {
+        Kind::Password => None,
+        Kind::Key(entity) => Some(entity),
+        Kind::Random => Some(Entity::ApiKey),
     }
 }
 
@@ -139,6 +181,10 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     if let Some((_, entity)) = KEYS.iter().find(|(ending, _)| name.ends_with(ending)) {
         return Some(Kind::Key(*entity));
     }
+    let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
+    if name == b"auth" || (name.ends_with(RANDOM_KEYS) && !other) {
+        return Some(Kind::Random);
+    }
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
 }
 
@@ -149,6 +195,8 @@ struct Value {
     quoted: bool,
     /// Directly behind the sign, as in configuration.
     tight: bool,
+    /// Between semicolons.
+    member: bool,
 }
 
 fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
@@ -171,13 +219,18 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         _ => false,
     };
     let mut end = run_end(text, start, most, |b| !stops(b));
+    if kind != Kind::Password && !quoted {
+        // Of a row of values the first.
+        end = run_end(text, start, end - start, |b| b != b',');
+    }
     while !quoted
         && end > start
         && matches!(before(text, end), b'.' | b',' | b':' | b')' | b']' | b'}' | b'>')
     {
         end -= 1;
     }
-    (start < end).then_some(Value { start, end, quoted, tight: open == sign })
+    let member = byte(text, end) == b';' && byte(text, at) == b'=';
+    (start < end).then_some(Value { start, end, quoted, tight: open == sign, member })
 }
 
 /// What a person would choose, told apart from code, templates and prose.
@@ -193,14 +246,20 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     }
     let strong = classes.kinds() > 1 && value.len() >= 6;
     let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
-    (strong && !(code && classes.digit == 0)) || long_word
+    // A member of a connection string is nothing else.
+    let member = how.tight && how.member && value.len() >= 4;
+    (strong && !(code && classes.digit == 0)) || long_word || member || is_jumbled(value)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.
 fn is_key(value: &[u8]) -> bool {
     let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
-    let mixed = classes.digit > 0 && classes.lower + classes.upper > 0 && !constant;
+    // Without a digit: capitals beside each other, as no name in code has them between small letters.
+    let capitals = || value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
+    let letters =
+        classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
+    let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
     value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }
 

@@ -76,11 +76,46 @@ fn is_scp(text: &[u8], start: usize, at: usize, end: usize) -> bool {
     byte(text, end) == b':' && (user == b"git" || user == b"hg") && !byte(text, end + 1).is_ascii_whitespace()
 }
 
-/// The local part belongs to the user or password of a URL, which is another detector's; one in a path or query does not.
+/// Schemes whose user is an account of a machine's.
+const ACCOUNTS: &[&[u8]] = &[
+    b"ssh",
+    b"git",
+    b"sftp",
+    b"ftp",
+    b"ftps",
+    b"svn",
+    b"rsync",
+    b"scp",
+    b"postgres",
+    b"postgresql",
+    b"mysql",
+    b"mariadb",
+    b"mongodb",
+    b"srv",
+    b"redis",
+    b"rediss",
+    b"amqp",
+    b"amqps",
+    b"mssql",
+    b"sqlserver",
+    b"smb",
+    b"ldap",
+    b"ldaps",
+    b"nats",
+    b"kafka",
+    b"http",
+    b"https",
+];
+
+/// The local part belongs to the user or password of a URL, which is another detector's; one in a path or query does not,
+/// and `note://jane@host` is an address behind a scheme of anything.
 fn is_in_url(text: &[u8], start: usize) -> bool {
     let from =
         run_start(text, start, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'<' | b'>' | b'?'));
     let head = slice(text, from, start);
-    let scheme = head.windows(3).rposition(|w| w == b"://");
-    scheme.is_some_and(|at| head.get(at + 3..).is_some_and(|user| !user.contains(&b'/')))
+    let Some(at) = head.windows(3).rposition(|w| w == b"://") else { return false };
+    let user = head.get(at + 3..).unwrap_or_default();
+    let scheme = head.get(run_start(head, at, 16, |b| b.is_ascii_alphabetic())..at).unwrap_or_default();
+    let account = ACCOUNTS.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    !user.contains(&b'/') && (account || !user.is_empty())
 }

@@ -1,7 +1,8 @@
 //! HTTP credentials as they are pasted from logs: Cookie lines, and `Bearer` or `Basic` anywhere.
 
 use super::bytes::{
-    Classes, byte, is_base64, is_space, is_url_safe, run_end, slice, starts_free, starts_with_ignoring_case,
+    Classes, byte, is_base64, is_random, is_space, is_url_safe, run_end, slice, starts_free,
+    starts_with_ignoring_case,
 };
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -18,12 +19,36 @@ pub(super) fn cookie(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let from = run_end(text, at + 1, 4, is_space);
-    let end =
-        run_end(text, from, LINE_MAX, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\'' | b'\\' | b'<' | b'`'));
+    let end = pairs_end(text, from);
     let value = slice(text, from, end);
     let first = value.iter().position(|b| *b == b'=')?;
     let named = value.get(..first)?.iter().all(|b| is_url_safe(*b) || *b == b'.');
     (named && value.len() > first + 4).then(|| Finding::whole(Entity::Cookie, from, end))
+}
+
+/// Where `name=value; name=value` ends: at a blank that no `;` stands before, but for the blanks of a date.
+fn pairs_end(text: &[u8], from: usize) -> usize {
+    let mut end = from;
+    loop {
+        let pair = end;
+        end = run_end(text, pair, LINE_MAX, |b| {
+            !b.is_ascii_whitespace() && !matches!(b, b';' | b'"' | b'\'' | b'\\' | b'<' | b'`')
+        });
+        if starts_with_ignoring_case(text, pair, b"expires=") {
+            end = run_end(text, end, 40, |b| {
+                b.is_ascii_alphanumeric() || matches!(b, b' ' | b':' | b'-' | b',')
+            });
+        }
+        let next = run_end(text, end + 1, 2, is_space);
+        if byte(text, end) != b';'
+            || end - from > LINE_MAX
+            || byte(text, next).is_ascii_whitespace()
+            || next >= text.len()
+        {
+            return end;
+        }
+        end = next;
+    }
 }
 
 /// `Bearer TOKEN`, `Basic BASE64`.
@@ -51,7 +76,7 @@ pub(super) fn scheme(scan: &Scan<'_>, at: usize) -> Option<Finding> {
             && token.len().is_multiple_of(4)
             && classes.upper > 0
             && classes.lower > 0
-            && (classes.digit > 0 || body < end)
+            && (classes.digit > 0 || classes.other > 0 || is_random(token))
     };
     // A long token was paid for once: the scan goes on behind it.
     let resume = if token.len() > 512 && !token.starts_with(b"eyJ") { from + token.len() } else { from };

@@ -86,7 +86,8 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
     let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
     let fits = grouped
         || spaced
-        || (number.near(&taken, &words) && (taken.is_joined() || taken.has_lengths(&[3, 2, 4])));
+        || (number.near(&taken, &words)
+            && (taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 2, 4])));
     (issued && fits).then(|| taken.range())?
 }
 
@@ -143,7 +144,19 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
     let named = || {
-        number.near(&taken, &["aadhaar", "aadhar", "adhaar", "aadhaar_number", "aadhaar_no", "uidai", "uid"])
+        number.near(
+            &taken,
+            &[
+                "aadhaar",
+                "aadhar",
+                "adhaar",
+                "aadhaar_number",
+                "aadhaar_no",
+                "uidai",
+                "uid",
+                "\u{906}\u{927}\u{93e}\u{930}",
+            ],
+        )
     };
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
@@ -160,6 +173,7 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "versicherungsnummer",
         "versicherungsnr",
         "vers",
+        "sozialversicherungs",
         "vsnr",
         "versnr",
         "sozialvers",
@@ -168,6 +182,15 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "social insurance",
         "social security",
         "assurance sociale",
+        "s\u{e9}curit\u{e9} sociale",
+        "versichert",
+        "versicherte",
+        "versicherter",
+        "svnr",
+        "sozialvers.nr",
+        "hauptverband",
+        "\u{f6}gk",
+        "krankenkasse",
     ];
     let taken = number.take(10)?;
     let sum = weighted(taken.digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
@@ -176,18 +199,23 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         && taken.digits.get(3).is_some_and(|check| u32::from(*check) == sum)
         && (1..=31).contains(&day)
         && (1..=15).contains(&month);
-    let grouped =
-        (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
+    let slashed =
+        taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
+    let grouped = slashed
+        || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
     let fits = grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS));
     (issued && fits).then(|| taken.range())?
 }
 
 /// DE_SOCIAL_SECURITY: area, birthday, initial, serial, check digit over cross sums.
 pub(super) fn de_social_security(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    let word = slice(scan.text, start, end);
-    let letter = word.get(8)?.to_ascii_uppercase();
+    is_social_security(slice(scan.text, start, end)).then_some(end)
+}
+
+fn is_social_security(word: &[u8]) -> bool {
+    let Some(letter) = word.get(8).map(u8::to_ascii_uppercase) else { return false };
     if word.len() != 12 || !letter.is_ascii_uppercase() {
-        return None;
+        return false;
     }
     let ordinal = letter - b'A' + 1;
     let mut digits = [0_u8; 13];
@@ -195,15 +223,36 @@ pub(super) fn de_social_security(scan: &Scan<'_>, start: usize, end: usize) -> O
     let source = source.chain(word.iter().skip(9).map(|b| b.wrapping_sub(b'0')));
     digits.iter_mut().zip(source).for_each(|(to, from)| *to = from);
     if digits.iter().any(|d| *d > 9) {
-        return None;
+        return false;
     }
     let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
     let sum: u32 = digits.iter().zip(weights).map(|(d, w)| u32::from(*d) * w).map(|p| p / 10 + p % 10).sum();
     let (day, month) = (part(&digits, 2, 2) % 50, part(&digits, 4, 2));
-    let valid = sum % 10 == u32::from(digits.last().copied()?)
+    digits.last().is_some_and(|check| sum % 10 == u32::from(*check))
         && (1..=31).contains(&day)
-        && (1..=12).contains(&month);
-    valid.then_some(end)
+        && (1..=12).contains(&month)
+}
+
+/// The same in groups, seen from its digits: `65 170839 J 008`.
+pub(super) fn de_social_security_spaced(number: &Number<'_>) -> Range {
+    let taken = number.take(8)?;
+    let text = number.scan.text;
+    let gap = |at: usize| matches!(byte(text, at), b' ' | b'-');
+    let grouped = taken.has_lengths(&[2, 6]) || taken.has_lengths(&[2, 2, 2, 2]) || taken.is_joined();
+    if !grouped || !gap(taken.end) || !gap(taken.end + 2) {
+        return None;
+    }
+    let mut word = [0_u8; 12];
+    let serial = slice(text, taken.end + 3, taken.end + 6);
+    let source = taken
+        .digits
+        .iter()
+        .map(|d| d + b'0')
+        .chain([byte(text, taken.end + 1)])
+        .chain(serial.iter().copied());
+    word.iter_mut().zip(source).for_each(|(to, from)| *to = from);
+    let end = taken.end + 6;
+    (is_social_security(&word) && !byte(text, end).is_ascii_alphanumeric()).then_some((taken.start, end))
 }
 
 /// DE_ID_CARD: nine characters without look-alikes, or ten with an ICAO 9303 check digit; only where it is named.

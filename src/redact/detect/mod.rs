@@ -4,6 +4,7 @@
 mod assignment;
 mod aws;
 mod bank;
+mod business;
 pub(super) mod checksum;
 mod crypto;
 mod data_url;
@@ -17,8 +18,10 @@ mod password;
 mod payment;
 mod pem;
 mod phone;
+mod run;
 mod token;
 mod url;
+mod vendors;
 
 use super::bytes;
 use super::entity::Entity;
@@ -42,8 +45,8 @@ pub(super) fn at(trigger: Trigger) -> &'static [Detector] {
             assignment::find,
         ],
         Trigger::Equals => &[assignment::find],
-        Trigger::Dash => &[pem::find, token::dashed, network::mac, password::curl_user],
-        Trigger::Underscore => &[token::underscored],
+        Trigger::Dash => &[pem::find, token::at_sign, network::mac, password::option],
+        Trigger::Underscore => &[token::at_sign],
         Trigger::Noun => &[password::spoken],
         Trigger::Capital => &[jwt::find, aws::access_key, token::lettered, header::scheme],
     }
@@ -64,6 +67,7 @@ pub(super) const NUMBERS: &[(Entity, number::Check)] = &[
     (Entity::PhoneNumber, phone::find),
     (Entity::UkNhs, identity::uk_nhs),
     (Entity::UkNino, identity::uk_nino_spaced),
+    (Entity::DeSocialSecurity, identity::de_social_security_spaced),
 ];
 
 /// Words that hold letters and digits: `(scan, start, end of the word) -> end of the value`.
@@ -75,12 +79,15 @@ pub(super) const CODES: &[(Entity, number::CodeCheck)] = &[
     (Entity::UkNino, identity::uk_nino),
     (Entity::DeIdCard, identity::de_id_card),
     (Entity::FrNir, identity::fr_nir_corsica),
-    (Entity::AwsSecretKey, aws::secret_key),
+    (Entity::DeVatId, business::german),
+    (Entity::AtVatId, business::austrian),
 ];
 
-/// A digit begins a number, or stands in a word with letters.
+/// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
     // A hardware address may be all digits and dashes, which would read as a number.
-    let mac = (bytes::byte(scan.text, at + 2) == b'-').then(|| network::mac(scan, at + 2)).flatten();
-    mac.map_or_else(|| number::step(scan, at), Step::Found)
+    let dashed = bytes::byte(scan.text, at + 2) == b'-';
+    let mac = if dashed { network::mac(scan, at + 2) } else { None };
+    let found = mac.or_else(|| run::find(scan, at)).or_else(|| business::behind_letters(scan, at));
+    found.map_or_else(|| number::step(scan, at), Step::Found)
 }

@@ -27,6 +27,36 @@ const VERSION_WORDS: &[&str] = &[
     "assemblyversion",
     "fileversion",
     "version_number",
+    "treiber",
+    "pilote",
+    "patch",
+    "stand",
+];
+
+/// Words before the number of a part of a text.
+const HEADINGS: &[&str] = &[
+    "section",
+    "sections",
+    "chapter",
+    "figure",
+    "table",
+    "clause",
+    "article",
+    "paragraph",
+    "abschnitt",
+    "kapitel",
+    "abbildung",
+    "tabelle",
+    "punkt",
+    "artikel",
+    "chapitre",
+    "rubrique",
+    "appendix",
+    "anhang",
+    "annexe",
+    "exercise",
+    "step",
+    "schritt",
 ];
 
 const HOST_WORDS: &[&str] =
@@ -49,9 +79,12 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     // This host, no host, a netmask.
     let nobody = matches!(parts.as_slice(), [127, ..] | [0, 0, 0, 0] | [255, 255, ..]);
     // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
-    let heading =
-        parts.iter().all(|p| *p < 10) && parts.first() != parts.get(1) && !near(text, start, end, HOST_WORDS);
-    let version = holds_word(slice(text, start.saturating_sub(16), start), VERSION_WORDS)
+    let small = parts.iter().all(|p| *p < 10);
+    let known = parts.iter().all(|p| Some(p) == parts.first())
+        || matches!(parts.as_slice(), [8, 8, 4, 4] | [1, 0, 0, 1]);
+    let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
+    let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
+    let version = holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)
         || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
     (valid && !nobody && !heading && !version).then_some((start, end))
 }

@@ -112,17 +112,22 @@ pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     if start < at || digits_end < end {
         return code(scan, start, end);
     }
-    if !starts_free(text, at) || is_inside(text, at) {
+    if !starts_free(text, at) || is_inside(text, at, digits_end) {
         return Step::Skip(end);
     }
     sequence(scan, at, digits_end)
 }
 
 /// Whether a number at `at` continues something written together: `a-1`, `x.1`, `1,5`.
-fn is_inside(text: &[u8], at: usize) -> bool {
+fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
     let prior = at.checked_sub(2).map_or(0, |i| byte(text, i));
     match before(text, at) {
         b'-' => prior.is_ascii_alphanumeric(),
+        b',' if prior.is_ascii_digit() => {
+            // A row of values, unless it reads as thousands or as a decimal.
+            let whole = at - 1 - run_start(text, at - 1, 20, |b| b.is_ascii_digit());
+            end - at == 3 || (whole < 3 && separator(text, end).is_none() && end - at < 12)
+        }
         b'.' | b',' | b'\'' | b'#' => {
             prior.is_ascii_digit() || (before(text, at) == b'.' && prior.is_ascii_alphabetic())
         }
@@ -151,8 +156,8 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     let mut groups = [Group::default(); GROUPS_MAX];
     let count = read(scan.text, at, &mut digits, &mut groups);
     let groups = groups.get(..count).unwrap_or_default();
-    let free = groups.iter().filter(|g| ends_free(scan.text, g.end()));
-    let ends = free.fold(0_u128, |bits, g| bits | 1 << (g.offset + g.len));
+    let free = groups.iter().enumerate().filter(|(place, g)| ends_free(scan.text, g, *place));
+    let ends = free.fold(0_u128, |bits, (_, g)| bits | 1 << (g.offset + g.len));
     // A full table may hold the beginning of a value that goes on: come back to its second half.
     let tried = if count == GROUPS_MAX { count / 2 } else { count };
     for (index, group) in groups.iter().enumerate().take(tried) {
@@ -219,10 +224,13 @@ fn separator(text: &[u8], end: usize) -> Option<(u8, usize)> {
 }
 
 /// Whether a number may end here: not in the middle of a word, a decimal, a dotted or a dashed code.
-fn ends_free(text: &[u8], end: usize) -> bool {
+fn ends_free(text: &[u8], group: &Group, place: usize) -> bool {
+    let end = group.end();
     let (next, second) = (byte(text, end), byte(text, end + 1));
     match next {
         b'-' | b'_' => !second.is_ascii_alphanumeric(),
+        // A row of values: what stands before is too long, or too often parted, for an amount.
+        b',' if second.is_ascii_digit() => group.len > 8 || (place > 0 && group.len != 3),
         b'.' | b',' | b':' => !second.is_ascii_digit(),
         _ => !next.is_ascii_alphanumeric(),
     }

@@ -1,12 +1,17 @@
-//! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "mot de passe est …", "with password …", `--password …`, `curl -u user:…`.
+//! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "… comme mot de passe", "credentials are admin:…",
+//! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
 use super::assignment::is_reference;
-use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice, starts_with_ignoring_case};
+use super::bytes::{
+    Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
+    b"passwords",
     b"password",
+    b"passworts",
     b"passwort",
     b"passphrase",
     b"passcode",
@@ -56,11 +61,178 @@ const LINKS: &[&[u8]] = &[
     b"als",
     b"comme",
     b"as",
+    b"via",
+    b"mit",
+    b"with",
+    b"avec",
+];
+/// Words that may stand between the verb and the password.
+const ADVERBS: &[&[u8]] = &[
+    b"still",
+    b"now",
+    b"currently",
+    b"just",
+    b"simply",
+    b"actually",
+    b"always",
+    b"noch",
+    b"immer",
+    b"jetzt",
+    b"nun",
+    b"aktuell",
+    b"derzeit",
+    b"weiterhin",
+    b"einfach",
+    b"toujours",
+    b"encore",
+    b"maintenant",
+    b"d\xC3\xA9sormais",
+    b"simplement",
+    b"set",
+    b"changed",
+    b"nur",
+    b"bien",
+];
+/// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
+const CALLS: &[&[u8]] = &[
+    b"as",
+    b"als",
+    b"comme",
+    b"is",
+    b"ist",
+    b"est",
+    b"are",
+    b"sind",
+    b"sont",
+    b"for",
+    b"f\xC3\xBCr",
+    b"pour",
+    b"was",
+    b"war",
+    b"=",
+    b"c'est",
+];
+const ARTICLES: &[&[u8]] = &[
+    b"the",
+    b"a",
+    b"my",
+    b"your",
+    b"our",
+    b"his",
+    b"her",
+    b"its",
+    b"their",
+    b"new",
+    b"das",
+    b"ein",
+    b"mein",
+    b"dein",
+    b"unser",
+    b"neues",
+    b"le",
+    b"un",
+    b"mon",
+    b"ton",
+    b"notre",
+    b"votre",
+    b"nouveau",
+    b"mot",
+    b"de",
+    b"admin",
+    b"root",
+    b"wifi",
+    b"wlan",
+    b"current",
+    b"temporary",
+];
+/// Words for a name and a password together.
+const LOGINS: &[&[u8]] = &[
+    b"credentials",
+    b"credential",
+    b"creds",
+    b"login",
+    b"logins",
+    b"zugangsdaten",
+    b"zugang",
+    b"anmeldedaten",
+    b"logindaten",
+    b"anmeldung",
+    b"identifiants",
+    b"identifiant",
+    b"acc\xC3\xA8s",
+    b"connexion",
+    b"account",
+    b"konto",
+    b"log",
+    b"sign",
+];
+/// Words that hold digits and are no password.
+const TECHNICAL: &[&[u8]] = &[
+    b"sha1",
+    b"sha256",
+    b"sha512",
+    b"sha-256",
+    b"sha-512",
+    b"md5",
+    b"base64",
+    b"base32",
+    b"argon2",
+    b"argon2id",
+    b"argon2i",
+    b"pbkdf2",
+    b"bcrypt2",
+    b"oauth2",
+    b"oauth2.0",
+    b"saml2",
+    b"utf8",
+    b"utf-8",
+    b"ipv4",
+    b"ipv6",
+    b"x509",
+    b"http2",
+    b"http/2",
+    b"windows10",
+    b"windows11",
+    b"office365",
+    b"microsoft365",
+    b"k8s",
+    b"ed25519",
+    b"rsa2048",
+    b"rsa4096",
+    b"aes256",
+    b"aes-256",
+    b"aes128",
+    b"ssh-2",
+    b"tls1.2",
+    b"tls1.3",
+    b"web3",
+    b"log4j",
+    b"scrypt2",
+];
+/// Commands whose `-p` is a password.
+const COMMANDS: &[&[u8]] = &[
+    b"sshpass",
+    b"docker",
+    b"podman",
+    b"registry",
+    b"nerdctl",
+    b"buildah",
+    b"skopeo",
+    b"htpasswd",
+    b"mongo",
+    b"mongosh",
+    b"mongodump",
+    b"smbclient",
+    b"ncftp",
+    b"oc",
+    b"argocd",
 ];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
 /// A longer word is no word of a sentence.
 const WORD_MAX: usize = 24;
+/// How far a sentence is looked at before and behind a password.
+const AROUND: usize = 56;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -73,7 +245,7 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         Some(start) => (start, &b"mdp"[..]),
         None => (at, *WORDS.iter().find(|w| starts_with_ignoring_case(text, at, w))?),
     };
-    let mut from = at + word.len();
+    let from = at + word.len();
     let prior = before(text, at);
     if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() {
         return None;
@@ -88,6 +260,15 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
+    linked(text, from)
+}
+
+/// The verb within a few words, then the password.
+fn linked(text: &[u8], from: usize) -> Option<Finding> {
+    let mut from = from + owner(text, from);
+    if from > 0 && matches!(before(text, from), b's') && matches!(byte(text, from - 2), b'\'' | 0x99) {
+        return password_at(text, run_end(text, from, 2, is_space));
+    }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
         let end = run_end(text, from, WORD_MAX, |b| !b.is_ascii_whitespace());
@@ -95,10 +276,19 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         if next.len() >= WORD_MAX {
             return None;
         }
-        if LINKS.iter().any(|l| {
-            next.eq_ignore_ascii_case(l) || next.strip_suffix(b":").is_some_and(|n| n.eq_ignore_ascii_case(l))
-        }) {
-            return password_at(text, run_end(text, end, 3, |b| is_space(b) || b == b':'));
+        if is_strong(next) {
+            return password_at(text, from);
+        }
+        if is_one(next, LINKS) || next.ends_with(b":") {
+            let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
+            for _ in 0..2 {
+                let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
+                let word = slice(text, value, adverb);
+                if is_one(word.strip_suffix(b":").unwrap_or(word), ADVERBS) || is_one(word, LINKS) {
+                    value = run_end(text, adverb, 2, is_space);
+                }
+            }
+            return password_at(text, value).or_else(|| second(text, value));
         }
         if next.is_empty() || matches!(next.last(), Some(b'.' | b'!' | b'?' | b';')) {
             return None;
@@ -108,39 +298,195 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     None
 }
 
-/// "with password Kestrel48": without a verb, only what no word of a sentence looks like.
+/// What nobody would take for a word: letters and a digit with a sign among them.
+fn is_strong(value: &[u8]) -> bool {
+    if value.len() < 8 || !value.iter().any(u8::is_ascii_digit) {
+        return false;
+    }
+    let classes = Classes::of(value);
+    let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
+    let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
+    classes.lower + classes.upper > 3
+        && (1..4).contains(&signs)
+        && !is_reference(value)
+        && !value.windows(3).any(|w| w == b"://")
+        && !value.contains(&b'=')
+        && !is_address(value)
+}
+
+/// `jane@host.example`, which is another detector's.
+fn is_address(value: &[u8]) -> bool {
+    value.iter().position(|b| *b == b'@').is_some_and(|at| slice(value, at, value.len()).contains(&b'.'))
+}
+
+/// "are 1234 and Kestrel!48": one more after `and`.
+fn second(text: &[u8], from: usize) -> Option<Finding> {
+    let first = run_end(text, from, WORD_MAX, |b| !b.is_ascii_whitespace());
+    let word = run_end(text, first, 1, is_space);
+    let end = run_end(text, word, 4, |b| !b.is_ascii_whitespace());
+    let joins: &[&[u8]] = &[b"and", b"und", b"et", b"or", b"oder", b"ou", b"/"];
+    if is_one(slice(text, word, end), joins) {
+        password_at(text, run_end(text, end, 2, is_space))
+    } else {
+        None
+    }
+}
+
+/// The length of `'s` behind a noun.
+fn owner(text: &[u8], from: usize) -> usize {
+    let forms: [&[u8]; 2] = [b"'s", "\u{2019}s".as_bytes()];
+    let found = forms.iter().find(|form| slice(text, from, from + form.len()) == **form);
+    found.filter(|form| is_space(byte(text, from + form.len()))).map_or(0, |form| form.len())
+}
+
+fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
+    of.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
+/// "with password Kestrel48", `password "…"`, `| password | … |`, `<password>…</password>`: without a verb, only what no
+/// word of a sentence looks like.
 fn direct(text: &[u8], from: usize) -> Option<Finding> {
-    let start = run_end(text, from, 2, is_space);
-    let found = if start > from { password_at(text, start) } else { None }?;
+    let start = run_end(text, from, 6, |b| {
+        is_space(b) || matches!(b, b'(' | b'>' | b'|' | b'"' | b'\\' | b'\'' | b'`' | b',')
+    });
+    if start == from {
+        return None;
+    }
+    // `name="password" value="…"`.
+    let start =
+        if slice(text, start, start + 7).eq_ignore_ascii_case(b"value=\"") { start + 7 } else { start };
+    let found = password_at(text, start)?;
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
-    let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let letters = classes.lower + classes.upper;
-    let made_up = value.len() >= 8
-        && classes.digit > 0
-        && letters > 2
-        && (symbol || classes.lower.min(classes.upper) > 0);
-    made_up.then_some(found)
+    let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
+    let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
+    (told || is_jumbled(value) || (symbol && letters > 3 && classes.kinds() > 2)).then_some(found)
 }
 
 fn password_at(text: &[u8], from: usize) -> Option<Finding> {
-    let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*'));
-    let mut end =
-        run_end(text, start, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<'));
+    let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
+    let mut end = run_end(text, start, 128, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
+    });
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
-    let value = slice(text, start, end);
-    let classes = Classes::of(value);
-    let symbol = value.iter().any(|b| b"!@#$%^&*+=~|?".contains(b));
-    let made_up =
-        value.len() >= 6 && classes.kinds() > 1 && (classes.digit > 0 || symbol) && !is_reference(value);
-    made_up.then(|| Finding::outer(Entity::Password, start, end, from))
+    is_made_up(slice(text, start, end)).then(|| Finding::outer(Entity::Password, start, end, from))
 }
 
-/// At the dash of `-u user:password`.
-pub(super) fn curl_user(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+fn is_made_up(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    let symbol = value.iter().any(|b| b"!@#$%^&*+=~|?".contains(b));
+    value.len() >= 6
+        && classes.kinds() > 1
+        && (classes.digit > 0 || symbol || is_jumbled(value))
+        && !is_reference(value)
+        && !value.windows(3).any(|w| w == b"://")
+}
+
+/// A word with a digit at `start..end`, which a sentence may call a password behind it ("… as the password") or, with a
+/// name, before it ("credentials are admin:…").
+pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let text = scan.text;
+    let stops = |b: u8| {
+        b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'<' | b'>' | b'(' | b'|' | b',')
+    };
+    let from = run_start(text, start, 64, |b| !stops(b));
+    let mut to = run_end(text, end, 64, |b| !stops(b));
+    while to > end && matches!(before(text, to), b'.' | b':' | b';' | b')' | b'?') {
+        to -= 1;
+    }
+    let whole = slice(text, from, to);
+    // The common case, a number: nothing was made up.
+    if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    let pair = whole.iter().position(|b| *b == b':');
+    // "root/… are the credentials".
+    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| is_called(text, to, LOGINS)));
+    let value = from + pair.map_or(0, |at| at + 1);
+    let secret = slice(text, value, to);
+    let classes = Classes::of(secret);
+    if secret.len() < 6
+        || classes.digit == 0
+        || classes.lower + classes.upper < 3
+        || !is_made_up(secret)
+        || is_one(secret, TECHNICAL)
+    {
+        return None;
+    }
+    let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
+    let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
+    let pair = value > from && is_called(text, to, LOGINS);
+    (called || pair || is_login(text, from, value)).then(|| Finding::outer(Entity::Password, value, to, end))
+}
+
+/// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
+fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
+    let rest = slice(text, end, text.len().min(end + AROUND));
+    let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
+    let mut words = sentence
+        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')'))
+        .filter(|w| !w.is_empty());
+    if !words.next().is_some_and(|word| is_one(word, CALLS)) {
+        return false;
+    }
+    words
+        .take(4)
+        .find(|word| !is_one(word, ARTICLES))
+        .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
+}
+
+/// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
+fn is_login(text: &[u8], from: usize, value: usize) -> bool {
+    let head = slice(text, from.saturating_sub(AROUND), from);
+    let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
+    let mut words = line
+        .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
+        .filter(|w| !w.is_empty())
+        .take(5);
+    let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
+    let Some(last) = words.next() else { return false };
+    (value > from && is_one(last, LOGINS))
+        || ((value > from || is_one(last, joins)) && words.any(|word| is_one(word, LOGINS)))
+}
+
+/// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
+pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let letter = byte(text, at + 1);
+    if !matches!(letter, b'u' | b'p' | b'a' | b'w') || before(text, at).is_ascii_alphanumeric() {
+        return if letter == b'u' { user(text, at) } else { None };
+    }
+    if letter == b'u' {
+        return user(text, at);
+    }
+    let line = slice(text, at.saturating_sub(80), at);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b';')).next().unwrap_or_default();
+    let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
+    let apart = is_space(byte(text, at + 2));
+    let asks = match letter {
+        b'p' if apart => holds(COMMANDS),
+        b'p' => {
+            holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
+        }
+        b'a' => apart && holds(&[b"redis"]),
+        _ => apart && holds(&[b"ldapsearch", b"ldapmodify", b"ldapadd", b"ldapwhoami"]),
+    };
+    if !asks {
+        return None;
+    }
+    let from = run_end(text, at + 2, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    let end =
+        run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let value = slice(text, from, end);
+    let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
+    let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
+    real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+fn user(text: &[u8], at: usize) -> Option<Finding> {
     let long = slice(text, at, at + 6) == b"-user ";
     let short = slice(text, at, at + 3) == b"-u " && !before(text, at).is_ascii_alphanumeric();
     if !long && !short {
@@ -151,7 +497,8 @@ pub(super) fn curl_user(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
     });
     let start = colon + 1;
-    let end = run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\'));
+    let end =
+        run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
     let end = run_start(text, end, 1, |b| matches!(b, b',' | b';')).max(start);
     let value = slice(text, start, end);
     let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !is_reference(value);

@@ -29,8 +29,10 @@ pub(super) fn card(number: &Number<'_>) -> Option<(usize, usize)> {
         number.digits.get(..count).filter(|digits| is_issued(digits))?;
         let taken = number.take(count)?;
         // Long runs are often plain integers, of which a tenth pass the check: they need a word beside them.
-        let plain =
-            taken.is_joined() && (count > 16 || is_maestro(taken.digits)) && !number.near(&taken, WORDS);
+        // Thirteen were given up long ago, and are what a product's bar code has.
+        let plain = taken.is_joined()
+            && (count > 16 || count == 13 || is_maestro(taken.digits))
+            && !number.near(&taken, WORDS);
         (!plain && is_grouped_as_card(&taken) && luhn(taken.digits)).then(|| taken.range())?
     })
 }

@@ -2,7 +2,7 @@
 //! Austria, Germany, Switzerland, France, Great Britain and North America.
 //! A number without `+` and without any separator needs a word that says it is one.
 
-use super::bytes::{before, is_word};
+use super::bytes::{self, before, is_word};
 use super::number::{Number, Taken};
 
 const WORDS: &[&str] = &[
@@ -42,6 +42,52 @@ const WORDS: &[&str] = &[
     "reach",
 ];
 
+/// Words before a number that is none of a telephone, however it is grouped.
+const OTHERS: &[&str] = &[
+    "part",
+    "artikel",
+    "art",
+    "article",
+    "sku",
+    "item",
+    "order",
+    "bestellung",
+    "bestellnummer",
+    "commande",
+    "rechnung",
+    "invoice",
+    "facture",
+    "ticket",
+    "case",
+    "vorgang",
+    "aktenzeichen",
+    "ref",
+    "r\u{e9}f",
+    "reference",
+    "model",
+    "modell",
+    "mod\u{e8}le",
+    "serial",
+    "seriennummer",
+    "isbn",
+    "ean",
+    "gtin",
+    "issue",
+    "batch",
+    "charge",
+    "lot",
+    "version",
+    "build",
+    "firmware",
+    "port",
+    "ports",
+    "rma",
+    "tracking",
+    "dossier",
+    "auftrag",
+    "kundennummer",
+];
+
 /// Country codes with the lengths of their national numbers, where we know the plan.
 const PLANS: &[(&[u8], usize, usize)] = &[
     (&[4, 3], 5, 13),
@@ -78,7 +124,9 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
         return Some((start, end));
     }
     let end = trunk(number).or_else(|| north_american(number))?;
-    Some((start, end))
+    let head = bytes::slice(text, start.saturating_sub(20), start);
+    let other = bytes::holds_word(head, OTHERS) || bytes::holds_word(number.scan.key.as_bytes(), OTHERS);
+    (!other || bytes::holds_word(head, WORDS)).then_some((start, end))
 }
 
 /// After `+` or `00` (`prefix` digits): a known country, or any with 8 to 15 digits in all.
@@ -97,7 +145,7 @@ fn international(number: &Number<'_>, prefix: usize) -> Option<usize> {
 
 fn has_bracketed_zero(number: &Number<'_>) -> bool {
     number.groups.iter().zip(number.groups.iter().skip(1)).take(2).any(|(a, b)| {
-        a.sep == b'(' && b.len == 1 && b.sep == b')' && super::bytes::byte(number.scan.text, b.start) == b'0'
+        a.sep == b'(' && b.len == 1 && b.sep == b')' && bytes::byte(number.scan.text, b.start) == b'0'
     })
 }
 

@@ -13,9 +13,10 @@ use super::error::BodyError;
 use super::framing::{Framing, MalformedFraming};
 use super::pool::Pool;
 use super::scratch::with_scratch;
-use super::timer::LazyTimer;
+use super::timer::{LazyTimer, sooner};
 use super::upload::Upload;
 use super::wire::Wire;
+use crate::upstream::{Place, circuit::Watch};
 
 /// Bytes that one `poll_read` takes from the connection before the caller has its turn again.
 const TURN_BYTES: usize = 64 * 1024;
@@ -36,7 +37,13 @@ pub enum Read {
 pub struct AnswerBody {
     state: State,
     idle: Duration,
+    /// When it was asked for, and how long it may take altogether.
+    total: Option<(Instant, Duration)>,
     last_read: Instant,
+    /// Told how it ends.
+    watch: Option<Watch>,
+    /// Given back with the last byte.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -61,7 +68,7 @@ pub(super) struct Held {
 }
 
 impl AnswerBody {
-    pub(super) fn new(held: Held, idle: Duration) -> Self {
+    pub(super) fn new(held: Held, idle: Duration, total: Option<(Instant, Duration)>) -> Self {
         let last_read = Instant::now();
         let state = if held.framing.is_done() {
             held.release(last_read);
@@ -69,7 +76,26 @@ impl AnswerBody {
         } else {
             State::Open(held)
         };
-        Self { state, idle, last_read }
+        Self { state, idle, total, last_read, watch: None, place: None }
+    }
+
+    /// Tells how it ends.
+    #[must_use]
+    pub(in crate::upstream) fn watched(self, watch: Watch) -> Self {
+        match self.state {
+            State::Ended => {
+                watch.succeeded();
+                self
+            }
+            State::Open(_) | State::Failed(_) => Self { watch: Some(watch), ..self },
+        }
+    }
+
+    /// Holds a place at the upstream until its end.
+    #[must_use]
+    pub fn holding(self, place: Option<Place>) -> Self {
+        let place = place.filter(|_| matches!(self.state, State::Open(_)));
+        Self { place, ..self }
     }
 
     /// Reads what is ready now, up to 64 KiB, and hands the payload to `sink` slice by slice. `Ready(More)` registers no
@@ -88,6 +114,9 @@ impl AnswerBody {
             State::Ended => return Poll::Ready(Ok(Read::End)),
             State::Failed(error) => return Poll::Ready(Err(*error)),
         };
+        if self.total.is_some_and(|(since, total)| since.elapsed() >= total) {
+            return self.fail(BodyError::TotalTimeout);
+        }
         held.poll_upload(cx);
         let turn = held.read(cx, sink);
         if turn.read_any {
@@ -98,6 +127,8 @@ impl AnswerBody {
                 if let State::Open(held) = std::mem::replace(&mut self.state, State::Ended) {
                     held.release(self.last_read);
                 }
+                self.watch.take().into_iter().for_each(|watch| watch.succeeded());
+                self.place = None;
                 Poll::Ready(Ok(Read::End))
             }
             Outcome::More => Poll::Ready(Ok(Read::More)),
@@ -107,8 +138,11 @@ impl AnswerBody {
                 if turn.payload_any {
                     return Poll::Ready(Ok(Read::More));
                 }
-                match held.timer.poll_over(cx, self.last_read, self.idle) {
-                    Poll::Ready(()) => self.fail(BodyError::IdleTimeout),
+                let idle = (self.last_read, self.idle);
+                let (since, limit) = sooner(idle, self.total);
+                match held.timer.poll_over(cx, since, limit) {
+                    Poll::Ready(()) if (since, limit) == idle => self.fail(BodyError::IdleTimeout),
+                    Poll::Ready(()) => self.fail(BodyError::TotalTimeout),
                     Poll::Pending => Poll::Pending,
                 }
             }
@@ -151,6 +185,8 @@ impl AnswerBody {
 
     fn fail(&mut self, error: BodyError) -> Poll<Result<Read, BodyError>> {
         self.state = State::Failed(error);
+        self.watch.take().into_iter().for_each(|watch| watch.failed(&error));
+        self.place = None;
         Poll::Ready(Err(error))
     }
 }

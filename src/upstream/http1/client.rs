@@ -9,11 +9,12 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::body::AnswerBody;
-use super::connect::connect;
+use super::connect::{Way, connect};
 use super::error::{SendError, SendErrorKind};
 use super::exchange::Exchange;
 use super::origin::Origin;
 use super::pool::Pool;
+use super::proxy::{Proxies, Proxy};
 use super::request;
 use super::wire::Wire;
 
@@ -27,6 +28,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two reads of the body.
     pub idle: Duration,
+    /// From the request to the end of the answer's body; without it, an answer may go on.
+    pub total: Option<Duration>,
 }
 
 /// A request. Hop-by-hop headers in `headers`, and those that `connection` names, are not sent: a caller that relays a
@@ -55,20 +58,43 @@ pub struct Client {
     origin: Origin,
     timeouts: Timeouts,
     tls: Option<Arc<ClientConfig>>,
+    proxy: Option<Proxy>,
+    deny_private: bool,
     pool: Arc<Pool>,
 }
 
 impl Client {
-    /// A client without connections. Without `tls`, sending to an `https` origin fails.
+    /// A client without connections. Without `tls`, sending to an `https` origin fails. Through a proxy where the
+    /// environment says so.
     #[must_use]
     pub fn new(origin: Origin, timeouts: Timeouts, tls: Option<Arc<ClientConfig>>) -> Self {
-        Self { origin, timeouts, tls, pool: Arc::default() }
+        let proxy = Proxies::here().of(&origin).cloned();
+        Self { origin, timeouts, tls, proxy, deny_private: false, pool: Arc::default() }
+    }
+
+    /// The same, through this proxy or none.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// The same, which connects to addresses of the public internet alone. What a proxy connects to is its own business.
+    #[must_use]
+    pub fn denying_private(self, deny_private: bool) -> Self {
+        Self { deny_private, ..self }
     }
 
     /// A client of the same origin, with connections of its own.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::new(self.origin.clone(), self.timeouts, self.tls.clone())
+        Self {
+            origin: self.origin.clone(),
+            timeouts: self.timeouts,
+            tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
+            deny_private: self.deny_private,
+            pool: Arc::default(),
+        }
     }
 
     #[must_use]
@@ -103,9 +129,13 @@ impl Client {
                 result => return result,
             }
         }
-        let wire = connect(&self.origin, self.tls.as_ref(), self.timeouts.connect)
-            .await
-            .map_err(SendError::before_sending)?;
+        let way = Way {
+            origin: &self.origin,
+            tls: self.tls.as_ref(),
+            proxy: self.proxy.as_ref(),
+            deny_private: self.deny_private,
+        };
+        let wire = connect(&way, self.timeouts.connect).await.map_err(SendError::before_sending)?;
         self.exchange(wire, &request, head).run(request.method).await
     }
 

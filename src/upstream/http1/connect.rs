@@ -9,51 +9,67 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::address::is_private;
 use super::error::{ConnectFailure, SendErrorKind};
 use super::origin::{Origin, Scheme};
+use super::proxy::Proxy;
 use super::tls::handshake_failure;
 use super::wire::Wire;
 
 /// Addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 8;
 
+/// How an origin is reached.
+pub(super) struct Way<'w> {
+    pub(super) origin: &'w Origin,
+    pub(super) tls: Option<&'w Arc<ClientConfig>>,
+    pub(super) proxy: Option<&'w Proxy>,
+    pub(super) deny_private: bool,
+}
+
 /// Connects within `limit`, handshake included.
-pub(super) async fn connect(
-    origin: &Origin,
-    tls: Option<&Arc<ClientConfig>>,
-    limit: Duration,
-) -> Result<Wire, SendErrorKind> {
-    timeout(limit, connect_unbounded(origin, tls, limit))
+pub(super) async fn connect(way: &Way<'_>, limit: Duration) -> Result<Wire, SendErrorKind> {
+    timeout(limit, connect_unbounded(way, limit))
         .await
         .unwrap_or(Err(SendErrorKind::Connect(ConnectFailure::Timeout)))
 }
 
-async fn connect_unbounded(
-    origin: &Origin,
-    tls: Option<&Arc<ClientConfig>>,
-    limit: Duration,
-) -> Result<Wire, SendErrorKind> {
+async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendErrorKind> {
+    let origin = way.origin;
     let config = match origin.scheme() {
         Scheme::Plain => None,
-        Scheme::Tls => Some(tls.ok_or(SendErrorKind::Tls("no TLS configuration was given"))?),
+        Scheme::Tls => Some(way.tls.ok_or(SendErrorKind::Tls("no TLS configuration was given"))?),
     };
-    let stream = reach(origin, limit).await.map_err(SendErrorKind::Connect)?;
+    let stream = match way.proxy {
+        None => reach((origin.host(), origin.port()), limit, way.deny_private).await,
+        Some(proxy) => match reach((proxy.host(), proxy.port()), limit, false).await {
+            Ok(stream) => proxy.tunnel(stream, origin).await,
+            Err(_) => Err(ConnectFailure::Proxy("it cannot be reached")),
+        },
+    };
+    let stream = stream.map_err(SendErrorKind::Connect)?;
     let Some(config) = config else {
-        return Ok(Wire::Plain(stream));
+        return Ok(Wire::plain(stream));
     };
     let handshake = TlsConnector::from(Arc::clone(config)).connect(origin.server_name(), stream);
     match handshake.await {
-        Ok(stream) => Ok(Wire::Tls(Box::new(stream))),
+        Ok(stream) => Ok(Wire::tls(Box::new(stream))),
         Err(error) => Err(SendErrorKind::Tls(handshake_failure(&error))),
     }
 }
 
-async fn reach(origin: &Origin, limit: Duration) -> Result<TcpStream, ConnectFailure> {
+async fn reach(
+    server: (&str, u16),
+    limit: Duration,
+    deny_private: bool,
+) -> Result<TcpStream, ConnectFailure> {
     let started = Instant::now();
-    let found = lookup_host((origin.host(), origin.port())).await;
-    let addresses: Vec<SocketAddr> =
-        found.map_err(|e| ConnectFailure::Resolve(e.kind()))?.take(ADDRESSES_MAX).collect();
-    let mut failure = ConnectFailure::NoAddress;
+    let found = lookup_host(server).await.map_err(|e| ConnectFailure::Resolve(e.kind()))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let allowed = found.iter().filter(|address| !deny_private || !is_private(address.ip()));
+    // What is checked is what is connected to: the name is not looked up again.
+    let addresses: Vec<SocketAddr> = allowed.take(ADDRESSES_MAX).copied().collect();
+    let mut failure = if found.is_empty() { ConnectFailure::NoAddress } else { ConnectFailure::Private };
     for (tried, address) in addresses.iter().enumerate() {
         // A black hole among several addresses must leave time for the rest.
         let waiting = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(1).max(1);

@@ -43,6 +43,10 @@ pub enum ConnectFailure {
     Io(io::ErrorKind),
     #[error("timed out")]
     Timeout,
+    #[error("the name resolves to private addresses alone, which `deny_private` denies")]
+    Private,
+    #[error("the proxy: {0}")]
+    Proxy(&'static str),
 }
 
 /// What kept an answer from arriving.
@@ -101,6 +105,8 @@ pub enum BodyError {
     Truncated,
     #[error("the upstream fell silent in the middle of its answer")]
     IdleTimeout,
+    #[error("the upstream's answer took longer than `timeout.total`")]
+    TotalTimeout,
     #[error("the framing of the upstream's answer is malformed")]
     MalformedFraming,
     #[error("the upstream's answer is too large")]

@@ -15,7 +15,7 @@ use super::error::{Reach, SendError, SendErrorKind};
 use super::head::{self, Head, Malformed, Parsed, Reuse};
 use super::pool::Pool;
 use super::scratch::with_scratch;
-use super::timer::LazyTimer;
+use super::timer::{LazyTimer, sooner};
 use super::upload::Upload;
 use super::wire::Wire;
 
@@ -39,6 +39,7 @@ pub(super) struct Exchange {
     answer: Incoming,
     timer: LazyTimer,
     last_sent: Instant,
+    started: Instant,
     timeouts: Timeouts,
     pool: Arc<Pool>,
 }
@@ -51,6 +52,7 @@ impl Exchange {
             answer: Incoming::default(),
             timer: LazyTimer::default(),
             last_sent: Instant::now(),
+            started: Instant::now(),
             timeouts,
             pool,
         }
@@ -103,7 +105,11 @@ impl Exchange {
         if let Poll::Ready(result) = self.answer.poll_read(wire, cx, method) {
             return Poll::Ready(result);
         }
-        let over = self.timer.poll_over(cx, self.last_sent, self.timeouts.first_byte);
+        let (since, limit) = sooner(
+            (self.last_sent, self.timeouts.first_byte),
+            self.timeouts.total.map(|total| (self.started, total)),
+        );
+        let over = self.timer.poll_over(cx, since, limit);
         over.map(|()| Err(SendErrorKind::FirstByteTimeout))
     }
 
@@ -118,7 +124,9 @@ impl Exchange {
         let pool = (head.reuse == Reuse::KeepAlive && sent).then(|| Arc::clone(&self.pool));
         let timer = std::mem::take(&mut self.timer);
         let held = Held { wire, framing: head.framing, leftover, upload, pool, timer };
-        Answer { status: head.status, headers: head.headers, body: AnswerBody::new(held, self.timeouts.idle) }
+        let total = self.timeouts.total.map(|total| (self.started, total));
+        let body = AnswerBody::new(held, self.timeouts.idle, total);
+        Answer { status: head.status, headers: head.headers, body }
     }
 }
 

@@ -7,11 +7,11 @@ const TRAILER_BYTES_MAX: u32 = 8 * 1024;
 
 /// The framing broke the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MalformedFraming;
+pub(crate) struct MalformedFraming;
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Framing(State);
+pub(crate) struct Framing(State);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -51,11 +51,11 @@ impl Framing {
         Self(State::UntilClose)
     }
 
-    pub(super) const fn chunked() -> Self {
+    pub(crate) const fn chunked() -> Self {
         Self(State::Chunked { at: Chunk::FirstDigit, extension_bytes: 0 })
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.0 == State::Done
     }
 
@@ -74,7 +74,7 @@ impl Framing {
     }
 
     /// Hands the payload in `input` to `sink` and returns what is behind the body's end: empty unless done.
-    pub(super) fn decode<'a>(
+    pub(crate) fn decode<'a>(
         &mut self,
         mut input: &'a [u8],
         sink: &mut dyn FnMut(&[u8]),

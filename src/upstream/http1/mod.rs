@@ -3,6 +3,7 @@
 //!
 //! `request`, `head` and `framing` are pure; `client`, `exchange`, `body`, `connect` and `pool` touch sockets.
 //! A `Client` belongs to the runtime it was first used on: its idle connections live in that reactor.
+mod address;
 mod body;
 mod client;
 mod connect;
@@ -12,6 +13,7 @@ mod framing;
 mod head;
 mod origin;
 mod pool;
+mod proxy;
 mod request;
 mod scratch;
 mod timer;
@@ -25,5 +27,7 @@ mod tests;
 pub use body::{AnswerBody, Read};
 pub use client::{Answer, Client, Outgoing, Timeouts};
 pub use error::{BodyError, ConnectFailure, SendError, SendErrorKind, TlsError, UrlError};
+pub(crate) use framing::Framing;
 pub use origin::{Origin, Scheme};
+pub use proxy::{BadProxy, Proxies, Proxy};
 pub use tls::tls_config;

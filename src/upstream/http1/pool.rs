@@ -10,6 +10,8 @@ use super::wire::Wire;
 
 const IDLE_MAX: usize = 512;
 const IDLE_AGE_MAX: Duration = Duration::from_secs(60);
+/// A connection that is older is not used again: its origin's name may lead elsewhere by now.
+const AGE_MAX: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 struct Idle {
@@ -41,7 +43,7 @@ impl Pool {
 
     /// Puts a connection to rest, unless something is to be read from it.
     pub(super) fn put(&self, mut wire: Wire, now: Instant) {
-        if !wire.is_drained() {
+        if wire.age(now) >= AGE_MAX || !wire.is_drained() {
             return;
         }
         let evicted = {

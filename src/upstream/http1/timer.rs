@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// Of two limits, the one that is over first.
+pub(super) fn sooner(one: (Instant, Duration), other: Option<(Instant, Duration)>) -> (Instant, Duration) {
+    let due = |(since, limit): (Instant, Duration)| since.checked_add(limit);
+    match other {
+        Some(other) if due(other).is_some_and(|at| due(one).is_none_or(|first| at < first)) => other,
+        Some(_) | None => one,
+    }
+}
+
 /// One timer for the life of a request: made on the first wait, moved later only when it fires early.
 #[derive(Debug, Default)]
 pub(super) struct LazyTimer {

@@ -3,27 +3,48 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 /// An open connection to an origin.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub(super) struct Wire {
+    kind: Kind,
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Kind {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Wire {
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self { kind: Kind::Plain(stream), since: Instant::now() }
+    }
+
+    pub(super) fn tls(stream: Box<TlsStream<TcpStream>>) -> Self {
+        Self { kind: Kind::Tls(stream), since: Instant::now() }
+    }
+
+    /// How long it has been open.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// Reads once into `buffer`; `Ok(0)` is the peer's clean end. A TLS stream cut without its closing alert is
     /// `UnexpectedEof`.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        let polled = match self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, &mut buffer),
+        let polled = match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, &mut buffer),
         };
         polled.map_ok(|()| buffer.filled().len())
     }
@@ -33,16 +54,16 @@ impl Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+        match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
         }
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+        match &mut self.kind {
+            Kind::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -56,9 +77,9 @@ impl Wire {
     /// Whether the kernel holds neither bytes nor an end for this resting connection. It asks the kernel itself:
     /// the runtime's own view is as old as its last turn.
     pub(super) fn is_quiet(&self) -> bool {
-        let stream = match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+        let stream = match &self.kind {
+            Kind::Plain(stream) => stream,
+            Kind::Tls(stream) => stream.get_ref().0,
         };
         let mut byte = [MaybeUninit::uninit(); 1];
         matches!(SockRef::from(stream).peek(&mut byte), Err(e) if e.kind() == io::ErrorKind::WouldBlock)

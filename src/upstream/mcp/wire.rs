@@ -239,7 +239,7 @@ fn unreadable() -> Failed {
 
 fn body_failed(error: BodyError) -> Failed {
     match error {
-        BodyError::IdleTimeout => Failed::Refusal(Refusal::UpstreamTimeout),
+        BodyError::IdleTimeout | BodyError::TotalTimeout => Failed::Refusal(Refusal::UpstreamTimeout),
         BodyError::TooLarge => failed("the upstream's answer is too large to be inspected"),
         BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => broke_off(),
     }

@@ -190,7 +190,7 @@ fn two_allowed_pieces_do_not_join_to_a_denied_call() {
 #[test]
 fn usage_and_texts_are_told() {
     let mut told = Told { completion: Transcript::keeping(100), ..Told::default() };
-    let body = json!({ "choices": [{ "text": "a\"é", "index": 0 }], "usage": { "prompt_tokens": 3, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 9 } } });
+    let body = json!({ "choices": [{ "text": "a\"é", "index": 0 }], "usage": { "prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 3, "cache_write_tokens": 8 } } });
     let left = super::whole(
         Api::Completions,
         body.to_string().as_bytes(),
@@ -200,7 +200,7 @@ fn usage_and_texts_are_told() {
     );
     assert_eq!(left, Ok(None));
     let usage = told.usage.unwrap();
-    assert_eq!((usage.input, usage.cached_input, usage.output), (3, 3, 4));
+    assert_eq!((usage.input, usage.cached_input, usage.cache_write, usage.output), (9, 3, 6, 4));
     assert_eq!(told.completion.into_text(), "a\"é");
 }
 

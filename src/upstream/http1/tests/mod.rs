@@ -18,6 +18,7 @@ const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     first_byte: Duration::from_secs(20),
     idle: Duration::from_secs(20),
+    total: None,
 };
 
 async fn listen() -> (TcpListener, Client) {

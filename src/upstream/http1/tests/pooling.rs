@@ -269,7 +269,7 @@ async fn rest_is_bounded_in_age_and_number() {
     let mut wire = async || {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         peers.push(accept(&listener).await);
-        Wire::Plain(stream)
+        Wire::plain(stream)
     };
     let pool = Pool::default();
     let start = Instant::now();

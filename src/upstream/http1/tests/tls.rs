@@ -7,7 +7,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::super::{ConnectFailure, tls_config};
+use super::super::{ConnectFailure, Proxies, tls_config};
 use super::*;
 
 /// A server's configuration for `names`, and the PEM of the authority that vouches for it.
@@ -166,4 +166,72 @@ async fn a_refusal_during_the_upload_is_the_answer() {
     let answer = send(&client, &Method::POST, vec![b'x'; 32 << 20]).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.body.collect(9).await), (413, Ok(Bytes::from_static(b"big"))));
     server.await.unwrap();
+}
+
+/// A proxy that answers CONNECT so, and then passes bytes on to `port`. Gives what it was asked.
+async fn proxy(listener: TcpListener, answer: &'static str, port: u16) -> String {
+    let mut client = accept(&listener).await;
+    let asked = client.request().await;
+    client.put(answer).await;
+    if answer.contains(" 200 ") {
+        let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        drop(tokio::io::copy_bidirectional(&mut client.stream, &mut server).await);
+    }
+    asked
+}
+
+async fn through_proxy(answer: &'static str) -> (Result<StatusCode, SendErrorKind>, String) {
+    let (config, pem) = authority("itself", &["127.0.0.1"]);
+    let (listener, client) = listen_tls(&pem).await;
+    let server = tokio::spawn({
+        let served = answer.contains(" 200 ");
+        async move {
+            if served {
+                let mut peer = accept_tls(&listener, config).await;
+                peer.request().await;
+                peer.put("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
+            }
+        }
+    });
+    let proxies = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:pass@{}", proxies.local_addr().unwrap());
+    let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone())).unwrap();
+    let (elsewhere, _) = Origin::parse("https://elsewhere.example").unwrap();
+    let port = client.origin().port();
+    let proxying = tokio::spawn(proxy(proxies, answer, port));
+    let client = client.through(read.of(&elsewhere).cloned());
+    let result = send(&client, &Method::POST, "{}").await;
+    let result = match result {
+        Ok(answer) => {
+            let status = answer.status;
+            assert_eq!(answer.body.collect(16).await.unwrap(), "ok");
+            Ok(status)
+        }
+        Err(error) => Err(error.kind),
+    };
+    drop(client);
+    server.await.unwrap();
+    (result, proxying.await.unwrap().replace(&port.to_string(), "PORT"))
+}
+
+#[tokio::test]
+async fn a_tunnel_is_as_good_as_a_connection() {
+    let (result, asked) = through_proxy("HTTP/1.1 200 Connection established\r\nvia: x\r\n\r\n").await;
+    assert_eq!(result, Ok(StatusCode::OK));
+    // Source of the credential: `printf 'user:pass' | base64`.
+    let expected = "CONNECT 127.0.0.1:PORT HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nproxy-authorization: Basic dXNlcjpwYXNz\r\n\r\n";
+    assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told_so() {
+    for (answer, why) in [
+        ("HTTP/1.1 407 Who are you\r\n\r\n", "it asks for a credential, or another one"),
+        ("HTTP/1.1 403 No\r\n\r\n", "it refuses to connect there"),
+        ("HTTP/1.1 502 No\r\n\r\n", "it cannot connect there"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "it does not answer as a proxy does"),
+    ] {
+        let (result, _) = through_proxy(answer).await;
+        assert_eq!(result, Err(SendErrorKind::Connect(ConnectFailure::Proxy(why))), "{answer:?}");
+    }
 }

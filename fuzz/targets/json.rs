@@ -1,0 +1,10 @@
+//! What is read and written is read again as the same, and is what other parsers take for JSON.
+#![no_main]
+use tollgate::json;
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(value) = json::parse(bytes, 64) {
+        let mut written = Vec::new();
+        json::write(&value, &mut written);
+        assert_eq!(json::parse(&written, 64).as_ref(), Ok(&value));
+    }
+});

@@ -1,0 +1,120 @@
+//! Room for request bodies: what all that are being read and forwarded may take at once, and of it no tenant more than half.
+//! Beyond it a request is told to come again, instead of the system ending the process. What a client announces is taken
+//! at once: many bodies that each came half would keep each other out.
+
+use crate::refusal::Refusal;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+/// A client comes again after so long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Where nothing is configured: of the memory that there is, so much, between these.
+const MEMORY_SHARE: u64 = 16;
+const BYTES_MIN: u64 = 32 << 20;
+const BYTES_MAX: u64 = 1 << 30;
+
+/// What bodies take at the moment.
+#[derive(Debug, Default)]
+pub struct Room(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: u64,
+    tenants: HashMap<Arc<str>, u64>,
+}
+
+/// What one body takes, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    room: Arc<Room>,
+    tenant: Arc<str>,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Room {
+    /// Nothing yet, of a tenant's. `configured` is what all may take; a body of the largest size always finds room.
+    pub(super) fn held(self: &Arc<Self>, tenant: Arc<str>, configured: Option<u64>, body_max: u64) -> Held {
+        let bytes_max = configured.unwrap_or_else(usual).max(body_max.saturating_mul(2));
+        Held { room: Arc::clone(self), tenant, bytes: 0, bytes_max }
+    }
+
+    #[cfg(test)]
+    fn taken(&self) -> (u64, usize) {
+        let taken = self.0.lock().unwrap();
+        (taken.all, taken.tenants.len())
+    }
+}
+
+impl Held {
+    /// Takes more.
+    pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = taken.all.saturating_add(bytes);
+        let tenants = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_add(bytes);
+        if all > self.bytes_max || tenants > self.bytes_max / 2 {
+            return Err(Refusal::NoRoom { retry_after: RETRY_AFTER });
+        }
+        taken.all = all;
+        taken.tenants.insert(Arc::clone(&self.tenant), tenants);
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(self.bytes);
+        let left = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_sub(self.bytes);
+        if left == 0 {
+            taken.tenants.remove(&self.tenant);
+        } else {
+            taken.tenants.insert(Arc::clone(&self.tenant), left);
+        }
+    }
+}
+
+/// What bodies may take on this machine, or in this container.
+fn usual() -> u64 {
+    static USUAL: OnceLock<u64> = OnceLock::new();
+    *USUAL.get_or_init(|| {
+        let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+        let limit =
+            files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
+        limit.map_or(BYTES_MAX, |limit| limit / MEMORY_SHARE).clamp(BYTES_MIN, BYTES_MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenant_takes_more_than_half_and_all_of_it_comes_back() {
+        let room = Arc::new(Room::default());
+        let held = |tenant: &str| room.held(tenant.into(), Some(100), 10);
+        let (mut a, mut b, mut c) = (held("a"), held("a"), held("c"));
+        assert!(a.grow(30).is_ok() && b.grow(20).is_ok());
+        assert!(a.grow(1).is_err(), "half of it is a's");
+        assert!(c.grow(50).is_ok());
+        assert!(held("d").grow(1).is_err(), "all of it is taken");
+        drop(a);
+        assert!(held("d").grow(30).is_ok());
+        assert_eq!(room.taken(), (70, 2));
+        drop((b, c));
+        assert_eq!(room.taken(), (0, 0));
+    }
+
+    #[test]
+    fn the_largest_body_finds_room() {
+        let room = Arc::new(Room::default());
+        assert!(room.held("a".into(), Some(1), 10).grow(10).is_ok());
+    }
+}

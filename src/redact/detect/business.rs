@@ -1,0 +1,63 @@
+//! Numbers of businesses, which name a person where one trades alone: DE_VAT_ID, AT_VAT_ID, CH_UID. The letters before
+//! them are part of the number, and each has a check digit.
+
+use super::bytes::{byte, run_end, slice, starts_free};
+use super::checksum::{mod_11_10, weighted};
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+/// `DE123456789`.
+pub(super) fn german(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let digits = digits::<9>(slice(scan.text, start, end).strip_prefix(b"DE")?)?;
+    (digits.first() != Some(&0) && mod_11_10(&digits)).then_some(end)
+}
+
+/// `ATU12345678`: every second digit doubled, 4 added.
+pub(super) fn austrian(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let digits = digits::<8>(slice(scan.text, start, end).strip_prefix(b"ATU")?)?;
+    let (check, body) = digits.split_last()?;
+    let worth = |(place, digit): (usize, &u8)| {
+        let twice = if place % 2 == 0 { *digit } else { digit * 2 };
+        u32::from(twice / 10 + twice % 10)
+    };
+    let sum = body.iter().enumerate().map(worth).sum::<u32>() + 4;
+    ((10 - sum % 10) % 10 == u32::from(*check)).then_some(end)
+}
+
+/// At the first digit of `DE 123456789`, `CHE-123.456.789` or `CHE 123 456 789`.
+pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let head = |letters: &[u8]| {
+        let start = at.checked_sub(letters.len() + 1)?;
+        (slice(text, start, at - 1) == letters && starts_free(text, start)).then_some(start)
+    };
+    if let Some(start) = head(b"DE") {
+        let end = run_end(text, at, 10, |b| b.is_ascii_digit());
+        let digits = digits::<9>(slice(text, at, end))?;
+        let issued = digits.first() != Some(&0) && mod_11_10(&digits) && scan.on.has(Entity::DeVatId);
+        return (issued && !byte(text, end).is_ascii_alphanumeric())
+            .then(|| Finding::whole(Entity::DeVatId, start, end));
+    }
+    let start = head(b"CHE")?;
+    let end = run_end(text, at, 11, |b| b.is_ascii_digit() || matches!(b, b'.' | b' '));
+    let mut compact = [0_u8; 9];
+    let found = slice(text, at, end).iter().filter(|b| b.is_ascii_digit());
+    compact.iter_mut().zip(found).for_each(|(to, from)| *to = from - b'0');
+    let check = (11 - weighted(&compact, &[5, 4, 3, 2, 7, 6, 5, 4]) % 11) % 11;
+    let shaped = end == at + 11
+        && slice(text, at, end).iter().enumerate().all(|(i, b)| (i % 4 == 3) != b.is_ascii_digit());
+    let issued =
+        shaped && compact.last().is_some_and(|last| u32::from(*last) == check) && scan.on.has(Entity::ChUid);
+    (issued && !byte(text, end).is_ascii_alphanumeric()).then(|| Finding::whole(Entity::ChUid, start, end))
+}
+
+fn digits<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut out = [0_u8; N];
+    if text.len() != N {
+        return None;
+    }
+    for (to, from) in out.iter_mut().zip(text) {
+        *to = from.checked_sub(b'0').filter(|digit| *digit < 10)?;
+    }
+    Some(out)
+}

@@ -1,0 +1,209 @@
+//! What a run of characters is, seen at its first digit: a vendor's token that has no `-` or `_` in its prefix, the AWS
+//! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
+
+use super::bytes::{
+    Classes, before, byte, is_base64, is_random, is_url_safe, run_end, run_start, slice, starts_apart,
+};
+use super::{Finding, Scan, assignment, password, token};
+use crate::redact::entity::Entity;
+
+/// A shorter run holds no token.
+const RUN_MIN: usize = 16;
+/// Characters before the first digit of a run.
+const HEAD_MAX: usize = 64;
+const RUN_MAX: usize = 512;
+/// How far words are looked at before a value.
+const BEFORE: usize = 64;
+/// Words between what names a credential and the credential.
+const WORDS_MAX: usize = 6;
+/// A longer word is a value.
+const WORD_MAX: usize = 28;
+const SECRET_LEN: usize = 40;
+const BESIDE: usize = 160;
+
+/// Words that name a credential.
+const NOUNS: &[&str] = &[
+    "key",
+    "keys",
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "creds",
+    "apikey",
+    "schl\u{fc}ssel",
+    "geheimnis",
+    "geheime",
+    "geheimer",
+    "jeton",
+    "cl\u{e9}",
+    "cle",
+    "cl\u{e9}s",
+    "bearer",
+    "pat",
+    "zugangstoken",
+    "zugangsschl\u{fc}ssel",
+    "zugriffstoken",
+    "zugriffsschl\u{fc}ssel",
+    "secr\u{e8}te",
+    "secret_key",
+    "api_key",
+];
+/// Words that join it with its value.
+const LINKS: &[&str] = &[
+    "is",
+    "ist",
+    "lautet",
+    "est",
+    "are",
+    "was",
+    "war",
+    "to",
+    "auf",
+    "with",
+    "mit",
+    "avec",
+    "this",
+    "here",
+    "hier",
+    "voici",
+    "d'acc\u{e8}s",
+    "value",
+];
+
+fn is_run(b: u8) -> bool {
+    is_url_safe(b) || is_base64(b) || matches!(b, b'.' | b'~' | b'$')
+}
+
+/// At a digit.
+pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let start = run_start(text, at, HEAD_MAX, |b| is_run(b) && !b.is_ascii_digit());
+    let last = before(text, start);
+    // Only the first digit of a run is looked at, and a run that is too long before it is none.
+    if last.is_ascii_digit() && start < at
+        || is_run(last) && !starts_apart(text, start) && at - start == HEAD_MAX
+    {
+        return None;
+    }
+    if last.is_ascii_digit() {
+        return None;
+    }
+    let mut end = run_end(text, at, RUN_MAX, is_run);
+    while end > at && matches!(before(text, end), b'.' | b'-' | b'/') {
+        end -= 1;
+    }
+    if end - start < RUN_MIN {
+        return told(scan, start, end);
+    }
+    if let Some(found) = token::matched(text, start).or_else(|| token::shaped(text, start, end)) {
+        return Some(found);
+    }
+    // A path before a token is of the same run.
+    if let Some(cut) = memchr::memrchr(b'/', slice(text, start, at))
+        && let Some(found) = token::matched(text, start + cut + 1)
+    {
+        return Some(found);
+    }
+    secret(text, start, end).or_else(|| named(scan, start, end)).or_else(|| told(scan, start, end))
+}
+
+/// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).
+fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
+    let run = slice(text, start, end);
+    let classes = Classes::of(run);
+    let shaped = run.len() == SECRET_LEN
+        && run.iter().all(|b| is_base64(*b))
+        && classes.lower > 0
+        && classes.upper > 0
+        && byte(text, end) != b'=';
+    let beside = slice(text, start.saturating_sub(BESIDE), start);
+    let access = |w: &[u8]| w == b"AKIA" || w == b"ASIA" || w == b"_ACC";
+    (shaped && beside.windows(4).any(access)).then(|| Finding::whole(Entity::AwsSecretKey, start, end))
+}
+
+/// A random string behind its name: `the secret key is …`, `--api-key …`, `setApiKey("…")`, `"ApiKey" value="…"`.
+fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
+    let text = scan.text;
+    let padded = run_end(text, end, 2, |b| b == b'=');
+    let run = slice(text, start, end);
+    let body = run.get(..128).unwrap_or(run);
+    let dotted = body.contains(&b'.') || body.contains(&b'$');
+    let path = body.iter().filter(|b| **b == b'/').count() > 3 + body.len() / 16;
+    let classes = Classes::of(body);
+    let mixed = classes.lower > 1 && classes.upper > 1;
+    // A public key, and a digest that says which it is.
+    let public = run.starts_with(b"AAAA") || run.starts_with(b"sha");
+    if dotted || path || public || !is_random(body) {
+        return None;
+    }
+    let entity = naming(text, start, mixed && run.len() >= 20)?;
+    Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
+}
+
+/// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
+/// the same sentence is enough; else the word, and what joins it with the value, stand right before it.
+fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
+    let from = start.saturating_sub(BEFORE);
+    let line = slice(text, from, start);
+    let line = line
+        .iter()
+        .rposition(|b| matches!(b, b'\n' | b'\r'))
+        .map_or(line, |at| line.get(at + 1..).unwrap_or_default());
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\'') || b >= 0x80;
+    let mut end = line.len();
+    for back in 0..WORDS_MAX {
+        let gap = run_start(line, end, BEFORE, |b| !word(b));
+        let between = slice(line, gap, end);
+        // The sentence, the member or the statement before is about something else.
+        let tagged = back > 0 && between.contains(&b'>');
+        if tagged
+            || between.iter().any(|b| matches!(b, b'!' | b'?' | b'}' | b'{' | b'&'))
+            || between.windows(2).any(|w| w == b". " || w == b"; " || w == b", " && back > 0 && !certain)
+        {
+            return None;
+        }
+        let begin = run_start(line, gap, 48, word);
+        let found = slice(line, begin, gap);
+        // Another value stands there.
+        if found.is_empty() || found.len() > WORD_MAX {
+            return None;
+        }
+        let found = found.strip_prefix(b"--").unwrap_or(found);
+        if let Some(entity) = assignment::names_key(found).filter(|_| back < 2) {
+            return Some(entity);
+        }
+        let is = |words: &[&str]| {
+            words.iter().any(|w| {
+                found.eq_ignore_ascii_case(w.as_bytes()) || w.len() > 4 && ends_with(found, w.as_bytes())
+            })
+        };
+        if is(NOUNS) {
+            return Some(Entity::ApiKey);
+        }
+        // The value alone says little: what joins it with the word stands right before it.
+        let joins = between.iter().any(|b| matches!(b, b':' | b'='))
+            || found.starts_with(b"d'")
+            || LINKS.iter().any(|w| found.eq_ignore_ascii_case(w.as_bytes()));
+        if !certain && back == 0 && !joins {
+            return None;
+        }
+        end = begin;
+    }
+    None
+}
+
+fn ends_with(word: &[u8], ending: &[u8]) -> bool {
+    word.len()
+        .checked_sub(ending.len())
+        .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
+}
+
+/// A password that is named behind it, or before it without a verb.
+fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
+    // A number, an amount, a date: what no letter stands in is looked at no further.
+    let letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
+    if letters > 1 { password::around(scan, start, end) } else { None }
+}

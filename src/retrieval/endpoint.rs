@@ -1,0 +1,184 @@
+//! Endpoints: the table of a store's public API, and how a request finds its way through it.
+
+use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma};
+use crate::{json::Value, refusal::Refusal, tool_api::Request};
+
+/// A method and a path of a store's API.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    pub method: &'static str,
+    /// `{name}` stands for one segment.
+    pub path: &'static str,
+    pub verdict: Verdict,
+}
+
+/// What becomes of the requests for an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub enum Verdict {
+    /// 403, and why.
+    Refuses(&'static str),
+    Serves(Operation, Handler),
+}
+
+/// Checks a request and says how the store is spoken to about it.
+pub type Handler = fn(&Asking<'_>) -> Result<Box<dyn Conversation>, Refusal>;
+
+/// A request for an endpoint, within a tenant's bounds.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    pub request: &'a Request<'a>,
+    /// What stands for the parameters of the path, in their order.
+    pub places: &'a [(&'static str, String)],
+    pub fence: &'a Fence,
+    pub operation: Operation,
+    /// The collection as the client calls it, where there is one.
+    pub collection: Option<&'a str>,
+}
+
+impl Asking<'_> {
+    /// A parameter of the path.
+    pub fn place(&self, name: &str) -> &str {
+        self.places.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Why this goes no further.
+    pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
+        self.fence.refuse(self.operation, reason)
+    }
+}
+
+/// An endpoint that a request is for.
+#[derive(Debug)]
+pub struct Found<'r> {
+    store: Store,
+    pub operation: Operation,
+    handler: Handler,
+    endpoint: &'static Endpoint,
+    request: Request<'r>,
+    places: Vec<(&'static str, String)>,
+}
+
+impl Store {
+    /// The endpoint that a request is for. Why not, in words for the client: 403.
+    pub fn find<'r>(self, request: Request<'r>) -> Result<Found<'r>, &'static str> {
+        // `{name}` is a name: what an endpoint has there as a word is meant by it.
+        let fits =
+            self.endpoints().iter().filter_map(|endpoint| Some((endpoint, endpoint.places(&request)?)));
+        let (endpoint, places) =
+            fits.min_by_key(|(_, places)| places.len()).ok_or("this endpoint of the store is not served")?;
+        match endpoint.verdict {
+            Verdict::Refuses(why) => Err(why),
+            Verdict::Serves(operation, handler) => {
+                Ok(Found { store: self, operation, handler, endpoint, request, places })
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    /// What stands for the parameters of the path, if it fits.
+    fn places(&self, request: &Request<'_>) -> Option<Vec<(&'static str, String)>> {
+        if request.method.as_str() != self.method {
+            return None;
+        }
+        let parts = self.path.split('/').skip(1).filter(|part| !part.is_empty());
+        let mut places = Vec::new();
+        let mut segments = request.path.iter();
+        for part in parts {
+            let segment = segments.next()?;
+            match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                Some(name) => places.push((name, segment.clone())),
+                None if part == segment => {}
+                None => return None,
+            }
+        }
+        segments.next().is_none().then_some(places)
+    }
+
+    /// Where a parameter stands in the path.
+    fn place_of(&self, name: &str) -> Option<usize> {
+        let mut parts = self.path.split('/').skip(1).filter(|part| !part.is_empty());
+        parts.position(|part| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name))
+    }
+}
+
+impl<'r> Found<'r> {
+    /// What the store is asked first.
+    pub fn lookup(&self) -> Option<Lookup> {
+        match self.store {
+            Store::Chroma => chroma::lookup(&self.endpoint.verdict, &self.places),
+            Store::Qdrant => None,
+        }
+    }
+
+    /// Checks everything. `looked_up` is the store's name of the collection, where it had to be looked up.
+    pub fn understand(self, fence: &Fence, looked_up: Option<&str>) -> Result<Understood<'r>, Refusal> {
+        let named = match looked_up {
+            Some(name) => {
+                Some(fence.inner(name).ok_or_else(|| fence.refuse(self.operation, "no such collection"))?)
+            }
+            None => arguments::collection(&self.places),
+        };
+        let collection = named.map(ToOwned::to_owned);
+        let asking = Asking {
+            request: &self.request,
+            places: &self.places,
+            fence,
+            operation: self.operation,
+            collection: collection.as_deref(),
+        };
+        let conversation = (self.handler)(&asking)?;
+        let arguments = arguments::of(self.store, &asking);
+        Ok(Understood { found: self, fence: fence.clone(), collection, arguments, conversation })
+    }
+}
+
+/// A request that was checked, and how the store is spoken to about it.
+#[derive(Debug)]
+pub struct Understood<'r> {
+    found: Found<'r>,
+    fence: Fence,
+    collection: Option<String>,
+    /// For the rules.
+    pub arguments: Value<'static>,
+    conversation: Box<dyn Conversation>,
+}
+
+impl Understood<'_> {
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        self.conversation.operation().unwrap_or(self.found.operation)
+    }
+
+    /// The same with arguments that rules forced. Everything is checked again.
+    pub fn with(self, forced: &Value<'_>) -> Result<Self, Refusal> {
+        let Self { mut found, fence, collection, arguments, conversation } = self;
+        if *forced == arguments {
+            return Ok(Self { found, fence, collection, arguments, conversation });
+        }
+        let place_of = |name: &str| found.endpoint.place_of(name);
+        arguments::put(found.store, &mut found.request, (&arguments, forced), place_of)
+            .map_err(|why| fence.refuse(found.operation, why))?;
+        found.places = found.endpoint.places(&found.request).unwrap_or_default();
+        let asking = Asking {
+            request: &found.request,
+            places: &found.places,
+            fence: &fence,
+            operation: found.operation,
+            collection: arguments::collection(&found.places).or(collection.as_deref()),
+        };
+        let before = conversation.operation();
+        let conversation = (found.handler)(&asking)?;
+        if conversation.operation() != before {
+            return Err(asking.refuse("with what a rule sets, this would be another operation"));
+        }
+        let (arguments, collection) =
+            (arguments::of(found.store, &asking), asking.collection.map(ToOwned::to_owned));
+        Ok(Self { found, fence, collection, arguments, conversation })
+    }
+
+    /// How the store is spoken to.
+    pub fn begin(self) -> Box<dyn Conversation> {
+        self.conversation
+    }
+}

@@ -1,0 +1,134 @@
+//! Laws of retrieval isolation: to a tenant, a store behind the gateway is a store that holds its own records alone.
+
+mod chroma_laws;
+mod chroma_model;
+mod qdrant_laws;
+mod qdrant_model;
+mod refused;
+mod table;
+
+use super::{Conversation, Fence, Lookup, Reply, Sending, Step, Store, Told};
+use crate::{refusal::Refusal, tool_api::Request};
+use http::Method;
+use serde_json::Value as Json;
+
+const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+const FIELD: &str = "tenant_id";
+
+/// How many random requests each law sees. `TOLLGATE_RETRIEVAL_CASES` asks for more.
+fn cases() -> u64 {
+    std::env::var("TOLLGATE_RETRIEVAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+}
+
+/// A store in memory that speaks a store's own API.
+trait Model: Clone {
+    fn handle(&mut self, method: &str, path: &str, body: Option<&Json>) -> (u16, Json);
+    /// The same with the records of one tenant alone.
+    fn only(&self, tenant: &str) -> Self;
+    /// The same with the records of the others alone.
+    fn without(&self, tenant: &str) -> Self;
+}
+
+/// A request of a client's.
+#[derive(Debug, Clone)]
+struct Asked {
+    method: &'static str,
+    path: String,
+    body: Option<Json>,
+}
+
+/// What a client was told.
+#[derive(Debug)]
+struct Answered {
+    told: Result<(u16, Json), Refusal>,
+    foreign: u64,
+}
+
+fn fence(tenant: &str) -> Fence {
+    Fence { upstream: "docs".into(), tenant: tenant.into(), field: Some(FIELD.into()), prefix: None }
+}
+
+/// Carries a request to a store and back, as the journey does.
+fn ask(store: Store, asked: &Asked, fence: &Fence, send: &mut dyn FnMut(&Sending) -> Reply) -> Answered {
+    let refused = |refusal| Answered { told: Err(refusal), foreign: 0 };
+    match begun(store, asked, fence, send) {
+        Ok(mut conversation) => carry(conversation.as_mut(), send),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+fn begun(
+    store: Store,
+    asked: &Asked,
+    fence: &Fence,
+    send: &mut dyn FnMut(&Sending) -> Reply,
+) -> Result<Box<dyn Conversation>, Refusal> {
+    let bytes = asked.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    let (path, query) =
+        asked.path.split_once('?').map_or((asked.path.as_str(), None), |(path, query)| (path, Some(query)));
+    let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
+    let request = Request::read(&method, path, query, super::body(&bytes, 64)?)?;
+    let found = store.find(request).map_err(|why| fence.refuse(super::Operation::Query, why))?;
+    let name = found.lookup().map(|Lookup { sending, .. }| Lookup::name_in(&send(&sending)));
+    let name = match name {
+        Some(None) => return Err(Refusal::NotFound),
+        other => other.flatten(),
+    };
+    Ok(found.understand(fence, name.as_deref())?.begin())
+}
+
+fn carry(conversation: &mut dyn Conversation, send: &mut dyn FnMut(&Sending) -> Reply) -> Answered {
+    let mut reply = None;
+    let told = loop {
+        match conversation.next(reply.take()) {
+            Ok(Step::Send(sending)) => reply = Some(send(&sending)),
+            Ok(Step::Tell(Told { status, body })) => {
+                break Ok((status, serde_json::from_slice(&body).unwrap()));
+            }
+            Ok(Step::Fail(reply)) => break Ok((reply.status, serde_json::from_slice(&reply.body).unwrap())),
+            Err(refusal) => break Err(refusal),
+        }
+    };
+    Answered { told, foreign: conversation.foreign() }
+}
+
+/// Sends to a model.
+fn to_model<M: Model>(model: &mut M) -> impl FnMut(&Sending) -> Reply {
+    |sending| {
+        let body = (!sending.body.is_empty()).then(|| serde_json::from_slice(&sending.body).unwrap());
+        let (status, body) = model.handle(sending.method.as_str(), &sending.target, body.as_ref());
+        Reply { status, body: body.to_string().into() }
+    }
+}
+
+/// Random numbers that are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        // Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.next() % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+
+    fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[usize::try_from(self.roll(of.len() as u64)).unwrap()]
+    }
+
+    /// Between `least` and `most` of what is made.
+    fn several<T>(&mut self, least: u64, most: u64, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let count = least + self.roll(most - least + 1);
+        (0..count).map(|_| make(self)).collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! HTTP proxies by environment, as other programs have them: `HTTPS_PROXY` (or `ALL_PROXY`) is asked for a tunnel to every
+//! https origin that `NO_PROXY` does not name. A plain http upstream is on the operator's own network and reached directly.
+
+use super::{
+    error::ConnectFailure,
+    origin::{Origin, Scheme},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{fmt, net::IpAddr, sync::OnceLock};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A proxy's answer is no longer.
+const ANSWER_BYTES_MAX: usize = 8 << 10;
+
+/// A proxy, and what it is not asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    origin: Origin,
+    /// The value of `proxy-authorization`.
+    credential: Option<String>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// What the environment says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    https: Option<Proxy>,
+    /// Hosts, suffixes, addresses and networks that are reached directly.
+    directly: Vec<String>,
+}
+
+/// Why a proxy cannot be used. Holds nothing of its value, in which a password can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not the URL of an HTTP proxy, such as http://proxy.internal:3128")]
+pub struct BadProxy(pub &'static str);
+
+impl Proxies {
+    /// Reads the environment, by `get`. Names in lower case come first, as everywhere.
+    ///
+    /// # Errors
+    /// When a proxy is named that cannot be used: going around it would be worse.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadProxy> {
+        let find = |names: [&'static str; 2]| {
+            names
+                .into_iter()
+                .find_map(|name| Some((name, get(name).filter(|value| !value.trim().is_empty())?)))
+        };
+        let named = find(["https_proxy", "HTTPS_PROXY"]).or_else(|| find(["all_proxy", "ALL_PROXY"]));
+        let https = named.map(|(name, url)| Proxy::parse(url.trim()).ok_or(BadProxy(name))).transpose()?;
+        let directly = find(["no_proxy", "NO_PROXY"]).map(|(_, list)| list).unwrap_or_default();
+        let directly = directly.split([',', ' ']).map(|each| each.trim().to_ascii_lowercase());
+        Ok(Self { https, directly: directly.filter(|each| !each.is_empty()).collect() })
+    }
+
+    /// What this process found in its environment; what cannot be used is none.
+    pub(super) fn here() -> &'static Self {
+        static HERE: OnceLock<Proxies> = OnceLock::new();
+        HERE.get_or_init(|| Self::read(|name| std::env::var(name).ok()).unwrap_or_default())
+    }
+
+    /// The proxy that is asked for an origin.
+    pub fn of(&self, origin: &Origin) -> Option<&Proxy> {
+        let host = origin.host();
+        let is_local =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let direct = origin.scheme() == Scheme::Plain
+            || is_local
+            || self.directly.iter().any(|entry| covers(entry, host, origin.port()));
+        self.https.as_ref().filter(|_| !direct)
+    }
+}
+
+impl Proxy {
+    fn parse(url: &str) -> Option<Self> {
+        let rest = match url.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some(_) => return None,
+            None => url,
+        };
+        let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
+        let (origin, path) = Origin::parse(&format!("http://{host}")).ok()?;
+        let credential = user.map(|user| format!("Basic {}", STANDARD.encode(decoded(user))));
+        path.is_empty().then_some(Self { origin, credential })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.origin.host()
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.origin.port()
+    }
+
+    /// Makes a connection to the proxy one to `origin`.
+    pub(super) async fn tunnel(
+        &self,
+        mut stream: TcpStream,
+        origin: &Origin,
+    ) -> Result<TcpStream, ConnectFailure> {
+        let host = origin.host();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let target = format!("{host}:{}", origin.port());
+        let credential =
+            self.credential.as_ref().map(|credential| format!("proxy-authorization: {credential}\r\n"));
+        let credential = credential.unwrap_or_default();
+        let request = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{credential}\r\n");
+        stream.write_all(request.as_bytes()).await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            // Byte for byte: what follows the head is the origin's, and not to be taken along.
+            let byte = stream.read_u8().await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+            answer.push(byte);
+            if answer.len() > ANSWER_BYTES_MAX {
+                return Err(ConnectFailure::Proxy("its answer is too long"));
+            }
+        }
+        let status = answer.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(1..5));
+        match status {
+            Some([b' ', b'2', _, _]) => Ok(stream),
+            Some(b" 407") => Err(ConnectFailure::Proxy("it asks for a credential, or another one")),
+            Some([b' ', b'4', _, _]) => Err(ConnectFailure::Proxy("it refuses to connect there")),
+            Some([b' ', b'5', _, _]) => Err(ConnectFailure::Proxy("it cannot connect there")),
+            _ => Err(ConnectFailure::Proxy("it does not answer as a proxy does")),
+        }
+    }
+}
+
+/// Percent-encoded bytes, decoded.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match hex.filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+/// Whether an entry of `NO_PROXY` names this host: itself, a domain above it, an address, a network, or all.
+fn covers(entry: &str, host: &str, port: u16) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    if let (Some((network, bits)), Ok(address)) = (entry.split_once('/'), host.parse::<IpAddr>()) {
+        return is_in(network, bits, address);
+    }
+    if let Ok(named) = entry.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return host.parse::<IpAddr>().is_ok_and(|address| address == named);
+    }
+    let (name, port_ok) = match entry.rsplit_once(':') {
+        Some((name, text)) => (name, text.parse() == Ok(port)),
+        None => (entry, true),
+    };
+    let domain = name.trim_start_matches('*').trim_start_matches('.');
+    let below = host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    port_ok && !domain.is_empty() && below
+}
+
+fn is_in(network: &str, bits: &str, address: IpAddr) -> bool {
+    let Ok(bits) = bits.parse::<u32>() else { return false };
+    let differs = match (network.parse::<IpAddr>(), address) {
+        (Ok(IpAddr::V4(a)), IpAddr::V4(b)) if bits <= 32 => {
+            u128::from(a.to_bits() ^ b.to_bits()).checked_shr(32 - bits)
+        }
+        (Ok(IpAddr::V6(a)), IpAddr::V6(b)) if bits <= 128 => {
+            Some((a.to_bits() ^ b.to_bits()).checked_shr(128 - bits).unwrap_or(0))
+        }
+        _ => None,
+    };
+    differs == Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Proxies, BadProxy> {
+        Proxies::read(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn asked(variables: &[(&str, &str)], url: &str) -> Option<String> {
+        let (origin, _) = Origin::parse(url).unwrap();
+        let proxies = read(variables).unwrap();
+        proxies.of(&origin).map(|proxy| proxy.origin.to_string())
+    }
+
+    #[test]
+    fn what_goes_through_a_proxy() {
+        let proxy = ("HTTPS_PROXY", "http://proxy.internal:3128");
+        let through = Some("http://proxy.internal:3128".to_owned());
+        assert_eq!(asked(&[proxy], "https://api.openai.com/v1"), through);
+        assert_eq!(asked(&[("https_proxy", "proxy.internal:3128/")], "https://api.openai.com/v1"), through);
+        assert_eq!(asked(&[("ALL_PROXY", "http://proxy.internal:3128")], "https://x"), through);
+        assert_eq!(asked(&[("HTTPS_PROXY", " "), ("all_proxy", "")], "https://x"), None);
+        assert_eq!(asked(&[("HTTP_PROXY", "http://proxy.internal:3128")], "http://x"), None);
+        for direct in ["http://vllm.internal", "https://localhost:8443", "https://127.0.0.1", "https://[::1]"]
+        {
+            assert_eq!(asked(&[proxy], direct), None, "{direct}");
+        }
+    }
+
+    #[test]
+    fn what_no_proxy_names() {
+        let check = |list: &str, url: &str, direct: bool| {
+            let found = asked(&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", list)], url);
+            assert_eq!(found.is_none(), direct, "{list} {url}");
+        };
+        check("example.org", "https://example.org", true);
+        check("example.org", "https://a.example.org", true);
+        check("example.org", "https://notexample.org", false);
+        check(".svc, .internal", "https://llm.prod.svc", true);
+        check("*.internal", "https://llm.internal", true);
+        check("a,*", "https://anything.example", true);
+        check("10.0.0.0/8", "https://10.1.2.3", true);
+        check("10.0.0.0/8", "https://11.1.2.3", false);
+        check("0.0.0.0/0", "https://11.1.2.3", true);
+        check("fd00::/8", "https://[fd00::1]", true);
+        check("192.0.2.1", "https://192.0.2.1:8443", true);
+        check("example.org:8443", "https://example.org", false);
+        check("example.org:8443", "https://example.org:8443", true);
+        check(".", "https://example.org", false);
+        check("10.0.0.0/99", "https://10.1.2.3", false);
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_said() {
+        for bad in ["https://proxy:3128", "socks5://proxy", "http://proxy/path", "http://", "http://a b"] {
+            assert_eq!(read(&[("HTTPS_PROXY", bad)]), Err(BadProxy("HTTPS_PROXY")), "{bad}");
+        }
+        let with_user = read(&[("HTTPS_PROXY", "http://us%40er:p%3Aw@proxy:1")]).unwrap().https.unwrap();
+        // Source: `printf 'us@er:p:w' | base64`.
+        assert_eq!(with_user.credential.as_deref(), Some("Basic dXNAZXI6cDp3"));
+        assert!(!format!("{with_user:?}").contains("dXN"));
+    }
+}

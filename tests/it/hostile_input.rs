@@ -1,0 +1,618 @@
+//! J and T: bodies that two parsers read in two ways, and what clients say of themselves.
+
+use crate::{
+    fault::{statuses, talk},
+    hostile_framing::recorded,
+    support::{ACME, Answer, GLOBEX, Gateway, chat, tools},
+};
+use std::{fmt::Write as _, io::Write, process::Command, time::Duration};
+use tollgate::json::{self, Value};
+
+fn probe(members: &str) -> String {
+    format!(r#"{{"model":"probe","messages":[{{"role":"user","content":"hi"}}]{members}}}"#)
+}
+
+/// Sends bytes that need not be text.
+fn send(gateway: &Gateway, headers: &str, body: &[u8]) -> u16 {
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    let answers = talk(gateway.port, &[head.as_bytes(), body].concat(), Duration::from_secs(10));
+    statuses(&answers).first().copied().unwrap_or(0)
+}
+
+#[test]
+fn j1_keys_that_stand_twice_are_refused_at_every_depth() {
+    let (gateway, upstream) = recorded();
+    for body in [
+        r#"{"model":"probe","model":"probe","messages":[]}"#.to_owned(),
+        r#"{"model":"probe","mode\u006c":"other","messages":[]}"#.to_owned(),
+        probe(r#","tools":[],"tools":[]"#),
+        probe(r#","tool_choice":"none","tool_choice":"auto""#),
+        probe(r#","stream":true,"\u0073tream":false"#),
+        probe(r#","tools":[{"type":"function","function":{"name":"a","n\u0061me":"b"}}]"#),
+        probe(r#","metadata":{"a":{"b":[{"c":1,"c":2}]}}"#),
+        probe(r#","messages":[]"#),
+        probe(r#","x":{"":1,"":2}"#),
+        // Read without regard to case, as Go does, these stand twice.
+        probe(r#","Model":"other""#),
+        probe(r#","STREAM":true"#),
+        probe(r#","Tools":[{"type":"function","function":{"name":"x"}}]"#),
+        probe(r#","Tool_Choice":"auto""#),
+        probe(r#","tools":[{"type":"function","function":{"name":"a","Name":"b"}}]"#),
+        probe(r#","max_tokens":1,"MAX_TOKENS":2"#),
+        // The long s and the Kelvin sign are s and k to whoever folds case.
+        probe("\u{2c}\"\u{17f}tream\":true"),
+    ] {
+        let status = gateway.chat(ACME, &body).status;
+        assert_eq!(status, 400, "{body}");
+    }
+    assert_eq!(upstream.requests(), 0, "{}", upstream.text());
+}
+
+#[test]
+fn j2_depth_size_and_digits() {
+    let (gateway, upstream) = recorded();
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for body in [
+        probe(&format!(r#","x":{}"#, deep(100_000))),
+        "[".repeat(100_000),
+        r#"{"a":"#.repeat(100_000),
+        probe(r#","x":1e400"#),
+        probe(r#","x":-1e400"#),
+        probe(r#","x":01"#),
+        probe(r#","x":NaN"#),
+        probe(r#","x":Infinity"#),
+        probe(r#","x":0x10"#),
+        probe(r#","x":1."#),
+        probe(r#","x":+1"#),
+        probe(&format!(r#","x":{}"#, "9".repeat(1 << 20))),
+        probe(&format!(r#","x":[{}0]"#, "0,".repeat(1_000_000))),
+        probe("") + "x",
+        probe("") + "{}",
+    ] {
+        let told = gateway.chat(ACME, &body);
+        assert_eq!(
+            (told.status, told.code().as_str()),
+            (400, "invalid_request"),
+            "{}",
+            &body[..body.len().min(80)]
+        );
+    }
+    assert_eq!(upstream.requests(), 0);
+    // Arguments within a string may be as deep as they like: they are decided on as what they are, text.
+    let arguments = serde_json::Value::from(deep(100_000));
+    let history = format!(
+        r#"{{"model":"probe","messages":[{{"role":"user","content":"hi"}},{{"role":"assistant","tool_calls":[{{"id":"c","type":"function","function":{{"name":"get_x","arguments":{arguments}}}}}]}},{{"role":"tool","tool_call_id":"c","content":"x"}}]}}"#
+    );
+    assert!([200, 400].contains(&gateway.chat(ACME, &history).status));
+    let digits = "123456789012345678901234567890";
+    let exact =
+        probe(&format!(r#","seed":9007199254740993,"x":{digits},"y":0.1000000000000000055511151231257827"#));
+    assert_eq!(gateway.chat(ACME, &exact).status, 200);
+    let seen = upstream.text();
+    assert!(seen.contains("9007199254740993") && seen.contains(digits), "{seen}");
+    assert!(seen.contains("0.1000000000000000055511151231257827"), "{seen}");
+}
+
+#[test]
+fn j3_j4_only_plain_utf8_json_is_read() {
+    let (gateway, upstream) = recorded();
+    let good = probe("");
+    let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bad: Vec<Vec<u8>> = vec![
+        [b"\xef\xbb\xbf", good.as_bytes()].concat(),
+        utf16,
+        good.replace("hi", "\u{1}").into_bytes(),
+        good.replace("hi", r"\ud800").into_bytes(),
+        good.replace("hi", r"\udc00\ud800").into_bytes(),
+        good.replace("hi", r"\x41").into_bytes(),
+        [&good.as_bytes()[..20], b"\xff", &good.as_bytes()[20..]].concat(),
+        good.replace("hi", "~~").bytes().map(|byte| if byte == b'~' { 0xc0 } else { byte }).collect(),
+        Vec::new(),
+        b"null".to_vec(),
+        b"[]".to_vec(),
+    ];
+    for body in bad {
+        assert_eq!(send(&gateway, "", &body), 400, "{:?}", String::from_utf8_lossy(&body));
+    }
+    for headers in [
+        "content-type: text/plain\r\n",
+        "content-type: application/json; charset=utf-16\r\n",
+        "content-type: application/json\r\ncontent-type: text/plain\r\n",
+        "content-type: multipart/form-data; boundary=x\r\n",
+        "content-type: application/jsonx\r\n",
+        "content-type: application/x-www-form-urlencoded\r\n",
+        "content-encoding: gzip\r\n",
+        "content-encoding: br\r\n",
+        "content-encoding: zstd\r\n",
+        "content-encoding: deflate\r\n",
+        "content-encoding: gzip, gzip\r\n",
+        "content-encoding: identity\r\ncontent-encoding: gzip\r\n",
+    ] {
+        assert_eq!(send(&gateway, headers, good.as_bytes()), 415, "{headers}");
+    }
+    assert_eq!(upstream.requests(), 0);
+    for headers in
+        ["", "content-type: application/json;charset=\"UTF-8\"\r\n", "content-encoding: identity\r\n"]
+    {
+        assert_eq!(send(&gateway, headers, good.as_bytes()), 200, "{headers}");
+    }
+}
+
+/// So many documents are compared with two other parsers; `TOLLGATE_FUZZ` asks for more.
+const DOCUMENTS: usize = 3000;
+
+/// J5: what the gateway accepts, Python and JavaScript read in the same way.
+#[test]
+fn j5_what_is_accepted_is_read_alike_elsewhere() {
+    let count = std::env::var("TOLLGATE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(DOCUMENTS);
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let documents: Vec<Vec<u8>> = (0..count).map(|_| document(&mut dice)).collect();
+    let hex: String = documents.iter().fold(String::new(), |mut all, document| {
+        for byte in document {
+            write!(all, "{byte:02x}").unwrap();
+        }
+        all + "\n"
+    });
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("documents"), hex).unwrap();
+    let ours: Vec<Option<String>> =
+        documents.iter().map(|document| json::parse(document, 64).ok().as_ref().map(view)).collect();
+    let accepted = ours.iter().flatten().count();
+    assert!(
+        accepted > count / 10 && accepted < count,
+        "{accepted} of {count}: the documents are too much alike"
+    );
+    for (program, script) in [("python3", PYTHON), ("node", NODE)] {
+        let name = if program == "node" { "-e" } else { "-c" };
+        let output = Command::new(program).args([name, script]).current_dir(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let theirs = String::from_utf8(output.stdout).unwrap();
+        let theirs: Vec<&str> = theirs.lines().collect();
+        assert_eq!(theirs.len(), count);
+        for ((document, ours), theirs) in documents.iter().zip(&ours).zip(theirs) {
+            if let Some(ours) = ours {
+                assert_eq!(ours, theirs, "{program}: {}", String::from_utf8_lossy(document));
+            }
+        }
+    }
+}
+
+const PYTHON: &str = r#"
+import json
+def refuse(_): raise ValueError
+def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + repr(float(v)) if isinstance(v, (int, float)) else type(v).__name__
+for line in open('documents'):
+    try:
+        d = json.loads(bytes.fromhex(line.strip()).decode(), parse_constant=refuse)
+        t = d.get('tools')
+        names = [show(x.get('name')) if isinstance(x, dict) else '?' for x in t] if isinstance(t, list) else []
+        print(show(d.get('model')), show(d.get('stream')), show(d.get('max_tokens')), len(d), ' '.join(names))
+    except (ValueError, AttributeError, RecursionError, OverflowError):
+        print('refused')
+"#;
+
+const NODE: &str = r#"
+const escape = s => JSON.stringify(s).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
+const number = n => { let s = String(n); return s; };
+const show = v => typeof v === 'string' ? escape(v) : typeof v === 'boolean' ? String(v) : v === null || v === undefined ? 'null' : typeof v === 'number' ? 'n' + (Number.isInteger(v) && Math.abs(v) < 1e16 ? v.toFixed(1) : number(v)) : Array.isArray(v) ? 'list' : 'dict';
+for (const line of require('fs').readFileSync('documents', 'latin1').split('\n').slice(0, -1)) {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(line, 'hex'));
+    const d = JSON.parse(text);
+    if (d === null || typeof d !== 'object' || Array.isArray(d)) throw new SyntaxError();
+    const own = (o, k) => Object.hasOwn(o, k) ? o[k] : undefined;
+    const t = own(d, 'tools');
+    const names = Array.isArray(t) ? t.map(x => x !== null && typeof x === 'object' && !Array.isArray(x) ? show(own(x, 'name')) : '?') : [];
+    console.log([show(own(d, 'model')), show(own(d, 'stream')), show(own(d, 'max_tokens')), Object.keys(d).length, names.join(' ')].join(' '));
+  } catch (e) { if (e instanceof SyntaxError || e instanceof TypeError) console.log('refused'); else throw e; }
+}
+"#;
+
+/// What decisions are made on, as the scripts show it.
+fn view(value: &Value<'_>) -> String {
+    let Value::Object(members) = value else { return "refused".to_owned() };
+    let of = |members: &[(std::borrow::Cow<'_, str>, Value<'_>)], key: &str| {
+        show(members.iter().find(|(name, _)| name == key).map(|(_, value)| value))
+    };
+    let names: Vec<String> = match members.iter().find(|(name, _)| name == "tools") {
+        Some((_, Value::Array(tools))) => tools
+            .iter()
+            .map(|tool| match tool {
+                Value::Object(members) => of(members, "name"),
+                _ => "?".to_owned(),
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let [model, stream, most] = ["model", "stream", "max_tokens"].map(|key| of(members, key));
+    format!("{model} {stream} {most} {} {}", members.len(), names.join(" "))
+}
+
+fn show(value: Option<&Value<'_>>) -> String {
+    match value {
+        None | Some(Value::Null) => "null".to_owned(),
+        Some(Value::Bool(truth)) => truth.to_string(),
+        Some(Value::String(text)) => {
+            let mut shown = String::from("\"");
+            for unit in text.encode_utf16() {
+                match u8::try_from(unit) {
+                    Ok(b'"') => shown.push_str("\\\""),
+                    Ok(b'\\') => shown.push_str("\\\\"),
+                    Ok(b'\n') => shown.push_str("\\n"),
+                    Ok(b'\t') => shown.push_str("\\t"),
+                    Ok(b'\r') => shown.push_str("\\r"),
+                    Ok(8) => shown.push_str("\\b"),
+                    Ok(12) => shown.push_str("\\f"),
+                    Ok(byte @ 32..127) => shown.push(char::from(byte)),
+                    _ => write!(shown, "\\u{unit:04x}").unwrap(),
+                }
+            }
+            shown + "\""
+        }
+        Some(number @ Value::Number(_)) => format!("n{:?}", number.as_f64().unwrap()),
+        Some(Value::Array(_)) => "list".to_owned(),
+        Some(Value::Object(_)) => "dict".to_owned(),
+    }
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.roll(from.len())]
+    }
+}
+
+/// A request as a hostile client writes it: mostly well, with something odd.
+fn document(dice: &mut Dice) -> Vec<u8> {
+    let keys = [
+        r#""model""#,
+        r#""stream""#,
+        r#""max_tokens""#,
+        r#""tools""#,
+        r#""mode\u006c""#,
+        r#""Model""#,
+        r#""name""#,
+        r#""n\u0061me""#,
+        r#""""#,
+        r#""__proto__""#,
+        r#""model\u0000""#,
+        "\"mod\u{e9}l\"",
+        r#""\/x""#,
+    ];
+    let values = [
+        r#""gpt-5""#,
+        "true",
+        "false",
+        "null",
+        "1",
+        "16",
+        "0",
+        "1.5",
+        "1e2",
+        "1E+2",
+        "1e-2",
+        "123456789012",
+        "1e400",
+        "01",
+        ".5",
+        "5.",
+        "NaN",
+        "Infinity",
+        "-",
+        r#""\ud83d\ude00""#,
+        r#""\ud800""#,
+        r#""\u0000\b\f\n\r\t\"\\\/""#,
+        "\"\u{1f600}\u{2028}\u{7f}\u{feff}\"",
+        "\"\t\"",
+        "\"\u{1}\"",
+        r#""\x41""#,
+        r#""\u00e9""#,
+        "[]",
+        "{}",
+        r#"[1,]"#,
+        r#"{"a":1,}"#,
+        r#"{"a":1,"a":2}"#,
+        "'x'",
+        "tru",
+        "[[[[]]]]",
+        "// x",
+        "/**/1",
+        r#""unended"#,
+    ];
+    let spaces = ["", "", "", " ", "\n", "\t", "\r\n", "\u{a0}", "\u{c}"];
+    let mut text = String::from("{");
+    for member in 0..dice.roll(5) {
+        if member > 0 {
+            text.push(',');
+        }
+        let key = if dice.roll(3) == 0 { dice.pick(&keys) } else { keys[member % 4] };
+        let value = if key == r#""tools""# {
+            let tool = |dice: &mut Dice| match dice.roll(4) {
+                0 => dice.pick(&values).to_owned(),
+                1 => format!("{{{}:{}}}", dice.pick(&keys), dice.pick(&values)),
+                _ => format!(r#"{{"name":"t{}"}}"#, dice.roll(9)),
+            };
+            let tools: Vec<String> = (0..dice.roll(3)).map(|_| tool(dice)).collect();
+            format!("[{}]", tools.join(","))
+        } else if dice.roll(2) == 0 {
+            dice.pick(&values[..18]).to_owned()
+        } else {
+            dice.pick(&["\"gpt-5\"", "true", "1", "16", "null"]).to_owned()
+        };
+        let (before, behind) = (dice.pick(&spaces[..7]), dice.pick(&spaces[..7]));
+        write!(text, "{before}{key}{behind}:{before}{value}{behind}").unwrap();
+    }
+    text.push('}');
+    // Of minus nothing Python makes nothing, which is no other number.
+    let mut bytes = text.replace("-0", "-1").into_bytes();
+    if dice.roll(8) == 0 && !bytes.is_empty() {
+        let at = dice.roll(bytes.len());
+        match dice.roll(4) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, dice.pick(b"\"\\,:{}[]0x\0\xff\xc3 ")),
+            2 => bytes.truncate(at),
+            _ => bytes.extend_from_slice(b" x"),
+        }
+    }
+    if dice.roll(50) == 0 {
+        bytes.splice(0..0, *b"\xef\xbb\xbf");
+    }
+    bytes
+}
+
+#[test]
+fn j7_names_that_only_look_like_an_allowed_tool_are_others() {
+    let tenants = "
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: [\"*\"]
+    tools: [{ allow: get_x }]
+";
+    let gateway = Gateway::with(tenants, "");
+    for name in [
+        "Get_x",
+        "get_X",
+        "get_x ",
+        " get_x",
+        "get_x.",
+        "\u{ff47}et_x",
+        "get\u{200b}_x",
+        "g\u{435}t_x",
+        "get_x\\u0000",
+        "get_x\\n",
+    ] {
+        let told = gateway.chat(ACME, &chat("!tools", &tools(&["get_x", name])));
+        let sent = gateway.seen().to_string();
+        let offered = sent.matches("\\\"name\\\"").count() + sent.matches("\"name\"").count();
+        assert!(told.status == 200 || told.status == 400, "{name:?} {told:?}");
+        assert!(offered <= 1 || !sent.contains(name), "{name:?} {sent}");
+        let denied = gateway.lines("audit", "acme", 1);
+        let line = denied.iter().rev().find(|line| line["decision"] == "deny");
+        assert!(told.status == 400 || line.is_some(), "{name:?} {denied:?}");
+    }
+}
+
+#[test]
+fn t1_what_a_client_says_of_itself_changes_nothing() {
+    let (gateway, upstream) = recorded();
+    let headers = [
+        "X-Tenant-Id: globex",
+        "x_tenant_id: globex",
+        "X-Tollgate-Tenant: globex",
+        "X-Forwarded-For: 203.0.113.7",
+        "X-Forwarded-Host: other",
+        "X-Forwarded-Proto: https",
+        "Forwarded: for=203.0.113.9;host=other",
+        "X-Real-IP: 203.0.113.8",
+        "X-Original-URL: /admin",
+        "X-Rewrite-URL: /admin",
+        "X-HTTP-Method-Override: DELETE",
+        "X-Ai-Eg-Subject: globex",
+        "Connection: x-api-key, authorization",
+        "Cookie: tenant=globex",
+        "OpenAI-Organization: globex",
+        "Via: 1.1 x",
+        "X-Client-Cert: globex",
+        "X-Forwarded-Client-Cert: URI=spiffe://example.org/ns/globex/sa/x",
+        "Proxy-Authorization: Bearer x",
+        "X-Tenant-Id: a",
+        "TE: trailers",
+        "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ];
+    let body = probe("");
+    let all: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    assert_eq!(send(&gateway, &all, body.as_bytes()), 200);
+    let seen = upstream.text().to_ascii_lowercase();
+    let head = seen.split("\r\n\r\n").next().unwrap();
+    for header in headers {
+        let (name, value) = header.split_once(": ").unwrap();
+        assert!(!head.contains(&format!("\n{}:", name.to_ascii_lowercase())), "{name}: {head}");
+        assert!(
+            value == "a" || value == "trailers" || !head.contains(&value.to_ascii_lowercase()),
+            "{name}: {head}"
+        );
+    }
+    assert_eq!(gateway.lines("log", "acme", 1)[0]["tenant"], "acme");
+    // Nor do they stand in for a credential.
+    let anonymous: String =
+        headers.iter().filter(|h| !h.starts_with("Proxy")).map(|h| format!("{h}\r\n")).collect();
+    let request =
+        format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{anonymous}\r\n");
+    assert_eq!(gateway.raw(&request).status, 401);
+}
+
+#[test]
+fn t3_paths_that_are_written_otherwise_are_other_paths() {
+    let (gateway, upstream) = recorded();
+    let tricks = [
+        "/v1/chat/completions/",
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/v1/chat/completions//",
+        "/./v1/chat/completions",
+        "/v1/./chat/completions",
+        "/v1/x/../chat/completions",
+        "/v1/chat/completions/.",
+        "/v1/chat/completions/..",
+        "/V1/chat/completions",
+        "/v1/Chat/completions",
+        "/v1/chat/completions%20",
+        "/v1/chat/completions%00",
+        "/v1/chat/completions%0a",
+        "/v1/chat/completions;x",
+        "/v1;x/chat/completions",
+        "/v1/chat/completions%3f",
+        "/v1/chat/completions%23",
+        "/v1/chat%2fcompletions",
+        "/v1%2fchat/completions",
+        "/v1/chat%252fcompletions",
+        "/%76%31/chat/completions",
+        "/v1/chat/%63ompletions",
+        "/v1/chat/completions%2f",
+        "/v1/chat/completions%5c",
+        "/v1/chat/%2e%2e/completions",
+        "/..;/v1/chat/completions",
+        "/v1/..;/v1/chat/completions",
+        "/admin/status",
+        "/admin/../v1/models",
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/v1/chat/completions.json",
+        "/v1/chat/completions:80",
+        "/v1/chat/completions&x",
+        "/v1/chat/completions,",
+        "/v1/chat/completions%c0%af",
+        "/v1/chat/completions%ff",
+        "/tollgate.yaml",
+        "/mcp%2f",
+        "/mcp/../admin/status",
+        "/v1/models/../usage",
+    ];
+    assert!(tricks.len() >= 40);
+    for path in tricks {
+        let told: Answer = gateway.post(path, ACME, &probe(""));
+        // A model's name may be anything: `/v1/models/../usage` is one, and only read.
+        assert!([400, 404, 405].contains(&told.status), "{path} {told:?}");
+        let nobody = gateway.post(path, "unknown", &probe(""));
+        assert!([400, 401, 404, 405].contains(&nobody.status), "{path} {nobody:?}");
+    }
+    assert_eq!(upstream.requests(), 0);
+}
+
+#[test]
+fn t4_t11_every_bad_credential_gets_one_answer_and_none_is_written_down() {
+    let (gateway, _upstream) = recorded();
+    let long = "k".repeat(20_000);
+    let hostile = [
+        "unknown",
+        "marker'--",
+        "marker\" OR 1=1",
+        "marker;DROP TABLE keys",
+        "marker{{7*7}}",
+        "${jndi:marker}",
+        "../../marker",
+        "marker%0d%0aX: y",
+        "<script>marker",
+        "marker\u{e9}\u{202e}",
+        &ACME[..ACME.len() - 1],
+        &long,
+        "null",
+        "undefined",
+        "a.b.c",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtYXJrZXIifQ.",
+    ];
+    let ask = |key: &str| {
+        let answer = gateway.raw(&format!(
+            "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        ));
+        let request_id = answer.header("x-request-id").unwrap().to_owned();
+        let headers: Vec<String> = answer
+            .headers
+            .lines()
+            .filter(|line| !line.starts_with("date:") && !line.starts_with("x-request-id:"))
+            .map(ToOwned::to_owned)
+            .collect();
+        (answer.status, answer.body.replace(&request_id, "ID"), headers)
+    };
+    let first = ask("unknown");
+    assert_eq!(first.0, 401);
+    for key in hostile {
+        assert_eq!(ask(key), first, "{key}");
+    }
+    let metrics = gateway.admin_get("/metrics").body;
+    let stderr = gateway.stderr();
+    for text in [metrics, stderr] {
+        assert!(!text.contains("marker"), "{text}");
+    }
+    // Of keys that cannot stand in a header, nothing is read at all.
+    for key in ["a\0b", "a\rb", "a\nb"] {
+        let request =
+            format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\r\n");
+        let answers = talk(gateway.port, request.as_bytes(), Duration::from_millis(500));
+        assert_eq!(statuses(&answers), [400], "{key:?}");
+    }
+    assert!(!GLOBEX.is_empty());
+}
+
+#[test]
+fn t12_names_that_clients_make_up_make_no_series() {
+    let gateway = Gateway::start();
+    let series = || gateway.admin_get("/metrics").body.lines().count();
+    for n in 0..20 {
+        assert_eq!(gateway.chat(ACME, &chat("hi", "").replace("gpt-5", &format!("warm-{n}"))).status, 404);
+    }
+    let before = series();
+    let mut socket = gateway.connect();
+    let mut requests = String::new();
+    for n in 0..1000 {
+        let body = chat("hi", &tools(&[&format!("tool_{n}")])).replace("gpt-5", &format!("made-up-{n}"));
+        write!(requests, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    }
+    socket.write_all(requests.as_bytes()).unwrap();
+    let (text, _) = crate::fault::read_until_end(&mut socket, Duration::from_secs(5));
+    assert!(statuses(&text).len() > 500);
+    assert!(series() <= before + 5, "{before} -> {}", series());
+}
+
+/// T9: an MCP server that the provider is to call is used by rule only, whatever its URL.
+#[test]
+fn t9_a_url_in_a_tool_is_used_by_rule_only() {
+    let tenants = "
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: [\"*\"]
+    tools:
+      - allow: builtin__mcp
+        when: args.server_url.startsWith(\"https://mcp.acme.example/\")
+";
+    let gateway = Gateway::with(tenants, "");
+    let ask = |url: &str| {
+        let tool = format!(
+            r#","tools":[{{"type":"mcp","server_label":"x","server_url":"{url}","require_approval":"never"}}]"#
+        );
+        let body = format!(r#"{{"model":"gpt-5","input":"hi"{tool}}}"#);
+        gateway.post("/v1/responses", ACME, &body);
+        gateway.seen().to_string().contains(url)
+    };
+    assert!(ask("https://mcp.acme.example/v1"));
+    for url in
+        ["https://evil.example/", "http://169.254.169.254/latest", "https://mcp.acme.example.evil.example/"]
+    {
+        assert!(!ask(url), "{url}");
+    }
+    // No member of a request says where it goes.
+    let body = chat("hi", r#","base_url":"http://127.0.0.1:1","api_base":"http://127.0.0.1:1""#);
+    assert!([200, 400].contains(&gateway.chat(ACME, &body).status));
+}

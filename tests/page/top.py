@@ -1,0 +1,118 @@
+"""`tollgate top` at a real terminal: what it shows, its keys, and that the terminal is given back however it ends."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+BINARY, ADMIN, LOCKED = os.environ["BINARY"], os.environ["ADMIN_URL"], os.environ["LOCKED_URL"]
+
+
+class Top:
+    """A running `tollgate top` at a terminal of its own."""
+
+    def __init__(self, *args, columns=120, lines=30):
+        self.ours, self.theirs = pty.openpty()
+        termios.tcsetwinsize(self.ours, (lines, columns))
+        self.before = termios.tcgetattr(self.theirs)
+        self.text = b""
+        self.process = subprocess.Popen(
+            [BINARY, "top", "--admin", ADMIN, "--every", "500ms", *args],
+            stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
+        )
+
+    def until(self, part, seconds=8):
+        end = time.monotonic() + seconds
+        while part not in self.text:
+            if time.monotonic() > end:
+                raise AssertionError(f"{part!r} is not in {self.text[-600:]!r}")
+            if select.select([self.ours], [], [], 0.1)[0]:
+                self.text += os.read(self.ours, 65536)
+        return self.text
+
+    def press(self, keys):
+        self.text = b""
+        os.write(self.ours, keys)
+
+    def ends(self, status):
+        assert self.process.wait(8) == status, self.process.returncode
+        while select.select([self.ours], [], [], 0.2)[0]:
+            self.text += os.read(self.ours, 65536)
+        assert self.text.rstrip().endswith(b"\x1b[?1049l"), self.text[-200:]
+        assert b"\x1b[?25h" in self.text
+        assert termios.tcgetattr(self.theirs) == self.before, "the terminal is not as it was"
+
+
+def first_tenant(frame):
+    rows = frame.decode().split("\x1b[K")[4:]
+    return rows[0].replace("\x1b[0m", "").strip().split()[0].lstrip("\x1b[0123456789;m")
+
+
+def shows_and_sorts():
+    top = Top("--sort", "tenant")
+    top.until(b"umbrella")
+    text = top.until(b"\x1b[J")
+    for part in [b"TENANT", b"REQ/S", b"BUDGET", b"5 tenants", b"q quit"]:
+        assert part in text, part
+    assert first_tenant(text[text.rindex(b"\x1b[H"):]) == "acme"
+    top.press(b"n")
+    text = top.until(b"\x1b[J")
+    assert first_tenant(text[text.rindex(b"\x1b[H"):]) == "umbrella", text
+    top.press(b"q")
+    top.ends(0)
+
+
+def gives_the_terminal_back_on_a_signal():
+    for sent in [signal.SIGTERM, signal.SIGINT]:
+        top = Top()
+        top.until(b"acme")
+        top.process.send_signal(sent)
+        top.ends(0)
+    top = Top()
+    top.until(b"acme")
+    top.press(b"\x03")
+    top.ends(0)
+
+
+def fits_a_small_terminal():
+    top = Top(columns=40, lines=6)
+    text = top.until(b"\x1b[J")
+    frame = text[text.index(b"\x1b[H"):]
+    assert frame.count(b"\r\n") == 5, frame
+    top.press(b"\x1b")
+    top.ends(0)
+
+
+def is_plain_where_there_is_no_terminal():
+    def run(*args, **more):
+        return subprocess.run([BINARY, "top", *args], capture_output=True, text=True, timeout=20, check=False, **more)
+
+    done = run("--admin", ADMIN, "--sort", "tenant")
+    assert done.returncode == 0 and "\x1b" not in done.stdout, done
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["TENANT▼", "acme", "globex", "hooli", "initech", "umbrella"], done.stdout
+    told = json.loads(run("--admin", ADMIN, "--once", "--format", "json").stdout)
+    assert told["count"] == 5 and len(told["tenants"]) == 5, told
+    refused = run("--admin", LOCKED)
+    assert refused.returncode == 1 and "token" in refused.stderr, refused
+    token = {**os.environ, "TOLLGATE_ADMIN_TOKEN": os.environ["ADMIN_TOKEN"]}
+    assert run("--admin", LOCKED, env=token).returncode == 0
+    assert run("--admin", "http://127.0.0.1:1").returncode == 1
+    assert run("--admin", ADMIN, "--every", "1ms").returncode == 2
+
+
+failed = 0
+TESTS = [shows_and_sorts, gives_the_terminal_back_on_a_signal, fits_a_small_terminal, is_plain_where_there_is_no_terminal]
+for test in TESTS:
+    try:
+        test()
+        print(f"ok   top: {test.__name__.replace('_', ' ')}")
+    except Exception as error:  # noqa: BLE001
+        failed += 1
+        print(f"FAIL top: {test.__name__.replace('_', ' ')}\n     {error!r}")
+print(f"{len(TESTS) - failed} passed, {failed} failed")
+sys.exit(1 if failed else 0)
