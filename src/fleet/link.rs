@@ -183,9 +183,7 @@ impl Task {
             Ok(Err(error)) => (Vec::new(), Some(error.into())),
             Err(_) => (Vec::new(), Some(Lost::Silent)),
         };
-        if lost.is_none() {
-            self.view.answered(started.elapsed());
-        }
+        let took = started.elapsed();
         let (mut answers, now) = (answers.into_iter(), clock::now());
         let mut questions = questions.into_iter();
         for Message { limits, kind, .. } in messages {
@@ -198,7 +196,7 @@ impl Task {
                 (Some(Ok(verdict)), Some(Question { claim, answer })) => {
                     // Nobody waits for it any more: it is given back.
                     if let Err(late) = answer.send(claim.decided(&verdict, now)) {
-                        late.comes_late();
+                        late.comes_late(&claim);
                     }
                 }
                 (Some(Ok(Verdict::Granted(told))), None) => {
@@ -220,7 +218,13 @@ impl Task {
             }
             limits.iter().for_each(|(meter, _)| self.know(meter, unix_s));
         }
-        lost.map_or(Ok(()), Err)
+        if let Some(lost) = lost {
+            return Err(lost);
+        }
+        if !link.is_late {
+            self.view.answered(took);
+        }
+        Ok(())
     }
 
     /// Has everything told anew that a new Redis would not know.

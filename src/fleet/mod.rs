@@ -135,15 +135,10 @@ impl Fleet {
 
     /// Asks for all that a request needs, at once. Waits as long as is configured, at most.
     pub async fn ask(&self, claim: Claim, now: Now) -> Answer {
-        if claim.items().is_empty() {
-            return Answer::Admitted(claim.unasked(), [None, None]);
-        }
-        if !self.view.is_joined.load(Relaxed) {
-            self.view.unanswered.fetch_add(1, Relaxed);
-            return Answer::Admitted(claim.unasked(), [None, None]);
-        }
         let (answer, answered) = oneshot::channel();
-        if self.questions.try_send(Question { claim: claim.clone(), answer }).is_ok() {
+        if self.view.is_joined.load(Relaxed)
+            && self.questions.try_send(Question { claim: claim.clone(), answer }).is_ok()
+        {
             match tokio::time::timeout(self.view.wait, answered).await {
                 Ok(Ok(answer)) => return answer,
                 Ok(Err(_)) => {}

@@ -55,8 +55,10 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
     let tenant = asked.identity.tenant();
     let models = asked.model.as_ref().into_iter().flat_map(|model| tenant.limits_of(model.name()));
     let own = asked.identity.key().quota.as_ref();
-    let own = own.and_then(|quota| quota.claim(amount.map(|amount| (std::iter::empty(), amount)), now));
-    let claim = tenant.quota.claim(amount.map(|amount| (models, amount)), now);
+    let is_counted = asked.slot.is_asked();
+    let call = amount.map(|amount| (std::iter::empty(), amount));
+    let own = own.and_then(|quota| quota.claim(call, is_counted, now));
+    let claim = tenant.quota.claim(amount.map(|amount| (models, amount)), is_counted, now);
     let claim = match (own, claim) {
         (Some(own), Some(claim)) => own.with(claim),
         (own, claim) => match own.or(claim) {
@@ -64,7 +66,6 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
             None => return Ok(None),
         },
     };
-    asked.slot.is_asked();
     let (came, [requests, tokens]) = match fleet.ask(claim, now).await {
         fleet::Answer::Admitted(claimed, left) => (Ok(claimed), left),
         fleet::Answer::Refused(refused, left) => (Err(refused), left),

@@ -134,14 +134,10 @@ impl Slot {
         Self { meters, also: None, unasked: None, claimed: None }
     }
 
-    /// The other gateways are asked for this request now.
-    pub fn is_asked(&mut self) {
-        if let Some(mut unasked) = self.unasked.take() {
-            unasked.rate = None;
-        }
-        if let Some(also) = &mut self.also {
-            also.is_asked();
-        }
+    /// The other gateways are asked for this request now. Whether this one's part counts it already.
+    pub fn is_asked(&mut self) -> bool {
+        let is_counted = self.unasked.take().is_none_or(|unasked| unasked.is_asked());
+        self.also.as_mut().is_none_or(|also| also.is_asked()) && is_counted
     }
 
     /// They know of this request.
@@ -216,7 +212,13 @@ impl<C: Clock + Clone> Quota<C> {
     /// Shares the limits with other gateways from now on. `owner` is whose they are: a tenant, or a tenant and a key
     /// behind a slash.
     pub fn share(&self, owner: &str, peers: &Arc<dyn Peers>) {
-        self.shared.get_or_init(|| Arc::new(Shared::new(owner, Arc::clone(peers))));
+        let shared = self.shared.get_or_init(|| Arc::new(Shared::new(owner, Arc::clone(peers))));
+        self.calls.hear_of(shared);
+    }
+
+    /// These are the limits of the tenant's rules.
+    pub fn expect(&self, limits: &[CallLimit]) {
+        self.calls.expect(limits);
     }
 
     fn shared(&self) -> Option<&Shared> {
@@ -247,25 +249,28 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Counts one more request of one that was let in: a batch holds several.
     pub fn count(&self) -> Result<(), Exceeded> {
-        self.take()?;
-        drop(self.unasked());
+        let (_, is_counted) = self.take()?;
+        drop(self.unasked(is_counted));
         Ok(())
     }
 
-    fn take(&self) -> Result<Option<Left>, Exceeded> {
-        let Some(requests) = &self.requests else { return Ok(None) };
+    /// Takes a request; and what is left, and whether this gateway's part counts it.
+    fn take(&self) -> Result<(Option<Left>, bool), Exceeded> {
+        let Some(requests) = &self.requests else { return Ok((None, true)) };
         let divisor = self.shared.get().map(|shared| (shared, shared.divisor()));
         let Some((shared, gateways)) = divisor.filter(|(_, gateways)| gateways.get() > 1) else {
-            return requests.take().map(Some);
+            return requests.take().map(|left| (Some(left), false));
         };
         let (taken, standing) = shared.take_alone(requests.rate, gateways);
-        taken.map(|()| Some(standing)).map_err(|retry_after| Exceeded::Requests { retry_after, standing })
+        taken
+            .map(|()| (Some(standing), true))
+            .map_err(|retry_after| Exceeded::Requests { retry_after, standing })
     }
 
     /// A request that the other gateways do not know of.
-    fn unasked(&self) -> Option<Unasked> {
+    fn unasked(&self, is_counted: bool) -> Option<Unasked> {
         let rate = self.requests.as_ref().map(|requests| requests.rate);
-        self.shared.get().map(|shared| Unasked { shared: Arc::clone(shared), rate })
+        self.shared.get().map(|shared| Unasked { shared: Arc::clone(shared), rate, is_counted })
     }
 
     /// Takes a call of a rule's; else how long it takes until there is one.
@@ -278,9 +283,14 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// What a request asks of the gateways that share the limits, if any do: its place and itself, and, of a call whose
     /// size is known, all that `hold` holds of it.
-    pub fn claim<M: Iterator<Item = usize>>(&self, call: Option<(M, Amount)>, now: Now) -> Option<Claim> {
+    pub fn claim<M: Iterator<Item = usize>>(
+        &self,
+        call: Option<(M, Amount)>,
+        is_counted: bool,
+        now: Now,
+    ) -> Option<Claim> {
         let shared = self.shared.get()?;
-        let mut claim = Claim::new(&shared.peers);
+        let mut claim = Claim::new(&shared.peers, is_counted);
         if let Some(requests) = &self.requests {
             claim.add(shared.of("requests", Bound::Rate(requests.rate)), What::Requests, (1, 0));
         }
@@ -357,8 +367,8 @@ impl<C: Clock + Clone> Quota<C> {
             let standing = self.requests.as_ref().map(Requests::untouched);
             return Err(Exceeded::Concurrency { limit, standing });
         }
-        let standing = self.take()?;
-        slot.unasked = self.unasked().map(Box::new);
+        let (standing, is_counted) = self.take()?;
+        slot.unasked = self.unasked(is_counted).map(Box::new);
         Ok(Admission { slot, standing })
     }
 }

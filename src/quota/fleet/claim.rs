@@ -49,6 +49,8 @@ pub enum Verdict {
 pub struct Claim {
     peers: Arc<dyn Peers>,
     items: Vec<Item>,
+    /// This gateway's part has room for the request, and counts it.
+    is_counted: bool,
 }
 
 /// What became of a claim.
@@ -61,8 +63,8 @@ pub enum Answer {
 }
 
 impl Claim {
-    pub(in crate::quota) fn new(peers: &Arc<dyn Peers>) -> Self {
-        Self { peers: Arc::clone(peers), items: Vec::with_capacity(4) }
+    pub(in crate::quota) fn new(peers: &Arc<dyn Peers>, is_counted: bool) -> Self {
+        Self { peers: Arc::clone(peers), items: Vec::with_capacity(4), is_counted }
     }
 
     pub(in crate::quota) fn add(&mut self, meter: Arc<Meter>, what: What, (spend, hold): (u64, u64)) {
@@ -72,6 +74,7 @@ impl Claim {
     /// Asks for what another asks for too.
     pub fn with(mut self, mut other: Self) -> Self {
         self.items.append(&mut other.items);
+        self.is_counted &= other.is_counted;
         self
     }
 
@@ -94,7 +97,7 @@ impl Claim {
         if let Some(refused) = refused {
             return Answer::Refused(refused, left);
         }
-        for item in &self.items {
+        for item in self.items.iter().filter(|_| !self.is_counted) {
             if let (What::Requests, Bound::Rate(rate)) = (item.what, item.meter.bound()) {
                 item.meter.own().spend(item.spend, &rate, now);
             }
@@ -124,8 +127,8 @@ impl Claim {
         left
     }
 
-    /// Nobody can be asked, and this gateway's part has room: it goes on, and tells later.
-    pub fn unasked(&self) -> Claimed {
+    /// It goes on, and tells later.
+    fn unasked(&self) -> Claimed {
         for item in &self.items {
             item.meter.count(item.spend);
             self.peers.touch(&item.meter);
@@ -133,7 +136,7 @@ impl Claim {
         self.hold()
     }
 
-    /// It was asked for, and not answered in time: this gateway's part decides, one of so many.
+    /// Nobody could be asked, or answered in time: this gateway's part decides, one of so many.
     pub fn unanswered(&self, gateways: NonZeroU32, now: Instant) -> Answer {
         let no_place = |item: &&Item| match item.meter.bound() {
             Bound::Places(limit) => item.meter.held() >= u64::from((limit / gateways).max(1)),
@@ -142,7 +145,7 @@ impl Claim {
         if let Some(item) = self.items.iter().find(no_place) {
             return Answer::Refused(item.refused(Duration::ZERO), [None, None]);
         }
-        for item in &self.items {
+        for item in self.items.iter().filter(|_| !self.is_counted) {
             if let (What::Requests, Bound::Rate(rate)) = (item.what, item.meter.bound())
                 && let (Err(wait), _) = item.meter.take_alone(rate, gateways, now)
             {
@@ -162,11 +165,11 @@ impl Claim {
 
 impl Answer {
     /// Nobody waits for it any more: who asked went on without it, and has counted what it used, or has gone.
-    pub fn comes_late(self) {
+    pub fn comes_late(self, claim: &Claim) {
         let Self::Admitted(claimed, _) = self else { return };
         for item in &claimed.items {
             item.meter.uncount(item.spend);
-            if item.what == What::Requests {
+            if item.what == What::Requests && !claim.is_counted {
                 item.meter.own().unspend(item.spend);
             }
         }

@@ -12,7 +12,7 @@ pub(super) use claim::What;
 pub use claim::{Answer, Claim, Claimed, Item, Refused, Verdict};
 pub use meter::{Bound, Meter, Told};
 
-use super::{Budget, Left, Per, Rate, level::Level, spend::Window};
+use super::{Budget, CallLimit, Left, Per, Rate, level::Level, spend::Window};
 use sha2::Digest;
 use std::{
     collections::HashMap,
@@ -92,6 +92,18 @@ impl Shared {
         meter
     }
 
+    /// These are all the rules that have limits.
+    pub(super) fn hear_of(&self, rules: &[CallLimit]) {
+        let names: Vec<String> = rules.iter().map(|limit| of_rule(&limit.rule)).collect();
+        for (limit, name) in rules.iter().zip(&names) {
+            drop(self.of(name, Bound::Rate(limit.rate)));
+        }
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|name, meter| {
+            !name.starts_with(RULE) || meter.untold() > 0 || names.iter().any(|rule| **rule == **name)
+        });
+    }
+
     /// Has all limits of rules told, and so heard of.
     pub(super) fn refresh_rules(&self) {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,9 +113,7 @@ impl Shared {
     /// Takes one call of a rule's limit, of which `level` is what is known here; else how long it takes until there is one.
     pub(super) fn take_call(&self, rule: &str, rate: Rate, level: &mut Level) -> Result<(), Duration> {
         let now = self.peers.now();
-        let digest = sha2::Sha256::digest(rule);
-        let name = digest.iter().take(16).fold(RULE.to_owned(), |name, byte| format!("{name}{byte:02x}"));
-        let meter = self.of(&name, Bound::Rate(rate));
+        let meter = self.of(&of_rule(rule), Bound::Rate(rate));
         if let Some((reset, when)) = meter.take_reset() {
             level.learn(reset, &rate, when);
             level.spend(meter.untold(), &rate, now);
@@ -129,12 +139,28 @@ impl fmt::Debug for Shared {
 
 const RULE: &str = "rule:";
 
+/// What a rule's limit goes by.
+fn of_rule(rule: &str) -> String {
+    let digest = sha2::Sha256::digest(rule);
+    digest.iter().take(16).fold(RULE.to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
 /// A request that the others do not know of yet. Dropped, they are told.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Unasked {
     pub(super) shared: Arc<Shared>,
     pub(super) rate: Option<Rate>,
+    /// This gateway's part counts it.
+    pub(super) is_counted: bool,
+}
+
+impl Unasked {
+    /// They are asked now. Whether this gateway's part counts it.
+    pub(super) fn is_asked(mut self) -> bool {
+        self.rate = None;
+        self.is_counted
+    }
 }
 
 impl Drop for Unasked {
@@ -142,6 +168,9 @@ impl Drop for Unasked {
         if let Some(rate) = self.rate.take() {
             let meter = self.shared.of("requests", Bound::Rate(rate));
             meter.count(1);
+            if !self.is_counted {
+                meter.own().spend(1, &rate, self.shared.peers.now());
+            }
             self.shared.peers.touch(&meter);
         }
     }
