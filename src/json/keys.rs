@@ -27,6 +27,14 @@ pub fn are_twins(a: &str, b: &str) -> bool {
     a != b && a.chars().map(fold_char).eq(b.chars().map(fold_char))
 }
 
+/// Whether some reader takes `key` for what stands at `name`: one that folds case, or that makes objects and lists of
+/// `name[]`, `name[a]` and `name.a`, as frameworks of the web do with parameters.
+pub fn may_mean(key: &str, name: &str) -> bool {
+    let folded = fold(key);
+    let rest = folded.strip_prefix(&fold(name));
+    rest.is_some_and(|rest| rest.starts_with(['[', '.'])) || are_twins(key, name)
+}
+
 /// Whether some object in a value has two keys that a reader who folds case takes for one.
 pub fn has_twins(value: &Value<'_>) -> bool {
     match value {

@@ -168,6 +168,11 @@ impl Policy {
         self.rules.iter().filter_map(|rule| rule.limit.clone()).collect()
     }
 
+    /// The arguments of a tool that some rule forces a value into, whether it matches or not.
+    pub fn forced(&self, tool: &str) -> impl Iterator<Item = &str> {
+        self.matching(tool).into_iter().flat_map(|rule| &rule.set).map(|(path, _)| path.head())
+    }
+
     /// Decides one call.
     pub fn decide(&self, question: &Question<'_>) -> Decision<'_> {
         if question.tool.is_empty() {

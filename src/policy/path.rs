@@ -34,6 +34,11 @@ impl Path {
         self.0.len()
     }
 
+    /// The argument that it begins with.
+    pub fn head(&self) -> &str {
+        self.0.first().map_or("", |part| part)
+    }
+
     /// Looks the path up.
     pub fn find<'v, 'a>(&self, value: &'v Value<'a>) -> Found<'v, 'a> {
         let mut here = value;
@@ -87,7 +92,7 @@ fn step<'v, 'a>(here: &'v mut Value<'a>, part: &str) -> Result<&'v mut Value<'a>
     }
     let Value::Object(members) = here else { return Err(CannotSet) };
     let at = members.iter().position(|(name, _)| name == part).unwrap_or(members.len());
-    if members.iter().any(|(name, _)| keys::are_twins(name, part)) {
+    if members.iter().any(|(name, _)| keys::may_mean(name, part)) {
         return Err(CannotSet);
     }
     if at == members.len() {
@@ -122,6 +127,10 @@ mod tests {
             Ok(r#"{"filter":{"tenant":"acme","a":1}}"#),
         );
         check(r#"{"to":["a","b"]}"#, "to.0", Ok(r#"{"to":["acme","b"]}"#));
+        for odd in ["Filter", "filter[]", "filter.tenant", "filter[tenant]", "FILTER.x"] {
+            check(&format!(r#"{{"{odd}":"globex"}}"#), "filter.tenant", Err(CannotSet));
+        }
+        check(r#"{"filters":1}"#, "filter", Ok(r#"{"filters":1,"filter":"acme"}"#));
         check(r#"{"to":[]}"#, "to.0.x", Ok(r#"{"to":[{"x":"acme"}]}"#));
         check(r#"{"to":[]}"#, "to.1", Err(CannotSet));
         check(r#"{"to":[]}"#, "to.x", Err(CannotSet));

@@ -14,17 +14,67 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
+const WORD: u8 = 1;
+const URL_SAFE: u8 = 2;
+const BASE64: u8 = 4;
+const RUN: u8 = 8;
+const TOKEN: u8 = 16;
+const SYMBOL: u8 = 32;
+
+/// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
+static KINDS: [u8; 256] = kinds();
+
+const fn kinds() -> [u8; 256] {
+    let mut table = [0_u8; 256];
+    let mut at = 0_usize;
+    while at < 256 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
+        {
+            table[at] = match at as u8 {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL,
+                b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL,
+                b'-' => URL_SAFE | RUN | TOKEN | SYMBOL,
+                b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL,
+                b'.' => RUN | TOKEN,
+                b'~' | b'$' => RUN,
+                _ => 0,
+            };
+        }
+        at += 1;
+    }
+    table
+}
+
+fn is(b: u8, kind: u8) -> bool {
+    KINDS.get(usize::from(b)).is_some_and(|kinds| kinds & kind != 0)
+}
+
 pub(super) fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
+    is(b, WORD)
+}
+
+/// What a credential, a path or a call may be written of without a break.
+pub(super) fn is_run(b: u8) -> bool {
+    is(b, RUN)
+}
+
+/// What may stand on both sides of a line break within a value.
+pub(super) fn is_token(b: u8) -> bool {
+    is(b, TOKEN)
+}
+
+/// Both alphabets of base64, and hexadecimal digits.
+pub(super) fn is_symbol(b: u8) -> bool {
+    is(b, SYMBOL)
 }
 
 /// Letters, digits, `-` and `_`: base64url and most vendors' tokens.
 pub(super) fn is_url_safe(b: u8) -> bool {
-    is_word(b) || b == b'-'
+    is(b, URL_SAFE)
 }
 
 pub(super) fn is_base64(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')
+    is(b, BASE64)
 }
 
 pub(super) fn is_space(b: u8) -> bool {

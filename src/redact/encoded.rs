@@ -3,17 +3,12 @@
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, is_escape, run_end, slice};
+use super::bytes::{before, byte, is_escape, is_symbol, run_end, slice};
 
 /// A shorter run holds no value worth the search.
 const RUN_MIN: usize = 16;
 /// Bytes that tell text from anything else.
 const HEAD: usize = 16;
-
-/// Whether the byte can stand in a run; both alphabets of base64, and hexadecimal digits.
-fn is_symbol(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
-}
 
 /// The runs that decode to text, with that text. Decoding shrinks, so the work is linear.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {

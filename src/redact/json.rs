@@ -2,6 +2,9 @@
 //! replaces strings, keys and numbers that hold something. Apart from a JSON library, because order, duplicates,
 //! blanks and the digits of numbers must stay; iterative, because depth is the client's choice.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use super::Redactor;
 use super::resolve::Tally;
 
@@ -39,10 +42,10 @@ struct Rewriter<'a> {
 /// An open object or array, with the key that its values stand under.
 struct Frame {
     close: u8,
-    key: String,
+    key: Rc<str>,
 }
 
-impl Rewriter<'_> {
+impl<'a> Rewriter<'a> {
     fn document(&mut self) -> Option<()> {
         loop {
             self.blanks();
@@ -73,7 +76,7 @@ impl Rewriter<'_> {
             b'{' => self.open(b'}'),
             b'[' => self.open(b']'),
             b'"' => {
-                let key = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+                let key = self.under();
                 self.string(&key).map(|_| false)
             }
             b't' => self.literal("true"),
@@ -88,7 +91,7 @@ impl Rewriter<'_> {
             return None;
         }
         self.at += 1;
-        let inherited = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+        let inherited = self.under();
         self.frames.push(Frame { close, key: inherited });
         self.blanks();
         if self.peek() == close {
@@ -113,26 +116,43 @@ impl Rewriter<'_> {
         }
         // The redacted key is what the values stand under, so that a second pass sees the same.
         if let Some(frame) = self.frames.last_mut() {
-            frame.key = key;
+            frame.key = key.into();
         }
         Some(())
     }
 
-    /// Redacts a string; gives back what it holds now.
-    fn string(&mut self, key: &str) -> Option<String> {
-        let start = self.at;
-        let decoded = self.decode()?;
-        let changed = self.redactor.any(&decoded, key, self.nested + 1, self.tally);
-        if let Some(text) = &changed {
-            self.replace(start, text);
-        }
-        Some(changed.unwrap_or(decoded))
+    /// The key that a value stands under.
+    fn under(&self) -> Rc<str> {
+        self.frames.last().map_or_else(|| Rc::from(""), |frame| Rc::clone(&frame.key))
     }
 
-    fn decode(&mut self) -> Option<String> {
+    /// Redacts a string; gives back what it holds now.
+    fn string(&mut self, key: &str) -> Option<Cow<'a, str>> {
+        let start = self.at;
+        let decoded = self.decode()?;
+        let Some(changed) = self.redactor.any(&decoded, key, self.nested + 1, self.tally) else {
+            return Some(decoded);
+        };
+        self.replace(start, &changed);
+        Some(Cow::Owned(changed))
+    }
+
+    fn decode(&mut self) -> Option<Cow<'a, str>> {
         if self.next()? != b'"' {
             return None;
         }
+        let json = self.json;
+        let rest = json.as_bytes().get(self.at..)?;
+        let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+        if rest.get(plain) == Some(&b'"') {
+            let text = json.get(self.at..self.at + plain)?;
+            self.at += plain + 1;
+            return Some(Cow::Borrowed(text));
+        }
+        self.decode_escapes().map(Cow::Owned)
+    }
+
+    fn decode_escapes(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {
             let rest = self.json.as_bytes().get(self.at..)?;
@@ -196,7 +216,7 @@ impl Rewriter<'_> {
         }
         let number = self.json.get(start..self.at)?;
         if number.len() >= 4 {
-            let key = self.frames.last().map(|f| f.key.clone()).unwrap_or_default();
+            let key = self.under();
             if let Some(text) = self.redactor.plain(number, &key, self.tally) {
                 self.replace(start, &text);
             }

@@ -128,6 +128,9 @@ impl Redactor {
 
     /// None if nothing changes.
     fn plain(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
+        if scan::is_short_word(text) && self.patterns.is_empty() && !detect::names_value(key) {
+            return None;
+        }
         let mut changed = self.pass(text, key, tally)?;
         for _ in 1..PASSES_MAX {
             match self.pass(&changed, key, tally) {

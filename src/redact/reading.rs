@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{Classes, before, byte, is_space, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_space, is_token, run_end, run_start, slice};
 
 /// How far a line or word is looked at around a line break.
 const LINE_MAX: usize = 96;
@@ -323,6 +323,10 @@ fn spelled(text: &[u8], at: usize) -> Option<(u8, usize)> {
 /// How many bytes from the line feed on are to be dropped, if a value goes on behind it.
 fn wrap(text: &[u8], feed: usize) -> Option<usize> {
     let end = if before(text, feed) == b'\r' { feed - 1 } else { feed };
+    // A sentence, a bracket or a blank line ends here, as most lines do.
+    if !is_token(before(text, end)) && before(text, end) != b' ' {
+        return None;
+    }
     let quoted = run_end(text, feed + 1, 8, |b| is_space(b) || b == b'>');
     if is_token_cut(text, end, quoted) {
         return Some(quoted - feed);
@@ -330,14 +334,13 @@ fn wrap(text: &[u8], feed: usize) -> Option<usize> {
     is_number_cut(text, end, feed + 1).then_some(1)
 }
 
-fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+')
-}
-
 /// Both words are made at random, and the second is a word by itself.
 fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
+    if !is_token(byte(text, next)) || !is_token(before(text, end)) {
+        return false;
+    }
     let start = run_start(text, end, LINE_MAX, is_token);
-    if end - start < 8 || !is_token(byte(text, next)) {
+    if end - start < 8 {
         return false;
     }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);

@@ -90,6 +90,16 @@ impl Scan<'_> {
     }
 }
 
+/// Most strings of a JSON document are such: small letters and `_`, and no more of them than an encoded text begins with.
+/// No trigger but the `_` stands in one, which needs capitals or digits beside it, and the letters of a password's word,
+/// which needs a value behind it.
+pub(super) fn is_short_word(text: &str) -> bool {
+    text.len() < SHORT && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// No run of this length is decoded.
+const SHORT: usize = 16;
+
 /// Why the scan stops at a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trigger {

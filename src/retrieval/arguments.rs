@@ -133,7 +133,7 @@ fn typed(text: &str) -> Value<'static> {
 
 /// Puts what rules changed where it came from; what they add goes into the body. Else why it cannot be done.
 pub(super) fn put(
-    store: Store,
+    (store, operation): (Store, Operation),
     request: &mut Request<'_>,
     (before, forced): (&Value<'_>, &Value<'_>),
     place_of: impl Fn(&str) -> Option<usize>,
@@ -145,6 +145,8 @@ pub(super) fn put(
         let makes_collection = request.path.last().is_some_and(|last| last == "collections");
         let own = match argument.as_ref() {
             COLLECTION if makes_collection => "name",
+            // What is called `n_results` in a query is `limit` elsewhere.
+            "limit" if store == Store::Chroma && operation != Operation::Query => "limit",
             argument => names.own(argument, is_in_body),
         };
         let mut places = COLLECTION_PLACES.iter().filter(|_| argument == COLLECTION).copied().chain([own]);

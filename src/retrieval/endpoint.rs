@@ -66,6 +66,13 @@ impl Store {
             self.endpoints().iter().filter_map(|endpoint| Some((endpoint, endpoint.places(&request)?)));
         let (endpoint, places) =
             fits.min_by_key(|(_, places)| places.len()).ok_or("this endpoint of the store is not served")?;
+        if self == Self::Chroma
+            && places.iter().any(|(name, id)| *name == "collection_id" && !chroma::is_id(id))
+        {
+            return Err(
+                "a collection's id is written as the store tells it: small letters, digits and hyphens",
+            );
+        }
         match endpoint.verdict {
             Verdict::Refuses(why) => Err(why),
             Verdict::Serves(operation, handler) => {
@@ -157,7 +164,7 @@ impl Understood<'_> {
             return Ok(Self { found, fence, collection, arguments, conversation });
         }
         let place_of = |name: &str| found.endpoint.place_of(name);
-        arguments::put(found.store, &mut found.request, (&arguments, forced), place_of)
+        arguments::put((found.store, found.operation), &mut found.request, (&arguments, forced), place_of)
             .map_err(|why| fence.refuse(found.operation, why))?;
         found.places = found.endpoint.places(&found.request).unwrap_or_default();
         let asking = Asking {

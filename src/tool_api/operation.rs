@@ -172,9 +172,15 @@ impl Operations {
 }
 
 impl Call<'_> {
-    /// The request that is sent of the arguments that were decided on: each where it came from, and what rules added
-    /// where this operation takes what is its own. Else why it cannot be sent.
-    pub fn request<'a>(&self, operations: &Operations, arguments: &Value<'a>) -> Result<Request<'a>, String> {
+    /// The request that is sent of the arguments that were decided on: each where it came from; what rules force, be it
+    /// there or not, where this operation takes what is its own, so that no client chooses a place for it where the API
+    /// does not look. Else why it cannot be sent.
+    pub fn request<'a>(
+        &self,
+        operations: &Operations,
+        arguments: &Value<'a>,
+        forced: &[String],
+    ) -> Result<Request<'a>, String> {
         let mut path = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             match part {
@@ -192,11 +198,13 @@ impl Call<'_> {
         let (mut query, mut body) = (Vec::new(), Vec::new());
         for (name, value) in arguments.members().unwrap_or_default() {
             let known = self.sources.iter().find(|(known, _)| known == name).map(|(_, source)| *source);
-            match known {
+            match known
+                .filter(|source| *source == Source::Path || !forced.iter().any(|forced| forced == name))
+            {
                 Some(Source::Path) => {}
                 Some(Source::Query) => query.push((name.to_string(), query_text(name, value)?)),
                 Some(Source::Body) => body.push((name.clone(), value.clone())),
-                None if takes_body || self.has_body => body.push((name.clone(), value.clone())),
+                None if takes_body => body.push((name.clone(), value.clone())),
                 None => query.push((name.to_string(), query_text(name, value)?)),
             }
         }

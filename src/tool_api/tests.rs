@@ -134,7 +134,7 @@ fn what_was_decided_on_is_what_is_sent() {
     let sent = |method: &Method, path: &str, query: &str, body: &str, decided: &str| {
         let call = call(method, path, query, body).unwrap().unwrap();
         let decided = json::parse(decided.as_bytes(), 32).unwrap().into_owned();
-        call.request(&operations(), &decided).map(|request| {
+        call.request(&operations(), &decided, &["tenant".to_owned()]).map(|request| {
             let body = request.body.as_ref().map(Value::to_string).unwrap_or_default();
             (request.target(), body)
         })
@@ -147,6 +147,16 @@ fn what_was_decided_on_is_what_is_sent() {
         is("/invoices/a%20b?full=1&tenant=acme", "")
     );
     assert_eq!(get(r#"{"id":8,"full":true}"#), is("/invoices/8?full=true", ""));
+    // What is forced does not stand where the client put it, but where the operation looks for it.
+    for body in ["{}", r#"{"tenant":"globex"}"#, r#"{"tenant":"acme"}"#] {
+        for method in [Method::GET, Method::DELETE] {
+            let decided = r#"{"id":"7","full":"1","tenant":"acme"}"#;
+            let expected = is("/invoices/7?full=1&tenant=acme", "{}");
+            assert_eq!(sent(&method, "invoices/7", "full=1", body, decided), expected, "{method} {body}");
+        }
+    }
+    let moved = sent(&Method::POST, "refunds", "tenant=x", "", r#"{"tenant":"acme"}"#);
+    assert_eq!(moved, is("/refunds", r#"{"tenant":"acme"}"#));
     for decided in [
         r#"{"id":"latest"}"#,
         r#"{"id":".."}"#,

@@ -46,7 +46,9 @@ pub(super) async fn respond(
     let permit = judge(visit, &tool, &call.arguments).await?;
     let arguments = json::parse(permit.arguments(), json::NESTING_MAX)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
-    let request = call.request(operations, &arguments);
+    let policy = &visit.asked()?.identity.tenant().policy;
+    let forced: Vec<String> = policy.forced(&tool).map(ToOwned::to_owned).collect();
+    let request = call.request(operations, &arguments, &forced);
     let request =
         request.map_err(|reason| denied(visit, Refusal::ToolNotAllowed { tool: tool.clone(), reason }))?;
     let sending = Sending::of(&request);

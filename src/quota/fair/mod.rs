@@ -2,9 +2,10 @@
 //! that may go. There is no clock here, and no socket.
 //!
 //! It is start-time fair queueing: deficit round robin with a quantum as small as a token, so that nobody waits for a
-//! whole round. A tenant's turn comes where what it was given, divided by its weight, is least; a tenant that comes anew
-//! begins where the others are, before all of them, and has saved up nothing. Memory is kept only of tenants that
-//! wait or had more than their share, and of none once nobody waits.
+//! whole round. A tenant's turn comes where what it was given, divided by its weight, is least. A tenant that had less than
+//! its share meanwhile may make up for a little of it, [`SAVED`], so that one that asks for its share in uneven steps does
+//! not wait; one that comes anew begins with as much. Memory is kept only of tenants that wait or had more than so much
+//! less than their share, and of none once nobody waits.
 
 mod flow;
 
@@ -23,6 +24,11 @@ const COST_MAX: u64 = 1 << 20;
 const FLOWS_KEPT: usize = 64;
 /// One token of a tenant of weight 1, as it is counted.
 const TOKEN: u128 = 1 << 32;
+/// Tokens, of weight 1, that a tenant which had less than its share may make up for: a few questions.
+pub const SAVED: u64 = 4000;
+const CREDIT: u128 = SAVED as u128 * TOKEN;
+/// Where counting begins: whoever comes then has its credit.
+const BEGIN: u128 = CREDIT;
 
 /// How many requests an upstream takes at a time, and how many may wait for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,18 +100,18 @@ pub struct Scheduler<T> {
     per_tenant: usize,
     in_flight: u32,
     waiting: usize,
-    /// What the tenant had that went last: those who come anew begin here.
+    /// The most that a tenant had when it went: what is a tenant's share by now.
     now: u128,
     /// Counts tickets and entries of tenants.
     count: u64,
     /// Counts tenants that came with much at once.
     spread: u32,
-    /// Tenants that wait, and those without a request that are ahead of `now`.
+    /// Tenants that wait, and those without a request that are remembered.
     flows: HashMap<Arc<str>, Flow<T>>,
     /// Those that wait, the next first.
     order: BTreeMap<Key, Arc<str>>,
-    /// Those that do not, and are ahead.
-    ahead: BTreeSet<(u128, Arc<str>)>,
+    /// Those that do not wait, and have not saved up all that they may.
+    resting: BTreeSet<(u128, Arc<str>)>,
 }
 
 impl<T> Scheduler<T> {
@@ -116,12 +122,12 @@ impl<T> Scheduler<T> {
             per_tenant: 0,
             in_flight: 0,
             waiting: 0,
-            now: 0,
+            now: BEGIN,
             count: 0,
             spread: 0,
             flows: HashMap::new(),
             order: BTreeMap::new(),
-            ahead: BTreeSet::new(),
+            resting: BTreeSet::new(),
         };
         scheduler.set(queue);
         scheduler
@@ -174,10 +180,10 @@ impl<T> Scheduler<T> {
         }
         self.count += 1;
         let number = self.count;
-        let now = self.now;
-        let flow = self.flows.entry(Arc::clone(&claim.tenant)).or_insert_with(|| Flow::new(now));
+        let begin = self.now.saturating_sub(CREDIT);
+        let flow = self.flows.entry(Arc::clone(&claim.tenant)).or_insert_with(|| Flow::new(begin));
         if flow.key().is_none() {
-            self.ahead.remove(&(flow.start, Arc::clone(&claim.tenant)));
+            self.resting.remove(&(flow.start, Arc::clone(&claim.tenant)));
             let key = flow.enter(number);
             self.order.insert(key, Arc::clone(&claim.tenant));
         }
@@ -215,7 +221,7 @@ impl<T> Scheduler<T> {
         }
         let (key, tenant) = self.order.pop_first()?;
         let flow = self.flows.get_mut(&tenant)?;
-        self.now = key.start;
+        self.now = self.now.max(key.start);
         let (step, request) = flow.pop()?;
         self.waiting = self.waiting.saturating_sub(1);
         self.in_flight = self.in_flight.saturating_add(1);
@@ -234,9 +240,9 @@ impl<T> Scheduler<T> {
             flow.rest();
             self.retire(&tenant);
         }
-        while let Some((start, tenant)) = self.ahead.pop_first() {
-            if start > self.now {
-                self.ahead.insert((start, tenant));
+        while let Some((start, tenant)) = self.resting.pop_first() {
+            if start.saturating_add(CREDIT) > self.now {
+                self.resting.insert((start, tenant));
                 break;
             }
             self.flows.remove(&tenant);
@@ -245,11 +251,11 @@ impl<T> Scheduler<T> {
         Some(request)
     }
 
-    /// A tenant without a request is remembered while it had more than its share.
+    /// A tenant without a request is remembered while it has not saved up all that it may.
     fn retire(&mut self, tenant: &Arc<str>) {
         let Some(flow) = self.flows.get(tenant) else { return };
-        if flow.start > self.now {
-            self.ahead.insert((flow.start, Arc::clone(tenant)));
+        if flow.start.saturating_add(CREDIT) > self.now {
+            self.resting.insert((flow.start, Arc::clone(tenant)));
         } else {
             self.flows.remove(tenant);
         }
@@ -263,11 +269,13 @@ impl<T> Scheduler<T> {
             }
             self.flows.clear();
             self.order.clear();
-            self.ahead.clear();
-            self.now = 0;
+            self.resting.clear();
+            self.now = BEGIN;
         }
     }
 }
 
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod tests;

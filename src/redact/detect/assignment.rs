@@ -151,6 +151,11 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
     }
 }
 
+/// Whether what stands under a JSON key may be a credential whatever it looks like.
+pub(in crate::redact) fn names_value(key: &str) -> bool {
+    !key.is_empty() && kind(key.as_bytes(), true).is_some()
+}
+
 /// What a word names, if it names a credential that a machine made.
 pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     match kind(word, false)? {
@@ -175,6 +180,11 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         length += 1;
     }
     let name = letters.get(..length)?;
+    // No name on the lists ends otherwise.
+    if !query && !matches!(name.last()?, b'a' | b'd' | b'e' | b'h' | b'n' | b'p' | b's' | b't' | b'w' | b'y')
+    {
+        return None;
+    }
     if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
         return Some(Kind::Password);
     }

@@ -27,7 +27,7 @@ use super::bytes;
 use super::entity::Entity;
 use super::scan::{Finding, Scan, Step, Trigger};
 
-pub(super) use assignment::json_value;
+pub(super) use assignment::{json_value, names_value};
 pub(super) type Detector = fn(&Scan<'_>, usize) -> Option<Finding>;
 
 /// The detectors of a trigger; those of digits are in `NUMBERS` and `CODES`.

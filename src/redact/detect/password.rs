@@ -408,18 +408,15 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let value = from + pair.map_or(0, |at| at + 1);
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
-    if secret.len() < 6
-        || classes.digit == 0
-        || classes.lower + classes.upper < 3
-        || !is_made_up(secret)
-        || is_one(secret, TECHNICAL)
-    {
+    if secret.len() < 6 || classes.digit == 0 || classes.lower + classes.upper < 3 {
         return None;
     }
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
     let pair = value > from && is_called(text, to, LOGINS);
-    (called || pair || is_login(text, from, value)).then(|| Finding::outer(Entity::Password, value, to, end))
+    let meant = called || pair || is_login(text, from, value);
+    (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
+        .then(|| Finding::outer(Entity::Password, value, to, end))
 }
 
 /// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".

@@ -2,7 +2,7 @@
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
 use super::bytes::{
-    Classes, before, byte, is_base64, is_random, is_url_safe, run_end, run_start, slice, starts_apart,
+    Classes, before, byte, is_base64, is_random, is_run, run_end, run_start, slice, starts_apart,
 };
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
@@ -72,10 +72,6 @@ const LINKS: &[&str] = &[
     "d'acc\u{e8}s",
     "value",
 ];
-
-fn is_run(b: u8) -> bool {
-    is_url_safe(b) || is_base64(b) || matches!(b, b'.' | b'~' | b'$')
-}
 
 /// At a digit.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {

@@ -89,6 +89,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/api/v2/collections/{crn}", Refuses("collections go by their names")),
 ];
 
+/// Whether a collection's id has one spelling alone: Chroma takes capitals, braces, `urn:uuid:` and a UUID without its
+/// hyphens for the same id, and what is claimed and remembered under one would be free under another.
+pub(super) fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.bytes().all(plain) && !(text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// What is asked first of a request for a collection that goes by an id: its name.
 pub(super) fn lookup(verdict: &Verdict, places: &[(&'static str, String)]) -> Option<Lookup> {
     let place = |name: &str| places.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());

@@ -33,7 +33,8 @@ macro_rules! group_members {
 }
 
 const PREFETCH: &[&str] = &["prefetch", "query", "using", "filter", "params", "score_threshold", "limit"];
-const PARAMS: [&str; 6] = ["hnsw_ef", "exact", "quantization", "indexed_only", "acorn", "idf"];
+/// Without `idf`: its corpus counts whatever its filter selects, of all tenants.
+const PARAMS: [&str; 5] = ["hnsw_ef", "exact", "quantization", "indexed_only", "acorn"];
 /// Members whose texts and numbers are examples; everything else of that kind is a vector.
 const RECOMMEND: [&str; 3] = ["positive", "negative", "strategy"];
 

@@ -22,6 +22,8 @@ const WRITES: [&str; 3] = ["wait", "ordering", "timeout"];
 const UPSERT: [&str; 5] = ["points", "batch", "shard_key", "update_filter", "update_mode"];
 const SELECT: [&str; 3] = ["points", "filter", "shard_key"];
 const PAYLOAD: [&str; 5] = ["payload", "points", "filter", "shard_key", "key"];
+/// Without `key`, which Qdrant does not heed where a payload is overwritten.
+const OVERWRITE: [&str; 4] = ["payload", "points", "filter", "shard_key"];
 const KEYS: [&str; 4] = ["keys", "points", "filter", "shard_key"];
 const VECTORS: [&str; 3] = ["points", "shard_key", "update_filter"];
 const NAMES: [&str; 4] = ["vector", "points", "filter", "shard_key"];
@@ -54,7 +56,7 @@ pub(super) fn set_payload(asking: &Asking<'_>) -> Begun {
 }
 
 pub(super) fn overwrite_payload(asking: &Asking<'_>) -> Begun {
-    set_payload(asking)
+    Ok(alone(asking, &OVERWRITE, |body, place, ids| payload(asking, body, place, ids))?.boxed())
 }
 
 pub(super) fn delete_payload(asking: &Asking<'_>) -> Begun {
@@ -97,8 +99,9 @@ pub(super) fn batch(asking: &Asking<'_>) -> Begun {
                 deletes += 1;
                 known(&SELECT).and_then(|()| selected(asking, change, &there, &mut ids))?
             }
-            "set_payload" | "overwrite_payload" => {
-                known(&PAYLOAD).and_then(|()| payload(asking, change, &there, &mut ids))?
+            "set_payload" => known(&PAYLOAD).and_then(|()| payload(asking, change, &there, &mut ids))?,
+            "overwrite_payload" => {
+                known(&OVERWRITE).and_then(|()| payload(asking, change, &there, &mut ids))?
             }
             "delete_payload" => known(&KEYS).and_then(|()| keys(asking, change, &there, &mut ids))?,
             "clear_payload" => {

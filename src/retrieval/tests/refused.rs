@@ -66,6 +66,23 @@ fn what_is_not_known_goes_no_further() {
     let batch =
         json!({ "operations": [{ "delete": { "points": [1] } }, { "clear_payload": { "points": [1] } }] });
     refuses(Store::Qdrant, "POST", &format!("{QDRANT}/points/batch"), batch, "send two batches");
+    let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    for odd in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}")] {
+        let path = CHROMA.replace("c1", &odd);
+        refuses(Store::Chroma, "POST", &format!("{path}/get"), json!({}), "403");
+    }
+    // Qdrant does not heed the key there, and writes the payload as it is.
+    let planted = json!({ "key": "x", "payload": { "tenant_id": "globex" }, "points": [1] });
+    refuses(Store::Qdrant, "PUT", &format!("{QDRANT}/points/payload"), planted.clone(), "403");
+    let batch = json!({ "operations": [{ "overwrite_payload": planted }] });
+    refuses(Store::Qdrant, "POST", &format!("{QDRANT}/points/batch"), batch, "403");
+    // Counts of whatever the filter selects show in the scores.
+    let corpus =
+        json!({ "idf": { "corpus": { "must": [{ "key": "tenant_id", "match": { "value": "globex" } }] } } });
+    let query = json!({ "query": [1.0], "params": corpus });
+    refuses(Store::Qdrant, "POST", &format!("{QDRANT}/points/query"), query.clone(), "403");
+    let prefetch = json!({ "prefetch": query });
+    refuses(Store::Qdrant, "POST", &format!("{QDRANT}/points/query"), prefetch, "403");
     for key in ["tenant_id", "tenant_id.x", "tenant_id[0]", "\"tenant_id\"", ""] {
         let body = json!({ "payload": { "a": 1 }, "key": key, "filter": {} });
         refuses(Store::Qdrant, "POST", &format!("{QDRANT}/points/payload"), body, "403");
