@@ -10,7 +10,7 @@ use crate::{
     clock,
     config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
     fleet::{self, Fleet},
-    gateway::{Gateway, Listeners, Stores},
+    gateway::{self, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
@@ -321,10 +321,11 @@ impl Running {
         if let Some(target) = &serve.logs {
             telemetry.export_logs(Arc::clone(target));
         }
-        let options = kept_records(&serve, secrets, &telemetry);
+        let options = kept_records(&serve, Arc::clone(&secrets), &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
         let (stored, ledger) = kept(&serve)?;
-        let fleet = serve.shared_state.as_ref().map(|options| Fleet::join(options, &serve.data_dir));
+        let seal = secrets.shared("shared state v1").map(fleet::Seal::new);
+        let fleet = serve.shared_state.as_ref().map(|options| Fleet::join(options, seal, &serve.data_dir));
         let fleet = fleet.transpose().map_err(|bad| bad.to_string())?;
         reloader.join(fleet.as_ref());
         reloader.remember(&ledger)?;
@@ -357,6 +358,7 @@ impl Running {
         };
         running.listen(&serve, shared)?;
         tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
+        tokio::spawn(gateway::share_approvals(Arc::clone(&running.gateway)));
         Ok(running)
     }
 

@@ -338,6 +338,8 @@ static SHARED: MapShape = MapShape {
     title: "shared state",
     keys: &[
         key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }"),
+        key("ca", PATH, "Certificate authorities to trust there instead of the usual ones, PEM.")
+            .like("internal-ca.pem"),
         key(
             "prefix",
             scalar(Scalar::Id),

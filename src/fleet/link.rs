@@ -119,6 +119,7 @@ impl Task {
         self.see(&link.members);
         link.is_late = false;
         self.view.answered(Duration::ZERO);
+        self.view.connected(Some(link.connection.clone()));
         self.tell_operator(true, "");
         Ok(link)
     }
@@ -150,6 +151,7 @@ impl Task {
         Ok(Some(()))
     }
 
+    /// Sends what waits to be told and asked for, and takes in what comes back.
     async fn send(&mut self, link: &mut Link, first: Option<Question>) -> Result<(), Lost> {
         let mut questions: Vec<Question> = first.into_iter().collect();
         while questions.len() < CLAIMS_MAX
@@ -177,52 +179,62 @@ impl Task {
         }
         let started = clock::now();
         let sent = timeout(GIVE_UP_AFTER, pipe.query_async::<Vec<Value>>(&mut link.connection)).await;
-        let (answers, mut lost) = match sent {
-            Ok(Ok(answers)) if answers.len() == messages.len() => (answers, None),
-            Ok(Ok(_)) => (Vec::new(), Some(Lost::Senseless)),
-            Ok(Err(error)) => (Vec::new(), Some(error.into())),
-            Err(_) => (Vec::new(), Some(Lost::Silent)),
+        let answers = match sent {
+            Ok(Ok(answers)) if answers.len() == messages.len() => Ok(answers),
+            Ok(Ok(_)) => Err(Lost::Senseless),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Lost::Silent),
         };
         let took = started.elapsed();
-        let (mut answers, now) = (answers.into_iter(), clock::now());
-        let mut questions = questions.into_iter();
-        for Message { limits, kind, .. } in messages {
-            let question = if kind == Kind::Claim { questions.next() } else { None };
-            let verdict = answers.next().map(|answer| read_verdict(answer, limits.len()));
-            if let Some(Ok(_)) = verdict {
-                limits.iter().for_each(|(meter, told)| meter.arrived(*told));
-            }
-            match (verdict, question) {
-                (Some(Ok(verdict)), Some(Question { claim, answer })) => {
-                    // Nobody waits for it any more: it is given back.
-                    if let Err(late) = answer.send(claim.decided(&verdict, now)) {
-                        late.comes_late(&claim);
-                    }
-                }
-                (Some(Ok(Verdict::Granted(told))), None) => {
-                    for ((meter, _), told) in limits.iter().zip(told) {
-                        meter.learn(told, now);
-                    }
-                }
-                (Some(Ok(Verdict::Refused { .. })), None) => {}
-                (failed, _) => {
-                    // As far as is known it did not arrive: what it told is told again.
-                    for (meter, used) in &limits {
-                        meter.is_lost(*used);
-                        self.view.touch(meter);
-                    }
-                    if let Some(Err(error)) = failed {
-                        lost.get_or_insert(error);
-                    }
-                }
-            }
-            limits.iter().for_each(|(meter, _)| self.know(meter, unix_s));
+        let (answers, mut lost) =
+            answers.map_or_else(|lost| (Vec::new(), Some(lost)), |answers| (answers, None));
+        let (mut answers, mut questions) = (answers.into_iter(), questions.into_iter());
+        for message in messages {
+            let question = if message.kind == Kind::Claim { questions.next() } else { None };
+            let verdict = answers.next().map(|answer| read_verdict(answer, message.limits.len()));
+            let came = self.take_in(&message, question, verdict);
+            lost = lost.or_else(|| came.err());
+            message.limits.iter().for_each(|(meter, _)| self.know(meter, unix_s));
         }
         if let Some(lost) = lost {
             return Err(lost);
         }
         if !link.is_late {
             self.view.answered(took);
+        }
+        Ok(())
+    }
+
+    /// Takes in what came of a message, if anything did.
+    fn take_in(
+        &self,
+        message: &Message,
+        question: Option<Question>,
+        verdict: Option<Result<Verdict, Lost>>,
+    ) -> Result<(), Lost> {
+        let Some(Ok(verdict)) = verdict else {
+            // As far as is known it did not arrive: what it told is told again.
+            for (meter, told) in &message.limits {
+                meter.is_lost(*told);
+                self.view.touch(meter);
+            }
+            return verdict.map_or(Ok(()), |verdict| verdict.map(drop));
+        };
+        let now = clock::now();
+        message.limits.iter().for_each(|(meter, told)| meter.arrived(*told));
+        match question {
+            Some(Question { claim, answer }) => {
+                // Nobody waits for it any more: it is given back.
+                if let Err(late) = answer.send(claim.decided(&verdict, now)) {
+                    late.comes_late(&claim);
+                }
+            }
+            None => {
+                let (Verdict::Granted(told) | Verdict::Refused { told, .. }) = verdict;
+                for ((meter, _), told) in message.limits.iter().zip(told) {
+                    meter.learn(told, now);
+                }
+            }
         }
         Ok(())
     }
@@ -253,6 +265,7 @@ impl Task {
 
     fn is_alone(&mut self, lost: &Lost) {
         self.view.is_joined.store(false, Relaxed);
+        self.view.connected(None);
         // Nobody waits for an answer that does not come.
         while self.questions.try_recv().is_ok() {}
         self.tell_operator(false, &lost.to_string());

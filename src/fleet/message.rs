@@ -104,12 +104,7 @@ impl Message {
         Self::of(Kind::Claim, &wanted, about, unix_s)
     }
 
-    fn of(
-        kind: Kind,
-        wanted: &[Wanted<'_>],
-        (scripts, members): (&Scripts, &Members),
-        unix_s: i64,
-    ) -> Self {
+    fn of(kind: Kind, wanted: &[Wanted<'_>], (scripts, members): (&Scripts, &Members), unix_s: i64) -> Self {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(&scripts.limits).arg(wanted.len());
         for (meter, _, _) in wanted {

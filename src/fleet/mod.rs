@@ -2,8 +2,13 @@
 //! slow or gone each goes on with its part of every limit, and nothing waits for it. One task speaks with Redis
 //! (`link`); what it says there is in `message`, what is done there in the two Lua scripts beside it.
 
+mod board;
 mod link;
 mod message;
+mod seal;
+
+pub use board::{Placed, Posted};
+pub use seal::Seal;
 
 pub use crate::quota::fleet::{Answer, Refused};
 use crate::{
@@ -13,6 +18,7 @@ use crate::{
         fleet::{Claim, Meter, Peers},
     },
 };
+use redis::{Client, TlsCertificates, aio::MultiplexedConnection};
 use std::{
     fmt,
     num::NonZeroU32,
@@ -23,7 +29,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// A request waits so long for the others where nothing else is said; then this gateway's part decides.
 pub const WAIT: Duration = Duration::from_millis(4);
@@ -33,12 +39,16 @@ pub const PREFIX: &str = "tollgate";
 const LATE_MAX: u32 = 3;
 /// So many requests may wait to be asked for.
 const QUESTIONS_MAX: usize = 4096;
+/// So much may be on its way that nobody waits for.
+const PLACES: usize = 1024;
 
 /// How the gateways find each other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// `redis://…` or `rediss://…`, with its credential.
     pub url: String,
+    /// Authorities to trust there instead of the usual ones, PEM.
+    pub ca: Option<Vec<u8>>,
     /// What all that is kept there begins with: gateways with another do not know of these.
     pub prefix: String,
     /// How long a request waits for the others.
@@ -47,18 +57,35 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("prefix", &self.prefix).field("wait", &self.wait).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("prefix", &self.prefix)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
     }
 }
 
 /// Why gateways cannot be found at an address. Shows nothing of it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("`shared_state.redis` is no address of a Redis: redis://HOST:PORT/DATABASE or rediss://…")]
+#[error(
+    "`shared_state.redis` is no address of a Redis (redis://HOST:PORT/DATABASE, or rediss:// over TLS), or `ca` is not for it"
+)]
 pub struct BadAddress;
 
-/// Whether a Redis can be at an address.
-pub fn is_address(url: &str) -> bool {
-    redis::Client::open(url).is_ok()
+impl Options {
+    /// Who speaks with Redis. Nobody is spoken to yet.
+    ///
+    /// # Errors
+    /// When no Redis can be at this address.
+    pub fn client(&self) -> Result<Client, BadAddress> {
+        let client = match &self.ca {
+            Some(ca) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(ca.clone()) };
+                Client::build_with_tls(self.url.as_str(), certificates)
+            }
+            None => Client::open(self.url.as_str()),
+        };
+        client.map_err(|_| BadAddress)
+    }
 }
 
 /// The gateways that share limits, as one of them sees them.
@@ -66,6 +93,11 @@ pub fn is_address(url: &str) -> bool {
 pub struct Fleet {
     view: Arc<View>,
     questions: mpsc::Sender<Question>,
+    prefix: String,
+    /// None where the gateways have no secret in common: then they share limits alone.
+    seal: Option<Seal>,
+    /// For what is told and not waited for.
+    places: Arc<Semaphore>,
 }
 
 /// A claim on its way, and where its answer goes.
@@ -87,6 +119,8 @@ struct View {
     touched: Mutex<Vec<Arc<Meter>>>,
     wake: Notify,
     unanswered: AtomicU64,
+    /// The connection, while there is one.
+    line: Mutex<Option<MultiplexedConnection>>,
 }
 
 impl fmt::Debug for View {
@@ -101,8 +135,8 @@ impl fmt::Debug for View {
 impl Fleet {
     /// Looks for the others from now on, in a task of its own that lives as long as this. How many they are is kept in
     /// `data_dir` over a restart.
-    pub fn join(options: &Options, data_dir: &Path) -> Result<Self, BadAddress> {
-        let client = redis::Client::open(options.url.as_str()).map_err(|_| BadAddress)?;
+    pub fn join(options: &Options, seal: Option<Seal>, data_dir: &Path) -> Result<Self, BadAddress> {
+        let client = options.client()?;
         let kept = message::Kept::read(data_dir);
         let view = Arc::new(View {
             is_joined: AtomicBool::new(false),
@@ -112,10 +146,17 @@ impl Fleet {
             touched: Mutex::default(),
             wake: Notify::new(),
             unanswered: AtomicU64::new(0),
+            line: Mutex::default(),
         });
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
-        tokio::spawn(link::run((client, options.prefix.clone()), Arc::clone(&view), asked, (data_dir.to_path_buf(), kept)));
-        Ok(Self { view, questions })
+        tokio::spawn(link::run(
+            (client, options.prefix.clone()),
+            Arc::clone(&view),
+            asked,
+            (data_dir.to_path_buf(), kept),
+        ));
+        let (prefix, places) = (options.prefix.clone(), Arc::new(Semaphore::new(PLACES)));
+        Ok(Self { view, questions, prefix, seal, places })
     }
 
     /// What limits are shared by.
@@ -168,6 +209,14 @@ impl View {
             self.late.store(0, Relaxed);
             self.is_joined.store(true, Relaxed);
         }
+    }
+
+    fn line(&self) -> Option<MultiplexedConnection> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn connected(&self, line: Option<MultiplexedConnection>) {
+        *self.line.lock().unwrap_or_else(PoisonError::into_inner) = line;
     }
 
     fn touched(&self) -> MutexGuard<'_, Vec<Arc<Meter>>> {

@@ -12,6 +12,7 @@ mod identify;
 mod mcp;
 mod models;
 mod person;
+mod posted;
 mod reserve;
 mod resource;
 mod room;
@@ -24,6 +25,7 @@ mod visit;
 pub use answer::{Body, StreamBody};
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
+pub use posted::{decision, record, share_approvals};
 pub use room::Room;
 pub use route::{Act, Route};
 pub use tools::Stores;
@@ -113,11 +115,7 @@ impl Gateway {
             body::discard(body).await;
             return visit.refuse(refusal);
         }
-        let limited = match (&route, limited) {
-            // What a call may use is known later: it asks for all at once then.
-            (Ok(Route::Call(_)), limited) | (_, limited @ Some(_)) => limited,
-            (_, None) => reserve::ask_others(&mut visit).await.err(),
-        };
+        let limited = reserve::limited(&mut visit, &route, limited).await;
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {

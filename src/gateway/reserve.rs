@@ -1,6 +1,6 @@
 //! Reserve: what a call may use at most is held before it is forwarded.
 
-use super::Visit;
+use super::{Route, Visit};
 use crate::{
     asked::Asked,
     clock,
@@ -40,8 +40,21 @@ pub(super) fn left(identity: &Identity, now: Now) -> (Option<Left>, Option<Warne
     (tighter(tokens, own), budget)
 }
 
+/// Whether a limit refuses a request: one of this gateway's, or of all that share it.
+pub(super) async fn limited(
+    visit: &mut Visit,
+    route: &Result<Route, Refusal>,
+    limited: Option<Refusal>,
+) -> Option<Refusal> {
+    match (route, limited) {
+        // What a call may use is known later: it asks for all at once then.
+        (Ok(Route::Call(_)), limited) | (_, limited @ Some(_)) => limited,
+        (_, None) => ask_others(visit).await.err(),
+    }
+}
+
 /// Asks the gateways that share the limits for a request that is no call of a model.
-pub(super) async fn ask_others(visit: &mut Visit) -> Result<(), Refusal> {
+async fn ask_others(visit: &mut Visit) -> Result<(), Refusal> {
     let Some(claimed) = claim(visit, None, now()).await? else { return Ok(()) };
     visit.asked()?.slot.claimed(claimed);
     Ok(())
@@ -55,7 +68,7 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
     let tenant = asked.identity.tenant();
     let models = asked.model.as_ref().into_iter().flat_map(|model| tenant.limits_of(model.name()));
     let own = asked.identity.key().quota.as_ref();
-    let is_counted = asked.slot.is_asked();
+    let is_counted = asked.slot.asked();
     let call = amount.map(|amount| (std::iter::empty(), amount));
     let own = own.and_then(|quota| quota.claim(call, is_counted, now));
     let claim = tenant.quota.claim(amount.map(|amount| (models, amount)), is_counted, now);

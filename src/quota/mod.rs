@@ -135,9 +135,9 @@ impl Slot {
     }
 
     /// The other gateways are asked for this request now. Whether this one's part counts it already.
-    pub fn is_asked(&mut self) -> bool {
-        let is_counted = self.unasked.take().is_none_or(|unasked| unasked.is_asked());
-        self.also.as_mut().is_none_or(|also| also.is_asked()) && is_counted
+    pub fn asked(&mut self) -> bool {
+        let is_counted = self.unasked.take().is_none_or(|unasked| unasked.asked());
+        self.also.as_mut().is_none_or(|also| also.asked()) && is_counted
     }
 
     /// They know of this request.

@@ -144,11 +144,27 @@ impl Default for Telemetry {
         };
         metrics.register();
         metrics.register_queues();
+        metrics.register_shared();
         metrics
     }
 }
 
 impl Telemetry {
+    fn register_shared(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "shared_state_up",
+            "Whether the gateways that share limits can be asked",
+            self.shared.up.clone(),
+        );
+        r.register("gateways", "Gateways that share limits, as last seen", self.shared.gateways.clone());
+        r.register(
+            "shared_state_unanswered",
+            "Requests on which this gateway's part of the limits decided",
+            self.shared.unanswered.clone(),
+        );
+    }
+
     fn register_queues(&mut self) {
         let r = &mut self.registry;
         r.register_with_unit(
@@ -201,17 +217,6 @@ impl Telemetry {
             "usage_estimates",
             "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
             self.usage_estimates.clone(),
-        );
-        r.register(
-            "shared_state_up",
-            "Whether the gateways that share limits can be asked",
-            self.shared.up.clone(),
-        );
-        r.register("gateways", "Gateways that share limits, as last seen", self.shared.gateways.clone());
-        r.register(
-            "shared_state_unanswered",
-            "Requests on which this gateway's part of the limits decided",
-            self.shared.unanswered.clone(),
         );
         r.register(
             "foreign_records",

@@ -1,6 +1,6 @@
 //! Several gateways as one over a real Redis, which is killed, stopped and started again.
 
-use crate::support::{ACME, Gateway, chat, free_port, try_get};
+use crate::support::{ACME, GLOBEX, Gateway, chat, free_port, try_get};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -30,10 +30,14 @@ impl Redis {
 
     fn again(&mut self) {
         let port = self.port.to_string();
+        self.run(&["--port", &port]);
+    }
+
+    fn run(&mut self, args: &[&str]) {
         let process = Command::new("redis-server")
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
             .arg(self.dir.path())
+            .args(args)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is needed: apt-get install redis-server");
@@ -52,6 +56,15 @@ impl Redis {
         let mut line = String::new();
         BufReader::new(connection).read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// All that it answers.
+    fn dump(&self, command: &str) -> String {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        connection.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut all = String::new();
+        connection.read_to_string(&mut all).unwrap();
+        all
     }
 
     fn signal(&self, name: &str) {
@@ -100,7 +113,8 @@ fn sees(gateway: &Gateway, state: &str, count: u64) {
     let begin = Instant::now();
     let wanted = serde_json::json!({ "state": state, "gateways": count });
     loop {
-        let said = try_get(gateway.admin, "/admin/status").map(|answer| answer.json()["shared_state"].clone());
+        let said =
+            try_get(gateway.admin, "/admin/status").map(|answer| answer.json()["shared_state"].clone());
         if said.as_ref() == Some(&wanted) {
             return;
         }
@@ -291,7 +305,9 @@ fn while_redis_is_full_each_has_its_part() {
 
 #[test]
 fn what_is_no_redis_stops_nobody() {
-    for answer in ["-ERR what?\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "*3\r\n:1\r\n", "$99999999999\r\n", ""] {
+    for answer in
+        ["-ERR what?\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "*3\r\n:1\r\n", "$99999999999\r\n", ""]
+    {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
@@ -307,7 +323,8 @@ fn what_is_no_redis_stops_nobody() {
                 });
             }
         });
-        let gateway = one(&format!("redis: \"redis://127.0.0.1:{port}\""), "    limits: { requests: 8/day }\n");
+        let gateway =
+            one(&format!("redis: \"redis://127.0.0.1:{port}\""), "    limits: { requests: 8/day }\n");
         assert_eq!(burst(std::slice::from_ref(&gateway), 16, &chat("hi", "")), 8, "{answer:?}");
         sees(&gateway, "alone", 1);
     }
@@ -330,6 +347,37 @@ fn a_password_is_given_and_told_nobody() {
 }
 
 #[test]
+fn over_tls_a_redis_is_known_by_its_certificate() {
+    let mut redis = Redis { port: free_port(), process: None, dir: tempfile::tempdir().unwrap() };
+    let write = |name: &str, pem: String| {
+        let path = redis.dir.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert, key) =
+        (write("cert.pem", pair.cert.pem()), write("key.pem", pair.signing_key.serialize_pem()));
+    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let stranger = write("stranger.pem", stranger.cert.pem());
+    let port = redis.port.to_string();
+    let tls = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    redis.run(&[&["--port", "0", "--tls-port", &port], tls.as_slice()].concat());
+    let gateway = |ca: &str| {
+        let state = format!("redis: \"rediss://localhost:{port}\", wait: {PATIENT}{ca}");
+        one(&state, "    limits: { requests: 8/day }\n")
+    };
+    let trusting = gateway(&format!(", ca: \"{cert}\""));
+    sees(&trusting, "joined", 1);
+    assert_eq!(burst(std::slice::from_ref(&trusting), 16, &chat("hi", "")), 8);
+    for ca in ["", &format!(", ca: \"{stranger}\"")] {
+        let gateway = gateway(ca);
+        sees(&gateway, "alone", 1);
+        gateway.wait("why it is alone", |gateway| gateway.stderr().contains("is gone"));
+        sees(&gateway, "alone", 1);
+    }
+}
+
+#[test]
 fn fleets_with_prefixes_of_their_own_share_a_redis_and_no_limit() {
     let redis = Redis::start();
     let fleet = |prefix: &str| {
@@ -341,4 +389,104 @@ fn fleets_with_prefixes_of_their_own_share_a_redis_and_no_limit() {
         gateways.iter().for_each(|gateway| sees(gateway, "joined", 2));
         assert_eq!(burst(gateways, 20, &chat("hi", "")), 20);
     }
+}
+
+/// Two that have a secret in common, or not.
+fn two(redis: &Redis, secrets: [&str; 2]) -> [Gateway; 2] {
+    secrets.map(|secret| {
+        let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n    tools: [{ ask: refund, within: 60s }]\n  globex:\n    keys: [{ id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n    tools: []\n";
+        let state = format!("shared_state: {{ redis: \"redis://127.0.0.1:{}\", wait: {PATIENT} }}\n", redis.port);
+        let gateway = Gateway::with(tenants, &format!("{state}records: {{ secret: {secret} }}\n"));
+        gateway.wait("a gateway that joined", |gateway| {
+            let status = try_get(gateway.admin, "/admin/status");
+            status.is_some_and(|answer| answer.json()["shared_state"]["state"] == "joined")
+        });
+        gateway
+    })
+}
+
+const SECRET: &str = "a-secret-of-all-gateways";
+
+fn listed(gateway: &Gateway) -> Vec<serde_json::Value> {
+    gateway.admin_get("/admin/approvals").json().as_array().unwrap().clone()
+}
+
+#[test]
+fn a_call_that_waits_at_one_gateway_is_decided_at_another() {
+    let redis = Redis::start();
+    let [here, there] = two(&redis, [SECRET, SECRET]);
+    for approve in [true, false] {
+        let mail = format!("{approve}@acme.example");
+        let call = chat(
+            &format!("!call refund {{\"to\":\"{mail}\"}}"),
+            r#","tools":[{"type":"function","function":{"name":"refund"}}]"#,
+        );
+        let answer = thread::scope(|scope| {
+            let asked = scope.spawn(|| here.chat(ACME, &call));
+            there.wait("a call that waits elsewhere", |there| listed(there).len() == 1);
+            assert_eq!(listed(&here), listed(&there));
+            let id = listed(&there)[0]["id"].as_str().unwrap().to_owned();
+            let raw =
+                redis.dump("HVALS tollgate:approvals") + &redis.dump(&format!("GET tollgate:approval:{id}"));
+            assert!(raw.matches("EMAIL_ADDRESS").count() == 2 && !raw.contains(&mail), "{raw}");
+            let path = format!("/admin/approvals/{id}");
+            assert_eq!(there.admin_get(&path).json(), here.admin_get(&path).json());
+            // Somebody who can write to Redis decides nothing.
+            let forged = format!("{}{{\"approve\":{},\"by\":\"eve\"}}", "0".repeat(64), !approve);
+            redis.say(&format!("HSET tollgate:decisions {id} '{}'", forged.replace('\'', "")));
+            thread::sleep(Duration::from_millis(1200));
+            assert_eq!(listed(&here).len(), 1, "it waits");
+            redis.say(&format!("HDEL tollgate:decisions {id}"));
+            let said = format!("{{\"approve\":{approve},\"by\":\"ada\"}}");
+            let decided = there.admin_post(&path, &said);
+            assert_eq!((decided.status, &decided.json()["approved"]), (200, &approve.into()), "{decided:?}");
+            for gateway in [&here, &there] {
+                let late = gateway.admin_post(&path, &format!("{{\"approve\":{},\"by\":\"eve\"}}", !approve));
+                assert_eq!(late.status, 409, "{late:?}");
+            }
+            asked.join().unwrap()
+        });
+        assert_eq!(answer.body.contains("tool_calls\":["), approve, "{answer:?}");
+        there.wait("a list without it", |there| listed(there).is_empty());
+        let lines = here.lines("audit", "acme", 1);
+        assert!(lines.iter().any(|line| line["by"] == "ada"), "{lines:?}");
+    }
+    assert_eq!(there.admin_post("/admin/approvals/apr_none", r#"{"approve":true,"by":"ada"}"#).status, 404);
+}
+
+#[test]
+fn a_stored_response_is_its_tenants_at_every_gateway() {
+    let redis = Redis::start();
+    let [here, there] = two(&redis, [SECRET, SECRET]);
+    let body = r#"{"model":"gpt-5","input":"hi"}"#;
+    let id = here.post("/v1/responses", ACME, body).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/responses/{id}");
+    let asked = |gateway: &Gateway| {
+        let seen = gateway.mock_get("/mock/requests").body;
+        seen.matches(&id).count()
+    };
+    there.wait("a response that another gateway answered", |there| {
+        there.get(&path, ACME);
+        asked(there) > 0
+    });
+    let before = asked(&there);
+    assert_eq!(there.get(&path, GLOBEX).status, 404);
+    let previous = format!(r#"{{"model":"gpt-5","input":"hi","previous_response_id":"{id}"}}"#);
+    assert_eq!(there.post("/v1/responses", GLOBEX, &previous).code(), "previous_response_not_found");
+    // Another tenant's name for it is of no use.
+    redis.say(&format!("COPY tollgate:{{acme}}:stored:{id} tollgate:{{globex}}:stored:{id}"));
+    assert_eq!(there.get(&path, GLOBEX).status, 404);
+    assert_eq!(asked(&there), before);
+}
+
+#[test]
+fn without_a_secret_in_common_limits_alone_are_shared() {
+    let redis = Redis::start();
+    let [here, there] = two(&redis, [SECRET, "another-secret-of-another"]);
+    let id = here.post("/v1/responses", ACME, r#"{"model":"gpt-5","input":"hi"}"#).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(here.get(&format!("/v1/responses/{id}"), ACME).status, 200);
+    assert_eq!(there.get(&format!("/v1/responses/{id}"), ACME).status, 404);
 }

@@ -393,12 +393,7 @@ impl Compiler<'_> {
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
         let logs = self.logs_target(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
-        let shared_state = gateway.shared_state.as_ref().and_then(|state| {
-            let url = self.redis(&state.redis)?;
-            let wait = state.wait.as_ref().map_or(fleet::WAIT, |at| at.value);
-            let prefix = state.prefix.as_ref().map_or(fleet::PREFIX, |at| &at.value).to_owned();
-            Some(fleet::Options { url: url.expose().to_owned(), prefix, wait })
-        });
+        let shared_state = gateway.shared_state.as_ref().and_then(|state| self.shared_state(state));
         Some(Serve {
             shared_state,
             listen,
@@ -422,18 +417,33 @@ impl Compiler<'_> {
         })
     }
 
+    fn shared_state(&mut self, state: &raw::SharedState) -> Option<fleet::Options> {
+        let ca = state.ca.as_ref().map(|ca| self.read_file(ca));
+        let url = self.redis(&state.redis)?;
+        let ca = match ca {
+            Some(read) => Some(read?),
+            None => None,
+        };
+        let options = fleet::Options {
+            url: url.expose().to_owned(),
+            ca,
+            prefix: state.prefix.as_ref().map_or(fleet::PREFIX, |at| &at.value).to_owned(),
+            wait: state.wait.as_ref().map_or(fleet::WAIT, |at| at.value),
+        };
+        if let Err(bad) = options.client() {
+            self.error("bad-url", state.redis.at, bad.to_string());
+        }
+        Some(options)
+    }
+
     /// The address of a Redis. Only one that holds a credential is a secret.
     fn redis(&mut self, at: &At<SecretRef>) -> Option<Secret> {
         let base = self.loaded.files.base_dir(at.at.file).to_path_buf();
         let open = at.value.is_bare().then(|| at.value.resolve(self.context.env, &base).ok()).flatten();
-        let found = match open {
+        match open {
             Some(found) if !found.expose().contains('@') => Some(found),
             _ => self.secret(at),
-        }?;
-        if !fleet::is_address(found.expose()) {
-            self.error("bad-url", at.at, fleet::BadAddress.to_string());
         }
-        Some(found)
     }
 
     fn signer(&mut self, sign: &At<SecretRef>) -> Option<Arc<Signer>> {

@@ -248,4 +248,3 @@ impl fmt::Debug for Claimed {
         f.debug_struct("Claimed").field("items", &self.items).finish_non_exhaustive()
     }
 }
-

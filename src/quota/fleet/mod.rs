@@ -157,7 +157,7 @@ pub(super) struct Unasked {
 
 impl Unasked {
     /// They are asked now. Whether this gateway's part counts it.
-    pub(super) fn is_asked(mut self) -> bool {
+    pub(super) fn asked(mut self) -> bool {
         self.rate = None;
         self.is_counted
     }
@@ -175,4 +175,3 @@ impl Drop for Unasked {
         }
     }
 }
-
