@@ -122,6 +122,7 @@ const CALL_BYTES_MAX: usize = 1 << 20;
 /// What becomes of a request once its head was looked at.
 enum Routed {
     Answered(Response<Body>),
+    Metrics,
     /// A person's decision on the call of this id, which its body tells.
     Decision(String),
     /// Who reaches what.
@@ -169,6 +170,7 @@ impl Admin {
         }
         match self.route(&head) {
             Routed::Answered(response) => response,
+            Routed::Metrics => self.metrics().await,
             Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
                 Ok(body) => self.decide(&id, &body.to_bytes()).await,
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
@@ -227,21 +229,7 @@ impl Admin {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             (&Method::GET, "/readyz") => text(StatusCode::OK, "ready\n"),
-            (&Method::GET, "/metrics") => {
-                let snapshot = self.gateway.snapshot.load();
-                let pinned = snapshot.servers.iter();
-                let pinned =
-                    pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
-                self.gateway.telemetry.pinned(pinned);
-                if let Some(fleet) = &self.gateway.fleet {
-                    self.gateway.telemetry.shared(fleet.standing(), fleet.unanswered());
-                }
-                self.gateway.telemetry.queues(self.gateway.queues.standings());
-                let mut response = text(StatusCode::OK, self.gateway.telemetry.render());
-                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                response
-            }
+            (&Method::GET, "/metrics") => return Routed::Metrics,
             (&Method::GET, "/") if self.scope == Scope::All && self.is_local(request) => page::answer(),
             _ if let Some(refusal) = self.refusal(request) => refusal,
             (&Method::GET, "/admin/status") => self.status(),
@@ -268,6 +256,21 @@ impl Admin {
             Some(error(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong"))
         } else {
             None
+        }
+    }
+
+    /// Everything that is measured, in Prometheus' text format.
+    async fn metrics(&self) -> Response<Body> {
+        let gateway = Arc::clone(&self.gateway);
+        // With many tenants it takes its time: not on a thread that others wait for.
+        match tokio::task::spawn_blocking(move || gateway.metrics()).await {
+            Ok(metrics) => {
+                let mut response = text(StatusCode::OK, metrics);
+                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
+            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be made"),
         }
     }
 

@@ -39,6 +39,11 @@ impl Hosts {
         Self { addresses, names: names.collect() }
     }
 
+    /// From now on what listens on these addresses alone.
+    pub fn listen_on(&mut self, addresses: Vec<IpAddr>) {
+        self.addresses = addresses;
+    }
+
     /// Whom a request is for, and whose page it comes from, if both belong here.
     ///
     /// # Errors

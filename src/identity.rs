@@ -166,6 +166,15 @@ impl Directory {
         }
     }
 
+    /// Adds a key that may do whatever its tenant may. Whether there is such a tenant.
+    pub fn lend(&mut self, digest: KeyDigest, name: &str, id: KeyId) -> bool {
+        let member = self.tenants.get(name).filter(|member| !member.tenant.is_abstract);
+        let Some(tenant) = member.map(|member| Arc::clone(&member.tenant)) else { return false };
+        let key = key_of(&tenant, id);
+        self.add(digest, &tenant, key);
+        true
+    }
+
     /// The tenant of this name, abstract ones too.
     pub fn find(&self, name: &str) -> Option<&Member> {
         self.tenants.get(name)

@@ -3,11 +3,12 @@
 use crate::{
     hosts::Hosts,
     identity::Directory,
+    names::UpstreamName,
     policy::glob::Glob,
     quota::fair::FairQueue,
     retrieval::{Fence, Store},
     tool_api::operation::Operations,
-    upstream::{Destination, Upstream, mcp::Server, published::Published, webhook::Webhook},
+    upstream::{Destination, Health, Upstream, mcp::Server, published::Published, webhook::Webhook},
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -124,6 +125,15 @@ impl Snapshot {
         }
     }
 
+    /// How upstreams answer that are asked by HTTP, by name.
+    pub fn healths(&self) -> impl Iterator<Item = (&UpstreamName, &Health)> {
+        let tool_apis = self.tool_apis.values().map(|api| &api.upstream);
+        let upstreams = self.upstreams.iter().chain(tool_apis);
+        let upstreams = upstreams.map(|upstream| (&upstream.name, &upstream.health));
+        let servers = self.servers.iter();
+        upstreams.chain(servers.filter_map(|server| Some((server.upstream_name(), server.health()?))))
+    }
+
     /// Closes connections to upstreams that idled for too long.
     pub fn sweep(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.sweep());
@@ -134,8 +144,14 @@ impl Snapshot {
         self.key_sets.values().for_each(|published| published.sweep());
     }
 
-    /// Keeps what was fetched for the configuration before this one: an issuer that is away now still is known.
+    /// Keeps what was fetched for the configuration before this one (an issuer that is away now still is known), and
+    /// what was counted of its upstreams.
     pub fn keep_from(&self, before: &Self) {
+        for (name, health) in self.healths() {
+            if let Some((_, known)) = before.healths().find(|(known, _)| *known == name) {
+                health.keep_from(known);
+            }
+        }
         for (url, published) in &self.key_sets {
             if let Some(known) = before.key_sets.get(url) {
                 published.keep_from(known);

@@ -43,7 +43,7 @@ async fn demo(arguments: &Arguments) -> Result<(), String> {
     }
     write_files(&dir, arguments, mock_address, &keys)
         .map_err(|error| format!("cannot write {}: {error}", dir.display()))?;
-    let running = Running::start(&dir.join("tollgate.yaml"), false).await?;
+    let running = Running::start(&dir.join("tollgate.yaml"), false, None).await?;
     let url = running.urls.first().ok_or("the gateway listens nowhere")?;
     print::text(&welcome(url, &running.admin_url, &keys, &dir));
     told_to_end().await;

@@ -17,6 +17,7 @@ mod pins;
 mod print;
 mod redact;
 mod replay;
+mod run;
 mod schema;
 mod serve;
 mod take_over;
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     /// Run the gateway
     Serve(serve::Arguments),
+    /// Run a command as a tenant, with a gateway of its own on free ports
+    Run(run::Arguments),
     /// Mock LLM, gateway and two tenants; nothing else is needed
     Demo(demo::Arguments),
     /// The mock LLM and MCP upstream alone
@@ -118,6 +121,8 @@ enum Status {
     Fine,
     Findings,
     Usage,
+    /// What a command that was run ended with.
+    Of(u8),
 }
 
 impl From<Status> for ExitCode {
@@ -126,6 +131,7 @@ impl From<Status> for ExitCode {
             Status::Fine => Self::SUCCESS,
             Status::Findings => Self::from(1),
             Status::Usage => Self::from(2),
+            Status::Of(code) => Self::from(code),
         }
     }
 }
@@ -135,6 +141,7 @@ pub fn run() -> ExitCode {
     silence_panics();
     let status = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

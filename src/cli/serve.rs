@@ -1,7 +1,10 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
+mod sharing;
+
 use super::{
     Status, print,
+    run::Lent,
     take_over::{Shared, bind, lock, share},
     tenant,
 };
@@ -9,7 +12,7 @@ use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
-    fleet::{self, Fleet},
+    fleet,
     gateway::{self, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
@@ -66,7 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
     };
     runtime.block_on(async {
-        match Running::start(&arguments.config.config, arguments.take_over).await {
+        match Running::start(&arguments.config.config, arguments.take_over, None).await {
             Ok(running) => running.until_signal().await,
             Err(message) => print::failed(message.trim_end()),
         }
@@ -105,6 +108,8 @@ struct Reloader {
     secrets: Arc<TenantSecrets>,
     /// Shows that the secrets are ours to make; None while nothing is to be made.
     lock: Option<Arc<DataDirLock>>,
+    /// For a gateway that is a command's own.
+    lent: Option<Lent>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
     /// The gateways that share the limits.
     peers: OnceLock<Arc<dyn Peers>>,
@@ -185,7 +190,8 @@ impl Reloader {
         let (compiled, problems) = compile::compile(loaded, &context);
         let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
         match compiled {
-            Some(compiled) => {
+            Some(mut compiled) => {
+                self.lent.iter().try_for_each(|lent| lent.set_up(&mut compiled))?;
                 // A tenant's first token must not be made with a secret that could be lost.
                 self.share();
                 self.lock
@@ -195,20 +201,6 @@ impl Reloader {
                 Ok((compiled, problems))
             }
             None => Err(format!("the configuration does not load\n{}", text(&problems))),
-        }
-    }
-
-    fn join(&self, fleet: Option<&Fleet>) {
-        if let Some(fleet) = fleet {
-            drop(self.peers.set(fleet.peers()));
-            self.share();
-        }
-    }
-
-    /// Every tenant's and key's limits are those of all gateways.
-    fn share(&self) {
-        if let Some(peers) = self.peers.get() {
-            self.quotas.iter().for_each(|quota| quota.share(quota.key(), peers));
         }
     }
 
@@ -287,6 +279,8 @@ impl Reloader {
                 self.last.loaded(Texts::of(&loaded));
                 gateway.queues.configure(&snapshot.queues);
                 gateway.snapshot.store(Arc::new(snapshot));
+                let now = gateway.snapshot.load();
+                gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
                 self.renew_tls(&compiled.serve);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
@@ -305,14 +299,15 @@ impl Reloader {
 
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
-    pub(super) async fn start(path: &Path, take_over: bool) -> Result<Self, String> {
+    pub(super) async fn start(path: &Path, take_over: bool, lent: Option<Lent>) -> Result<Self, String> {
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         let (lock, shared) = take_place(path, &loaded, &place, take_over).await?;
         let secrets = Arc::new(tenant::secrets(&place)?);
         let locked = Some(Arc::clone(&lock));
-        let reloader = Arc::new(Reloader::new(path, Arc::clone(&secrets), locked, &loaded));
+        let reloader = Reloader::new(path, Arc::clone(&secrets), locked, &loaded);
+        let reloader = Arc::new(Reloader { lent, ..reloader });
         let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
         drop(reloader.started.set(SetUp::of(&serve)));
         reloader.last.loaded(Texts::of(&loaded));
@@ -324,10 +319,7 @@ impl Running {
         let options = kept_records(&serve, Arc::clone(&secrets), &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
         let (stored, ledger) = kept(&serve)?;
-        let seal = secrets.shared("shared state v1").map(fleet::Seal::new);
-        let fleet = serve.shared_state.as_ref().map(|options| Fleet::join(options, seal, &serve.data_dir));
-        let fleet = fleet.transpose().map_err(|bad| bad.to_string())?;
-        reloader.join(fleet.as_ref());
+        let fleet = reloader.join(&serve, &secrets)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
@@ -498,6 +490,7 @@ impl Reloader {
             path: path.to_owned(),
             secrets,
             lock,
+            lent: None,
             quotas: DashMap::new(),
             peers: OnceLock::new(),
             read,

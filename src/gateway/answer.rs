@@ -171,7 +171,7 @@ impl Answering {
         loop {
             let judged = exchange.whole();
             let evidence = exchange.evidence();
-            evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line, None))?;
+            evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line))?;
             if let Some(bytes) = judged? {
                 return Ok(bytes);
             }
@@ -199,7 +199,7 @@ impl Answering {
         shelve(&self.gateway, &exchange);
         let status = status.map_or(499, |status| status.as_u16());
         let (evidence, entry) = exchange.finish(end, status, clock::now());
-        let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line, None));
+        let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line));
         summary.tell(&self.gateway, end, entry, self.waited);
         recorded
     }
@@ -323,7 +323,7 @@ impl StreamBody {
 
     fn record_evidence(&mut self) -> Result<(), Refusal> {
         let evidence = self.exchange.as_mut().map(Exchange::evidence).unwrap_or_default();
-        evidence.into_iter().try_for_each(|entry| visit::record(&self.gateway, entry, None))
+        evidence.into_iter().try_for_each(|entry| visit::record(&self.gateway, entry))
     }
 
     fn fail(&mut self, refusal: Refusal, out: &mut Vec<u8>) {
@@ -344,7 +344,7 @@ impl StreamBody {
             shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
             for line in evidence {
-                drop(visit::record(&self.gateway, line, None));
+                drop(visit::record(&self.gateway, line));
             }
             let waited = match &entry {
                 crate::records::Entry::Request(request) => request.latency.saturating_sub(self.busy),

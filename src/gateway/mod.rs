@@ -17,6 +17,7 @@ mod reserve;
 mod resource;
 mod room;
 mod route;
+mod standing;
 mod stored;
 mod tools;
 mod usage;

@@ -19,8 +19,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A request that ended, as the ledger has it.
-pub(super) fn charge(gateway: &Gateway, summary: &Summary, entry: &RequestEntry, end: &End) {
+/// A request that ended, as the ledger has it; None where the ledger could not take it.
+pub(super) fn charge(
+    gateway: &Gateway,
+    summary: &Summary,
+    entry: &RequestEntry,
+    end: &End,
+) -> Option<Counts> {
     let limited = matches!(
         end,
         End::Refused(
@@ -42,7 +47,7 @@ pub(super) fn charge(gateway: &Gateway, summary: &Summary, entry: &RequestEntry,
     let ended = entry.time.checked_add(entry.latency).unwrap_or(entry.time);
     let redactor = &entry.journal.redactor;
     let name = |name: &str| -> Arc<str> { redactor.text(name).as_str().into() };
-    add(
+    let is_added = add(
         gateway,
         Charge {
             tenant: Arc::clone(&entry.journal.tenant),
@@ -57,6 +62,7 @@ pub(super) fn charge(gateway: &Gateway, summary: &Summary, entry: &RequestEntry,
             counts,
         },
     );
+    is_added.then_some(counts)
 }
 
 /// A call that was denied, as the ledger has it.
@@ -77,11 +83,13 @@ pub(super) fn charge_denial(gateway: &Gateway, entry: &DecisionEntry) {
     );
 }
 
-fn add(gateway: &Gateway, charge: Charge) {
+fn add(gateway: &Gateway, charge: Charge) -> bool {
     gateway.telemetry.used(&charge.tenant, &charge.counts);
-    if !gateway.ledger.add(charge) {
+    let is_added = gateway.ledger.add(charge);
+    if !is_added {
         gateway.telemetry.unrecorded();
     }
+    is_added
 }
 
 /// Tells of budgets that are nearly spent: a metric, and once the tenant's webhook.

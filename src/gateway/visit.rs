@@ -204,7 +204,7 @@ impl Visit {
     /// Records evidence before the request goes on.
     pub(super) fn record(&mut self, evidence: Vec<Entry>) -> Result<(), Refusal> {
         for entry in evidence {
-            record(&self.gateway, entry, None)?;
+            record(&self.gateway, entry)?;
         }
         Ok(())
     }
@@ -302,32 +302,30 @@ impl Summary {
     /// Counts the request and hands its entry to the records.
     pub(super) fn tell(self, gateway: &Gateway, end: &End, entry: Entry, waited: Duration) {
         if let Entry::Request(request) = &entry {
-            usage::charge(gateway, &self, request, end);
+            let charged = usage::charge(gateway, &self, request, end);
             usage::warn(gateway, &self.tenant, &self.quota);
-            gateway.telemetry.finished(&Finished {
+            gateway.telemetry.finished(Finished {
                 tenant: self.tenant,
                 model: self.model.as_ref(),
                 upstream: self.upstream,
-                outcome: match end {
-                    End::ClientGone => "client_gone",
-                    End::Complete => "ok",
-                    End::Refused(refusal) => refusal.code(),
-                },
+                end,
                 duration: request.latency,
                 ttft: request.ttft,
                 queued: request.queued,
                 overhead: request.latency.saturating_sub(waited),
+                charged,
+                is_estimate: request.usage_estimated,
             });
         }
         // Whoever asked has been answered: a record that is lost now is counted.
-        drop(record(gateway, entry, self.model.as_ref()));
+        drop(record(gateway, entry));
     }
 }
 
 /// Hands an entry to the records, counted.
-pub(super) fn record(gateway: &Gateway, entry: Entry, model: Option<&AskedModel>) -> Result<(), Refusal> {
-    gateway.telemetry.recorded(&entry, model);
+pub(super) fn record(gateway: &Gateway, entry: Entry) -> Result<(), Refusal> {
     if let Entry::Decision(decision) = &entry {
+        gateway.telemetry.decided(decision);
         usage::charge_denial(gateway, decision);
     }
     gateway.records.push(entry).map_err(|_| {

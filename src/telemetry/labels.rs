@@ -1,14 +1,21 @@
 //! The labels of metrics: few, bounded, and spelled in one place.
 
-use crate::asked::AskedModel;
+use super::series::OfTenant;
+use crate::{
+    asked::{AskedModel, End},
+    refusal::Refusal,
+};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, LabelValueEncoder};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub struct $name { $(pub $field: $type),+ }
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(super) struct $name { $(pub $field: $type),+ }
 
         impl EncodeLabelSet for $name {
             fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
@@ -28,6 +35,10 @@ macro_rules! labels {
 }
 
 labels!(
+    /// Whose requests, for what and where.
+    Line { tenant: Arc<str>, model: Arc<str>, upstream: Arc<str> }
+);
+labels!(
     /// Of a request's outcome.
     RequestLabels { tenant: Arc<str>, model: Arc<str>, upstream: Arc<str>, outcome: &'static str }
 );
@@ -45,19 +56,23 @@ labels!(
 );
 labels!(
     /// Of tokens.
-    TokenLabels { tenant: Arc<str>, model: Arc<str>, kind: TokenKind }
+    TokenLabels { tenant: Arc<str>, model: Arc<str>, upstream: Arc<str>, kind: TokenKind }
 );
 labels!(
     /// Of what is a tenant's.
     TenantLabels { tenant: Arc<str> }
 );
 labels!(
-    /// Of records that were not exported.
-    DropLabels { tenant: Arc<str>, reason: &'static str }
+    /// Of a tenant's budget, by the time after which it is renewed.
+    BudgetLabels { tenant: Arc<str>, per: &'static str }
 );
 labels!(
-    /// Of cost.
-    TenantModelLabels { tenant: Arc<str>, model: Arc<str> }
+    /// Of tries at an upstream, by what came of them.
+    TryLabels { upstream: Arc<str>, outcome: &'static str }
+);
+labels!(
+    /// Of records that were not exported.
+    DropLabels { tenant: Arc<str>, reason: &'static str }
 );
 labels!(
     /// Of an upstream.
@@ -79,10 +94,40 @@ labels!(
     /// Of redacted values.
     EntityLabels { tenant: Arc<str>, entity: Arc<str> }
 );
+labels!(
+    /// Of the binary that runs.
+    BuildLabels { version: &'static str }
+);
+
+impl RequestLabels {
+    pub(super) fn of(line: &Line, outcome: &'static str) -> Self {
+        let Line { tenant, model, upstream } = line.clone();
+        Self { tenant, model, upstream, outcome }
+    }
+}
+
+impl TokenLabels {
+    pub(super) fn of(line: &Line, kind: TokenKind) -> Self {
+        let Line { tenant, model, upstream } = line.clone();
+        Self { tenant, model, upstream, kind }
+    }
+}
+
+macro_rules! of_tenant {
+    ($($name:ident),+) => {
+        $(impl OfTenant for $name {
+            fn tenant(&self) -> &str {
+                &self.tenant
+            }
+        })+
+    };
+}
+
+of_tenant!(DecisionLabels, DropLabels, EntityLabels, LimitLabels, TenantLabels, TenantUpstreamLabels);
 
 /// Which tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum TokenKind {
     Input,
     Output,
 }
@@ -97,11 +142,31 @@ impl EncodeLabelValue for TokenKind {
     }
 }
 
+static OTHER: LazyLock<Arc<str>> = LazyLock::new(|| "other".into());
+static NONE: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
+
 /// A model's label: its configured name, else `other`: a client chooses no label.
 pub(super) fn model(model: Option<&AskedModel>) -> Arc<str> {
     match model {
         Some(AskedModel::Declared { name, .. }) => Arc::clone(name),
-        Some(AskedModel::Unknown(_)) => "other".into(),
-        None => "none".into(),
+        Some(AskedModel::Unknown(_)) => Arc::clone(&OTHER),
+        None => none(),
+    }
+}
+
+/// The label of what a request did not come to.
+pub(super) fn none() -> Arc<str> {
+    Arc::clone(&NONE)
+}
+
+/// An outcome's label: `ok`, `client_gone`, or the code of what was told; what an upstream refused is told apart from
+/// what the gateway refuses and what fails.
+pub(super) fn outcome(end: &End) -> &'static str {
+    match end {
+        End::ClientGone => "client_gone",
+        End::Complete => "ok",
+        End::Refused(Refusal::UpstreamRefused { status: 429, .. }) => "upstream_limited",
+        End::Refused(Refusal::UpstreamRefused { .. }) => "upstream_refused",
+        End::Refused(refusal) => refusal.code(),
     }
 }

@@ -1,73 +1,72 @@
 //! What happened, counted: every event that is measured is named here, with its metric, once.
-//! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes.
+//! Labels are bounded: tenants, declared models (`other` for the rest), upstreams, outcomes. Tenants that are not
+//! configured any more are forgotten.
 
 mod glance;
 mod labels;
+mod lines;
 mod otlp;
+mod series;
+mod standing;
+#[cfg(test)]
+mod tests;
 mod text;
+mod times;
 
 pub use glance::{Glance, Glances, MINUTES, Minute};
-pub use labels::{
-    DecisionLabels, DropLabels, EntityLabels, LimitLabels, PinLabels, QueueLabels, RequestLabels,
-    RouteLabels, TenantLabels, TenantModelLabels, TenantUpstreamLabels, TokenKind, TokenLabels,
-    UpstreamLabels,
-};
+pub use standing::{BudgetStanding, Standing, UpstreamStanding};
 
 pub use otlp::{BadTarget, Target};
 
 use crate::{
-    asked::AskedModel,
+    asked::{AskedModel, End},
     call::Place,
-    clock,
-    ledger::Counts as Used,
+    clock, ledger,
     pins::watch::Counts as PinCounts,
     policy::Outcome,
-    records::{Entry, Kind, Observer, Warning},
-    upstream::Standing,
+    records::{DecisionEntry, Kind, Observer, Warning},
+    upstream,
 };
-
+use labels::{
+    DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, QueueLabels, TenantLabels,
+    TenantUpstreamLabels, UpstreamLabels,
+};
+use lines::{Counted, Lines};
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, gauge::Gauge},
     registry::{Registry, Unit},
 };
+use series::Series;
+use standing::Gauges;
 use std::{
     io,
     sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
-
-const DURATION_BUCKETS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-const OVERHEAD_BUCKETS: [f64; 12] =
-    [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3];
+use times::{OVERHEADS, Times};
 
 /// With up to four tries a second, about once a minute.
 const WARN_EVERY_FAILURES: u64 = 240;
 
-type Counts<L> = Family<L, Counter>;
-type Times<L> = Family<L, Histogram, fn() -> Histogram>;
+type Counts<L> = Series<L, Counter>;
 
 /// Every metric of the gateway.
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
-    requests: Counts<RequestLabels>,
+    lines: Lines,
     unidentified: Counter,
-    duration: Times<RouteLabels>,
-    time_to_first_token: Times<RouteLabels>,
-    overhead: Histogram,
-    tokens: Counts<TokenLabels>,
-    cost: Family<TenantModelLabels, Counter<f64, AtomicU64>>,
+    overhead: Times,
     decisions: Counts<DecisionLabels>,
     limit_rejections: Counts<LimitLabels>,
     budget_warnings: Counts<TenantLabels>,
-    usage_estimates: Counts<TenantModelLabels>,
     foreign_records: Counts<TenantUpstreamLabels>,
     in_flight: Gauge,
-    queue_wait: Times<UpstreamLabels>,
-    upstream_in_flight: Family<UpstreamLabels, Gauge>,
-    queued: Family<QueueLabels, Gauge>,
-    pins: Family<PinLabels, Gauge>,
+    queue_wait: Series<UpstreamLabels, Times>,
+    upstream_in_flight: Series<UpstreamLabels, Gauge>,
+    queued: Series<QueueLabels, Gauge>,
+    pins: Series<PinLabels, Gauge>,
+    gauges: Gauges,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
     reload_success: Gauge,
@@ -101,40 +100,35 @@ pub struct Finished<'f> {
     pub tenant: Arc<str>,
     pub model: Option<&'f AskedModel>,
     pub upstream: Option<Arc<str>>,
-    /// `ok`, `client_gone` or an error's code.
-    pub outcome: &'static str,
+    pub end: &'f End,
     pub duration: Duration,
     pub ttft: Option<Duration>,
     /// In queues before upstreams, where it came by one.
     pub queued: Option<Duration>,
     pub overhead: Duration,
-}
-
-fn durations() -> Histogram {
-    Histogram::new(DURATION_BUCKETS)
+    /// What the ledger took in of it, if it did.
+    pub charged: Option<ledger::Counts>,
+    /// Whether that is an estimate.
+    pub is_estimate: bool,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("tollgate"),
-            requests: Counts::default(),
+            lines: Lines::default(),
             unidentified: Counter::default(),
-            duration: Times::new_with_constructor(durations),
-            time_to_first_token: Times::new_with_constructor(durations),
-            overhead: Histogram::new(OVERHEAD_BUCKETS),
-            tokens: Counts::default(),
-            cost: Family::default(),
-            decisions: Counts::default(),
-            limit_rejections: Counts::default(),
-            budget_warnings: Counts::default(),
-            usage_estimates: Counts::default(),
-            foreign_records: Counts::default(),
+            overhead: Times::new(OVERHEADS),
+            decisions: Series::default(),
+            limit_rejections: Series::default(),
+            budget_warnings: Series::default(),
+            foreign_records: Series::default(),
             in_flight: Gauge::default(),
-            queue_wait: Times::new_with_constructor(durations),
-            upstream_in_flight: Family::default(),
-            queued: Family::default(),
-            pins: Family::default(),
+            queue_wait: Series::default(),
+            upstream_in_flight: Series::default(),
+            queued: Series::default(),
+            pins: Series::default(),
+            gauges: Gauges::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
@@ -165,6 +159,7 @@ impl Telemetry {
         );
     }
 
+    /// Of queues before upstreams.
     fn register_queues(&mut self) {
         let r = &mut self.registry;
         r.register_with_unit(
@@ -184,19 +179,19 @@ impl Telemetry {
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let r = &mut self.registry;
-        r.register("requests", "Requests of known tenants, by outcome", self.requests.clone());
+        r.register_collector(Box::new(self.lines.clone()));
         r.register("unidentified_requests", "Requests without a valid credential", self.unidentified.clone());
         r.register_with_unit(
             "request_duration",
             "Time from a request to the end of its answer",
             seconds(),
-            self.duration.clone(),
+            self.lines.durations.clone(),
         );
         r.register_with_unit(
             "time_to_first_token",
             "Time from a request to the first byte of its answer",
             seconds(),
-            self.time_to_first_token.clone(),
+            self.lines.times_to_first_token.clone(),
         );
         r.register_with_unit(
             "overhead",
@@ -204,19 +199,12 @@ impl Telemetry {
             seconds(),
             self.overhead.clone(),
         );
-        r.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
-        r.register("cost_usd", "Cost by configured prices, in US dollars", self.cost.clone());
         r.register("decisions", "Decisions on tool calls", self.decisions.clone());
         r.register("limit_rejections", "Requests refused by a limit", self.limit_rejections.clone());
         r.register(
             "budget_warnings",
             "Budgets of which more than the warning's share was spent",
             self.budget_warnings.clone(),
-        );
-        r.register(
-            "usage_estimates",
-            "Requests whose usage is an estimate: reported by nobody, cut short, or not to be believed",
-            self.usage_estimates.clone(),
         );
         r.register(
             "foreign_records",
@@ -240,6 +228,7 @@ impl Telemetry {
             seconds(),
             self.reload_time.clone(),
         );
+        self.gauges.register(r);
         self.register_records();
     }
 
@@ -275,29 +264,28 @@ impl Telemetry {
     }
 
     /// A request was answered or refused.
-    pub fn finished(&self, finished: &Finished<'_>) {
+    pub fn finished(&self, finished: Finished<'_>) {
         self.in_flight.dec();
-        let model = labels::model(finished.model);
-        let upstream: Arc<str> = finished.upstream.clone().unwrap_or_else(|| "none".into());
-        let route = RouteLabels { model: Arc::clone(&model), upstream: Arc::clone(&upstream) };
-        self.duration.get_or_create(&route).observe(finished.duration.as_secs_f64());
-        if let Some(ttft) = finished.ttft {
-            self.time_to_first_token.get_or_create(&route).observe(ttft.as_secs_f64());
-        }
-        self.overhead.observe(finished.overhead.as_secs_f64());
+        self.overhead.observe(finished.overhead);
         self.glances.took(&finished.tenant, clock::unix_minutes(clock::wall()), finished.duration);
+        let upstream = finished.upstream.unwrap_or_else(labels::none);
         if let Some(queued) = finished.queued {
-            let upstream = Arc::clone(&upstream);
-            self.queue_wait.get_or_create(&UpstreamLabels { upstream }).observe(queued.as_secs_f64());
+            let labels = UpstreamLabels { upstream: Arc::clone(&upstream) };
+            self.queue_wait.get_or_create(&labels).observe(queued);
         }
-        let tenant = Arc::clone(&finished.tenant);
-        self.requests
-            .get_or_create(&RequestLabels { tenant, model, upstream, outcome: finished.outcome })
-            .inc();
+        let line = Line { tenant: finished.tenant, model: labels::model(finished.model), upstream };
+        let counted = Counted {
+            outcome: labels::outcome(finished.end),
+            duration: finished.duration,
+            ttft: finished.ttft,
+            charged: finished.charged,
+            is_estimate: finished.is_estimate,
+        };
+        self.lines.count(line, &counted);
     }
 
     /// A tenant used something.
-    pub fn used(&self, tenant: &Arc<str>, counts: &Used) {
+    pub fn used(&self, tenant: &Arc<str>, counts: &ledger::Counts) {
         self.glances.count(tenant, clock::unix_minutes(clock::wall()), counts);
     }
 
@@ -321,55 +309,46 @@ impl Telemetry {
         self.budget_warnings.get_or_create(&TenantLabels { tenant }).inc();
     }
 
-    /// An entry is on its way to the records; what it tells is counted.
-    pub fn recorded(&self, entry: &Entry, model: Option<&AskedModel>) {
-        match entry {
-            Entry::Decision(entry) => {
-                let tenant = Arc::clone(&entry.journal.tenant);
-                let labels =
-                    DecisionLabels { tenant, place: entry.place, outcome: entry.decision, mode: entry.mode };
-                self.decisions.get_or_create(&labels).inc();
-            }
-            Entry::Request(entry) => {
-                let (tenant, model) = (Arc::clone(&entry.journal.tenant), labels::model(model));
-                let kinds =
-                    [(TokenKind::Input, entry.input_tokens), (TokenKind::Output, entry.output_tokens)];
-                for (kind, tokens) in kinds {
-                    if let Some(tokens) = tokens {
-                        let labels =
-                            TokenLabels { tenant: Arc::clone(&tenant), model: Arc::clone(&model), kind };
-                        self.tokens.get_or_create(&labels).inc_by(tokens);
-                    }
-                }
-                if entry.usage_estimated {
-                    let labels = TenantModelLabels { tenant: Arc::clone(&tenant), model: Arc::clone(&model) };
-                    self.usage_estimates.get_or_create(&labels).inc();
-                }
-                if let Some(micro_usd) = entry.cost_micro_usd {
-                    #[expect(clippy::cast_precision_loss, reason = "a metric, exact to 2^53 micro-dollars")]
-                    let usd = micro_usd as f64 / 1e6;
-                    self.cost.get_or_create(&TenantModelLabels { tenant, model }).inc_by(usd);
-                }
-            }
-        }
+    /// A decision is on its way to the records.
+    pub fn decided(&self, entry: &DecisionEntry) {
+        let tenant = Arc::clone(&entry.journal.tenant);
+        let labels = DecisionLabels { tenant, place: entry.place, outcome: entry.decision, mode: entry.mode };
+        self.decisions.get_or_create(&labels).inc();
     }
 
     /// So many offers were allowed that are on record for today already.
-    pub fn repeated_offers(&self, tenant: Arc<str>, count: u64) {
+    pub fn repeated_offers(&self, tenant: Arc<str>, offers: u64) {
         let (place, outcome) = (Place::Offered.as_str(), Outcome::Allow.as_str());
         let labels = DecisionLabels { tenant, place, outcome, mode: "enforce" };
-        self.decisions.get_or_create(&labels).inc_by(count);
+        self.decisions.get_or_create(&labels).inc_by(offers);
     }
 
     /// How the definitions of the servers stand that have pins, and of no others.
     pub fn pinned(&self, servers: impl Iterator<Item = (Arc<str>, PinCounts)>) {
-        self.pins.clear();
-        for (upstream, counts) in servers {
-            for (state, count) in counts {
-                let labels = PinLabels { upstream: Arc::clone(&upstream), state };
-                self.pins.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
+        let of = |(upstream, counts): (Arc<str>, PinCounts)| {
+            counts.into_iter().map(move |(state, count)| {
+                (PinLabels { upstream: Arc::clone(&upstream), state }, standing::gauge(count))
+            })
+        };
+        self.pins.replace(servers.flat_map(of));
+    }
+
+    /// How things stand when somebody asks for the metrics.
+    pub fn stand(&self, standing: Standing) {
+        self.gauges.set(standing);
+    }
+
+    /// Forgets the tenants that are not kept.
+    pub fn keep(&self, kept: &dyn Fn(&str) -> bool) {
+        self.lines.keep(kept);
+        self.decisions.keep(kept);
+        self.limit_rejections.keep(kept);
+        self.foreign_records.keep(kept);
+        self.budget_warnings.keep(kept);
+        self.redactions.values.keep(kept);
+        self.redactions.left_out.keep(kept);
+        self.redactions.otlp.exported.keep(kept);
+        self.redactions.otlp.dropped.keep(kept);
     }
 
     /// Whether the gateways that share limits can be asked, how many there are, and how often they could not be in time.
@@ -380,16 +359,20 @@ impl Telemetry {
     }
 
     /// How full the upstreams are that take so many requests at a time, and of no others.
-    pub fn queues(&self, standings: Vec<Standing>) {
-        self.upstream_in_flight.clear();
-        self.queued.clear();
-        for Standing { upstream, in_flight, waiting } in standings {
-            for (tenant, count) in waiting {
-                let labels = QueueLabels { upstream: Arc::clone(&upstream), tenant };
-                self.queued.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-            self.upstream_in_flight.get_or_create(&UpstreamLabels { upstream }).set(i64::from(in_flight));
-        }
+    pub fn queues(&self, standings: &[upstream::Standing]) {
+        let in_flight = standings.iter().map(|standing| {
+            let labels = UpstreamLabels { upstream: Arc::clone(&standing.upstream) };
+            (labels, standing::gauge(u64::from(standing.in_flight)))
+        });
+        self.upstream_in_flight.replace(in_flight);
+        let queued = standings.iter().flat_map(|standing| {
+            standing.waiting.iter().map(|(tenant, count)| {
+                let (upstream, tenant) = (Arc::clone(&standing.upstream), Arc::clone(tenant));
+                let count = u64::try_from(*count).unwrap_or(u64::MAX);
+                (QueueLabels { upstream, tenant }, standing::gauge(count))
+            })
+        });
+        self.queued.replace(queued);
     }
 
     /// A record could not be kept.

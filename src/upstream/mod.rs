@@ -5,6 +5,7 @@
 pub mod analyzer;
 mod circuit;
 mod gate;
+mod health;
 pub mod http1;
 pub mod mcp;
 pub mod published;
@@ -12,6 +13,7 @@ mod route;
 pub mod webhook;
 
 pub use gate::{Place, Progress, Queues, Standing, Turn};
+pub use health::{Came, Health};
 pub use route::{Destination, Parcel, Parcels, Received, Repeat, Target, refusal_for};
 
 use crate::{clock, dialect::Family, json::Value, names::UpstreamName};
@@ -41,6 +43,7 @@ pub struct Upstream {
     credentials: Vec<Kept>,
     /// Further tries after a first one that failed.
     pub retries: u32,
+    pub health: Health,
     /// Counts tries, so that endpoints and credentials take turns.
     turn: AtomicUsize,
     /// How often calls may be sent there again.
@@ -144,8 +147,8 @@ impl Upstream {
         retries: u32,
     ) -> Self {
         let credentials = credentials.into_iter().map(Kept::new).collect();
-        let (turn, budget) = (AtomicUsize::new(0), Budget::default());
-        Self { name, speaks, endpoints, credentials, retries, turn, budget }
+        let (health, turn, budget) = (Health::default(), AtomicUsize::new(0), Budget::default());
+        Self { name, speaks, endpoints, credentials, retries, health, turn, budget }
     }
 
     /// The same upstream with another credential, and connections of its own.
@@ -161,6 +164,7 @@ impl Upstream {
             endpoints: self.endpoints.iter().map(endpoint).collect(),
             credentials: vec![Kept::new(credential.clone())],
             retries: self.retries,
+            health: self.health.clone(),
             turn: AtomicUsize::new(0),
             budget: Budget::default(),
         }

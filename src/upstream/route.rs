@@ -6,7 +6,7 @@
 //! An upstream that takes so many at a time is waited for: only what would be told that it is overloaded goes to the next.
 
 use super::{
-    Chosen, Credential, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
+    Came, Chosen, Credential, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
 use crate::{authorize::Permit, clock, dialect::Family, refusal::Refusal};
@@ -231,10 +231,13 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
     if target.repeat == Repeat::IfUnsent {
-        let tried = endpoint.client.apart().send(outgoing).await;
-        return tried.map_or_else(failed, |answer| judge(upstream, answer)).once();
+        let sent = endpoint.client.apart().send(outgoing).await;
+        upstream.health.note(Came::of(&sent));
+        return sent.map_or_else(failed, |answer| judge(upstream, answer)).once();
     }
-    match endpoint.client.send(outgoing).await {
+    let sent = endpoint.client.send(outgoing).await;
+    upstream.health.note(Came::of(&sent));
+    match sent {
         Ok(answer) => {
             let status = answer.status;
             if upstream.has_several_credentials() {

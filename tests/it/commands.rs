@@ -236,3 +236,31 @@ fn a_written_configuration_is_clean_and_is_written_once() {
     assert_eq!(run(&["init", "x", "--upstream", "gopher://x"], dir.path(), "").0, 2);
     assert_eq!(run(&["init", "x", "--tenant", "Ä"], dir.path(), "").0, 2);
 }
+
+/// A real command of a user's: what it asks goes through a gateway of its own, as the tenant, on record; what it ends with
+/// is what `run` ends with.
+#[test]
+fn a_command_runs_as_a_tenant_with_a_gateway_of_its_own() {
+    let mut gateway = crate::support::Gateway::start();
+    let dir = gateway.dir.path().to_owned();
+    let ask = r#"curl -s "$OPENAI_BASE_URL/chat/completions" -H "authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' -d '{"model":"gpt-5","messages":[{"role":"user","content":"!say run it"}]}'; test "$ANTHROPIC_BASE_URL/v1" = "$OPENAI_BASE_URL" && test "$ANTHROPIC_API_KEY" = "$OPENAI_API_KEY" && exit 7"#;
+    let asked = |tenant: &str| {
+        run(&["run", "--config", "tollgate.yaml", "--tenant", tenant, "--", "sh", "-c", ask], &dir, "")
+    };
+    // The directory is another gateway's while that runs.
+    let (status, _, err) = asked("acme");
+    assert!(status == 1 && err.contains("data"), "{err}");
+    gateway.stop();
+    let (status, out, err) = asked("acme");
+    assert!(status == 7 && out.contains("run it"), "{status} {out} {err}");
+    let lines = gateway.lines("log", "acme", 1);
+    assert_eq!((&lines[0]["key"], &lines[0]["status"]), (&"run:command".into(), &200.into()), "{lines:?}");
+    let (status, _, err) = asked("nobody");
+    assert!(status == 1 && err.contains("no tenant `nobody`") && err.contains("globex"), "{err}");
+    let missing = ["run", "-t", "acme", "--config", "tollgate.yaml", "--", "no-such-command"];
+    let (status, _, err) = run(&missing, &dir, "");
+    assert!(status == 127 && err.contains("no-such-command"), "{err}");
+    let killed = ["run", "-t", "acme", "--config", "tollgate.yaml", "--", "sh", "-c", "kill -9 $$"];
+    assert_eq!(run(&killed, &dir, "").0, 128 + 9);
+    assert_eq!(run(&["run", "-t", "acme"], &dir, "").0, 2);
+}

@@ -40,7 +40,7 @@ impl Redis {
             .args(args)
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is needed: apt-get install redis-server");
+            .unwrap_or_else(|error| panic!("redis-server is needed (apt-get install redis-server): {error}"));
         self.process = Some(process);
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {

@@ -211,7 +211,7 @@ fn a_failed_call_gives_back_and_a_cut_stream_pays_for_what_was_seen() {
         gateway
             .admin_get("/metrics")
             .body
-            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\"} 1")
+            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\",upstream=\"mock\"} 1")
     );
 }
 
@@ -227,7 +227,7 @@ fn usage_that_cannot_be_true_is_estimated() {
         gateway
             .admin_get("/metrics")
             .body
-            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\"} 2")
+            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\",upstream=\"mock\"} 2")
     );
 }
 

@@ -35,6 +35,7 @@ mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
 mod mcp_streams;
+mod metrics;
 mod mirrors;
 mod mtls;
 mod pins;

@@ -2,6 +2,7 @@
 //! code is in the registry below, and has its heading in `docs/lints.md`. Only `check` asks: a reload does not wait for it.
 
 mod definitions;
+mod doors;
 mod extent;
 mod rules;
 mod tools;
@@ -33,6 +34,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("manages-store", "A pattern lets a tenant manage the collections of all tenants."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
+    lint_of("open-admin", "A sidecar whose agent reaches the admin port, too."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
     lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
@@ -67,6 +69,7 @@ pub fn lint(loaded: &Loaded, tests: &[raw::Tests]) -> Vec<Problem> {
     let view = View { loaded, gateway, tenants, tests, whole: loaded.broken.is_empty() };
     let mut found = Found::default();
     upstreams::lint(&view, &mut found);
+    doors::lint(&view, &mut found);
     extent::lint(&view, &mut found);
     rules::lint(&view, &mut found);
     tools::lint(&view, &mut found);

@@ -127,7 +127,7 @@ fn may_ask(
     let judged = authorize::question(desk.asked, &name, params, MESSAGE_BYTES_MAX, &mut findings);
     denied.append(&mut findings.tools_denied);
     for entry in findings.evidence {
-        visit::record(desk.gateway, entry, None).map_err(|refusal| refusal.message())?;
+        visit::record(desk.gateway, entry).map_err(|refusal| refusal.message())?;
     }
     judged
 }

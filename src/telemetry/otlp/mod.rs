@@ -5,7 +5,10 @@
 mod logs;
 mod queue;
 
-use super::labels::{DropLabels, TenantLabels};
+use super::{
+    labels::{DropLabels, TenantLabels},
+    series::Series,
+};
 use crate::{
     clock, operator,
     upstream::{
@@ -16,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::metrics::counter::Counter;
 use prost::Message;
 use queue::{Batch, Queue};
 use std::{
@@ -108,8 +111,8 @@ impl Target {
 /// What became of records that were to be exported.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
-    pub(super) exported: Family<TenantLabels, Counter>,
-    pub(super) dropped: Family<DropLabels, Counter>,
+    pub(super) exported: Series<TenantLabels, Counter>,
+    pub(super) dropped: Series<DropLabels, Counter>,
 }
 
 impl Counts {

@@ -7,7 +7,11 @@ use super::{
     stdio::{self, Child, Children},
     wire::{self, Said, failed},
 };
-use crate::{json::Value, mcp::envelope::Ask, upstream::Upstream};
+use crate::{
+    json::Value,
+    mcp::envelope::Ask,
+    upstream::{Health, Upstream},
+};
 use std::{sync::Arc, time::Duration};
 
 #[derive(Debug)]
@@ -28,6 +32,14 @@ pub(super) enum Reply {
 }
 
 impl Link {
+    /// How what is asked by HTTP answers.
+    pub(super) fn health(&self) -> Option<&Health> {
+        match self {
+            Self::Http(upstream) => Some(&upstream.health),
+            Self::Child { .. } => None,
+        }
+    }
+
     /// A text without the gateway's own credentials.
     pub(super) fn conceal(&self, text: String) -> String {
         match self {

@@ -16,7 +16,7 @@ pub use listening::{Changes, Heard, Wanted};
 pub use stdio::Program;
 
 use super::{
-    Upstream,
+    Came, Health, Upstream,
     http1::{Answer, Outgoing},
     route,
 };
@@ -193,9 +193,19 @@ impl Server {
         self.name.as_str()
     }
 
+    /// The same, checked.
+    pub fn upstream_name(&self) -> &UpstreamName {
+        &self.name
+    }
+
     /// The same, shared.
     pub fn shared_name(&self) -> Arc<str> {
         self.name.shared()
+    }
+
+    /// How it answers; not known of one that the gateway runs.
+    pub fn health(&self) -> Option<&Health> {
+        self.link.health()
     }
 
     /// A text without the gateway's own credentials.
@@ -528,7 +538,9 @@ impl Server {
         }
         let path = if endpoint.base_path.is_empty() { "/" } else { &endpoint.base_path };
         let outgoing = Outgoing { method, path, headers: &headers, body };
-        endpoint.client.send(outgoing).await.map_err(|error| Failed::Refusal(route::unanswered(error)))
+        let sent = endpoint.client.send(outgoing).await;
+        upstream.health.note(Came::of(&sent));
+        sent.map_err(|error| Failed::Refusal(route::unanswered(error)))
     }
 }
 
