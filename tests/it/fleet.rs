@@ -405,7 +405,7 @@ fn two(redis: &Redis, secrets: [&str; 2]) -> [Gateway; 2] {
     })
 }
 
-const SECRET: &str = "a-secret-of-all-gateways";
+const SECRET: &str = "a-secret-that-all-gateways-of-the-fleet-have";
 
 fn listed(gateway: &Gateway) -> Vec<serde_json::Value> {
     gateway.admin_get("/admin/approvals").json().as_array().unwrap().clone()
@@ -482,7 +482,7 @@ fn a_stored_response_is_its_tenants_at_every_gateway() {
 #[test]
 fn without_a_secret_in_common_limits_alone_are_shared() {
     let redis = Redis::start();
-    let [here, there] = two(&redis, [SECRET, "another-secret-of-another"]);
+    let [here, there] = two(&redis, [SECRET, "another-secret-that-only-one-gateway-has"]);
     let id = here.post("/v1/responses", ACME, r#"{"model":"gpt-5","input":"hi"}"#).json()["id"]
         .as_str()
         .unwrap()
