@@ -26,6 +26,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use query::Query;
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -220,7 +221,10 @@ impl Admin {
     /// Answers what needs no body.
     fn route(&self, request: &Parts) -> Routed {
         let (method, path) = (&request.method, request.uri.path());
+        // The port of probes is kubelet's and scrapers', which come under any name.
+        let is_foreign = self.scope == Scope::All && !self.is_local(request);
         Routed::Answered(match (method, path) {
+            (&Method::GET, "/livez" | "/healthz" | "/readyz" | "/metrics") if is_foreign => foreign(),
             (&Method::POST, _) if path.starts_with(APPROVALS) && self.refusal(request).is_none() => {
                 return Routed::Decision(path.trim_start_matches(APPROVALS).to_owned());
             }
@@ -232,6 +236,9 @@ impl Admin {
             (&Method::GET, "/metrics") => return Routed::Metrics,
             (&Method::GET, "/") if self.scope == Scope::All && self.is_local(request) => page::answer(),
             _ if let Some(refusal) = self.refusal(request) => refusal,
+            (&Method::GET, "/admin/status") if request.uri.query().is_some_and(|query| !query.is_empty()) => {
+                error(StatusCode::BAD_REQUEST, "there are no parameters")
+            }
             (&Method::GET, "/admin/status") => self.status(),
             (&Method::POST, "/admin/explain") => return Routed::Explain,
             (&Method::GET, _) if path.starts_with(APPROVALS) => {
@@ -251,7 +258,7 @@ impl Admin {
         if self.scope == Scope::Probes {
             Some(error(StatusCode::NOT_FOUND, "no such path here"))
         } else if !self.is_local(request) {
-            Some(error(StatusCode::FORBIDDEN, "this Host or Origin is not accepted here"))
+            Some(foreign())
         } else if !self.is_authorized(request) {
             Some(error(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong"))
         } else {
@@ -276,6 +283,9 @@ impl Admin {
 
     /// Who reaches what, and by which rule: of one tenant (`?tenant=`) or all; or who can call one tool (`?tool=`).
     async fn access(&self, query: Query) -> Response<Body> {
+        if let Some(unknown) = self.unknown(&query) {
+            return unknown;
+        }
         let (snapshot, now) = (self.gateway.snapshot.load_full(), clock::unix_seconds(clock::wall()));
         // With many tenants it takes its time: not a thread that others wait for.
         let told = tokio::task::spawn_blocking(move || {
@@ -298,9 +308,17 @@ impl Admin {
         let filter = Filter { tenant: query.get("tenant").map(ToOwned::to_owned), since: since.flatten() };
         let gateway = Arc::clone(&self.gateway);
         match tokio::task::spawn_blocking(move || gateway.ledger.rows(&filter)).await {
+            // A tenant that is gone may have used something.
+            Ok(Ok(rows)) if rows.is_empty() && self.unknown(query).is_some() => no_tenant(),
             Ok(Ok(rows)) => respond(StatusCode::OK, &Value::Array(rows.iter().map(Row::to_json).collect())),
             Ok(Err(_)) | Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read"),
         }
+    }
+
+    /// What is told where no tenant has the name that is asked about.
+    fn unknown(&self, query: &Query) -> Option<Response<Body>> {
+        let name = query.get("tenant")?;
+        self.gateway.snapshot.load().directory.find(name).is_none().then(no_tenant)
     }
 
     /// A browser on another site must not reach this port through its user: foreign names are refused.
@@ -314,11 +332,11 @@ impl Admin {
     fn is_authorized(&self, request: &Parts) -> bool {
         use sha2::{Digest, Sha256};
         let Some(token) = &self.token else { return true };
-        let given = request.headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        let mut given = request.headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(given), None) = (given.next(), given.next()) else { return false };
+        let Some((scheme, given)) = given.as_bytes().split_first_chunk::<7>() else { return false };
         // Compared by digest: the time it takes tells nothing of the token.
-        given
-            .and_then(|given| given.strip_prefix(b"Bearer "))
-            .is_some_and(|given| Sha256::digest(given) == Sha256::digest(token))
+        scheme.eq_ignore_ascii_case(b"Bearer ") && Sha256::digest(given) == Sha256::digest(token)
     }
 
     fn status(&self) -> Response<Body> {
@@ -355,11 +373,22 @@ fn shared_state(fleet: &Fleet) -> Value<'static> {
     Value::object([("state", state), ("gateways", Value::integer(u64::from(gateways)))])
 }
 
-/// The upstreams and MCP servers, by name.
+fn no_tenant() -> Response<Body> {
+    error(StatusCode::NOT_FOUND, "there is no tenant of this name")
+}
+
+fn foreign() -> Response<Body> {
+    let message = "this Host or Origin is not accepted here: use the address that `admin` has, or list the name in `allowed_hosts`";
+    error(StatusCode::FORBIDDEN, message)
+}
+
+/// All upstreams by name: those of models, MCP servers, tool APIs and vector stores.
 fn upstreams(snapshot: &Snapshot) -> Value<'static> {
     let models = snapshot.upstreams.iter().map(|upstream| upstream.name.to_string());
     let servers = snapshot.servers.iter().map(|server| server.shared_name().to_string());
-    Value::Array(models.chain(servers).map(Value::string).collect())
+    let tools = snapshot.tool_apis.keys().map(|name| name.to_string());
+    let names: BTreeSet<String> = models.chain(servers).chain(tools).collect();
+    Value::Array(names.into_iter().map(Value::string).collect())
 }
 
 /// What a path with parameters asks for.

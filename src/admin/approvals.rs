@@ -18,6 +18,9 @@ const BAD_DECISION: &str =
 impl Admin {
     /// The calls that wait for a person, of one tenant (`?tenant=`) or all.
     pub(super) async fn waiting(&self, query: &Query) -> Response<Body> {
+        if let Some(unknown) = self.unknown(query) {
+            return unknown;
+        }
         let now = clock::unix_millis(clock::wall());
         let is_asked_for = |tenant: &str| query.get("tenant").is_none_or(|asked| asked == tenant);
         let mut waiting = self.gateway.approvals.waiting(now);

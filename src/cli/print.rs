@@ -45,11 +45,11 @@ pub(super) fn columns(rows: &[Vec<String>], indent: usize) -> String {
     out
 }
 
-/// Text that may come from anywhere, for a terminal: control characters and those that turn the direction of text
-/// are escaped.
+/// Text that may come from anywhere, for a terminal: control characters, those that begin a line and those that turn
+/// the direction of text are escaped.
 pub(super) fn tame(text: &str) -> String {
     let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || turns(c) { out.extend(c.escape_unicode()) } else { out.push(c) }

@@ -59,6 +59,12 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     match ledger::read(&data_dir, &filter) {
         Ok(rows) => {
             let rows = rows.unwrap_or_default();
+            let is_known = |name: &String| loaded.tenants.iter().any(|known| known.tenant.value == *name);
+            if let Some(name) = arguments.tenant.as_ref().filter(|name| rows.is_empty() && !is_known(name)) {
+                return print::failed(&format!(
+                    "there is no tenant `{name}`, and none of that name used anything"
+                ));
+            }
             match arguments.format {
                 Format::Csv => print::text(&csv(&rows)),
                 Format::Json => {

@@ -47,6 +47,7 @@ pub use mask::quoted_key;
 pub use problem::{Colour, Problem, Severity, to_json, to_text};
 pub use sarif::to_sarif;
 pub use schema::schema;
+pub use secret::why_unread;
 pub use secret::{Secret, SecretMissing, SecretRef};
 pub use test_cases::check_tests;
 pub use test_files::{NoTests, test_files_at};

@@ -42,7 +42,7 @@ pub enum SecretRef {
 /// Why a secret could not be fetched. Names the place, never what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretMissing {
-    #[error("the secret is empty")]
+    #[error("the secret is empty, or blank")]
     Empty,
     #[error("the environment variable {0} is not set")]
     Env(String),
@@ -73,12 +73,20 @@ impl SecretRef {
             Self::File(path) => read(&base_dir.join(path))?,
             Self::Plain(secret) => return Ok(secret.clone()),
         };
-        if text.is_empty() { Err(SecretMissing::Empty) } else { Ok(Secret(text)) }
+        if text.trim().is_empty() { Err(SecretMissing::Empty) } else { Ok(Secret(text)) }
+    }
+}
+
+/// Why a file cannot be read, in words for people.
+pub fn why_unread(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
 fn read(path: &Path) -> Result<String, SecretMissing> {
-    let failed = |error: std::io::Error| SecretMissing::File(path.to_path_buf(), error.kind().to_string());
+    let failed = |error: std::io::Error| SecretMissing::File(path.to_path_buf(), why_unread(&error));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;

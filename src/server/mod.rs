@@ -33,6 +33,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A client has so long for a request's head and for a TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// At an end, a connection on which nothing was sent is kept for so long.
+const SAYS_NOTHING: Duration = Duration::from_secs(1);
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted.
@@ -123,18 +125,52 @@ pub struct Malformed {
 impl Malformed {
     /// What is wrong with how a request was written.
     fn of(head: &http::request::Parts) -> Option<Self> {
-        if let Some(refused) = head.headers.get(guard::REFUSED) {
-            let told = refused.to_str().ok().and_then(|told| told.strip_prefix(guard::mark()));
-            let told = told.filter(|_| !guard::mark().is_empty());
-            // A client that writes this header itself is not believed.
-            let (status, message) = told?.trim_start().split_once(' ')?;
-            return Some(Self { status: status.parse().ok()?, message: message.to_owned() });
-        }
-        let host = head.headers.get(header::HOST)?;
-        let authority = head.uri.authority()?;
-        let agree = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-        (!agree).then(|| Self { status: 400, message: "`:authority` and `host` name two hosts".to_owned() })
+        let wrong = match head.version {
+            // The guard looked at it, and says so by a header; one that a client writes itself is not believed.
+            Version::HTTP_2 => ambiguity(head),
+            _ => match head.headers.get(guard::REFUSED).and_then(Self::told) {
+                Some(told) => return Some(told),
+                None => differs(head),
+            },
+        };
+        wrong.map(|message| Self { status: 400, message: message.to_owned() })
     }
+
+    /// What the guard says of a head.
+    fn told(refused: &http::HeaderValue) -> Option<Self> {
+        let told = refused.to_str().ok().and_then(|told| told.strip_prefix(guard::mark()));
+        let (status, message) = told.filter(|_| !guard::mark().is_empty())?.trim_start().split_once(' ')?;
+        Some(Self { status: status.parse().ok()?, message: message.to_owned() })
+    }
+}
+
+/// Why the head of an HTTP/2 request can be read in two ways: by the rules that the guard holds HTTP/1 to, as far as the
+/// protocol leaves them open.
+fn ambiguity(head: &http::request::Parts) -> Option<&'static str> {
+    let count = |name| head.headers.get_all(name).iter().count();
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    if count(header::HOST) > 1 {
+        return Some("there are two `host` headers");
+    }
+    if count(header::CONTENT_LENGTH) > 1 {
+        return Some("there are two `content-length` headers");
+    }
+    if authority.is_none() && count(header::HOST) == 0 {
+        return Some("it names no host: neither `:authority` nor `host` is there");
+    }
+    if authority.is_some_and(|authority| authority.contains('@')) {
+        return Some("`:authority` holds more than a host and a port");
+    }
+    if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+        return Some("`:scheme` is neither http nor https");
+    }
+    differs(head)
+}
+
+fn differs(head: &http::request::Parts) -> Option<&'static str> {
+    let (host, authority) = (head.headers.get(header::HOST)?, head.uri.authority()?);
+    let agree = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    (!agree).then_some("`:authority` and `host` name two hosts")
 }
 
 /// The head of an HTTP/1 request at the start of these bytes, if it is complete and taken. For those who look for heads
@@ -183,9 +219,10 @@ where
         let (tls, http, service, watcher) =
             (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
         let stalled = stalls.connection();
+        let stop = ending.stop.clone();
         connections.spawn(async move {
             let is_secure = tls.is_some();
-            let Some((stream, peer)) = handshake(socket, tls, header_bytes_max).await else { return };
+            let Some((stream, peer)) = handshake(socket, tls, header_bytes_max, &stop).await else { return };
             let given_up = stalled.given_up();
             let service = service_fn(move |request: Request<Incoming>| {
                 let (mut head, body) = request.into_parts();
@@ -260,6 +297,7 @@ async fn handshake(
     socket: TcpStream,
     tls: Option<Tls>,
     header_bytes_max: usize,
+    stop: &CancellationToken,
 ) -> Option<(Box<dyn Stream>, Option<Peer>)> {
     socket.set_nodelay(true).ok()?;
     // Which HTTP a client speaks is told by its first bytes, for which hyper would wait without end.
@@ -273,7 +311,11 @@ async fn handshake(
             }
         }
     };
-    tokio::time::timeout(HEAD_TIMEOUT, opened).await.ok().flatten()
+    tokio::select! {
+        opened = tokio::time::timeout(HEAD_TIMEOUT, opened) => opened.ok().flatten(),
+        // Whoever has said nothing by then has nothing to lose.
+        () = async { stop.cancelled().await; tokio::time::sleep(SAYS_NOTHING).await } => None,
+    }
 }
 
 /// HTTP/1 through its guard; HTTP/2 as it is.

@@ -94,6 +94,16 @@ impl Circuit {
         (tells, opens)
     }
 
+    /// Whether the operator is to be told of something that is no failure.
+    fn tells(&self, now: Instant) -> bool {
+        let mut fault = self.fault();
+        let tells = fault.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY);
+        if tells {
+            fault.told = Some(now);
+        }
+        tells
+    }
+
     fn fault(&self) -> MutexGuard<'_, Fault> {
         self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,6 +126,17 @@ impl Watch {
     /// The answer is complete, or says what the caller did wrong.
     pub(super) fn succeeded(&self) {
         self.circuit.succeeded();
+    }
+
+    /// The gateway's own credential was refused: the operator's business, and no failure of the address.
+    pub(super) fn refused(&self, status: u16) {
+        self.circuit.succeeded();
+        if self.circuit.tells(clock::now()) {
+            operator::warn(&format!(
+                "upstream {}: it refuses the credential that `auth` has for it ({status}); clients are told 502",
+                self.name
+            ));
+        }
     }
 
     /// There was no answer, none that is one, or half of one. `why` holds nothing that others wrote.

@@ -249,6 +249,8 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>) -> Tried {
                 watch.answers();
                 let body = answer.body.watched(watch);
                 return judge(upstream, Answer { body, ..answer });
+            } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+                watch.refused(status.as_u16());
             } else {
                 watch.succeeded();
             }

@@ -262,6 +262,7 @@ fn the_page_and_all_that_it_asks_for_is_for_those_who_may() {
             gateway.raw_to(gateway.admin, &request).status
         };
         let token = "authorization: Bearer the-admin-token\r\n";
+        assert_eq!((ask(&token.repeat(2)), ask(&token.replace("Bearer", "bearer"))), (401, 200), "{path}");
         assert_eq!((ask(""), ask("authorization: Bearer other\r\n"), ask(token)), (401, 401, 200), "{path}");
         assert_eq!(ask(&format!("{token}origin: http://evil.example\r\n")), 403, "{path}");
         assert_eq!(gateway.get(&format!("/admin/{path}"), ACME).status, 404, "never on the agents' port");
@@ -269,6 +270,18 @@ fn the_page_and_all_that_it_asks_for_is_for_those_who_may() {
     assert_eq!(gateway.get("/", ACME).status, 404);
     let foreign = "GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     assert_eq!(gateway.raw_to(gateway.admin, foreign).status, 403);
+    for path in ["/metrics", "/readyz", "/livez"] {
+        let ask = |host: &str| {
+            gateway
+                .raw_to(
+                    gateway.admin,
+                    &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"),
+                )
+                .status
+        };
+        // A page that has its name point here reads no tenant's name.
+        assert_eq!((ask("evil.example"), ask("localhost"), ask("127.0.0.1")), (403, 200, 200), "{path}");
+    }
     gateway.chat(ACME, &chat("hi", &tools(&["get_it"])));
     let address = format!("http://127.0.0.1:{}", gateway.admin);
     let (status, _, err) = run(&["top", "--admin", &address], gateway.dir.path(), "");

@@ -20,17 +20,15 @@ fn gateway(records: &str) -> Gateway {
 
 /// The token that a tenant's newest record has of the one address that everybody writes to.
 fn token(gateway: &Gateway, tenant: &str, key: &str) -> String {
-    let lines = || {
-        let dir = gateway.dir.path().join("data/log").join(tenant);
-        fs::read_dir(dir).map_or(0, |files| {
-            files.flatten().map(|file| fs::read_to_string(file.path()).unwrap().lines().count()).sum()
-        })
-    };
-    let before = lines();
     let answer = gateway.chat(key, &chat("write to jane.doe@example.com", &tools(&["get_weather"])));
     assert_eq!(answer.status, 200, "{answer:?}");
-    let all = gateway.lines("log", tenant, before + 1);
-    let prompt = all.last().unwrap()["prompt"].as_str().unwrap().to_owned();
+    let id = answer.header("x-request-id").unwrap();
+    // Lines of other requests may come meanwhile.
+    let line =
+        |gateway: &Gateway| gateway.lines("log", tenant, 0).into_iter().find(|line| line["request_id"] == id);
+    gateway.wait("the line of the request", |gateway| line(gateway).is_some());
+    let line = line(gateway).unwrap();
+    let prompt = line["prompt"].as_str().unwrap();
     prompt.split("[EMAIL_ADDRESS:").nth(1).unwrap().split(']').next().unwrap().to_owned()
 }
 

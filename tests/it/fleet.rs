@@ -40,7 +40,8 @@ impl Redis {
             .args(args)
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("redis-server is needed (apt-get install redis-server): {error}"));
+            .map_err(|error| format!("redis-server is needed (apt-get install redis-server): {error}"))
+            .unwrap();
         self.process = Some(process);
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {

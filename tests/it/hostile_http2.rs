@@ -275,7 +275,20 @@ fn h8_h9_heads_that_another_http_would_read_otherwise_are_refused() {
     let good = || [head("POST", "/v1/chat/completions"), literal("content-length", &length)].concat();
     let without_path =
         [literal(":method", "POST"), literal(":scheme", "http"), literal(":authority", "localhost")].concat();
+    let of = |pseudo: &[(&str, &str)]| -> Vec<u8> {
+        let pseudo = [(":method", "POST"), (":path", "/v1/chat/completions")].iter().chain(pseudo);
+        let names: Vec<u8> = pseudo.flat_map(|(name, value)| literal(name, value)).collect();
+        [names, literal("x-api-key", ACME), literal("content-length", &length)].concat()
+    };
+    let (http, here) = ((":scheme", "http"), (":authority", "localhost"));
     let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("no host", of(&[http])),
+        ("two hosts", of(&[http, here, ("host", "localhost"), ("host", "localhost")])),
+        ("two hosts alone", of(&[http, ("host", "localhost"), ("host", "other")])),
+        ("a user in the authority", of(&[http, (":authority", "acme@localhost")])),
+        ("another scheme", of(&[(":scheme", "evil"), here])),
+        ("the guard's mark", [good(), literal("host", "other"), literal("x-tollgate-refused", "x")].concat()),
+        ("the same length twice", [good(), literal("content-length", &length)].concat()),
         ("authority and host", [good(), literal("host", "other")].concat()),
         ("pseudo-header behind", [good(), literal(":path", "/other")].concat()),
         ("unknown pseudo-header", [literal(":tenant", "acme"), good()].concat()),

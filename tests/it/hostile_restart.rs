@@ -34,6 +34,19 @@ fn o2_a_second_signal_ends_at_once() {
     assert_eq!(status, 0, "{out}{err}");
 }
 
+/// Whoever is connected and says nothing holds up no end.
+#[test]
+fn o2_silent_connections_do_not_hold_up_the_end() {
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
+    let _silent: Vec<TcpStream> = (0..5).map(|_| gateway.connect()).collect();
+    // They are accepted: a later one is answered.
+    assert_eq!(gateway.get("/v1/models", ACME).status, 200);
+    let told = Instant::now();
+    gateway.signal("TERM");
+    assert_eq!(gateway.exit_status(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(30), "{:?}", told.elapsed());
+}
+
 #[test]
 fn o2_many_streams_end_within_the_drain() {
     let mut gateway = Gateway::with(TENANTS, "limits: { drain: 20s }\n");

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
 /// The entry of an API that is described in a file. What cannot be expressed is told on stderr.
 fn described(path: &Path) -> Result<String, String> {
     let place = path.display();
-    let unreadable = |error: io::Error| format!("{place} cannot be read: {}", error.kind());
+    let unreadable = |error: io::Error| format!("{place} cannot be read: {}", config::why_unread(&error));
     if fs::metadata(path).map_err(unreadable)?.len() > OPENAPI_BYTES_MAX {
         return Err(format!("{place} is larger than a description is"));
     }

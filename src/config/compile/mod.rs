@@ -314,7 +314,8 @@ impl Compiler<'_> {
         let path = self.file(at);
         std::fs::read(&path)
             .map_err(|error| {
-                let message = format!("the file {} cannot be read: {}", path.display(), error.kind());
+                let message =
+                    format!("the file {} cannot be read: {}", path.display(), super::why_unread(&error));
                 self.error("not-found", at.at, message);
             })
             .ok()
@@ -331,7 +332,17 @@ impl Compiler<'_> {
         secret
             .value
             .resolve(self.context.env, &base)
-            .map_err(|missing| self.error("secret-missing", secret.at, missing.to_string()))
+            .map_err(|missing| {
+                let hint = match &missing {
+                    SecretMissing::Env(name) => format!(
+                        "set it, as in `export {name}=…`; where only the configuration is looked at (in CI), any value does"
+                    ),
+                    SecretMissing::Empty | SecretMissing::File(..) | SecretMissing::Unfit => {
+                        "the whole content of the variable or file is the secret; paths are relative to this file".to_owned()
+                    }
+                };
+                self.say(Problem::error("secret-missing", secret.at, missing.to_string()).hint(hint));
+            })
             .ok()
     }
 
