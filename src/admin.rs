@@ -1,6 +1,7 @@
 //! The admin port: probes, metrics, status, reload, calls that wait for a person, records, the page. Never on the
 //! agents' port.
 
+mod approvals;
 mod explain;
 mod overview;
 mod page;
@@ -8,14 +9,14 @@ mod query;
 mod records;
 
 use crate::{
-    approvals::{Approved, Decided, NotDecided, Waiting},
     clock,
     config::{self, Texts},
-    gateway::{self, Body, Detail, Gateway, MetricsFormat},
+    fleet::Fleet,
+    gateway::{Body, Gateway, MetricsFormat},
     hosts::{Accepted, Hosts},
     json::{self, Value},
     ledger::{Filter, Row},
-    offline, operator,
+    offline,
     server::Malformed,
     snapshot::Snapshot,
 };
@@ -118,8 +119,6 @@ const APPROVALS: &str = "/admin/approvals/";
 const BODY_BYTES_MAX: usize = 16 << 10;
 /// Nor is that of a call to be explained.
 const CALL_BYTES_MAX: usize = 1 << 20;
-/// A name of a person is no longer.
-const BY_BYTES_MAX: usize = 256;
 
 /// What becomes of a request once its head was looked at.
 enum Routed {
@@ -149,12 +148,6 @@ enum Look {
     Tenants,
 }
 
-/// Which calls that wait are told.
-enum Chosen {
-    Call(String),
-    Of(Query),
-}
-
 /// How much of the admin API a port serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -180,13 +173,13 @@ impl Admin {
             Routed::Answered(response) => response,
             Routed::Metrics(format) => self.metrics(format).await,
             Routed::Decision(id) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
-                Ok(body) => self.decide(&id, &body.to_bytes()),
+                Ok(body) => self.decide(&id, &body.to_bytes()).await,
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is too large, or broke off"),
             },
             Routed::Access(query) => self.access(query).await,
             Routed::Usage(query) => self.usage(&query).await,
-            Routed::Approval(id) => self.approvals(Chosen::Call(id)).await,
-            Routed::Approvals(query) => self.approvals(Chosen::Of(query)).await,
+            Routed::Approval(id) => self.call(&id).await,
+            Routed::Approvals(query) => self.waiting(&query).await,
             Routed::Explain => match Limited::new(body, CALL_BYTES_MAX).collect().await {
                 Ok(body) => self.explain(body.to_bytes()).await,
                 Err(_) => error(StatusCode::BAD_REQUEST, "the body is larger than 1 MiB, or broke off"),
@@ -293,34 +286,6 @@ impl Admin {
         }
     }
 
-    /// The calls that wait for a person, of one tenant (`?tenant=`) or all; or one of them with all of its arguments.
-    async fn approvals(&self, chosen: Chosen) -> Response<Body> {
-        if let Chosen::Of(query) = &chosen
-            && let Some(unknown) = self.unknown(query)
-        {
-            return unknown;
-        }
-        let waiting = self.gateway.approvals.waiting(clock::unix_millis(clock::wall()));
-        // Redacting takes its time: not on a thread that others wait for.
-        let told = tokio::task::spawn_blocking(move || match chosen {
-            Chosen::Call(id) => {
-                let call = waiting.iter().find(|call| *call.id == *id);
-                call.map(|call| gateway::shown(call, Detail::Whole))
-            }
-            Chosen::Of(query) => {
-                let of =
-                    |call: &&Waiting| query.get("tenant").is_none_or(|tenant| tenant == &*call.call.tenant);
-                let waiting = waiting.iter().filter(of);
-                Some(Value::Array(waiting.map(|call| gateway::shown(call, Detail::Brief)).collect()))
-            }
-        });
-        match told.await {
-            Ok(Some(told)) => respond(StatusCode::OK, &told),
-            Ok(None) => error(StatusCode::NOT_FOUND, "no call of this id waits"),
-            Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be made"),
-        }
-    }
-
     /// Who reaches what, and by which rule: of one tenant (`?tenant=`) or all; or who can call one tool (`?tool=`).
     async fn access(&self, query: Query) -> Response<Body> {
         if let Some(unknown) = self.unknown(&query) {
@@ -361,36 +326,6 @@ impl Admin {
         self.gateway.snapshot.load().directory.find(name).is_none().then(no_tenant)
     }
 
-    /// Takes a person's decision on a call that waits: `{"approve": true, "by": "ada"}`.
-    fn decide(&self, id: &str, body: &[u8]) -> Response<Body> {
-        let wrong = || {
-            let message =
-                "the body must be {\"approve\": true or false, \"by\": who decides, at most 256 bytes}";
-            error(StatusCode::BAD_REQUEST, message)
-        };
-        let Ok(body) = json::parse(body, 4) else { return wrong() };
-        let by = body.get("by").and_then(Value::as_str).map(str::trim);
-        let by = by.filter(|by| !by.is_empty() && by.len() <= BY_BYTES_MAX);
-        let (Some(approve), Some(by)) = (body.get("approve").and_then(Value::as_bool), by) else {
-            return wrong();
-        };
-        let word = if approve { Approved::Yes } else { Approved::No };
-        match self.gateway.approvals.decide(id, word, by, clock::unix_millis(clock::wall())) {
-            Ok(Decided { waiting, waited_for }) => {
-                if !waited_for && self.gateway.records.push(waiting.record(word, by, clock::wall())).is_err()
-                {
-                    operator::warn(&format!("what {by} decided on {id} could not be recorded"));
-                }
-                let mut told = gateway::shown(&waiting, Detail::Brief);
-                told.set("approved", Value::Bool(approve));
-                told.set("by", Value::string(by.to_owned()));
-                respond(StatusCode::OK, &told)
-            }
-            Err(not @ NotDecided::Unknown) => error(StatusCode::NOT_FOUND, not.to_string()),
-            Err(not @ NotDecided::Over) => error(StatusCode::CONFLICT, not.to_string()),
-        }
-    }
-
     /// A browser on another site must not reach this port through its user: foreign names are refused.
     fn is_local(&self, request: &Parts) -> bool {
         let Ok(Accepted { host, origin }) = self.hosts.check(request) else { return false };
@@ -428,11 +363,19 @@ impl Admin {
                 ("waiting", count(self.gateway.approvals.waiting(clock::unix_millis(clock::wall())).len())),
                 ("upstreams", upstreams(&snapshot)),
                 ("records", Value::string(if records { "ok" } else { "failing" })),
+                ("shared_state", self.gateway.fleet.as_ref().map_or(Value::Null, shared_state)),
                 ("draining", Value::Bool(self.draining.load(Ordering::Relaxed))),
                 ("time", Value::integer(now)),
             ]),
         )
     }
+}
+
+/// Whether the gateways that share limits can be asked, and how many there are.
+fn shared_state(fleet: &Fleet) -> Value<'static> {
+    let (is_joined, gateways) = fleet.standing();
+    let state = Value::string(if is_joined { "joined" } else { "alone" });
+    Value::object([("state", state), ("gateways", Value::integer(u64::from(gateways)))])
 }
 
 fn no_tenant() -> Response<Body> {

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod dialect;
 pub mod exchange;
+pub mod fleet;
 pub mod gateway;
 pub mod hosts;
 pub mod identity;

@@ -1,5 +1,7 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
+mod sharing;
+
 use super::{
     Status, print,
     run::Lent,
@@ -10,11 +12,12 @@ use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
-    gateway::{Cache, Gateway, Listeners, Stores},
+    fleet,
+    gateway::{self, Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
-    quota::{Now, Quota},
+    quota::{Now, Quota, fleet::Peers},
     records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Tls},
     stored::Shelf,
@@ -108,6 +111,8 @@ struct Reloader {
     /// For a gateway that is a command's own.
     lent: Option<Lent>,
     quotas: DashMap<Arc<str>, Arc<Quota>>,
+    /// The gateways that share the limits.
+    peers: OnceLock<Arc<dyn Peers>>,
     /// One reload at a time; what the last one read.
     read: Mutex<LastRead>,
     last: Arc<LastReload>,
@@ -125,6 +130,7 @@ struct SetUp {
     admin: SocketAddr,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
+    shared_state: Option<fleet::Options>,
     retain: Duration,
     on_failure: OnFailure,
     compress: bool,
@@ -139,6 +145,7 @@ impl SetUp {
             admin: serve.admin,
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
+            shared_state: serve.shared_state.clone(),
             retain: serve.retain,
             on_failure: serve.on_failure,
             compress: serve.compress,
@@ -154,6 +161,7 @@ impl SetUp {
             ("`admin`", self.admin != new.admin),
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
+            ("`shared_state`", self.shared_state != new.shared_state),
             ("`records.retain`", self.retain != new.retain),
             ("`records.on_failure`", self.on_failure != new.on_failure),
             ("`records.compress`", self.compress != new.compress),
@@ -185,6 +193,7 @@ impl Reloader {
             Some(mut compiled) => {
                 self.lent.iter().try_for_each(|lent| lent.set_up(&mut compiled))?;
                 // A tenant's first token must not be made with a secret that could be lost.
+                self.share();
                 self.lock
                     .iter()
                     .try_for_each(|lock| self.secrets.save(lock))
@@ -307,9 +316,10 @@ impl Running {
         if let Some(exports) = &serve.exports {
             telemetry.export(exports);
         }
-        let options = kept_records(&serve, secrets, &telemetry);
+        let options = kept_records(&serve, Arc::clone(&secrets), &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
         let (stored, ledger) = kept(&serve)?;
+        let fleet = reloader.join(&serve, &secrets)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
@@ -319,6 +329,7 @@ impl Running {
             stored,
             ledger,
             telemetry,
+            fleet,
             room: Arc::default(),
             cache: Cache::default(),
             approvals: Arc::default(),
@@ -340,6 +351,7 @@ impl Running {
         };
         running.listen(&serve, shared)?;
         tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
+        tokio::spawn(gateway::share_approvals(Arc::clone(&running.gateway)));
         Ok(running)
     }
 
@@ -481,6 +493,7 @@ impl Reloader {
             lock,
             lent: None,
             quotas: DashMap::new(),
+            peers: OnceLock::new(),
             read,
             last: Arc::default(),
             started: OnceLock::new(),

@@ -336,7 +336,23 @@ static LIMITS: MapShape = map(
 
 static SHARED: MapShape = MapShape {
     title: "shared state",
-    keys: &[key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }")],
+    keys: &[
+        key("redis", Shape::Secret, "The URL of a Redis server.").required().like("{ env: REDIS_URL }"),
+        key("ca", PATH, "Certificate authorities to trust there instead of the usual ones, PEM.")
+            .like("internal-ca.pem"),
+        key(
+            "prefix",
+            scalar(Scalar::Id),
+            "What all that is kept there begins with: gateways with another do not know of these.",
+        )
+        .or("tollgate"),
+        key(
+            "wait",
+            DURATION,
+            "How long a request waits for it; then this gateway's part of each limit decides.",
+        )
+        .or("4ms"),
+    ],
     rules: &[],
     hush: Hush::Hidden,
 };

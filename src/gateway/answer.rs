@@ -14,7 +14,7 @@ use crate::{
     quota::{Left, Standing},
     records::rfc3339,
     refusal::{Refusal, seconds},
-    stored::{Stored, What},
+    stored::{KEPT_FOR_S, Stored, What},
     translate,
     upstream::{
         self, Received, Upstream,
@@ -453,6 +453,9 @@ fn shelve(gateway: &Gateway, exchange: &Exchange) {
             let upstream = Arc::clone(upstream);
             let offered = if what.is_answer() { exchange.offered().to_vec() } else { Vec::new() };
             let stored = Stored { what, upstream, model: model.name().to_owned(), denied, offered };
+            if let Some(fleet) = gateway.fleet.as_ref().filter(|fleet| fleet.shares_all()) {
+                fleet.keep(&tenant, id, &stored.to_text(), KEPT_FOR_S.unsigned_abs());
+            }
             gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
         };
         kept.items.iter().for_each(|id| keep(id, What::Item, Vec::new()));

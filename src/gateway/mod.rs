@@ -13,6 +13,7 @@ mod identify;
 mod mcp;
 mod models;
 mod person;
+mod posted;
 mod reserve;
 mod resource;
 mod room;
@@ -28,6 +29,7 @@ pub use answer::{Body, StreamBody};
 pub use cache::Cache;
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
+pub use posted::{decision, record, share_approvals};
 pub use room::Room;
 pub use route::{Act, Route};
 pub use standing::MetricsFormat;
@@ -35,9 +37,9 @@ pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, ledger::Ledger, mcp::session::Sessions, records::Records,
-    refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf, telemetry::Telemetry,
-    upstream::Queues,
+    approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
+    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
+    telemetry::Telemetry, upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -58,6 +60,8 @@ pub struct Gateway {
     /// What tenants used.
     pub ledger: Ledger,
     pub telemetry: Telemetry,
+    /// The gateways that share the limits, where there are others.
+    pub fleet: Option<Fleet>,
     /// What request bodies take.
     pub room: Arc<Room>,
     /// Who waits for upstreams that take so many requests at a time.
@@ -127,6 +131,7 @@ impl Gateway {
             body::discard(body).await;
             return visit.refuse(refusal);
         }
+        let limited = reserve::limited(&mut visit, &route, limited).await;
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {
@@ -185,7 +190,7 @@ async fn call(
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }
-    reserve::reserve(visit, api, ask.amount)?;
+    reserve::reserve(visit, api, ask.amount).await?;
     let received = ask.forward(visit, &head.headers).await?;
     let (terms, translation) = ask.answered_by(received.upstream.speaks);
     let cached = visit.asked()?.cached;

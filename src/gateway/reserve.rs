@@ -1,18 +1,20 @@
 //! Reserve: what a call may use at most is held before it is forwarded.
 
-use super::Visit;
+use super::{Route, Visit};
 use crate::{
     asked::Asked,
     clock,
     dialect::{self, Api},
-    exchange,
+    exchange, fleet,
     identity::Identity,
     json::Value,
+    quota::fleet::Claimed,
     quota::{Amount, Left, Now, Shortage, Standing, Warned, tighter},
     refusal::Refusal,
     snapshot::Model,
     usage::Usage,
 };
+use std::sync::Arc;
 
 /// What a call may use at most: its input, estimated, and the longest answer that it allows.
 pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, weight: u64) -> Amount {
@@ -38,11 +40,74 @@ pub(super) fn left(identity: &Identity, now: Now) -> (Option<Left>, Option<Warne
     (tighter(tokens, own), budget)
 }
 
-/// Holds what a call may use at most, until it is settled. A count of tokens costs nothing.
-pub(super) fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(), Refusal> {
-    if api == Api::CountTokens {
-        return Ok(());
+/// Whether a limit refuses a request: one of this gateway's, or of all that share it.
+pub(super) async fn limited(
+    visit: &mut Visit,
+    route: &Result<Route, Refusal>,
+    limited: Option<Refusal>,
+) -> Option<Refusal> {
+    match (route, limited) {
+        // What a call may use is known later: it asks for all at once then.
+        (Ok(Route::Call(_)), limited) | (_, limited @ Some(_)) => limited,
+        (_, None) => ask_others(visit).await.err(),
     }
+}
+
+/// Asks the gateways that share the limits for a request that is no call of a model.
+async fn ask_others(visit: &mut Visit) -> Result<(), Refusal> {
+    let Some(claimed) = claim(visit, None, now()).await? else { return Ok(()) };
+    visit.asked()?.slot.claimed(claimed);
+    Ok(())
+}
+
+/// What the other gateways let a request have; None where there are none.
+async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Option<Claimed>, Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let Some(fleet) = &gateway.fleet else { return Ok(None) };
+    let asked = visit.asked()?;
+    let tenant = asked.identity.tenant();
+    let models = asked.model.as_ref().into_iter().flat_map(|model| tenant.limits_of(model.name()));
+    let own = asked.identity.key().quota.as_ref();
+    let is_counted = asked.slot.asked();
+    let call = amount.map(|amount| (std::iter::empty(), amount));
+    let own = own.and_then(|quota| quota.claim(call, is_counted, now));
+    let claim = tenant.quota.claim(amount.map(|amount| (models, amount)), is_counted, now);
+    let claim = match (own, claim) {
+        (Some(own), Some(claim)) => own.with(claim),
+        (own, claim) => match own.or(claim) {
+            Some(claim) => claim,
+            None => return Ok(None),
+        },
+    };
+    let (came, [requests, tokens]) = match fleet.ask(claim, now).await {
+        fleet::Answer::Admitted(claimed, left) => (Ok(claimed), left),
+        fleet::Answer::Refused(refused, left) => (Err(refused), left),
+    };
+    let standing = asked.standing.unwrap_or_default();
+    let (requests, tokens) = (requests.or(standing.requests), tokens.or(standing.tokens));
+    asked.standing = Some(Standing { requests, tokens, ..standing });
+    came.map(Some).map_err(|fleet::Refused { shortage, limit }| {
+        gateway.telemetry.rejected(tenant.id.shared(), limit);
+        refused(shortage)
+    })
+}
+
+/// Holds what a call may use at most, until it is settled. A count of tokens costs nothing.
+pub(super) async fn reserve(visit: &mut Visit, api: Api, amount: Amount) -> Result<(), Refusal> {
+    if api == Api::CountTokens {
+        return ask_others(visit).await;
+    }
+    hold(visit, amount)?;
+    if let Some(claimed) = claim(visit, Some(amount), now()).await?
+        && let Some(hold) = &mut visit.asked()?.hold
+    {
+        hold.claimed(claimed);
+    }
+    Ok(())
+}
+
+/// Holds it in this gateway.
+fn hold(visit: &mut Visit, amount: Amount) -> Result<(), Refusal> {
     let now = now();
     let asked = visit.asked()?;
     let (tenant, model) = (asked.identity.tenant(), asked.model.as_ref());

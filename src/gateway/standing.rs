@@ -25,6 +25,9 @@ impl Gateway {
         let pinned = pinned.filter_map(|server| Some((server.shared_name(), server.pins()?.counts())));
         self.telemetry.pinned(pinned);
         self.telemetry.queues(&self.queues.standings());
+        if let Some(fleet) = &self.fleet {
+            self.telemetry.shared(fleet.standing(), fleet.unanswered());
+        }
         self.telemetry.stand(self.standing(&snapshot));
         match format {
             MetricsFormat::Prometheus => self.telemetry.render(),

@@ -2,7 +2,7 @@
 //! tenant's is one that does not exist.
 
 use super::{
-    Act, Body, Visit, answer,
+    Act, Body, Gateway, Visit, answer,
     ask::{self, Named},
     sent,
 };
@@ -13,7 +13,7 @@ use crate::{
     exchange::{Keeps, Terms},
     json::{self, Value},
     refusal::Refusal,
-    stored::{Recalled, What},
+    stored::{ID_BYTES_MAX, Recalled, Stored, What},
     upstream::{Destination, Parcel, Parcels, Repeat, Target},
 };
 use http::{Method, Response, request::Parts};
@@ -30,12 +30,33 @@ pub(super) async fn recall(visit: &mut Visit, named: Named) -> Result<Recalled, 
     let gateway = Arc::clone(visit.gateway());
     let tenant = visit.asked()?.identity.tenant().id.shared();
     let now = clock::unix_seconds(clock::wall());
-    let recalled = tokio::task::spawn_blocking(move || {
-        let find = |id: &str| gateway.stored.find(&tenant, id, now);
-        let found = named.ids.into_iter().filter_map(|id| find(&id).map(|stored| (id, stored)));
-        Recalled { named: found.collect(), previous: named.previous.as_deref().and_then(find) }
+    // Each with its id; the one before comes last.
+    let mut ids = named.ids;
+    let has_previous = named.previous.is_some();
+    ids.extend(named.previous);
+    let (shelf, whose) = (Arc::clone(&gateway), Arc::clone(&tenant));
+    let looked = tokio::task::spawn_blocking(move || {
+        let find = |id: String| (shelf.stored.find(&whose, &id, now), id);
+        ids.into_iter().map(find).collect::<Vec<_>>()
     });
-    Ok(recalled.await.unwrap_or_default())
+    let mut found = looked.await.unwrap_or_default();
+    ask_others(&gateway, &tenant, &mut found).await;
+    let previous = if has_previous { found.pop().and_then(|(stored, _)| stored) } else { None };
+    let named = found.into_iter().filter_map(|(stored, id)| Some((id, stored?))).collect();
+    Ok(Recalled { previous, named })
+}
+
+/// What is not known here may have been answered by another gateway.
+async fn ask_others(gateway: &Gateway, tenant: &str, found: &mut [(Option<Stored>, String)]) {
+    let Some(fleet) = &gateway.fleet else { return };
+    let missing = found.iter().filter(|(stored, id)| stored.is_none() && id.len() <= ID_BYTES_MAX);
+    let ids: Vec<String> = missing.map(|(_, id)| id.clone()).collect();
+    let texts = fleet.find(tenant, &ids).await;
+    for (id, text) in ids.iter().zip(texts) {
+        let stored = text.and_then(|text| Stored::read(&text));
+        let places = found.iter_mut().filter(|(known, name)| known.is_none() && name == id);
+        places.for_each(|(known, _)| known.clone_from(&stored));
+    }
 }
 
 /// Answers a request for a stored response.
@@ -118,6 +139,9 @@ fn query(head: &Parts) -> Result<String, Refusal> {
 
 fn deleted(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal> {
     let tenant = visit.asked()?.identity.tenant().id.shared();
+    if let Some(fleet) = &visit.gateway().fleet {
+        fleet.forget(&tenant, id);
+    }
     visit.gateway().stored.forget(tenant, id, clock::unix_seconds(clock::wall()));
     let told = Value::object([
         ("id", Value::string(id.to_owned())),

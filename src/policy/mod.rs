@@ -25,6 +25,7 @@ pub use truth::Truth;
 use crate::{
     call::{Arguments, Place},
     json::Value,
+    quota::CallLimit,
 };
 use condition::Facts;
 use glob::{Globs, Index};
@@ -160,6 +161,11 @@ impl Policy {
     /// All rules, denies first.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The limits of its rules.
+    pub fn limits(&self) -> Vec<CallLimit> {
+        self.rules.iter().filter_map(|rule| rule.limit.clone()).collect()
     }
 
     /// The arguments of a tool that some rule forces a value into, whether it matches or not.

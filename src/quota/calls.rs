@@ -1,9 +1,12 @@
 //! How often single rules let calls through: a limiter a rule that has a `limit`, made when it is first asked.
 
-use super::{Rate, Requests};
+use super::{Rate, Requests, fleet::Shared, level::Level};
 use dashmap::DashMap;
 use governor::clock::Clock;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A rule's `limit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +20,40 @@ pub struct CallLimit {
 pub(super) struct Calls<C: Clock> {
     /// By what their rules say.
     rules: DashMap<Arc<str>, Arc<Requests<C>>>,
+    /// The same where other gateways count them too.
+    shared: DashMap<Arc<str>, Level>,
+    /// The limits that the tenant's rules have now.
+    expected: Mutex<Vec<CallLimit>>,
 }
 
 impl<C: Clock> Default for Calls<C> {
     fn default() -> Self {
         // Few rules have limits; the usual number of shards, four a processor, would weigh more than all else of a tenant.
-        Self { rules: DashMap::with_shard_amount(2) }
+        Self {
+            rules: DashMap::with_shard_amount(2),
+            shared: DashMap::with_shard_amount(2),
+            expected: Mutex::default(),
+        }
     }
 }
 
 impl<C: Clock + Clone> Calls<C> {
+    /// These are the limits of the tenant's rules from now on.
+    pub(super) fn expect(&self, limits: &[CallLimit]) {
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = limits.to_vec();
+    }
+
+    /// Hears from now on what other gateways let through by these limits.
+    pub(super) fn hear_of(&self, shared: &Shared) {
+        shared.hear_of(&self.expected.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes one call of a rule's that other gateways count too.
+    pub(super) fn take_shared(&self, limit: &CallLimit, shared: &Shared) -> Result<(), Duration> {
+        let mut level = self.shared.entry(Arc::clone(&limit.rule)).or_default();
+        shared.take_call(&limit.rule, limit.rate, &mut level)
+    }
+
     /// Takes one call of a rule's; else how long it takes until there is one.
     pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
         let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));

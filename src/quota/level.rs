@@ -50,6 +50,13 @@ impl Level {
         self.used = self.used.saturating_add(u128::from(count).saturating_mul(PART));
     }
 
+    /// Takes over that what is used comes back in so long from a moment on.
+    pub(super) fn learn(&mut self, reset: Duration, rate: &Rate, when: Instant) {
+        let parts = reset.as_nanos().saturating_mul(u128::from(rate.count.get())).saturating_mul(PART);
+        self.used = (parts / rate.per.as_nanos().max(1)).saturating_sub(u128::from(self.held) * PART);
+        (self.rest, self.at) = (0, Some(when));
+    }
+
     /// Takes back what was used just now, for nothing.
     pub(super) fn unspend(&mut self, count: u64) {
         self.used = self.used.saturating_sub(u128::from(count).saturating_mul(PART));

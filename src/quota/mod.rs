@@ -6,6 +6,7 @@
 
 mod calls;
 pub mod fair;
+pub mod fleet;
 mod level;
 mod reserve;
 mod spend;
@@ -16,6 +17,7 @@ pub use spend::{Budget, Calendar, Per};
 
 use crate::usage::MicroUsd;
 use calls::Calls;
+use fleet::{Bound, Claim, Claimed, Peers, Shared, Unasked, What};
 use governor::{
     RateLimiter,
     clock::{Clock, DefaultClock, Reference},
@@ -26,7 +28,7 @@ use reserve::{Meters, Reserve};
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -74,6 +76,8 @@ pub struct Quota<C: Clock = RealClock> {
     calls: Arc<Calls<C>>,
     reserve: Arc<Reserve>,
     clock: C,
+    /// Where other gateways share the limits.
+    shared: OnceLock<Arc<Shared>>,
 }
 
 struct Requests<C: Clock> {
@@ -119,6 +123,27 @@ pub struct Slot {
     meters: Arc<Meters>,
     /// Another's, which comes back with it.
     also: Option<Box<Slot>>,
+    /// The request, until other gateways know of it.
+    unasked: Option<Box<Unasked>>,
+    /// What they know of it.
+    claimed: Option<Box<Claimed>>,
+}
+
+impl Slot {
+    fn new(meters: Arc<Meters>) -> Self {
+        Self { meters, also: None, unasked: None, claimed: None }
+    }
+
+    /// The other gateways are asked for this request now. Whether this one's part counts it already.
+    pub fn asked(&mut self) -> bool {
+        let is_counted = self.unasked.take().is_none_or(|unasked| unasked.asked());
+        self.also.as_mut().is_none_or(|also| also.asked()) && is_counted
+    }
+
+    /// They know of this request.
+    pub fn claimed(&mut self, claimed: Claimed) {
+        self.claimed = Some(Box::new(claimed));
+    }
 }
 
 /// A request that was let in.
@@ -141,7 +166,7 @@ impl Admission {
     pub fn refused(standing: Option<Left>) -> Self {
         let meters = Arc::new(Meters::default());
         meters.in_flight.store(1, Ordering::Relaxed);
-        Self { slot: Slot { meters, also: None }, standing }
+        Self { slot: Slot::new(meters), standing }
     }
 }
 
@@ -180,7 +205,24 @@ impl<C: Clock + Clone> Quota<C> {
             in_flight_max,
             calls: Arc::default(),
             clock: C::clone(clock),
+            shared: OnceLock::new(),
         }
+    }
+
+    /// Shares the limits with other gateways from now on. `owner` is whose they are: a tenant, or a tenant and a key
+    /// behind a slash.
+    pub fn share(&self, owner: &str, peers: &Arc<dyn Peers>) {
+        let shared = self.shared.get_or_init(|| Arc::new(Shared::new(owner, Arc::clone(peers))));
+        self.calls.hear_of(shared);
+    }
+
+    /// These are the limits of the tenant's rules.
+    pub fn expect(&self, limits: &[CallLimit]) {
+        self.calls.expect(limits);
+    }
+
+    fn shared(&self) -> Option<&Shared> {
+        self.shared.get().map(|shared| &**shared)
     }
 
     /// With limits for tokens, money and single models.
@@ -194,6 +236,7 @@ impl<C: Clock + Clone> Quota<C> {
     pub fn after(mut self, before: &Self) -> Self {
         self.calls = Arc::clone(&before.calls);
         self.meters = Arc::clone(&before.meters);
+        self.shared.clone_from(&before.shared);
         let limits = self.reserve.limits().clone();
         let reserve = Reserve::new(limits, Arc::clone(&self.meters));
         self.reserve = Arc::new(reserve.after(&before.reserve));
@@ -206,12 +249,60 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Counts one more request of one that was let in: a batch holds several.
     pub fn count(&self) -> Result<(), Exceeded> {
-        self.requests.as_ref().map(Requests::take).transpose().map(|_| ())
+        let (_, is_counted) = self.take()?;
+        drop(self.unasked(is_counted));
+        Ok(())
+    }
+
+    /// Takes a request; and what is left, and whether this gateway's part counts it.
+    fn take(&self) -> Result<(Option<Left>, bool), Exceeded> {
+        let Some(requests) = &self.requests else { return Ok((None, true)) };
+        let divisor = self.shared.get().map(|shared| (shared, shared.divisor()));
+        let Some((shared, gateways)) = divisor.filter(|(_, gateways)| gateways.get() > 1) else {
+            return requests.take().map(|left| (Some(left), false));
+        };
+        let (taken, standing) = shared.take_alone(requests.rate, gateways);
+        taken
+            .map(|()| (Some(standing), true))
+            .map_err(|retry_after| Exceeded::Requests { retry_after, standing })
+    }
+
+    /// A request that the other gateways do not know of.
+    fn unasked(&self, is_counted: bool) -> Option<Unasked> {
+        let rate = self.requests.as_ref().map(|requests| requests.rate);
+        self.shared.get().map(|shared| Unasked { shared: Arc::clone(shared), rate, is_counted })
     }
 
     /// Takes a call of a rule's; else how long it takes until there is one.
     pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
-        self.calls.take(limit, &self.clock)
+        match self.shared.get() {
+            Some(shared) => self.calls.take_shared(limit, shared),
+            None => self.calls.take(limit, &self.clock),
+        }
+    }
+
+    /// What a request asks of the gateways that share the limits, if any do: its place and itself, and, of a call whose
+    /// size is known, all that `hold` holds of it.
+    pub fn claim<M: Iterator<Item = usize>>(
+        &self,
+        call: Option<(M, Amount)>,
+        is_counted: bool,
+        now: Now,
+    ) -> Option<Claim> {
+        let shared = self.shared.get()?;
+        let mut claim = Claim::new(&shared.peers, is_counted);
+        if let Some(requests) = &self.requests {
+            claim.add(shared.of("requests", Bound::Rate(requests.rate)), What::Requests, (1, 0));
+        }
+        if let Some(places) = self.in_flight_max {
+            claim.add(shared.of("concurrency", Bound::Places(places)), What::Places, (0, 1));
+        }
+        match call {
+            Some((models, amount)) => self.reserve.claim(&mut claim, models, amount, (shared, now)),
+            None => self.reserve.refresh(shared, now),
+        }
+        shared.refresh_rules();
+        Some(claim)
     }
 
     /// Whether these are the limits, so that a reload may keep what is used.
@@ -228,12 +319,12 @@ impl<C: Clock + Clone> Quota<C> {
         amount: Amount,
         now: Now,
     ) -> Result<Hold, Shortage> {
-        self.reserve.hold(models, amount, now)
+        self.reserve.hold(models, amount, (self.shared(), now))
     }
 
     /// Whether money is left for a call that costs none itself.
     pub fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.reserve.check_money(now)
+        self.reserve.check_money(self.shared(), now)
     }
 
     /// Tokens held for an answer when its request does not say how long it may be.
@@ -243,17 +334,17 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// What is left of the tokens, and whether a budget is nearly spent.
     pub fn tokens_and_money(&self, now: Now) -> (Option<Left>, Option<Warned>) {
-        (self.reserve.tokens_left(now), self.reserve.warning(now))
+        (self.reserve.tokens_left(now), self.reserve.warning(self.shared(), now))
     }
 
     /// Budgets whose warning's share is reached, each told once an hour, day or month.
     pub fn warned_now(&self, now: Now) -> Vec<Warned> {
-        self.reserve.warned_now(now)
+        self.reserve.warned_now(self.shared(), now)
     }
 
     /// The budgets with what is spent of each, and since when.
     pub fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
-        self.reserve.spending(now)
+        self.reserve.spending(self.shared(), now)
     }
 
     /// Takes in what the ledger says was spent since a calendar's hour, day or month began.
@@ -268,13 +359,16 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Lets one request in. The place is taken first: a request without a place uses up no rate.
     pub fn admit(&self) -> Result<Admission, Exceeded> {
-        let slot = Slot { meters: Arc::clone(&self.meters), also: None };
+        let mut slot = Slot::new(Arc::clone(&self.meters));
         let before = self.meters.in_flight.fetch_add(1, Ordering::AcqRel);
-        if let Some(limit) = self.in_flight_max.filter(|&limit| before >= limit) {
+        let gateways = self.shared.get().map_or(NonZeroU32::MIN, |shared| shared.divisor());
+        let part = self.in_flight_max.map(|limit| (limit / gateways).max(1));
+        if let Some(limit) = part.filter(|&limit| before >= limit) {
             let standing = self.requests.as_ref().map(Requests::untouched);
             return Err(Exceeded::Concurrency { limit, standing });
         }
-        let standing = self.requests.as_ref().map(Requests::take).transpose()?;
+        let (standing, is_counted) = self.take()?;
+        slot.unasked = self.unasked(is_counted).map(Box::new);
         Ok(Admission { slot, standing })
     }
 }

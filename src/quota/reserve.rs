@@ -5,12 +5,14 @@
 
 use super::{
     Left, Rate,
+    fleet::{Bound, Claim, Claimed, Shared, What},
     level::Level,
-    spend::{Budget, Calendar, NoMoney, Spend},
+    spend::{Budget, Calendar, NoMoney, Others, Spend},
     tighter,
 };
 use crate::usage::MicroUsd;
 use std::{
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
     time::{Duration, Instant},
 };
@@ -123,6 +125,28 @@ struct State {
     spends: Spends,
 }
 
+impl State {
+    /// What is spent of a budget here, and what is known of the other gateways.
+    fn spending(
+        &mut self,
+        budget: &Budget,
+        shared: Option<&Shared>,
+        now: Now,
+    ) -> (&mut Spend, Option<Others>) {
+        let spend = self.spends.of(budget.calendar, now.unix_s);
+        let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+        let others = shared.map(|shared| {
+            let meter = shared.of_money(budget, window, known);
+            Others {
+                spent: meter.spent(),
+                untold: meter.untold(),
+                divisor: u64::from(shared.divisor().get()),
+            }
+        });
+        (spend, others)
+    }
+}
+
 /// One a calendar; only ever more. Most tenants have one.
 #[derive(Debug, Default)]
 struct Spends {
@@ -200,12 +224,13 @@ impl Reserve {
         self: &Arc<Self>,
         models: impl Iterator<Item = usize>,
         amount: Amount,
-        now: Now,
+        (shared, now): (Option<&Shared>, Now),
     ) -> Result<Hold, Shortage> {
         let mut state = lock(&self.meters.state);
-        self.money_left(&mut state, now)?;
+        self.money_left(&mut state, shared, now)?;
+        let gateways = shared.map_or(NonZeroU32::MIN, Shared::divisor);
         if let Some(rate) = &self.limits.tokens {
-            let room = state.tokens.room(rate, now.instant);
+            let room = state.tokens.room(&rate.shared_by(gateways), now.instant);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
         }
         state.tokens.hold(amount.tokens);
@@ -213,10 +238,17 @@ impl Reserve {
         let spends = state.spends.len();
         let tightest = self.limits.tokens.as_ref().map(|rate| state.tokens.left(rate, now.instant));
         drop(state);
-        let mut hold =
-            Hold { reserve: Arc::clone(self), models: Vec::new(), amount, spends, tightest, also: None };
+        let mut hold = Hold {
+            reserve: Arc::clone(self),
+            models: Vec::new(),
+            amount,
+            spends,
+            tightest,
+            also: None,
+            claimed: None,
+        };
         for meter in models.filter_map(|at| self.models.get(at)) {
-            match meter.hold(amount.tokens, now.instant) {
+            match meter.hold(amount.tokens, gateways, now.instant) {
                 Ok(left) => {
                     hold.models.push(Arc::clone(meter));
                     hold.tightest = tighter(hold.tightest, left);
@@ -230,14 +262,57 @@ impl Reserve {
         Ok(hold)
     }
 
-    /// Whether money is left.
-    pub(super) fn check_money(&self, now: Now) -> Result<(), Shortage> {
-        self.money_left(&mut lock(&self.meters.state), now)
+    /// What a call asks of the other gateways: all that `hold` holds.
+    pub(super) fn claim(
+        &self,
+        claim: &mut Claim,
+        models: impl Iterator<Item = usize>,
+        amount: Amount,
+        (shared, now): (&Shared, Now),
+    ) {
+        if let Some(rate) = self.limits.tokens {
+            claim.add(shared.of("tokens", Bound::Rate(rate)), What::Tokens, (0, amount.tokens));
+        }
+        for limit in models.filter_map(|at| self.models.get(at)).map(|meter| &meter.limit) {
+            let of = |what, bound| shared.of(&format!("model:{}:{what}", limit.name), bound);
+            if let Some(rate) = limit.requests {
+                claim.add(of("requests", Bound::Rate(rate)), What::ModelRequests, (1, 0));
+            }
+            if let Some(places) = limit.concurrency {
+                claim.add(of("concurrency", Bound::Places(places)), What::ModelPlaces, (0, 1));
+            }
+            if let Some(rate) = limit.tokens {
+                claim.add(of("tokens", Bound::Rate(rate)), What::ModelTokens, (0, amount.tokens));
+            }
+        }
+        let mut state = lock(&self.meters.state);
+        for budget in &self.limits.budgets {
+            let spend = state.spends.of(budget.calendar, now.unix_s);
+            let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+            let meter = shared.of_money(budget, window, known);
+            claim.add(meter, What::Money, (0, amount.cost.0));
+        }
     }
 
-    fn money_left(&self, state: &mut State, now: Now) -> Result<(), Shortage> {
+    /// Has what is spent told, and so heard of.
+    pub(super) fn refresh(&self, shared: &Shared, now: Now) {
+        let mut state = lock(&self.meters.state);
         for budget in &self.limits.budgets {
-            let room = state.spends.of(budget.calendar, now.unix_s).room(budget.limit, now.unix_s);
+            let spend = state.spends.of(budget.calendar, now.unix_s);
+            let (window, known) = (spend.window(now.unix_s), spend.spent().0);
+            shared.peers.touch(&shared.of_money(budget, window, known));
+        }
+    }
+
+    /// Whether money is left.
+    pub(super) fn check_money(&self, shared: Option<&Shared>, now: Now) -> Result<(), Shortage> {
+        self.money_left(&mut lock(&self.meters.state), shared, now)
+    }
+
+    fn money_left(&self, state: &mut State, shared: Option<&Shared>, now: Now) -> Result<(), Shortage> {
+        for budget in &self.limits.budgets {
+            let (spend, others) = state.spending(budget, shared, now);
+            let room = spend.room(budget.limit, others, now.unix_s);
             room.map_err(|short| match short {
                 NoMoney::Held => Shortage::MoneyHeld,
                 NoMoney::Spent { renews_in } => Shortage::Spent { budget: *budget, renews_in },
@@ -252,13 +327,12 @@ impl Reserve {
         Some(lock(&self.meters.state).tokens.left(rate, now.instant))
     }
 
-    /// The budgets with what is spent of each, and since when.
-    pub(super) fn spending(&self, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
+    /// The budgets with what is spent of each by all gateways, and since when.
+    pub(super) fn spending(&self, shared: Option<&Shared>, now: Now) -> Vec<(Budget, MicroUsd, i64)> {
         let mut state = lock(&self.meters.state);
         let spending = |budget: &Budget| {
-            let spend = state.spends.of(budget.calendar, now.unix_s);
-            let window = spend.window(now.unix_s);
-            (*budget, spend.spent(), window.start)
+            let (spend, others) = state.spending(budget, shared, now);
+            (*budget, spend.spent_together(others, now.unix_s), spend.window(now.unix_s).start)
         };
         self.limits.budgets.iter().map(spending).collect()
     }
@@ -269,26 +343,27 @@ impl Reserve {
     }
 
     /// The budget of which the largest share is spent, from the warning's share on.
-    pub(super) fn warning(&self, now: Now) -> Option<Warned> {
+    pub(super) fn warning(&self, shared: Option<&Shared>, now: Now) -> Option<Warned> {
         let percent = u64::from(self.limits.warn?);
         let mut state = lock(&self.meters.state);
-        let warned = |budget: &Budget| Warned {
-            budget: *budget,
-            percent: state.spends.of(budget.calendar, now.unix_s).share(budget.limit, now.unix_s),
+        let warned = |budget: &Budget| {
+            let (spend, others) = state.spending(budget, shared, now);
+            Warned { budget: *budget, percent: spend.share(budget.limit, others, now.unix_s) }
         };
         let budgets = self.limits.budgets.iter().map(warned);
         budgets.filter(|warned| warned.percent >= percent).max_by_key(|warned| warned.percent)
     }
 
     /// Budgets whose warning's share is reached, each once a window.
-    pub(super) fn warned_now(&self, now: Now) -> Vec<Warned> {
+    pub(super) fn warned_now(&self, shared: Option<&Shared>, now: Now) -> Vec<Warned> {
         let Some(percent) = self.limits.warn else { return Vec::new() };
         let mut state = lock(&self.meters.state);
         let mut warned = Vec::new();
         for budget in &self.limits.budgets {
-            let spend = state.spends.of(budget.calendar, now.unix_s);
-            if spend.warns(budget.limit, percent, now.unix_s) {
-                warned.push(Warned { budget: *budget, percent: spend.share(budget.limit, now.unix_s) });
+            let (spend, others) = state.spending(budget, shared, now);
+            let share = spend.share(budget.limit, others, now.unix_s);
+            if spend.warns(share, percent) {
+                warned.push(Warned { budget: *budget, percent: share });
             }
         }
         warned
@@ -309,17 +384,18 @@ impl Reserve {
 }
 
 impl ModelMeter {
-    fn hold(&self, tokens: u64, now: Instant) -> Result<Option<Left>, Shortage> {
+    fn hold(&self, tokens: u64, gateways: NonZeroU32, now: Instant) -> Result<Option<Left>, Shortage> {
         let mut state = lock(&self.state);
-        if let Some(limit) = self.limit.concurrency.filter(|&limit| state.in_flight >= limit) {
+        let part = self.limit.concurrency.map(|limit| (limit / gateways).max(1));
+        if let Some(limit) = part.filter(|&limit| state.in_flight >= limit) {
             return Err(Shortage::Concurrency { limit });
         }
         if let Some(rate) = &self.limit.tokens {
-            let room = state.tokens.room(rate, now);
+            let room = state.tokens.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
         }
         if let Some(rate) = &self.limit.requests {
-            let room = state.requests.room(rate, now);
+            let room = state.requests.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Requests { retry_after })?;
             state.requests.spend(1, rate, now);
         }
@@ -341,6 +417,8 @@ pub struct Hold {
     tightest: Option<Left>,
     /// Another's, which is settled with it.
     also: Option<Box<Hold>>,
+    /// What other gateways know of it.
+    claimed: Option<Box<Claimed>>,
 }
 
 impl Hold {
@@ -349,6 +427,11 @@ impl Hold {
         self.tightest = tighter(self.tightest, other.tightest);
         self.also = Some(Box::new(other));
         self
+    }
+
+    /// Other gateways know of it too.
+    pub fn claimed(&mut self, claimed: Claimed) {
+        self.claimed = Some(Box::new(claimed));
     }
 
     /// What was left of the tightest limit of tokens once this was held.
@@ -360,6 +443,9 @@ impl Hold {
     pub fn settle(mut self, used: Amount, now: Now) {
         if let Some(also) = self.also.take() {
             also.settle(used, now);
+        }
+        if let Some(claimed) = self.claimed.take() {
+            claimed.settle(used);
         }
         let limits = &self.reserve.limits;
         {

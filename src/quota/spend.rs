@@ -94,6 +94,17 @@ pub(super) enum NoMoney {
     Held,
 }
 
+/// What is known of all gateways that share a budget.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Others {
+    /// What all together spent, as last told.
+    pub(super) spent: u64,
+    /// What this one spent since.
+    pub(super) untold: u64,
+    /// Among how many the rest is divided.
+    pub(super) divisor: u64,
+}
+
 /// What of a budget is spent and held.
 #[derive(Debug)]
 pub(super) struct Spend {
@@ -109,14 +120,26 @@ impl Spend {
         Self { calendar, window: calendar.window(now), spent: 0, held: 0, warned: false }
     }
 
-    /// Whether anything is left.
-    pub(super) fn room(&mut self, limit: MicroUsd, now: i64) -> Result<(), NoMoney> {
+    /// Whether anything is left. `others` is what is known of other gateways that spend of it too.
+    pub(super) fn room(&mut self, limit: MicroUsd, others: Option<Others>, now: i64) -> Result<(), NoMoney> {
         self.turn(now);
-        if self.spent >= limit.0 {
+        // While they cannot be asked, they are taken to do as this one does.
+        let (untold, divisor) = others.map_or((0, 1), |others| (others.untold, others.divisor));
+        let spent = self.together(others).saturating_add(untold.saturating_mul(divisor.saturating_sub(1)));
+        let held = self.held.saturating_mul(divisor);
+        if spent >= limit.0 {
             let seconds = u64::try_from(self.window.end.saturating_sub(now)).unwrap_or(0);
             return Err(NoMoney::Spent { renews_in: Duration::from_secs(seconds) });
         }
-        if self.spent.saturating_add(self.held) >= limit.0 { Err(NoMoney::Held) } else { Ok(()) }
+        if spent.saturating_add(held) >= limit.0 { Err(NoMoney::Held) } else { Ok(()) }
+    }
+
+    /// What is spent by all.
+    fn together(&self, others: Option<Others>) -> u64 {
+        match others {
+            None => self.spent,
+            Some(Others { spent, untold, .. }) => self.spent.max(spent.saturating_add(untold)),
+        }
     }
 
     pub(super) fn hold(&mut self, cost: MicroUsd) {
@@ -140,15 +163,15 @@ impl Spend {
     }
 
     /// The share that is spent, in percent.
-    pub(super) fn share(&mut self, limit: MicroUsd, now: i64) -> u64 {
+    pub(super) fn share(&mut self, limit: MicroUsd, others: Option<Others>, now: i64) -> u64 {
         self.turn(now);
-        let share = (u128::from(self.spent) * 100).checked_div(u128::from(limit.0)).unwrap_or(100);
+        let share = (u128::from(self.together(others)) * 100).checked_div(u128::from(limit.0)).unwrap_or(100);
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    /// Whether this is the first time in the window that the share has come to so many percent.
-    pub(super) fn warns(&mut self, limit: MicroUsd, percent: u8, now: i64) -> bool {
-        let reached = self.share(limit, now) >= u64::from(percent);
+    /// Whether this is the first time in the window that the share of it has come to so many percent.
+    pub(super) fn warns(&mut self, share: u64, percent: u8) -> bool {
+        let reached = share >= u64::from(percent);
         reached && !std::mem::replace(&mut self.warned, true)
     }
 
@@ -162,8 +185,15 @@ impl Spend {
         MicroUsd(self.held)
     }
 
+    /// What this gateway spent.
     pub(super) fn spent(&self) -> MicroUsd {
         MicroUsd(self.spent)
+    }
+
+    /// What all gateways spent.
+    pub(super) fn spent_together(&mut self, others: Option<Others>, now: i64) -> MicroUsd {
+        self.turn(now);
+        MicroUsd(self.together(others))
     }
 
     /// A new window begins with nothing spent. A clock that was set back gives nothing back.
@@ -230,7 +260,7 @@ mod tests {
         let calendar = Calendar { per: Per::Day, zone: Tz::UTC };
         let mut spend = Spend::new(calendar, at("2026-11-27T12:00:00Z"));
         spend.spend(MicroUsd(100), at("2026-11-27T12:00:00Z"));
-        assert!(spend.room(MicroUsd(100), at("2026-11-20T00:00:00Z")).is_err());
-        assert!(spend.room(MicroUsd(100), at("2026-11-21T00:00:00Z")).is_ok());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-20T00:00:00Z")).is_err());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-21T00:00:00Z")).is_ok());
     }
 }

@@ -95,6 +95,11 @@ impl TenantSecrets {
         &self.master
     }
 
+    /// A key of all gateways that were given the same master secret; none where this one made its own.
+    pub fn shared(&self, purpose: &str) -> Option<[u8; 32]> {
+        (self.whose == Master::Given).then(|| TenantSecret::derive(&self.master, "").key(purpose))
+    }
+
     /// A tenant's secret. One that is made now must be saved before it is used.
     pub fn of(&self, tenant: &str) -> TenantSecret {
         let mut state = self.state();

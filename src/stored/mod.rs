@@ -93,6 +93,29 @@ pub struct Stored {
     pub offered: Vec<String>,
 }
 
+impl Stored {
+    /// As other gateways are told of it.
+    pub fn to_text(&self) -> String {
+        let (denied, offered) = (write_denied(&self.denied), write_offered(&self.offered));
+        let texts = [self.what.as_str(), &self.upstream, &self.model, &denied, &offered];
+        Value::Array(texts.into_iter().map(|text| Value::string(text.to_owned())).collect()).to_string()
+    }
+
+    /// The same, read again. `None` for what was not written so.
+    pub fn read(text: &str) -> Option<Self> {
+        let parsed = json::parse(text.as_bytes(), 2).ok()?;
+        let texts: Vec<&str> = parsed.items()?.iter().map(Value::as_str).collect::<Option<_>>()?;
+        let [what, upstream, model, denied, offered] = texts.as_slice() else { return None };
+        Some(Self {
+            what: What::named(what)?,
+            upstream: (*upstream).into(),
+            model: (*model).to_owned(),
+            denied: read_denied(denied)?,
+            offered: read_offered(offered)?,
+        })
+    }
+}
+
 /// What a request goes on from: kept answers and items of its tenant.
 #[derive(Debug, Default)]
 pub struct Recalled {

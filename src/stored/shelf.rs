@@ -311,6 +311,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_told_is_read_again() {
+        assert_eq!(Stored::read(&stored("openai").to_text()), Some(stored("openai")));
+        assert_eq!(Stored::read("[]"), None);
+    }
+
     fn written(shelf: &Shelf) {
         shelf.flush();
         assert!(shelf.pending.is_empty());

@@ -76,8 +76,17 @@ pub struct Telemetry {
     records_dropped: Counter,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    shared: Shared,
     /// What each tenant does now.
     pub glances: Glances,
+}
+
+/// The gateways that share limits.
+#[derive(Debug, Default)]
+struct Shared {
+    up: Gauge,
+    gateways: Gauge,
+    unanswered: Counter,
 }
 
 /// What the records' writer tells, counted.
@@ -153,15 +162,32 @@ impl Default for Telemetry {
             records_dropped: Counter::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            shared: Shared::default(),
             glances: Glances::default(),
         };
         metrics.register();
         metrics.register_queues();
+        metrics.register_shared();
         metrics
     }
 }
 
 impl Telemetry {
+    fn register_shared(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "shared_state_up",
+            "Whether the gateways that share limits can be asked",
+            self.shared.up.clone(),
+        );
+        r.register("gateways", "Gateways that share limits, as last seen", self.shared.gateways.clone());
+        r.register(
+            "shared_state_unanswered",
+            "Requests on which this gateway's part of the limits decided",
+            self.shared.unanswered.clone(),
+        );
+    }
+
     /// Of queues before upstreams.
     fn register_queues(&mut self) {
         let r = &mut self.registry;
@@ -376,6 +402,13 @@ impl Telemetry {
         self.redactions.otlp.dropped.keep(kept);
         self.redactions.spans.exported.keep(kept);
         self.redactions.spans.dropped.keep(kept);
+    }
+
+    /// Whether the gateways that share limits can be asked, how many there are, and how often they could not be in time.
+    pub fn shared(&self, (is_joined, gateways): (bool, u32), unanswered: u64) {
+        self.shared.up.set(is_joined.into());
+        self.shared.gateways.set(gateways.into());
+        self.shared.unanswered.inner().store(unanswered, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// How full the upstreams are that take so many requests at a time, and of no others.

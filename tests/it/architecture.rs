@@ -34,6 +34,7 @@ const LAYERS: &[&str] = &[
     "asked",
     "authorize",
     "exchange",
+    "fleet",
     "upstream",
     "snapshot",
     "telemetry",
@@ -49,6 +50,7 @@ const LAYERS: &[&str] = &[
 const SHELL: &[&str] = &[
     "clock",
     "operator",
+    "fleet",
     "upstream",
     "telemetry",
     "server",

@@ -23,6 +23,7 @@ mod erase;
 mod export;
 mod fault;
 mod files;
+mod fleet;
 mod hostile_framing;
 mod hostile_http2;
 mod hostile_input;

@@ -446,11 +446,11 @@ fn spawn(args: &[&str], dir: &Path) -> Running {
     Running(child)
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn try_get(port: u16, path: &str) -> Option<Answer> {
+pub(crate) fn try_get(port: u16, path: &str) -> Option<Answer> {
     exchange(port, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
 }
 

@@ -19,6 +19,7 @@ pub use rule::value_of;
 
 use super::{At, FileId, Loaded, Mark, Problem, Secret, SecretMissing, SecretRef, Severity, lineage, raw};
 use crate::{
+    fleet,
     hosts::Hosts,
     policy::Source,
     quota::Quota,
@@ -71,6 +72,8 @@ pub struct Serve {
     /// What is exported, and where to.
     pub exports: Option<Arc<Exports>>,
     pub on_failure: OnFailure,
+    /// Where other gateways share the limits.
+    pub shared_state: Option<fleet::Options>,
 }
 
 /// An address for agents.
@@ -200,7 +203,6 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let hosts = hosts(gateway, serve.as_ref(), public_url.as_deref());
     let limits = limits(gateway);
     compiler.identity(gateway, &held);
-    compiler.not_yet(gateway);
     let problems = compiler.problems;
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     let compiled = serve.filter(|_| !failed).map(|serve| Compiled {
@@ -402,7 +404,9 @@ impl Compiler<'_> {
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
         let exports = self.exports(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
+        let shared_state = gateway.shared_state.as_ref().and_then(|state| self.shared_state(state));
         Some(Serve {
+            shared_state,
             listen,
             admin: admin?,
             admin_token,
@@ -422,6 +426,35 @@ impl Compiler<'_> {
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
             },
         })
+    }
+
+    fn shared_state(&mut self, state: &raw::SharedState) -> Option<fleet::Options> {
+        let ca = state.ca.as_ref().map(|ca| self.read_file(ca));
+        let url = self.redis(&state.redis)?;
+        let ca = match ca {
+            Some(read) => Some(read?),
+            None => None,
+        };
+        let options = fleet::Options {
+            url: url.expose().to_owned(),
+            ca,
+            prefix: state.prefix.as_ref().map_or(fleet::PREFIX, |at| &at.value).to_owned(),
+            wait: state.wait.as_ref().map_or(fleet::WAIT, |at| at.value),
+        };
+        if let Err(bad) = options.client() {
+            self.error("bad-url", state.redis.at, bad.to_string());
+        }
+        Some(options)
+    }
+
+    /// The address of a Redis. Only one that holds a credential is a secret.
+    fn redis(&mut self, at: &At<SecretRef>) -> Option<Secret> {
+        let base = self.loaded.files.base_dir(at.at.file).to_path_buf();
+        let open = at.value.is_bare().then(|| at.value.resolve(self.context.env, &base).ok()).flatten();
+        match open {
+            Some(found) if !found.expose().contains('@') => Some(found),
+            _ => self.secret(at),
+        }
     }
 
     fn signer(&mut self, sign: &At<SecretRef>) -> Option<Arc<Signer>> {
@@ -476,16 +509,5 @@ impl Compiler<'_> {
                 None
             }
         }
-    }
-
-    /// What is accepted and not enforced yet is said loudly.
-    fn not_yet(&mut self, gateway: &raw::Gateway) {
-        let mut later = |at: Option<Mark>, what: &str| {
-            if let Some(at) = at {
-                let message = format!("{what} is not enforced by this version yet");
-                self.problems.push(Problem::warning("not-enforced-yet", at, message));
-            }
-        };
-        later(gateway.shared_state.as_ref().map(|state| state.redis.at), "`shared_state`");
     }
 }

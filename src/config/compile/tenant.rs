@@ -118,7 +118,7 @@ impl Compiler<'_> {
             drop((self.policy(held, shared), self.detectors(effective), self.patterns(effective)));
             return None;
         };
-        Some(Tenant {
+        let tenant = Tenant {
             quota: self.quota(&id, effective),
             weight: effective.weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(u32::MAX)),
             model_limits: model_globs(effective),
@@ -138,7 +138,9 @@ impl Compiler<'_> {
                 Some(raw::Wire::Mask) => Wire::Mask,
                 Some(raw::Wire::Off) | None => Wire::Off,
             },
-        })
+        };
+        tenant.quota.expect(&tenant.policy.limits());
+        Some(tenant)
     }
 
     fn policy(&mut self, held: &Held<'_>, shared: &mut Shared) -> Policy {

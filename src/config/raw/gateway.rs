@@ -303,6 +303,9 @@ record! {
     /// Where several gateways share limits and spend.
     SharedState {
         redis: At<SecretRef> = "redis",
+        ca: Option<At<PathBuf>> = "ca",
+        prefix: Option<At<String>> = "prefix",
+        wait: Option<At<Duration>> = "wait",
     }
 }
 

@@ -74,7 +74,7 @@ proptest! {
                     let money: u64 = holds.iter().map(|(_, amount)| amount.cost.0).sum();
                     let (budget, burst) = (quota.limits.budgets[0].limit.0, quota.limits.tokens.unwrap().burst.get());
                     let models = usize::from(!model)..1;
-                    match quota.hold(models, amount(tokens, cost), now) {
+                    match quota.hold(models, amount(tokens, cost), (None, now)) {
                         Ok(hold) => {
                             // Before this call, something was left.
                             prop_assert!(held < u64::from(burst), "{held} of {burst}");
@@ -106,7 +106,7 @@ proptest! {
                     now.unix_s += 1;
                 }
             }
-            prop_assert_eq!(quota.spending(now)[0].1, MicroUsd(spent));
+            prop_assert_eq!(quota.spending(None, now)[0].1, MicroUsd(spent));
         }
         drop(holds);
         prop_assert!(quota.held().iter().all(|held| *held == 0), "{:?}", quota.held());
@@ -119,17 +119,17 @@ proptest! {
         let began = now.instant;
         let (mut used, mut largest) = (0_u128, 0);
         for (held, tokens) in uses {
-            let hold = match quota.hold(0..0, amount(held, 0), now) {
+            let hold = match quota.hold(0..0, amount(held, 0), (None, now)) {
                 Ok(hold) => hold,
                 Err(Shortage::Tokens { retry_after }) => {
                     // Not noticeably longer than needed.
                     let nearly = retry_after.saturating_sub(Duration::from_nanos(200));
                     if nearly > Duration::ZERO {
                         let early = Now { instant: now.instant + nearly, ..now };
-                        prop_assert!(quota.hold(0..0, amount(held, 0), early).is_err(), "told to wait too long");
+                        prop_assert!(quota.hold(0..0, amount(held, 0), (None, early)).is_err(), "told to wait too long");
                     }
                     now.instant += retry_after;
-                    quota.hold(0..0, amount(held, 0), now).unwrap()
+                    quota.hold(0..0, amount(held, 0), (None, now)).unwrap()
                 }
                 Err(other) => panic!("{other:?}"),
             };
@@ -148,11 +148,13 @@ proptest! {
 fn an_overrun_delays_the_next_call() {
     let mut now = Now { instant: clock::now(), unix_s: 0 };
     let quota = Arc::new(reserve(Limits { tokens: Some(rate(100, 100, 100)), ..Limits::default() }));
-    quota.hold(0..0, amount(10, 0), now).unwrap().settle(amount(250, 0), now);
-    let Err(Shortage::Tokens { retry_after }) = quota.hold(0..0, amount(1, 0), now) else { panic!("let in") };
+    quota.hold(0..0, amount(10, 0), (None, now)).unwrap().settle(amount(250, 0), now);
+    let Err(Shortage::Tokens { retry_after }) = quota.hold(0..0, amount(1, 0), (None, now)) else {
+        panic!("let in")
+    };
     assert_eq!(retry_after, Duration::from_secs(151));
     now.instant += retry_after;
-    drop(quota.hold(0..0, amount(1, 0), now).unwrap());
+    drop(quota.hold(0..0, amount(1, 0), (None, now)).unwrap());
     let left = quota.tokens_left(now).unwrap();
     assert_eq!((left.limit, left.remaining, left.reset), (100, 1, Duration::from_secs(99)));
 }
@@ -162,16 +164,16 @@ fn what_is_held_by_others_is_waited_for() {
     let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { tokens: Some(rate(100, 1, 100)), budgets: vec![day(100)], ..Limits::default() };
     let quota = Arc::new(reserve(limits));
-    let hold = quota.hold(0..0, amount(5000, 10), now).unwrap();
-    let refused = quota.hold(0..0, amount(1, 1), now).unwrap_err();
+    let hold = quota.hold(0..0, amount(5000, 10), (None, now)).unwrap();
+    let refused = quota.hold(0..0, amount(1, 1), (None, now)).unwrap_err();
     assert_eq!(refused, Shortage::Tokens { retry_after: HELD });
     drop(hold);
-    let hold = quota.hold(0..0, amount(1, 100), now).unwrap();
-    assert_eq!(quota.check_money(now), Err(Shortage::MoneyHeld));
+    let hold = quota.hold(0..0, amount(1, 100), (None, now)).unwrap();
+    assert_eq!(quota.check_money(None, now), Err(Shortage::MoneyHeld));
     hold.settle(amount(1, 100), now);
     let renews_in = Duration::from_secs(86_400);
-    assert_eq!(quota.check_money(now), Err(Shortage::Spent { budget: day(100), renews_in }));
-    assert_eq!(quota.check_money(Now { unix_s: 86_400, ..now }), Ok(()));
+    assert_eq!(quota.check_money(None, now), Err(Shortage::Spent { budget: day(100), renews_in }));
+    assert_eq!(quota.check_money(None, Now { unix_s: 86_400, ..now }), Ok(()));
 }
 
 const HELD: Duration = Duration::from_secs(1);
@@ -181,37 +183,37 @@ fn a_budget_is_warned_of_once_a_day() {
     let now = Now { instant: clock::now(), unix_s: 0 };
     let limits = Limits { budgets: vec![day(100)], warn: Some(80), ..Limits::default() };
     let quota = Arc::new(reserve(limits));
-    quota.hold(0..0, amount(1, 79), now).unwrap().settle(amount(1, 79), now);
-    assert!(quota.warning(now).is_none() && quota.warned_now(now).is_empty());
-    quota.hold(0..0, amount(1, 1), now).unwrap().settle(amount(1, 1), now);
+    quota.hold(0..0, amount(1, 79), (None, now)).unwrap().settle(amount(1, 79), now);
+    assert!(quota.warning(None, now).is_none() && quota.warned_now(None, now).is_empty());
+    quota.hold(0..0, amount(1, 1), (None, now)).unwrap().settle(amount(1, 1), now);
     let warned = Warned { budget: day(100), percent: 80 };
-    assert_eq!((quota.warning(now), quota.warned_now(now)), (Some(warned), vec![warned]));
-    assert!(quota.warned_now(now).is_empty());
-    assert!(quota.warning(Now { unix_s: 86_400, ..now }).is_none());
+    assert_eq!((quota.warning(None, now), quota.warned_now(None, now)), (Some(warned), vec![warned]));
+    assert!(quota.warned_now(None, now).is_empty());
+    assert!(quota.warning(None, Now { unix_s: 86_400, ..now }).is_none());
 }
 
 #[test]
 fn what_was_spent_before_a_start_is_remembered() {
     let now = Now { instant: clock::now(), unix_s: 50_000 };
     let quota = Arc::new(reserve(Limits { budgets: vec![day(100)], ..Limits::default() }));
-    assert_eq!(quota.spending(now), [(day(100), MicroUsd(0), 0)]);
+    assert_eq!(quota.spending(None, now), [(day(100), MicroUsd(0), 0)]);
     quota.remember(day(100).calendar, MicroUsd(100), now);
     quota.remember(day(100).calendar, MicroUsd(30), now);
-    assert!(matches!(quota.check_money(now), Err(Shortage::Spent { .. })));
+    assert!(matches!(quota.check_money(None, now), Err(Shortage::Spent { .. })));
 }
 
 #[test]
 fn models_have_limits_of_their_own() {
     let now = Now { instant: clock::now(), unix_s: 0 };
     let quota = Arc::new(reserve(limits(1000, 1_000_000)));
-    let first: Vec<_> = (0..4).map(|_| quota.hold(0..1, amount(1, 1), now).unwrap()).collect();
-    assert_eq!(quota.hold(0..1, amount(1, 1), now).unwrap_err(), Shortage::Concurrency { limit: 4 });
+    let first: Vec<_> = (0..4).map(|_| quota.hold(0..1, amount(1, 1), (None, now)).unwrap()).collect();
+    assert_eq!(quota.hold(0..1, amount(1, 1), (None, now)).unwrap_err(), Shortage::Concurrency { limit: 4 });
     // Others are not held up.
-    drop(quota.hold(0..0, amount(1, 1), now).unwrap());
+    drop(quota.hold(0..0, amount(1, 1), (None, now)).unwrap());
     drop(first);
-    drop(quota.hold(0..1, amount(1, 1), now).unwrap());
-    let refused = quota.hold(0..1, amount(1, 1), now).unwrap_err();
+    drop(quota.hold(0..1, amount(1, 1), (None, now)).unwrap());
+    let refused = quota.hold(0..1, amount(1, 1), (None, now)).unwrap_err();
     assert_eq!(refused, Shortage::Requests { retry_after: Duration::from_secs(1) });
     let reloaded = Arc::new(reserve(limits(500, 1_000_000)).after(&quota));
-    assert!(reloaded.hold(0..1, amount(1, 1), now).is_err());
+    assert!(reloaded.hold(0..1, amount(1, 1), (None, now)).is_err());
 }
