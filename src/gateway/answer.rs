@@ -2,6 +2,7 @@
 
 use super::{
     Gateway, Visit,
+    cache::Pending,
     mcp::Events,
     person::Waits,
     visit::{self, Summary},
@@ -12,6 +13,7 @@ use crate::{
     dialect::{self, DeniedCall, Family, Progress},
     exchange::{Exchange, Keeps, Terms},
     quota::{Left, Standing},
+    records::Entry,
     records::rfc3339,
     refusal::{Refusal, seconds},
     stored::{KEPT_FOR_S, Stored, What},
@@ -136,7 +138,8 @@ async fn whole(
     let asked = visit.hand_over()?;
     let (family, request_id, standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
     let exchange = Exchange::new(asked, terms, denied).translated(translation);
-    let mut answering = Answering { gateway, exchange: Some(exchange), waited };
+    let keeping = visit.keeping.take();
+    let mut answering = Answering { gateway, exchange: Some(exchange), waited, keeping };
     let (response, end) = match answering.judged(bytes).await {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
@@ -159,6 +162,7 @@ struct Answering {
     exchange: Option<Exchange>,
     /// Time that others took.
     waited: Duration,
+    keeping: Option<Arc<Pending>>,
 }
 
 impl Answering {
@@ -199,6 +203,7 @@ impl Answering {
         shelve(&self.gateway, &exchange);
         let status = status.map_or(499, |status| status.as_u16());
         let (evidence, entry) = exchange.finish(end, status, clock::now());
+        keep(self.keeping.take(), end, &entry);
         let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line));
         summary.tell(&self.gateway, end, entry, self.waited);
         recorded
@@ -208,6 +213,15 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         drop(self.finish(&End::ClientGone, None));
+    }
+}
+
+/// An answer that came to its end, and of which nothing is wrong, may be given again.
+fn keep(keeping: Option<Arc<Pending>>, end: &End, entry: &Entry) {
+    let is_fine =
+        |entry: &Entry| matches!(entry, Entry::Request(line) if line.error.is_none() && line.status == 200);
+    if let Some(pending) = keeping.filter(|_| *end == End::Complete && is_fine(entry)) {
+        pending.in_order();
     }
 }
 
@@ -233,9 +247,10 @@ fn stream(
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
     let exchange = Exchange::new(asked, terms, denied).translated(translation).streamed();
-    let (waits, comment) = (Waits::default(), None);
+    let (waits, comment, keeping) = (Waits::default(), None, visit.keeping.take());
     let upstream = Some(body);
-    let body = StreamBody { gateway, upstream, exchange: Some(exchange), waits, closing, comment, busy };
+    let body =
+        StreamBody { gateway, upstream, exchange: Some(exchange), waits, closing, comment, busy, keeping };
     let mut response = Response::new(Body::Stream(Box::new(body)));
     *response.headers_mut() = headers;
     Ok(response)
@@ -254,6 +269,7 @@ pub struct StreamBody {
     comment: Option<Pin<Box<Sleep>>>,
     /// Time that the gateway itself worked for this request.
     busy: Duration,
+    keeping: Option<Arc<Pending>>,
 }
 
 impl StreamBody {
@@ -343,12 +359,13 @@ impl StreamBody {
             let summary = Summary::of(exchange.asked());
             shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
+            keep(self.keeping.take(), end, &entry);
             for line in evidence {
                 drop(visit::record(&self.gateway, line));
             }
             let waited = match &entry {
-                crate::records::Entry::Request(request) => request.latency.saturating_sub(self.busy),
-                crate::records::Entry::Decision(_) => Duration::ZERO,
+                Entry::Request(request) => request.latency.saturating_sub(self.busy),
+                Entry::Decision(_) => Duration::ZERO,
             };
             summary.tell(&self.gateway, end, entry, waited);
         }

@@ -357,21 +357,19 @@ impl Ask {
     }
 }
 
-/// An answer of which a copy is kept once it has come to its end.
-fn copied(visit: &Visit, key: cache::Key, received: Received) -> Received {
+/// An answer of which a copy is kept once it has come to its end, in order.
+fn copied(visit: &mut Visit, key: cache::Key, received: Received) -> Received {
     let Received { upstream, answer } = received;
-    let (gateway, name) = (Arc::clone(visit.gateway()), upstream.name.shared());
     let mut headers = HeaderMap::new();
     if let Some(kind) = answer.headers.get(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, kind.clone());
     }
-    let compressed = answer.headers.contains_key(header::CONTENT_ENCODING);
-    let body = match compressed {
-        true => answer.body,
-        false => answer.body.copied(cache::ANSWER_BYTES_MAX, move |body| {
-            gateway.cache.keep(&key, cache::Kept { upstream: name, headers, body }, clock::now());
-        }),
-    };
+    if answer.headers.contains_key(header::CONTENT_ENCODING) {
+        return Received { upstream, answer };
+    }
+    let pending = cache::Pending::new(visit.gateway(), key, upstream.name.shared(), headers);
+    visit.keeping = Some(Arc::clone(&pending));
+    let body = answer.body.copied(cache::ANSWER_BYTES_MAX, move |body| pending.read(body));
     Received { upstream, answer: Answer { body, ..answer } }
 }
 

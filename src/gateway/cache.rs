@@ -2,13 +2,14 @@
 //! answered without the provider. What is kept is the provider's answer, before anything was decided on it: rules, limits
 //! of tools and redaction work on it again each time. A key holds its tenant, so that no tenant finds another's.
 
-use crate::{dialect::Family, upstream::Parcels};
+use super::Gateway;
+use crate::{clock, dialect::Family, upstream::Parcels};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -67,6 +68,50 @@ pub(super) struct Kept {
 impl Kept {
     fn size(&self) -> usize {
         self.body.len() + ENTRY_BYTES
+    }
+}
+
+/// An answer on its way, to be kept once two have said so: whoever read its last byte, and whoever found it in order.
+#[derive(Debug)]
+pub(super) struct Pending {
+    gateway: Weak<Gateway>,
+    key: Key,
+    upstream: Arc<str>,
+    headers: HeaderMap,
+    state: Mutex<(bool, Option<Bytes>)>,
+}
+
+impl Pending {
+    pub(super) fn new(gateway: &Arc<Gateway>, key: Key, upstream: Arc<str>, headers: HeaderMap) -> Arc<Self> {
+        let gateway = Arc::downgrade(gateway);
+        Arc::new(Self { gateway, key, upstream, headers, state: Mutex::default() })
+    }
+
+    /// All of it was read.
+    pub(super) fn read(&self, body: Bytes) {
+        self.state().1 = Some(body);
+        self.settle();
+    }
+
+    /// It came to its end, and was told as it is.
+    pub(super) fn in_order(&self) {
+        self.state().0 = true;
+        self.settle();
+    }
+
+    fn settle(&self) {
+        let body = match &mut *self.state() {
+            (true, body) => body.take(),
+            (false, _) => None,
+        };
+        if let (Some(body), Some(gateway)) = (body, self.gateway.upgrade()) {
+            let kept = Kept { upstream: Arc::clone(&self.upstream), headers: self.headers.clone(), body };
+            gateway.cache.keep(&self.key, kept, clock::now());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, (bool, Option<Bytes>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,7 +205,6 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
     use proptest::prelude::*;
 
     fn kept(size: usize) -> Kept {

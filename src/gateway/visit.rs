@@ -1,6 +1,6 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer, reserve, room::Held, usage};
+use super::{Body, Gateway, answer, cache::Pending, reserve, room::Held, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
@@ -64,6 +64,8 @@ pub struct Visit {
     pub(super) progress: Progress,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
+    /// Where its answer is to be kept.
+    pub(super) keeping: Option<Arc<Pending>>,
 }
 
 impl Visit {
@@ -122,6 +124,7 @@ impl Visit {
             sent: 0,
             progress: Progress::traced(outbound),
             waited: Duration::ZERO,
+            keeping: None,
         };
         (visit, refused)
     }

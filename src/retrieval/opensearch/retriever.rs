@@ -99,7 +99,14 @@ fn below<'v>(
         checked.set("retriever", check(asking, inner, &place.member("retriever"))?);
     }
     let here = place.member("retrievers");
-    let Some(items) = members::items(retriever, "retrievers", place)? else { return Ok(()) };
+    let Some(items) = members::items(retriever, "retrievers", place)?.filter(|items| !items.is_empty())
+    else {
+        // One that ranks nothing else searches everything.
+        return match checked.get("retriever") {
+            Some(_) => Ok(()),
+            None => Err(place.bad("has neither a `retriever` nor `retrievers`")),
+        };
+    };
     let each = items.iter().enumerate().map(|(at, item)| {
         let there = here.item(at);
         let Some(inner) = item.get("retriever") else { return check(asking, item, &there) };

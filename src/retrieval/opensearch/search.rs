@@ -88,6 +88,11 @@ fn scoped<'v>(asking: &Asking<'_>, body: &Value<'v>, place: &Place<'_>) -> Resul
     let mut scoped = body.clone();
     let given = body.present("query");
     let given = given.map(|given| query::check(asking, given, &place.member("query"))).transpose()?;
+    // An empty list searches nothing: beside it everything would be found.
+    let is_empty = |value: &&Value<'_>| value.items().is_some_and(<[_]>::is_empty);
+    if body.present("knn").filter(is_empty).is_some() {
+        return Err(place.member("knn").bad("is empty"));
+    }
     let others = body.present("knn").is_some() || body.present("retriever").is_some();
     // Beside a search by vector alone, a query of everything would find everything.
     if (given.is_some() || !others)

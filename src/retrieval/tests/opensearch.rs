@@ -263,6 +263,15 @@ fn what_is_not_known_goes_no_further() {
     search(json!({ "query": { "match": { "a": { "query": { "x": 1 } } } } }), "403");
     search(json!({ "knn": { "field": "v", "query_vector_builder": { "lookup": {} } } }), "403");
     search(json!({ "retriever": { "rule": {} } }), "403");
+    // What searches by nothing searches everything.
+    search(json!({ "knn": [], "size": 0 }), "400 knn");
+    for name in ["rrf", "linear", "text_similarity_reranker"] {
+        for inner in [json!({}), json!({ "retrievers": [] })] {
+            search(json!({ "retriever": { name: inner }, "size": 0 }), "40");
+        }
+    }
+    let nested = json!({ "rrf": { "retrievers": [{ "linear": { "retrievers": [] } }] } });
+    search(json!({ "retriever": nested }), "400");
     search(json!({ "retriever": { "rrf": { "query": "x" } } }), "403");
     search(json!({ "aggs": { "a": { "global": {} } } }), "403");
     search(json!({ "aggs": { "a": { "terms": { "field": "a", "script": "x" } } } }), "403");
