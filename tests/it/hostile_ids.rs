@@ -263,7 +263,7 @@ fn t6_nothing_that_is_kept_crosses_from_one_of_fifty_tenants_to_another() {
                     let model = ["gpt-5".to_owned(), format!("m-t{n}"), "m-t4".to_owned()]
                         [next(&mut state, 3)]
                     .clone();
-                    let own = if n % 2 == 0 { format!("m-t{n}") } else { "gpt-5".to_owned() };
+                    let own = if n.is_multiple_of(2) { format!("m-t{n}") } else { "gpt-5".to_owned() };
                     // The same bytes from everybody: all that differs is the key.
                     let offered: Vec<String> = (0..COUNT).map(|n| format!("get_t{n}")).collect();
                     let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
@@ -351,7 +351,7 @@ fn t7_a_connection_bears_one_credential_and_every_tenant_its_own() {
     const COUNT: usize = 20;
     let (port, came) = echo();
     let credential = |n: usize| {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             "Bearer sk-shared-credential".to_owned()
         } else {
             format!("Bearer sk-credential-of-t{n}")
