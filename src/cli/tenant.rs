@@ -131,7 +131,7 @@ fn says_yes(tenant: &str, held: &Holdings, stored: u64) -> bool {
 
 fn amounts(held: &Holdings, stored: u64) -> String {
     format!(
-        "{} audit records, {} of logs and {stored} stored ids",
+        "{} audit records, {} of logs, {stored} stored ids and what it used",
         held.audit_records,
         print::plural(held.log_files, "day")
     )

@@ -7,7 +7,7 @@ use crate::{
     authorize::{self, Description, FILE_SEARCH, Findings, Permit},
     clock,
     dialect::Family,
-    gateway::{Body, Visit, answer::JSON, sent, body as bodies, reserve},
+    gateway::{Body, Visit, answer::JSON, body as bodies, reserve, sent},
     json::{self, Value},
     policy::glob::Glob,
     refusal::Refusal,
