@@ -116,8 +116,9 @@ fn what_a_store_refuses_is_dropped_and_counted_by_tenant() {
     assert_eq!(metric(&gateway, "tollgate_otlp_exported_log_records_total"), 0);
 }
 
+/// O10.
 #[test]
-fn a_store_that_is_slow_or_gone_costs_no_request_anything_and_the_end_is_bounded() {
+fn o10_a_store_that_is_slow_or_gone_costs_no_request_anything_and_the_end_is_bounded() {
     let silent = Collector::start();
     silent.says(SILENT);
     let gone = silent.clone().at(1);

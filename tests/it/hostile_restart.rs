@@ -111,7 +111,7 @@ fn o3_kill_at_any_moment_restarts_clean() {
 
 /// A new version takes the place of the old one, with no connection refused and no stream cut.
 #[test]
-fn o8_a_new_gateway_takes_over_without_a_refused_connection() {
+fn a_new_gateway_takes_over_without_a_refused_connection() {
     let mut gateway = Gateway::with(TENANTS, "limits: { drain: 30s }\n");
     let body = chat("!chunks 20\n!delay 50ms", r#","stream":true"#);
     let port = gateway.port;

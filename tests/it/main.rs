@@ -26,6 +26,7 @@ mod files;
 mod fleet;
 mod hostile_framing;
 mod hostile_http2;
+mod hostile_ids;
 mod hostile_input;
 mod hostile_restart;
 mod hostile_upstream;

@@ -13,12 +13,12 @@ const GLOBEX_FILE: &str = "tenant: globex\nkeys: [{ id: prod, sha256: @GLOBEX@ }
 const ACME_FILE: &str = "tenant: acme\nkeys: [{ id: prod, sha256: @ACME@ }]\nmodels: [gpt-5]\n";
 
 /// What a generation of the configuration allows, the other does not.
-fn generation(allowed: &str, denied: &str, name: &str) -> String {
+pub(crate) fn generation(allowed: &str, denied: &str, name: &str) -> String {
     format!("{ACME_FILE}tools:\n  - allow: {allowed}\n  - deny: {denied}\n    reason: Says the {name} one.\n")
 }
 
 /// A tenants' directory with two generations, of which the first is linked.
-fn two_generations() -> Gateway {
+pub(crate) fn two_generations() -> Gateway {
     let (old, new) = (generation("get_a", "get_b", "old"), generation("get_b", "get_a", "new"));
     Gateway::with_tenants_in(&[
         ("tenants/..1/acme.yaml", old.as_str()),
@@ -29,20 +29,20 @@ fn two_generations() -> Gateway {
 }
 
 /// The link is replaced in one step.
-fn swap(tenants: &Path, generation: &str) {
+pub(crate) fn swap(tenants: &Path, generation: &str) {
     let new = tenants.join("..data_tmp");
     symlink(generation, &new).unwrap();
     fs::rename(new, tenants.join("..data")).unwrap();
 }
 
 /// Both calls, of which each generation denies another one.
-fn both(more: &str) -> String {
+pub(crate) fn both(more: &str) -> String {
     let script = format!("{more}!call get_a {{}}\n!call get_b {{}}");
     chat(&script, &(tools(&["get_a", "get_b", "get_c"]) + r#","tool_choice":"auto""#))
 }
 
 /// Which generation an answer is of; it must be of one entirely.
-fn told(answer: &Answer) -> &'static str {
+pub(crate) fn told(answer: &Answer) -> &'static str {
     let calls = |name: &str| answer.body.contains(&format!(r#""name":"{name}""#));
     let reason = |name: &str| answer.body.contains(&format!("Says the {name} one."));
     let found = [calls("get_a"), calls("get_b"), reason("old"), reason("new")];

@@ -329,9 +329,29 @@ impl Gateway {
 
     /// Lets it have so many files open; whether that could be done.
     pub(crate) fn limit_files(&self, count: usize) -> bool {
+        self.limit(&format!("--nofile={count}"))
+    }
+
+    /// Limits a resource of it, as `prlimit` writes that; whether that could be done.
+    pub(crate) fn limit(&self, limit: &str) -> bool {
         let pid = self.process.0.id().to_string();
-        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={count}")]).status();
+        let status = Command::new("prlimit").args(["--pid", &pid, limit]).status();
         status.is_ok_and(|status| status.success())
+    }
+
+    /// Starts it again on the same directory, so that a file that may not grow is an error, as a full disk is, and no signal.
+    pub(crate) fn start_again_without_signals_of_files(&mut self) {
+        let script = format!("trap '' XFSZ; exec {BINARY} serve --config tollgate.yaml 2>/dev/null");
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        self.process = Running(child.unwrap());
+        self.wait("the gateway", |gateway| {
+            try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
+        });
     }
 
     /// Files that it has open.

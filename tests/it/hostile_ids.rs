@@ -1,0 +1,652 @@
+//! What the other files of hostile clients and failing surroundings do not hold of the list in `docs/hostile.md`: each test
+//! begins with the id that it holds.
+
+use crate::{
+    collector::Collector,
+    fault::whole,
+    mcp::ask as ask_mcp,
+    reload::{both, swap, told, two_generations},
+    support::{ACME, Answer, GLOBEX, Gateway, TENANTS, chat, read_answer, run, tools, with_digests},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// What an answer says, without what differs from request to request.
+fn said(answer: &Answer) -> (u16, String, Vec<String>) {
+    let id = answer.header("x-request-id").unwrap_or("none").to_owned();
+    let changing = ["date:", "x-request-id:", "request-id:", "x-ratelimit"];
+    let headers = answer.headers.lines().filter(|line| !changing.iter().any(|name| line.starts_with(name)));
+    (answer.status, answer.body.replace(&id, "ID"), headers.map(ToOwned::to_owned).collect())
+}
+
+/// The bodies that the mock upstream was sent.
+fn bodies(gateway: &Gateway) -> Vec<String> {
+    let seen = gateway.seen();
+    seen.as_array().unwrap().iter().map(|request| request["body"].as_str().unwrap().to_owned()).collect()
+}
+
+/// All that is written below a directory.
+fn written(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all.extend(written(&entry.path()));
+        } else {
+            all.push(String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned());
+        }
+    }
+    all
+}
+
+/// Tenants `t0` to `tN`, each with a key of its own and what `more` says of it.
+fn many(count: usize, more: impl Fn(usize) -> String) -> String {
+    use sha2::Digest;
+    let tenant = |n: usize| {
+        let digest: String = sha2::Sha256::digest(key(n)).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("\n  t{n}:\n    keys: [{{ id: prod, sha256: {digest} }}]\n{}", more(n))
+    };
+    (0..count).map(tenant).collect()
+}
+
+fn key(n: usize) -> String {
+    format!("test-key-of-t{n}")
+}
+
+/// A sequence without a pattern that matters, the same in every run.
+fn next(state: &mut usize, sides: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % sides
+}
+
+#[test]
+fn j6_nothing_behind_a_padding_goes_uninspected() {
+    let gateway = Gateway::with(TENANTS, "limits: { tool_arguments: 4KiB, body: 64KiB }\n");
+    let body = chat(&"x".repeat(60_000), &tools(&["get_a", "delete_x"]));
+    assert_eq!(gateway.chat(ACME, &body).status, 200);
+    let sent = bodies(&gateway).pop().unwrap();
+    assert!(sent.contains("get_a") && !sent.contains("delete_x"), "{}", &sent[60_000..]);
+    // What is longer than a body may be is refused, not read in part, wherever the padding stands.
+    let before = bodies(&gateway).len();
+    let request = chat("x", &tools(&["delete_x"]));
+    let spaces = " ".repeat(70_000);
+    for body in [
+        format!("{spaces}{request}"),
+        format!("{request}{spaces}"),
+        request.replacen('{', &format!("{{{spaces}"), 1),
+        chat(&"x".repeat(70_000), &tools(&["delete_x"])),
+    ] {
+        assert_eq!(gateway.chat(ACME, &body).status, 413);
+    }
+    assert_eq!(bodies(&gateway).len(), before);
+    // Of a call whose arguments are longer than what is looked at, nothing passes.
+    for (length, passes) in [(3000, true), (5000, false), (50_000, false)] {
+        for more in ["", r#","stream":true"#] {
+            let call = format!("!call get_a {{\"p\":\"{}\"}}", "y".repeat(length));
+            let answer = gateway.chat(ACME, &chat(&call, &(tools(&["get_a"]) + more)));
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.body.contains("yyyy"), passes, "{length} {more} {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn j8_every_form_of_a_request_is_redacted_and_decided_alike() {
+    const SECRET: &str = "jane.j8@example.com";
+    let tenants = TENANTS.replace("fast]", "fast, claude]");
+    let gateway = Gateway::with(&tenants, "");
+    let nested = json!({ "q": json!({ "deep": SECRET }).to_string() }).to_string();
+    let forms = [
+        (
+            "/v1/chat/completions",
+            json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": SECRET }] }),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": [{ "type": "text", "text": SECRET }, { "type": "text", "text": "x" }] }] }),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": "hi" }, { "role": "assistant", "tool_calls": [{ "id": "c", "type": "function", "function": { "name": "get_a", "arguments": nested } }] }, { "role": "tool", "tool_call_id": "c", "content": SECRET }] }),
+        ),
+        ("/v1/embeddings", json!({ "model": "gpt-5", "input": SECRET })),
+        ("/v1/embeddings", json!({ "model": "gpt-5", "input": ["x", SECRET] })),
+        ("/v1/responses", json!({ "model": "gpt-5", "input": SECRET })),
+        (
+            "/v1/responses",
+            json!({ "model": "gpt-5", "input": [{ "role": "user", "content": [{ "type": "input_text", "text": SECRET }] }] }),
+        ),
+        ("/v1/responses", json!({ "model": "gpt-5", "instructions": SECRET, "input": "x" })),
+        (
+            "/v1/messages",
+            json!({ "model": "claude", "max_tokens": 9, "messages": [{ "role": "user", "content": SECRET }] }),
+        ),
+        (
+            "/v1/messages",
+            json!({ "model": "claude", "max_tokens": 9, "system": [{ "type": "text", "text": SECRET }], "messages": [{ "role": "user", "content": [{ "type": "text", "text": "x" }] }] }),
+        ),
+    ];
+    for (at, (path, body)) in forms.iter().enumerate() {
+        let answer = gateway.post(path, ACME, &body.to_string());
+        assert_eq!(answer.status, 200, "{path} {body} {answer:?}");
+        let lines = gateway.lines("log", "acme", at + 1);
+        assert!(lines[at].to_string().contains("[EMAIL"), "{path} {body}: {}", lines[at]);
+    }
+    // A list of requests is no way around it: there is none.
+    let batch =
+        json!({ "input_file_id": "f", "endpoint": "/v1/chat/completions", "completion_window": "24h" });
+    assert_eq!(gateway.post("/v1/batches", ACME, &batch.to_string()).status, 404);
+    for kind in ["log", "audit"] {
+        for text in written(&gateway.dir.path().join("data").join(kind)) {
+            assert!(!text.contains(SECRET), "{text}");
+        }
+    }
+    // A tool, in every form in which one is offered.
+    let offers = |name: &str| {
+        let user = json!([{ "role": "user", "content": "hi" }]);
+        [
+            (
+                "/v1/chat/completions",
+                json!({ "model": "gpt-5", "messages": user, "tools": [{ "type": "function", "function": { "name": name } }] }),
+            ),
+            (
+                "/v1/chat/completions",
+                json!({ "model": "gpt-5", "messages": user, "functions": [{ "name": name }] }),
+            ),
+            (
+                "/v1/chat/completions",
+                json!({ "model": "gpt-5", "messages": user, "tools": [{ "type": "custom", "custom": { "name": name } }] }),
+            ),
+            (
+                "/v1/responses",
+                json!({ "model": "gpt-5", "input": "hi", "tools": [{ "type": "function", "name": name }] }),
+            ),
+            (
+                "/v1/messages",
+                json!({ "model": "claude", "max_tokens": 9, "messages": user, "tools": [{ "name": name, "input_schema": { "type": "object" } }] }),
+            ),
+        ]
+    };
+    for (name, passes) in [("get_a", true), ("delete_x", false)] {
+        for (path, body) in offers(name) {
+            let answer = gateway.post(path, ACME, &body.to_string());
+            assert_eq!(answer.status, 200, "{path} {body} {answer:?}");
+            let sent = bodies(&gateway).pop().unwrap();
+            assert_eq!(sent.contains(name), passes, "{path} {body}: {sent}");
+        }
+    }
+    gateway.wait("every denial", |gateway| {
+        let lines = gateway.lines("audit", "acme", 1);
+        lines.iter().filter(|line| line["tool"] == "delete_x" && line["decision"] == "deny").count() == 5
+    });
+}
+
+#[test]
+fn t2_the_host_that_a_client_names_decides_nothing() {
+    let gateway =
+        Gateway::with(&TENANTS.replace("    limits: { requests: 2/min, concurrency: 1 }\n", ""), "");
+    for (credential, status) in [(Some(ACME), 200), (Some(GLOBEX), 200), (Some("unknown"), 401), (None, 401)]
+    {
+        let mut answers = BTreeSet::new();
+        for host in ["localhost", "evil.example", "localhost:99", "127.0.0.1", "globex", "[::1]"] {
+            for target in ["/v1/models".to_owned(), format!("http://{host}/v1/models")] {
+                let shown =
+                    credential.map_or(String::new(), |key| format!("authorization: Bearer {key}\r\n"));
+                let answer = gateway.raw(&format!(
+                    "GET {target} HTTP/1.1\r\nhost: {host}\r\n{shown}connection: close\r\n\r\n"
+                ));
+                answers.insert(said(&answer));
+            }
+        }
+        assert_eq!(answers.len(), 1, "{credential:?}: {answers:?}");
+        assert_eq!(answers.first().unwrap().0, status, "{answers:?}");
+    }
+    assert_ne!(gateway.get("/v1/models", ACME).body, gateway.get("/v1/models", GLOBEX).body);
+}
+
+#[test]
+fn t5_what_is_not_allowed_cannot_be_told_from_what_is_not_there() {
+    let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n";
+    let gateway = Gateway::with(tenants, "  secret-model: { upstream: mock }\n");
+    let [hidden, unknown] = ["secret-model", "absent-model"].map(|model| {
+        let user = json!([{ "role": "user", "content": "x" }]);
+        let mut answers: Vec<Answer> = [
+            ("/v1/chat/completions", json!({ "model": model, "messages": user })),
+            ("/v1/messages", json!({ "model": model, "max_tokens": 5, "messages": user })),
+            ("/v1/responses", json!({ "model": model, "input": "x" })),
+            ("/v1/embeddings", json!({ "model": model, "input": "x" })),
+        ]
+        .iter()
+        .map(|(path, body)| gateway.post(path, ACME, &body.to_string()))
+        .collect();
+        answers.push(gateway.get(&format!("/v1/models/{model}"), ACME));
+        let without = |answer: &Answer| {
+            let (status, body, headers) = said(answer);
+            assert_eq!(status, 404, "{answer:?}");
+            (body.replace(model, "MODEL"), headers)
+        };
+        answers.iter().map(without).collect::<Vec<_>>()
+    });
+    assert_eq!(hidden, unknown);
+    assert!(bodies(&gateway).is_empty());
+    assert!(!gateway.get("/v1/models", ACME).body.contains("secret-model"));
+}
+
+#[test]
+fn t6_nothing_that_is_kept_crosses_from_one_of_fifty_tenants_to_another() {
+    const COUNT: usize = 50;
+    const ROUNDS: usize = 120;
+    let tenants = many(COUNT, |n| {
+        let model = if n % 2 == 0 { format!("m-t{n}") } else { "gpt-5".to_owned() };
+        format!("    models: [{model}]\n    cache: 5m\n    tools: [{{ allow: get_t{n} }}]\n")
+    });
+    let models: String = (0..COUNT).map(|n| format!("  m-t{n}: {{ upstream: mock }}\n")).collect();
+    let gateway = Gateway::with(&tenants, &models);
+    let served = Mutex::new((0, BTreeSet::new()));
+    std::thread::scope(|scope| {
+        for seed in 1..=4 {
+            let (gateway, served) = (&gateway, &served);
+            scope.spawn(move || {
+                let mut state = seed;
+                for _ in 0..ROUNDS {
+                    let n = next(&mut state, COUNT);
+                    let model = ["gpt-5".to_owned(), format!("m-t{n}"), "m-t4".to_owned()]
+                        [next(&mut state, 3)]
+                    .clone();
+                    let own = if n.is_multiple_of(2) { format!("m-t{n}") } else { "gpt-5".to_owned() };
+                    // The same bytes from everybody: all that differs is the key.
+                    let offered: Vec<String> = (0..COUNT).map(|n| format!("get_t{n}")).collect();
+                    let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
+                    let calls: String = (0..COUNT).map(|n| format!("!call get_t{n} {{}}\n")).collect();
+                    let body = chat(calls.trim_end(), &tools(&offered)).replacen("gpt-5", &model, 1);
+                    let answer = gateway.chat(&key(n), &body);
+                    assert_eq!(
+                        answer.status,
+                        if model == own { 200 } else { 404 },
+                        "t{n} {model} {answer:?}"
+                    );
+                    if answer.status == 200 {
+                        let mut served = served.lock().unwrap();
+                        served.0 += 1;
+                        served.1.insert(n);
+                        let told = answer.json();
+                        let calls = told["choices"][0]["message"]["tool_calls"].as_array().unwrap();
+                        let names: Vec<&Value> = calls.iter().map(|call| &call["function"]["name"]).collect();
+                        assert_eq!(names, [&format!("get_t{n}")], "{told}");
+                    }
+                }
+            });
+        }
+    });
+    // Answers were kept, and for each tenant its own: it was asked for at least once.
+    let (all, tenants) = served.into_inner().unwrap();
+    let asked = bodies(&gateway).len();
+    assert!(asked >= tenants.len() && asked < all, "{asked} of {all}, {} tenants", tenants.len());
+    let lines = |gateway: &Gateway, kind: &str| {
+        (0..COUNT)
+            .flat_map(|n| gateway.lines(kind, &format!("t{n}"), 0).into_iter().map(move |line| (n, line)))
+            .collect::<Vec<_>>()
+    };
+    gateway.wait("a line a request", |gateway| lines(gateway, "log").len() == 4 * ROUNDS);
+    for (n, line) in lines(&gateway, "log").into_iter().chain(lines(&gateway, "audit")) {
+        assert_eq!(line["tenant"], format!("t{n}"), "{line}");
+    }
+}
+
+/// By which connection, credential and message requests came to an upstream that repeats the message.
+type Came = Arc<Mutex<Vec<(usize, String, String)>>>;
+
+fn echo() -> (u16, Came) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let came = Came::default();
+    let all = Arc::clone(&came);
+    std::thread::spawn(move || {
+        for (number, socket) in listener.incoming().flatten().enumerate() {
+            let came = Arc::clone(&all);
+            std::thread::spawn(move || echo_on(number, socket, &came));
+        }
+    });
+    (port, came)
+}
+
+fn echo_on(number: usize, mut socket: TcpStream, came: &Mutex<Vec<(usize, String, String)>>) {
+    let (mut read, mut chunk) = (Vec::new(), [0; 65536]);
+    while let Ok(length @ 1..) = socket.read(&mut chunk) {
+        read.extend_from_slice(&chunk[..length]);
+        let text = String::from_utf8(read.clone()).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let header = |name: &str| {
+            head.lines().find_map(|line| {
+                let (found, value) = line.split_once(':')?;
+                found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        if body.len() < header("content-length").unwrap().parse::<usize>().unwrap() {
+            continue;
+        }
+        read.clear();
+        let body: Value = serde_json::from_str(body).unwrap();
+        let message = body["messages"][0]["content"].as_str().unwrap().to_owned();
+        came.lock().unwrap().push((number, header("authorization").unwrap(), message.clone()));
+        let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{ "index": 0, "message": { "role": "assistant", "content": message }, "finish_reason": "stop" }], "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 } });
+        if socket.write_all(whole(200, &answer.to_string()).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn t7_a_connection_bears_one_credential_and_every_tenant_its_own() {
+    const COUNT: usize = 20;
+    let (port, came) = echo();
+    let credential = |n: usize| {
+        if n.is_multiple_of(2) {
+            "Bearer sk-shared-credential".to_owned()
+        } else {
+            format!("Bearer sk-credential-of-t{n}")
+        }
+    };
+    let tenants = many(COUNT, |n| {
+        let own = match credential(n).strip_prefix("Bearer ") {
+            Some(bearer) if n % 2 == 1 => format!("    credentials: {{ echo: {{ bearer: {bearer} }} }}\n"),
+            _ => String::new(),
+        };
+        format!("    models: [echoed]\n{own}")
+    });
+    let upstream = format!(
+        "  echo: {{ kind: openai, url: \"http://127.0.0.1:{port}/v1\", auth: {{ bearer: sk-shared-credential }} }}\n"
+    );
+    let gateway = Gateway::with_all(&tenants, &|_| upstream.clone(), "  echoed: { upstream: echo }\n", &[]);
+    std::thread::scope(|scope| {
+        for seed in 1..=8 {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                // One connection for all tenants, which take turns on it.
+                let socket = gateway.connect();
+                let mut state = seed;
+                for round in 0..125 {
+                    let n = next(&mut state, COUNT);
+                    let message = format!("t{n} says {seed} {round}");
+                    let body = chat(&message, "").replace("gpt-5", "echoed");
+                    let request = format!(
+                        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+                        key(n),
+                        body.len()
+                    );
+                    (&socket).write_all(request.as_bytes()).unwrap();
+                    let answer = read_answer(socket.try_clone().unwrap()).unwrap();
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    assert_eq!(answer.json()["choices"][0]["message"]["content"], message.as_str());
+                }
+            });
+        }
+    });
+    let came = came.lock().unwrap();
+    assert_eq!(came.len(), 1000);
+    let mut of_connection: BTreeMap<usize, &str> = BTreeMap::new();
+    for (number, shown, message) in came.iter() {
+        let n = message.split(' ').next().unwrap()[1..].parse().unwrap();
+        assert_eq!(*shown, credential(n), "{message}");
+        assert_eq!(of_connection.entry(*number).or_insert(shown), shown, "connection {number}");
+    }
+    // They were used again, or it says nothing.
+    assert!(of_connection.len() < 500, "{} connections", of_connection.len());
+}
+
+#[test]
+fn t8_what_one_request_says_of_its_trace_is_of_no_other() {
+    let collector = Collector::start();
+    let mut gateway =
+        Gateway::with(TENANTS, &format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\" }}\n", collector.port));
+    let socket = gateway.connect();
+    let mut expected = BTreeMap::new();
+    for n in 0..20 {
+        let trace = format!("{:032x}", 0x00a0_0001 + n);
+        // Every other one says nothing, on the same connection.
+        let headers = if n % 2 == 0 {
+            format!(
+                "traceparent: 00-{trace}-b7ad6b7169203331-01\r\ntracestate: a=leak{n}\r\nbaggage: b=leak{n}\r\n"
+            )
+        } else {
+            String::new()
+        };
+        let body = chat("hi", "");
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        (&socket).write_all(request.as_bytes()).unwrap();
+        let answer = read_answer(socket.try_clone().unwrap()).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        expected.insert(id, (n % 2 == 0).then_some(trace));
+    }
+    // The upstream is told of the same trace, by a span of the gateway's, and of nothing else.
+    let seen = gateway.seen();
+    let mut sent = BTreeSet::new();
+    for (n, request) in seen.as_array().unwrap().iter().enumerate() {
+        let header = |name: &str| {
+            let mut headers = request["headers"].as_array().unwrap().iter();
+            headers.find(|header| header[0] == name).map(|header| header[1].as_str().unwrap().to_owned())
+        };
+        assert_eq!((header("tracestate"), header("baggage")), (None, None), "{request}");
+        let parent = header("traceparent").unwrap();
+        assert!(!parent.contains("b7ad6b7169203331"), "{parent}");
+        let trace = parent.split('-').nth(1).unwrap().to_owned();
+        assert_eq!(trace.starts_with("00000000"), n % 2 == 0, "{n}: {parent}");
+        assert!(sent.insert(trace), "{n}: {parent}");
+    }
+    assert_eq!(sent.len(), 20);
+    drop(socket);
+    gateway.stop();
+    let spans = collector.spans();
+    let mut traces = BTreeSet::new();
+    for (id, given) in &expected {
+        let server = spans.iter().find(|span| span.kind == 2 && span.attributes["request_id"] == id.as_str());
+        let server = server.unwrap();
+        match given {
+            Some(trace) => assert_eq!(server.trace, *trace),
+            None => assert_eq!(server.parent.trim_matches('0'), "", "{server:?}"),
+        }
+        assert!(traces.insert(&server.trace), "a trace for two requests: {server:?}");
+    }
+    assert!(!format!("{spans:?}").contains("leak"));
+}
+
+#[test]
+fn t10_mcp_runs_no_command_and_its_sessions_are_their_owners() {
+    let tenants = "
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    tools: [{ allow: \"crm__*\" }]
+  globex:
+    keys: [{ id: prod, sha256: @GLOBEX@ }]
+    tools: [{ allow: \"crm__*\" }]
+";
+    let gateway = Gateway::with_mock(tenants, |mock| {
+        format!(
+            "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\", auth: {{ bearer: sk-mcp-secret }} }}\n"
+        )
+    });
+    let pwned = gateway.dir.path().join("pwned");
+    let initialize = |more: Value| {
+        let mut params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+        ask_mcp(&gateway, "/mcp", ACME, "", &body.to_string())
+    };
+    // Sessions: 128 bits each, of which no two are alike and no half repeats or counts up.
+    let ids: Vec<String> =
+        (0..40).map(|_| initialize(json!({})).header("mcp-session-id").unwrap().to_owned()).collect();
+    for id in &ids {
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    }
+    for half in [0..16, 16..32] {
+        let mut halves: Vec<u64> =
+            ids.iter().map(|id| u64::from_str_radix(&id[half.clone()], 16).unwrap()).collect();
+        halves.sort_unstable();
+        assert!(halves.windows(2).all(|two| two[1] - two[0] > 1 << 16), "{ids:?}");
+    }
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let of = |key: &str, more: &str| {
+        ask_mcp(&gateway, "/mcp", key, &format!("mcp-session-id: {}\r\n{more}", ids[0]), ping)
+    };
+    assert_eq!(of(ACME, "").status, 200);
+    assert_eq!(of(GLOBEX, "").status, 404);
+    assert_eq!(of("unknown", "").status, 401);
+    assert_eq!(of(ACME, "origin: https://evil.example\r\n").status, 403);
+    let deleted = gateway.raw(&format!("DELETE /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {GLOBEX}\r\nmcp-session-id: {}\r\nconnection: close\r\n\r\n", ids[0]));
+    assert_eq!(deleted.status, 404);
+    assert_eq!(of(ACME, "").status, 200);
+    // A command in a body is a member like any other: nothing is run.
+    let command = json!({ "command": "touch", "args": [pwned], "transport": "stdio" });
+    assert_eq!(initialize(command.clone()).status, 200);
+    initialize(
+        json!({ "_meta": command, "clientInfo": { "name": "t", "version": "1", "command": "touch" } }),
+    );
+    let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "crm__get_weather", "arguments": { "city": "Bern" } } });
+    let called =
+        ask_mcp(&gateway, "/mcp", ACME, &format!("mcp-session-id: {}\r\n", ids[0]), &call.to_string());
+    assert!(called.status == 200 && called.body.contains("in Bern"), "{called:?}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!pwned.exists());
+    // Upstream goes the gateway's credential, and neither a client's nor its session.
+    let seen = gateway.seen().to_string();
+    assert!(seen.contains("sk-mcp-secret"), "{seen}");
+    assert!(!seen.contains(ACME) && !seen.contains(GLOBEX), "{seen}");
+    assert!(ids.iter().all(|id| !seen.contains(id.as_str())), "{seen}");
+}
+
+#[test]
+fn o1_ten_reloads_a_second_of_which_a_third_is_broken_fail_no_request() {
+    const RELOADS: u32 = 45;
+    let gateway = two_generations();
+    let tenants = gateway.dir.path().join("tenants");
+    fs::create_dir(tenants.join("..3")).unwrap();
+    for name in ["acme.yaml", "globex.yaml"] {
+        let good = fs::read_to_string(tenants.join("..1").join(name)).unwrap();
+        fs::write(tenants.join("..3").join(name), with_digests(&good) + "nonsense: [\n").unwrap();
+    }
+    let (done, olds, news) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let answer = gateway.chat(ACME, &both(""));
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    let count = if told(&answer) == "old" { &olds } else { &news };
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let started = Instant::now();
+        for round in 0..RELOADS {
+            let (generation, status) = [("..2", 200), ("..3", 422), ("..1", 200)][(round % 3) as usize];
+            swap(&tenants, generation);
+            assert_eq!(gateway.reload().status, status, "{generation}");
+            let due = Duration::from_millis(100) * (round + 1);
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+        }
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+        done.store(true, Ordering::Relaxed);
+    });
+    let [olds, news] = [olds, news].map(|count| count.load(Ordering::Relaxed));
+    assert!(olds >= 20 && news >= 20, "{olds} of the old one, {news} of the new one");
+}
+
+/// The disk is full as far as the gateway can tell: no file of it can grow. That needs no rights, and leaves nothing behind.
+#[test]
+fn o4_records_that_cannot_be_written_stop_requests_or_are_counted_and_come_back() {
+    for (on_failure, fails) in [("fail", true), ("drop", false)] {
+        let mut gateway = Gateway::with(TENANTS, &format!("records: {{ on_failure: {on_failure} }}\n"));
+        gateway.stop();
+        gateway.start_again_without_signals_of_files();
+        let ask = |gateway: &Gateway| gateway.chat(ACME, &chat("hi", &tools(&["get_x", "delete_x"])));
+        assert_eq!(ask(&gateway).status, 200);
+        gateway.lines("audit", "acme", 2);
+        assert!(gateway.limit("--fsize=1:unlimited"));
+        let answers: Vec<Answer> = (0..30)
+            .map(|_| {
+                std::thread::sleep(Duration::from_millis(30));
+                ask(&gateway)
+            })
+            .collect();
+        let refused = answers.iter().filter(|answer| answer.status == 503).count();
+        if fails {
+            assert!(refused >= 15, "{refused} of 30 are refused");
+            let last = answers.last().unwrap();
+            assert_eq!((last.status, last.code().as_str()), (503, "records_unavailable"), "{last:?}");
+        } else {
+            assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+        }
+        let count = |gateway: &Gateway, name: &str| {
+            let metrics = gateway.admin_get("/metrics").body;
+            let values = metrics.lines().filter_map(|line| line.strip_prefix(name)?.rsplit(' ').next());
+            values.map(|value| value.parse::<usize>().unwrap()).sum::<usize>()
+        };
+        assert!(count(&gateway, "tollgate_record_write_failures_total") > 0, "{on_failure}");
+        assert_eq!(count(&gateway, "tollgate_records_writable"), 0, "{on_failure}");
+        // It comes back by itself.
+        assert!(gateway.limit("--fsize=unlimited:unlimited"));
+        gateway.wait("its end", |gateway| {
+            count(gateway, "tollgate_records_writable") == 1 && ask(gateway).status == 200
+        });
+        // Where requests are refused instead, each that was served is on record or counted as what is not; and the chain is
+        // in order either way.
+        if fails {
+            let served = 2 + answers.iter().filter(|answer| answer.status == 200).count();
+            let dropped = count(&gateway, "tollgate_dropped_records_total");
+            gateway.wait("the records", |gateway| gateway.lines("log", "acme", 1).len() + dropped >= served);
+        }
+        gateway.stop();
+        let (status, out, err) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
+        assert_eq!(status, 0, "{on_failure}: {out}{err}");
+    }
+}
+
+#[test]
+fn o12_what_clients_write_forges_no_line() {
+    let bad = "a\r\nFORGED{\"time\":1}\u{1b}[31m\u{2028}\u{2029}\u{202e}\u{85}\0\u{7f}z";
+    let gateway = Gateway::start();
+    let asked = [
+        json!({ "model": format!("gpt-5{bad}"), "messages": [] }),
+        json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": bad }], "tools": [{ "type": "function", "function": { "name": format!("delete_{bad}") } }] }),
+        json!({ "model": "gpt-5", "user": bad, "metadata": { bad: bad }, "messages": [{ "role": "user", "content": format!("!call delete_x {}", json!({ bad: bad })) }], "tools": [{ "type": "function", "function": { "name": "delete_x" } }] }),
+    ];
+    for body in &asked {
+        gateway.chat(ACME, &body.to_string());
+    }
+    gateway.get("/v1/models/x%0d%0aFORGED%1b", ACME);
+    gateway.post("/mcp", ACME, &json!({ "jsonrpc": "2.0", "id": bad, "method": bad }).to_string());
+    gateway.lines("log", "acme", 2);
+    gateway.lines("audit", "acme", 2);
+    let mut texts: Vec<String> = ["log", "audit"]
+        .iter()
+        .flat_map(|kind| written(&gateway.dir.path().join("data").join(kind)))
+        .collect();
+    assert!(texts.iter().any(|text| text.contains("FORGED")), "it is on record: {texts:?}");
+    for line in texts.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty()) {
+        assert!(line.starts_with('{') && serde_json::from_str::<Value>(line).is_ok(), "{line:?}");
+    }
+    let metrics = gateway.admin_get("/metrics").body;
+    assert!(!metrics.contains("FORGED"), "{metrics}");
+    let usage = || run(&["usage", "--config", "tollgate.yaml"], gateway.dir.path(), "").1;
+    gateway.wait("what was used", |_| usage().contains("FORGED"));
+    texts.extend([gateway.stderr(), metrics, usage()]);
+    for text in texts {
+        let raw: Vec<char> =
+            text.chars().filter(|c| "\r\u{1b}\0\u{7f}\u{85}\u{2028}\u{2029}\u{202e}".contains(*c)).collect();
+        assert!(raw.is_empty(), "{raw:?} in {text:?}");
+    }
+}
