@@ -203,7 +203,7 @@ impl Answering {
         shelve(&self.gateway, &exchange);
         let status = status.map_or(499, |status| status.as_u16());
         let (evidence, entry) = exchange.finish(end, status, clock::now());
-        keep(self.keeping.take(), end, &entry);
+        self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));
         let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line));
         summary.tell(&self.gateway, end, entry, self.waited);
         recorded
@@ -213,15 +213,6 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         drop(self.finish(&End::ClientGone, None));
-    }
-}
-
-/// An answer that came to its end, and of which nothing is wrong, may be given again.
-fn keep(keeping: Option<Arc<Pending>>, end: &End, entry: &Entry) {
-    let is_fine =
-        |entry: &Entry| matches!(entry, Entry::Request(line) if line.error.is_none() && line.status == 200);
-    if let Some(pending) = keeping.filter(|_| *end == End::Complete && is_fine(entry)) {
-        pending.in_order();
     }
 }
 
@@ -359,7 +350,7 @@ impl StreamBody {
             let summary = Summary::of(exchange.asked());
             shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
-            keep(self.keeping.take(), end, &entry);
+            self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));
             for line in evidence {
                 drop(visit::record(&self.gateway, line));
             }

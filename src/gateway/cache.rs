@@ -3,7 +3,7 @@
 //! of tools and redaction work on it again each time. A key holds its tenant, so that no tenant finds another's.
 
 use super::Gateway;
-use crate::{clock, dialect::Family, upstream::Parcels};
+use crate::{asked::End, clock, dialect::Family, records::Entry, upstream::Parcels};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
@@ -93,10 +93,13 @@ impl Pending {
         self.settle();
     }
 
-    /// It came to its end, and was told as it is.
-    pub(super) fn in_order(&self) {
-        self.state().0 = true;
-        self.settle();
+    /// It was told: may it be told again? Only if it came to its end, and nothing is wrong with it.
+    pub(super) fn ended(&self, end: &End, entry: &Entry) {
+        let Entry::Request(line) = entry else { return };
+        if *end == End::Complete && line.error.is_none() && line.status == 200 {
+            self.state().0 = true;
+            self.settle();
+        }
     }
 
     fn settle(&self) {
