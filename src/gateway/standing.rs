@@ -6,7 +6,10 @@ use crate::{
     snapshot::Snapshot,
     telemetry::{BudgetStanding, Standing, UpstreamStanding},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// How metrics are written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,7 @@ impl Gateway {
         if let Some(fleet) = &self.fleet {
             self.telemetry.shared(fleet.standing(), fleet.unanswered());
         }
+        self.telemetry.lost(self.records.counters().dropped.load(Ordering::Relaxed));
         self.telemetry.stand(self.standing(&snapshot));
         match format {
             MetricsFormat::Prometheus => self.telemetry.render(),

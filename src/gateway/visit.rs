@@ -348,8 +348,5 @@ pub(super) fn record(gateway: &Gateway, mut entry: Entry) -> Result<(), Refusal>
         gateway.telemetry.decided(decision);
         usage::charge_denial(gateway, decision);
     }
-    gateway.records.push(entry).map_err(|_| {
-        gateway.telemetry.unrecorded();
-        Refusal::RecordsUnavailable
-    })
+    gateway.records.push(entry).map_err(|_| Refusal::RecordsUnavailable)
 }

@@ -43,7 +43,10 @@ use series::Series;
 use standing::Gauges;
 use std::{
     io,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 use times::{OVERHEADS, Times};
@@ -74,6 +77,8 @@ pub struct Telemetry {
     gauges: Gauges,
     redactions: Arc<Redactions>,
     records_dropped: Counter,
+    /// How many of those the writer of records told of.
+    records_lost: AtomicU64,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
     shared: Shared,
@@ -160,6 +165,7 @@ impl Default for Telemetry {
             gauges: Gauges::default(),
             redactions: Arc::default(),
             records_dropped: Counter::default(),
+            records_lost: AtomicU64::new(0),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
             shared: Shared::default(),
@@ -408,7 +414,7 @@ impl Telemetry {
     pub fn shared(&self, (is_joined, gateways): (bool, u32), unanswered: u64) {
         self.shared.up.set(is_joined.into());
         self.shared.gateways.set(gateways.into());
-        self.shared.unanswered.inner().store(unanswered, std::sync::atomic::Ordering::Relaxed);
+        self.shared.unanswered.inner().store(unanswered, Ordering::Relaxed);
     }
 
     /// How full the upstreams are that take so many requests at a time, and of no others.
@@ -426,6 +432,12 @@ impl Telemetry {
             })
         });
         self.queued.replace(queued);
+    }
+
+    /// So many records were given up since the start.
+    pub fn lost(&self, count: u64) {
+        let before = self.records_lost.fetch_max(count, Ordering::Relaxed);
+        self.records_dropped.inc_by(count.saturating_sub(before));
     }
 
     /// A record could not be kept.
