@@ -43,7 +43,7 @@ fn account(request: &str, body: &str) -> (u16, String, String) {
 
 const TENANTS: &str = r#"
   acme:
-    keys: [{ id: prod, sha256: @ACME@ }]
+    keys: [{ id: prod, sha256: @ACME@ }, { id: narrow, sha256: 18badb488020952f71672c1e87ad92c69beb966f85af3d892d33d52e2460fe74, models: [gpt-5] }]
     models: [filed, gpt-5]
     tools:
       - allow: builtin__file_search
@@ -95,6 +95,11 @@ fn what_the_account_keeps_is_the_tenants_that_made_it() {
     let own = [&mine[..], std::slice::from_ref(&again)].concat();
     assert_eq!(ids(&gateway.get("/v1/files", ACME)), own);
     assert_eq!(ids(&gateway.get("/v1/files", GLOBEX)), theirs);
+    // A key none of whose models is at the account finds nothing there.
+    for path in [format!("/v1/files/{}", mine[0]), format!("/v1/files/{}/content", mine[0])] {
+        assert_eq!(gateway.get(&path, "test-key-of-acme-narrow").status, 404, "{path}");
+    }
+    assert_eq!(gateway.delete(&format!("/v1/files/{}", mine[0]), "test-key-of-acme-narrow").status, 404);
     // Page by page, and told by what was shown.
     let page = gateway.get("/v1/files?limit=2", ACME);
     assert_eq!((ids(&page), page.json()["has_more"].as_bool()), (own[..2].to_vec(), Some(true)));
@@ -156,7 +161,8 @@ fn a_search_is_a_call_that_rules_decide_and_force() {
     let covered = TENANTS.replace("  acme:\n", "  acme:\n    redact: { wire: mask }\n");
     let covering = self::gateway(&account, &covered);
     let named = covering.post("/v1/vector_stores", ACME, r#"{"name":"ada@example.org"}"#);
-    for answer in [upload(&covering, ACME), named] {
+    let asked = covering.get("/v1/files?purpose=ada@example.org", ACME);
+    for answer in [upload(&covering, ACME), named, asked] {
         assert_eq!((answer.status, answer.code().as_str()), (400, "content_blocked"), "{answer:?}");
     }
     assert_eq!(covering.post("/v1/vector_stores", ACME, r#"{"name":"x"}"#).status, 200);

@@ -45,6 +45,8 @@ pub(in crate::gateway) async fn respond(
     let path = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let request = Request::read(&head.method, path, head.uri.query(), parsed)?;
     let plan = object::plan(&request)?;
+    let query = request.query.iter().map(|(_, value)| Value::string(value.as_str())).collect();
+    look_through(visit, &Value::Array(query).to_string().into())?;
     let leave = leave(visit)?;
     let upstream = keeper(visit, &plan).await?;
     visit.asked()?.upstream = Some(upstream.name.shared());
@@ -133,10 +135,17 @@ async fn keeper(visit: &mut Visit, plan: &Plan) -> Result<Arc<Upstream>, Refusal
     let asked = visit.asked()?;
     let mut all = snapshot.upstreams.iter().filter(|upstream| upstream.speaks == Family::OpenAi);
     let upstream = match at {
-        Some(at) => all.find(|upstream| upstream.name.as_str() == &*at),
+        // What was made with one key is not there for one whose models are elsewhere.
+        Some(at) => {
+            all.find(|upstream| upstream.name.as_str() == &*at && reaches(asked, &snapshot, upstream))
+        }
         None => all.find(|upstream| reaches(asked, &snapshot, upstream)),
     };
-    upstream.map(|upstream| snapshot.upstream_of(&tenant, upstream)).ok_or(Refusal::NotFound)
+    let missing = || match plan.named.first() {
+        Some((id, _)) => Refusal::StoredNotFound { id: id.chars().take(256).collect() },
+        None => Refusal::NotFound,
+    };
+    upstream.map(|upstream| snapshot.upstream_of(&tenant, upstream)).ok_or_else(missing)
 }
 
 /// Whether a model that the tenant may use is at an upstream.
