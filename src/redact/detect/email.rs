@@ -110,8 +110,17 @@ const ACCOUNTS: &[&[u8]] = &[
 /// The local part belongs to the user or password of a URL, which is another detector's; one in a path or query does not,
 /// and `note://jane@host` is an address behind a scheme of anything.
 fn is_in_url(text: &[u8], start: usize) -> bool {
-    let from =
-        run_start(text, start, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'<' | b'>' | b'?'));
+    // Most addresses stand in no URL: one look tells.
+    memchr::memchr(b':', slice(text, start.saturating_sub(URL_MAX), start)).is_some() && is_user(text, start)
+}
+
+/// How far before a local part its URL may begin.
+const URL_MAX: usize = 96;
+
+fn is_user(text: &[u8], start: usize) -> bool {
+    let from = run_start(text, start, URL_MAX, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'<' | b'>' | b'?')
+    });
     let head = slice(text, from, start);
     let Some(at) = head.windows(3).rposition(|w| w == b"://") else { return false };
     let user = head.get(at + 3..).unwrap_or_default();
