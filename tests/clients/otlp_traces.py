@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import pathlib
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from harness import GATEWAY, MOCK, named, run, same, seen, until
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from ports import free_ports
 
 BINARY = os.environ.get("TOLLGATE_BIN", "")
 KEY = "test-key-of-acme"
@@ -101,10 +105,7 @@ class Collector:
 class Gateway:
     def __init__(self, collector, names="classic"):
         self.dir = tempfile.TemporaryDirectory()
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        self.port, admin = (each.getsockname()[1] for each in sockets)
-        for each in sockets:
-            each.close()
+        self.port, admin = free_ports(2)
         path = f"{self.dir.name}/tollgate.yaml"
         with open(path, "w") as file:
             digest = hashlib.sha256(KEY.encode()).hexdigest()

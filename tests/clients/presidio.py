@@ -12,7 +12,6 @@ import hashlib
 import http.server
 import json
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,9 @@ import urllib.request
 import spacy
 from presidio_analyzer import AnalyzerEngine, PatternRecognizer, RecognizerRegistry
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from ports import free_ports
 
 NAMES = ["Jané Döe", "Maximilian Mustermann", "李小龍"]
 KEY = "test-key-of-acme"
@@ -63,11 +65,6 @@ class Analyzer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
-
-
 def until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -81,7 +78,7 @@ def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Analyzer)
     server.engine = engine()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    mock, listen, admin = free_port(), free_port(), free_port()
+    mock, listen, admin = free_ports(3)
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         digest = hashlib.sha256(KEY.encode()).hexdigest()

@@ -5,6 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -217,7 +218,8 @@ impl Gateway {
     pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
-            assert!(start.elapsed() < Duration::from_secs(10), "{what} is not there");
+            let told = || std::fs::read_to_string(self.dir.path().join("serve.err")).unwrap_or_default();
+            assert!(start.elapsed() < Duration::from_secs(10), "{what} is not there; it said: {}", told());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -466,8 +468,24 @@ fn spawn(args: &[&str], dir: &Path) -> Running {
     Running(child)
 }
 
+/// A port that nobody listens on, for a process that is to be started.
+///
+/// Below the range that the kernel gives to outgoing connections: out of that one, another test's connection could take it
+/// before the process does, or a client that waits for the process could be connected with itself. Each test is a process, so
+/// its id says where to look first.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id() % (COUNT / 16) * 16;
+    loop {
+        let next = TAKEN.fetch_add(1, Ordering::Relaxed);
+        assert!(next < COUNT, "there is no free port");
+        let port = u16::try_from(FIRST + (start + next) % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) fn try_get(port: u16, path: &str) -> Option<Answer> {

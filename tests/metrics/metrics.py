@@ -20,6 +20,9 @@ import urllib.parse
 
 import yaml
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from ports import free_ports
+
 BINARY = sys.argv[1]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "config/prometheus"
@@ -65,14 +68,6 @@ def check(holds, message):
     checked += 1
     if not holds:
         raise AssertionError(message)
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def ask(port, method, path, body=None, headers=None):
