@@ -20,6 +20,8 @@ const BASE64: u8 = 4;
 const RUN: u8 = 8;
 const TOKEN: u8 = 16;
 const SYMBOL: u8 = 32;
+const KEY: u8 = 64;
+const MARK: u8 = 128;
 
 /// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
 static KINDS: [u8; 256] = kinds();
@@ -31,12 +33,18 @@ const fn kinds() -> [u8; 256] {
         #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
         {
             table[at] = match at as u8 {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL,
-                b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL,
-                b'-' => URL_SAFE | RUN | TOKEN | SYMBOL,
-                b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL,
-                b'.' => RUN | TOKEN,
-                b'~' | b'$' => RUN,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                    WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY
+                }
+                b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL | KEY,
+                b'-' => URL_SAFE | RUN | TOKEN | SYMBOL | KEY,
+                b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL | KEY,
+                b'.' => RUN | TOKEN | KEY,
+                b'~' => RUN | KEY | MARK,
+                b'$' => RUN,
+                b':' => KEY,
+                b'=' | b'%' => KEY | MARK,
+                b'&' | b'\\' | b'*' | b'`' | b'<' | b'(' | b'[' | b'{' => MARK,
                 _ => 0,
             };
         }
@@ -71,6 +79,16 @@ pub(super) fn is_symbol(b: u8) -> bool {
 /// Letters, digits, `-` and `_`: base64url and most vendors' tokens.
 pub(super) fn is_url_safe(b: u8) -> bool {
     is(b, URL_SAFE)
+}
+
+/// What may begin something that reads as something else.
+pub(super) fn may_be_mark(b: u8) -> bool {
+    is(b, MARK)
+}
+
+/// What a key under its name may be written of.
+pub(super) fn is_key_byte(b: u8) -> bool {
+    is(b, KEY)
 }
 
 pub(super) fn is_base64(b: u8) -> bool {
@@ -157,7 +175,8 @@ pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
         letter
             && opens_word(text, at)
             && words.iter().any(|w| {
-                starts_with_ignoring_case(text, at, w.as_bytes())
+                w.as_bytes().first().is_some_and(|b| b | 0x20 == first | 0x20)
+                    && starts_with_ignoring_case(text, at, w.as_bytes())
                     && (closes_word(text, at + w.len()) || w.len() >= STEM_MIN)
             })
     })
@@ -175,6 +194,31 @@ fn closes_word(text: &[u8], at: usize) -> bool {
     !inside || next.is_ascii_digit() || (before(text, at).is_ascii_lowercase() && next.is_ascii_uppercase())
 }
 
+/// Small letter, capital, digit, other: 0 to 3.
+fn class(b: u8) -> u8 {
+    CLASSES.get(usize::from(b)).copied().unwrap_or(3)
+}
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [3_u8; 256];
+    let mut at = 0_usize;
+    while at < 128 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
+        {
+            table[at] = match at as u8 {
+                b'a'..=b'z' => 0,
+                b'A'..=b'Z' => 1,
+                b'0'..=b'9' => 2,
+                _ => 3,
+            };
+        }
+        at += 1;
+    }
+    table
+}
+
 /// Which kinds of characters a value is made of.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Classes {
@@ -187,13 +231,15 @@ pub(super) struct Classes {
 impl Classes {
     pub(super) fn of(text: &[u8]) -> Self {
         let mut classes = Self::default();
-        for b in text {
-            match b {
-                b'a'..=b'z' => classes.lower += 1,
-                b'A'..=b'Z' => classes.upper += 1,
-                b'0'..=b'9' => classes.digit += 1,
-                _ => classes.other += 1,
-            }
+        // Sixteen bits hold the count of each class of so many bytes.
+        for part in text.chunks(0xFFFF) {
+            let counts = part.iter().fold(0_u64, |counts, b| counts + (1 << (16 * class(*b))));
+            let count = |of: u32| usize::try_from(counts >> (16 * of) & 0xFFFF).unwrap_or(0);
+            let [lower, upper, digit, other] = [0, 1, 2, 3].map(count);
+            classes.lower += lower;
+            classes.upper += upper;
+            classes.digit += digit;
+            classes.other += other;
         }
         classes
     }
@@ -228,7 +274,13 @@ pub(super) fn is_random(text: &[u8]) -> bool {
         return false;
     }
     has_no_pattern(text, classes)
-        && (text.len() > 63 || !text.windows(4).any(|four| four.iter().all(|b| Some(b) == four.first())))
+        && (text.len() > 63 || !text.windows(4).filter_map(<[u8]>::first_chunk).any(is_one_byte))
+}
+
+/// Whether four bytes are the same.
+fn is_one_byte(four: &[u8; 4]) -> bool {
+    let word = u32::from_ne_bytes(*four);
+    word == word.rotate_left(8)
 }
 
 fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
@@ -236,15 +288,8 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
     if hex {
         return text.len() >= 16 && classes.digit > 1 && classes.lower + classes.upper > 1;
     }
-    let class = |b: u8| match b {
-        b'a'..=b'z' => 0_u8,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
-    };
     let changes = text.iter().zip(text.iter().skip(1)).filter(|(a, b)| class(**a) != class(**b)).count();
     let often = changes * 5 >= text.len() * 2;
-    let capitals = text.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
     let (small, capital, digit) = (classes.lower > 1, classes.upper > 1, classes.digit > 0);
     match (small, capital, digit) {
         (true, true, true) => often,
@@ -252,7 +297,12 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
         (true, false, true) | (false, true, true) => {
             classes.digit * 8 >= text.len() && changes * 4 >= text.len()
         }
-        (true, true, false) => often && capitals > 1,
+        (true, true, false) => often && pairs_of_capitals(text) > 1,
         _ => false,
     }
+}
+
+/// How often a capital stands behind a capital.
+pub(super) fn pairs_of_capitals(text: &[u8]) -> usize {
+    text.iter().zip(text.iter().skip(1)).filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase()).count()
 }

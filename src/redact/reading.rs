@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{Classes, before, byte, is_space, is_token, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_space, is_token, may_be_mark, run_end, run_start, slice};
 
 /// How far a detector looks around a value.
 const LOOK_AROUND: usize = 96;
@@ -54,8 +54,29 @@ const NOTHING: char = '\0';
 /// A text as it reads, with the way back for every byte.
 pub(super) struct Reading {
     text: String,
-    /// Which bytes of the source each byte stands for.
-    sources: Vec<Range<usize>>,
+    /// By ascending place in the text; the first begins it.
+    parts: Vec<Part>,
+}
+
+/// What stands in a reading from one place on: bytes of the source as they are, or one character that was read.
+#[derive(Clone, Copy)]
+struct Part {
+    at: usize,
+    source: usize,
+    /// The bytes of the source that were read as a character; 0 for bytes as they are.
+    read: usize,
+}
+
+impl Part {
+    /// Which bytes of the source the byte at this place of the reading stands for: the first of a character for all.
+    fn source_of(self, place: usize) -> Range<usize> {
+        let behind = place - self.at;
+        match (self.read, behind) {
+            (0, _) => self.source + behind..self.source + behind + 1,
+            (read, 0) => self.source..self.source + read,
+            (read, _) => self.source + read..self.source + read,
+        }
+    }
 }
 
 impl Reading {
@@ -64,10 +85,13 @@ impl Reading {
         let bytes = source.as_bytes();
         let first = first_mark(bytes)?;
         let mut writer = Writer::new(bytes, first);
-        let mut at = first;
-        while at < bytes.len() {
-            at += writer.step(at, mark(bytes, at));
+        let mut from = first;
+        while let Some((at, value, length)) = next_mark(bytes, from) {
+            writer.keep(from..at);
+            writer.read(at, value, length);
+            from = at + length;
         }
+        writer.keep(from..bytes.len());
         writer.finish()
     }
 
@@ -86,7 +110,13 @@ impl Reading {
             if at < bytes.len() {
                 let feed = if slice(bytes, at, at + 2) == b"\r\n" { at + 1 } else { at };
                 let dropped = if byte(bytes, feed) == b'\n' { wrap(bytes, feed) } else { None };
-                at += writer.step(at, dropped.map(|behind| (NOTHING, feed - at + behind)));
+                let Some(behind) = dropped else {
+                    writer.keep(at..at + 1);
+                    at += 1;
+                    continue;
+                };
+                writer.read(at, NOTHING, feed - at + behind);
+                at = feed + behind;
             }
         }
         writer.finish()
@@ -112,7 +142,7 @@ impl Reading {
                 && byte(bytes, at + 1).is_ascii_graphic()
                 && !is_word_at(bytes, at + 1)
             {
-                writer.step(at, Some((NOTHING, 1)));
+                writer.read(at, NOTHING, 1);
                 writer.keep(at + 1..at + 2);
                 at += 2;
             }
@@ -138,21 +168,28 @@ impl Reading {
     /// The source of a range, if something in it was changed or so near to it that a detector may have looked there: a
     /// blank that stood as `%20` before a number made it part of a word.
     pub(super) fn changed_near(&self, range: Range<usize>) -> Option<Range<usize>> {
-        let near = range.start.saturating_sub(LOOK_AROUND)..(range.end + LOOK_AROUND).min(self.sources.len());
+        let near = range.start.saturating_sub(LOOK_AROUND)..(range.end + LOOK_AROUND).min(self.text.len());
         (self.source_of(&near)?.len() != near.len()).then(|| self.source_of(&range)).flatten()
     }
 
     fn source_of(&self, range: &Range<usize>) -> Option<Range<usize>> {
-        let start = self.sources.get(range.start)?.start;
-        let end = self.sources.get(range.end.checked_sub(1)?)?.end;
+        let start = self.source(range.start)?.start;
+        let end = self.source(range.end.checked_sub(1)?)?.end;
         Some(start..end)
+    }
+
+    /// Which bytes of the source a byte stands for.
+    fn source(&self, place: usize) -> Option<Range<usize>> {
+        let index = self.parts.partition_point(|part| part.at <= place);
+        let part = self.parts.get(index.checked_sub(1)?)?;
+        (place < self.text.len()).then(|| part.source_of(place))
     }
 }
 
 struct Writer<'a> {
     source: &'a [u8],
     out: Vec<u8>,
-    sources: Vec<Range<usize>>,
+    parts: Vec<Part>,
     changed: bool,
     /// How far the source is written.
     until: usize,
@@ -163,7 +200,7 @@ impl<'a> Writer<'a> {
         let mut writer = Self {
             source,
             out: Vec::with_capacity(source.len()),
-            sources: Vec::with_capacity(source.len()),
+            parts: Vec::with_capacity(8),
             changed: false,
             until: from,
         };
@@ -177,34 +214,48 @@ impl<'a> Writer<'a> {
     }
 
     fn keep(&mut self, range: Range<usize>) {
-        self.out.extend_from_slice(self.source.get(range.clone()).unwrap_or_default());
-        self.sources.extend(range.map(|at| at..at + 1));
+        let at = self.out.len();
+        let goes_on =
+            self.parts.last().is_some_and(|part| part.read == 0 && part.source + (at - part.at) == range.start);
+        if range.is_empty() {
+            return;
+        }
+        if !goes_on {
+            self.parts.push(Part { at, source: range.start, read: 0 });
+        }
+        self.out.extend_from_slice(self.source.get(range).unwrap_or_default());
     }
 
-    /// Writes what was read in place of so many bytes, or the byte itself.
-    fn step(&mut self, at: usize, read: Option<(char, usize)>) -> usize {
-        let Some((value, length)) = read else {
-            self.keep(at..at + 1);
-            return 1;
-        };
+    /// Writes what was read in place of so many bytes.
+    fn read(&mut self, at: usize, value: char, length: usize) {
         self.changed = true;
         if value != NOTHING {
+            self.parts.push(Part { at: self.out.len(), source: at, read: length });
             self.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
-            self.sources.push(at..at + length);
-            // All of it stands for the first byte.
-            self.sources.resize(self.out.len(), at + length..at + length);
         }
-        length
     }
 
     fn finish(self) -> Option<Reading> {
         let text = String::from_utf8(self.out).ok()?;
-        self.changed.then_some(Reading { text, sources: self.sources })
+        self.changed.then_some(Reading { text, parts: self.parts })
     }
 }
 
-fn may_be_mark(b: u8) -> bool {
-    matches!(b, b'%' | b'&' | b'\\' | b'=' | b'*' | b'`' | b'~' | b'<' | b'(' | b'[' | b'{')
+/// The next place that reads as something else, as what, and how many bytes do.
+fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
+    let mut at = from;
+    loop {
+        at += text.get(at..)?.iter().position(|b| may_be_mark(*b))?;
+        // A blank before a bracket belongs to what is spelled.
+        let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
+        if let Some((value, length)) = blank {
+            return Some((at - 1, value, length));
+        }
+        if let Some((value, length)) = mark(text, at) {
+            return Some((at, value, length));
+        }
+        at += 1;
+    }
 }
 
 fn first_mark(bytes: &[u8]) -> Option<usize> {
@@ -537,7 +588,7 @@ mod tests {
             for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source)].into_iter().flatten() {
                 prop_assert_eq!(reading.text.len(), reading.sources.len());
                 prop_assert!(reading.sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
-                for (byte, range) in reading.text.bytes().zip(&reading.sources) {
+                for (byte, range) in reading.text.bytes().zip(&sources) {
                     let goes_on = range.is_empty() && byte & 0xC0 == 0x80;
                     prop_assert!(range.len() > 1 || goes_on || source.as_bytes()[range.start] == byte);
                 }

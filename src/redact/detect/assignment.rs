@@ -1,7 +1,10 @@
 //! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
 //! and values under such a key in JSON.
 
-use super::bytes::{Classes, before, byte, is_jumbled, is_random, is_space, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_jumbled, is_key_byte, is_random, is_space, pairs_of_capitals, run_end, run_start,
+    slice,
+};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -318,18 +321,18 @@ pub(super) fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
 
 /// What a machine would make: long, with letters and digits or both cases.
 fn is_key(value: &[u8]) -> bool {
+    if value.len() < 16 {
+        return false;
+    }
     let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
     // Without a digit: capitals beside each other, as no name in code has them between small letters.
-    let capitals = || value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
-    let letters =
-        classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
+    let letters = classes.digit + classes.other == 0
+        && classes.upper > 3
+        && classes.lower > 3
+        && pairs_of_capitals(value) > 1;
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
-    value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
-}
-
-fn is_key_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"+/=_-.~%:".contains(&b)
+    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -381,7 +384,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         && value.len() > 1;
     shell
         || value.iter().all(|b| *b == first)
-        || value.windows(3).any(|w| w == b"...")
+        || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
         || OPENINGS.iter().any(|o| value.starts_with(o))
         || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
 }
