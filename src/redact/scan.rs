@@ -155,6 +155,7 @@ fn next_trigger(text: &[u8], mut at: usize) -> Option<usize> {
         match trigger(*text.get(at)?) {
             Trigger::None => at += 1,
             Trigger::Noun if !may_be_noun(text, at) => at += 1,
+            Trigger::Capital if !may_be_prefix(text, at) => at += 1,
             _ => return Some(at),
         }
     }
@@ -191,6 +192,17 @@ fn may_be_noun(text: &[u8], at: usize) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(b"md"))
 }
 
+/// Whether the capital may stand in one of the prefixes: `eyJ`, `AKIA` and its like, `AIza`, `SG.`, `ABSK`, `Bearer `, `Basic `.
+fn may_be_prefix(text: &[u8], at: usize) -> bool {
+    let before = super::bytes::before(text, at);
+    match super::bytes::byte(text, at) {
+        b'J' => before == b'y',
+        b'I' => matches!(before, b'K' | b'S' | b'B' | b'A'),
+        b'G' => matches!(before, b'S' | b'A'),
+        _ => before == b'A' || matches!(super::bytes::byte(text, at + 1) | 0x20, b'e' | b'a'),
+    }
+}
+
 fn trigger(byte: u8) -> Trigger {
     TABLE.get(usize::from(byte)).copied().unwrap_or(Trigger::None)
 }
@@ -206,6 +218,7 @@ mod tests {
             let plain = text.iter().enumerate().skip(at).find(|(at, byte)| match trigger(**byte) {
                 Trigger::None => false,
                 Trigger::Noun => may_be_noun(&text, *at),
+                Trigger::Capital => may_be_prefix(&text, *at),
                 _ => true,
             });
             prop_assert_eq!(next_trigger(&text, at), plain.map(|(at, _)| at));

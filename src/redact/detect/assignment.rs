@@ -97,6 +97,7 @@ const OTHER_KEYS: &[&[u8]] = &[
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
+const AUTH: &[u8] = b"auth";
 const PARAMETERS: &[&[u8]] =
     &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
 
@@ -108,6 +109,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let name_end = skip_back(text, at);
+    if colon && !may_end_name(slice(text, name_end.saturating_sub(2), name_end)) {
+        return None;
+    }
     let start =
         run_start(text, name_end, NAME_MAX, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     let query = !colon && matches!(before(text, start), b'?' | b'&');
@@ -171,6 +175,51 @@ pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     }
 }
 
+/// Whether a name outside of a query may be on one of the lists, by its last two bytes.
+fn may_end_name(end: &[u8]) -> bool {
+    let [before, last] = end else { return false };
+    let place = |b: u8| usize::from((b | 0x20).wrapping_sub(b'a'));
+    match ENDINGS.get(place(*last)) {
+        Some(befores) if before.is_ascii_alphabetic() => befores >> place(*before) & 1 == 1,
+        Some(_) => !before.is_ascii_digit(),
+        // Signs do not count.
+        None => matches!(last, b'_' | b'-' | b'.'),
+    }
+}
+
+/// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
+static ENDINGS: [u32; 26] = {
+    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), AUTH);
+    let mut row = 0;
+    while let Some((name, _)) = row_of(KEYS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(SHORT_PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    table
+};
+
+#[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+const fn row_of<T: Copy>(rows: &[T], at: usize) -> Option<T> {
+    if at < rows.len() { Some(rows[at]) } else { None }
+}
+
+#[expect(clippy::indexing_slicing, reason = "the lists hold small letters, which building the table proves")]
+const fn with_ending(mut table: [u32; 26], name: &[u8]) -> [u32; 26] {
+    let [.., before, last] = name else { return table };
+    table[(*last - b'a') as usize] |= 1 << (*before - b'a');
+    table
+}
+
 /// From `=` or `:` back over blanks and quotes to the end of the name.
 fn skip_back(text: &[u8], at: usize) -> usize {
     let blank = run_start(text, at, 2, is_space);
@@ -186,9 +235,7 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         length += 1;
     }
     let name = letters.get(..length)?;
-    // No name on the lists ends otherwise.
-    if !query && !matches!(name.last()?, b'a' | b'd' | b'e' | b'h' | b'n' | b'p' | b's' | b't' | b'w' | b'y')
-    {
+    if !query && !may_end_name(name.get(length.saturating_sub(2)..)?) {
         return None;
     }
     if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
@@ -198,7 +245,7 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         return Some(Kind::Key(*entity));
     }
     let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
-    if name == b"auth" || (name.ends_with(RANDOM_KEYS) && !other) {
+    if name == AUTH || (name.ends_with(RANDOM_KEYS) && !other) {
         return Some(Kind::Random);
     }
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))

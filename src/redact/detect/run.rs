@@ -109,9 +109,11 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 /// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).
 fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
     let run = slice(text, start, end);
+    if run.len() != SECRET_LEN {
+        return None;
+    }
     let classes = Classes::of(run);
-    let shaped = run.len() == SECRET_LEN
-        && run.iter().all(|b| is_base64(*b))
+    let shaped = run.iter().all(|b| is_base64(*b))
         && classes.lower > 0
         && classes.upper > 0
         && byte(text, end) != b'=';
@@ -171,12 +173,7 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         if let Some(entity) = assignment::names_key(found).filter(|_| back < 2) {
             return Some(entity);
         }
-        let is = |words: &[&str]| {
-            words.iter().any(|w| {
-                found.eq_ignore_ascii_case(w.as_bytes()) || w.len() > 4 && ends_with(found, w.as_bytes())
-            })
-        };
-        if is(NOUNS) {
+        if NOUNS.iter().any(|w| ends_with(found, w.as_bytes()) && (w.len() > 4 || found.len() == w.len())) {
             return Some(Entity::ApiKey);
         }
         // The value alone says little: what joins it with the word stands right before it.
@@ -192,14 +189,17 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
 }
 
 fn ends_with(word: &[u8], ending: &[u8]) -> bool {
-    word.len()
-        .checked_sub(ending.len())
-        .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
+    let last = |word: &[u8]| word.last().map(|b| b | 0x20);
+    last(word) == last(ending)
+        && word
+            .len()
+            .checked_sub(ending.len())
+            .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
 }
 
 /// A password that is named behind it, or before it without a verb.
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
-    let letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
-    if letters > 1 { password::around(scan, start, end) } else { None }
+    let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
+    if letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
 }
