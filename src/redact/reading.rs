@@ -442,12 +442,16 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     if !is_token(byte(text, next)) || !is_token(before(text, end)) {
         return false;
     }
+    // The common case: a short word on either side.
+    if run_end(text, next, 4, is_token) - next < 4 || !slice(text, end.saturating_sub(8), end).iter().all(|b| is_token(*b)) {
+        return false;
+    }
     let start = run_start(text, end, LINE_MAX, is_token);
     if end - start < 8 {
         return false;
     }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
+    if matches!(byte(text, stop), b'=' | b':' | b'(') {
         return false;
     }
     let (head, tail) = (slice(text, start, end), slice(text, next, stop));

@@ -11,6 +11,17 @@ const WORD_MAX: usize = 128;
 /// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
 pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
 
+/// How many digits a value may have: a bit for each count.
+pub(in crate::redact) type Counts = u128;
+
+/// Whatever the count.
+pub(super) const ANY: Counts = Counts::MAX;
+
+/// From so many digits to so many.
+pub(super) const fn digits(least: u32, most: u32) -> Counts {
+    (1 << (most + 1)) - (1 << least)
+}
+
 /// A detector of codes: the end of the value, given the word's start and end.
 pub(in crate::redact) type CodeCheck = fn(&Scan<'_>, usize, usize) -> Option<usize>;
 
@@ -137,8 +148,9 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
 
 fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
     if starts_free(scan.text, start) {
-        for (entity, check) in CODES {
-            if scan.on.has(*entity)
+        for (entity, lengths, check) in CODES {
+            if lengths.contains(&(end - start))
+                && scan.on.has(*entity)
                 && let Some(to) = check(scan, start, end)
             {
                 return Step::Found(Finding::whole(*entity, start, to));
@@ -174,8 +186,9 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             ends: ends >> group.offset,
             first: index == 0,
         };
-        for (entity, check) in NUMBERS {
-            if scan.on.has(*entity)
+        for (entity, counts, check) in NUMBERS {
+            if (number.ends & counts != 0 || *counts == ANY)
+                && scan.on.has(*entity)
                 && let Some((start, end)) = check(&number)
             {
                 return Step::Found(Finding::whole(*entity, start, end));
