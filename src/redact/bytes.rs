@@ -131,7 +131,9 @@ pub(super) fn run_start(text: &[u8], at: usize, max: usize, of: impl Fn(u8) -> b
 }
 
 pub(super) fn starts_with_ignoring_case(text: &[u8], at: usize, word: &[u8]) -> bool {
-    text.get(at..at + word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
+    let first = |text: Option<&u8>| text.map(|b| b | 0x20);
+    first(text.get(at)) == first(word.first())
+        && text.get(at..at + word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
 }
 
 /// Whether one of `words` stands alone within `back` bytes before `start` or `ahead` bytes after `end`.
@@ -175,8 +177,7 @@ pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
         letter
             && opens_word(text, at)
             && words.iter().any(|w| {
-                w.as_bytes().first().is_some_and(|b| b | 0x20 == first | 0x20)
-                    && starts_with_ignoring_case(text, at, w.as_bytes())
+                starts_with_ignoring_case(text, at, w.as_bytes())
                     && (closes_word(text, at + w.len()) || w.len() >= STEM_MIN)
             })
     })

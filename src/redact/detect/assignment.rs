@@ -109,7 +109,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let name_end = skip_back(text, at);
-    if colon && !may_end_name(slice(text, name_end.saturating_sub(2), name_end)) {
+    if colon && !may_be_listed(slice(text, 0, name_end)) {
         return None;
     }
     let start =
@@ -175,15 +175,15 @@ pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     }
 }
 
-/// Whether a name outside of a query may be on one of the lists, by its last two bytes.
-fn may_end_name(end: &[u8]) -> bool {
-    let [before, last] = end else { return false };
+/// Whether a name may be on one of the lists, by its last two bytes: most names are not.
+fn may_be_listed(name: &[u8]) -> bool {
+    let [.., before, last] = name else { return false };
     let place = |b: u8| usize::from((b | 0x20).wrapping_sub(b'a'));
     match ENDINGS.get(place(*last)) {
         Some(befores) if before.is_ascii_alphabetic() => befores >> place(*before) & 1 == 1,
         Some(_) => !before.is_ascii_digit(),
         // Signs do not count.
-        None => matches!(last, b'_' | b'-' | b'.'),
+        None => !last.is_ascii_digit(),
     }
 }
 
@@ -202,6 +202,11 @@ static ENDINGS: [u32; 26] = {
     }
     row = 0;
     while let Some(name) = row_of(SHORT_PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(PARAMETERS, row) {
         table = with_ending(table, name);
         row += 1;
     }
@@ -227,6 +232,9 @@ fn skip_back(text: &[u8], at: usize) -> usize {
 }
 
 fn kind(name: &[u8], query: bool) -> Option<Kind> {
+    if name.len() <= NAME_MAX && !may_be_listed(name) {
+        return None;
+    }
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
     let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -235,9 +243,6 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         length += 1;
     }
     let name = letters.get(..length)?;
-    if !query && !may_end_name(name.get(length.saturating_sub(2)..)?) {
-        return None;
-    }
     if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
         return Some(Kind::Password);
     }

@@ -87,6 +87,9 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
+    if let Some(end) = number::short(scan.text, at) {
+        return Step::Skip(end);
+    }
     // A hardware address may be all digits and dashes, which would read as a number.
     let dashed = bytes::byte(scan.text, at + 2) == b'-';
     let mac = if dashed { network::mac(scan, at + 2) } else { None };

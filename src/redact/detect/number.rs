@@ -1,12 +1,14 @@
 //! Numbers: reads digit groups once, then lets each numeric detector check from each group on.
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
-use super::bytes::{before, byte, is_space, run_end, run_start, starts_free};
+use super::bytes::{before, byte, is_run, is_space, run_end, run_start, starts_free};
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
 const GROUPS_MAX: usize = 24;
 const DIGITS_MAX: usize = 64;
 const WORD_MAX: usize = 128;
+/// Digits that are too few for a value without others behind them.
+const SHORT: usize = 7;
 
 /// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
 pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
@@ -114,6 +116,15 @@ impl Taken<'_> {
     }
 }
 
+/// The end of a number that stands alone and is too short for anything: a time, an amount, a line.
+pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
+    if is_run(before(text, at)) {
+        return None;
+    }
+    let end = run_end(text, at, SHORT, |b| b.is_ascii_digit());
+    (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
+}
+
 /// One step of the scan at a digit: a finding, or how far there is none.
 pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
@@ -161,7 +172,7 @@ fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
 }
 
 fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
-    if first_end - at < 7 && separator(scan.text, first_end).is_none() {
+    if first_end - at < SHORT && separator(scan.text, first_end).is_none() {
         return Step::Skip(first_end);
     }
     let mut digits = [0_u8; DIGITS_MAX];

@@ -170,7 +170,9 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
             return None;
         }
         let found = found.strip_prefix(b"--").unwrap_or(found);
-        if let Some(entity) = assignment::names_key(found).filter(|_| back < 2) {
+        if back < 2
+            && let Some(entity) = assignment::names_key(found)
+        {
             return Some(entity);
         }
         if NOUNS.iter().any(|w| ends_with(found, w.as_bytes()) && (w.len() > 4 || found.len() == w.len())) {
