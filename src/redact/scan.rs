@@ -85,8 +85,7 @@ impl Scan<'_> {
         if kind == Trigger::Digit {
             return detect::at_digit(self, at);
         }
-        let found = detect::at(kind).iter().find_map(|detector| detector(self, at));
-        found.map_or(Step::Skip(at + 1), Step::Found)
+        detect::at(kind, self, at).map_or(Step::Skip(at + 1), Step::Found)
     }
 }
 
@@ -144,13 +143,16 @@ static TABLE: [Trigger; 256] = table();
 /// The next place from `at` where a detector has to look. Prose has few of them: eight bytes are passed over at once.
 fn next_trigger(text: &[u8], mut at: usize) -> Option<usize> {
     while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let mut candidates = candidates(u64::from_le_bytes(*word));
-        while candidates != 0 {
-            let place = at + candidates.trailing_zeros() as usize / 8;
-            if is_trigger(text, place) {
-                return Some(place);
+        if candidates(u64::from_le_bytes(*word)) != 0 {
+            let bit = |place: usize, b: &u8| u32::from(trigger(*b) != Trigger::None) << place;
+            let mut places = word.iter().enumerate().fold(0, |places, (place, b)| places | bit(place, b));
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize;
+                if is_trigger(text, place) {
+                    return Some(place);
+                }
+                places &= places - 1;
             }
-            candidates &= candidates - 1;
         }
         at += 8;
     }

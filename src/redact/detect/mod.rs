@@ -30,27 +30,30 @@ use super::entity::Entity;
 use super::scan::{Finding, Scan, Step, Trigger};
 
 pub(super) use assignment::{json_value, names_value};
-pub(super) type Detector = fn(&Scan<'_>, usize) -> Option<Finding>;
 
-/// The detectors of a trigger; those of digits are in `NUMBERS` and `CODES`.
-pub(super) fn at(trigger: Trigger) -> &'static [Detector] {
+/// What the detectors of a trigger find; those of digits are asked by `at_digit`.
+pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {
     match trigger {
-        Trigger::None | Trigger::Digit => &[],
-        Trigger::At => &[email::find],
-        Trigger::Colon => &[
-            data_url::find,
-            url::find,
-            header::cookie,
-            token::telegram,
-            network::ipv6,
-            network::mac,
-            assignment::find,
-        ],
-        Trigger::Equals => &[assignment::find],
-        Trigger::Dash => &[pem::find, token::at_sign, network::mac, password::option],
-        Trigger::Underscore => &[token::at_sign],
-        Trigger::Noun => &[password::spoken],
-        Trigger::Capital => &[jwt::find, aws::access_key, token::lettered, header::scheme],
+        Trigger::None | Trigger::Digit => None,
+        Trigger::At => email::find(scan, at),
+        Trigger::Colon => data_url::find(scan, at)
+            .or_else(|| url::find(scan, at))
+            .or_else(|| header::cookie(scan, at))
+            .or_else(|| token::telegram(scan, at))
+            .or_else(|| network::ipv6(scan, at))
+            .or_else(|| network::mac(scan, at))
+            .or_else(|| assignment::find(scan, at)),
+        Trigger::Equals => assignment::find(scan, at),
+        Trigger::Dash => pem::find(scan, at)
+            .or_else(|| token::at_sign(scan, at))
+            .or_else(|| network::mac(scan, at))
+            .or_else(|| password::option(scan, at)),
+        Trigger::Underscore => token::at_sign(scan, at),
+        Trigger::Noun => password::spoken(scan, at),
+        Trigger::Capital => jwt::find(scan, at)
+            .or_else(|| aws::access_key(scan, at))
+            .or_else(|| token::lettered(scan, at))
+            .or_else(|| header::scheme(scan, at)),
     }
 }
 
