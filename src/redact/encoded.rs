@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, is_escape, is_symbol, run_end, slice};
+use super::bytes::{before, byte, is_all_symbols, is_escape, is_sign, is_symbol, run_end, slice};
 
 /// A shorter run holds no value worth the search.
 const RUN_MIN: usize = 16;
@@ -29,7 +29,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
 fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut block = from.next_multiple_of(8);
     while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
-        if !holds_blank(u64::from_le_bytes(*word)) && word.iter().all(|b| is_symbol(*b)) {
+        if !holds_blank(u64::from_le_bytes(*word)) && is_all_symbols(word) {
             let mut start = block;
             while start > from && is_symbol(before(text, start)) && !is_escape(text, start) {
                 start -= 1;
@@ -58,7 +58,7 @@ fn decode_run(text: &[u8], run: Range<usize>) -> Option<(Range<usize>, String)> 
     }
     // A path or a label may stand before it.
     let body = slice(text, run.start, run.end);
-    let cut = body.iter().rposition(|b| matches!(b, b'/' | b'-' | b'_' | b'+'))?;
+    let cut = body.iter().rposition(|b| is_sign(*b))?;
     let start = run.start + cut + 1;
     if run.end - start < RUN_MIN {
         return None;

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{Classes, before, byte, is_space, is_token, may_be_mark, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, find, is_space, is_token, may_be_mark, run_end, run_start, slice};
 
 /// How far a detector looks around a value.
 const LOOK_AROUND: usize = 96;
@@ -83,7 +83,8 @@ impl Reading {
     /// With encodings undone and emphasis dropped. None if there are none.
     pub(super) fn decoded(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let first = first_mark(bytes)?;
+        let (at, ..) = next_mark(bytes, 0)?;
+        let first = if byte(bytes, at) != b' ' && before(bytes, at) == b' ' { at - 1 } else { at };
         let mut writer = Writer::new(bytes, first);
         let mut from = first;
         while let Some((at, value, length)) = next_mark(bytes, from) {
@@ -245,7 +246,7 @@ impl<'a> Writer<'a> {
 fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
     let mut at = from;
     loop {
-        at += text.get(at..)?.iter().position(|b| may_be_mark(*b))?;
+        at = find(text, at, may_be_mark)?;
         // A blank before a bracket belongs to what is spelled.
         let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
         if let Some((value, length)) = blank {
@@ -256,20 +257,6 @@ fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
         }
         at += 1;
     }
-}
-
-fn first_mark(bytes: &[u8]) -> Option<usize> {
-    let near = memchr::memchr3_iter(b'%', b'&', b'\\', bytes).find(|at| mark(bytes, *at).is_some());
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near =
-        memchr::memchr3_iter(b'*', b'`', b'=', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near =
-        memchr::memchr3_iter(b'<', b'(', b'[', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near = memchr::memchr2_iter(b'~', b'{', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    // A blank before a bracket belongs to what is spelled.
-    near.map(|at| if before(bytes, at) == b' ' { at - 1 } else { at })
 }
 
 /// What the bytes at `at` read as, and how many they are.

@@ -1,7 +1,7 @@
 //! Numbers: reads digit groups once, then lets each numeric detector check from each group on.
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
-use super::bytes::{before, byte, is_run, is_space, run_end, run_start, starts_free};
+use super::bytes::{before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free};
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
 const GROUPS_MAX: usize = 24;
@@ -121,16 +121,16 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
     if is_run(before(text, at)) {
         return None;
     }
-    let end = run_end(text, at, SHORT, |b| b.is_ascii_digit());
+    let end = run_end(text, at, SHORT, is_digit);
     (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
 }
 
 /// One step of the scan at a digit: a finding, or how far there is none.
 pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
-    let start = run_start(text, at, WORD_MAX, |b| b.is_ascii_alphabetic());
-    let end = run_end(text, at, WORD_MAX, |b| b.is_ascii_alphanumeric());
-    let digits_end = run_end(text, at, WORD_MAX, |b| b.is_ascii_digit());
+    let start = run_start(text, at, WORD_MAX, is_letter);
+    let end = run_end(text, at, WORD_MAX, is_alphanumeric);
+    let digits_end = run_end(text, at, WORD_MAX, is_digit);
     if start < at || digits_end < end {
         return code(scan, start, end);
     }
@@ -147,7 +147,7 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
         b'-' => prior.is_ascii_alphanumeric(),
         b',' if prior.is_ascii_digit() => {
             // A row of values, unless it reads as thousands or as a decimal.
-            let whole = at - 1 - run_start(text, at - 1, 20, |b| b.is_ascii_digit());
+            let whole = at - 1 - run_start(text, at - 1, 20, is_digit);
             end - at == 3 || (whole < 3 && separator(text, end).is_none() && end - at < 12)
         }
         b'.' | b',' | b'\'' | b'#' => {
@@ -214,7 +214,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
 fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
     let (mut count, mut used, mut from) = (0, 0, at);
     for group in groups {
-        let end = run_end(text, from, DIGITS_MAX + 1, |b| b.is_ascii_digit());
+        let end = run_end(text, from, DIGITS_MAX + 1, is_digit);
         let len = end - from;
         let Some(room) = digits.get_mut(used..used + len) else { break };
         room.iter_mut().zip(text.get(from..end).unwrap_or_default()).for_each(|(to, b)| *to = b - b'0');

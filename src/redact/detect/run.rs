@@ -1,9 +1,7 @@
 //! What a run of characters is, seen at its first digit: a vendor's token that has no `-` or `_` in its prefix, the AWS
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
-use super::bytes::{
-    Classes, before, byte, is_base64, is_random, is_run, run_end, run_start, slice, starts_apart,
-};
+use super::bytes::{Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice, starts_apart};
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
 
@@ -76,7 +74,7 @@ const LINKS: &[&str] = &[
 /// At a digit.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    let start = run_start(text, at, HEAD_MAX, |b| is_run(b) && !b.is_ascii_digit());
+    let start = run_start(text, at, HEAD_MAX, is_run_of_no_digits);
     let last = before(text, start);
     // Only the first digit of a run is looked at, and a run that is too long before it is none.
     if last.is_ascii_digit() && start < at

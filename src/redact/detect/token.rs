@@ -1,9 +1,7 @@
 //! Vendors' tokens. Those with `-` or `_` in their prefix are found there, the others at the first digit of the run of
 //! characters that they are; what vendors write behind or within a token is looked for there, too.
 
-use super::bytes::{
-    Classes, before, byte, is_random, is_url_safe, is_word, run_end, run_start, slice, starts_apart,
-};
+use super::bytes::{Classes, before, byte, is_dotted, is_random, is_url_safe, is_word, run_end, run_start, slice, starts_apart};
 use super::vendors::{self, Body, Vendor};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -16,7 +14,7 @@ const WORD_MAX: usize = 9;
 
 /// At `-` or `_`: the word that it ends begins a prefix.
 pub(super) fn at_sign(scan: &Scan<'_>, at: usize) -> Option<Finding> {
-    let start = run_start(scan.text, at, WORD_MAX, |b| b.is_ascii_alphanumeric() || b == b'.');
+    let start = run_start(scan.text, at, WORD_MAX, is_dotted);
     if start == at { None } else { matched(scan.text, start) }
 }
 
