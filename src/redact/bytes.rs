@@ -365,5 +365,8 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
 
 /// How often a capital stands behind a capital.
 pub(super) fn pairs_of_capitals(text: &[u8]) -> usize {
-    text.iter().zip(text.iter().skip(1)).filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase()).count()
+    text.iter()
+        .zip(text.iter().skip(1))
+        .filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase())
+        .count()
 }

@@ -216,8 +216,10 @@ impl<'a> Writer<'a> {
 
     fn keep(&mut self, range: Range<usize>) {
         let at = self.out.len();
-        let goes_on =
-            self.parts.last().is_some_and(|part| part.read == 0 && part.source + (at - part.at) == range.start);
+        let goes_on = self
+            .parts
+            .last()
+            .is_some_and(|part| part.read == 0 && part.source + (at - part.at) == range.start);
         if range.is_empty() {
             return;
         }
@@ -430,7 +432,9 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
         return false;
     }
     // The common case: a short word on either side.
-    if run_end(text, next, 4, is_token) - next < 4 || !slice(text, end.saturating_sub(8), end).iter().all(|b| is_token(*b)) {
+    if run_end(text, next, 4, is_token) - next < 4
+        || !slice(text, end.saturating_sub(8), end).iter().all(|b| is_token(*b))
+    {
         return false;
     }
     let start = run_start(text, end, LINE_MAX, is_token);

@@ -1,7 +1,10 @@
 //! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
 //! and values under such a key in JSON.
 
-use super::bytes::{Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
+    run_start, slice,
+};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -109,8 +112,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if colon && !may_be_listed(slice(text, 0, name_end)) {
         return None;
     }
-    let start =
-        run_start(text, name_end, NAME_MAX, is_name);
+    let start = run_start(text, name_end, NAME_MAX, is_name);
     let query = !colon && matches!(before(text, start), b'?' | b'&');
     let kind = kind(slice(text, start, name_end), query)?;
     let mut value = value(text, at, query, kind)?;

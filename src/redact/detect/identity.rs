@@ -206,7 +206,8 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
     let grouped = slashed
         || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
-    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS))).then(|| taken.range())?
+    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS)))
+        .then(|| taken.range())?
 }
 
 /// DE_SOCIAL_SECURITY: area, birthday, initial, serial, check digit over cross sums.

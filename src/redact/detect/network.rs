@@ -84,8 +84,8 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     }
     // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
     let small = parts.iter().all(|p| *p < 10);
-    let known = parts.iter().all(|p| Some(p) == parts.first())
-        || matches!(parts, [8, 8, 4, 4] | [1, 0, 0, 1]);
+    let known =
+        parts.iter().all(|p| Some(p) == parts.first()) || matches!(parts, [8, 8, 4, 4] | [1, 0, 0, 1]);
     let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
     let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
     let version = || {

@@ -1,7 +1,9 @@
 //! Numbers: reads digit groups once, then lets each numeric detector check from each group on.
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
-use super::bytes::{before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free};
+use super::bytes::{
+    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free,
+};
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
 const GROUPS_MAX: usize = 24;

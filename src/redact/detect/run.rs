@@ -1,7 +1,10 @@
 //! What a run of characters is, seen at its first digit: a vendor's token that has no `-` or `_` in its prefix, the AWS
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
-use super::bytes::{Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice, starts_apart};
+use super::bytes::{
+    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice,
+    starts_apart,
+};
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
 

@@ -1,7 +1,10 @@
 //! Vendors' tokens. Those with `-` or `_` in their prefix are found there, the others at the first digit of the run of
 //! characters that they are; what vendors write behind or within a token is looked for there, too.
 
-use super::bytes::{Classes, before, byte, is_dotted, is_random, is_url_safe, is_word, run_end, run_start, slice, starts_apart};
+use super::bytes::{
+    Classes, before, byte, is_dotted, is_random, is_url_safe, is_word, run_end, run_start, slice,
+    starts_apart,
+};
 use super::vendors::{self, Body, Vendor};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
