@@ -71,6 +71,10 @@ fn decode(run: &[u8]) -> Option<String> {
     if digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit) {
         return readable(digits, from_hex);
     }
+    // What the first symbol of six bits says of the first byte: no letter, digit or sign, and no beginning of one.
+    if matches!(run.first(), Some(b'A' | b'B' | b'E'..=b'H' | b'g'..=b'v' | b'+' | b'-' | b'/' | b'_')) {
+        return None;
+    }
     readable(run, from_base64)
 }
 

@@ -431,21 +431,10 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     if !is_token(byte(text, next)) || !is_token(before(text, end)) {
         return false;
     }
-    // The common case: a short word on either side.
-    if run_end(text, next, 4, is_token) - next < 4
-        || !slice(text, end.saturating_sub(8), end).iter().all(|b| is_token(*b))
-    {
-        return false;
-    }
-    let start = run_start(text, end, LINE_MAX, is_token);
-    if end - start < 8 {
-        return false;
-    }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if matches!(byte(text, stop), b'=' | b':' | b'(') {
+    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
         return false;
     }
-    let (head, tail) = (slice(text, start, end), slice(text, next, stop));
     let random = |word: &[u8]| {
         let classes = Classes::of(word);
         // Words written together (`SomeLongName`) have few capitals.
@@ -454,7 +443,14 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     };
     let aws = |word: &[u8]| word.starts_with(b"AKIA") || word.starts_with(b"ASIA");
     let upper = |word: &[u8]| word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    (random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail))
+    // The common case: a line that begins with a word.
+    let tail = slice(text, next, stop);
+    if !random(tail) && !upper(tail) {
+        return false;
+    }
+    let start = run_start(text, end, LINE_MAX, is_token);
+    let head = slice(text, start, end);
+    head.len() >= 8 && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
 }
 
 /// Digits (or the capitals of an account number) on both sides, in no column of numbers.
