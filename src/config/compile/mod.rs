@@ -323,8 +323,10 @@ impl Compiler<'_> {
 
     fn secret(&mut self, secret: &At<SecretRef>) -> Option<Secret> {
         if secret.value.is_bare() {
-            let message = "a secret stands in the file itself; better { env: NAME } or { file: PATH }";
-            self.warn("bare-secret", secret.at, message);
+            let problem = Problem::warning("bare-secret", secret.at, "a secret stands in the file itself");
+            self.say(problem.hint(
+                "write { env: NAME } or { file: PATH }, and give out a new one if others can read this file",
+            ));
         } else if self.purpose == Purpose::Read {
             return None;
         }
@@ -391,14 +393,24 @@ impl Compiler<'_> {
         if let (Some(address), Some(at), None) = (admin, &gateway.admin, &gateway.admin_token)
             && !address.ip().is_loopback()
         {
-            let message = "the admin port is not on loopback; set `admin_token`, or listen on 127.0.0.1";
-            self.error("admin-without-token", at.at, message);
+            let problem = Problem::error(
+                "admin-without-token",
+                at.at,
+                "the admin port is not on loopback, and anyone could use it",
+            );
+            self.say(
+                problem.hint(
+                    "set `admin_token`, or listen on 127.0.0.1; probes and metrics alone have `probes`",
+                ),
+            );
         }
         let records = gateway.records.as_ref();
         if let Some(secret) = records.and_then(|records| records.secret.as_ref()) {
             let found = self.secret(secret);
             if found.is_some_and(|secret| secret.expose().len() < 16) {
-                self.error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
+                let problem =
+                    Problem::error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
+                self.say(problem.hint("`openssl rand -hex 32` makes one"));
             }
         }
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
