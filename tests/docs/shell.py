@@ -1,0 +1,122 @@
+"""One shell a page: what a block sets, starts or changes is there for the next one. In a network of its own, so that pages can
+use the ports that readers use."""
+
+import os
+import pathlib
+import shlex
+import signal
+import socket
+import subprocess
+import time
+
+PATIENCE = 60
+DRIVER = """
+ip link set lo up 2>/dev/null
+while IFS= read -r -u 3 job; do
+  . "$job/command" >"$job/output" 2>&1 </dev/null
+  echo $? >"$job/ended"; mv "$job/ended" "$job/status"
+done
+"""
+KNOWN_PORTS = [8080, 8081, 8082, 8443, 9099]
+
+
+def namespace():
+    """How a network of one's own is had here, and if it is not, why pages may use this machine's."""
+    for how in (["unshare", "--map-root-user", "--net"], ["unshare", "--net"]):
+        try:
+            if subprocess.run([*how, "ip", "link", "set", "lo", "up"], capture_output=True).returncode == 0:
+                return how
+        except FileNotFoundError:
+            break
+    for port in KNOWN_PORTS:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            raise SystemExit(f"pages use port {port}, which is taken, and `unshare --net` gives no network of its own here") from None
+    return []
+
+
+class Shell:
+    def __init__(self, work, environment, how):
+        self.jobs, self.count, self.running = work / ".jobs", 0, []
+        self.jobs.mkdir()
+        down, self.up = os.pipe()
+        driver = work / ".driver"
+        driver.write_text(DRIVER)
+        self.process = subprocess.Popen(
+            [*how, "bash", "--norc", "--noprofile", "-c", f"{'' if down == 3 else f'exec 3<&{down} {down}<&-; '}. {shlex.quote(str(driver))}"],
+            cwd=work / "page", env=environment, pass_fds=[down], stdin=subprocess.DEVNULL, start_new_session=True,
+        )
+        os.close(down)
+
+    def start(self, command):
+        self.count += 1
+        job = self.jobs / str(self.count)
+        job.mkdir()
+        (job / "command").write_text(command + "\n")
+        (job / "output").touch()
+        os.write(self.up, f"{job}\n".encode())
+        return Job(self, job)
+
+    def run(self, command):
+        job = self.start(command)
+        job.wait()
+        return job
+
+    def keep(self, command):
+        """A command that goes on: `exec`, so that it is itself the process that is ended."""
+        job = self.start(f"(exec {command}) &\necho $! >{shlex.quote(str(self.jobs))}/process")
+        job.wait()
+        self.running.append((int((self.jobs / "process").read_text()), job))
+        return job
+
+    def interrupt(self):
+        """Ends what was kept running last. SIGTERM, since shells let their background processes ignore SIGINT."""
+        process, job = self.running.pop()
+        return self.run(f"kill {process} && wait {process} 2>/dev/null; true")
+
+    def end(self):
+        os.close(self.up)
+        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(self.process.pid, number)
+            except ProcessLookupError:
+                break
+            until = time.monotonic() + patience
+            while time.monotonic() < until and alive(self.process):
+                time.sleep(0.02)
+            if not alive(self.process):
+                break
+        self.process.wait()
+
+
+def alive(process):
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class Job:
+    def __init__(self, shell, directory):
+        self.shell, self.directory, self.status = shell, directory, None
+
+    def wait(self):
+        until = time.monotonic() + PATIENCE
+        while not (self.directory / "status").exists():
+            if self.shell.process.poll() is not None:
+                raise Ended(f"the shell ended with status {self.shell.process.returncode}; it printed:\n{self.output}")
+            if time.monotonic() > until:
+                raise Ended(f"is not over after {PATIENCE} s; it printed:\n{self.output}")
+            time.sleep(0.005)
+        self.status = int((self.directory / "status").read_text())
+
+    @property
+    def output(self):
+        return (self.directory / "output").read_text(errors="replace")
+
+
+class Ended(Exception):
+    pass
