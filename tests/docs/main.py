@@ -10,6 +10,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +21,15 @@ import book
 import reference
 import shell
 from page import Page, commands, console, syntax
-from settings import NAME, Settings
+from settings import NAME, Settings, filled, load
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
-KEY = re.compile(r"\b(tg-[A-Za-z0-9_-]{43})(?![A-Za-z0-9_-]) *((?:# .*)?)")
+# What a page cannot know before: keys, and ids of calls that wait.
+MADE = re.compile(r"\b((tg-|apr_)[A-Za-z0-9_-]{16,})(?![A-Za-z0-9_-]) *((?:# .*)?)")
+# They end with a signal alone, and say so once they are ready.
+SERVERS = re.compile(r"^(?:tollgate|cargo run --release --) (?:serve|demo|mock)\b(?!.*--help)")
+READY = ["…", "…listening on…", "…"]
 STATUS = re.compile(r"#.*\bexit status (\d+)\s*$")
 PATIENCE = 20
 # What cargo would build is there.
@@ -40,7 +45,7 @@ class Run:
 
     def __init__(self, page, suite):
         self.page, self.suite = page, suite
-        self.faults, self.left, self.counts, self.keys = [], [], {}, []
+        self.faults, self.left, self.counts, self.made = [], [], {}, []
         self.shell = self.work = None
 
     def all(self):
@@ -88,29 +93,31 @@ class Run:
     def the_shell(self):
         if not self.shell:
             environment = {
-                "PATH": f"{self.work}/bin:{self.suite.python.parent}:{os.environ['PATH']}", "HOME": f"{self.work}/home", "TMPDIR": f"{self.work}/tmp",
-                "LANG": "C.UTF-8", "USER": "ada", "TERM": "dumb", "REPOSITORY": str(ROOT), "NODE_PATH": str(self.suite.node),
+                "PATH": f"{self.work}/bin:{self.suite.pythons[0].parent}:{os.environ['PATH']}", "HOME": f"{self.work}/home", "TMPDIR": f"{self.work}/tmp",
+                "LANG": "C.UTF-8", "USER": "ada", "TERM": "dumb", "REPOSITORY": str(ROOT), "CLIENTS": str(self.suite.pythons[0].parents[2]),
             }
             self.shell = shell.Shell(self.work, environment, self.suite.network)
         return self.shell
 
     def command(self, text):
-        """`tg-…` stands for the key that was printed last; with a comment behind it, for the last one with that comment."""
+        """`tg-…` stands for the key that was printed last, with a comment behind it for the last one with that comment; so does `apr_…`."""
 
         def whole(match):
-            fitting = [key for key, comment in self.keys if not match[1] or comment.startswith(match[1])]
-            return (fitting[-1] if fitting else "tg-none") + match[0].removeprefix("tg-…")
+            fitting = [word for word, kind, comment in self.made if kind == match[1] and comment.startswith(match[2] or "")]
+            return (fitting[-1] if fitting else f"{match[1]}none") + match[0].removeprefix(f"{match[1]}…")
 
-        return re.sub(r"tg-…(?: *(# .*))?", whole, text)
+        return re.sub(r"(tg-|apr_)…(?: *(# .*))?", whole, text)
 
     def ran(self, job):
-        self.keys += KEY.findall(job.output)
+        self.made += MADE.findall(job.output)
 
     def setup(self, item):
-        job = self.the_shell().run(f"set -e\n{self.command(item.text)}\nset +e")
-        self.ran(job)
-        if job.status:
-            self.fault(item, f"the set-up ended with status {job.status}:\n{job.output}")
+        for at, command in commands(item.text):
+            job = self.the_shell().run(self.command(command))
+            self.ran(job)
+            if job.status:
+                self.faults.append(f"{item.page}:{item.line + 1 + at}: the set-up's `{command}` ended with status {job.status}:\n{indented(job.output)}")
+                return
 
     def interrupt(self, item):
         if not self.the_shell().running:
@@ -137,13 +144,15 @@ class Run:
                 self.faults.append(f"{where}: bash does not understand this: {wrong}")
                 return
             keeps = "keeps running" in item.notes and position == len(entries) - 1
+            if SERVERS.match(command) and not command.rstrip().endswith("&"):
+                keeps, expected = True, expected or READY
             if command.rstrip().endswith("&") and not expected:
                 self.faults.append(f"{where}: what goes on in the background has to show what it prints once it is ready (console)")
                 return
             text = self.command(command)
             job = self.the_shell().keep(text) if keeps else self.the_shell().run(text)
             goes_on = keeps or command.rstrip().endswith("&")
-            if goes_on and expected is None:
+            if goes_on and not expected:
                 self.faults.append(f"{where}: what keeps running has to show what it prints once it is ready (console)")
             until = time.monotonic() + (PATIENCE if goes_on else 0)
             while expected and not fits(expected, job.output) and time.monotonic() < until:
@@ -160,16 +169,19 @@ class Run:
             self.counts["commands"] = self.counts.get("commands", 0) + 1
 
     def python(self, item):
-        code = item.text
+        code = self.command(item.text)
         try:
-            ast.parse(code)
-            compile(code, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            tree = compile(code, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
         except SyntaxError as error:
             self.fault(item, f"Python does not understand this: {error}")
             return
+        python = next((python for python in self.suite.pythons if imports(python, tree)), None)
+        if python is None:
+            self.fault(item, f"it imports what none of {', '.join(map(str, self.suite.pythons))} has")
+            return
         path = self.work / "block.py"
         path.write_text(code)
-        job = self.the_shell().run(f"{shlex.quote(str(self.suite.python))} {shlex.quote(str(HERE / 'block.py'))} {path}")
+        job = self.the_shell().run(f"{shlex.quote(str(python))} {shlex.quote(str(HERE / 'block.py'))} {path}")
         if job.status:
             self.fault(item, f"ended with status {job.status}:\n{indented(job.output)}")
 
@@ -228,20 +240,22 @@ class Run:
             if name.startswith("config/"):
                 self.written(item, name)
                 return
-            beside = yaml.safe_load(item.notes["with"]) if "with" in item.notes else None
-            problems = settings.loaded(item.text, beside)
+            beside = load(filled(item.notes["with"])) if "with" in item.notes else None
+            wanted = None
+            if item.page == "docs/lints.md":
+                beside = self.suite.lints.get(item.section)
+                wanted = item.section if beside != "loads" else None
+            problems = settings.loaded(item.text, beside if isinstance(beside, dict) else None)
         except yaml.YAMLError as error:
             self.fault(item, f"not understood: {error}")
             return
-        self.judged(item, problems)
+        if wanted is None and beside == "loads":
+            self.left.append(f"{item.at}: loaded only, see tests/docs/base/lints.yaml")
+        self.judged(item, problems, wanted)
 
-    def judged(self, item, problems):
-        """In lints.md a block shows what its section is about; everywhere else it loads."""
+    def judged(self, item, problems, wanted):
+        """A block loads, or, in lints.md, shows what its section is about."""
         codes = {each["code"] for each in problems}
-        wanted = item.section if item.page == "docs/lints.md" else None
-        if "loads only" in item.notes:
-            self.left.append(f"{item.at}: loads only: {item.notes['loads only']}")
-            wanted = None
         if wanted and wanted not in codes:
             self.fault(item, f"`tollgate check` does not tell of `{wanted}` here, but of {sorted(codes)}: {problems}")
         for each in problems:
@@ -256,8 +270,7 @@ class Run:
         main = self.work / "page/config/tollgate.yaml"
         if not main.exists():
             (main.parent / "tenants").mkdir(parents=True, exist_ok=True)
-            base = (HERE / "base/tollgate.yaml").read_text()
-            main.write_text(base.replace("data_dir: data", "data_dir: ../data"))
+            main.write_text((HERE / "base/page.yaml").read_text())
         variables = " ".join(f"{key}=secret" for key in re.findall(r"\benv: ([A-Z_0-9]+)", path.read_text() + main.read_text()))
         if variables:
             self.the_shell().run(f"export {variables}")
@@ -273,6 +286,14 @@ class Run:
         for path in data.get("resources", []) + data.get("components", []):
             if not (there / path).exists():
                 self.fault(item, f"there is no {path} beside config/kubernetes/examples/*")
+
+
+def imports(python, tree):
+    """Whether a Python has all that a block imports."""
+    names = {each.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names}
+    names |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    code = "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
+    return subprocess.run([python, "-c", code, *names]).returncode == 0
 
 
 def fits(expected, output):
@@ -298,12 +319,16 @@ def indented(text):
 
 
 class Suite:
-    def __init__(self, binary, python, node, network=None):
-        self.binary, self.python, self.node = pathlib.Path(binary).resolve(), pathlib.Path(python), pathlib.Path(node)
+    def __init__(self, binary, pythons, network=None):
+        self.binary, self.pythons = pathlib.Path(binary).resolve(), [pathlib.Path(python) for python in pythons]
         self.network = shell.namespace() if network is None else network
         self.commands = reference.Commands(str(self.binary))
         self.settings = Settings(str(self.binary), ROOT, dict(os.environ))
         self.settings.made()
+        self.lints = load(filled((HERE / "base/lints.yaml").read_text()))
+        # Else a section of lints.md would be held by what stands around its block.
+        told = self.settings.check({}, {})
+        assert not told, f"tests/docs/base is not clean: {told}"
 
     def run(self, root, pages, only):
         runs = [Run(page, self) for name, page in pages.items() if not only or name in only]
@@ -319,8 +344,7 @@ def read(root):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--python", required=True)
-    parser.add_argument("--node", required=True)
+    parser.add_argument("--python", required=True, action="append", help="one that blocks may run with; the first one that has what they import")
     parser.add_argument("--root", default=str(ROOT))
     parser.add_argument("pages", nargs="*")
     arguments = parser.parse_args()
@@ -330,7 +354,7 @@ def main():
     for name in arguments.pages:
         if name not in pages:
             sys.exit(f"there is no page {name}; there are {', '.join(pages)}")
-    suite = Suite(arguments.binary, arguments.python, arguments.node)
+    suite = Suite(arguments.binary, arguments.python)
     faults = [] if arguments.pages else book.check(root, pages, suite.commands)
     if not arguments.pages and root == ROOT:
         faults += reference.stale(str(suite.binary))

@@ -3,7 +3,6 @@
 Notes are HTML comments, which readers do not see:
 
     <!-- test: not run: REASON -->      the next block is only parsed; REASON is printed
-    <!-- test: loads only: REASON -->   in lints.md, the next block loads and does not warn; REASON is printed
     <!-- test: keeps running -->        the next block's last command goes on in the background
     <!-- test: Ctrl-C -->               ends what was started last in this way
     <!-- test: setup                    what the reader has already, or does elsewhere: a script
@@ -20,7 +19,7 @@ FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*(\S*)\s*$")
 NOTE = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.S)
 LINK = re.compile(r"(?<!\\)!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-KINDS = ["not run:", "loads only:", "keeps running", "Ctrl-C", "setup", "with"]
+KINDS = ["not run:", "keeps running", "Ctrl-C", "setup", "with"]
 
 
 @dataclasses.dataclass

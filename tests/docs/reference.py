@@ -88,8 +88,10 @@ class Configuration:
             "Every key of the three kinds of file, from [the schema](../../config/schema.json) that editors use (`tollgate schema`). `NAME` stands for a name that you",
             "give, `[]` for each entry of a list. What a map may hold stands in the rows behind it; `map or list of map` takes one of these or several.", "",
         ]
+        own = sorted(set(self.defs["tenant-file"]["properties"]) - set(self.defs["defaults"]["properties"]))
+        own = ", ".join(f"`{key}`" for key in own)
         shown = {"tollgate-yaml": ("tollgate.yaml", "The platform team's file."),
-                 "tenant-file": ("tenants/NAME.yaml", "A tenant's file. All keys but `tenant` and `keys` may stand under `defaults` of `tollgate.yaml`, too."),
+                 "tenant-file": ("tenants/NAME.yaml", f"A tenant's file. All keys but {own} may stand under `defaults` of `tollgate.yaml`, too."),
                  "policy-tests": ("tenants/NAME.test.yaml", "A tenant's policy tests.")}
         for definition, (title, words) in shown.items():
             self.lines += [f"## {title}", words, "", "| key | type | default | |", "|---|---|---|---|"]

@@ -76,8 +76,8 @@ class Settings:
         keys = lambda name: set(schema[name]["properties"])
         self.main, self.tenant, self.upstream, self.issuer = map(keys, ["tollgate-yaml", "tenant-file", "upstream", "token-issuer"])
         self.base = {}
-        for path in sorted(BASE.rglob("*.yaml")):
-            self.base[str(path.relative_to(BASE))] = load(path.read_text())
+        for name in ("tollgate.yaml", "tenants/acme.yaml"):
+            self.base[name] = load((BASE / name).read_text())
 
     def parts(self, text):
         """The files that a block has parts of."""
@@ -132,9 +132,13 @@ class Settings:
         for each in (beside, over):
             for name, data in each.items():
                 under = {} if name in whole and each is over else files.get(name, {"tenant": pathlib.Path(name).stem})
-                files[name] = merged(under, data)
+                if data is None:
+                    del files[name]
+                    continue
+                files[name] = merged(without_models(under, data), data)
         with tempfile.TemporaryDirectory() as directory:
             directory = pathlib.Path(directory)
+            (directory / "tenants").mkdir()
             for name, data in files.items():
                 path = directory / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +186,7 @@ class Settings:
         found = {}
         for value in walk(files):
             if isinstance(value, dict) and set(value) == {"env"} and isinstance(value["env"], str):
-                url = {"REDIS_URL": "redis://127.0.0.1:6379"}
+                url = {"REDIS_URL": "rediss://127.0.0.1:6379"}
                 found[value["env"]] = url.get(value["env"], "https://a-secret-of-the-suite.example/x")
         return found
 
@@ -193,6 +197,14 @@ class Settings:
         if name == "config/tollgate.yaml" and "tenants" not in data:
             text += "tenants: tenants/\ndata_dir: ../data\n"
         return text
+
+
+def without_models(under, over):
+    """A model that is written anew has nothing of the old one."""
+    models = under.get("models")
+    if not isinstance(models, dict) or not isinstance(over.get("models"), dict):
+        return under
+    return under | {"models": {name: model for name, model in models.items() if name not in over["models"]}}
 
 
 def walk(data):

@@ -64,36 +64,34 @@ class Shell:
         return job
 
     def keep(self, command):
-        """A command that goes on: `exec`, so that it is itself the process that is ended."""
-        job = self.start(f"(exec {command}) &\necho $! >{shlex.quote(str(self.jobs))}/process")
+        """A command that goes on, in a process group of its own, by which it is ended."""
+        job = self.start(f"set -m\n(\n{command}\n) &\necho $! >{shlex.quote(str(self.jobs))}/process\nset +m")
         job.wait()
         self.running.append((int((self.jobs / "process").read_text()), job))
         return job
 
     def interrupt(self):
-        """Ends what was kept running last. SIGTERM, since shells let their background processes ignore SIGINT."""
-        process, job = self.running.pop()
-        return self.run(f"kill {process} && wait {process} 2>/dev/null; true")
+        """Ends what was kept running last."""
+        process, _ = self.running.pop()
+        return self.run(f"kill -INT -{process} && wait {process} 2>/dev/null; true")
 
     def end(self):
         os.close(self.up)
-        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            try:
-                os.killpg(self.process.pid, number)
-            except ProcessLookupError:
-                break
-            until = time.monotonic() + patience
-            while time.monotonic() < until and alive(self.process):
+        groups = [process for process, _ in self.running] + [self.process.pid]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for group in groups:
+                told(group, number)
+            until = time.monotonic() + 5
+            while time.monotonic() < until and any(told(group, 0) for group in groups):
+                self.process.poll()
                 time.sleep(0.02)
-            if not alive(self.process):
-                break
         self.process.wait()
 
 
-def alive(process):
-    process.poll()
+def told(group, number):
+    """Whether there was somebody to be told."""
     try:
-        os.killpg(process.pid, 0)
+        os.killpg(group, number)
     except ProcessLookupError:
         return False
     return True
