@@ -268,8 +268,8 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.suite.settings.complete(name, item.text))
         main = self.work / "page/config/tollgate.yaml"
+        (main.parent / "tenants").mkdir(parents=True, exist_ok=True)
         if not main.exists():
-            (main.parent / "tenants").mkdir(parents=True, exist_ok=True)
             main.write_text((HERE / "base/page.yaml").read_text())
         variables = " ".join(f"{key}=secret" for key in re.findall(r"\benv: ([A-Z_0-9]+)", path.read_text() + main.read_text()))
         if variables:

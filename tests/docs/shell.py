@@ -80,21 +80,26 @@ class Shell:
         groups = [process for process, _ in self.running] + [self.process.pid]
         for number in (signal.SIGTERM, signal.SIGKILL):
             for group in groups:
-                told(group, number)
-            until = time.monotonic() + 5
-            while time.monotonic() < until and any(told(group, 0) for group in groups):
-                self.process.poll()
+                try:
+                    os.killpg(group, number)
+                except ProcessLookupError:
+                    continue
+            until = time.monotonic() + 10
+            while time.monotonic() < until and living(groups):
                 time.sleep(0.02)
         self.process.wait()
 
 
-def told(group, number):
-    """Whether there was somebody to be told."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    return True
+def living(groups):
+    """Whether anything of these process groups still runs; what is over and not yet fetched does not count."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(group) in groups and state != "Z":
+            return True
+    return False
 
 
 class Job:
