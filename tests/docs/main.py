@@ -304,7 +304,7 @@ def fits(expected, output):
             pattern += r"(?:.*\n)*?"
         else:
             pattern += ".*?".join(re.escape(piece) for piece in line.rstrip().split("…")) + r"\s*\n"
-    return re.fullmatch(pattern.rstrip() if not pattern else pattern, plain(output)) is not None
+    return re.fullmatch(pattern, plain(output)) is not None
 
 
 def plain(output):

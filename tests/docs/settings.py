@@ -159,7 +159,7 @@ class Settings:
             if isinstance(value, dict) and set(value) == {"file"} and value["file"] not in self.made():
                 path = directory / "secrets" / pathlib.Path(value["file"]).name
                 path.parent.mkdir(exist_ok=True)
-                path.write_text("a-secret-of-the-suite-which-is-long-enough\n")
+                path.write_text("redis://:word@tollgate-redis:6379" if "redis" in path.name else "a-secret-of-the-suite-which-is-long-enough\n")
                 value["file"] = f"secrets/{path.name}"
         for name, text in self.made().items():
             (directory / name).write_text(text)
