@@ -14,7 +14,41 @@ def check(root, pages, commands):
         for number, text in page.code():
             if text.startswith("tollgate ") and (wrong := commands.wrong(split(text)[1:])):
                 faults.append(f"{name}:{number}: `{text}`: {wrong}")
+            faults += [f"{name}:{number}: {wrong}" for wrong in missing(root, text)]
+    if "docs/operations.md" in pages and (root / "src").is_dir():
+        faults += messages(root, pages["docs/operations.md"])
     return faults
+
+
+def missing(root, text):
+    """Files of the repository, and its benches, that a sentence names."""
+    place = text.split("::")[0].split(" ")[0]
+    if re.fullmatch(r"(?:src|tests|benches|docs|config)/[a-z0-9_./-]+", place) and not (root / place).exists():
+        # A reader's own files begin like ours.
+        if not re.match(r"config/(?:tollgate\.yaml|tenants/)", place):
+            yield f"there is no {place}"
+    if bench := re.match(r"cargo bench --bench ([a-z_|]+)", text):
+        known = re.findall(r'^\[\[bench\]\]\nname = "([a-z_]+)"', (root / "Cargo.toml").read_text(), re.M)
+        for each in bench[1].split("|"):
+            if each not in known:
+                yield f"there is no bench `{each}`"
+
+
+def messages(root, page):
+    """Messages that the page explains are those that the program prints: `…` stands for what is filled in."""
+    sources = "".join(path.read_text() for path in sorted((root / "src").rglob("*.rs"))).replace("`", "")
+    section = ""
+    for number, line in page.prose:
+        if line.startswith("#"):
+            section = line
+        if not section.endswith("## Troubleshooting") or not line.startswith("| ") or line.startswith("| you read"):
+            continue
+        for text in re.findall(r"`([^`]+)`", line.split("|")[1]):
+            if text.startswith(("tollgate ", "/")):
+                continue
+            for piece in (piece.strip() for piece in text.split("…")):
+                if piece and piece not in sources:
+                    yield f"{page.name}:{number}: the program does not print {piece!r}"
 
 
 def summary(root, pages):

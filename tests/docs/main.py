@@ -332,7 +332,8 @@ class Suite:
 
     def run(self, root, pages, only):
         runs = [Run(page, self) for name, page in pages.items() if not only or name in only]
-        with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        # Without networks of their own, pages would take each other's ports.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=2 if self.network else 1) as pool:
             return list(pool.map(Run.all, runs))
 
 

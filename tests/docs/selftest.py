@@ -48,6 +48,9 @@ FAULTY = {
                   "`tollgate test config/tenants/acme.test.yaml` says"),
     "link": ("[words](nowhere.md)\n", "leads nowhere"),
     "anchor": ("[words](right.md#no-such-heading)\n", "leads to no heading"),
+    "operations": ("## Troubleshooting\n| `is over: …` | |\n|---|---|\n| `was never said` | |\n", "does not print 'was never said'"),
+    "path": ("It is in `src/words.rs`, and not in `src/other.rs`.\n", "there is no src/other.rs"),
+    "bench": ("`cargo bench --bench nothing` measures it.\n", "there is no bench `nothing`"),
     "inline": ("Then `tollgate erase acme`.\n", "there is no command `erase`"),
     "inline-option": ("Then `tollgate check --colour`.\n", "has no option `--colour`"),
 }
@@ -106,6 +109,9 @@ def run(binary, pythons):
         root = pathlib.Path(directory)
         (root / "docs").mkdir()
         (root / "README.md").write_text("# Words\n")
+        (root / "src").mkdir()
+        (root / "src/words.rs").write_text('fn words() { format!("`{}` is over: {}") }\n')
+        (root / "Cargo.toml").write_text('[[bench]]\nname = "words"\n')
         for name, (text, _) in FAULTY.items():
             (root / f"docs/{name}.md").write_text(text)
         (root / "docs/right.md").write_text(RIGHT)

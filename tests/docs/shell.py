@@ -17,7 +17,7 @@ while IFS= read -r -u 3 job; do
   echo $? >"$job/ended"; mv "$job/ended" "$job/status"
 done
 """
-KNOWN_PORTS = [8080, 8081, 8082, 8443, 9099]
+KNOWN_PORTS = [8000, 8080, 8081, 8082, 8443, 9090, 9099]
 
 
 def namespace():
