@@ -13,6 +13,8 @@ import reference
 import shell
 
 F = "```"
+# Of this run alone, so that what it starts can be told from what others do.
+LONG = f"{os.getpid()}.4711"
 KUSTOMIZE = "kubectl apply -k config/kubernetes/none"
 # A page's name: what stands in it, and the one fault that is told.
 FAULTY = {
@@ -81,7 +83,7 @@ await asyncio.sleep(0)
 {F}yaml
 tools: [{{ allow: "get_*" }}]
 {F}
-""".replace("$ sleep 1000 &\n", "$ (echo slept; exec sleep 4711) &\nslept\n")
+""".replace("$ sleep 1000 &\n", f"$ (echo slept; exec sleep {LONG}) &\nslept\n")
 
 
 def page_faults(faults, name):
@@ -92,7 +94,7 @@ def running(word):
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if word in path.read_bytes().split(b"\0"):
+            if word.encode() in path.read_bytes().split(b"\0"):
                 found.append(path.parent.name)
         except OSError:
             continue
@@ -131,13 +133,13 @@ def run(binary, pythons):
             check(any(expected in fault for fault in faults), f"nothing was told of: {expected}")
         marked = [line for each in runs for line in each.left]
         check(len(marked) == 3 and all("not run: a reason" in line for line in marked), f"marked: {marked}")
-        check(not running(b"4711"), "a process that a page started was not ended")
+        check(not running(LONG), "a process that a page started was not ended")
 
         shell.PATIENCE = 1
-        (root / "docs/output.md").write_text(f"{F}sh\nsleep 4712\n{F}\n")
+        (root / "docs/output.md").write_text(f"{F}sh\nsleep {LONG}\n{F}\n")
         [slow] = suite.run(root, {"docs/output.md": main.Page(root / "docs/output.md", "docs/output.md")}, [])
         check(len(slow.faults) == 1 and "is not over after 1 s" in slow.faults[0], f"a command that hangs: {slow.faults}")
-        check(not running(b"4712"), "a command that hangs was not ended")
+        check(not running(LONG), "a command that hangs was not ended")
 
         # A section of lints.md has to show what it is about.
         (root / "docs/lints.md").write_text(f"## bare-secret\n{F}yaml\nlimits: {{ concurrency: 3 }}\n{F}\n")
