@@ -1,6 +1,5 @@
 """The book as a whole: every page is in the summary once, every link leads somewhere, every command that is named exists."""
 
-import pathlib
 import re
 import shlex
 

@@ -112,11 +112,17 @@ class Run:
         self.made += MADE.findall(job.output)
 
     def setup(self, item):
-        for at, command in commands(item.text):
+        text, begin, name = item.text, item.line + 1, item.page
+        if (file := HERE / "setup" / text.strip()).suffix == ".sh" and "\n" not in text.strip():
+            if not file.exists():
+                self.fault(item, f"there is no tests/docs/setup/{file.name}")
+                return
+            text, begin, name = file.read_text(), 1, f"tests/docs/setup/{file.name}"
+        for at, command in commands(text):
             job = self.the_shell().run(self.command(command))
             self.ran(job)
             if job.status:
-                self.faults.append(f"{item.page}:{item.line + 1 + at}: the set-up's `{command}` ended with status {job.status}:\n{indented(job.output)}")
+                self.faults.append(f"{name}:{begin + at}: the set-up's `{command}` ended with status {job.status}:\n{indented(job.output)}")
                 return
 
     def interrupt(self, item):

@@ -6,14 +6,16 @@ Notes are HTML comments, which readers do not see:
     <!-- test: keeps running -->        the next block's last command goes on in the background
     <!-- test: Ctrl-C -->               ends what was started last in this way
     <!-- test: setup                    what the reader has already, or does elsewhere: a script
-    COMMANDS -->
+    COMMANDS -->                        or a file of them in tests/docs/setup: `setup FILE.sh`
     <!-- test: with                     YAML: what stands beside the next block's settings, by file
     tenants/parent.yaml: { … } -->
 """
 
 import dataclasses
+import os
 import pathlib
 import re
+import subprocess
 
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*(\S*)\s*$")
 NOTE = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.S)
@@ -147,13 +149,11 @@ def console(text):
 
 
 def unfinished(script):
-    import subprocess
-
-    done = subprocess.run(["bash", "-n"], input=script + "\n", capture_output=True, text=True)
-    return script.endswith("\\") or "unexpected end of file" in done.stderr or "here-document" in done.stderr or "looking for matching" in done.stderr
+    told = syntax(script + "\n")
+    return script.endswith("\\") or any(words in told for words in ("unexpected end of file", "here-document", "looking for matching"))
 
 
 def syntax(script):
-    import subprocess
-
-    return subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True).stderr.strip()
+    """What bash finds wrong with a script, without running it."""
+    environment = os.environ | {"LC_ALL": "C"}
+    return subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, env=environment).stderr.strip()

@@ -37,6 +37,7 @@ FAULTY = {
     "note-without-reason": (f"<!-- test: not run: -->\n{F}sh\ntrue\n{F}\n", "a note that is none"),
     "note-alone": ("<!-- test: not run: a reason -->\nWords.\n", "a note without a block"),
     "set-up": (f"<!-- test: setup\ntrue\nfalse\n-->\n{F}sh\ntrue\n{F}\n", "the set-up's `false` ended"),
+    "set-up-file": ("<!-- test: setup nowhere.sh -->\n", "there is no tests/docs/setup/nowhere.sh"),
     "background": (f"{F}sh\nsleep 100 &\n{F}\n", "has to show what it prints"),
     "python": (f"{F}python\nassert False\n{F}\n", "ended with status 1"),
     "python-syntax": (f"{F}python\nif:\n{F}\n", "Python does not understand"),

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-PATIENCE = 60
+PATIENCE = 120
 DRIVER = """
 ip link set lo up 2>/dev/null
 while IFS= read -r -u 3 job; do
