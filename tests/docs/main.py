@@ -76,7 +76,7 @@ class Run:
 
     def one(self, item):
         how = {"setup": self.setup, "Ctrl-C": self.interrupt, "sh": self.script, "console": self.session, "yaml": self.yaml,
-               "python": self.python, "json": self.json, "text": self.text}.get(item.language)
+               "python": self.python, "js": self.javascript, "json": self.json, "text": self.text}.get(item.language)
         if how is None:
             self.fault(item, f"the suite does not understand blocks in {item.language or 'no language'}: see tests/docs/README.md")
             return
@@ -188,6 +188,16 @@ class Run:
         path = self.work / "block.py"
         path.write_text(code)
         job = self.the_shell().run(f"{shlex.quote(str(python))} {shlex.quote(str(HERE / 'block.py'))} {path}")
+        if job.status:
+            self.fault(item, f"ended with status {job.status}:\n{indented(job.output)}")
+
+    def javascript(self, item):
+        packages = self.work / "node_modules"
+        if not packages.exists():
+            packages.symlink_to(self.suite.pythons[0].parents[2] / "node/node_modules")
+        path = self.work / "block.mjs"
+        path.write_text(self.command(item.text))
+        job = self.the_shell().run(f"node {path}")
         if job.status:
             self.fault(item, f"ended with status {job.status}:\n{indented(job.output)}")
 

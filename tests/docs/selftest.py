@@ -42,6 +42,8 @@ FAULTY = {
     "python": (f"{F}python\nassert False\n{F}\n", "ended with status 1"),
     "python-syntax": (f"{F}python\nif:\n{F}\n", "Python does not understand"),
     "python-import": (f"{F}python\nimport nothing_of_that_name\n{F}\n", "it imports what none of"),
+    "js": (f"{F}js\nimport OpenAI from 'openai'\nthrow new Error('words')\n{F}\n", "ended with status 1"),
+    "js-import": (f"{F}js\nimport words from 'no-such-package'\n{F}\n", "ended with status 1"),
     "json": (f"{F}json\n{{a: 1}}\n{F}\n", "not JSON"),
     "yaml-key": (f"{F}yaml\nlimits: {{ request: 600/min }}\n{F}\n", "does not load: unknown key"),
     "yaml-twice": (f"{F}yaml\nbudget: 1 USD/day\nbudget: 2 USD/day\n{F}\n", "stands twice"),
