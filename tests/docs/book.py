@@ -3,13 +3,20 @@
 import re
 import shlex
 
+from page import Page
+
+
+# Beside the book: read for their links and names, their blocks are no commands.
+BESIDE = ["ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"]
+
 
 def check(root, pages, commands):
     """Faults of all pages; `pages` by their paths below `root`."""
+    beside = {name: Page(root / name, name) for name in BESIDE if (root / name).exists()}
     faults = [fault for page in pages.values() for fault in page.faults]
     faults += summary(root, pages)
-    for name, page in pages.items():
-        faults += dead(root, name, page, pages)
+    for name, page in (pages | beside).items():
+        faults += dead(root, name, page, pages | beside)
         for number, text in page.code():
             if text.startswith("tollgate ") and (wrong := commands.wrong(split(text)[1:])):
                 faults.append(f"{name}:{number}: `{text}`: {wrong}")

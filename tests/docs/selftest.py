@@ -114,6 +114,7 @@ def run(binary, pythons):
         root = pathlib.Path(directory)
         (root / "docs").mkdir()
         (root / "README.md").write_text("# Words\n")
+        (root / "SECURITY.md").write_text("[words](docs/nowhere.md)\n")
         (root / "src").mkdir()
         (root / "src/words.rs").write_text('fn words() { format!("`{}` is over: {}") }\n')
         (root / "Cargo.toml").write_text('[[bench]]\nname = "words"\n')
@@ -132,7 +133,7 @@ def run(binary, pythons):
             told = page_faults(faults, name)
             check(len(told) == 1 and expected in told[0], f"{name}: expected one fault with {expected!r}, told was {told}")
         check(not page_faults(faults, "right"), f"a page without faults has {page_faults(faults, 'right')}")
-        for expected in ("right.md is listed 2 times", "unlisted.md is listed 0 times", "gone.md is no page of the book"):
+        for expected in ("SECURITY.md:1: the link docs/nowhere.md leads nowhere", "right.md is listed 2 times", "unlisted.md is listed 0 times", "gone.md is no page of the book"):
             check(any(expected in fault for fault in faults), f"nothing was told of: {expected}")
         marked = [line for each in runs for line in each.left]
         check(len(marked) == 3 and all("not run: a reason" in line for line in marked), f"marked: {marked}")
