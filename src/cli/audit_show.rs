@@ -71,6 +71,14 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     };
     let files = match records::audit_files(&dir) {
         Ok(files) => files,
+        // Nothing was decided yet.
+        Err(error @ NoAuditFiles::Empty(_)) => {
+            if arguments.format == Format::Json {
+                print::line("[]");
+            }
+            print::note(&print::tame(&error.to_string()));
+            return Status::Fine;
+        }
         Err(error) => {
             print::error(&print::tame(&error.to_string()));
             return if matches!(error, NoAuditFiles::Missing(_)) { Status::Usage } else { Status::Findings };
