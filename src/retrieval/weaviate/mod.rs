@@ -127,6 +127,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("POST", "/v1/tokenize", Refuses("it is asked at no record")),
 ];
 
+/// Whether a property can name tenants: by its one spelling, in which Weaviate keeps it.
+pub fn is_property(name: &str) -> bool {
+    graphql::is_name(name) && name.starts_with(|c: char| c.is_ascii_lowercase()) && name != "id"
+}
+
 /// Whether the body of a request is a question in GraphQL.
 pub(super) fn is_question(path: &str) -> bool {
     path == "/v1/graphql"
@@ -237,4 +242,10 @@ fn target(path: &[&str]) -> String {
 fn is_in_bounds(fence: &Fence, record: &Value<'_>) -> bool {
     let shown = record.present("tenant").and_then(Value::as_str).filter(|shown| !shown.is_empty());
     fence.owns(record.get("properties")) && (shown.is_none() || shown == fence.prefix.as_deref())
+}
+
+/// Reads a question as a store in the tests does.
+#[cfg(test)]
+pub(super) fn parse_for_test(text: &str) -> Result<Value<'static>, Refusal> {
+    graphql::parse(text)
 }
