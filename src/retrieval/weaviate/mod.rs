@@ -249,3 +249,9 @@ fn is_in_bounds(fence: &Fence, record: &Value<'_>) -> bool {
 pub(super) fn parse_for_test(text: &str) -> Result<Value<'static>, Refusal> {
     graphql::parse(text)
 }
+
+/// Writes a question, for the tests.
+#[cfg(test)]
+pub(super) fn print_for_test(form: &Value<'_>) -> Option<String> {
+    print::print(form)
+}
