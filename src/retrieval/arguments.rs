@@ -24,6 +24,37 @@ const COLLECTION: &str = "collection";
 const COLLECTION_PLACES: [&str; 7] =
     ["class", "index", "collection", "collection_id", "collection_name", "name", "namespace"];
 
+static WEAVIATE: Names = Names {
+    renamed: &[
+        ("class", COLLECTION),
+        ("where", "filter"),
+        ("id", "ids"),
+        // Weaviate's own tenants are not the gateway's.
+        ("tenant", "store_tenant"),
+    ],
+    contents: &[
+        "ask",
+        "beacon",
+        "bm25",
+        "fields",
+        "hybrid",
+        "nearAudio",
+        "nearDepth",
+        "nearIMU",
+        "nearImage",
+        "nearObject",
+        "nearText",
+        "nearThermal",
+        "nearVector",
+        "nearVideo",
+        "objects",
+        "properties",
+        "root",
+        "vector",
+        "vectors",
+    ],
+};
+
 fn names(store: Store) -> &'static Names {
     match store {
         Store::Chroma => &Names {
@@ -70,36 +101,7 @@ fn names(store: Store) -> &'static Names {
                 "vectors",
             ],
         },
-        Store::Weaviate => &Names {
-            renamed: &[
-                ("class", COLLECTION),
-                ("where", "filter"),
-                ("id", "ids"),
-                // Weaviate's own tenants are not the gateway's.
-                ("tenant", "store_tenant"),
-            ],
-            contents: &[
-                "ask",
-                "beacon",
-                "bm25",
-                "fields",
-                "hybrid",
-                "nearAudio",
-                "nearDepth",
-                "nearIMU",
-                "nearImage",
-                "nearObject",
-                "nearText",
-                "nearThermal",
-                "nearVector",
-                "nearVideo",
-                "objects",
-                "properties",
-                "root",
-                "vector",
-                "vectors",
-            ],
-        },
+        Store::Weaviate => &WEAVIATE,
     }
 }
 

@@ -400,8 +400,8 @@ fn indices_are_made_of_what_is_known() {
     }
     for (place, mappings) in [
         ("mappings.dynamic", json!({ "dynamic": "runtime" })),
-        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "alias", "path": "b" } } })),
-        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "join", "relations": {} } } })),
+        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "alias" } } })),
+        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "join" } } })),
         ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "semantic_text" } } })),
         (
             "mappings.properties.a.copy_to",

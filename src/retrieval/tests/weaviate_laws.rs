@@ -186,7 +186,11 @@ fn stamped(asked: &Asked, tenant: &str) -> (Asked, Vec<String>) {
         .map(|part| if part.contains("5B-") { part.to_lowercase() } else { part.to_owned() })
         .collect::<Vec<_>>()
         .join("/");
-    let named = own.path.strip_prefix(&format!("/v1/objects/{CLASS}/")).map(|rest| rest[..36].to_owned());
+    let named = own
+        .path
+        .strip_prefix(&format!("/v1/objects/{CLASS}/"))
+        .and_then(|rest| rest.get(..36))
+        .map(ToOwned::to_owned);
     let mut ids = Vec::from_iter(named.clone());
     for part in parts(&mut own) {
         part["properties"][FIELD] = json!(tenant);

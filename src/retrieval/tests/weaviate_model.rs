@@ -75,22 +75,7 @@ impl Model for Weaviate {
                 });
                 (200, told.collect())
             }
-            ("DELETE", ["batch", "objects"]) => {
-                let gone = self.matching(&space, &body["match"]["where"]);
-                let objects: Vec<Json> =
-                    gone.iter().map(|id| json!({ "id": id, "status": "SUCCESS" })).collect();
-                let mut results = json!({ "matches": gone.len(), "successful": gone.len(), "failed": 0 });
-                if body["output"] == "verbose" {
-                    results["objects"] = json!(objects);
-                }
-                if body["dryRun"] != true {
-                    self.spaces.entry(space).or_default().retain(|id, _| !gone.contains(id));
-                }
-                (
-                    200,
-                    json!({ "match": body["match"], "output": body["output"], "dryRun": body["dryRun"], "results": results }),
-                )
-            }
+            ("DELETE", ["batch", "objects"]) => (200, self.delete(space, body)),
             other => panic!("{other:?}"),
         }
     }
@@ -111,6 +96,12 @@ fn shown(id: &str, record: &Record, space: &str) -> Json {
         shown["tenant"] = json!(space);
     }
     shown
+}
+
+/// The first letter of a property is a small one.
+fn lowered(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
 }
 
 impl Weaviate {
@@ -140,7 +131,7 @@ impl Weaviate {
         let mut properties = serde_json::Map::new();
         for (name, value) in body["properties"].as_object().into_iter().flatten() {
             // The first letter is a small one, and the last word holds.
-            let name = name[..1].to_lowercase() + &name[1..];
+            let name = lowered(name);
             properties.insert(name, value.clone());
         }
         let record = Record {
@@ -150,6 +141,19 @@ impl Weaviate {
         let told = shown(&id, &record, space);
         self.spaces.entry(space.to_owned()).or_default().insert(id, record);
         told
+    }
+
+    fn delete(&mut self, space: String, body: &Json) -> Json {
+        let gone = self.matching(&space, &body["match"]["where"]);
+        let objects: Vec<Json> = gone.iter().map(|id| json!({ "id": id, "status": "SUCCESS" })).collect();
+        let mut results = json!({ "matches": gone.len(), "successful": gone.len(), "failed": 0 });
+        if body["output"] == "verbose" {
+            results["objects"] = json!(objects);
+        }
+        if body["dryRun"] != true {
+            self.spaces.entry(space).or_default().retain(|id, _| !gone.contains(id));
+        }
+        json!({ "match": body["match"], "output": body["output"], "dryRun": body["dryRun"], "results": results })
     }
 
     fn create(&mut self, space: &str, body: &Json) -> (u16, Json) {
@@ -170,7 +174,7 @@ impl Weaviate {
             return (404, Json::Null);
         };
         for (name, value) in body["properties"].as_object().into_iter().flatten() {
-            record.properties[name[..1].to_lowercase() + &name[1..]] = value.clone();
+            record.properties[lowered(name)] = value.clone();
         }
         record.vector = body["vector"][0].as_f64().unwrap_or(record.vector);
         (204, Json::Null)

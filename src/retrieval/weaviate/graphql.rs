@@ -62,7 +62,7 @@ impl Parser<'_> {
         while let Some(byte) = self.peek() {
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' | b',' => self.at += 1,
-                b'#' => self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len()),
+                b'#' => self.at += self.rest().split(['\n', '\r']).next().map_or(0, str::len),
                 _ => return,
             }
         }
