@@ -370,6 +370,10 @@ fn indices_are_made_of_what_is_known() {
     assert_eq!(answered.told.unwrap().0, 200);
     assert_eq!(sent["settings"], known["settings"]);
     assert_eq!(sent["mappings"]["properties"]["tenant_id"], json!({ "type": "keyword" }));
+}
+
+#[test]
+fn settings_that_are_not_known_go_no_further() {
     let settings = [
         (
             "settings.index.resize.source.name",
@@ -398,6 +402,17 @@ fn indices_are_made_of_what_is_known() {
     for (place, settings) in settings {
         refuses("PUT", "/docs", json!({ "settings": settings }), &format!("`{place}` is not known here"));
     }
+    refuses(
+        "PUT",
+        "/docs",
+        json!({ "settings": { "number_of_shards": [[1]] } }),
+        "400 settings.number_of_shards.0",
+    );
+    refuses("PUT", "/docs", json!({ "aliases": { "theirs": {} } }), "403");
+}
+
+#[test]
+fn mappings_that_are_not_known_go_no_further() {
     for (place, mappings) in [
         ("mappings.dynamic", json!({ "dynamic": "runtime" })),
         ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "alias" } } })),
@@ -430,11 +445,4 @@ fn indices_are_made_of_what_is_known() {
         let within = place.strip_prefix("mappings.").unwrap();
         refuses("PUT", "/docs/_mapping", mappings, &format!("`{within}` is not known here"));
     }
-    refuses(
-        "PUT",
-        "/docs",
-        json!({ "settings": { "number_of_shards": [[1]] } }),
-        "400 settings.number_of_shards.0",
-    );
-    refuses("PUT", "/docs", json!({ "aliases": { "theirs": {} } }), "403");
 }

@@ -13,6 +13,8 @@ const ID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const OTHER: &str = "0f8fad5b-d9cb-469f-a165-70867728950f";
 const RECORD: &str = "/v1/objects/Article/0f8fad5b-d9cb-469f-a165-70867728950e";
 
+type Told = Result<(u16, Json), Refusal>;
+
 /// Each of Weaviate's own tenants is one tenant's.
 fn own() -> Fence {
     Fence { prefix: Some("acme".into()), field: None, ..fence("acme") }
@@ -23,7 +25,7 @@ fn sent(
     fence: &Fence,
     (method, path, body): (&'static str, &str, Json),
     answers: &[Json],
-) -> (Vec<(String, Json)>, Result<(u16, Json), Refusal>) {
+) -> (Vec<(String, Json)>, Told) {
     let mut all = Vec::new();
     let asked = Asked { method, path: path.to_owned(), body: (!body.is_null()).then_some(body) };
     let mut answers = answers.iter();
@@ -341,6 +343,11 @@ fn questions_that_are_not_understood_go_no_further() {
         "nested too deep, at line 1 column",
     );
     refuse("{\n  Get {\n    Article(x: $y) { a } } }", "at line 3 column 16");
+}
+
+#[test]
+fn questions_that_ask_for_what_is_not_known_go_no_further() {
+    let refuse = |text: &str, expected: &str| refuses(&fence("acme"), question(text), expected);
     for text in [
         "{Get{Article(group:{force:0.5}){title}}}",
         "{Get{Article(groupBy:{path:[\"n\"],groups:2,objectsPerGroup:2}){title}}}",
@@ -381,6 +388,10 @@ fn questions_that_are_not_understood_go_no_further() {
     ] {
         refuse(text, place);
     }
+}
+
+#[test]
+fn a_question_stands_alone_in_its_body() {
     let refuse =
         |body: Json, expected: &str| refuses(&fence("acme"), ("POST", "/v1/graphql", body), expected);
     refuse(json!({ "query": "{Get{Article{a}}}", "variables": { "a": 1 } }), "400 variables");
