@@ -39,7 +39,7 @@ def fresh():
         a.schema.delete_class("Article")
     a.schema.create_class(CLASS)
     for of, tag in ((a, "mine"), (b, "theirs")):
-        of.batch.configure(batch_size=3)
+        of.batch.configure(batch_size=3, dynamic=False)
         with of.batch as batch:
             for at in range(1, 6):
                 record = {"n": at, "tag": tag, "tenant_id": "vectorb"}

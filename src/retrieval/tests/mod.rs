@@ -89,7 +89,8 @@ fn begun(
         (None, body) => body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default(),
     };
     let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
-    let body = store.body(path, &bytes, 64)?;
+    // As the gateway has it, behind the upstream's name.
+    let body = store.body(path.trim_start_matches('/'), &bytes, 64)?;
     let request = Request::read_with_lists(&method, path, query, body, store.lists())?;
     let found = store.find(request).map_err(|why| fence.refuse(super::Operation::Query, why))?;
     let name = found.lookup().map(|Lookup { sending, .. }| Lookup::name_in(&send(&sending)));

@@ -134,7 +134,7 @@ pub fn is_property(name: &str) -> bool {
 
 /// Whether the body of a request is a question in GraphQL.
 pub(super) fn is_question(path: &str) -> bool {
-    path == "/v1/graphql"
+    path.trim_start_matches('/') == "v1/graphql"
 }
 
 /// A question as a form: see [`graphql`].
