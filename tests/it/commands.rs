@@ -73,7 +73,7 @@ fn the_shipped_example_and_schema_are_right() {
 }
 
 /// What a shipped example may be warned of: this version does not serve all of it yet.
-const NOT_YET: [&str; 2] = ["not-enforced-yet", "not-served-yet"];
+const NOT_YET: [&str; 1] = ["not-enforced-yet"];
 
 #[test]
 fn every_shipped_example_is_clean_and_its_policy_tests_cover_all_rules() {
