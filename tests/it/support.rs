@@ -341,6 +341,27 @@ impl Gateway {
         status.is_ok_and(|status| status.success())
     }
 
+    /// Starts it again in a cgroup that may use so much memory; whether there can be such a group.
+    pub(crate) fn restart_in(&mut self, group: &Path, bytes_max: usize) -> bool {
+        let is_bounded = std::fs::create_dir(group).is_ok()
+            && std::fs::write(group.join("memory.limit_in_bytes"), bytes_max.to_string()).is_ok();
+        let enter =
+            if is_bounded { format!("echo $$ > {}/cgroup.procs; ", group.display()) } else { String::new() };
+        self.stop();
+        let script = format!("{enter}exec {BINARY} serve --config tollgate.yaml 2>serve.err");
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        self.process = Running(child.unwrap());
+        self.wait("the gateway", |gateway| {
+            try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
+        });
+        is_bounded
+    }
+
     /// Starts it again on the same directory, so that a file that may not grow is an error, as a full disk is, and no signal.
     pub(crate) fn start_again_without_signals_of_files(&mut self) {
         let script = format!("trap '' XFSZ; exec {BINARY} serve --config tollgate.yaml 2>/dev/null");
