@@ -30,7 +30,7 @@ pub(crate) const MODELS: &str = "  probe: { upstream: shared }\n  poison: { upst
 
 /// Upstreams that the two share: one that fails where it is asked for `poison`, and one whose streams do not end.
 pub(crate) struct Upstreams {
-    shared: u16,
+    shared: Upstream,
     endless: Upstream,
 }
 
@@ -43,44 +43,17 @@ impl Upstreams {
             while socket.write_all(events.as_bytes()).is_ok() {}
             false
         });
-        Self { shared: poisoned(), endless }
+        let shared = Upstream::reading(|request, socket| {
+            let reply = if request.contains("poison") { whole(500, "{}") } else { answer("ok") };
+            socket.write_all(reply.as_bytes()).is_ok()
+        });
+        Self { shared, endless }
     }
 
     pub(crate) fn yaml(&self) -> String {
-        let shared = format!(
-            "  shared: {{ kind: openai, url: \"http://127.0.0.1:{}/v1\", retry: {{ attempts: 0 }} }}\n",
-            self.shared
-        );
+        let shared = self.shared.yaml("shared", ", retry: { attempts: 0 }");
         shared + &self.endless.yaml("endless", "")
     }
-}
-
-/// An upstream that answers, but for requests that are poison to it.
-fn poisoned() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for mut socket in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let (mut read, mut chunk) = (Vec::new(), [0; 16384]);
-                while let Ok(length @ 1..) = socket.read(&mut chunk) {
-                    read.extend_from_slice(&chunk[..length]);
-                    let text = String::from_utf8_lossy(&read);
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                    if body.len() < length.and_then(|length| length.parse().ok()).unwrap_or(0) {
-                        continue;
-                    }
-                    let reply = if body.contains("poison") { whole(500, "{}") } else { answer("ok") };
-                    if socket.write_all(reply.as_bytes()).is_err() {
-                        return;
-                    }
-                    read.clear();
-                }
-            });
-        }
-    });
-    port
 }
 
 /// Who is attacked, and until when.

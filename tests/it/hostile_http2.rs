@@ -2,14 +2,18 @@
 //! request in flight, and no more memory than before.
 
 use crate::{
+    fault::{Upstream, stream},
     frames::{
         CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
         WINDOW_UPDATE, frame, head, literal,
     },
     hostile_framing::recorded,
-    support::{ACME, Gateway},
+    support::{ACME, Gateway, chat},
 };
+use std::io::Write;
 use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// After an attack.
 fn is_well(gateway: &Gateway, rss_before: usize) {
@@ -19,30 +23,37 @@ fn is_well(gateway: &Gateway, rss_before: usize) {
     assert!(rss < rss_before + (24 << 10), "{rss_before} KiB -> {rss} KiB");
 }
 
+/// Whole requests, reset as soon as they are sent. What the server says may be lost where it closes while more comes: of
+/// several tries one is heard.
 #[test]
 fn h1_rapid_resets_end_the_connection_and_start_little() {
     let (gateway, upstream) = recorded();
     let rss = gateway.rss_kib();
-    let mut client = Client::connect(gateway.port, &[]);
-    let started = Instant::now();
-    let mut sent = 0;
-    for batch in 0..500_u32 {
-        let mut bytes = Vec::new();
-        for each in 0..100 {
-            let stream = (batch * 100 + each) * 2 + 1;
-            bytes.extend(frame(HEADERS, END_HEADERS, stream, &head("POST", "/v1/chat/completions")));
-            bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+    let body = br#"{"model":"probe","messages":[]}"#;
+    let mut codes = Vec::new();
+    for _ in 0..5 {
+        let before = upstream.requests();
+        let mut client = Client::connect(gateway.port, &[]);
+        let mut sent = 0;
+        for batch in 0..500_u32 {
+            let mut bytes = Vec::new();
+            for each in 0..100 {
+                let stream = (batch * 100 + each) * 2 + 1;
+                bytes.extend(frame(HEADERS, END_HEADERS, stream, &head("POST", "/v1/chat/completions")));
+                bytes.extend(frame(DATA, END_STREAM, stream, body));
+                bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+            }
+            if !client.send(&bytes) {
+                break;
+            }
+            sent += 100;
         }
-        if !client.send(&bytes) {
-            break;
-        }
-        sent += 100;
+        let heard = client.hear(PATIENCE);
+        assert!(heard.ended && sent < 50_000, "{sent}");
+        assert!(upstream.requests() - before <= 200, "{} were sent on", upstream.requests() - before);
+        codes.extend(heard.goaway);
     }
-    let heard = client.hear(Duration::from_secs(3));
-    println!("{sent} streams sent in {:?}, {heard:?}", started.elapsed());
-    assert!(heard.ended && sent < 50_000, "{sent}");
-    assert!(heard.goaway.is_none_or(|code| code == 11), "{:?}", heard.goaway);
-    assert_eq!(upstream.requests(), 0);
+    assert!(codes.iter().all(|code| *code == 11) && !codes.is_empty(), "{codes:?}");
     is_well(&gateway, rss);
 }
 
@@ -69,6 +80,9 @@ fn h2_h3_h4_floods_of_frames_are_bounded() {
         let started = Instant::now();
         while sent < 200_000 && started.elapsed() < Duration::from_secs(3) && client.send(&flood) {
             sent += 1000;
+            if sent % 10_000 == 0 {
+                assert!(gateway.rss_kib() < rss + (24 << 10), "{name}: {rss} -> {} KiB", gateway.rss_kib());
+            }
         }
         let heard = client.hear(Duration::from_millis(500));
         println!("{name}: {sent} frames sent, goaway {:?}, ended {}", heard.goaway, heard.ended);
@@ -116,8 +130,12 @@ fn h6_a_small_head_that_unpacks_to_a_large_one_is_refused() {
     packed.extend(value.bytes());
     packed.extend([0xbe; 8000]);
     client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &packed));
-    let heard = client.hear(Duration::from_secs(1));
-    assert_ne!(heard.status(1), Some(200), "{heard:?}");
+    let heard = client.hear_until(PATIENCE, |heard| {
+        !heard.heads.is_empty() || !heard.resets.is_empty() || heard.goaway.is_some()
+    });
+    // 431, which is not in the static table, or an end.
+    assert_eq!(heard.status(1).unwrap_or(0), 0, "{heard:?}");
+    println!("{heard:?}");
     assert_eq!(upstream.requests(), 0);
     is_well(&gateway, rss);
 }
@@ -212,4 +230,65 @@ fn h8_h9_heads_that_another_http_would_read_otherwise_are_refused() {
     client.send(&frame(DATA, END_STREAM, 1, body));
     assert_eq!(client.hear(Duration::from_secs(1)).status(1), Some(200));
     assert_eq!(upstream.requests(), 1);
+}
+
+/// T2: whatever host a client of HTTP/2 names, its credential says who it is.
+#[test]
+fn t2_the_authority_decides_nothing() {
+    let (gateway, _upstream) = recorded();
+    for authority in ["localhost", "globex.example", "127.0.0.1:1", "admin", "acme.internal:443", "[::1]"] {
+        let ask = |key: &[u8]| {
+            let pseudo =
+                [(":method", "GET"), (":scheme", "http"), (":authority", authority), (":path", "/v1/models")];
+            let mut head: Vec<u8> = pseudo.iter().flat_map(|(name, value)| literal(name, value)).collect();
+            head.extend(key);
+            let mut client = Client::connect(gateway.port, &[]);
+            client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head));
+            client.hear_until(PATIENCE, |heard| heard.complete.contains(&1)).status(1)
+        };
+        assert_eq!(ask(&literal("x-api-key", ACME)), Some(200), "{authority}");
+        // 401 is not in the static table.
+        assert_eq!((ask(&[]), ask(&literal("x-api-key", "unknown"))), (Some(0), Some(0)), "{authority}");
+    }
+}
+
+/// F3, H5: who stops reading a stream, by the socket or by its window, is left after a minute, and gives its place back.
+#[test]
+fn f3_h5_readers_that_stop_are_left_after_a_minute() {
+    let endless = Upstream::acting(|_, socket| {
+        let text = stream(200);
+        let (head, events) = text.split_once("\r\n\r\n").unwrap();
+        drop(socket.write_all(format!("{head}\r\n\r\n").as_bytes()));
+        while socket.write_all(events.as_bytes()).is_ok() {}
+        false
+    });
+    let yaml = endless.yaml("endless", "");
+    let gateway = Gateway::with_all(
+        crate::support::TENANTS,
+        &|_| yaml.clone(),
+        "  gpt-endless: { upstream: endless }\n",
+        &[],
+    );
+    let rss = gateway.rss_kib();
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "gpt-endless");
+    let begin = Instant::now();
+    let sockets: Vec<_> = (0..10).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
+    let mut clients: Vec<Client> = (0..10).map(|_| Client::connect(gateway.port, &[])).collect();
+    for client in &mut clients {
+        client.send(&frame(HEADERS, END_HEADERS, 1, &head("POST", "/v1/chat/completions")));
+        client.send(&frame(DATA, END_STREAM, 1, body.as_bytes()));
+    }
+    gateway.in_flight(20);
+    let is_left = |gateway: &Gateway| gateway.admin_get("/metrics").body.contains("\ntollgate_in_flight 0\n");
+    let mut most = rss;
+    while !is_left(&gateway) {
+        most = most.max(gateway.rss_kib());
+        assert!(begin.elapsed() < Duration::from_secs(180), "they are kept");
+        assert_eq!(gateway.get("/v1/models", ACME).status, 200);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(begin.elapsed() > Duration::from_secs(50), "{:?}", begin.elapsed());
+    // A build without optimization holds more.
+    assert!(most < rss + (20 << 10), "{rss} -> {most} KiB");
+    drop((sockets, clients));
 }

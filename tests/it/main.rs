@@ -31,6 +31,7 @@ mod hostile_h2spec;
 mod hostile_http2;
 mod hostile_ids;
 mod hostile_input;
+mod hostile_names;
 mod hostile_neighbours;
 mod hostile_restart;
 mod hostile_upstream;

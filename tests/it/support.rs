@@ -347,19 +347,34 @@ impl Gateway {
             && std::fs::write(group.join("memory.limit_in_bytes"), bytes_max.to_string()).is_ok();
         let enter =
             if is_bounded { format!("echo $$ > {}/cgroup.procs; ", group.display()) } else { String::new() };
+        assert!(self.restart_by(&format!("{enter}exec SERVE")), "it does not start");
+        is_bounded
+    }
+
+    /// Starts it again by a script of the shell, in which `SERVE` serves; whether it is there in the end.
+    pub(crate) fn restart_by(&mut self, script: &str) -> bool {
         self.stop();
-        let script = format!("{enter}exec {BINARY} serve --config tollgate.yaml 2>serve.err");
+        let script = script.replace("SERVE", &format!("{BINARY} serve --config tollgate.yaml"));
+        let err = std::fs::File::create(self.dir.path().join("serve.err")).unwrap();
         let child = Command::new("sh")
             .args(["-c", &script])
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(err)
             .spawn();
         self.process = Running(child.unwrap());
-        self.wait("the gateway", |gateway| {
-            try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
-        });
-        is_bounded
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(20) {
+            if try_get(self.admin, "/readyz").is_some_and(|answer| answer.status == 200) {
+                return true;
+            }
+            if self.process.0.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
     }
 
     /// Starts it again on the same directory, so that a file that may not grow is an error, as a full disk is, and no signal.
