@@ -62,6 +62,8 @@ fn o2_many_streams_end_within_the_drain() {
     gateway.signal("TERM");
     let heard = http2.hear_until(Duration::from_secs(20), |heard| heard.goaway.is_some());
     assert_eq!(heard.goaway, Some(0), "{heard:?}");
+    // It would be waited for while it has not said that it heard.
+    drop(http2);
     for stream in streams {
         let answer = read_answer(stream).unwrap();
         assert!(answer.body.ends_with("data: [DONE]\n\n"), "{answer:?}");
