@@ -301,16 +301,27 @@ fn streams(wanted: usize) -> bool {
 
 /// 2,000 bodies of 1 MB by 100 clients at once, in 256 MB: in a cgroup where this may make one, else by what was resident.
 fn bodies() -> bool {
+    let dense = format!(r#","x":[{}1]"#, "1,".repeat(500_000));
+    bodies_of("one string", &chat(&"x".repeat(1 << 20), ""))
+        & bodies_of("500,000 values", &chat("hi", &dense))
+}
+
+fn bodies_of(what: &str, body: &str) -> bool {
     let slow = fault::Upstream::acting(|_, socket| {
         std::thread::sleep(Duration::from_millis(200));
         socket.write_all(fault::answer("ok").as_bytes()).is_ok()
     });
     let yaml = slow.yaml("slow", "");
-    let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), "  probe: { upstream: slow }\n", &[]);
+    let mut gateway = Gateway::with_all(
+        TENANTS,
+        &|_| yaml.clone(),
+        "  probe: { upstream: slow }\nlimits: { bodies: 32MiB }\n",
+        &[],
+    );
     let group =
         std::path::Path::new("/sys/fs/cgroup/memory").join(format!("tollgate-{}", std::process::id()));
     let is_bounded = gateway.restart_in(&group, 256 << 20);
-    let body = chat(&"x".repeat(1 << 20), "").replace("gpt-5", "probe");
+    let body = body.replace("gpt-5", "probe");
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -340,7 +351,7 @@ fn bodies() -> bool {
     let peak = gateway.proc_status("VmHWM") >> 10;
     let behind = gateway.raw(&request).status;
     println!(
-        "\n2,000 bodies of 1 MB, 100 at once, {}: {served} served, {shed} told to come again, {other} cut off; {peak} MiB resident at most; {behind} behind it",
+        "\n2,000 bodies of 1 MB, {what}, 100 at once, {}: {served} served, {shed} told to come again, {other} cut off; {peak} MiB resident at most; {behind} behind it",
         if is_bounded { "in a cgroup of 256 MB" } else { "no cgroup" }
     );
     gateway.stop();
