@@ -13,7 +13,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Tenants as attacks want them: acme attacks, globex is the neighbour.
@@ -166,13 +166,12 @@ pub(crate) const HTTP1: &[Attack] = &[
         name: "readers that stop",
         run: |target| {
             let request = post(ACME, "", &chat("endless", "hi", r#","stream":true"#));
-            let mut sockets: Vec<(TcpStream, Instant)> = Vec::new();
+            let mut sockets: Vec<TcpStream> = Vec::new();
             while target.goes_on() {
-                sockets.retain(|(_, since)| since.elapsed() < Duration::from_secs(10));
                 while sockets.len() < target.held && target.goes_on() {
                     let Some(mut socket) = target.connect() else { break };
                     drop(socket.write_all(&request));
-                    sockets.push((socket, Instant::now()));
+                    sockets.push(socket);
                     target.count(1);
                 }
                 std::thread::sleep(Duration::from_millis(100));
