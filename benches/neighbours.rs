@@ -222,7 +222,7 @@ struct Job {
 impl Job {
     /// Embeddings, one behind the other, of the tenants that this connection speaks for in turn.
     async fn flood(self: Arc<Self>, connection: usize, connections: usize, tenants: usize) {
-        let text = "x".repeat(EMBEDDING_BYTES);
+        let text = "word ".repeat(EMBEDDING_BYTES / 5);
         let body = format!(r#"{{"model":"embed","input":"{text}"}}"#);
         let own: Vec<usize> = match tenants {
             0..=10 => vec![connection % tenants],

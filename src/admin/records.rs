@@ -165,11 +165,13 @@ impl<'q> Wanted<'q> {
         let status = query.given("status");
         let is_status = |text: &str| {
             text.len() == 3
-                && text.starts_with(|c: char| c.is_ascii_digit())
+                && text.starts_with(|c: char| ('1'..='5').contains(&c))
                 && (text.ends_with("xx") || text.bytes().all(|byte| byte.is_ascii_digit()))
         };
         if status.is_some_and(|status| !is_status(status)) {
-            return Err(bad("`status` is a status such as `429`, or a class of them such as `4xx`"));
+            return Err(bad(
+                "`status` is a status such as `429`, or a class of them such as `4xx`, from 100 to 599",
+            ));
         }
         let since = moment(query, "since", now)?;
         Ok(Self {
@@ -302,6 +304,7 @@ mod tests {
             "tenant=acme&after=..",
             "tenant=acme&cursor=-_-&after=-_-",
             "tenant=acme&status=4",
+            "tenant=acme&status=9xx",
             "tenant=acme&status=é",
             "tenant=acme&decision=no",
             "tenant=acme&since=now",

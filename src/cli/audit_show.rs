@@ -8,7 +8,11 @@ use crate::{
     policy::glob::Glob,
     records::{self, Day, NoAuditFiles, rfc3339},
 };
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -67,11 +71,22 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     };
     let files = match records::audit_files(&dir) {
         Ok(files) => files,
+        // Nothing was decided yet.
+        Err(error @ NoAuditFiles::Empty(_)) => {
+            if arguments.format == Format::Json {
+                print::line("[]");
+            }
+            print::note(&print::tame(&error.to_string()));
+            return Status::Fine;
+        }
         Err(error) => {
             print::error(&print::tame(&error.to_string()));
             return if matches!(error, NoAuditFiles::Missing(_)) { Status::Usage } else { Status::Findings };
         }
     };
+    if let Some(tenant) = &arguments.tenant {
+        note_unknown(tenant, &dir, &files);
+    }
     let mut listing =
         Listing { wanted: Wanted::of(arguments), format: arguments.format, any: false, unreadable: 0 };
     let (mut bar, mut bytes) = (Bar::over(&files), 0);
@@ -105,6 +120,22 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         "{} cannot be read as records; `tollgate audit verify` names the first",
         print::plural(count, "line")
     ))
+}
+
+/// A tenant without records is no error; but its name may be written wrongly.
+fn note_unknown(tenant: &str, dir: &Path, files: &[PathBuf]) {
+    // In a data directory, or its audit directory, each tenant has a directory.
+    if !dir.join("audit").is_dir() && !dir.ends_with("audit") {
+        return;
+    }
+    let owner = |file: &PathBuf| Some(file.parent()?.file_name()?.to_string_lossy().into_owned());
+    let owners: BTreeSet<String> = files.iter().filter_map(owner).collect();
+    if !owners.contains(tenant) {
+        let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
+        print::note(&print::tame(&format!(
+            "there are no records of `{tenant}`; there are some of: {owners}"
+        )));
+    }
 }
 
 /// What records are to be shown.

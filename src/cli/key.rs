@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub(super) enum Command {
     /// Make a key: it is printed once, its SHA-256 goes into the tenant's file
     New {
-        #[arg(long)]
+        #[arg(long, short)]
         tenant: String,
         /// The key's public id
         #[arg(long, default_value = "default")]

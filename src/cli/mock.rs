@@ -3,6 +3,7 @@
 use super::{
     Status, print,
     serve::{runtime, told_to_end},
+    take_over,
 };
 use std::net::SocketAddr;
 
@@ -18,7 +19,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     runtime.block_on(async {
         let listener = match tokio::net::TcpListener::bind(arguments.listen).await {
             Ok(listener) => listener,
-            Err(error) => return print::failed(&format!("cannot listen on {}: {error}", arguments.listen)),
+            Err(error) => return print::failed(&take_over::unbound(arguments.listen, &error)),
         };
         if let Ok(address) = listener.local_addr() {
             print::line(&format!("listening on http://{address}"));

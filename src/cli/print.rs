@@ -85,6 +85,11 @@ pub(super) fn error(message: &str) {
     drop(writeln!(std::io::stderr().lock(), "error: {message}"));
 }
 
+/// What is not wrong, and worth knowing, on stderr.
+pub(super) fn note(message: &str) {
+    drop(writeln!(std::io::stderr().lock(), "note: {message}"));
+}
+
 /// An error on stderr, and the status that goes with it.
 pub(super) fn failed(message: &str) -> Status {
     error(message);

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     config: Config,
     /// With this tenant's detectors, patterns and secret
-    #[arg(long)]
+    #[arg(long, short)]
     tenant: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
-    config::{self, Colour, Loaded, Problem, Texts, Watched, compile},
+    config::{self, Colour, Loaded, Problem, Secret, Texts, Watched, compile},
     fleet,
     gateway::{self, Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
@@ -128,8 +128,10 @@ struct SetUp {
     /// Each address, and whether it has TLS.
     listen: Vec<(SocketAddr, bool)>,
     admin: SocketAddr,
+    admin_token: Option<Secret>,
     probes: Option<SocketAddr>,
     data_dir: PathBuf,
+    secret: Option<Secret>,
     shared_state: Option<fleet::Options>,
     retain: Duration,
     on_failure: OnFailure,
@@ -143,6 +145,8 @@ impl SetUp {
         Self {
             listen: serve.listen.iter().map(|listen| (listen.address, listen.tls.is_some())).collect(),
             admin: serve.admin,
+            admin_token: serve.admin_token.clone(),
+            secret: serve.secret.clone(),
             probes: serve.probes,
             data_dir: serve.data_dir.clone(),
             shared_state: serve.shared_state.clone(),
@@ -159,6 +163,8 @@ impl SetUp {
         let keys = [
             ("`listen`", self.listen != new.listen),
             ("`admin`", self.admin != new.admin),
+            ("`admin_token`", self.admin_token != new.admin_token),
+            ("`records.secret`", self.secret != new.secret),
             ("`probes`", self.probes != new.probes),
             ("`data_dir`", self.data_dir != new.data_dir),
             ("`shared_state`", self.shared_state != new.shared_state),
@@ -290,7 +296,8 @@ impl Reloader {
                 Ok(waits)
             }
             Err(problems) => {
-                operator::warn("the configuration was not reloaded: the last good one goes on serving");
+                let told = "the configuration was not reloaded: the last good one goes on serving";
+                operator::warn(&format!("{told}\n{}", problems.trim_end()));
                 Err(problems)
             }
         }
@@ -431,9 +438,8 @@ impl Running {
                 _ = terminate.recv() => break,
                 _ = tokio::signal::ctrl_c() => break,
                 _ = hangup.recv() => {
-                    if let Err(problems) = tokio::task::block_in_place(|| self.reloader.reload(&self.gateway)) {
-                        print::error(&problems);
-                    }
+                    // Told where it belongs: in the metric, the status and on stderr.
+                    drop(tokio::task::block_in_place(|| self.reloader.reload(&self.gateway)));
                 }
                 _ = sweep.tick() => self.gateway.sweep(),
             }
@@ -518,12 +524,8 @@ async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
         let (asked, gateway) = (Arc::clone(&reloader), Arc::clone(&gateway));
         let looked = tokio::task::spawn_blocking(move || {
             let (now, changed) = asked.look();
-            // Told where it belongs: in the metric, the status and on stderr.
-            if changed
-                && before == Some(now)
-                && let Err(problems) = asked.reload(&gateway)
-            {
-                operator::warn(&problems);
+            if changed && before == Some(now) {
+                drop(asked.reload(&gateway));
             }
             now
         });

@@ -7,14 +7,27 @@ use crate::{
     records::{DataDirLock, OpenError},
     server::{Listener, Tls},
 };
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 /// Whether a data directory is free is looked at so often.
 const LOCK_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) fn bind(address: SocketAddr, tls: Option<Tls>, take_over: bool) -> Result<Listener, String> {
     let bound = if take_over { Listener::share(address, tls) } else { Listener::bind(address, tls) };
-    bound.map_err(|error| format!("cannot listen on {address}: {error}"))
+    bound.map_err(|error| unbound(address, &error))
+}
+
+/// Why nothing listens on an address, and what to do.
+pub(super) fn unbound(address: SocketAddr, error: &io::Error) -> String {
+    let next = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program listens there: end it, or give another address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a right of their own: give one above",
+        io::ErrorKind::AddrNotAvailable => {
+            "; no interface of this machine has it: 0.0.0.0 stands for all of them"
+        }
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{next}")
 }
 
 /// An address that a gateway whose place is taken listens on, too.

@@ -351,7 +351,7 @@ static SHARED: MapShape = MapShape {
             DURATION,
             "How long a request waits for it; then this gateway's part of each limit decides.",
         )
-        .or("4ms"),
+        .or("3ms"),
     ],
     rules: &[],
     hush: Hush::Hidden,

@@ -32,7 +32,7 @@ use std::{
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// A request waits so long for the others where nothing else is said; then this gateway's part decides.
-pub const WAIT: Duration = Duration::from_millis(4);
+pub const WAIT: Duration = Duration::from_millis(3);
 /// What all that is kept in Redis begins with where nothing else is said.
 pub const PREFIX: &str = "tollgate";
 /// After so many answers in a row that came too late nobody waits any more, until one is quick again.

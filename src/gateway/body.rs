@@ -175,7 +175,7 @@ fn check_coding(head: &Parts, medias: &[&str]) -> Result<(), Refusal> {
     let mut parts = text.split(';').map(str::trim);
     if !parts.next().is_some_and(|media| medias.iter().any(|known| media.eq_ignore_ascii_case(known))) {
         let first = medias.first().copied().unwrap_or_default();
-        return refuse(&format!("the content type is not {first}"));
+        return refuse(&format!("the content type is not {first}; send `content-type: {first}`"));
     }
     let utf8 = parts.all(|part| match part.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {

@@ -107,7 +107,8 @@ pub struct Warned {
 #[derive(Debug)]
 pub(super) struct Reserve {
     limits: Limits,
-    models: Vec<Arc<ModelMeter>>,
+    /// One for each of the limits of single models.
+    models: Vec<Arc<Mutex<ModelState>>>,
     meters: Arc<Meters>,
 }
 
@@ -179,12 +180,6 @@ impl Spends {
     }
 }
 
-#[derive(Debug)]
-struct ModelMeter {
-    limit: ModelLimit,
-    state: Arc<Mutex<ModelState>>,
-}
-
 #[derive(Debug, Default)]
 struct ModelState {
     tokens: Level,
@@ -198,20 +193,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Reserve {
     pub(super) fn new(limits: Limits, meters: Arc<Meters>) -> Self {
-        let meter = |limit: &ModelLimit| Arc::new(ModelMeter { limit: limit.clone(), state: Arc::default() });
-        Self { models: limits.models.iter().map(meter).collect(), limits, meters }
+        Self { models: limits.models.iter().map(|_| Arc::default()).collect(), limits, meters }
     }
 
     /// Goes on with what is used and held of another's.
     pub(super) fn after(self, before: &Self) -> Self {
-        let kept = |meter: &Arc<ModelMeter>| {
-            let known = before.models.iter().find(|known| known.limit.name == meter.limit.name);
-            known.map_or_else(
-                || Arc::clone(meter),
-                |known| Arc::new(ModelMeter { limit: meter.limit.clone(), state: Arc::clone(&known.state) }),
-            )
+        let kept = |(limit, state): (&ModelLimit, Arc<Mutex<ModelState>>)| {
+            let known = before.limits.models.iter().position(|known| known.name == limit.name);
+            known.and_then(|at| before.models.get(at)).map_or(state, Arc::clone)
         };
-        let models = self.models.iter().map(kept).collect();
+        let models = self.limits.models.iter().zip(self.models).map(kept).collect();
         Self { models, limits: self.limits, meters: Arc::clone(&before.meters) }
     }
 
@@ -240,26 +231,32 @@ impl Reserve {
         drop(state);
         let mut hold = Hold {
             reserve: Arc::clone(self),
-            models: Vec::new(),
+            models: Models::default(),
             amount,
             spends,
             tightest,
             also: None,
             claimed: None,
         };
-        for meter in models.filter_map(|at| self.models.get(at)) {
-            match meter.hold(amount.tokens, gateways, now.instant) {
+        for at in models {
+            let Some((limit, state)) = self.model(at) else { continue };
+            match lock(state).hold(limit, amount.tokens, gateways, now.instant) {
                 Ok(left) => {
-                    hold.models.push(Arc::clone(meter));
+                    hold.models.push(at);
                     hold.tightest = tighter(hold.tightest, left);
                 }
                 Err(shortage) => {
-                    hold.models.iter().for_each(|meter| lock(&meter.state).requests.unspend(1));
+                    hold.each_model(|state, _| state.requests.unspend(1));
                     return Err(shortage);
                 }
             }
         }
         Ok(hold)
+    }
+
+    /// The limit of a single model, and what of it is used.
+    fn model(&self, at: usize) -> Option<(&ModelLimit, &Mutex<ModelState>)> {
+        Some((self.limits.models.get(at)?, self.models.get(at)?))
     }
 
     /// What a call asks of the other gateways: all that `hold` holds.
@@ -273,7 +270,7 @@ impl Reserve {
         if let Some(rate) = self.limits.tokens {
             claim.add(shared.of("tokens", Bound::Rate(rate)), What::Tokens, (0, amount.tokens));
         }
-        for limit in models.filter_map(|at| self.models.get(at)).map(|meter| &meter.limit) {
+        for limit in models.filter_map(|at| self.limits.models.get(at)) {
             let of = |what, bound| shared.of(&format!("model:{}:{what}", limit.name), bound);
             if let Some(rate) = limit.requests {
                 claim.add(of("requests", Bound::Rate(rate)), What::ModelRequests, (1, 0));
@@ -375,33 +372,58 @@ impl Reserve {
         let mut state = lock(&self.meters.state);
         let held = state.tokens.held();
         let spends: Vec<u64> = state.spends.iter_mut().map(|spend| spend.held().0).collect();
-        let models = self.models.iter().flat_map(|meter| {
-            let state = lock(&meter.state);
+        let models = self.models.iter().flat_map(|state| {
+            let state = lock(state);
             [state.tokens.held(), u64::from(state.in_flight)]
         });
         std::iter::once(held).chain(spends).chain(models).collect()
     }
 }
 
-impl ModelMeter {
-    fn hold(&self, tokens: u64, gateways: NonZeroU32, now: Instant) -> Result<Option<Left>, Shortage> {
-        let mut state = lock(&self.state);
-        let part = self.limit.concurrency.map(|limit| (limit / gateways).max(1));
-        if let Some(limit) = part.filter(|&limit| state.in_flight >= limit) {
+impl ModelState {
+    fn hold(
+        &mut self,
+        limit: &ModelLimit,
+        tokens: u64,
+        gateways: NonZeroU32,
+        now: Instant,
+    ) -> Result<Option<Left>, Shortage> {
+        let part = limit.concurrency.map(|limit| (limit / gateways).max(1));
+        if let Some(limit) = part.filter(|&limit| self.in_flight >= limit) {
             return Err(Shortage::Concurrency { limit });
         }
-        if let Some(rate) = &self.limit.tokens {
-            let room = state.tokens.room(&rate.shared_by(gateways), now);
+        if let Some(rate) = &limit.tokens {
+            let room = self.tokens.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
         }
-        if let Some(rate) = &self.limit.requests {
-            let room = state.requests.room(&rate.shared_by(gateways), now);
+        if let Some(rate) = &limit.requests {
+            let room = self.requests.room(&rate.shared_by(gateways), now);
             room.map_err(|retry_after| Shortage::Requests { retry_after })?;
-            state.requests.spend(1, rate, now);
+            self.requests.spend(1, rate, now);
         }
-        state.in_flight = state.in_flight.saturating_add(1);
-        state.tokens.hold(tokens);
-        Ok(self.limit.tokens.as_ref().map(|rate| state.tokens.left(rate, now)))
+        self.in_flight = self.in_flight.saturating_add(1);
+        self.tokens.hold(tokens);
+        Ok(limit.tokens.as_ref().map(|rate| self.tokens.left(rate, now)))
+    }
+}
+
+/// The limits of single models that a call falls under, by their number: none or one, mostly.
+#[derive(Debug, Default)]
+struct Models {
+    first: Option<usize>,
+    others: Vec<usize>,
+}
+
+impl Models {
+    fn push(&mut self, at: usize) {
+        match self.first {
+            None => self.first = Some(at),
+            Some(_) => self.others.push(at),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.first.into_iter().chain(self.others.iter().copied())
     }
 }
 
@@ -410,7 +432,7 @@ impl ModelMeter {
 #[must_use]
 pub struct Hold {
     reserve: Arc<Reserve>,
-    models: Vec<Arc<ModelMeter>>,
+    models: Models,
     amount: Amount,
     /// The first so many calendars are those that it holds money of.
     spends: usize,
@@ -455,10 +477,17 @@ impl Hold {
             }
             state.spends.iter_mut().for_each(|spend| spend.spend(used.cost, now.unix_s));
         }
-        for meter in &self.models {
-            if let Some(rate) = &meter.limit.tokens {
-                lock(&meter.state).tokens.spend(used.tokens, rate, now.instant);
+        self.each_model(|state, limit| {
+            if let Some(rate) = &limit.tokens {
+                state.tokens.spend(used.tokens, rate, now.instant);
             }
+        });
+    }
+
+    /// What is used of the limits of single models, each in turn.
+    fn each_model(&self, mut with: impl FnMut(&mut ModelState, &ModelLimit)) {
+        for (limit, state) in self.models.iter().filter_map(|at| self.reserve.model(at)) {
+            with(&mut lock(state), limit);
         }
     }
 }
@@ -470,11 +499,10 @@ impl Drop for Hold {
             state.tokens.release(self.amount.tokens);
             state.spends.iter_mut().take(self.spends).for_each(|spend| spend.release(self.amount.cost));
         }
-        for meter in &self.models {
-            let mut state = lock(&meter.state);
+        self.each_model(|state, _| {
             state.tokens.release(self.amount.tokens);
             state.in_flight = state.in_flight.saturating_sub(1);
-        }
+        });
     }
 }
 

@@ -133,7 +133,7 @@ pub struct Counters {
 /// Why records cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{path} is in use by another gateway: each needs a data_dir of its own", path = path.display())]
+    #[error("{path} is in use by another gateway: set another `data_dir`, end the other, or take its place with `serve --take-over`", path = path.display())]
     InUse { path: PathBuf },
     #[error("cannot use {path} as data_dir", path = path.display())]
     Directory { path: PathBuf, source: io::Error },

@@ -12,7 +12,7 @@ use std::{
 /// Longer than a busy machine takes: what is tested is who is let in.
 const PATIENT: &str = "5s";
 /// As it is where nothing is said.
-const USUAL: &str = "4ms";
+const USUAL: &str = "3ms";
 
 /// A redis-server of the test's own.
 struct Redis {
@@ -158,6 +158,29 @@ fn three_gateways_let_in_what_one_does() {
     let refused = gateways[1].chat(ACME, &chat("hi", ""));
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limit_exceeded"));
     assert_eq!(refused.header("x-ratelimit-remaining-requests"), Some("0"), "{refused:?}");
+}
+
+/// While a new configuration rolls out, gateways differ: each goes by its own limit, and all that was let in counts under both.
+#[test]
+fn a_changed_limit_counts_what_was_let_in_under_the_old_one() {
+    let redis = Redis::start();
+    let gateways = three(&redis, PATIENT, "    limits: { requests: 60/day }\n");
+    let change = |gateway: &Gateway, from: &str, to: &str| {
+        let file = gateway.dir.path().join("tollgate.yaml");
+        let old = std::fs::read_to_string(&file).unwrap();
+        assert!(old.contains(from), "{old}");
+        std::fs::write(&file, old.replace(from, to)).unwrap();
+        assert_eq!(gateway.reload().status, 200);
+    };
+    let body = chat("hi", "");
+    assert_eq!(burst(&gateways, 12, &body), 36);
+    change(&gateways[0], "60/day", "90/day");
+    assert_eq!(burst(&gateways[1..], 40, &body), 24, "the old limit holds where it is written");
+    assert_eq!(burst(&gateways[..1], 40, &body), 30, "the new one has what is left beyond the old");
+    gateways[1..].iter().for_each(|gateway| change(gateway, "60/day", "90/day"));
+    assert_eq!(burst(&gateways, 8, &body), 0);
+    change(&gateways[2], "90/day", "100/day");
+    assert_eq!(burst(&gateways, 40, &body), 10, "and so at each step");
 }
 
 #[test]

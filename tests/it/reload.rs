@@ -135,6 +135,7 @@ fn a_tenant_s_file_that_breaks_changes_nothing_for_anyone_loudly() {
         .unwrap();
     assert_eq!(gateway.reload().status, 422);
     check_last_good(&gateway, "tenants/globex.yaml:4");
+    assert_eq!(errors().matches("the last good one goes on serving").count(), 2, "{}", errors());
     fs::write(&file, with_digests(GLOBEX_FILE)).unwrap();
     gateway.wait("the repaired file", |gateway| {
         gateway.admin_get("/admin/status").json()["reload"] == serde_json::json!({ "ok": true })
@@ -151,10 +152,11 @@ fn what_is_set_up_once_waits_for_a_restart_and_says_so() {
     let old = fs::read_to_string(&file).unwrap();
     let reload = || gateway.admin_get("/admin/status").json()["reload"].clone();
     let errors = || fs::read_to_string(gateway.dir.path().join("serve.err")).unwrap();
-    fs::write(&file, format!("probes: 127.0.0.1:1\n{}", old.replace("data_dir: ", "data_dir: other-")))
-        .unwrap();
+    let secrets = "records: { secret: sixteen-bytes-and-more }\nadmin_token: t0ken-of-the-operator\n";
+    let new = format!("probes: 127.0.0.1:1\n{secrets}{}", old.replace("data_dir: ", "data_dir: other-"));
+    fs::write(&file, new).unwrap();
     assert_eq!(gateway.reload().status, 200);
-    let told = "`probes`, `data_dir` changed: this takes effect when the gateway is restarted";
+    let told = "`admin_token`, `records.secret`, `probes`, `data_dir` changed: this takes effect when the gateway is restarted";
     assert_eq!(reload(), serde_json::json!({ "ok": true, "problems": told }));
     assert!(errors().contains(told), "{}", errors());
     fs::write(&file, &old).unwrap();

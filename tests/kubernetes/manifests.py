@@ -190,6 +190,23 @@ def test_shared(work):
     check("data" not in [each["name"] for each in pod_of(owner)["volumes"]], "records go with the pod")
 
 
+def test_collector(work):
+    objects = overlay(work / "collector", render(KUBERNETES / "shared"), ["network-policy/gateway", "network-policy/collector"])
+    validate("collector", objects)
+    found = policies(objects)
+    check(set(found) == {"tollgate", "tollgate-collector"}, f"policies: {set(found)}")
+    collector = found["tollgate-collector"]
+    # It selects whom the other one selects, in the same namespace, and opens one way more; who comes in is the other one's word.
+    check(collector["spec"]["podSelector"] == found["tollgate"]["spec"]["podSelector"], "it opens a way for others")
+    check(collector["metadata"]["namespace"] == found["tollgate"]["metadata"]["namespace"], "it is for another namespace")
+    check(collector["spec"]["policyTypes"] == ["Egress"] and "ingress" not in collector["spec"], "it lets somebody in")
+    not_public("collector", collector)
+    [rule] = collector["spec"]["egress"]
+    check([port["port"] for port in rule["ports"]] == [4317, 4318], f"OTLP is 4317 and 4318, not {rule['ports']}")
+    [peer] = rule["to"]
+    check(set(peer) == {"namespaceSelector", "podSelector"} and all(each.get("matchLabels") for each in peer.values()), f"{peer} is more than a collector")
+
+
 def test_redis(work):
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tollgate"}}
     objects = overlay(work / "redis", [namespace], ["redis"])
@@ -296,7 +313,7 @@ def test_sidecar(work):
 def test_reference():
     """What is in the tree is rendered somewhere above."""
     rendered = {"shared", "sidecar", "agents", "redis", "records", "network-policy/gateway", "network-policy/agents",
-                "network-policy/sidecar", "pod-monitor/gateway", "pod-monitor/sidecar", "examples/shared", "examples/sidecar",
+                "network-policy/sidecar", "network-policy/collector", "pod-monitor/gateway", "pod-monitor/sidecar", "examples/shared", "examples/sidecar",
                 "examples/tenant"}
     found = {str(each.parent.relative_to(KUBERNETES)) for each in KUBERNETES.rglob("kustomization.yaml")}
     check(found == rendered, f"nobody renders {found ^ rendered}")
@@ -307,7 +324,7 @@ def test_reference():
 
 with tempfile.TemporaryDirectory() as directory:
     work = pathlib.Path(directory)
-    tests = [test_shared, test_redis, test_tenant, test_sidecar]
+    tests = [test_shared, test_collector, test_redis, test_tenant, test_sidecar]
     for test in tests:
         test(work / test.__name__)
     test_reference()

@@ -92,7 +92,7 @@ fn described(path: &Path) -> Result<String, String> {
     let imported =
         openapi::import(&text).map_err(|why| format!("{place} is no OpenAPI description: {why}"))?;
     for skipped in &imported.skipped {
-        print::error(&format!("left out: {skipped}"));
+        print::note(&format!("left out: {skipped}"));
     }
     if imported.operations.is_empty() {
         return Err(format!("{place} has no operation that can be expressed"));

@@ -82,7 +82,12 @@ impl Compiler<'_> {
         match jwks {
             raw::Jwks::File(at) => {
                 let bytes = self.read_file(at)?;
-                let keys = KeySet::read(&bytes).map_err(|bad| self.error("bad-jwks", at.at, bad.to_string()));
+                let keys = KeySet::read(&bytes).map_err(|bad| {
+                    let problem = Problem::error("bad-jwks", at.at, bad.to_string());
+                    self.say(
+                        problem.hint("expected what the issuer serves at its `jwks_uri`: {\"keys\": [...]}"),
+                    );
+                });
                 Some(KeySource::Here(Arc::new(keys.ok()?)))
             }
             raw::Jwks::Url(url, ca) => self.published(url, ca.as_ref(), key_sets),

@@ -68,6 +68,8 @@ pub struct Serve {
     pub allowed_hosts: Vec<String>,
     pub retain: Duration,
     pub compress: bool,
+    /// What the tenants' secrets are derived from, where the configuration gives it.
+    pub secret: Option<Secret>,
     pub signer: Option<Arc<Signer>>,
     /// What is exported, and where to.
     pub exports: Option<Arc<Exports>>,
@@ -323,8 +325,10 @@ impl Compiler<'_> {
 
     fn secret(&mut self, secret: &At<SecretRef>) -> Option<Secret> {
         if secret.value.is_bare() {
-            let message = "a secret stands in the file itself; better { env: NAME } or { file: PATH }";
-            self.warn("bare-secret", secret.at, message);
+            let problem = Problem::warning("bare-secret", secret.at, "a secret stands in the file itself");
+            self.say(problem.hint(
+                "write { env: NAME } or { file: PATH }, and give out a new one if others can read this file",
+            ));
         } else if self.purpose == Purpose::Read {
             return None;
         }
@@ -391,16 +395,13 @@ impl Compiler<'_> {
         if let (Some(address), Some(at), None) = (admin, &gateway.admin, &gateway.admin_token)
             && !address.ip().is_loopback()
         {
-            let message = "the admin port is not on loopback; set `admin_token`, or listen on 127.0.0.1";
-            self.error("admin-without-token", at.at, message);
+            let message = "the admin port is not on loopback, and anyone could use it";
+            let problem = Problem::error("admin-without-token", at.at, message);
+            let next = "set `admin_token`, or listen on 127.0.0.1; probes and metrics alone have `probes`";
+            self.say(problem.hint(next));
         }
         let records = gateway.records.as_ref();
-        if let Some(secret) = records.and_then(|records| records.secret.as_ref()) {
-            let found = self.secret(secret);
-            if found.is_some_and(|secret| secret.expose().len() < 16) {
-                self.error("short-secret", secret.at, "the records' secret is shorter than 16 bytes");
-            }
-        }
+        let secret = records.and_then(|records| self.records_secret(records.secret.as_ref()?));
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
         let exports = self.exports(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
@@ -419,6 +420,7 @@ impl Compiler<'_> {
             compress: records
                 .and_then(|records| records.compress.as_ref())
                 .is_none_or(|compress| compress.value),
+            secret,
             signer,
             exports,
             on_failure: match on_failure {
@@ -426,6 +428,15 @@ impl Compiler<'_> {
                 Some(raw::OnFailure::Fail) | None => OnFailure::Fail,
             },
         })
+    }
+
+    fn records_secret(&mut self, at: &At<SecretRef>) -> Option<Secret> {
+        let found = self.secret(at)?;
+        if found.expose().len() < 16 {
+            let message = "the records' secret is shorter than 16 bytes";
+            self.say(Problem::error("short-secret", at.at, message).hint("`openssl rand -hex 32` makes one"));
+        }
+        Some(found)
     }
 
     fn shared_state(&mut self, state: &raw::SharedState) -> Option<fleet::Options> {

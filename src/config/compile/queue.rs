@@ -1,7 +1,10 @@
 //! The fair queues before upstreams.
 
 use super::Compiler;
-use crate::{config::raw, quota::fair::FairQueue};
+use crate::{
+    config::{Problem, raw},
+    quota::fair::FairQueue,
+};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Requests of one tenant that may wait, and for how long, where the configuration does not say.
@@ -19,7 +22,10 @@ impl Compiler<'_> {
             let Some(max) = &raw.max_in_flight else {
                 if let Some(at) = per_tenant.map(|at| at.at).or_else(|| wait.map(|at| at.at)) {
                     let message = "nobody waits for an upstream without `max_in_flight`: it takes any number of requests";
-                    self.warn("queue-without-places", at, message);
+                    let problem = Problem::warning("queue-without-places", at, message);
+                    self.say(problem.hint(
+                        "set `max_in_flight` to what the upstream works on at a time, or leave `queue` out",
+                    ));
                 }
                 continue;
             };

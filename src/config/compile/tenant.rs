@@ -63,7 +63,15 @@ impl Compiler<'_> {
                 }
             }
             if raw.keys.is_empty() && !self.is_known_otherwise(&raw.tenant.value) {
-                self.warn("no-keys", raw.tenant.at, "the tenant has no keys: nobody can be this tenant");
+                let problem = Problem::warning(
+                    "no-keys",
+                    raw.tenant.at,
+                    "the tenant has no keys: nobody can be this tenant",
+                );
+                let tenant = &raw.tenant.value;
+                self.say(problem.hint(format!(
+                    "`tollgate key new --tenant {tenant}` prints a key and the lines to paste"
+                )));
             }
         }
         (directory, count)

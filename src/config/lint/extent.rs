@@ -118,12 +118,16 @@ fn keys(held: &Held<'_>, found: &mut Found) {
             let overlaps =
                 |list: &&[At<String>]| list.iter().any(|model| Glob::new(&model.value).overlaps(&asked));
             if held.effective.models.is_empty() || !held.effective.models.iter().all(overlaps) {
-                found.warn("never-matches", glob.at, "no model that the tenant may use matches this");
+                let message = "no model that the tenant may use matches this";
+                let problem = Problem::warning("never-matches", glob.at, message);
+                found.push(problem.hint("a key only narrows: name some of the tenant's `models`"));
             }
         }
         for glob in key.tools.iter().flatten() {
             if !may_call(held, &Glob::new(&glob.value)) {
-                found.warn("never-matches", glob.at, "no tool that the tenant may call matches this");
+                let message = "no tool that the tenant may call matches this";
+                let problem = Problem::warning("never-matches", glob.at, message);
+                found.push(problem.hint("a key only narrows: name tools that a rule of the tenant's allows"));
             }
         }
     }

@@ -140,7 +140,8 @@ fn never_matches(rule: &Compared<'_>, found: &mut Found) {
     for (path, matcher) in &rule.raw.args.0 {
         if let Some(why) = contradiction(path, matcher) {
             let message = format!("no argument can be all of this: {why}");
-            found.warn("never-matches", path.at, message);
+            let problem = Problem::warning("never-matches", path.at, message);
+            found.push(problem.hint("all tests of an argument must hold; use a rule each for alternatives"));
         }
         let absent = matcher.absent.as_ref().is_some_and(|absent| absent.value);
         let inside = |other: &&(At<String>, raw::Matcher)| {
