@@ -24,8 +24,7 @@ pub(super) fn count(certificate: &[u8]) -> Option<usize> {
                 continue;
             }
             // Whether it is critical may stand between.
-            let value =
-                parts.find_map(|part| part.is_none_or(|(tag, _)| tag == OCTET_STRING).then_some(part))??;
+            let value = parts.find(|part| part.is_none_or(|(tag, _)| tag == OCTET_STRING))??;
             for name in Elements(Elements(value.1).of(SEQUENCE)?) {
                 uris += usize::from(name?.0 == URI);
             }

@@ -7,6 +7,7 @@
 
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
+    circuit::Watch,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
 };
 use crate::{
@@ -269,12 +270,18 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>) -
             judge(upstream, answer)
         }
         Err(error) => {
-            match error.kind {
-                SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => watch.unreachable(&error),
-                _ => watch.failed(&error),
-            }
+            tell(&watch, &error);
             failed(error)
         }
+    }
+}
+
+/// Notes that there was no answer.
+fn tell(watch: &Watch, error: &SendError) {
+    if matches!(error.kind, SendErrorKind::Connect(_) | SendErrorKind::Tls(_)) {
+        watch.unreachable(error);
+    } else {
+        watch.failed(error);
     }
 }
 
