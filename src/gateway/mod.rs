@@ -6,6 +6,7 @@
 //! left out. Whatever way a request takes, it ends in one line of its tenant's log: `Visit` sees to that.
 
 mod answer;
+mod apart;
 mod ask;
 mod body;
 mod cache;
@@ -26,6 +27,7 @@ mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
+pub use apart::Apart;
 pub use cache::Cache;
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
@@ -64,6 +66,8 @@ pub struct Gateway {
     pub fleet: Option<Fleet>,
     /// What request bodies take.
     pub room: Arc<Room>,
+    /// Where large ones are read.
+    pub apart: Apart,
     /// Who waits for upstreams that take so many requests at a time.
     pub queues: Queues,
     /// Answers that are kept for tenants that want it.
@@ -184,9 +188,11 @@ async fn call(
             return Err(refusal);
         }
     };
-    let named = ask::named(api, &bytes, visit.snapshot().limits.nesting)?;
+    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
+    let named = gateway.apart.work(bytes.len(), || ask::named(api, &bytes, nesting_max)).await?;
     let recalled = stored::recall(visit, named).await?;
-    let mut ask = ask::understand_and_authorize(visit, api, &bytes, &recalled)?;
+    let understand = || ask::understand_and_authorize(visit, api, &bytes, &recalled);
+    let mut ask = gateway.apart.work(bytes.len(), understand).await?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -45,6 +45,16 @@ pub(super) fn read(
     }
 }
 
+/// Whether there were no records yet: nobody has a log beside the chains. A roll that is missing then was never made.
+pub(super) fn is_first(audit: &Path) -> io::Result<bool> {
+    let Some(data_dir) = audit.parent() else { return Ok(true) };
+    match fs::read_dir(data_dir.join("log")) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts the roll in place, and waits until it is on the disk.
 pub(super) fn write(audit: &Path, names: &BTreeSet<String>, secrets: &TenantSecrets) -> io::Result<()> {
     let chains = json!({ "chains": names });

@@ -99,7 +99,10 @@ impl Sink {
     fn read_roll(&mut self) -> io::Result<()> {
         match roll::read(&self.audit, Some(&self.secrets))? {
             Ok(names) => self.roll = names,
-            Err(BadRoll::Missing) if self.chains()?.is_empty() => {}
+            // It is there from the first start on, so that chains that are gone with it are missed.
+            Err(BadRoll::Missing) if self.chains()?.is_empty() && roll::is_first(&self.audit)? => {
+                self.is_roll_written = false;
+            }
             Err(bad) => {
                 let what = match bad {
                     BadRoll::Missing => "the roll of chains (audit/.heads/roll) is missing",

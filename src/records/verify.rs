@@ -180,9 +180,11 @@ pub fn verify(
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
     let roll = roll::read(&audit, means.secrets)
         .map_err(|source| VerifyError::List { path: roll::path(&audit), source })?;
+    let is_first = roll::is_first(&audit)
+        .map_err(|source| VerifyError::List { path: audit.with_file_name("log"), source })?;
     let (roll, bad_roll) = match roll {
         Ok(roll) => (roll, None),
-        Err(BadRoll::Missing) if names.is_empty() => (BTreeSet::new(), None),
+        Err(BadRoll::Missing) if names.is_empty() && is_first => (BTreeSet::new(), None),
         Err(bad) => (BTreeSet::new(), Some(bad)),
     };
     names.extend(roll.iter().cloned());

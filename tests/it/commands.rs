@@ -137,7 +137,7 @@ fn redact_keeps_lines_and_json_and_is_idempotent() {
 #[test]
 fn a_configuration_that_does_not_load_is_a_finding_of_every_command() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("t.yaml"), "data_dirr: other\ntenants: { acme: {} }\n").unwrap();
+    fs::write(dir.path().join("t.yaml"), "data_dirr: other\ntenants: { acme: {} }\n").unwrap();
     let commands: &[&[&str]] = &[
         &["usage"],
         &["pins"],
@@ -156,13 +156,13 @@ fn a_configuration_that_does_not_load_is_a_finding_of_every_command() {
         assert_eq!((status, out.as_str()), (1, ""), "{command:?}: {err}");
         assert!(err.contains("t.yaml:1:1") && err.contains("`data_dir`"), "{command:?}: {err}");
     }
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is made");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is made");
 }
 
 #[test]
 fn output_that_nobody_can_write_is_no_success() {
     for command in [&["schema"][..], &["key", "new", "--tenant", "acme"]] {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output =
             std::process::Command::new(crate::support::BINARY).args(command).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{command:?}");

@@ -131,7 +131,9 @@ impl Post {
 
 impl Talk {
     async fn answer(&mut self, head: &Head, bytes: &Bytes) -> Reply {
-        let value = match json::parse(bytes, self.visit.snapshot().limits.nesting) {
+        let (gateway, nesting_max) = (Arc::clone(self.visit.gateway()), self.visit.snapshot().limits.nesting);
+        let parsed = gateway.apart.work(bytes.len(), || json::parse(bytes, nesting_max)).await;
+        let value = match parsed {
             Ok(value) => value,
             Err(error) => {
                 let fault = Fault { status: 400, ..Fault::new(PARSE_ERROR, error.to_string()) };

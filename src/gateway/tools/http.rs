@@ -31,7 +31,8 @@ pub(super) async fn respond(
     head: &Parts,
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let body = tool_api::body(bytes, visit.snapshot().limits.nesting)?;
+    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
+    let body = gateway.apart.work(bytes.len(), || tool_api::body(bytes, nesting_max)).await?;
     let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
     let name = upstream.name.as_str().to_owned();
     let unknown = || Refusal::ToolNotAllowed { tool: name.clone(), reason: NO_OPERATION.to_owned() };

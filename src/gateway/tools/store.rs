@@ -59,7 +59,8 @@ pub(super) async fn respond(
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
     let (path, query) = (rest(head), head.uri.query());
-    let body = store.body(path, bytes, visit.snapshot().limits.nesting)?;
+    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
+    let body = gateway.apart.work(bytes.len(), || store.body(path, bytes, nesting_max)).await?;
     let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
     let tenant = visit.asked()?.identity.tenant();
     let cursors =

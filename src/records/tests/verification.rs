@@ -364,3 +364,30 @@ fn a_compressed_file_beside_the_plain_one_holds_the_same() {
     fs::write(file.with_extension("jsonl.gz"), "no gzip").unwrap();
     assert!(report(&dir).finding.is_some());
 }
+
+/// All chains, the heads and the roll, everything that says that there was one.
+#[test]
+fn chains_that_are_all_gone_are_missed() {
+    let dir = Dir::new();
+    // Nobody asked anything yet.
+    drop(sink(&dir));
+    assert!(verified(&dir.0, true).unwrap().is_whole());
+    let audit = dir.0.join("audit");
+    let empty = || {
+        fs::remove_dir_all(&audit).unwrap();
+        fs::create_dir(&audit).unwrap();
+    };
+    empty();
+    drop(sink(&dir));
+    let mut first = sink(&dir);
+    assert!(first.warnings.is_empty());
+    write(&mut first, [answered("acme"), decided("acme", 0, 0)]);
+    end(&mut first);
+    drop(first);
+    empty();
+    for path in [&dir.0, &audit] {
+        assert!(!verified(path, true).unwrap().is_whole(), "{path:?}");
+    }
+    let again = sink(&dir);
+    assert!(matches!(&again.warnings[..], [Warning::Tampered { .. }]), "{:?}", again.warnings);
+}
