@@ -53,12 +53,14 @@ fn o2_silent_connections_do_not_hold_up_the_end() {
 fn o2_many_streams_end_within_the_drain() {
     const STREAMS: usize = 500;
     let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
-    let body = chat("!chunks 20\n!delay 50ms", r#","stream":true"#);
+    let body = chat("!chunks 80\n!delay 50ms", r#","stream":true"#);
     let mut http2 = Client::connect(gateway.port, &[]);
     let streams: Vec<TcpStream> =
         (0..STREAMS).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
-    gateway
-        .wait("the first answers", |gateway| gateway.seen().as_array().is_some_and(|seen| !seen.is_empty()));
+    // A request that nobody has read yet may be left unanswered at an end: each of these is.
+    for stream in &streams {
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    }
     gateway.signal("TERM");
     let heard = http2.hear_until(Duration::from_secs(20), |heard| heard.goaway.is_some());
     assert_eq!(heard.goaway, Some(0), "{heard:?}");
