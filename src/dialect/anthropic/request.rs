@@ -306,8 +306,8 @@ fn known_block(block: &Value<'_>) -> Result<(), Refusal> {
 
 /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
 /// offer, in their order, what becomes of it.
-pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
-    let mut body = body.clone();
+pub fn restrict<'a>(before: &Value<'a>, kept: &[Kept]) -> Value<'a> {
+    let mut body = before.clone();
     let mut kept = kept.iter();
     let mut next = || kept.next().unwrap_or(&Kept::Out);
     if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
@@ -317,7 +317,8 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     if let Some(items) = body.get_mut("mcp_servers").and_then(Value::items_mut) {
         items.retain_mut(|server| {
             let kept = next();
-            let stays = keep_server(server, kept);
+            let has_set = toolset_of(server, before).is_some();
+            let stays = keep_server(server, has_set, kept);
             if let (true, Some(name)) = (stays, server.get("name").and_then(Value::as_str)) {
                 servers.push((name.to_owned(), kept));
             }
@@ -361,8 +362,20 @@ fn keep_toolset(toolset: &mut Value<'_>, servers: &[(String, &Kept)]) -> bool {
     true
 }
 
-fn keep_server(server: &mut Value<'_>, kept: &Kept) -> bool {
+/// Keeps a server as a rule made it. Its tools are narrowed where the request does: in its set of tools, if it has one.
+/// Whether it stays.
+fn keep_server(server: &mut Value<'_>, has_set: bool, kept: &Kept) -> bool {
     match kept {
+        Kept::As(forced) if has_set => {
+            let allowed = forced.present("allowed_tools");
+            if allowed.is_some_and(|allowed| allowed.items().is_none()) {
+                return false;
+            }
+            parameters::force(server, forced, parameters::MCP_SERVER_WITH_SET);
+            server.remove("allowed_tools");
+            // What a rule forces there would narrow it in two places, which no provider has to take.
+            return server.present("tool_configuration").is_none();
+        }
         Kept::As(forced) => parameters::force(server, forced, parameters::MCP_SERVER),
         Kept::AsIs => {}
         Kept::Out => return false,

@@ -394,16 +394,26 @@ fn what_a_rule_forces_into_a_server_narrows_its_tools() {
     let body = json!({ "tools": [toolset("crm")], "mcp_servers": [server("crm")] });
     let forced = seen("crm", &json!({ "allowed_tools": ["x"] })).to_string();
     let kept = Kept::As(json::parse(forced.as_bytes(), 32).unwrap().into_owned());
-    let left = restricted(&body, &[kept]);
+    let left = restricted(&body, std::slice::from_ref(&kept));
     assert_eq!(left["tools"][0]["configs"], json!({ "x": { "enabled": true } }));
     assert_eq!(left["tools"][0]["default_config"], json!({ "enabled": false }));
-    let mut narrowed = server("crm");
-    narrowed["tool_configuration"] = json!({ "allowed_tools": ["x"] });
     assert_eq!(
         left["mcp_servers"],
-        json!([narrowed]),
-        "its credential is its own, its names are Anthropic's"
+        json!([server("crm")]),
+        "narrowed in one place; its credential is its own, its names are Anthropic's"
     );
+    with(&left, |request| assert!(request.is_ok(), "what is sent could have been asked for"));
+    let alone = restricted(&json!({ "model": "m", "mcp_servers": [server("crm")] }), &[kept]);
+    let mut narrowed = server("crm");
+    narrowed["tool_configuration"] = json!({ "allowed_tools": ["x"] });
+    assert_eq!(alone["mcp_servers"], json!([narrowed]));
+    // What cannot be said in the set of tools is not left out: the server is.
+    for cannot in [json!({ "allowed_tools": "x" }), json!({ "tool_configuration": { "enabled": false } })] {
+        let forced = seen("crm", &cannot).to_string();
+        let kept = Kept::As(json::parse(forced.as_bytes(), 32).unwrap().into_owned());
+        let left = restricted(&body, &[kept]);
+        assert!(left.get("mcp_servers").is_none() && left.get("tools").is_none(), "{left}");
+    }
     let moved = seen("crm", &json!({ "server_url": "https://b" })).to_string();
     let kept = Kept::As(json::parse(moved.as_bytes(), 32).unwrap().into_owned());
     let mut elsewhere = server("crm");
