@@ -10,7 +10,8 @@ use crate::{
         keys, parameters,
         request::{
             Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            not_too_many, provider_defined, provider_offer, server_label, text, undecidable, wrong,
+            moderated_by, not_too_many, provider_defined, provider_offer, server_label, text, undecidable,
+            wrong,
         },
     },
     json::Value,
@@ -66,7 +67,8 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     }
     keys::no_twins(body, &DECIDED, "model")?;
     undecidable(body, &UNDECIDED)?;
-    let (model, stream) = model_and_stream(body)?;
+    let read = if api == Api::Moderations { moderated_by } else { model_and_stream };
+    let (model, stream) = read(body)?;
     let mut request = Request::new(api, model, stream);
     if api != Api::Chat
         && let Some(param) = ["tools", "functions"].iter().find(|param| body.present(param).is_some())
