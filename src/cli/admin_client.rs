@@ -34,10 +34,8 @@ pub(super) struct AdminClient {
 impl AdminClient {
     /// That of the gateway that runs with a configuration. The error is for people.
     pub(super) fn of_config(config: &Path) -> Result<Self, String> {
-        let loaded = config::load(config);
-        if loaded.gateway.is_none() {
-            return Err(format!("{} does not load; `tollgate check` says why", config.display()));
-        }
+        // The gateway goes on with the last good one while a tenant's file is broken.
+        let loaded = super::print::sound_but_for_tenants(config)?;
         let env = |name: &str| std::env::var(name).ok();
         let place =
             compile::admin_place(&loaded, &env).map_err(|missing| format!("`admin_token`: {missing}"))?;

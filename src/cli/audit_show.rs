@@ -3,7 +3,7 @@
 use super::{Config, Format, Status, bar::Bar, print};
 use crate::{
     clock,
-    config::{self, compile, values},
+    config::{compile, values},
     json::{self, Value},
     policy::glob::Glob,
     records::{self, Day, NoAuditFiles, rfc3339},
@@ -58,16 +58,9 @@ fn since(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Status {
-    let dir = match &arguments.dir {
-        Some(dir) => dir.clone(),
-        None => {
-            let loaded = config::load(&arguments.config.config);
-            if loaded.gateway.is_none() {
-                let path = arguments.config.config.display();
-                return print::failed(&format!("{path} does not load; `tollgate check` says why"));
-            }
-            compile::records_place(&loaded, &|name| std::env::var(name).ok()).data_dir
-        }
+    let dir = match place(arguments) {
+        Ok(dir) => dir,
+        Err(message) => return print::failed(&message),
     };
     let files = match records::audit_files(&dir) {
         Ok(files) => files,
@@ -120,6 +113,15 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         "{} cannot be read as records; `tollgate audit verify` names the first",
         print::plural(count, "line")
     ))
+}
+
+/// Where the records are. The error is for people.
+fn place(arguments: &Arguments) -> Result<PathBuf, String> {
+    if let Some(dir) = &arguments.dir {
+        return Ok(dir.clone());
+    }
+    let loaded = print::sound(&arguments.config.config)?;
+    Ok(compile::records_place(&loaded, &|name| std::env::var(name).ok()).data_dir)
 }
 
 /// A tenant without records is no error; but its name may be written wrongly.

@@ -161,7 +161,7 @@ pub fn run() -> ExitCode {
         Command::Tenant(command) => tenant::run(&command),
         Command::Schema => schema::run(),
     };
-    status.into()
+    print::finished(status).into()
 }
 
 /// A panic's message can hold what it was working on: only its place is told.

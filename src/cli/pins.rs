@@ -94,11 +94,8 @@ pub(super) fn run(arguments: &Arguments) -> Status {
 
 impl Shelf {
     fn open(arguments: &Arguments) -> Result<Self, String> {
-        let loaded = config::load(&arguments.config.config);
-        let Some(gateway) = &loaded.gateway else {
-            let path = arguments.config.config.display();
-            return Err(format!("{path} does not load; `tollgate check` says why"));
-        };
+        let loaded = print::sound(&arguments.config.config)?;
+        let gateway = loaded.gateway.as_ref().ok_or("the configuration does not load")?;
         let is_mcp = |raw: &raw::Upstream| raw.kind.value == raw::UpstreamKind::Mcp;
         let configured = gateway.upstreams.0.iter().filter(|(_, raw)| is_mcp(raw));
         let neighbours: BTreeSet<String> = configured.map(|(name, _)| name.value.clone()).collect();

@@ -2,20 +2,41 @@
 
 use super::{Format, Status};
 use crate::{
-    config::{self, Colour},
+    config::{self, Colour, FileId, Loaded, Problem, Severity},
     json::{self, Value},
     offline::Unfit,
 };
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Whether output could not be written.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
 
 /// A line on stdout.
 pub(super) fn line(text: &str) {
-    drop(writeln!(std::io::stdout().lock(), "{text}"));
+    note_lost(&writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Text on stdout, as it is.
 pub(super) fn text(text: &str) {
-    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+    note_lost(&io::stdout().lock().write_all(text.as_bytes()));
+}
+
+fn note_lost(written: &io::Result<()>) {
+    let is_lost = written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    IS_LOST.fetch_or(is_lost, Ordering::Relaxed);
+}
+
+/// The status of a command whose output is written: what nobody could write was not told.
+pub(super) fn finished(status: Status) -> Status {
+    note_lost(&io::stdout().lock().flush());
+    if IS_LOST.load(Ordering::Relaxed) && matches!(status, Status::Fine) {
+        return failed("the output could not be written; is the disk full?");
+    }
+    status
 }
 
 /// Colour only on a terminal that did not refuse it.
@@ -71,7 +92,7 @@ pub(super) fn unfit(unfit: &Unfit, format: Format) -> Status {
             line(&Value::object([("problems", problems)]).to_string());
         }
         Format::Text => {
-            let stderr = std::io::stderr();
+            let stderr = io::stderr();
             let text = config::to_text(&unfit.problems, &unfit.files, colour(&stderr));
             drop(stderr.lock().write_all(text.as_bytes()));
             error(&format!("{}: the configuration does not load", plural(unfit.problems.len(), "error")));
@@ -82,12 +103,36 @@ pub(super) fn unfit(unfit: &Unfit, format: Format) -> Status {
 
 /// An error on stderr.
 pub(super) fn error(message: &str) {
-    drop(writeln!(std::io::stderr().lock(), "error: {message}"));
+    drop(writeln!(io::stderr().lock(), "error: {message}"));
+}
+
+/// A configuration in which nothing is wrong. The error is for people: what is read from one with an error may be from
+/// another place than was meant.
+pub(super) fn sound(path: &Path) -> Result<Loaded, String> {
+    sound_where(path, |_| true)
+}
+
+/// The same where errors in the tenants' files do not matter.
+pub(super) fn sound_but_for_tenants(path: &Path) -> Result<Loaded, String> {
+    sound_where(path, |file| file == FileId::default())
+}
+
+fn sound_where(path: &Path, matters: impl Fn(FileId) -> bool) -> Result<Loaded, String> {
+    let mut loaded = config::load(path);
+    let is_wrong = |problem: &Problem| {
+        problem.severity == Severity::Error && problem.at.is_none_or(|at| matters(at.file))
+    };
+    let wrong: Vec<Problem> = loaded.problems.extract_if(.., |problem| is_wrong(problem)).collect();
+    if loaded.gateway.is_some() && wrong.is_empty() {
+        return Ok(loaded);
+    }
+    let text = config::to_text(&wrong, &loaded.files, colour(&io::stderr()));
+    Err(format!("the configuration does not load\n{}", text.trim_end()))
 }
 
 /// What is not wrong, and worth knowing, on stderr.
 pub(super) fn note(message: &str) {
-    drop(writeln!(std::io::stderr().lock(), "note: {message}"));
+    drop(writeln!(io::stderr().lock(), "note: {message}"));
 }
 
 /// An error on stderr, and the status that goes with it.

@@ -4,6 +4,7 @@ use super::{Config, Status, print, tenant};
 use crate::{
     clock,
     config::{self, compile},
+    json::{self, Value},
     records::DataDirLock,
     redact::{Detectors, Redactor, TenantSecret},
 };
@@ -42,7 +43,11 @@ fn random_secret() -> Result<[u8; 32], String> {
 }
 
 fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, String> {
-    let loaded = config::load(&arguments.config.config);
+    // Before a secret is made, in what may not be the data directory.
+    let loaded = print::sound(&arguments.config.config)?;
+    if !loaded.tenants.iter().any(|known| known.tenant.value == tenant) {
+        return Err(format!("there is no tenant `{tenant}`"));
+    }
     let env = |name: &str| std::env::var(name).ok();
     let place = compile::records_place(&loaded, &env);
     let secrets = tenant::secrets(&place)?;
@@ -79,7 +84,10 @@ fn filter(redactor: &Redactor) -> Status {
         let ended = line.last() == Some(&b'\n');
         let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
         let (text, carriage) = text.strip_suffix('\r').map_or((&*text, ""), |text| (text, "\r"));
-        let redacted = redactor.line(text);
+        // A line that is a number is JSON, and stays it. As a part of a text it would be none.
+        let number = matches!(json::parse(text.trim().as_bytes(), 1), Ok(Value::Number(_)));
+        let redacted = if number { redactor.json(text) } else { None };
+        let redacted = redacted.unwrap_or_else(|| redactor.line(text));
         let end = if ended { "\n" } else { "" };
         if write!(stdout, "{}{carriage}{end}", redacted.as_str()).is_err() {
             break;

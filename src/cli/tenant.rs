@@ -3,7 +3,7 @@
 use super::{Config, Format, Status, print};
 use crate::{
     clock,
-    config::{self, compile},
+    config::compile,
     json::Value,
     ledger,
     names::TenantId,
@@ -62,11 +62,7 @@ pub(super) fn secrets(place: &compile::RecordsPlace) -> Result<TenantSecrets, St
 }
 
 fn erased(erase: &Erase) -> Result<Status, String> {
-    let loaded = config::load(&erase.config.config);
-    if loaded.gateway.is_none() {
-        let path = erase.config.config.display();
-        return Err(format!("{path} does not load; `tollgate check` says why"));
-    }
+    let loaded = print::sound(&erase.config.config)?;
     let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
     let is_given = loaded
         .gateway

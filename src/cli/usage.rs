@@ -49,11 +49,10 @@ pub(super) fn run(arguments: &Arguments) -> Status {
             since => since,
         },
     };
-    let loaded = config::load(&arguments.config.config);
-    if loaded.gateway.is_none() {
-        let text = config::to_text(&loaded.problems, &loaded.files, print::colour(&std::io::stderr()));
-        return print::failed(&format!("the configuration does not load\n{}", text.trim_end()));
-    }
+    let loaded = match print::sound(&arguments.config.config) {
+        Ok(loaded) => loaded,
+        Err(message) => return print::failed(&message),
+    };
     let data_dir = compile::records_place(&loaded, &|name| std::env::var(name).ok()).data_dir;
     let filter = Filter { tenant: arguments.tenant.clone(), since };
     match ledger::read(&data_dir, &filter) {

@@ -237,6 +237,29 @@ mod tests {
         check("!has(args.x)", "{}", Truth::True);
     }
 
+    /// A wrong type is nothing that can be answered: else a deny on `1` would let `"1"` through.
+    #[test]
+    fn values_of_two_types_are_not_held_against_each_other() {
+        let check =
+            |source: &str, args: &str, expected| assert_eq!(holds(source, args), expected, "{source} {args}");
+        for args in [r#"{"n":"1"}"#, r#"{"n":[1]}"#, r#"{"n":true}"#, r#"{"n":{}}"#] {
+            check("args.n == 1", args, Truth::Unknown);
+            check("args.n != 1", args, Truth::Unknown);
+            check("args.n in [1, 2]", args, Truth::Unknown);
+        }
+        check("tenant.labels.plan == 3", "{}", Truth::Unknown);
+        check("args.n in [1, 'a']", r#"{"n":"a"}"#, Truth::True);
+        check("args.n in [1, 'a']", r#"{"n":"b"}"#, Truth::Unknown);
+        check("1 in args.n", r#"{"n":["x",1.0]}"#, Truth::True);
+        check("args.n == 1", r#"{"n":1.0}"#, Truth::True);
+        check("args.n == 'a' || true", r#"{"n":1}"#, Truth::True);
+        // Null is what anything may be instead.
+        for source in ["args.n == 1", "args.n in [1, 2]", "1 == args.n"] {
+            check(source, r#"{"n":null}"#, Truth::False);
+        }
+        check("args.n != null && args.n == 'a'", r#"{"n":"a"}"#, Truth::True);
+    }
+
     #[test]
     fn bad_expressions_are_refused_with_their_place() {
         let bad = Condition::compile("args.x ==").unwrap_err();

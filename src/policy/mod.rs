@@ -230,7 +230,8 @@ fn decide_among<'r>(
 ) -> Decision<'r> {
     let (mut asks, mut open_asks, mut allows) = (Vec::new(), Vec::new(), Vec::new());
     let mut through = Layers::default();
-    for &rule in candidates.iter().filter(|rule| mode == Mode::Shadow || rule.mode == Mode::Enforce) {
+    let counts = |rule: &&&Rule| mode == Mode::Shadow || rule.mode == Mode::Enforce;
+    for &rule in candidates.iter().filter(counts) {
         let truth = holds(rule, question);
         match rule.effect {
             Effect::Deny if truth.guards() => return rule.decision(Outcome::Deny, "not allowed by policy"),
@@ -253,7 +254,8 @@ fn decide_among<'r>(
         if let Some(ask) = open_asks.iter().min_by_key(|rule| rule.layer).filter(|_| through.holds(needed)) {
             return ask.decision(Outcome::Ask, "a person has to approve this call");
         }
-        return Decision::denied(match candidates.iter().find(|rule| rule.effect == Effect::Allow) {
+        let mut candidates = candidates.iter().filter(counts);
+        return Decision::denied(match candidates.find(|rule| rule.effect == Effect::Allow) {
             Some(_) if first.is_some() => {
                 "its rules and those of the tenant that it extends do not all allow it"
             }

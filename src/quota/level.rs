@@ -4,8 +4,6 @@
 use super::{Left, Rate};
 use std::time::{Duration, Instant};
 
-/// Longer than this nothing needs to come back.
-const ELAPSED_MAX_NS: u128 = 10_000_000_000_000_000;
 /// While only calls in flight are in the way, nobody knows how long they take.
 const HELD_WAIT: Duration = Duration::from_secs(1);
 
@@ -95,8 +93,8 @@ impl Level {
         self.convert(rate);
         let at = *self.at.get_or_insert(now);
         if now > at {
-            let elapsed = now.duration_since(at).as_nanos().min(ELAPSED_MAX_NS);
-            self.used = self.used.saturating_sub(elapsed * u128::from(rate.count.get()));
+            let elapsed = now.duration_since(at).as_nanos();
+            self.used = self.used.saturating_sub(elapsed.saturating_mul(u128::from(rate.count.get())));
             self.at = Some(now);
         }
     }
@@ -131,6 +129,7 @@ fn divided(dividend: u128, divisor: u64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use proptest::prelude::*;
     use std::num::NonZeroU32;
 
@@ -144,7 +143,7 @@ mod tests {
         /// a unit is lost each time.
         #[test]
         fn another_time_gives_nothing_back(used in 0_u64..1_000_000, times in prop::collection::vec(1_u64..1_000_000, 1..20)) {
-            let now = Instant::now();
+            let now = clock::now();
             let mut level = Level::default();
             level.spend(used, &rate(2_000_000, times[0]), now);
             for seconds in &times {
@@ -158,7 +157,7 @@ mod tests {
         #[test]
         fn it_comes_back_in_its_time(used in 1_u64..1_000_000, count in 1_u32..1_000_000, seconds in 1_u64..100_000, steps in prop::collection::vec(0.0_f64..1.0, 0..20)) {
             let rate = rate(count, seconds);
-            let begin = Instant::now();
+            let begin = clock::now();
             let mut level = Level::default();
             level.spend(used, &rate, begin);
             let whole = level.left(&rate, begin).reset;

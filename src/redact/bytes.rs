@@ -14,29 +14,42 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-const WORD: u8 = 1;
-const URL_SAFE: u8 = 2;
-const BASE64: u8 = 4;
-const RUN: u8 = 8;
-const TOKEN: u8 = 16;
-const SYMBOL: u8 = 32;
+const WORD: u16 = 1;
+const URL_SAFE: u16 = 2;
+const BASE64: u16 = 4;
+const RUN: u16 = 8;
+const TOKEN: u16 = 16;
+const SYMBOL: u16 = 32;
+const KEY: u16 = 64;
+const MARK: u16 = 128;
+const LETTER: u16 = 256;
+const DIGIT: u16 = 512;
+const NAME: u16 = 1024;
+const DOTTED: u16 = 2048;
+const SIGN: u16 = 4096;
 
 /// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
-static KINDS: [u8; 256] = kinds();
+static KINDS: [u16; 256] = kinds();
 
-const fn kinds() -> [u8; 256] {
-    let mut table = [0_u8; 256];
+const fn kinds() -> [u16; 256] {
+    const ALL: u16 = WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY | NAME | DOTTED;
+    let mut table = [0_u16; 256];
     let mut at = 0_usize;
     while at < 256 {
         #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
         {
             table[at] = match at as u8 {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL,
-                b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL,
-                b'-' => URL_SAFE | RUN | TOKEN | SYMBOL,
-                b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL,
-                b'.' => RUN | TOKEN,
-                b'~' | b'$' => RUN,
+                b'a'..=b'z' | b'A'..=b'Z' => ALL | LETTER,
+                b'0'..=b'9' => ALL | DIGIT,
+                b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
+                b'-' => URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
+                b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL | KEY | SIGN,
+                b'.' => RUN | TOKEN | KEY | NAME | DOTTED,
+                b'~' => RUN | KEY | MARK,
+                b'$' => RUN,
+                b':' => KEY,
+                b'=' | b'%' => KEY | MARK,
+                b'&' | b'\\' | b'*' | b'`' | b'<' | b'(' | b'[' | b'{' => MARK,
                 _ => 0,
             };
         }
@@ -45,8 +58,40 @@ const fn kinds() -> [u8; 256] {
     table
 }
 
-fn is(b: u8, kind: u8) -> bool {
+fn is(b: u8, kind: u16) -> bool {
     KINDS.get(usize::from(b)).is_some_and(|kinds| kinds & kind != 0)
+}
+
+pub(super) fn is_letter(b: u8) -> bool {
+    is(b, LETTER)
+}
+
+pub(super) fn is_digit(b: u8) -> bool {
+    is(b, DIGIT)
+}
+
+pub(super) fn is_alphanumeric(b: u8) -> bool {
+    is(b, LETTER | DIGIT)
+}
+
+/// What the name before a value may be written of.
+pub(super) fn is_name(b: u8) -> bool {
+    is(b, NAME)
+}
+
+/// Letters, digits and dots.
+pub(super) fn is_dotted(b: u8) -> bool {
+    is(b, DOTTED)
+}
+
+/// Symbols that are no letters or digits.
+pub(super) fn is_sign(b: u8) -> bool {
+    is(b, SIGN)
+}
+
+/// As `is_run`, but no digit.
+pub(super) fn is_run_of_no_digits(b: u8) -> bool {
+    KINDS.get(usize::from(b)).is_some_and(|kinds| kinds & (RUN | DIGIT) == RUN)
 }
 
 pub(super) fn is_word(b: u8) -> bool {
@@ -68,9 +113,24 @@ pub(super) fn is_symbol(b: u8) -> bool {
     is(b, SYMBOL)
 }
 
+/// Whether eight bytes are all symbols.
+pub(super) fn is_all_symbols(eight: &[u8; 8]) -> bool {
+    places(eight, is_symbol) == 0xFF
+}
+
 /// Letters, digits, `-` and `_`: base64url and most vendors' tokens.
 pub(super) fn is_url_safe(b: u8) -> bool {
     is(b, URL_SAFE)
+}
+
+/// What may begin something that reads as something else.
+pub(super) fn may_be_mark(b: u8) -> bool {
+    is(b, MARK)
+}
+
+/// What a key under its name may be written of.
+pub(super) fn is_key_byte(b: u8) -> bool {
+    is(b, KEY)
 }
 
 pub(super) fn is_base64(b: u8) -> bool {
@@ -97,6 +157,24 @@ pub(super) fn is_escape(text: &[u8], at: usize) -> bool {
     matches!(before(text, at), b'n' | b'r' | b't') && at > 1 && byte(text, at - 2) == b'\\'
 }
 
+/// A bit for each of eight bytes that satisfies `of`. Runs are short and end anywhere: eight bytes are looked at without a
+/// branch, which costs less than a loop whose end nobody foretells.
+fn places(eight: &[u8; 8], of: impl Fn(u8) -> bool) -> u32 {
+    eight.iter().enumerate().fold(0, |places, (place, b)| places | u32::from(of(*b)) << place)
+}
+
+/// The first place from `at` on whose byte satisfies `of`.
+pub(super) fn find(text: &[u8], mut at: usize, of: impl Fn(u8) -> bool) -> Option<usize> {
+    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let places = places(eight, &of);
+        if places != 0 {
+            return Some(at + places.trailing_zeros() as usize);
+        }
+        at += 8;
+    }
+    (at..text.len()).find(|at| of(byte(text, *at)))
+}
+
 /// The end of the run of bytes that satisfy `of`, at most `max` long.
 pub(super) fn run_end(text: &[u8], at: usize, max: usize, of: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
@@ -113,7 +191,9 @@ pub(super) fn run_start(text: &[u8], at: usize, max: usize, of: impl Fn(u8) -> b
 }
 
 pub(super) fn starts_with_ignoring_case(text: &[u8], at: usize, word: &[u8]) -> bool {
-    text.get(at..at + word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
+    let first = |text: Option<&u8>| text.map(|b| b | 0x20);
+    first(text.get(at)) == first(word.first())
+        && text.get(at..at + word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
 }
 
 /// Whether one of `words` stands alone within `back` bytes before `start` or `ahead` bytes after `end`.
@@ -175,6 +255,31 @@ fn closes_word(text: &[u8], at: usize) -> bool {
     !inside || next.is_ascii_digit() || (before(text, at).is_ascii_lowercase() && next.is_ascii_uppercase())
 }
 
+/// Small letter, capital, digit, other: 0 to 3.
+fn class(b: u8) -> u8 {
+    CLASSES.get(usize::from(b)).copied().unwrap_or(3)
+}
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [3_u8; 256];
+    let mut at = 0_usize;
+    while at < 128 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
+        {
+            table[at] = match at as u8 {
+                b'a'..=b'z' => 0,
+                b'A'..=b'Z' => 1,
+                b'0'..=b'9' => 2,
+                _ => 3,
+            };
+        }
+        at += 1;
+    }
+    table
+}
+
 /// Which kinds of characters a value is made of.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Classes {
@@ -187,13 +292,15 @@ pub(super) struct Classes {
 impl Classes {
     pub(super) fn of(text: &[u8]) -> Self {
         let mut classes = Self::default();
-        for b in text {
-            match b {
-                b'a'..=b'z' => classes.lower += 1,
-                b'A'..=b'Z' => classes.upper += 1,
-                b'0'..=b'9' => classes.digit += 1,
-                _ => classes.other += 1,
-            }
+        // Sixteen bits hold the count of each class of so many bytes.
+        for part in text.chunks(0xFFFF) {
+            let counts = part.iter().fold(0_u64, |counts, b| counts + (1 << (16 * class(*b))));
+            let count = |of: u32| usize::try_from(counts >> (16 * of) & 0xFFFF).unwrap_or(0);
+            let [lower, upper, digit, other] = [0, 1, 2, 3].map(count);
+            classes.lower += lower;
+            classes.upper += upper;
+            classes.digit += digit;
+            classes.other += other;
         }
         classes
     }
@@ -228,7 +335,13 @@ pub(super) fn is_random(text: &[u8]) -> bool {
         return false;
     }
     has_no_pattern(text, classes)
-        && (text.len() > 63 || !text.windows(4).any(|four| four.iter().all(|b| Some(b) == four.first())))
+        && (text.len() > 63 || !text.windows(4).filter_map(<[u8]>::first_chunk).any(is_one_byte))
+}
+
+/// Whether four bytes are the same.
+fn is_one_byte(four: &[u8; 4]) -> bool {
+    let word = u32::from_ne_bytes(*four);
+    word == word.rotate_left(8)
 }
 
 fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
@@ -236,15 +349,8 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
     if hex {
         return text.len() >= 16 && classes.digit > 1 && classes.lower + classes.upper > 1;
     }
-    let class = |b: u8| match b {
-        b'a'..=b'z' => 0_u8,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
-    };
     let changes = text.iter().zip(text.iter().skip(1)).filter(|(a, b)| class(**a) != class(**b)).count();
     let often = changes * 5 >= text.len() * 2;
-    let capitals = text.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
     let (small, capital, digit) = (classes.lower > 1, classes.upper > 1, classes.digit > 0);
     match (small, capital, digit) {
         (true, true, true) => often,
@@ -252,7 +358,15 @@ fn has_no_pattern(text: &[u8], classes: Classes) -> bool {
         (true, false, true) | (false, true, true) => {
             classes.digit * 8 >= text.len() && changes * 4 >= text.len()
         }
-        (true, true, false) => often && capitals > 1,
+        (true, true, false) => often && pairs_of_capitals(text) > 1,
         _ => false,
     }
+}
+
+/// How often a capital stands behind a capital.
+pub(super) fn pairs_of_capitals(text: &[u8]) -> usize {
+    text.iter()
+        .zip(text.iter().skip(1))
+        .filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase())
+        .count()
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, is_escape, is_symbol, run_end, slice};
+use super::bytes::{before, byte, is_all_symbols, is_escape, is_sign, is_symbol, run_end, slice};
 
 /// A shorter run holds no value worth the search.
 const RUN_MIN: usize = 16;
@@ -29,7 +29,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
 fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut block = from.next_multiple_of(8);
     while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
-        if !holds_blank(u64::from_le_bytes(*word)) && word.iter().all(|b| is_symbol(*b)) {
+        if !holds_blank(u64::from_le_bytes(*word)) && is_all_symbols(word) {
             let mut start = block;
             while start > from && is_symbol(before(text, start)) && !is_escape(text, start) {
                 start -= 1;
@@ -58,7 +58,7 @@ fn decode_run(text: &[u8], run: Range<usize>) -> Option<(Range<usize>, String)> 
     }
     // A path or a label may stand before it.
     let body = slice(text, run.start, run.end);
-    let cut = body.iter().rposition(|b| matches!(b, b'/' | b'-' | b'_' | b'+'))?;
+    let cut = body.iter().rposition(|b| is_sign(*b))?;
     let start = run.start + cut + 1;
     if run.end - start < RUN_MIN {
         return None;
@@ -71,61 +71,96 @@ fn decode(run: &[u8]) -> Option<String> {
     if digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit) {
         return readable(digits, from_hex);
     }
+    // What the first symbol of six bits says of the first byte: no letter, digit or sign, and no beginning of one.
+    if matches!(run.first(), Some(b'A' | b'B' | b'E'..=b'H' | b'g'..=b'v' | b'+' | b'-' | b'/' | b'_')) {
+        return None;
+    }
     readable(run, from_base64)
 }
 
-fn readable(run: &[u8], decode: fn(&[u8]) -> Vec<u8>) -> Option<String> {
-    let head = run.get(..HEAD).unwrap_or(run);
-    text_of(decode(head))?;
-    text_of(decode(run))
+/// Decodes into a buffer that is long enough; how many bytes there are.
+type Decode = fn(&[u8], &mut [u8]) -> usize;
+
+fn readable(run: &[u8], decode: Decode) -> Option<String> {
+    // Most runs show at their head that they are no text.
+    let mut head = [0; HEAD];
+    let count = decode(run.get(..HEAD).unwrap_or(run), &mut head);
+    text_in(head.get_mut(..count)?)?;
+    let mut bytes = vec![0; run.len()];
+    let count = decode(run, &mut bytes);
+    bytes.truncate(count);
+    let count = text_in(&mut bytes)?;
+    bytes.truncate(count);
+    String::from_utf8(bytes).ok()
 }
 
-/// Without a character that is cut off at the end.
-fn text_of(mut bytes: Vec<u8>) -> Option<String> {
-    // UTF-16 of ASCII: every second byte is zero.
-    if bytes.len() >= 8 && bytes.iter().skip(1).step_by(2).all(|b| *b == 0) {
-        bytes = bytes.iter().copied().step_by(2).collect();
+/// How many of the bytes are text, without a character that is cut off at the end. UTF-16 of ASCII becomes ASCII.
+fn text_in(bytes: &mut [u8]) -> Option<usize> {
+    let mut count = bytes.len();
+    // Every second byte is zero.
+    if count >= 8 && bytes.iter().skip(1).step_by(2).all(|b| *b == 0) {
+        count = count.div_ceil(2);
+        for place in 0..count {
+            bytes.swap(place, 2 * place);
+        }
     }
-    let text = match String::from_utf8(bytes) {
+    let text = match std::str::from_utf8(slice(bytes, 0, count)) {
         Ok(text) => text,
-        Err(error) if error.utf8_error().error_len().is_none() => {
-            let valid = error.utf8_error().valid_up_to();
-            let mut bytes = error.into_bytes();
-            bytes.truncate(valid);
-            String::from_utf8(bytes).ok()?
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(slice(bytes, 0, error.valid_up_to())).ok()?
         }
         Err(_) => return None,
     };
     let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    (text.len() >= 6 && text.chars().all(is_text)).then_some(text)
+    (text.len() >= 6 && text.chars().all(is_text)).then_some(text.len())
 }
 
-fn from_hex(run: &[u8]) -> Vec<u8> {
+fn from_hex(run: &[u8], out: &mut [u8]) -> usize {
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
-    run.chunks_exact(2).map(|pair| digit(byte(pair, 0)) << 4 | digit(byte(pair, 1))).collect()
+    let pairs = run.chunks_exact(2);
+    let count = pairs.len();
+    out.iter_mut().zip(pairs).for_each(|(to, pair)| *to = digit(byte(pair, 0)) << 4 | digit(byte(pair, 1)));
+    count
 }
 
-fn from_base64(run: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(run.len() * 3 / 4);
-    let (mut held, mut bits) = (0_u32, 0_u32);
-    for b in run {
-        let value = match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => break,
-        };
-        held = held << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from(held >> bits & 0xFF).unwrap_or(0));
+/// Up to the first byte that is in neither alphabet.
+fn from_base64(run: &[u8], out: &mut [u8]) -> usize {
+    let mut count = 0;
+    for four in run.chunks(4) {
+        let values = four.iter().map_while(|b| VALUES.get(usize::from(*b)).filter(|value| **value < 64));
+        let (word, symbols) = values.fold((0, 0), |(word, n), value| (word << 6 | u32::from(*value), n + 1));
+        let bytes = (word << (6 * (4 - symbols))).to_be_bytes();
+        let whole = symbols * 3 / 4;
+        out.iter_mut().skip(count).zip(bytes.iter().skip(1)).take(whole).for_each(|(to, from)| *to = *from);
+        count += whole;
+        if symbols < 4 {
+            break;
         }
-        held &= 0xFFFF;
     }
-    out
+    count
+}
+
+/// What a symbol of base64 is worth; 64 for what is none.
+static VALUES: [u8; 256] = values();
+
+const fn values() -> [u8; 256] {
+    let mut table = [64_u8; 256];
+    let mut at = 0_u8;
+    while at < 128 {
+        #[expect(clippy::indexing_slicing, reason = "at < 128")]
+        {
+            table[at as usize] = match at {
+                b'A'..=b'Z' => at - b'A',
+                b'a'..=b'z' => at - b'a' + 26,
+                b'0'..=b'9' => at - b'0' + 52,
+                b'+' | b'-' => 62,
+                b'/' | b'_' => 63,
+                _ => 64,
+            };
+        }
+        at += 1;
+    }
+    table
 }
 
 #[cfg(test)]

@@ -34,6 +34,11 @@ macro_rules! entities {
 
         const ALL: &[Entity] = &[$(Entity::$variant),+];
 
+        /// Whether a name is one of ours: what tells our placeholders from other bracketed text.
+        pub(super) fn is_known(name: &str) -> bool {
+            matches!(name, $($name)|+)
+        }
+
         impl Entity {
             /// The name in placeholders, counts and configuration.
             pub(super) fn name(self) -> &'static str {
@@ -106,11 +111,6 @@ entities! {
 /// The names of all entities, credentials included, in a fixed order.
 pub fn entities() -> impl Iterator<Item = &'static str> {
     ALL.iter().filter(|e| **e != Entity::Unstable).map(|e| e.name())
-}
-
-/// Whether a name is one of ours: what tells our placeholders from other bracketed text.
-pub(super) fn is_known(name: &str) -> bool {
-    ALL.iter().any(|e| e.name() == name)
 }
 
 /// Which entities are looked for. Credentials always are.

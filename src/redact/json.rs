@@ -245,23 +245,35 @@ impl<'a> Rewriter<'a> {
         self.copy_to(start);
         self.copied = self.at;
         self.out.push('"');
-        for c in text.chars() {
-            match c {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                '\r' => self.out.push_str("\\r"),
-                '\t' => self.out.push_str("\\t"),
-                c if u32::from(c) < 0x20 || (ascii && !c.is_ascii()) => {
-                    let mut units = [0; 2];
-                    c.encode_utf16(&mut units)
-                        .iter()
-                        .for_each(|unit| self.out.push_str(&format!("\\u{unit:04x}")));
-                }
-                c => self.out.push(c),
+        let mut rest = text;
+        while !rest.is_empty() {
+            let stops = |b: u8| b < 0x20 || b == b'"' || b == b'\\' || (ascii && b >= 0x80);
+            let plain = rest.bytes().position(stops).unwrap_or(rest.len());
+            let (head, tail) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+            self.out.push_str(head);
+            let mut chars = tail.chars();
+            if let Some(c) = chars.next() {
+                self.escaped(c);
             }
+            rest = chars.as_str();
         }
         self.out.push('"');
+    }
+
+    fn escaped(&mut self, c: char) {
+        match c {
+            '"' => self.out.push_str("\\\""),
+            '\\' => self.out.push_str("\\\\"),
+            '\n' => self.out.push_str("\\n"),
+            '\r' => self.out.push_str("\\r"),
+            '\t' => self.out.push_str("\\t"),
+            c => {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units)
+                    .iter()
+                    .for_each(|unit| self.out.push_str(&format!("\\u{unit:04x}")));
+            }
+        }
     }
 
     fn copy_to(&mut self, end: usize) {

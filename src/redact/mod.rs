@@ -140,7 +140,8 @@ impl Redactor {
         }
         if self.pass(&changed, key, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
-            changed = self.placeholder(Entity::Unstable.name(), text.as_bytes());
+            changed.clear();
+            self.placeholder(&mut changed, Entity::Unstable.name(), text.as_bytes());
         }
         Some(changed)
     }
@@ -264,9 +265,9 @@ impl Redactor {
         let value = best.value.as_bytes();
         let mut put = |name: &str, value: &[u8], tally: &mut Tally| {
             let value = if tally.masks() { source.as_bytes() } else { value };
-            let placeholder = self.placeholder(name, value);
-            tally.mask(&placeholder, source);
-            out.push_str(&placeholder);
+            let start = out.len();
+            self.placeholder(out, name, value);
+            tally.mask(out.get(start..).unwrap_or_default(), source);
         };
         match best.what {
             What::Entity(entity) => {
@@ -285,8 +286,12 @@ impl Redactor {
         }
     }
 
-    fn placeholder(&self, entity: &str, normalised: &[u8]) -> String {
-        format!("[{entity}:{}]", self.pseudonyms.token(entity, normalised))
+    fn placeholder(&self, out: &mut String, entity: &str, normalised: &[u8]) {
+        out.push('[');
+        out.push_str(entity);
+        out.push(':');
+        self.pseudonyms.write_token(out, entity, normalised);
+        out.push(']');
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{Classes, before, byte, is_space, is_token, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, find, is_space, is_token, may_be_mark, run_end, run_start, slice};
 
 /// How far a detector looks around a value.
 const LOOK_AROUND: usize = 96;
@@ -54,20 +54,45 @@ const NOTHING: char = '\0';
 /// A text as it reads, with the way back for every byte.
 pub(super) struct Reading {
     text: String,
-    /// Which bytes of the source each byte stands for.
-    sources: Vec<Range<usize>>,
+    /// By ascending place in the text; the first begins it.
+    parts: Vec<Part>,
+}
+
+/// What stands in a reading from one place on: bytes of the source as they are, or one character that was read.
+#[derive(Clone, Copy)]
+struct Part {
+    at: usize,
+    source: usize,
+    /// The bytes of the source that were read as a character; 0 for bytes as they are.
+    read: usize,
+}
+
+impl Part {
+    /// Which bytes of the source the byte at this place of the reading stands for: the first of a character for all.
+    fn source_of(self, place: usize) -> Range<usize> {
+        let behind = place - self.at;
+        match (self.read, behind) {
+            (0, _) => self.source + behind..self.source + behind + 1,
+            (read, 0) => self.source..self.source + read,
+            (read, _) => self.source + read..self.source + read,
+        }
+    }
 }
 
 impl Reading {
     /// With encodings undone and emphasis dropped. None if there are none.
     pub(super) fn decoded(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let first = first_mark(bytes)?;
+        let (at, ..) = next_mark(bytes, 0)?;
+        let first = if byte(bytes, at) != b' ' && before(bytes, at) == b' ' { at - 1 } else { at };
         let mut writer = Writer::new(bytes, first);
-        let mut at = first;
-        while at < bytes.len() {
-            at += writer.step(at, mark(bytes, at));
+        let mut from = first;
+        while let Some((at, value, length)) = next_mark(bytes, from) {
+            writer.keep(from..at);
+            writer.read(at, value, length);
+            from = at + length;
         }
+        writer.keep(from..bytes.len());
         writer.finish()
     }
 
@@ -86,7 +111,13 @@ impl Reading {
             if at < bytes.len() {
                 let feed = if slice(bytes, at, at + 2) == b"\r\n" { at + 1 } else { at };
                 let dropped = if byte(bytes, feed) == b'\n' { wrap(bytes, feed) } else { None };
-                at += writer.step(at, dropped.map(|behind| (NOTHING, feed - at + behind)));
+                let Some(behind) = dropped else {
+                    writer.keep(at..at + 1);
+                    at += 1;
+                    continue;
+                };
+                writer.read(at, NOTHING, feed - at + behind);
+                at = feed + behind;
             }
         }
         writer.finish()
@@ -112,7 +143,7 @@ impl Reading {
                 && byte(bytes, at + 1).is_ascii_graphic()
                 && !is_word_at(bytes, at + 1)
             {
-                writer.step(at, Some((NOTHING, 1)));
+                writer.read(at, NOTHING, 1);
                 writer.keep(at + 1..at + 2);
                 at += 2;
             }
@@ -138,21 +169,28 @@ impl Reading {
     /// The source of a range, if something in it was changed or so near to it that a detector may have looked there: a
     /// blank that stood as `%20` before a number made it part of a word.
     pub(super) fn changed_near(&self, range: Range<usize>) -> Option<Range<usize>> {
-        let near = range.start.saturating_sub(LOOK_AROUND)..(range.end + LOOK_AROUND).min(self.sources.len());
+        let near = range.start.saturating_sub(LOOK_AROUND)..(range.end + LOOK_AROUND).min(self.text.len());
         (self.source_of(&near)?.len() != near.len()).then(|| self.source_of(&range)).flatten()
     }
 
     fn source_of(&self, range: &Range<usize>) -> Option<Range<usize>> {
-        let start = self.sources.get(range.start)?.start;
-        let end = self.sources.get(range.end.checked_sub(1)?)?.end;
+        let start = self.source(range.start)?.start;
+        let end = self.source(range.end.checked_sub(1)?)?.end;
         Some(start..end)
+    }
+
+    /// Which bytes of the source a byte stands for.
+    fn source(&self, place: usize) -> Option<Range<usize>> {
+        let index = self.parts.partition_point(|part| part.at <= place);
+        let part = self.parts.get(index.checked_sub(1)?)?;
+        (place < self.text.len()).then(|| part.source_of(place))
     }
 }
 
 struct Writer<'a> {
     source: &'a [u8],
     out: Vec<u8>,
-    sources: Vec<Range<usize>>,
+    parts: Vec<Part>,
     changed: bool,
     /// How far the source is written.
     until: usize,
@@ -163,7 +201,7 @@ impl<'a> Writer<'a> {
         let mut writer = Self {
             source,
             out: Vec::with_capacity(source.len()),
-            sources: Vec::with_capacity(source.len()),
+            parts: Vec::with_capacity(8),
             changed: false,
             until: from,
         };
@@ -177,48 +215,50 @@ impl<'a> Writer<'a> {
     }
 
     fn keep(&mut self, range: Range<usize>) {
-        self.out.extend_from_slice(self.source.get(range.clone()).unwrap_or_default());
-        self.sources.extend(range.map(|at| at..at + 1));
+        let at = self.out.len();
+        let goes_on = self
+            .parts
+            .last()
+            .is_some_and(|part| part.read == 0 && part.source + (at - part.at) == range.start);
+        if range.is_empty() {
+            return;
+        }
+        if !goes_on {
+            self.parts.push(Part { at, source: range.start, read: 0 });
+        }
+        self.out.extend_from_slice(self.source.get(range).unwrap_or_default());
     }
 
-    /// Writes what was read in place of so many bytes, or the byte itself.
-    fn step(&mut self, at: usize, read: Option<(char, usize)>) -> usize {
-        let Some((value, length)) = read else {
-            self.keep(at..at + 1);
-            return 1;
-        };
+    /// Writes what was read in place of so many bytes.
+    fn read(&mut self, at: usize, value: char, length: usize) {
         self.changed = true;
         if value != NOTHING {
+            self.parts.push(Part { at: self.out.len(), source: at, read: length });
             self.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
-            self.sources.push(at..at + length);
-            // All of it stands for the first byte.
-            self.sources.resize(self.out.len(), at + length..at + length);
         }
-        length
     }
 
     fn finish(self) -> Option<Reading> {
         let text = String::from_utf8(self.out).ok()?;
-        self.changed.then_some(Reading { text, sources: self.sources })
+        self.changed.then_some(Reading { text, parts: self.parts })
     }
 }
 
-fn may_be_mark(b: u8) -> bool {
-    matches!(b, b'%' | b'&' | b'\\' | b'=' | b'*' | b'`' | b'~' | b'<' | b'(' | b'[' | b'{')
-}
-
-fn first_mark(bytes: &[u8]) -> Option<usize> {
-    let near = memchr::memchr3_iter(b'%', b'&', b'\\', bytes).find(|at| mark(bytes, *at).is_some());
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near =
-        memchr::memchr3_iter(b'*', b'`', b'=', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near =
-        memchr::memchr3_iter(b'<', b'(', b'[', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    let bytes_before = bytes.get(..near.unwrap_or(bytes.len())).unwrap_or_default();
-    let near = memchr::memchr2_iter(b'~', b'{', bytes_before).find(|at| mark(bytes, *at).is_some()).or(near);
-    // A blank before a bracket belongs to what is spelled.
-    near.map(|at| if before(bytes, at) == b' ' { at - 1 } else { at })
+/// The next place that reads as something else, as what, and how many bytes do.
+fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
+    let mut at = from;
+    loop {
+        at = find(text, at, may_be_mark)?;
+        // A blank before a bracket belongs to what is spelled.
+        let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
+        if let Some((value, length)) = blank {
+            return Some((at - 1, value, length));
+        }
+        if let Some((value, length)) = mark(text, at) {
+            return Some((at, value, length));
+        }
+        at += 1;
+    }
 }
 
 /// What the bytes at `at` read as, and how many they are.
@@ -391,15 +431,10 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     if !is_token(byte(text, next)) || !is_token(before(text, end)) {
         return false;
     }
-    let start = run_start(text, end, LINE_MAX, is_token);
-    if end - start < 8 {
-        return false;
-    }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
     if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
         return false;
     }
-    let (head, tail) = (slice(text, start, end), slice(text, next, stop));
     let random = |word: &[u8]| {
         let classes = Classes::of(word);
         // Words written together (`SomeLongName`) have few capitals.
@@ -408,7 +443,14 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     };
     let aws = |word: &[u8]| word.starts_with(b"AKIA") || word.starts_with(b"ASIA");
     let upper = |word: &[u8]| word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    (random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail))
+    // The common case: a line that begins with a word.
+    let tail = slice(text, next, stop);
+    if !random(tail) && !upper(tail) {
+        return false;
+    }
+    let start = run_start(text, end, LINE_MAX, is_token);
+    let head = slice(text, start, end);
+    head.len() >= 8 && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
 }
 
 /// Digits (or the capitals of an account number) on both sides, in no column of numbers.
@@ -535,9 +577,10 @@ mod tests {
         #[test]
         fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|%C3%A9|%E2%80|=E2=82=AC|\\\\u20ac|\\\\ud83d\\\\ude00|\\(at\\)|4444\n5555|a 1 b 2 c 3 ){0,40}") {
             for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source)].into_iter().flatten() {
-                prop_assert_eq!(reading.text.len(), reading.sources.len());
-                prop_assert!(reading.sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
-                for (byte, range) in reading.text.bytes().zip(&reading.sources) {
+                let sources: Vec<_> = (0..reading.text.len()).filter_map(|at| reading.source(at)).collect();
+                prop_assert_eq!(reading.text.len(), sources.len());
+                prop_assert!(sources.windows(2).all(|pair| pair[0].end <= pair[1].start));
+                for (byte, range) in reading.text.bytes().zip(&sources) {
                     let goes_on = range.is_empty() && byte & 0xC0 == 0x80;
                     prop_assert!(range.len() > 1 || goes_on || source.as_bytes()[range.start] == byte);
                 }

@@ -85,8 +85,7 @@ impl Scan<'_> {
         if kind == Trigger::Digit {
             return detect::at_digit(self, at);
         }
-        let found = detect::at(kind).iter().find_map(|detector| detector(self, at));
-        found.map_or(Step::Skip(at + 1), Step::Found)
+        detect::at(kind, self, at).map_or(Step::Skip(at + 1), Step::Found)
     }
 }
 
@@ -143,20 +142,29 @@ static TABLE: [Trigger; 256] = table();
 
 /// The next place from `at` where a detector has to look. Prose has few of them: eight bytes are passed over at once.
 fn next_trigger(text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let candidates = candidates(u64::from_le_bytes(*word));
-            if candidates != 0 {
-                at += candidates.trailing_zeros() as usize / 8;
-                break;
+    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        if candidates(u64::from_le_bytes(*word)) != 0 {
+            let bit = |place: usize, b: &u8| u32::from(trigger(*b) != Trigger::None) << place;
+            let mut places = word.iter().enumerate().fold(0, |places, (place, b)| places | bit(place, b));
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize;
+                if is_trigger(text, place) {
+                    return Some(place);
+                }
+                places &= places - 1;
             }
-            at += 8;
         }
-        match trigger(*text.get(at)?) {
-            Trigger::None => at += 1,
-            Trigger::Noun if !may_be_noun(text, at) => at += 1,
-            _ => return Some(at),
-        }
+        at += 8;
+    }
+    (at..text.len()).find(|place| is_trigger(text, *place))
+}
+
+fn is_trigger(text: &[u8], at: usize) -> bool {
+    match trigger(super::bytes::byte(text, at)) {
+        Trigger::None => false,
+        Trigger::Noun => may_be_noun(text, at),
+        Trigger::Capital => may_be_prefix(text, at),
+        _ => true,
     }
 }
 
@@ -191,6 +199,17 @@ fn may_be_noun(text: &[u8], at: usize) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(b"md"))
 }
 
+/// Whether the capital may stand in one of the prefixes: `eyJ`, `AKIA` and its like, `AIza`, `SG.`, `ABSK`, `Bearer `, `Basic `.
+fn may_be_prefix(text: &[u8], at: usize) -> bool {
+    let before = super::bytes::before(text, at);
+    match super::bytes::byte(text, at) {
+        b'J' => before == b'y',
+        b'I' => matches!(before, b'K' | b'S' | b'B' | b'A'),
+        b'G' => matches!(before, b'S' | b'A'),
+        _ => before == b'A' || matches!(super::bytes::byte(text, at + 1) | 0x20, b'e' | b'a'),
+    }
+}
+
 fn trigger(byte: u8) -> Trigger {
     TABLE.get(usize::from(byte)).copied().unwrap_or(Trigger::None)
 }
@@ -203,12 +222,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_trigger_is_passed_over(text in proptest::collection::vec(any::<u8>(), 0..64), at in 0..64_usize) {
-            let plain = text.iter().enumerate().skip(at).find(|(at, byte)| match trigger(**byte) {
-                Trigger::None => false,
-                Trigger::Noun => may_be_noun(&text, *at),
-                _ => true,
-            });
-            prop_assert_eq!(next_trigger(&text, at), plain.map(|(at, _)| at));
+            let plain = (at..text.len()).find(|place| is_trigger(&text, *place));
+            prop_assert_eq!(next_trigger(&text, at), plain);
         }
     }
 }

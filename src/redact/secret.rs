@@ -81,17 +81,22 @@ pub(super) struct Pseudonyms(Hmac<Sha256>);
 impl Pseudonyms {
     /// The token of a normalised value: the first 80 bits of HMAC(secret, entity || 0 || value) in base32.
     pub(super) fn token(&self, entity: &str, value: &[u8]) -> String {
+        let mut out = String::with_capacity(TOKEN_LEN);
+        self.write_token(&mut out, entity, value);
+        out
+    }
+
+    pub(super) fn write_token(&self, out: &mut String, entity: &str, value: &[u8]) {
         let mut mac = self.0.clone();
         mac.update(entity.as_bytes());
         mac.update(&[0]);
         mac.update(value);
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        base32(digest.iter().take(TOKEN_BYTES))
+        base32(out, digest.iter().take(TOKEN_BYTES));
     }
 }
 
-fn base32<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    let mut out = String::with_capacity(TOKEN_LEN);
+fn base32<'a>(out: &mut String, bytes: impl Iterator<Item = &'a u8>) {
     let (mut bits, mut held) = (0_u32, 0_u32);
     for &byte in bytes {
         held = (held << 8) | u32::from(byte);
@@ -103,7 +108,6 @@ fn base32<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
         }
         held &= (1 << bits) - 1;
     }
-    out
 }
 
 fn hex_digit(nibble: u8) -> char {
@@ -144,7 +148,9 @@ mod tests {
 
     #[test]
     fn base32_is_that_of_rfc_4648() {
-        assert_eq!(base32(b"foobarfoob".iter()), "mzxw6ytbojtg633c");
+        let mut out = String::new();
+        base32(&mut out, b"foobarfoob".iter());
+        assert_eq!(out, "mzxw6ytbojtg633c");
     }
 
     #[test]

@@ -21,10 +21,7 @@ enum Fold {
 impl Shadow {
     /// None when the text is its own shadow.
     pub(super) fn of(original: &str) -> Option<Self> {
-        if original.is_ascii() {
-            return None;
-        }
-        let first = original.char_indices().find(|(_, c)| !matches!(fold(*c), Fold::Keep))?.0;
+        let first = first_folded(original)?;
         let mut text = String::with_capacity(original.len());
         text.push_str(original.get(..first)?);
         let mut steps = vec![(0, 0)];
@@ -64,6 +61,25 @@ impl Shadow {
         let index = self.steps.partition_point(|(shadow, _)| *shadow <= at);
         let step = index.checked_sub(1).and_then(|i| self.steps.get(i));
         step.map_or(at, |(shadow, original)| original + (at - shadow))
+    }
+}
+
+/// Where the first character stands that does not read as itself.
+fn first_folded(original: &str) -> Option<usize> {
+    if original.is_ascii() {
+        return None;
+    }
+    // Letters with accents begin with 0xC3 to 0xC9, and the other bytes of a character are below.
+    let may_fold = |b: &u8| *b == 0xC2 || *b >= 0xCA;
+    let mut from = 0;
+    loop {
+        let rest = original.get(from..)?;
+        let at = from + rest.bytes().position(|b| may_fold(&b))?;
+        let c = original.get(at..)?.chars().next()?;
+        if !matches!(fold(c), Fold::Keep) {
+            return Some(at);
+        }
+        from = at + c.len_utf8();
     }
 }
 

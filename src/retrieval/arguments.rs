@@ -21,8 +21,39 @@ struct Names {
 
 const COLLECTION: &str = "collection";
 /// Parameters of paths that stand for a collection.
-const COLLECTION_PLACES: [&str; 6] =
-    ["index", "collection", "collection_id", "collection_name", "name", "namespace"];
+const COLLECTION_PLACES: [&str; 7] =
+    ["class", "index", "collection", "collection_id", "collection_name", "name", "namespace"];
+
+static WEAVIATE: Names = Names {
+    renamed: &[
+        ("class", COLLECTION),
+        ("where", "filter"),
+        ("id", "ids"),
+        // Weaviate's own tenants are not the gateway's.
+        ("tenant", "store_tenant"),
+    ],
+    contents: &[
+        "ask",
+        "beacon",
+        "bm25",
+        "fields",
+        "hybrid",
+        "nearAudio",
+        "nearDepth",
+        "nearIMU",
+        "nearImage",
+        "nearObject",
+        "nearText",
+        "nearThermal",
+        "nearVector",
+        "nearVideo",
+        "objects",
+        "properties",
+        "root",
+        "vector",
+        "vectors",
+    ],
+};
 
 fn names(store: Store) -> &'static Names {
     match store {
@@ -70,6 +101,7 @@ fn names(store: Store) -> &'static Names {
                 "vectors",
             ],
         },
+        Store::Weaviate => &WEAVIATE,
     }
 }
 
@@ -109,7 +141,7 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
     }
     for (name, value) in asking.places.iter().filter(|(name, _)| !COLLECTION_PLACES.contains(name)) {
         let value = Value::string(value.clone());
-        let is_id = matches!(store, Store::Opensearch | Store::Qdrant) && *name == "id";
+        let is_id = matches!(store, Store::Opensearch | Store::Qdrant | Store::Weaviate) && *name == "id";
         add(&names.argument(name), if is_id { Value::Array(vec![value]) } else { value });
     }
     for (name, value) in &asking.request.query {
@@ -164,8 +196,12 @@ fn makes_collection(request: &Request<'_>) -> bool {
 
 /// The member of a body in which it says what is asked for, where that is not the body itself.
 fn nested(store: Store, body: &Value<'_>) -> Option<&'static str> {
-    (store == Store::Pinecone && body.get("query").is_some_and(|query| query.members().is_some()))
-        .then_some("query")
+    let within = match store {
+        Store::Pinecone => "query",
+        Store::Weaviate => "match",
+        Store::Chroma | Store::Opensearch | Store::Qdrant => return None,
+    };
+    body.get(within).is_some_and(|inner| inner.members().is_some()).then_some(within)
 }
 
 /// Whole numbers and truths of a query are what they look like: `limit=10` is 10.

@@ -14,6 +14,8 @@ pub(super) type Next = Box<dyn FnOnce(Reply) -> Result<Then, Refusal> + Send>;
 
 /// What follows.
 pub(super) enum Then {
+    /// The store refuses, or it is as if it did.
+    Fail(Reply),
     /// So many records of others were found where there can be none.
     IgnoresFilters(u64),
     Send(Sending, Next),
@@ -39,12 +41,13 @@ pub(super) struct Chain {
     first: Option<Then>,
     next: Option<Next>,
     operation: Operation,
+    claims: Vec<String>,
     foreign: u64,
 }
 
 impl Chain {
     pub(super) fn new(asking: &Asking<'_>, first: Then) -> Self {
-        Self { first: Some(first), next: None, operation: asking.operation, foreign: 0 }
+        Self { first: Some(first), next: None, operation: asking.operation, claims: Vec::new(), foreign: 0 }
     }
 
     /// One request, and what the client is told of its answer.
@@ -66,12 +69,19 @@ impl Chain {
         self
     }
 
+    /// The same where nobody else may write these ids meanwhile; their collection stands in front.
+    pub(super) fn claiming(mut self, claims: Vec<String>) -> Self {
+        self.claims = claims;
+        self
+    }
+
     pub(super) fn boxed(self) -> Box<dyn Conversation> {
         Box::new(self)
     }
 
     fn take(&mut self, then: Then) -> Result<Step, Refusal> {
         match then {
+            Then::Fail(reply) => Ok(Step::Fail(reply)),
             Then::IgnoresFilters(foreign) => {
                 self.foreign = foreign;
                 Err(IGNORES_FILTERS)
@@ -105,6 +115,10 @@ impl Conversation for Chain {
                 self.take(then)
             }
         }
+    }
+
+    fn claims(&self) -> Vec<String> {
+        self.claims.clone()
     }
 
     fn operation(&self) -> Option<Operation> {

@@ -1,6 +1,8 @@
 //! Endpoints: the table of a store's public API, and how a request finds its way through it.
 
-use super::{Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone};
+use super::{
+    Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone, weaviate,
+};
 use crate::{json::Value, refusal::Refusal, tool_api::Request};
 
 /// A method and a path of a store's API.
@@ -79,6 +81,7 @@ impl Store {
             Self::Chroma | Self::Qdrant => arguments::collection(places).map(ToOwned::to_owned),
             Self::Opensearch => opensearch::named(fence, places, request),
             Self::Pinecone => pinecone::named(places, request),
+            Self::Weaviate => weaviate::named(places, request),
         }
     }
 
@@ -99,6 +102,8 @@ impl Store {
         match endpoint.verdict {
             Verdict::Refuses(why) => Err(why),
             Verdict::Serves(operation, handler) => {
+                let told = weaviate::operation(&request).filter(|_| self == Self::Weaviate);
+                let operation = told.unwrap_or(operation);
                 Ok(Found { store: self, operation, handler, endpoint, request, places })
             }
         }
@@ -137,7 +142,7 @@ impl<'r> Found<'r> {
     pub fn lookup(&self) -> Option<Lookup> {
         match self.store {
             Store::Chroma => chroma::lookup(&self.endpoint.verdict, &self.places),
-            Store::Opensearch | Store::Pinecone | Store::Qdrant => None,
+            Store::Opensearch | Store::Pinecone | Store::Qdrant | Store::Weaviate => None,
         }
     }
 

@@ -37,6 +37,11 @@ impl Store {
                 let message = body.get("status")?.get("error")?.as_str()?;
                 Some(StoreError { kind: None, message: message.to_owned() })
             }
+            Self::Weaviate => {
+                let first = body.get("error").and_then(Value::items).and_then(<[_]>::first);
+                let message = first.unwrap_or(&body).get("message").and_then(Value::as_str)?;
+                Some(StoreError { kind: None, message: message.to_owned() })
+            }
         }
     }
 
@@ -60,6 +65,10 @@ impl Store {
             Self::Qdrant => {
                 let status = Value::object([("error", message)]);
                 Value::object([("status", status), ("time", Value::integer(0))])
+            }
+            Self::Weaviate => {
+                let error = Value::object([("message", message)]);
+                Value::object([("error", Value::Array(vec![error]))])
             }
         };
         let mut out = Vec::new();

@@ -31,6 +31,7 @@ pub mod pinecone;
 pub mod qdrant;
 mod talk;
 mod vector;
+pub mod weaviate;
 mod wire;
 
 pub use cursor::Cursors;
@@ -87,10 +88,11 @@ pub enum Store {
     Opensearch,
     Pinecone,
     Qdrant,
+    Weaviate,
 }
 
 impl Store {
-    pub const ALL: [Self; 4] = [Self::Chroma, Self::Opensearch, Self::Pinecone, Self::Qdrant];
+    pub const ALL: [Self; 5] = [Self::Chroma, Self::Opensearch, Self::Pinecone, Self::Qdrant, Self::Weaviate];
 
     /// The store as the configuration names it.
     pub fn as_str(self) -> &'static str {
@@ -99,6 +101,7 @@ impl Store {
             Self::Opensearch => "opensearch",
             Self::Pinecone => "pinecone",
             Self::Qdrant => "qdrant",
+            Self::Weaviate => "weaviate",
         }
     }
 
@@ -109,8 +112,10 @@ impl Store {
             Self::Opensearch => opensearch::ENDPOINTS,
             Self::Pinecone => pinecone::ENDPOINTS,
             Self::Qdrant => qdrant::ENDPOINTS,
+            Self::Weaviate => weaviate::ENDPOINTS,
         }
     }
+
     /// The JSON of a body that is sent there; `None` where there is none.
     pub fn body<'b>(
         self,
@@ -118,7 +123,16 @@ impl Store {
         bytes: &'b [u8],
         nesting_max: usize,
     ) -> Result<Option<Value<'b>>, Refusal> {
-        if self.reads_lines(path) { vector::lines(bytes, nesting_max) } else { body(bytes, nesting_max) }
+        if self.reads_lines(path) {
+            return vector::lines(bytes, nesting_max);
+        }
+        let body = body(bytes, nesting_max)?;
+        match &body {
+            Some(body) if self == Self::Weaviate && weaviate::is_question(path) => {
+                weaviate::question(body).map(Some)
+            }
+            _ => Ok(body),
+        }
     }
 
     /// Whether the body of a request is lines of JSON.
@@ -128,7 +142,7 @@ impl Store {
                 path.trim_start_matches('/').starts_with("records/") && path.ends_with("/upsert")
             }
             Self::Opensearch => path.ends_with("_bulk") || path.ends_with("_msearch"),
-            Self::Chroma | Self::Qdrant => false,
+            Self::Chroma | Self::Qdrant | Self::Weaviate => false,
         }
     }
 
@@ -136,7 +150,7 @@ impl Store {
     pub fn lists(self) -> &'static [&'static str] {
         match self {
             Self::Pinecone => &["ids"],
-            Self::Chroma | Self::Opensearch | Self::Qdrant => &[],
+            Self::Chroma | Self::Opensearch | Self::Qdrant | Self::Weaviate => &[],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! TLS towards agents: a certificate, its key, and perhaps a CA whose certificates clients must show. All of it can be
 //! replaced while connections are open: new ones get the new certificate, and clients of old ones are looked at anew.
 
+use super::uris;
 use crate::{clock, identity::certificate::Certificate};
 use arc_swap::ArcSwap;
 use rustls::{
@@ -162,10 +163,10 @@ impl Peer {
     }
 }
 
-/// The one URI name of a certificate.
+/// The one URI name of a certificate. One that bears two is nobody's, even where only one of them can be read.
 fn name_of(leaf: &CertificateDer<'_>) -> Option<Arc<str>> {
-    let leaf = webpki::EndEntityCert::try_from(leaf).ok()?;
-    let mut names = leaf.valid_uri_names();
-    let (first, second) = (names.next(), names.next());
-    first.filter(|_| second.is_none()).map(Arc::from)
+    if uris::count(leaf) != Some(1) {
+        return None;
+    }
+    webpki::EndEntityCert::try_from(leaf).ok()?.valid_uri_names().next().map(Arc::from)
 }

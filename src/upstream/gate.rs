@@ -133,6 +133,11 @@ impl Turn<'_> {
         }
     }
 
+    /// Whose request it is.
+    pub fn tenant(&self) -> &Arc<str> {
+        &self.claim.tenant
+    }
+
     /// What goes along with a try.
     pub fn trace(&self) -> Option<&Outbound> {
         self.progress.trace.as_ref()

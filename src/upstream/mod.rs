@@ -171,11 +171,11 @@ impl Upstream {
         }
     }
 
-    /// The endpoint and credential of the next try: of two endpoints that answer, the one with less to do. None while
-    /// none answers.
-    fn next(&self, now: Instant) -> Option<Chosen<'_>> {
+    /// The endpoint and credential of a tenant's next try: of two endpoints that answer, the one with less to do. None
+    /// while none answers.
+    fn next(&self, tenant: &str, now: Instant) -> Option<Chosen<'_>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let endpoint = self.endpoint(turn, now)?;
+        let endpoint = self.endpoint(turn, tenant, now)?;
         let count = self.credentials.len();
         let in_turn = (0..count).filter_map(|step| self.credentials.get((turn + step) % count));
         let awake = in_turn.clone().find(|kept| kept.rests_until().is_none_or(|until| now >= until));
@@ -184,15 +184,15 @@ impl Upstream {
         Some(Chosen { endpoint, kept })
     }
 
-    fn endpoint(&self, turn: usize, now: Instant) -> Option<&Endpoint> {
+    fn endpoint(&self, turn: usize, tenant: &str, now: Instant) -> Option<&Endpoint> {
         let count = self.endpoints.len();
         let from =
             |start: usize| (0..count).filter_map(move |step| self.endpoints.get((start + step) % count));
-        let mut answering = from(turn).filter(|endpoint| endpoint.circuit.admits(now));
+        let mut answering = from(turn).filter(|endpoint| endpoint.circuit.admits(tenant, now));
         let first = answering.next()?;
         // The other one is another each time round.
         let second = from(turn + 1 + turn / count.max(1))
-            .find(|other| !std::ptr::eq(*other, first) && other.circuit.admits(now));
+            .find(|other| !std::ptr::eq(*other, first) && other.circuit.admits(tenant, now));
         match second {
             Some(second) if second.circuit.in_flight() < first.circuit.in_flight() => Some(second),
             Some(_) | None => Some(first),
@@ -204,9 +204,10 @@ impl Upstream {
         Some((self.endpoints.first()?, self.credentials.first().map(|kept| &kept.credential)))
     }
 
-    /// Whether a call may go there at all.
-    fn answers(&self, now: Instant) -> bool {
-        self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(now))
+    /// Whether a tenant's call may go there at all.
+    fn answers(&self, tenant: &str, now: Instant) -> bool {
+        self.endpoints.is_empty()
+            || self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(tenant, now))
     }
 
     /// Whether a call may go there for the how-manieth time, and waits before it does.
@@ -277,6 +278,7 @@ impl Upstream {
     /// Closes connections that idled for too long.
     pub fn sweep(&self) {
         for endpoint in &self.endpoints {
+            endpoint.circuit.sweep(clock::now());
             endpoint.client.sweep();
         }
     }

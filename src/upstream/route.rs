@@ -7,6 +7,7 @@
 
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
+    circuit::Watch,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
     retry_after,
 };
@@ -132,7 +133,7 @@ impl Destination {
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
         let mut places = Places::default();
         for (index, upstream) in self.upstreams.iter().cycle().take(tries_max + 1).enumerate() {
-            if !upstream.answers(clock::now()) {
+            if !upstream.answers(turn.tenant(), clock::now()) {
                 failed = failed.or(Some((upstream, Failure::Refusal(LEFT_ALONE))));
                 continue;
             }
@@ -149,7 +150,7 @@ impl Destination {
                 Err(refusal) => return Err((upstream.name.shared(), refusal)),
             }
             turn.sent();
-            match try_once(upstream, parcels, turn.trace()).await {
+            match try_once(upstream, parcels, turn).await {
                 Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
                 Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
@@ -210,25 +211,25 @@ impl Places {
     }
 }
 
-async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, outbound: Option<&Outbound>) -> Tried {
+async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>) -> Tried {
     let Some(Parcel { permit, target }) = parcels.of(upstream.speaks) else {
         return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
             message: "the upstream does not speak what is asked of it",
         }));
     };
     let now = clock::now();
-    let Some(chosen) = upstream.next(now) else {
+    let Some(chosen) = upstream.next(turn.tenant(), now) else {
         return Tried::Again(Failure::Refusal(LEFT_ALONE));
     };
     let endpoint = chosen.endpoint;
-    let watch = endpoint.circuit.begin(now, upstream.name.shared());
+    let watch = endpoint.circuit.begin(turn.tenant(), now, upstream.name.shared());
     let mut headers = target.headers.clone();
     // What the gateway sets is set last: nothing that came with the request can stand in its place.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(Credential { header, value }) = chosen.kept.map(|kept| &kept.credential) {
         headers.insert(header.clone(), value.clone());
     }
-    let underway = outbound.map(|outbound| begin(outbound, upstream, endpoint, &target.method));
+    let underway = turn.trace().map(|outbound| begin(outbound, upstream, endpoint, &target.method));
     if let Some(underway) = &underway {
         underway.context.tell(&mut headers);
     }
@@ -264,9 +265,18 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, outbound: Option<&
             judge(upstream, answer)
         }
         Err(error) => {
-            watch.failed(&error);
+            tell(&watch, &error);
             failed(error)
         }
+    }
+}
+
+/// Notes that there was no answer.
+fn tell(watch: &Watch, error: &SendError) {
+    if matches!(error.kind, SendErrorKind::Connect(_) | SendErrorKind::Tls(_)) {
+        watch.unreachable(error);
+    } else {
+        watch.failed(error);
     }
 }
 

@@ -20,12 +20,18 @@ pub(crate) struct Upstream {
     pub(crate) requests: Arc<AtomicUsize>,
 }
 
-/// What an upstream does with the request that came as the how-manieth: `true` to go on with the connection.
-pub(crate) type Act = dyn Fn(usize, &mut TcpStream) -> bool + Send + Sync;
+/// What an upstream does with the request that came as the how-manieth, and its text: `true` to go on with the connection.
+type Act = dyn Fn(usize, &dyn Fn() -> String, &mut TcpStream) -> bool + Send + Sync;
 
 impl Upstream {
     /// Does `act` with each whole request that it has read.
     pub(crate) fn acting(act: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self::serving(move |number, _, socket| act(number, socket))
+    }
+
+    fn serving(
+        act: impl Fn(usize, &dyn Fn() -> String, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let upstream =
@@ -41,6 +47,11 @@ impl Upstream {
             }
         });
         upstream
+    }
+
+    /// Does `act` with the text of each whole request that it has read.
+    pub(crate) fn reading(act: impl Fn(&str, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self::serving(move |_, text, socket| act(&text(), socket))
     }
 
     /// Answers every chat request.
@@ -68,9 +79,9 @@ fn serve(mut socket: TcpStream, seen: &Mutex<Vec<u8>>, requests: &AtomicUsize, a
     let mut chunk = [0; 65536];
     loop {
         while let Some(end) = request_end(&read) {
-            read.drain(..end);
+            let request: Vec<u8> = read.drain(..end).collect();
             let number = requests.fetch_add(1, Ordering::SeqCst);
-            if !act(number, &mut socket) {
+            if !act(number, &|| String::from_utf8_lossy(&request).into_owned(), &mut socket) {
                 return;
             }
         }

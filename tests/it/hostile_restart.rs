@@ -3,11 +3,13 @@
 
 use crate::{
     fault::{Upstream, answer, read_until_end},
+    frames::Client,
     support::{ACME, BINARY, Gateway, TENANTS, chat, read_answer, run},
 };
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -49,31 +51,41 @@ fn o2_silent_connections_do_not_hold_up_the_end() {
 
 #[test]
 fn o2_many_streams_end_within_the_drain() {
-    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 20s }\n");
+    const STREAMS: usize = 500;
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
     let body = chat("!chunks 20\n!delay 50ms", r#","stream":true"#);
+    let mut http2 = Client::connect(gateway.port, &[]);
     let streams: Vec<TcpStream> =
-        (0..100).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
-    gateway.in_flight(100);
+        (0..STREAMS).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
+    gateway
+        .wait("the first answers", |gateway| gateway.seen().as_array().is_some_and(|seen| !seen.is_empty()));
     gateway.signal("TERM");
+    let heard = http2.hear_until(Duration::from_secs(20), |heard| heard.goaway.is_some());
+    assert_eq!(heard.goaway, Some(0), "{heard:?}");
+    // It would be waited for while it has not said that it heard.
+    drop(http2);
     for stream in streams {
         let answer = read_answer(stream).unwrap();
         assert!(answer.body.ends_with("data: [DONE]\n\n"), "{answer:?}");
     }
     assert_eq!(gateway.exit_status(), Some(0));
-    assert_eq!(gateway.lines("log", "acme", 100).len(), 100);
+    assert_eq!(gateway.lines("log", "acme", STREAMS).len(), STREAMS);
 }
 
-/// Whatever it was doing, a killed gateway starts again, and its records are in order up to the last batches.
+/// What was answered so long before a kill is on record. Documented are 50 ms; a machine that is busy writes late.
+const BATCH_MAX: Duration = Duration::from_secs(2);
+
+/// Whatever it was doing, a killed gateway starts again, its records are in order, and what is missing is the last batch.
 #[test]
 fn o3_kill_at_any_moment_restarts_clean() {
     let mut gateway = Gateway::start();
-    let mut acknowledged = 0;
-    for round in 0..5_u64 {
+    let mut acknowledged = Vec::new();
+    for round in 0..3_u64 {
         let port = gateway.port;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let asking = std::thread::spawn(move || {
-            let mut count = 0;
+            let mut answered = Vec::new();
             while !told.load(Ordering::SeqCst) {
                 let body = chat(
                     "!call get_weather {}",
@@ -85,28 +97,36 @@ fn o3_kill_at_any_moment_restarts_clean() {
                 );
                 let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { break };
                 socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-                if socket.write_all(request.as_bytes()).is_err() || read_answer(socket).is_none() {
-                    break;
-                }
-                count += 1;
+                let answer = socket.write_all(request.as_bytes()).ok().and_then(|()| read_answer(socket));
+                let Some(answer) = answer else { break };
+                answered.push((Instant::now(), answer.header("x-request-id").unwrap().to_owned()));
             }
-            count
+            answered
         });
-        std::thread::sleep(Duration::from_millis(300 + 137 * round));
+        std::thread::sleep(BATCH_MAX + Duration::from_millis(1000 + 137 * round));
+        let killed = Instant::now();
         gateway.signal("KILL");
         gateway.exit_status();
         stop.store(true, Ordering::SeqCst);
-        acknowledged += asking.join().unwrap();
+        acknowledged.extend(
+            asking.join().unwrap().into_iter().map(|(at, id)| (killed.saturating_duration_since(at), id)),
+        );
         gateway.start_again();
         let (status, out, err) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
         assert_eq!(status, 0, "round {round}: {out}{err}");
     }
     assert_eq!(gateway.get("/v1/models", ACME).status, 200);
-    assert!(acknowledged > 20, "{acknowledged} requests were answered");
-    let kept = gateway.lines("log", "acme", 1).len();
-    // A batch is 50 ms: of what was answered, at most what one such batch and its write hold is lost a time.
-    println!("{acknowledged} answered, {kept} on record");
-    assert!(kept * 2 >= acknowledged, "{kept} of {acknowledged}");
+    let kept: std::collections::HashSet<String> = gateway
+        .lines("log", "acme", 1)
+        .iter()
+        .map(|line| line["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    let lost: Vec<Duration> =
+        acknowledged.iter().filter(|(_, id)| !kept.contains(id)).map(|(age, _)| *age).collect();
+    println!("{} answered, lost are those of the last {:?}", acknowledged.len(), lost.iter().max());
+    let old = acknowledged.iter().filter(|(age, _)| *age > BATCH_MAX).count();
+    assert!(old > 10, "{old} of {} were answered long before", acknowledged.len());
+    assert!(lost.iter().all(|age| *age <= BATCH_MAX), "{lost:?}");
 }
 
 /// A new version takes the place of the old one, with no connection refused and no stream cut.
@@ -165,9 +185,7 @@ fn a_new_gateway_takes_over_without_a_refused_connection() {
     }
     drop(second.kill());
     drop(second.wait());
-    // A connection that is made while the last look into the old socket's queue ends is reset by the kernel: there is no
-    // closing a listening socket without that.
-    assert!(all > 50 && bad.len() <= 1 + all / 500, "{all} good, {bad:?}");
+    assert!(all > 50 && bad.is_empty(), "{all} good, {bad:?}");
 }
 
 /// O7: many large bodies at once are told to come again, and do not end the process.
@@ -178,12 +196,15 @@ fn o7_bodies_beyond_the_room_are_told_to_come_again() {
         socket.write_all(answer("ok").as_bytes()).is_ok()
     });
     let yaml = slow.yaml("slow", "");
-    let gateway = Gateway::with_all(
+    let mut gateway = Gateway::with_all(
         TENANTS,
         &|_| yaml.clone(),
         "  gpt-slow: { upstream: slow }\nlimits: { bodies: 32MiB }\n",
         &[],
     );
+    // Where a test may make a cgroup, the system would end the process; where not, its peak is looked at.
+    let group = Path::new("/sys/fs/cgroup/memory").join(format!("tollgate-{}", std::process::id()));
+    let is_bounded = gateway.restart_in(&group, 256 << 20);
     let body = chat(&"x".repeat(1 << 20), "").replace("gpt-5", "gpt-slow");
     let port = gateway.port;
     let asking: Vec<_> = (0..60)
@@ -203,10 +224,13 @@ fn o7_bodies_beyond_the_room_are_told_to_come_again() {
     assert_eq!(count(200) + count(503), 60, "{told:?}");
     assert!(count(200) >= 10 && count(503) >= 10, "{told:?}");
     assert!(told.iter().all(|(status, retry)| *status == 200 || *retry));
-    assert!(gateway.proc_status("VmHWM") < 400 << 10, "{} KiB", gateway.proc_status("VmHWM"));
+    println!("in a cgroup: {is_bounded}; {} KiB at most", gateway.proc_status("VmHWM"));
+    assert!(gateway.proc_status("VmHWM") < 256 << 10, "{} KiB", gateway.proc_status("VmHWM"));
     // It recovers by itself.
     assert_eq!(gateway.chat(ACME, &body).status, 200);
     gateway.in_flight(0);
+    gateway.stop();
+    drop(std::fs::remove_dir(&group));
 }
 
 /// O8: without files to open, accepting waits; with them, it goes on.
@@ -231,4 +255,18 @@ fn o8_a_gateway_without_files_recovers() {
             && read_answer(socket).is_some_and(|answer| answer.status == 200)
     });
     assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, 200);
+}
+
+/// O4: where nothing can be written, a gateway does not begin, and says what it could not write.
+#[test]
+fn o4_a_directory_that_is_read_only_is_told_at_the_start() {
+    let mut gateway = Gateway::start();
+    let script = "exec unshare -m sh -c 'mount --bind data data && mount -o remount,bind,ro data && echo mounted && exec SERVE'";
+    assert!(!gateway.restart_by(script), "it serves without records");
+    let stderr = gateway.stderr();
+    if stderr.contains("unshare") || stderr.contains("mount: ") {
+        println!("left out: there are no mount namespaces for this user");
+        return;
+    }
+    assert!(stderr.contains("data") && stderr.to_lowercase().contains("read-only"), "{stderr}");
 }

@@ -97,3 +97,43 @@ fn no_code_of_its_own_is_unsafe() {
         assert!(std::fs::read_to_string(root).unwrap().contains("#![forbid(unsafe_code)]"), "{root}");
     }
 }
+
+/// The fuzz targets are built apart, by a lock of their own: it has to fit what the crate depends on, in the versions that are
+/// shipped.
+#[test]
+fn the_lock_of_the_fuzz_targets_fits() {
+    let packages = |path: &str| -> Vec<(String, String, Vec<String>)> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let package = |part: &str| {
+            let of = |key: &str| {
+                part.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"'))
+            };
+            let dependencies = part.lines().filter_map(|line| line.strip_prefix(" \"")?.strip_suffix("\","));
+            let names = dependencies.map(|name| name.split(' ').next().unwrap().to_owned()).collect();
+            Some((of("name")?.to_owned(), of("version")?.to_owned(), names))
+        };
+        text.split("[[package]]").filter_map(package).collect()
+    };
+    let (ours, theirs) = (packages("Cargo.lock"), packages("fuzz/Cargo.lock"));
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap();
+    let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let (dependencies, _) = dependencies.split_once("\n[").unwrap();
+    let (_, _, locked) = theirs.iter().find(|(name, ..)| name == "tollgate").unwrap();
+    for line in dependencies.lines().filter(|line| !line.is_empty()) {
+        let name = line.split(' ').next().unwrap().to_owned();
+        assert!(locked.contains(&name), "fuzz/Cargo.lock lacks {name}: run cargo metadata in fuzz/");
+        let version = |packages: &[(String, String, Vec<String>)]| {
+            let mut found: Vec<String> = packages
+                .iter()
+                .filter(|(found, ..)| *found == name)
+                .map(|(_, version, _)| version.clone())
+                .collect();
+            found.sort_unstable();
+            found
+        };
+        assert!(
+            version(&theirs).iter().all(|found| version(&ours).contains(found)),
+            "{name} is of another version in fuzz/Cargo.lock"
+        );
+    }
+}

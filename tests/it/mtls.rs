@@ -2,8 +2,8 @@
 
 use crate::support::{ACME, GLOBEX, Gateway, chat, run};
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType, date_time_ymd,
 };
 use std::{
     path::Path,
@@ -39,10 +39,23 @@ fn authority(name: &str) -> Authority {
 impl Authority {
     /// A client's certificate and key in one file.
     fn client(&self, names: &[&str], until: i32) -> String {
+        let uri = |name: &&str| SanType::URI((*name).try_into().unwrap());
+        self.signed(|params| params.subject_alt_names = names.iter().map(uri).collect(), until)
+    }
+
+    /// One whose URI names are these bytes, which need not be text.
+    fn client_of_bytes(&self, names: &[&[u8]]) -> String {
+        let name = |name: &&[u8]| [&[0x86, u8::try_from(name.len()).unwrap()], *name].concat();
+        let names: Vec<u8> = names.iter().flat_map(name).collect();
+        let sequence = [&[0x30, u8::try_from(names.len()).unwrap()], names.as_slice()].concat();
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, 17], sequence);
+        self.signed(|params| params.custom_extensions = vec![extension], 2040)
+    }
+
+    fn signed(&self, named: impl FnOnce(&mut CertificateParams), until: i32) -> String {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.subject_alt_names =
-            names.iter().map(|name| SanType::URI((*name).try_into().unwrap())).collect();
+        named(&mut params);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
@@ -134,6 +147,22 @@ fn certificates_and_keys_of_two_tenants_are_nobody() {
         let told = models(&gateway, Some(client), &["-H", &header]);
         // One answer for all of them.
         assert_eq!((told.0, id(&told.1)), (401, id(&refused.1)));
+    }
+}
+
+/// What one reader passes over is a name to another: a second one is a second one, whatever its bytes are.
+#[test]
+fn a_certificate_of_two_names_is_nobody_even_where_one_is_no_text() {
+    let ca = authority("clients");
+    let gateway = start(&ca);
+    let acme: &[u8] = b"spiffe://example.org/ns/acme/sa/a";
+    assert_eq!(models(&gateway, Some(&ca.client_of_bytes(&[acme])), &[]).0, 200);
+    for other in [b"spiffe://example.org/ns/globex/sa/\xff".as_slice(), b"\xff", b"\0", b""] {
+        for names in [[acme, other], [other, acme]] {
+            // It gets a connection, or none.
+            let (status, body) = models(&gateway, Some(&ca.client_of_bytes(&names)), &[]);
+            assert!([0, 401].contains(&status), "{status} {body} {other:?}");
+        }
     }
 }
 

@@ -341,6 +341,42 @@ impl Gateway {
         status.is_ok_and(|status| status.success())
     }
 
+    /// Starts it again in a cgroup that may use so much memory; whether there can be such a group.
+    pub(crate) fn restart_in(&mut self, group: &Path, bytes_max: usize) -> bool {
+        let is_bounded = std::fs::create_dir(group).is_ok()
+            && std::fs::write(group.join("memory.limit_in_bytes"), bytes_max.to_string()).is_ok();
+        let enter =
+            if is_bounded { format!("echo $$ > {}/cgroup.procs; ", group.display()) } else { String::new() };
+        assert!(self.restart_by(&format!("{enter}exec SERVE")), "it does not start");
+        is_bounded
+    }
+
+    /// Starts it again by a script of the shell, in which `SERVE` serves; whether it is there in the end.
+    pub(crate) fn restart_by(&mut self, script: &str) -> bool {
+        self.stop();
+        let script = script.replace("SERVE", &format!("{BINARY} serve --config tollgate.yaml"));
+        let err = std::fs::File::create(self.dir.path().join("serve.err")).unwrap();
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(err)
+            .spawn();
+        self.process = Running(child.unwrap());
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(20) {
+            if try_get(self.admin, "/readyz").is_some_and(|answer| answer.status == 200) {
+                return true;
+            }
+            if self.process.0.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
     /// Starts it again on the same directory, so that a file that may not grow is an error, as a full disk is, and no signal.
     pub(crate) fn start_again_without_signals_of_files(&mut self) {
         let script = format!("trap '' XFSZ; exec {BINARY} serve --config tollgate.yaml 2>/dev/null");

@@ -4,7 +4,7 @@ use super::{Compiler, credentials::Own};
 use crate::{
     config::{At, Problem, raw},
     dialect::Family,
-    retrieval::Store,
+    retrieval::{Store, weaviate},
     snapshot::{Accounts, ToolApi, ToolKind},
     tool_api::operation::{Operation, Operations},
 };
@@ -30,11 +30,9 @@ impl Compiler<'_> {
                 raw::UpstreamKind::Opensearch => self.store(raw, Store::Opensearch),
                 raw::UpstreamKind::Pinecone => self.store(raw, Store::Pinecone),
                 raw::UpstreamKind::Qdrant => self.store(raw, Store::Qdrant),
+                raw::UpstreamKind::Weaviate => self.store(raw, Store::Weaviate),
                 raw::UpstreamKind::Http => Some(ToolKind::Http(self.operations(raw))),
-                raw::UpstreamKind::Anthropic
-                | raw::UpstreamKind::Mcp
-                | raw::UpstreamKind::Openai
-                | raw::UpstreamKind::Weaviate => continue,
+                raw::UpstreamKind::Anthropic | raw::UpstreamKind::Mcp | raw::UpstreamKind::Openai => continue,
             };
             if name.value.ends_with('_') {
                 let message =
@@ -63,6 +61,12 @@ impl Compiler<'_> {
                 self.error("bad-field", at.at, message);
                 return None;
             }
+            if store == Store::Weaviate && !weaviate::is_property(&at.value) {
+                let message =
+                    "a property of Weaviate's begins with a small letter, and holds letters, digits and `_`";
+                self.error("bad-field", at.at, message);
+                return None;
+            }
         }
         let (field, own_collections) = match raw.scope.as_ref().map(|at| at.value) {
             // Where nothing is written, both: it cannot keep to a tenant's own ids among others'.
@@ -71,6 +75,14 @@ impl Compiler<'_> {
             }
             None | Some(raw::Scope::Field) => {
                 (Some(field.map_or(TENANT_FIELD, |at| at.value.as_str())), None)
+            }
+            // Weaviate's own tenants are named as the tenants are.
+            Some(raw::Scope::Collection) if store == Store::Weaviate => {
+                if let Some(at) = &raw.collections {
+                    let message = "not for `kind: weaviate`: each tenant has the one of Weaviate's own tenants that is named as it is";
+                    self.error("bad-collections", at.at, message);
+                }
+                (field.map(|at| at.value.as_str()), Some(("".into(), "".into())))
             }
             Some(raw::Scope::Collection) => (field.map(|at| at.value.as_str()), Some(self.template(raw)?)),
         };

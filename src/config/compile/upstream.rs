@@ -37,16 +37,13 @@ impl Compiler<'_> {
                     let upstream = self.upstream(name, raw, Family::OpenAi);
                     upstreams.extend(upstream.map(|upstream| (name.value.clone(), Arc::new(upstream))));
                 }
-                raw::UpstreamKind::Weaviate => {
-                    let message = "upstreams of this kind are not served by this version yet";
-                    self.warn("not-served-yet", raw.kind.at, message);
-                }
                 raw::UpstreamKind::Chroma
                 | raw::UpstreamKind::Http
                 | raw::UpstreamKind::Mcp
                 | raw::UpstreamKind::Opensearch
                 | raw::UpstreamKind::Pinecone
-                | raw::UpstreamKind::Qdrant => {}
+                | raw::UpstreamKind::Qdrant
+                | raw::UpstreamKind::Weaviate => {}
             }
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let upstream = upstreams.get(&name.value);

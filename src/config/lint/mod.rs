@@ -59,7 +59,6 @@ pub const LINTS: &[Lint] = &[
     lint_of("glob-with-as", "A pattern of models that all become one."),
     lint_of("queue-without-places", "A queue before an upstream that takes any number of requests."),
     lint_of("not-enforced-yet", "Accepted, and not enforced by this version."),
-    lint_of("not-served-yet", "A kind of upstream that this version does not serve."),
 ];
 
 /// Lints what was read; `tests` are the policy tests beside the tenants.

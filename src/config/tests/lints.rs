@@ -187,6 +187,7 @@ fn filled_in(from: &str, tenants: &str) -> tempfile::TempDir {
             ("@CHROMA@", "http://127.0.0.1:9"),
             ("@QDRANT@", "http://127.0.0.1:9"),
             ("@INDICES@", "http://127.0.0.1:9"),
+            ("@WEAVIATE@", "http://127.0.0.1:9"),
         ] {
             text = text.replace(word, value);
         }

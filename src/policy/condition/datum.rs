@@ -75,6 +75,13 @@ impl<'v> Datum<'v> {
         }
     }
 
+    /// Whether two values can be held against each other: they are of one type, all numbers being one, or one is null.
+    pub(super) fn is_like(&self, other: &Datum<'_>) -> bool {
+        let class = |kind: &'static str| if matches!(kind, "double" | "uint") { "int" } else { kind };
+        let (a, b) = (class(self.kind()), class(other.kind()));
+        a == b || a == "null" || b == "null"
+    }
+
     /// Equality as CEL has it: numbers by value whatever their types, values of two types differ.
     pub(super) fn equals(&self, other: &Datum<'_>, budget: &mut Budget) -> Result<bool, Stop> {
         budget.spend(1)?;

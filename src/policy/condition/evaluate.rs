@@ -89,6 +89,9 @@ impl<'v> Run<'v> {
             Node::Constant(datum) => Ok(datum.share()),
             Node::Equal(truth, sides) => {
                 let (a, b) = self.both(sides)?;
+                if !a.is_like(&b) {
+                    return self.unfit(if *truth { "==" } else { "!=" }, &[&a, &b]);
+                }
                 Ok(Datum::Bool(a.equals(&b, &mut self.budget)? == *truth))
             }
             Node::Fact(fact) => self.fact(*fact),
@@ -179,14 +182,19 @@ impl<'v> Run<'v> {
             return Ok(Datum::Bool(found.is_some()));
         }
         let Some(items) = of.items() else { return self.unfit("in", &[&item, &of]) };
+        let mut unlike = None;
         for at in 0..items.len() {
-            if let Some(other) = items.at(at)
-                && other.equals(&item, &mut self.budget)?
-            {
+            let Some(other) = items.at(at) else { continue };
+            if !other.is_like(&item) {
+                unlike.get_or_insert(other);
+            } else if other.equals(&item, &mut self.budget)? {
                 return Ok(Datum::Bool(true));
             }
         }
-        Ok(Datum::Bool(false))
+        match unlike {
+            Some(other) => self.unfit("in", &[&item, &other]),
+            None => Ok(Datum::Bool(false)),
+        }
     }
 
     fn index(&mut self, sides: &'v [Node; 2]) -> Answer<'v> {

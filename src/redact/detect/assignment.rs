@@ -1,7 +1,10 @@
 //! Credentials known by the name before them: `password=…`, `api_key: "…"`, `?token=…`, `AccountKey=…;`,
 //! and values under such a key in JSON.
 
-use super::bytes::{Classes, before, byte, is_jumbled, is_random, is_space, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
+    run_start, slice,
+};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -94,6 +97,7 @@ const OTHER_KEYS: &[&[u8]] = &[
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
+const AUTH: &[u8] = b"auth";
 const PARAMETERS: &[&[u8]] =
     &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
 
@@ -105,8 +109,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let name_end = skip_back(text, at);
-    let start =
-        run_start(text, name_end, NAME_MAX, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if colon && !may_be_listed(slice(text, 0, name_end)) {
+        return None;
+    }
+    let start = run_start(text, name_end, NAME_MAX, is_name);
     let query = !colon && matches!(before(text, start), b'?' | b'&');
     let kind = kind(slice(text, start, name_end), query)?;
     let mut value = value(text, at, query, kind)?;
@@ -168,6 +174,56 @@ pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     }
 }
 
+/// Whether a name may be on one of the lists, by its last two bytes: most names are not.
+fn may_be_listed(name: &[u8]) -> bool {
+    let [.., before, last] = name else { return false };
+    let place = |b: u8| usize::from((b | 0x20).wrapping_sub(b'a'));
+    match ENDINGS.get(place(*last)) {
+        Some(befores) if before.is_ascii_alphabetic() => befores >> place(*before) & 1 == 1,
+        Some(_) => !before.is_ascii_digit(),
+        // Signs do not count.
+        None => !last.is_ascii_digit(),
+    }
+}
+
+/// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
+static ENDINGS: [u32; 26] = {
+    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), AUTH);
+    let mut row = 0;
+    while let Some((name, _)) = row_of(KEYS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(SHORT_PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(PARAMETERS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    table
+};
+
+#[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+const fn row_of<T: Copy>(rows: &[T], at: usize) -> Option<T> {
+    if at < rows.len() { Some(rows[at]) } else { None }
+}
+
+#[expect(clippy::indexing_slicing, reason = "the lists hold small letters, which building the table proves")]
+const fn with_ending(mut table: [u32; 26], name: &[u8]) -> [u32; 26] {
+    let [.., before, last] = name else { return table };
+    table[(*last - b'a') as usize] |= 1 << (*before - b'a');
+    table
+}
+
 /// From `=` or `:` back over blanks and quotes to the end of the name.
 fn skip_back(text: &[u8], at: usize) -> usize {
     let blank = run_start(text, at, 2, is_space);
@@ -175,6 +231,9 @@ fn skip_back(text: &[u8], at: usize) -> usize {
 }
 
 fn kind(name: &[u8], query: bool) -> Option<Kind> {
+    if name.len() <= NAME_MAX && !may_be_listed(name) {
+        return None;
+    }
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
     let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -183,11 +242,6 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         length += 1;
     }
     let name = letters.get(..length)?;
-    // No name on the lists ends otherwise.
-    if !query && !matches!(name.last()?, b'a' | b'd' | b'e' | b'h' | b'n' | b'p' | b's' | b't' | b'w' | b'y')
-    {
-        return None;
-    }
     if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
         return Some(Kind::Password);
     }
@@ -195,7 +249,7 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         return Some(Kind::Key(*entity));
     }
     let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
-    if name == b"auth" || (name.ends_with(RANDOM_KEYS) && !other) {
+    if name == AUTH || (name.ends_with(RANDOM_KEYS) && !other) {
         return Some(Kind::Random);
     }
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
@@ -318,18 +372,18 @@ pub(super) fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
 
 /// What a machine would make: long, with letters and digits or both cases.
 fn is_key(value: &[u8]) -> bool {
+    if value.len() < 16 {
+        return false;
+    }
     let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
     let constant = classes.lower == 0 && classes.digit < 3 && value.contains(&b'_');
     // Without a digit: capitals beside each other, as no name in code has them between small letters.
-    let capitals = || value.windows(2).filter(|w| w.iter().all(u8::is_ascii_uppercase)).count();
-    let letters =
-        classes.digit + classes.other == 0 && classes.upper > 3 && classes.lower > 3 && capitals() > 1;
+    let letters = classes.digit + classes.other == 0
+        && classes.upper > 3
+        && classes.lower > 3
+        && pairs_of_capitals(value) > 1;
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
-    value.len() >= 16 && mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
-}
-
-fn is_key_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"+/=_-.~%:".contains(&b)
+    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -381,7 +435,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         && value.len() > 1;
     shell
         || value.iter().all(|b| *b == first)
-        || value.windows(3).any(|w| w == b"...")
+        || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
         || OPENINGS.iter().any(|o| value.starts_with(o))
         || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
 }

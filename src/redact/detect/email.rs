@@ -1,7 +1,7 @@
 //! EMAIL_ADDRESS: local part, `@`, a domain with a top-level name of letters.
 //! Not what only looks like one: `git@host:path`, `pkg@1.2.3`, `logo@2x.png`, the user of a URL.
 
-use super::bytes::{before, byte, run_end, run_start, slice};
+use super::bytes::{before, byte, is_space, run_end, run_start, slice};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -19,7 +19,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let start = local_start(text, at);
     let end = domain_end(text, at + 1)?;
-    if start == at || is_scp(text, start, at, end) || is_in_url(text, start) {
+    if is_no_local(text, start, at, end) || is_scp(text, start, at, end) || is_in_url(text, start) {
         return None;
     }
     Some(Finding::whole(Entity::EmailAddress, start, end))
@@ -68,6 +68,21 @@ fn domain_end(text: &[u8], from: usize) -> Option<usize> {
     let labelled = domain.split(|b| *b == b'.').all(|label| !label.is_empty());
     let file = FILES.iter().any(|f| top.eq_ignore_ascii_case(f));
     (named && labelled && !file && byte(text, end) != b'(' && byte(text, end) != b'_').then_some(end)
+}
+
+/// Signs alone, as before a decorator in a patch (`+@app.cached`), or one character at the start of a line that a
+/// definition stands below.
+fn is_no_local(text: &[u8], start: usize, at: usize, end: usize) -> bool {
+    let named = |b: &u8| b.is_ascii_alphanumeric() || *b >= 0x80 || *b == b'_';
+    if !slice(text, start, at).iter().any(named) {
+        return true;
+    }
+    let alone = at - start == 1 && matches!(before(text, start), b'\n' | 0) && byte(text, end) == b'\n';
+    let below = run_end(text, end + 1, 16, |b| is_space(b) || b == byte(text, start));
+    alone
+        && [b"def ".as_slice(), b"async def ", b"class "]
+            .iter()
+            .any(|word| text.get(below..).is_some_and(|rest| rest.starts_with(word)))
 }
 
 /// `git@host:path`: a user that is a program, then a path.

@@ -80,15 +80,15 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
         && group != 0
         && serial != 0
         && (area, group, serial) != (78, 5, 1120);
+    if !issued {
+        return None;
+    }
     let words =
         ["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
     let grouped = taken.has_lengths(&[3, 2, 4]) && is_dashed_or_blank(&taken);
     let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
-    let fits = grouped
-        || spaced
-        || (number.near(&taken, &words)
-            && (taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 2, 4])));
-    (issued && fits).then(|| taken.range())?
+    let plain = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 2, 4]);
+    (grouped || spaced || (plain && number.near(&taken, &words))).then(|| taken.range())?
 }
 
 /// US_ITIN: 9xx and a group of 50-65, 70-88, 90-92, 94-99; only where it is named.
@@ -199,12 +199,15 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         && taken.digits.get(3).is_some_and(|check| u32::from(*check) == sum)
         && (1..=31).contains(&day)
         && (1..=15).contains(&month);
+    if !issued {
+        return None;
+    }
     let slashed =
         taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
     let grouped = slashed
         || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
-    let fits = grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS));
-    (issued && fits).then(|| taken.range())?
+    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS)))
+        .then(|| taken.range())?
 }
 
 /// DE_SOCIAL_SECURITY: area, birthday, initial, serial, check digit over cross sums.

@@ -23,68 +23,76 @@ mod token;
 mod url;
 mod vendors;
 
+use std::ops::RangeInclusive;
+
 use super::bytes;
 use super::entity::Entity;
 use super::scan::{Finding, Scan, Step, Trigger};
 
 pub(super) use assignment::{json_value, names_value};
-pub(super) type Detector = fn(&Scan<'_>, usize) -> Option<Finding>;
 
-/// The detectors of a trigger; those of digits are in `NUMBERS` and `CODES`.
-pub(super) fn at(trigger: Trigger) -> &'static [Detector] {
+/// What the detectors of a trigger find; those of digits are asked by `at_digit`.
+pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {
     match trigger {
-        Trigger::None | Trigger::Digit => &[],
-        Trigger::At => &[email::find],
-        Trigger::Colon => &[
-            data_url::find,
-            url::find,
-            header::cookie,
-            token::telegram,
-            network::ipv6,
-            network::mac,
-            assignment::find,
-        ],
-        Trigger::Equals => &[assignment::find],
-        Trigger::Dash => &[pem::find, token::at_sign, network::mac, password::option],
-        Trigger::Underscore => &[token::at_sign],
-        Trigger::Noun => &[password::spoken],
-        Trigger::Capital => &[jwt::find, aws::access_key, token::lettered, header::scheme],
+        Trigger::None | Trigger::Digit => None,
+        Trigger::At => email::find(scan, at),
+        Trigger::Colon => data_url::find(scan, at)
+            .or_else(|| url::find(scan, at))
+            .or_else(|| header::cookie(scan, at))
+            .or_else(|| token::telegram(scan, at))
+            .or_else(|| network::ipv6(scan, at))
+            .or_else(|| network::mac(scan, at))
+            .or_else(|| assignment::find(scan, at)),
+        Trigger::Equals => assignment::find(scan, at),
+        Trigger::Dash => pem::find(scan, at)
+            .or_else(|| token::at_sign(scan, at))
+            .or_else(|| network::mac(scan, at))
+            .or_else(|| password::option(scan, at)),
+        Trigger::Underscore => token::at_sign(scan, at),
+        Trigger::Noun => password::spoken(scan, at),
+        Trigger::Capital => jwt::find(scan, at)
+            .or_else(|| aws::access_key(scan, at))
+            .or_else(|| token::lettered(scan, at))
+            .or_else(|| header::scheme(scan, at)),
     }
 }
 
-/// Sequences of digit groups, the strictest check first.
-pub(super) const NUMBERS: &[(Entity, number::Check)] = &[
-    (Entity::ChAhv, identity::ch_ahv),
-    (Entity::CreditCard, payment::card),
-    (Entity::FrNir, identity::fr_nir),
-    (Entity::IpAddress, network::ipv4),
-    (Entity::UsSsn, identity::us_ssn),
-    (Entity::UsItin, identity::us_itin),
-    (Entity::DeTaxId, identity::de_tax_id),
-    (Entity::InAadhaar, identity::in_aadhaar),
-    (Entity::AtSvnr, identity::at_svnr),
-    (Entity::UkNhs, identity::uk_nhs_named),
-    (Entity::PhoneNumber, phone::find),
-    (Entity::UkNhs, identity::uk_nhs),
-    (Entity::UkNino, identity::uk_nino_spaced),
-    (Entity::DeSocialSecurity, identity::de_social_security_spaced),
+/// Sequences of digit groups, with how many digits the value has, the strictest check first.
+pub(super) const NUMBERS: &[(Entity, number::Counts, number::Check)] = &[
+    (Entity::ChAhv, number::digits(13, 13), identity::ch_ahv),
+    (Entity::CreditCard, number::digits(13, 19), payment::card),
+    (Entity::FrNir, number::digits(15, 15), identity::fr_nir),
+    (Entity::IpAddress, number::ANY, network::ipv4),
+    (Entity::UsSsn, number::digits(9, 9), identity::us_ssn),
+    (Entity::UsItin, number::digits(9, 9), identity::us_itin),
+    (Entity::DeTaxId, number::digits(11, 11), identity::de_tax_id),
+    (Entity::InAadhaar, number::digits(12, 12), identity::in_aadhaar),
+    (Entity::AtSvnr, number::digits(10, 10), identity::at_svnr),
+    (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs_named),
+    (Entity::PhoneNumber, number::digits(7, 18), phone::find),
+    (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs),
+    (Entity::UkNino, number::ANY, identity::uk_nino_spaced),
+    (Entity::DeSocialSecurity, number::digits(8, 8), identity::de_social_security_spaced),
 ];
 
-/// Words that hold letters and digits: `(scan, start, end of the word) -> end of the value`.
-pub(super) const CODES: &[(Entity, number::CodeCheck)] = &[
-    (Entity::IbanCode, bank::iban),
-    (Entity::TwilioKey, token::twilio),
-    (Entity::Crypto, crypto::address),
-    (Entity::DeSocialSecurity, identity::de_social_security),
-    (Entity::UkNino, identity::uk_nino),
-    (Entity::DeIdCard, identity::de_id_card),
-    (Entity::FrNir, identity::fr_nir_corsica),
-    (Entity::DeVatId, business::german),
-    (Entity::AtVatId, business::austrian),
+/// Words that hold letters and digits, by their length: `(scan, start, end of the word) -> end of the value`.
+pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = &[
+    (Entity::IbanCode, 4..=usize::MAX, bank::iban),
+    (Entity::TwilioKey, 34..=34, token::twilio),
+    (Entity::Crypto, 26..=90, crypto::address),
+    (Entity::DeSocialSecurity, 12..=12, identity::de_social_security),
+    (Entity::UkNino, 9..=9, identity::uk_nino),
+    (Entity::DeIdCard, 9..=10, identity::de_id_card),
+    (Entity::FrNir, 15..=15, identity::fr_nir_corsica),
+    (Entity::DeVatId, 11..=11, business::german),
+    (Entity::AtVatId, 11..=11, business::austrian),
 ];
 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
+    if let Some(end) = number::short(scan.text, at) {
+        return Step::Skip(end);
+    }
     // A hardware address may be all digits and dashes, which would read as a number.
     let dashed = bytes::byte(scan.text, at + 2) == b'-';
     let mac = if dashed { network::mac(scan, at + 2) } else { None };

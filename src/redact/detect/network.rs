@@ -74,19 +74,25 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     if !dotted || !apart {
         return None;
     }
-    let parts: Vec<u32> = groups.iter().filter_map(|g| parse(slice(text, g.start, g.end()))).collect();
-    let valid = parts.len() == 4 && parts.iter().all(|p| *p < 256);
+    let mut parts = [0_u32; 4];
+    for (part, group) in parts.iter_mut().zip(groups) {
+        *part = parse(slice(text, group.start, group.end()))?;
+    }
     // This host, no host, a netmask.
-    let nobody = matches!(parts.as_slice(), [127, ..] | [0, 0, 0, 0] | [255, 255, ..]);
+    if parts.iter().any(|p| *p > 255) || matches!(parts, [127, ..] | [0, 0, 0, 0] | [255, 255, ..]) {
+        return None;
+    }
     // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
     let small = parts.iter().all(|p| *p < 10);
-    let known = parts.iter().all(|p| Some(p) == parts.first())
-        || matches!(parts.as_slice(), [8, 8, 4, 4] | [1, 0, 0, 1]);
+    let known =
+        parts.iter().all(|p| Some(p) == parts.first()) || matches!(parts, [8, 8, 4, 4] | [1, 0, 0, 1]);
     let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
     let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
-    let version = holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)
-        || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
-    (valid && !nobody && !heading && !version).then_some((start, end))
+    let version = || {
+        holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)
+            || holds_word(number.scan.key.as_bytes(), VERSION_WORDS)
+    };
+    (!heading && !version()).then_some((start, end))
 }
 
 fn parse(digits: &[u8]) -> Option<u32> {

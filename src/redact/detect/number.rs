@@ -1,15 +1,30 @@
 //! Numbers: reads digit groups once, then lets each numeric detector check from each group on.
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
-use super::bytes::{before, byte, is_space, run_end, run_start, starts_free};
+use super::bytes::{
+    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free,
+};
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
 const GROUPS_MAX: usize = 24;
 const DIGITS_MAX: usize = 64;
 const WORD_MAX: usize = 128;
+/// Digits that are too few for a value without others behind them.
+const SHORT: usize = 7;
 
 /// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
 pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
+
+/// How many digits a value may have: a bit for each count.
+pub(in crate::redact) type Counts = u128;
+
+/// Whatever the count.
+pub(super) const ANY: Counts = Counts::MAX;
+
+/// From so many digits to so many.
+pub(super) const fn digits(least: u32, most: u32) -> Counts {
+    (1 << (most + 1)) - (1 << least)
+}
 
 /// A detector of codes: the end of the value, given the word's start and end.
 pub(in crate::redact) type CodeCheck = fn(&Scan<'_>, usize, usize) -> Option<usize>;
@@ -103,12 +118,21 @@ impl Taken<'_> {
     }
 }
 
+/// The end of a number that stands alone and is too short for anything: a time, an amount, a line.
+pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
+    if is_run(before(text, at)) {
+        return None;
+    }
+    let end = run_end(text, at, SHORT, is_digit);
+    (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
+}
+
 /// One step of the scan at a digit: a finding, or how far there is none.
 pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
-    let start = run_start(text, at, WORD_MAX, |b| b.is_ascii_alphabetic());
-    let end = run_end(text, at, WORD_MAX, |b| b.is_ascii_alphanumeric());
-    let digits_end = run_end(text, at, WORD_MAX, |b| b.is_ascii_digit());
+    let start = run_start(text, at, WORD_MAX, is_letter);
+    let end = run_end(text, at, WORD_MAX, is_alphanumeric);
+    let digits_end = run_end(text, at, WORD_MAX, is_digit);
     if start < at || digits_end < end {
         return code(scan, start, end);
     }
@@ -125,7 +149,7 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
         b'-' => prior.is_ascii_alphanumeric(),
         b',' if prior.is_ascii_digit() => {
             // A row of values, unless it reads as thousands or as a decimal.
-            let whole = at - 1 - run_start(text, at - 1, 20, |b| b.is_ascii_digit());
+            let whole = at - 1 - run_start(text, at - 1, 20, is_digit);
             end - at == 3 || (whole < 3 && separator(text, end).is_none() && end - at < 12)
         }
         b'.' | b',' | b'\'' | b'#' => {
@@ -137,8 +161,9 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
 
 fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
     if starts_free(scan.text, start) {
-        for (entity, check) in CODES {
-            if scan.on.has(*entity)
+        for (entity, lengths, check) in CODES {
+            if lengths.contains(&(end - start))
+                && scan.on.has(*entity)
                 && let Some(to) = check(scan, start, end)
             {
                 return Step::Found(Finding::whole(*entity, start, to));
@@ -149,7 +174,7 @@ fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
 }
 
 fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
-    if first_end - at < 7 && separator(scan.text, first_end).is_none() {
+    if first_end - at < SHORT && separator(scan.text, first_end).is_none() {
         return Step::Skip(first_end);
     }
     let mut digits = [0_u8; DIGITS_MAX];
@@ -174,8 +199,9 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             ends: ends >> group.offset,
             first: index == 0,
         };
-        for (entity, check) in NUMBERS {
-            if scan.on.has(*entity)
+        for (entity, counts, check) in NUMBERS {
+            if (number.ends & counts != 0 || *counts == ANY)
+                && scan.on.has(*entity)
                 && let Some((start, end)) = check(&number)
             {
                 return Step::Found(Finding::whole(*entity, start, end));
@@ -190,7 +216,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
 fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
     let (mut count, mut used, mut from) = (0, 0, at);
     for group in groups {
-        let end = run_end(text, from, DIGITS_MAX + 1, |b| b.is_ascii_digit());
+        let end = run_end(text, from, DIGITS_MAX + 1, is_digit);
         let len = end - from;
         let Some(room) = digits.get_mut(used..used + len) else { break };
         room.iter_mut().zip(text.get(from..end).unwrap_or_default()).for_each(|(to, b)| *to = b - b'0');

@@ -26,8 +26,7 @@ const WORDS: &[&str] = &[
 
 pub(super) fn card(number: &Number<'_>) -> Option<(usize, usize)> {
     (13..=19).rev().find_map(|count| {
-        number.digits.get(..count).filter(|digits| is_issued(digits))?;
-        let taken = number.take(count)?;
+        let taken = number.take(count).filter(|taken| is_issued(taken.digits))?;
         // Long runs are often plain integers, of which a tenth pass the check: they need a word beside them.
         // Thirteen were given up long ago, and are what a product's bar code has.
         let plain = taken.is_joined()

@@ -190,7 +190,9 @@ fn north_american(number: &Number<'_>) -> Option<usize> {
     let taken = number.take(10 + skip)?;
     let digits = taken.digits.get(skip..)?;
     let plan = digits.first().is_some_and(|d| *d > 1) && digits.get(3).is_some_and(|d| *d > 1);
+    if !plan {
+        return None;
+    }
     let shaped = taken.has_lengths(&[3, 3, 4]) || (skip == 1 && taken.has_lengths(&[1, 3, 3, 4]));
-    let fits = shaped || (taken.is_joined() && number.near(&taken, WORDS));
-    (plan && fits).then_some(taken.end)
+    (shaped || (taken.is_joined() && number.near(&taken, WORDS))).then_some(taken.end)
 }

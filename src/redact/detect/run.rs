@@ -2,7 +2,8 @@
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
 use super::bytes::{
-    Classes, before, byte, is_base64, is_random, is_run, run_end, run_start, slice, starts_apart,
+    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice,
+    starts_apart,
 };
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
@@ -76,7 +77,7 @@ const LINKS: &[&str] = &[
 /// At a digit.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    let start = run_start(text, at, HEAD_MAX, |b| is_run(b) && !b.is_ascii_digit());
+    let start = run_start(text, at, HEAD_MAX, is_run_of_no_digits);
     let last = before(text, start);
     // Only the first digit of a run is looked at, and a run that is too long before it is none.
     if last.is_ascii_digit() && start < at
@@ -109,9 +110,11 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 /// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).
 fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
     let run = slice(text, start, end);
+    if run.len() != SECRET_LEN {
+        return None;
+    }
     let classes = Classes::of(run);
-    let shaped = run.len() == SECRET_LEN
-        && run.iter().all(|b| is_base64(*b))
+    let shaped = run.iter().all(|b| is_base64(*b))
         && classes.lower > 0
         && classes.upper > 0
         && byte(text, end) != b'=';
@@ -168,15 +171,12 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
             return None;
         }
         let found = found.strip_prefix(b"--").unwrap_or(found);
-        if let Some(entity) = assignment::names_key(found).filter(|_| back < 2) {
+        if back < 2
+            && let Some(entity) = assignment::names_key(found)
+        {
             return Some(entity);
         }
-        let is = |words: &[&str]| {
-            words.iter().any(|w| {
-                found.eq_ignore_ascii_case(w.as_bytes()) || w.len() > 4 && ends_with(found, w.as_bytes())
-            })
-        };
-        if is(NOUNS) {
+        if NOUNS.iter().any(|w| ends_with(found, w.as_bytes()) && (w.len() > 4 || found.len() == w.len())) {
             return Some(Entity::ApiKey);
         }
         // The value alone says little: what joins it with the word stands right before it.
@@ -192,14 +192,17 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
 }
 
 fn ends_with(word: &[u8], ending: &[u8]) -> bool {
-    word.len()
-        .checked_sub(ending.len())
-        .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
+    let last = |word: &[u8]| word.last().map(|b| b | 0x20);
+    last(word) == last(ending)
+        && word
+            .len()
+            .checked_sub(ending.len())
+            .is_some_and(|at| slice(word, at, word.len()).eq_ignore_ascii_case(ending))
 }
 
 /// A password that is named behind it, or before it without a verb.
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
-    let letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
-    if letters > 1 { password::around(scan, start, end) } else { None }
+    let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
+    if letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
 }

@@ -2,7 +2,8 @@
 //! characters that they are; what vendors write behind or within a token is looked for there, too.
 
 use super::bytes::{
-    Classes, before, byte, is_random, is_url_safe, is_word, run_end, run_start, slice, starts_apart,
+    Classes, before, byte, is_dotted, is_random, is_url_safe, is_word, run_end, run_start, slice,
+    starts_apart,
 };
 use super::vendors::{self, Body, Vendor};
 use super::{Finding, Scan};
@@ -16,7 +17,7 @@ const WORD_MAX: usize = 9;
 
 /// At `-` or `_`: the word that it ends begins a prefix.
 pub(super) fn at_sign(scan: &Scan<'_>, at: usize) -> Option<Finding> {
-    let start = run_start(scan.text, at, WORD_MAX, |b| b.is_ascii_alphanumeric() || b == b'.');
+    let start = run_start(scan.text, at, WORD_MAX, is_dotted);
     if start == at { None } else { matched(scan.text, start) }
 }
 
@@ -28,7 +29,9 @@ pub(super) fn lettered(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 /// A token that begins at `start`.
 pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
     let rest = text.get(start..)?;
-    let vendor = vendors::beginning(*rest.first()?).iter().find(|v| rest.starts_with(v.prefix))?;
+    let second = rest.get(1);
+    let begins = |v: &&Vendor| v.prefix.get(1) == second && rest.starts_with(v.prefix);
+    let vendor = vendors::beginning(*rest.first()?).iter().find(begins)?;
     if !starts_apart(text, start) {
         return None;
     }
@@ -91,9 +94,12 @@ fn is_repeated(body: &[u8]) -> bool {
 /// TWILIO_KEY: `SK` or `AC` and 32 hexadecimal digits.
 pub(super) fn twilio(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     let word = slice(scan.text, start, end);
+    if word.len() != 34 {
+        return None;
+    }
     let prefixed = word.starts_with(b"SK") || word.starts_with(b"AC");
     let hex = word.get(2..)?.iter().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    (word.len() == 34 && prefixed && hex).then_some(end)
+    (prefixed && hex).then_some(end)
 }
 
 /// TELEGRAM_TOKEN: the bot's number, a colon, 35 characters that begin with `AA`.

@@ -142,3 +142,29 @@ fn code_that_names_a_password() {
         stays(text);
     }
 }
+
+#[test]
+fn decorators_are_no_addresses() {
+    for text in [
+        "@app.cached\ndef f(): ...",
+        "+@app.cached\n+def f(): ...",
+        "-@app.cached",
+        "\\n@app.cached\\n",
+        "%@app.cached",
+        "x@app.cached\ndef f(): ...",
+        "x@app.cached\nxclass F:",
+    ] {
+        stays(text);
+    }
+    let redactor = redactor();
+    for text in [
+        "x@app.cached",
+        "_@app.cached\n",
+        "x@app.cached\nclassic",
+        "ax@app.cached\ndef f(): ...",
+        "ü@app.cached",
+        "a x@app.cached\ndef f()",
+    ] {
+        assert_ne!(redactor.text(text).as_str(), text, "{text}");
+    }
+}

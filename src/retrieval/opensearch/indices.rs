@@ -1,6 +1,6 @@
 //! Indices: which one a request is for, what it is called in the store, and what becomes of it as a whole.
 
-use super::search;
+use super::{mapping, search};
 use crate::{
     json::Value,
     refusal::Refusal,
@@ -146,31 +146,6 @@ pub(super) fn refresh(asking: &Asking<'_>) -> Begun {
     Ok(Chain::once(asking, Sending::of(&outside(asking)?), |reply| Ok((reply.body.clone(), 0))))
 }
 
-/// Names that make a field of something else than what is written in it, or a record go elsewhere.
-const DIVERTING: [&str; 6] = ["alias", "copy_to", "runtime", "script", "final_pipeline", "default_pipeline"];
-
-/// Refuses settings and mappings that lead elsewhere.
-fn check_plain(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
-    let diverts =
-        |text: &str| DIVERTING.iter().any(|known| text == *known || text.ends_with(&format!(".{known}")));
-    match value {
-        Value::Object(found) => found.iter().try_for_each(|(name, value)| {
-            let is_kind = name == "type" && value.as_str() == Some("alias");
-            if is_kind || (name != "alias" && diverts(name)) {
-                let place = place.member(name);
-                return Err(
-                    asking.refuse(format!("`{place}` makes something else of a record than what it says"))
-                );
-            }
-            check_plain(asking, value, &place.member(name))
-        }),
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(at, item)| check_plain(asking, item, &place.item(at)))
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => Ok(()),
-    }
-}
-
 const MAPPINGS: [&str; 6] =
     ["properties", "dynamic", "_meta", "date_detection", "numeric_detection", "dynamic_templates"];
 
@@ -182,7 +157,7 @@ fn mapped<'v>(
 ) -> Result<Value<'v>, Refusal> {
     let mut mapped = given.cloned().unwrap_or_else(|| Value::Object(Vec::new()));
     members::object(asking, &mapped, place, &MAPPINGS)?;
-    check_plain(asking, &mapped, place)?;
+    mapping::check_mappings(asking, &mapped, place)?;
     let mut properties = mapped.present("properties").cloned().unwrap_or_else(|| Value::Object(Vec::new()));
     if properties.members().is_none() {
         return Err(place.member("properties").wrong("an object", &properties));
@@ -203,7 +178,7 @@ pub(super) fn create(asking: &Asking<'_>) -> Begun {
         body = members::body(asking, &["settings", "mappings"])?.clone();
     }
     if let Some(settings) = body.present("settings") {
-        check_plain(asking, settings, &Place::Body.member("settings"))?;
+        mapping::check_settings(asking, settings, &Place::Body.member("settings"))?;
     }
     let mappings = mapped(asking, body.present("mappings"), &Place::Body.member("mappings"))?;
     if mappings.members().is_some_and(|all| !all.is_empty()) {

@@ -11,6 +11,7 @@ mod answer;
 mod change;
 mod document;
 mod indices;
+mod mapping;
 mod query;
 mod retriever;
 mod search;

@@ -12,6 +12,9 @@ mod qdrant_laws;
 mod qdrant_model;
 mod refused;
 mod table;
+mod weaviate;
+mod weaviate_laws;
+mod weaviate_model;
 
 use super::{Conversation, Cursors, Fence, Lookup, Reply, Sending, Step, Store, Told};
 use crate::{refusal::Refusal, tool_api::Request};
@@ -86,7 +89,8 @@ fn begun(
         (None, body) => body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default(),
     };
     let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
-    let body = store.body(path, &bytes, 64)?;
+    // As the gateway has it, behind the upstream's name.
+    let body = store.body(path.trim_start_matches('/'), &bytes, 64)?;
     let request = Request::read_with_lists(&method, path, query, body, store.lists())?;
     let found = store.find(request).map_err(|why| fence.refuse(super::Operation::Query, why))?;
     let name = found.lookup().map(|Lookup { sending, .. }| Lookup::name_in(&send(&sending)));
@@ -103,13 +107,18 @@ fn carry(conversation: &mut dyn Conversation, send: &mut dyn FnMut(&Sending) -> 
         match conversation.next(reply.take()) {
             Ok(Step::Send(sending)) => reply = Some(send(&sending)),
             Ok(Step::Tell(Told { status, body })) => {
-                break Ok((status, serde_json::from_slice(&body).unwrap()));
+                break Ok((status, read(&body)));
             }
-            Ok(Step::Fail(reply)) => break Ok((reply.status, serde_json::from_slice(&reply.body).unwrap())),
+            Ok(Step::Fail(reply)) => break Ok((reply.status, read(&reply.body))),
             Err(refusal) => break Err(refusal),
         }
     };
     Answered { told, foreign: conversation.foreign() }
+}
+
+/// What a client reads; nothing is null.
+fn read(body: &[u8]) -> Json {
+    if body.is_empty() { Json::Null } else { serde_json::from_slice(body).unwrap() }
 }
 
 /// Sends to a model.
@@ -122,7 +131,7 @@ fn to_model<M: Model>(model: &mut M) -> impl FnMut(&Sending) -> Reply {
             (!sending.body.is_empty()).then(|| serde_json::from_slice(&sending.body).unwrap())
         };
         let (status, body) = model.handle(sending.method.as_str(), &sending.target, body.as_ref());
-        Reply { status, body: body.to_string().into() }
+        Reply { status, body: if body.is_null() { bytes::Bytes::new() } else { body.to_string().into() } }
     }
 }
 

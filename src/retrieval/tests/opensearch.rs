@@ -338,3 +338,111 @@ fn what_is_for_no_index_or_for_several_goes_no_further() {
         refuses("POST", path, json!({}), "403");
     }
 }
+
+/// An index is made of what is known of it; whatever else there is, is refused with its place.
+#[test]
+fn indices_are_made_of_what_is_known() {
+    let known = json!({
+        "settings": {
+            "number_of_shards": 1,
+            "index": { "knn": true, "refresh_interval": "1s", "knn.algo_param": { "ef_search": 100 } },
+            "index.similarity.default": { "type": "BM25", "k1": 1.2 },
+            "analysis": { "analyzer": { "mine": { "type": "custom", "tokenizer": "standard", "filter": ["lowercase"] } } },
+        },
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": { "script": "a word of the client's" },
+            "dynamic_templates": [{ "words": { "match_mapping_type": "string", "mapping": { "type": "keyword" } } }],
+            "properties": {
+                "title": { "type": "text", "analyzer": "mine", "fields": { "raw": { "type": "keyword", "ignore_above": 256 } } },
+                "parts": { "type": "nested", "properties": { "n": { "type": "integer" } } },
+                "v": { "type": "knn_vector", "dimension": 3, "method": { "name": "hnsw", "engine": "faiss", "parameters": { "m": 16, "ef_construction": 128 } } },
+                "w": { "type": "dense_vector", "dims": 3, "index_options": { "type": "int8_hnsw", "m": 16 } },
+            },
+        },
+    });
+    let asked = Asked { method: "PUT", path: "/docs".to_owned(), body: Some(known.clone()) };
+    let mut sent = Json::Null;
+    let answered = ask(Store::Opensearch, &asked, &fence("acme"), &mut |sending| {
+        sent = serde_json::from_slice(&sending.body).unwrap();
+        Reply { status: 200, body: r#"{"acknowledged":true}"#.into() }
+    });
+    assert_eq!(answered.told.unwrap().0, 200);
+    assert_eq!(sent["settings"], known["settings"]);
+    assert_eq!(sent["mappings"]["properties"]["tenant_id"], json!({ "type": "keyword" }));
+}
+
+#[test]
+fn settings_that_are_not_known_go_no_further() {
+    let settings = [
+        (
+            "settings.index.resize.source.name",
+            json!({ "index": { "resize": { "source": { "name": "theirs" } } } }),
+        ),
+        ("settings.index.resize.source.name", json!({ "index.resize.source": { "name": "theirs" } })),
+        ("settings.index.final_pipeline", json!({ "index": { "final_pipeline": "x" } })),
+        ("settings.default_pipeline", json!({ "default_pipeline": "x" })),
+        ("settings.index.search.default_pipeline", json!({ "index.search.default_pipeline": "x" })),
+        (
+            "settings.index.routing.allocation.include._name",
+            json!({ "index.routing": { "allocation": { "include": { "_name": "a" } } } }),
+        ),
+        ("settings.lifecycle.name", json!({ "lifecycle.name": "x" })),
+        (
+            "settings.analysis.filter.a.synonyms_path",
+            json!({ "analysis": { "filter": { "a": { "type": "synonym", "synonyms_path": "/etc/passwd" } } } }),
+        ),
+        (
+            "settings.analysis.filter.a.script.source",
+            json!({ "analysis": { "filter": { "a": { "type": "condition", "script": { "source": "x" } } } } }),
+        ),
+        ("settings.similarity.mine.type", json!({ "similarity": { "mine": { "type": "scripted" } } })),
+        ("settings.index", json!({ "index": 1 })),
+    ];
+    for (place, settings) in settings {
+        refuses("PUT", "/docs", json!({ "settings": settings }), &format!("`{place}` is not known here"));
+    }
+    refuses(
+        "PUT",
+        "/docs",
+        json!({ "settings": { "number_of_shards": [[1]] } }),
+        "400 settings.number_of_shards.0",
+    );
+    refuses("PUT", "/docs", json!({ "aliases": { "theirs": {} } }), "403");
+}
+
+#[test]
+fn mappings_that_are_not_known_go_no_further() {
+    for (place, mappings) in [
+        ("mappings.dynamic", json!({ "dynamic": "runtime" })),
+        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "alias" } } })),
+        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "join" } } })),
+        ("mappings.properties.a.type", json!({ "properties": { "a": { "type": "semantic_text" } } })),
+        (
+            "mappings.properties.a.copy_to",
+            json!({ "properties": { "a": { "type": "text", "copy_to": "b" } } }),
+        ),
+        ("mappings.properties.a.script", json!({ "properties": { "a": { "type": "long", "script": "x" } } })),
+        (
+            "mappings.properties.a.model_id",
+            json!({ "properties": { "a": { "type": "knn_vector", "model_id": "x" } } }),
+        ),
+        (
+            "mappings.properties.a.fields.b.copy_to",
+            json!({ "properties": { "a": { "type": "text", "fields": { "b": { "type": "text", "copy_to": "c" } } } } }),
+        ),
+        (
+            "mappings.dynamic_templates.0.a.mapping.script",
+            json!({ "dynamic_templates": [{ "a": { "mapping": { "script": "x" } } }] }),
+        ),
+    ] {
+        refuses(
+            "PUT",
+            "/docs",
+            json!({ "mappings": mappings.clone() }),
+            &format!("`{place}` is not known here"),
+        );
+        let within = place.strip_prefix("mappings.").unwrap();
+        refuses("PUT", "/docs/_mapping", mappings, &format!("`{within}` is not known here"));
+    }
+}
