@@ -235,7 +235,7 @@ fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_change
     let history = !open.is_empty() || !body.notices.is_empty();
     // A moderation need not name its model: what was decided on is what is sent.
     let unnamed = body.parsed.present("model").is_none();
-    let model_as = body.model_as.or(unnamed.then_some(request.model));
+    let model_as = body.model_as.or(if unnamed { Some(request.model) } else { None });
     let as_it_came = !restricted && model_as.is_none() && !history;
     if as_it_came && !request.usage_unasked {
         return body.bytes.clone();
