@@ -233,7 +233,10 @@ fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_change
     let restricted = choice_changes || kept.iter().any(|kept| *kept != Kept::AsIs);
     let open: Vec<DeniedCall> = body.denied.iter().filter(|call| call.open).cloned().collect();
     let history = !open.is_empty() || !body.notices.is_empty();
-    let as_it_came = !restricted && body.model_as.is_none() && !history;
+    // A moderation need not name its model: what was decided on is what is sent.
+    let unnamed = body.parsed.present("model").is_none();
+    let model_as = body.model_as.or(if unnamed { Some(request.model) } else { None });
+    let as_it_came = !restricted && model_as.is_none() && !history;
     if as_it_came && !request.usage_unasked {
         return body.bytes.clone();
     }
@@ -245,7 +248,7 @@ fn outgoing(request: &Request<'_>, body: &Body<'_>, kept: &[Kept], choice_change
     }
     let mut parsed =
         if restricted { dialect::restrict(request.api, body.parsed, kept) } else { body.parsed.clone() };
-    if let Some(model) = body.model_as {
+    if let Some(model) = model_as {
         parsed.set("model", Value::string(model));
     }
     if request.usage_unasked {
@@ -361,6 +364,29 @@ mod tests {
         let both = listed("required", json!([chosen("theirs"), chosen("ours")]));
         sends(&body(both), &left(listed("required", json!([chosen("ours")]))), &[denied]);
         sends(&body(listed("auto", json!([chosen("theirs")]))), &left(json!("none")), &[denied]);
+    }
+
+    #[test]
+    fn a_moderation_that_names_no_model_is_one_of_the_default_and_sent_as_such() {
+        let sent = |body: serde_json::Value, model_as| {
+            let bytes = Bytes::from(body.to_string());
+            let parsed = json::parse(&bytes, 32).unwrap();
+            let request = understand(Api::Moderations, &parsed).unwrap();
+            let asked_for = request.model.to_owned();
+            let mut found = Findings::default();
+            let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[], notices: &[] };
+            let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found).unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(permit.body()).unwrap();
+            (asked_for, sent["model"].as_str().unwrap().to_owned())
+        };
+        let default = ("omni-moderation-latest".to_owned(), "omni-moderation-latest".to_owned());
+        assert_eq!(sent(json!({ "input": "x" }), None), default);
+        assert_eq!(sent(json!({ "input": "x", "model": null }), None), default);
+        assert_eq!(sent(json!({ "input": "x" }), Some("other")), (default.0, "other".to_owned()));
+        let named = ("m".to_owned(), "m".to_owned());
+        assert_eq!(sent(json!({ "input": "x", "model": "m" }), None), named);
+        let unnamed = json::parse(b"{\"input\":\"x\"}", 32).unwrap();
+        assert!(understand(Api::Embeddings, &unnamed).is_err());
     }
 
     #[test]

@@ -207,6 +207,10 @@ impl Refusal {
             Self::BudgetHeld | Self::Concurrency { .. } | Self::RecordsUnavailable => {
                 Some(Duration::from_secs(1))
             }
+            // An upstream that has too many requests does not always say until when.
+            Self::UpstreamRefused { status: 429, retry_after, .. } => {
+                Some(retry_after.unwrap_or(Duration::from_secs(1)))
+            }
             Self::UpstreamRefused { retry_after, .. } => *retry_after,
             Self::BodyTimeout
             | Self::BudgetSpent { .. }
@@ -299,6 +303,11 @@ mod tests {
         assert!(!Refusal::ToolNotAllowed { tool: "x".into(), reason: "y".into() }.retry_can_help());
         let renews_in = Duration::from_secs(60);
         assert!(!Refusal::BudgetSpent { budget: "5 USD/day".into(), renews_in }.retry_can_help());
+        let upstreams = |status, retry_after| {
+            Refusal::UpstreamRefused { status, message: String::new(), retry_after }.retry_after()
+        };
+        let (one, seven) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(7)));
+        assert_eq!((upstreams(429, None), upstreams(429, seven), upstreams(404, None)), (one, seven, None));
         assert!(Refusal::RateLimit { retry_after: Duration::ZERO }.retry_can_help());
         assert!(Refusal::UpstreamTimeout.retry_can_help());
     }

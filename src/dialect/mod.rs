@@ -325,6 +325,10 @@ fn of_stream(refusal: Refusal) -> Refusal {
     }
 }
 
+fn broke_off() -> Refusal {
+    Refusal::UpstreamError { message: "the upstream's answer broke off" }
+}
+
 fn reported_error() -> Refusal {
     Refusal::UpstreamError { message: "the upstream reported an error" }
 }

@@ -26,6 +26,8 @@ pub(super) const MCP_SERVER: &[Alias] = &[
     ("server_label", &["name"]),
     ("allowed_tools", &["tool_configuration", "allowed_tools"]),
 ];
+/// The same beside a `mcp_toolset`, which says what tools are allowed.
+pub(super) const MCP_SERVER_WITH_SET: &[Alias] = &[("server_url", &["url"]), ("server_label", &["name"])];
 /// A `web_search` tool of OpenAI's Responses, by the names of Anthropic's.
 pub(super) const WEB_SEARCH: &[Alias] = &[
     ("allowed_domains", &["filters", "allowed_domains"]),

@@ -128,6 +128,14 @@ pub struct Offer<'v> {
 /// What the names of tools begin with that the provider runs.
 pub(crate) const BUILTIN: &str = "builtin__";
 
+/// The model that OpenAI moderates with where a request names none.
+const MODERATION: &str = "omni-moderation-latest";
+
+/// The model, which a moderation need not name, and whether the answer is to be streamed.
+pub(super) fn moderated_by<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool), Refusal> {
+    if body.present("model").is_none() { Ok((MODERATION, false)) } else { model_and_stream(body) }
+}
+
 /// The model and whether the answer is to be streamed.
 pub(super) fn model_and_stream<'v>(body: &'v Value<'_>) -> Result<(&'v str, bool), Refusal> {
     let model = match body.get("model") {

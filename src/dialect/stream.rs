@@ -7,7 +7,7 @@
 //! same state. A test holds the two against each other.
 
 use super::{
-    Api, HoldLimits, Judge, Told, Transcript, anthropic, keys, known::Known, openai, responses,
+    Api, HoldLimits, Judge, Told, Transcript, anthropic, broke_off, keys, known::Known, openai, responses,
     transcript::Mark, uninspectable,
 };
 use crate::{
@@ -238,7 +238,7 @@ impl Stream {
         if self.phase != Phase::Open || finished {
             return Progress::Continue;
         }
-        self.fail(Refusal::UpstreamError { message: "the upstream's answer broke off" }, judge, out)
+        self.fail(broke_off(), judge, out)
     }
 
     /// Ends the stream with an error event: the upstream failed, or what it sent cannot be inspected.
@@ -327,7 +327,7 @@ impl Stream {
         let mut desk = Desk { limits: self.limits, told: &mut self.told, judge, out };
         let seen = if data.trim() == "[DONE]" {
             match &mut self.reader {
-                Reader::Chat(reader) => reader.done(&mut desk),
+                Reader::Chat(reader) => reader.done(&mut desk)?,
                 // Some providers end every stream so. Only the dialect's own last event ends these.
                 Reader::Messages(_) | Reader::Responses(_) => Seen::Other,
             }

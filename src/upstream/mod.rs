@@ -9,6 +9,7 @@ mod health;
 pub mod http1;
 pub mod mcp;
 pub mod published;
+mod retry_after;
 mod route;
 pub mod webhook;
 

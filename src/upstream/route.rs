@@ -9,6 +9,7 @@ use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     circuit::Watch,
     http1::{Answer, Outgoing, SendError, SendErrorKind},
+    retry_after,
 };
 use crate::{
     authorize::Permit,
@@ -18,13 +19,7 @@ use crate::{
     trace::{self, Going, Outbound, Underway},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-/// A longer wait than this is not handed on.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+use std::{sync::Arc, time::Instant};
 
 /// What is told while a circuit is open.
 const LEFT_ALONE: Refusal = Refusal::UpstreamError {
@@ -312,7 +307,8 @@ fn rest(chosen: &Chosen<'_>, answer: &Answer, now: Instant) {
     match answer.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => chosen.rest(now + REFUSED_REST),
         StatusCode::TOO_MANY_REQUESTS => {
-            chosen.rest(now + retry_after(&answer.headers).unwrap_or(LIMITED_REST).min(REFUSED_REST));
+            let asked = retry_after::read(&answer.headers, clock::wall());
+            chosen.rest(now + asked.unwrap_or(LIMITED_REST).min(REFUSED_REST));
         }
         _ => {}
     }
@@ -366,15 +362,9 @@ fn failed(error: SendError) -> Tried {
     }
 }
 
-/// How long an upstream asks to be left alone.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs).filter(|wait| *wait <= RETRY_AFTER_MAX)
-}
-
 /// What an upstream's error is told as. `message` is its own text, already redacted.
 pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<String>) -> Refusal {
-    let retry_after = retry_after(headers);
+    let retry_after = retry_after::read(headers, clock::wall());
     match status.as_u16() {
         400 | 404 | 409 | 422 | 429 => Refusal::UpstreamRefused {
             status: status.as_u16(),

@@ -19,7 +19,10 @@ use crate::{
     json::Value,
     refusal::Refusal,
 };
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 /// Members of a body that are decided on, or that say nothing of tools, turns and models. Any other is refused: a
 /// `container` keeps files, a `thread` turns of whoever made it, `fallbacks` are models. Source: the parameters of
@@ -224,9 +227,9 @@ fn offered_as<'v>(body: &'v Value<'_>, name: &'v str) -> Result<Cow<'v, str>, Re
     }
 }
 
-/// Calls of earlier turns that some block answers.
+/// Calls of earlier turns that some block answers, wherever they ran.
 fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
-    let mut results = HashSet::new();
+    let mut results = Vec::new();
     let mut calls = Vec::new();
     for message in array(body, "messages")? {
         keys::no_twins(message, &["role", "content"], "messages")?;
@@ -246,24 +249,48 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
                 no_stored_files(block, "messages")?;
             }
             if kind.ends_with("tool_result") || block.get("tool_use_id").is_some() {
-                results.insert(block.get("tool_use_id").and_then(Value::as_str));
+                results.push((kind, block.get("tool_use_id").and_then(Value::as_str)));
             }
-            if kind == "tool_use" {
-                calls.push(block);
+            if matches!(kind, "tool_use" | "server_tool_use" | "mcp_tool_use") {
+                calls.push((kind, block));
             }
         }
     }
+    let id_of = |call: &'v Value<'_>| call.get("id").and_then(Value::as_str);
+    let called: HashSet<&str> = calls.iter().filter_map(|(_, call)| id_of(call)).collect();
+    let names_a_call = |id: Option<&str>| id.is_some_and(|id| called.contains(id));
+    // A result that names no call may be the result of any.
+    let of_any = results.iter().any(|(_, id)| !names_a_call(*id));
+    let named: HashSet<&str> = results.iter().filter_map(|(_, id)| *id).collect();
     let mut answered = Vec::new();
-    for call in calls {
-        let id = call.get("id").and_then(Value::as_str);
-        // A result that names no call may be the result of any.
-        if results.contains(&id) || results.contains(&None) {
-            let tool = Cow::Borrowed(text(call, "name", "messages")?);
-            let input = call.get("input").ok_or_else(|| missing("messages", "input"))?;
-            answered.push(Answered { tool, text: Cow::Owned(input.to_string()), form: Form::Function });
+    for (kind, call) in calls {
+        if of_any || id_of(call).is_some_and(|id| named.contains(id)) {
+            answered.push(answered_call(kind, call)?);
         }
     }
+    // What the provider found says itself of which tool it is.
+    let strays = results.iter().filter(|(_, id)| !names_a_call(*id));
+    let found: BTreeSet<&str> = strays.filter_map(|(kind, _)| kind.strip_suffix("_tool_result")).collect();
+    answered.extend(found.into_iter().map(|kind| at_the_provider(hosted(kind))));
     Ok(answered)
+}
+
+fn answered_call<'v>(kind: &str, call: &'v Value<'_>) -> Result<Answered<'v>, Refusal> {
+    let name = text(call, "name", "messages")?;
+    Ok(match kind {
+        "mcp_tool_use" => at_the_provider(format!("{BUILTIN}mcp")),
+        "server_tool_use" => at_the_provider(hosted(name)),
+        _ => {
+            let input = call.get("input").ok_or_else(|| missing("messages", "input"))?;
+            let text = Cow::Owned(input.to_string());
+            Answered { tool: Cow::Borrowed(name), text, form: Form::Function }
+        }
+    })
+}
+
+/// A call that the provider ran. What the model wrote are not the parameters that rules see: those are of the offer.
+fn at_the_provider(tool: String) -> Answered<'static> {
+    Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("{}"), form: Form::Function }
 }
 
 fn known_block(block: &Value<'_>) -> Result<(), Refusal> {
@@ -279,8 +306,8 @@ fn known_block(block: &Value<'_>) -> Result<(), Refusal> {
 
 /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each
 /// offer, in their order, what becomes of it.
-pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
-    let mut body = body.clone();
+pub fn restrict<'a>(before: &Value<'a>, kept: &[Kept]) -> Value<'a> {
+    let mut body = before.clone();
     let mut kept = kept.iter();
     let mut next = || kept.next().unwrap_or(&Kept::Out);
     if let Some(tools) = body.get_mut("tools").and_then(Value::items_mut) {
@@ -290,7 +317,8 @@ pub fn restrict<'a>(body: &Value<'a>, kept: &[Kept]) -> Value<'a> {
     if let Some(items) = body.get_mut("mcp_servers").and_then(Value::items_mut) {
         items.retain_mut(|server| {
             let kept = next();
-            let stays = keep_server(server, kept);
+            let has_set = toolset_of(server, before).is_some();
+            let stays = keep_server(server, has_set, kept);
             if let (true, Some(name)) = (stays, server.get("name").and_then(Value::as_str)) {
                 servers.push((name.to_owned(), kept));
             }
@@ -334,8 +362,20 @@ fn keep_toolset(toolset: &mut Value<'_>, servers: &[(String, &Kept)]) -> bool {
     true
 }
 
-fn keep_server(server: &mut Value<'_>, kept: &Kept) -> bool {
+/// Keeps a server as a rule made it. Its tools are narrowed where the request does: in its set of tools, if it has one.
+/// Whether it stays.
+fn keep_server(server: &mut Value<'_>, has_set: bool, kept: &Kept) -> bool {
     match kept {
+        Kept::As(forced) if has_set => {
+            let allowed = forced.present("allowed_tools");
+            if allowed.is_some_and(|allowed| allowed.items().is_none()) {
+                return false;
+            }
+            parameters::force(server, forced, parameters::MCP_SERVER_WITH_SET);
+            server.remove("allowed_tools");
+            // What a rule forces there would narrow it in two places, which no provider has to take.
+            return server.present("tool_configuration").is_none();
+        }
         Kept::As(forced) => parameters::force(server, forced, parameters::MCP_SERVER),
         Kept::AsIs => {}
         Kept::Out => return false,

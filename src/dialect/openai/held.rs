@@ -239,16 +239,10 @@ impl Choice {
     }
 
     /// Denies every held call: the stream ended before they did.
-    pub(super) fn abandon(&mut self, judge: &mut dyn Judge) -> Option<String> {
-        let calls = std::mem::take(&mut self.calls);
-        let notices: Vec<String> = calls
-            .into_iter()
-            .map(|call| {
-                judge.withhold(&call.name, &call.text, CUT_SHORT);
-                notice(&call.name, CUT_SHORT)
-            })
-            .collect();
-        told_together(self.said, &notices)
+    pub(super) fn abandon(&mut self, judge: &mut dyn Judge) {
+        for call in std::mem::take(&mut self.calls) {
+            judge.withhold(&call.name, &call.text, CUT_SHORT);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod call_parts;
 mod errors;
 mod held;
+mod history;
 mod prompt;
 mod request;
 mod stream;

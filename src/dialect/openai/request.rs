@@ -1,7 +1,7 @@
 //! What a request asks for: model, stream, the tools it offers and forces, the calls of its history.
 //! Reading finds everything that a decision depends on; `restrict` takes out what was denied.
 
-use super::call_parts::{self, Emitted};
+use super::{call_parts, history};
 use crate::{
     call::Arguments,
     dialect::{
@@ -10,14 +10,15 @@ use crate::{
         keys, parameters,
         request::{
             Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
-            not_too_many, provider_defined, provider_offer, server_label, text, undecidable, wrong,
+            moderated_by, not_too_many, provider_defined, provider_offer, server_label, text, undecidable,
+            wrong,
         },
     },
     json::Value,
     refusal::Refusal,
 };
 use bytes::Bytes;
-use std::{borrow::Cow, collections::HashSet};
+use std::borrow::Cow;
 
 /// Members of a body that are decided on.
 const DECIDED: [&str; 18] = [
@@ -66,7 +67,8 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
     }
     keys::no_twins(body, &DECIDED, "model")?;
     undecidable(body, &UNDECIDED)?;
-    let (model, stream) = model_and_stream(body)?;
+    let read = if api == Api::Moderations { moderated_by } else { model_and_stream };
+    let (model, stream) = read(body)?;
     let mut request = Request::new(api, model, stream);
     if api != Api::Chat
         && let Some(param) = ["tools", "functions"].iter().find(|param| body.present(param).is_some())
@@ -197,8 +199,7 @@ fn listed<'v>(body: &'v Value<'_>) -> Result<Listed<'v>, Refusal> {
 /// Calls of earlier assistant turns that some message answers.
 fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
     let messages = array(body, "messages")?;
-    let mut results = HashSet::new();
-    let mut functions = HashSet::new();
+    let mut results = Vec::new();
     for message in messages {
         keys::no_twins(message, &MESSAGE, "messages")?;
         no_stored_files(message.get("content").unwrap_or(&Value::Null), "messages")?;
@@ -207,17 +208,9 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
             let message = "`audio` names a stored answer, which may be another tenant's; send its text";
             return Err(Refusal::invalid(message, Some("messages")));
         }
-        match message.get("role").and_then(Value::as_str) {
-            Some("tool") => {
-                results.insert(message.get("tool_call_id").and_then(Value::as_str));
-            }
-            Some("function") => {
-                functions.insert(message.get("name").and_then(Value::as_str));
-            }
-            _ => {}
-        }
+        results.extend(history::result(message)?);
     }
-    if results.is_empty() && functions.is_empty() {
+    if results.is_empty() {
         return Ok(Vec::new());
     }
     let mut calls = Vec::new();
@@ -228,21 +221,14 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
                 let part = call.get(part).unwrap_or(&Value::Null);
                 keys::no_twins(part, &["name", "arguments", "input"], "messages")?;
             }
-            let Emitted { tool, text, form } = call_parts::emitted(call);
-            let id = call.get("id").and_then(Value::as_str);
-            // A result that names no call may be the result of any.
-            if results.contains(&id) || results.contains(&None) {
-                calls.push(Answered { tool, text, form });
-            }
+            calls.push((call.get("id").and_then(Value::as_str), call_parts::emitted(call)));
         }
         if let Some(call) = message.present("function_call") {
-            let Emitted { tool, text, form } = call_parts::function(call);
-            if functions.contains(&Some(&*tool)) {
-                calls.push(Answered { tool, text, form });
-            }
+            keys::no_twins(call, &["name", "arguments"], "messages")?;
+            calls.push((None, call_parts::function(call)));
         }
     }
-    Ok(calls)
+    Ok(history::answered(&results, calls))
 }
 
 /// Takes the denied offers out of a copy of the body, and forces parameters into others; `kept` tells for each

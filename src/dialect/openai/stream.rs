@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        CALLS_MAX, Desk, HoldLimits, Judge, Seen,
+        CALLS_MAX, Desk, HoldLimits, Judge, Seen, broke_off,
         known::{Known, is_plain},
         reported_error,
         stray::{is_nothing, stray_call},
@@ -139,17 +139,13 @@ impl Reader {
         self.chunk(chunk, plain.then_some(Raw { raw, unsent }), desk)
     }
 
-    /// The provider says that this was all.
-    pub(in crate::dialect) fn done(&mut self, desk: &mut Desk<'_>) -> Seen {
-        for choice in &mut self.choices {
-            if let Some(notice) = choice.abandon(desk.judge) {
-                desk.told.completion.add(choice.index, &notice);
-                let envelope = Value::object([("object", Value::string("chat.completion.chunk"))]);
-                emit(&envelope, choice.index, text_delta(notice), Value::Null, desk.out);
-            }
+    /// The provider says that this was all. A call whose choice did not finish was cut short, as if nothing had come.
+    pub(in crate::dialect) fn done(&mut self, desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        if self.holds() {
+            return Err(broke_off());
         }
         desk.out.extend_from_slice(b"data: [DONE]\n\n");
-        Seen::Last
+        Ok(Seen::Last)
     }
 
     /// One chunk. `raw` are its bytes where they may leave as they came.

@@ -325,9 +325,43 @@ fn calls_that_a_request_brings_results_for() {
     with(&json!({ "messages": [{ "role": "assistant", "content": nameless }] }), |request| {
         assert!(request.is_err());
     });
-    // What ran at the provider is not the client's to answer.
-    let ran = json!({ "type": "server_tool_use", "id": "s", "name": "web_search", "input": {} });
-    check(json!([ran, { "type": "web_search_tool_result", "tool_use_id": "s", "content": [] }]), &[]);
+    // A result that names a call that is not there may be the result of any, too.
+    check(json!([call("a", "pay"), result("b")]), &[("pay", "{\"v\":1}")]);
+}
+
+#[test]
+fn what_the_provider_ran_is_judged_like_what_the_client_ran() {
+    let check = |messages: Value, expected: &[&str]| {
+        with(&json!({ "messages": messages }), |request| {
+            let answered = request.unwrap().answered;
+            let tools: Vec<&str> = answered.iter().map(|call| &*call.tool).collect();
+            assert_eq!(tools, expected, "{messages}");
+            // No condition of a rule can be shown to hold: the parameters were those of the offer.
+            assert!(answered.iter().all(|call| call.text == "{}"), "{messages}");
+        });
+    };
+    let said = |role: &str, blocks: Value| json!({ "role": role, "content": blocks });
+    for (call, name, result, tool) in [
+        ("server_tool_use", "web_search", "web_search_tool_result", "builtin__web_search"),
+        ("server_tool_use", "web_fetch", "web_fetch_tool_result", "builtin__web_fetch"),
+        ("server_tool_use", "code_execution", "code_execution_tool_result", "builtin__code_execution"),
+        (
+            "server_tool_use",
+            "bash_code_execution",
+            "bash_code_execution_tool_result",
+            "builtin__code_execution",
+        ),
+        ("mcp_tool_use", "del", "mcp_tool_result", "builtin__mcp"),
+    ] {
+        let call = json!({ "type": call, "id": "s", "name": name, "input": { "q": 1 }, "server_name": "x" });
+        let result = json!({ "type": result, "tool_use_id": "s", "content": [] });
+        check(json!([said("assistant", json!([call]))]), &[]);
+        check(json!([said("assistant", json!([call, result]))]), &[tool]);
+        check(json!([said("assistant", json!([call])), said("user", json!([result]))]), &[tool]);
+        check(json!([said("user", json!([result])), said("assistant", json!([call]))]), &[tool]);
+        // Without its call, by what it says it is.
+        check(json!([said("user", json!([result, result]))]), &[tool]);
+    }
 }
 
 fn restricted(body: &Value, kept: &[Kept]) -> Value {
@@ -360,16 +394,26 @@ fn what_a_rule_forces_into_a_server_narrows_its_tools() {
     let body = json!({ "tools": [toolset("crm")], "mcp_servers": [server("crm")] });
     let forced = seen("crm", &json!({ "allowed_tools": ["x"] })).to_string();
     let kept = Kept::As(json::parse(forced.as_bytes(), 32).unwrap().into_owned());
-    let left = restricted(&body, &[kept]);
+    let left = restricted(&body, std::slice::from_ref(&kept));
     assert_eq!(left["tools"][0]["configs"], json!({ "x": { "enabled": true } }));
     assert_eq!(left["tools"][0]["default_config"], json!({ "enabled": false }));
-    let mut narrowed = server("crm");
-    narrowed["tool_configuration"] = json!({ "allowed_tools": ["x"] });
     assert_eq!(
         left["mcp_servers"],
-        json!([narrowed]),
-        "its credential is its own, its names are Anthropic's"
+        json!([server("crm")]),
+        "narrowed in one place; its credential is its own, its names are Anthropic's"
     );
+    with(&left, |request| assert!(request.is_ok(), "what is sent could have been asked for"));
+    let alone = restricted(&json!({ "model": "m", "mcp_servers": [server("crm")] }), &[kept]);
+    let mut narrowed = server("crm");
+    narrowed["tool_configuration"] = json!({ "allowed_tools": ["x"] });
+    assert_eq!(alone["mcp_servers"], json!([narrowed]));
+    // What cannot be said in the set of tools is not left out: the server is.
+    for cannot in [json!({ "allowed_tools": "x" }), json!({ "tool_configuration": { "enabled": false } })] {
+        let forced = seen("crm", &cannot).to_string();
+        let kept = Kept::As(json::parse(forced.as_bytes(), 32).unwrap().into_owned());
+        let left = restricted(&body, &[kept]);
+        assert!(left.get("mcp_servers").is_none() && left.get("tools").is_none(), "{left}");
+    }
     let moved = seen("crm", &json!({ "server_url": "https://b" })).to_string();
     let kept = Kept::As(json::parse(moved.as_bytes(), 32).unwrap().into_owned());
     let mut elsewhere = server("crm");

@@ -216,7 +216,38 @@ fn calls_that_a_request_brings_results_for() {
     check(json!([said(vec![custom]), result(json!("c"))]), &[("sql", "DROP")]);
     let old = json!({ "role": "assistant", "function_call": { "name": "pay", "arguments": "{\"a\":1}" } });
     check(json!([old, { "role": "function", "name": "pay", "content": "ok" }]), &[("pay", "{\"a\":1}")]);
-    check(json!([old, { "role": "function", "name": "get", "content": "ok" }]), &[]);
+    // A result that names no call of the request may be the result of any, and is judged by its own name too.
+    check(
+        json!([old, { "role": "function", "name": "get", "content": "ok" }]),
+        &[("pay", "{\"a\":1}"), ("get", "?")],
+    );
+    check(json!([old, result(json!("zz"))]), &[("pay", "{\"a\":1}")]);
+    let new = said(vec![call(json!("a"), "pay")]);
+    check(json!([new, result(json!("b"))]), &[("pay", "{}")]);
+    check(json!([new, { "role": "function", "name": "pay", "content": "ok" }]), &[("pay", "{}")]);
+    check(json!([{ "role": "function", "name": "pay", "content": "ok" }]), &[("pay", "?")]);
+    check(
+        json!([new, { "role": "tool", "tool_call_id": "a", "name": "get", "content": "ok" }]),
+        &[("pay", "{}"), ("get", "?")],
+    );
+    check(
+        json!([new, { "role": "tool", "tool_call_id": "a", "name": "pay", "content": "ok" }]),
+        &[("pay", "{}")],
+    );
+    // Whoever speaks: what names a call is a result.
+    check(json!([new, { "role": "ipython", "tool_call_id": "a", "content": "ok" }]), &[("pay", "{}")]);
+}
+
+#[test]
+fn a_role_that_looks_like_another_is_refused() {
+    for role in ["Tool", "TOOL", "tool ", "Function", "Assistant", "U\u{17f}er"] {
+        let members = json!({ "messages": [{ "role": role, "tool_call_id": "a", "content": "ok" }] });
+        with(&members, |request| {
+            let refusal = request.unwrap_err();
+            assert_eq!(refusal.status(), 400, "{role}: {refusal:?}");
+        });
+    }
+    with(&json!({ "messages": [{ "role": 7, "content": "ok" }] }), |request| assert!(request.is_err()));
 }
 
 #[track_caller]
