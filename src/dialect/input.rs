@@ -19,6 +19,8 @@ pub enum Form {
     Custom,
     /// JSON text.
     Function,
+    /// Nobody knows its arguments any more.
+    Unknown,
 }
 
 /// The arguments that rules decide on.
@@ -26,13 +28,14 @@ pub(super) fn arguments<'v>(form: Form, text: &'v str, nesting_max: usize) -> Ar
     match form {
         Form::Custom => Arguments::Known(Value::object([("input", Value::string(text))])),
         Form::Function => Arguments::read(text, nesting_max),
+        Form::Unknown => Arguments::Open,
     }
 }
 
 /// The input that a rewritten call carries, from the arguments that a rule made of it.
 pub(super) fn rewritten(form: Form, arguments: String) -> String {
     match form {
-        Form::Function => arguments,
+        Form::Function | Form::Unknown => arguments,
         Form::Custom => crate::json::parse(arguments.as_bytes(), 64)
             .ok()
             .and_then(|value| value.get("input").and_then(Value::as_str).map(ToOwned::to_owned))

@@ -248,6 +248,12 @@ mod tests {
             check("args.n in [1, 2]", args, Truth::Unknown);
         }
         check("tenant.labels.plan == 3", "{}", Truth::Unknown);
+        check("args.n == [1]", r#"{"n":["1"]}"#, Truth::Unknown);
+        check("args.n in [[1]]", r#"{"n":["1"]}"#, Truth::Unknown);
+        check("args.n == {'a': 1}", r#"{"n":{"a":"1"}}"#, Truth::Unknown);
+        check("args.n in {1: true}", r#"{"n":"1"}"#, Truth::Unknown);
+        check("1 in args.n", r#"{"n":{"1":2}}"#, Truth::Unknown);
+        check("'1' in args.n", r#"{"n":{"1":2}}"#, Truth::True);
         check("args.n in [1, 'a']", r#"{"n":"a"}"#, Truth::True);
         check("args.n in [1, 'a']", r#"{"n":"b"}"#, Truth::Unknown);
         check("1 in args.n", r#"{"n":["x",1.0]}"#, Truth::True);

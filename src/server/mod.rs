@@ -24,7 +24,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -40,8 +40,6 @@ const SAYS_NOTHING: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// At an end, connections that have begun are waited for so long before the socket is closed: a round trip.
-const LAST_CALL: Duration = Duration::from_millis(250);
 /// Connections at once on one listener, where the system allows more.
 const CONNECTIONS_MAX: usize = 100_000;
 /// A client may keep a connection so long without a request on it.
@@ -204,7 +202,21 @@ where
     let http = connection_builder(header_bytes_max);
     let stalls = paced::Stalls::watched(ending.closing.clone());
     let connections_max = connections_max();
-    let begin = |socket: TcpStream| {
+    let mut waiting = BACKLOG;
+    // Who is connected already is served at an end, too: closing the socket would cut them off.
+    while waiting > 0 {
+        waiting -= i32::from(ending.stop.is_cancelled());
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.socket.accept() => accepted,
+            () = ending.stop.cancelled() => break,
+        };
+        // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
+        let accepted = accepted.ok().filter(|_| connections.len() < connections_max);
+        let Some((socket, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let (tls, http, service, watcher) =
             (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
         let stalled = stalls.connection();
@@ -233,8 +245,7 @@ where
                 () = given_up.cancelled() => {}
             }
         });
-    };
-    accept(&listener.socket, &ending.stop, begin, || connections.len() < connections_max).await;
+    }
     drop(listener);
     connections.close();
     let all = async {
@@ -246,52 +257,6 @@ where
         ending.closing.cancel();
         // Streams write their last event; whoever does not read it is left behind.
         drop(tokio::time::timeout(Duration::from_secs(2), all).await);
-    }
-}
-
-/// Accepts connections until the end. Who is connected by then, or about to be, is served too: closing the socket would
-/// cut them off.
-async fn accept(
-    listener: &TcpListener,
-    stop: &CancellationToken,
-    begin: impl Fn(TcpStream),
-    has_room: impl Fn() -> bool,
-) {
-    let last_call = async {
-        stop.cancelled().await;
-        begins_no_more(listener);
-        tokio::time::sleep(LAST_CALL).await;
-    };
-    tokio::pin!(last_call);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut last_call => return,
-            accepted = listener.accept() => accepted,
-        };
-        // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
-        match accepted.ok().filter(|_| has_room()) {
-            Some((socket, _)) => begin(socket),
-            None => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
-/// From now on nobody begins a connection here: the first packet of one is not heard, and comes again a second later, when
-/// this socket is closed and whoever has taken its place answers. Connections that have begun go on.
-fn begins_no_more(socket: &TcpListener) {
-    #[cfg(target_os = "linux")]
-    {
-        // The byte of flags in TCP's header: SYN (2) without ACK (16).
-        const FILTER: [SockFilter; 5] = [
-            SockFilter::new(0x30, 0, 0, 13),
-            SockFilter::new(0x54, 0, 0, 0x12),
-            SockFilter::new(0x15, 0, 1, 0x02),
-            SockFilter::new(0x06, 0, 0, 0),
-            SockFilter::new(0x06, 0, 0, u32::MAX),
-        ];
-        // Where the system has no filters, such a connection may be cut off, as it always was.
-        drop(SockRef::from(socket).attach_filter(&FILTER));
     }
 }
 

@@ -63,6 +63,8 @@ struct Run {
     failures: u32,
     /// When the next call may try, while the circuit is open.
     open_until: Option<Instant>,
+    /// Since when it is open, however many have tried in vain.
+    open_since: Option<Instant>,
 }
 
 /// A tenant's failures in a row.
@@ -114,6 +116,7 @@ impl Run {
 
     /// A call is answered, though not to its end yet. If it breaks off, the circuit is open again.
     fn answers(&mut self) {
+        self.open_since = None;
         if self.open_until.take().is_some() {
             self.failures = FAILURES_MAX - 1;
         }
@@ -125,6 +128,7 @@ impl Run {
         let opens = self.failures >= FAILURES_MAX;
         if opens {
             self.open_until = Some(now + PAUSE);
+            self.open_since.get_or_insert(now);
         }
         opens
     }
@@ -135,6 +139,9 @@ impl Fault {
         // Who tried in vain leaves the next try to others: nobody keeps the circuit of all open by trying.
         let waits = if self.tried.as_deref() == Some(tenant) { PAUSE } else { Duration::ZERO };
         let all = self.all.open_until.is_none_or(|until| now >= until + waits);
+        // Whose own calls did not fail need not wait for those who try in vain again and again: it is one call of each.
+        let is_clean = !self.tenants.contains_key(tenant);
+        let all = all || is_clean && self.all.open_since.is_some_and(|since| now >= since + PAUSE);
         all && self.tenants.get(tenant).is_none_or(|streak| !streak.run.is_open(now))
     }
 

@@ -288,9 +288,10 @@ fn answered_call<'v>(kind: &str, call: &'v Value<'_>) -> Result<Answered<'v>, Re
     })
 }
 
-/// A call that the provider ran. What the model wrote are not the parameters that rules see: those are of the offer.
+/// A call that the provider ran. What the model wrote are not the parameters that rules see: those were of an offer that
+/// was decided on then, and may be gone now. So it is denied where no parameters could pass.
 fn at_the_provider(tool: String) -> Answered<'static> {
-    Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("{}"), form: Form::Function }
+    Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("{}"), form: Form::Unknown }
 }
 
 fn known_block(block: &Value<'_>) -> Result<(), Refusal> {

@@ -309,7 +309,7 @@ impl Call {
                 call.set("type", Value::string("custom"));
                 call.set("custom", function("input"));
             }
-            Form::Function => {
+            Form::Function | Form::Unknown => {
                 call.set("type", Value::string("function"));
                 call.set("function", function("arguments"));
             }

@@ -41,7 +41,8 @@ pub(super) fn result<'v>(message: &'v Value<'_>) -> Result<Option<Told<'v>>, Ref
         return Err(Refusal::invalid(message, Some("messages")));
     }
     let by_name = role == "function";
-    if !by_name && role != "tool" && message.present("tool_call_id").is_none() {
+    let is_result = |id: &Value<'_>| id.as_str() != Some("");
+    if !by_name && role != "tool" && !message.present("tool_call_id").is_some_and(is_result) {
         return Ok(None);
     }
     let id = message.get("tool_call_id").and_then(Value::as_str);
@@ -76,12 +77,14 @@ pub(super) fn answered<'v>(
         }
     }
     let known: HashSet<&str> = answered.iter().map(|call| call.tool.as_ref()).collect();
-    let names = results.iter().filter_map(|result| result.name.as_deref());
+    // Beside the id of a call a name is a participant's, or the tool's as the client has it.
+    let is_known = |result: &&Told<'_>| !result.by_name && result.id.is_some_and(|id| ids.contains(id));
+    let names = results.iter().filter(|result| !is_known(result)).filter_map(|result| result.name.as_deref());
     let others: BTreeSet<&str> = names.filter(|name| !known.contains(name)).collect();
     let others: Vec<_> = others.into_iter().map(ToOwned::to_owned).collect();
     answered.extend(others.into_iter().map(|tool| {
-        // With which arguments it was called cannot be known: no condition holds.
-        Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("?"), form: Form::Function }
+        // With which arguments it was called cannot be known: it is denied where none could pass.
+        Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("?"), form: Form::Unknown }
     }));
     answered
 }

@@ -239,13 +239,17 @@ fn same_items(a: &Items<'_>, b: &Items<'_>, budget: &mut Budget) -> Result<bool,
         return Ok(false);
     }
     for at in 0..a.len() {
-        if let (Some(a), Some(b)) = (a.at(at), b.at(at))
-            && !a.equals(&b, budget)?
-        {
+        let (Some(a), Some(b)) = (a.at(at), b.at(at)) else { continue };
+        if !alike(&a, &b)?.equals(&b, budget)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Within lists and maps, too, values of two types are not held against each other.
+fn alike<'d, 'v>(datum: &'d Datum<'v>, other: &Datum<'_>) -> Result<&'d Datum<'v>, Stop> {
+    if datum.is_like(other) { Ok(datum) } else { Err(Stop::Fails) }
 }
 
 fn same_members(a: &Members<'_>, b: &Members<'_>, budget: &mut Budget) -> Result<bool, Stop> {
@@ -255,7 +259,7 @@ fn same_members(a: &Members<'_>, b: &Members<'_>, budget: &mut Budget) -> Result
     for at in 0..a.len() {
         let Some((key, value)) = a.at(at) else { continue };
         match b.find(&key, budget)? {
-            Some(other) if value.equals(&other, budget)? => {}
+            Some(other) if alike(&value, &other)?.equals(&other, budget)? => {}
             Some(_) | None => return Ok(false),
         }
     }

@@ -178,8 +178,12 @@ impl<'v> Run<'v> {
     fn within(&mut self, sides: &'v [Node; 2]) -> Answer<'v> {
         let (item, of) = self.both(sides)?;
         if let Some(members) = of.members() {
-            let found = members.find(looked_up(&item)?, &mut self.budget)?;
-            return Ok(Datum::Bool(found.is_some()));
+            let found = members.find(looked_up(&item)?, &mut self.budget)?.is_some();
+            let mut keys = (0..members.len()).filter_map(|at| members.at(at));
+            return match keys.find(|(key, _)| !found && !key.is_like(&item)) {
+                Some((key, _)) => self.unfit("in", &[&item, &key]),
+                None => Ok(Datum::Bool(found)),
+            };
         }
         let Some(items) = of.items() else { return self.unfit("in", &[&item, &of]) };
         let mut unlike = None;

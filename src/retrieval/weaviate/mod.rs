@@ -134,7 +134,10 @@ pub fn is_property(name: &str) -> bool {
 
 /// Whether the body of a request is a question in GraphQL.
 pub(super) fn is_question(path: &str) -> bool {
-    path.trim_start_matches('/') == "v1/graphql"
+    // However the letters of the path are written: what is not plain is taken for one, and then is one or is refused.
+    let path = path.trim_start_matches('/');
+    path == "v1/graphql"
+        || path.starts_with("v1/") && path.contains('%') && !path.trim_start_matches("v1/").contains('/')
 }
 
 /// A question as a form: see [`graphql`].

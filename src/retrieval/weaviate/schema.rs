@@ -30,6 +30,21 @@ const CLASS: [&str; 13] = [
     "vectorIndexType",
     "vectorizer",
 ];
+const PROPERTY: [&str; 11] = [
+    "name",
+    "dataType",
+    "description",
+    "indexFilterable",
+    "indexInverted",
+    "indexRangeFilters",
+    "indexSearchable",
+    "moduleConfig",
+    "nestedProperties",
+    "textAnalyzer",
+    "tokenization",
+];
+/// Members of a class in which modules are set up.
+const MODULES: [&str; 3] = ["moduleConfig", "vectorConfig", "vectorizer"];
 const OF_ALL: &str = "a class is of all tenants, and you have a part of it";
 
 /// What says nothing of records.
@@ -108,6 +123,23 @@ fn names_tenant(asking: &Asking<'_>, property: &Value<'_>, place: &Place<'_>) ->
     Ok(asking.fence.field.as_deref().is_some_and(|field| field.eq_ignore_ascii_case(name)))
 }
 
+/// Modules are sent everybody's texts: where to is the operator's, not whoever's who may set a class up.
+fn no_address(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
+    for (at, item) in value.items().unwrap_or_default().iter().enumerate() {
+        no_address(asking, item, &place.item(at))?;
+    }
+    for (name, inner) in value.members().unwrap_or_default() {
+        let lower = name.to_ascii_lowercase();
+        if ["url", "uri", "endpoint", "host", "region"].iter().any(|word| lower.contains(word)) {
+            return Err(
+                asking.refuse(format!("`{place}` has an address: the operator says where texts are sent"))
+            );
+        }
+        no_address(asking, inner, &place.member(name))?;
+    }
+    Ok(())
+}
+
 /// A class with the property that names the tenant.
 fn scoped(asking: &Asking<'_>) -> Result<Value<'static>, Refusal> {
     members::parameters(asking, &[])?;
@@ -118,16 +150,21 @@ fn scoped(asking: &Asking<'_>) -> Result<Value<'static>, Refusal> {
     }
     if let Some(config) = body.present("multiTenancyConfig") {
         let place = Place::Body.member("multiTenancyConfig");
+        members::object(asking, config, &place, &["autoTenantActivation", "autoTenantCreation", "enabled"])?;
         if members::flag(config, "enabled", &place)? == Some(true) {
             return Err(asking
                 .refuse("tenants share classes here: Weaviate's own tenants are for `scope: collection`"));
         }
+    }
+    for name in MODULES {
+        no_address(asking, body.get(name).unwrap_or(&Value::Null), &Place::Body.member(name))?;
     }
     let place = Place::Body.member("properties");
     let mut properties = Vec::new();
     for (at, property) in
         members::items(body, "properties", &Place::Body)?.unwrap_or_default().iter().enumerate()
     {
+        members::object(asking, property, &place.item(at), &PROPERTY)?;
         if !names_tenant(asking, property, &place.item(at))? {
             properties.push(property.clone().into_owned());
         }
@@ -170,22 +207,14 @@ pub(super) fn drop_class(asking: &Asking<'_>) -> Begun {
 }
 
 pub(super) fn add_property(asking: &Asking<'_>) -> Begun {
-    const PROPERTY: [&str; 11] = [
-        "name",
-        "dataType",
-        "description",
-        "indexFilterable",
-        "indexInverted",
-        "indexRangeFilters",
-        "indexSearchable",
-        "moduleConfig",
-        "nestedProperties",
-        "textAnalyzer",
-        "tokenization",
-    ];
     members::parameters(asking, &[])?;
     shared_only(asking)?;
     let body = members::body(asking, &PROPERTY)?;
+    no_address(
+        asking,
+        body.get("moduleConfig").unwrap_or(&Value::Null),
+        &Place::Body.member("moduleConfig"),
+    )?;
     let naming = names_tenant(asking, body, &Place::Body)?.then(|| asking.fence.field.as_deref().map(naming));
     let property = naming.flatten().unwrap_or_else(|| body.clone().into_owned());
     told(asking, sending(asking, &["v1", "schema", class(asking)?, "properties"], &property))

@@ -226,9 +226,10 @@ fn calls_that_a_request_brings_results_for() {
     check(json!([new, result(json!("b"))]), &[("pay", "{}")]);
     check(json!([new, { "role": "function", "name": "pay", "content": "ok" }]), &[("pay", "{}")]);
     check(json!([{ "role": "function", "name": "pay", "content": "ok" }]), &[("pay", "?")]);
+    // Beside the id of a call, a name is a participant's.
     check(
         json!([new, { "role": "tool", "tool_call_id": "a", "name": "get", "content": "ok" }]),
-        &[("pay", "{}"), ("get", "?")],
+        &[("pay", "{}")],
     );
     check(
         json!([new, { "role": "tool", "tool_call_id": "a", "name": "pay", "content": "ok" }]),
@@ -236,6 +237,7 @@ fn calls_that_a_request_brings_results_for() {
     );
     // Whoever speaks: what names a call is a result.
     check(json!([new, { "role": "ipython", "tool_call_id": "a", "content": "ok" }]), &[("pay", "{}")]);
+    check(json!([new, { "role": "assistant", "name": "helper", "tool_call_id": "", "content": "ok" }]), &[]);
 }
 
 #[test]
