@@ -237,9 +237,8 @@ impl Fault {
             streak.counted = (since, 0);
         }
         // On whose answer it stood that others may go, counts whosever it is.
-        let counts = kind == Kind::Unreachable
-            || streak.counted.1 < OF_ONE_TENANT_MAX
-            || self.all.is_answered(call);
+        let counts =
+            kind == Kind::Unreachable || streak.counted.1 < OF_ONE_TENANT_MAX || self.all.is_answered(call);
         if kind == Kind::Unreachable {
             // It was not for what the tenant asked: anybody may try.
             self.tried = None;

@@ -8,6 +8,7 @@ use std::{
     io::Write,
     net::TcpStream,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 const TENANTS: &str = "
@@ -27,6 +28,14 @@ fn chat_of(bytes: usize, mark: &str) -> String {
     let turn = r#"{"role":"user","content":"a word"},"#;
     let turns = turn.repeat(bytes / turn.len());
     format!(r#"{{"model":"large","messages":[{turns}{{"role":"user","content":"{mark}"}}]}}"#)
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is read");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A tenant with thirty large bodies waits for itself: another's is read as soon as those that are being read are done.
@@ -50,6 +59,8 @@ fn another_tenants_large_body_does_not_wait_for_all_of_them() {
             .collect();
         begun.into_iter().map(|socket| socket.join().unwrap()).collect()
     });
+    // By then the others have come, and wait.
+    wait_until(|| order.lock().unwrap().len() >= 3);
     let before = order.lock().unwrap().len();
     let told = gateway.chat(GLOBEX, &one);
     assert_eq!(told.status, 200, "{told:?}");
@@ -85,6 +96,7 @@ fn bodies_of_tools_stores_and_files_take_room_as_others_do() {
         let large = 700 << 10;
         // Half of the room is the tenant's: beside one there is none for another.
         let mut held = begin(large);
+        gateway.in_flight(1);
         gateway.wait("no room beside it", |_| {
             let mut other = begin(large);
             // What is refused may not be read to its end.
@@ -99,10 +111,11 @@ fn bodies_of_tools_stores_and_files_take_room_as_others_do() {
         next.write_all(&vec![b' '; large]).unwrap();
         let told = read_answer(next).unwrap();
         assert_ne!(told.status, 503, "{path}: {told:?}");
+        gateway.in_flight(0);
     };
+    room("/v1/chat/completions", "application/json");
     room("/tools/billing/refunds", "application/json");
     room("/tools/docs/api/v2/tenants/t/databases/d/collections/c/query", "application/json");
     room("/v1/vector_stores", "application/json");
     room("/v1/files", "multipart/form-data; boundary=b");
-    room("/v1/chat/completions", "application/json");
 }

@@ -21,9 +21,7 @@ fn a_circuit_opens_after_five_failures_in_a_row_and_lets_one_call_try() {
             assert!(circuit.admits(&a, start));
             circuit.fault().failed(&a, 0, kind, start);
         }
-        assert!(
-            !circuit.admits(&a, start) && !circuit.admits(&a, start + PAUSE - Duration::from_millis(1))
-        );
+        assert!(!circuit.admits(&a, start) && !circuit.admits(&a, start + PAUSE - Duration::from_millis(1)));
         let later = start + PAUSE;
         assert!(circuit.admits(&a, later));
         let probe = circuit.begin(&a, later, "up".into());
@@ -161,7 +159,9 @@ fn where_answers_broke_off_a_head_lets_nobody_in() {
             fault.leaves(&who, call);
         }
         let later = tries + PAUSE;
-        assert!(!fault.admits("tenant-1", later - Duration::from_millis(1)) && fault.admits("tenant-1", later));
+        assert!(
+            !fault.admits("tenant-1", later - Duration::from_millis(1)) && fault.admits("tenant-1", later)
+        );
         fault.begin(&tenant(1), later);
         assert!(!fault.admits("tenant-2", later));
     }
