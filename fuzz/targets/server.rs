@@ -11,8 +11,8 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
     time::Duration,
 };
-use tollgate::server::{Ending, Listener, Malformed, good_head, serve};
 use tokio_util::sync::CancellationToken;
+use tollgate::server::{Ending, Listener, Malformed, good_head, serve};
 
 /// A request as the service saw it.
 struct Seen {
@@ -104,7 +104,9 @@ fn send(bytes: &[u8]) {
     loop {
         match socket.read(&mut told) {
             Ok(1..) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
+            {
                 panic!("the connection does not end");
             }
             Ok(0) | Err(_) => return,

@@ -151,9 +151,14 @@ const DOCUMENTS: usize = 3000;
 /// J5: what the gateway accepts, Python and JavaScript read in the same way.
 #[test]
 fn j5_what_is_accepted_is_read_alike_elsewhere() {
-    let count = fuzz_count();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let documents: Vec<Vec<u8>> = (0..count).map(|_| document(&mut dice)).collect();
+    for count in batches() {
+        read_alike_elsewhere(count, &mut dice);
+    }
+}
+
+fn read_alike_elsewhere(count: usize, dice: &mut Dice) {
+    let documents: Vec<Vec<u8>> = (0..count).map(|_| document(dice)).collect();
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("documents"), hex(&documents)).unwrap();
     let ours: Vec<Option<String>> =
@@ -182,10 +187,15 @@ fn j5_what_is_accepted_is_read_alike_elsewhere() {
 #[test]
 fn j5_what_is_accepted_a_reader_that_folds_case_reads_alike() {
     let mut dice = Dice(0x5851_f42d_4c95_7f2d);
-    let count = fuzz_count();
+    for count in batches() {
+        read_alike_by_who_folds_case(count, &mut dice);
+    }
+}
+
+fn read_alike_by_who_folds_case(count: usize, dice: &mut Dice) {
     let documents: Vec<Vec<u8>> = (0..count)
         .map(|_| {
-            let text = document(&mut dice);
+            let text = document(dice);
             let begin: &[u8] = br#"{"model":"m","input":"hi""#;
             match text.strip_prefix(b"{") {
                 Some(rest) if rest.starts_with(b"}") => [begin, rest].concat(),
@@ -236,8 +246,15 @@ for line in open('documents'):
         print('refused')
 "#;
 
-fn fuzz_count() -> usize {
-    std::env::var("TOLLGATE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(DOCUMENTS)
+fn asked_for(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().and_then(|count| count.parse().ok()).unwrap_or(otherwise)
+}
+
+/// `TOLLGATE_FUZZ` asks for more documents; so many are held in memory at a time.
+fn batches() -> impl Iterator<Item = usize> {
+    const BATCH: usize = 50_000;
+    let all = asked_for("TOLLGATE_FUZZ", DOCUMENTS);
+    (0..all).step_by(BATCH).map(move |begin| BATCH.min(all - begin))
 }
 
 fn hex(documents: &[Vec<u8>]) -> String {
@@ -661,15 +678,19 @@ fn t12_names_that_clients_make_up_make_no_series() {
         assert_eq!(gateway.chat(ACME, &chat("hi", "").replace("gpt-5", &format!("warm-{n}"))).status, 404);
     }
     let before = series();
-    let mut socket = gateway.connect();
-    let mut requests = String::new();
-    for n in 0..1000 {
-        let body = chat("hi", &tools(&[&format!("tool_{n}")])).replace("gpt-5", &format!("made-up-{n}"));
-        write!(requests, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let names = asked_for("TOLLGATE_NAMES", 1000);
+    for begin in (0..names).step_by(500) {
+        let mut socket = gateway.connect();
+        let mut requests = String::new();
+        for n in begin..names.min(begin + 500) {
+            let body = chat("hi", &tools(&[&format!("tool_{n}")])).replace("gpt-5", &format!("made-up-{n}"));
+            let close = if n + 1 == names.min(begin + 500) { "connection: close\r\n" } else { "" };
+            write!(requests, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\n{close}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+        socket.write_all(requests.as_bytes()).unwrap();
+        let (text, _) = crate::fault::read_until_end(&mut socket, Duration::from_secs(20));
+        assert_eq!(statuses(&text).len(), names.min(begin + 500) - begin);
     }
-    socket.write_all(requests.as_bytes()).unwrap();
-    let (text, _) = crate::fault::read_until_end(&mut socket, Duration::from_secs(5));
-    assert!(statuses(&text).len() > 500);
     assert!(series() <= before + 5, "{before} -> {}", series());
 }
 

@@ -21,6 +21,7 @@ mod circuits;
 mod collector;
 mod commands;
 mod dialects;
+mod disk_errors;
 mod erase;
 mod export;
 mod fault;
