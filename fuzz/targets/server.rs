@@ -72,7 +72,7 @@ fn body_behind(head: &[u8], rest: &[u8]) -> Option<(Vec<u8>, usize)> {
 fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let line = |at: usize| {
         let length = bytes.get(at..)?.windows(2).position(|pair| pair == b"\r\n")?;
-        Some((std::str::from_utf8(&bytes[at..at + length]).ok()?, at + length + 2))
+        Some((String::from_utf8_lossy(&bytes[at..at + length]), at + length + 2))
     };
     let (mut body, mut at) = (Vec::new(), 0);
     loop {

@@ -46,11 +46,7 @@ fn talk(
                 }
                 reply = Some(Reply { status: 200, body: answer.to_vec().into() });
             }
-            Step::Tell(told) => {
-                assert!(told.body.is_empty() || json::parse(&told.body, 128).is_ok());
-                return Some(());
-            }
-            Step::Fail(_) => return Some(()),
+            Step::Tell(_) | Step::Fail(_) => return Some(()),
         }
     }
     None

@@ -18,6 +18,7 @@ mod attacks;
 mod cache;
 mod canary;
 mod circuits;
+mod clock_jumps;
 mod collector;
 mod commands;
 mod dialects;
