@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate::server::{Ending, Listener, Malformed, good_head, serve};
 
 /// A request as the service saw it.
+#[derive(Debug)]
 struct Seen {
     method: String,
     target: String,
@@ -123,7 +124,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         if request.is_http2 || request.is_malformed {
             return;
         }
-        let head = good_head(rest).expect("a request that no strict reader finds there");
+        let head = good_head(rest).unwrap_or_else(|| panic!("no strict reader finds {request:?} there"));
         let line = String::from_utf8_lossy(head);
         let mut words = line.split([' ', '\r']);
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
