@@ -178,7 +178,7 @@ async fn call(
     let accepted = visit.check_records().await;
     let mut held = visit.held()?;
     let read = match accepted {
-        Ok(()) => body::read_into(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
@@ -188,11 +188,12 @@ async fn call(
             return Err(refusal);
         }
     };
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let named = gateway.apart.work(bytes.len(), || ask::named(api, &bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let named = leave.work(|| ask::named(api, &bytes, nesting_max))?;
     let recalled = stored::recall(visit, named).await?;
-    let understand = || ask::understand_and_authorize(visit, api, &bytes, &recalled);
-    let mut ask = gateway.apart.work(bytes.len(), understand).await?;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let mut ask = leave.work(|| ask::understand_and_authorize(visit, api, &bytes, &recalled))?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }
