@@ -28,7 +28,7 @@ fn status(port: u16) -> Option<u16> {
 }
 
 fn neighbours_are_served(attacks: &[Attack]) {
-    let upstreams = Upstreams::start();
+    let upstreams = Upstreams::beside(endless());
     let yaml = upstreams.yaml();
     let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
     assert_eq!(status(gateway.port), Some(200));

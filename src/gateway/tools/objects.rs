@@ -99,7 +99,7 @@ async fn read(visit: &mut Visit, head: &Parts, mut body: Incoming, is_form: bool
         Err(refusal) => Err(refusal),
     };
     if read.is_err() {
-        bodies::discard(body).await;
+        bodies::discard(head, body, bytes_max).await;
     }
     read
 }
