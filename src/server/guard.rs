@@ -77,6 +77,8 @@ pub(super) struct Guard<T> {
     /// Of an incomplete head, so much was looked at.
     seen: usize,
     place: Place,
+    /// Heads that were found good.
+    heads: u64,
     standing: Arc<Standing>,
     head_bytes_max: usize,
     head_limit: Limit,
@@ -92,6 +94,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             passed: 0,
             seen: 0,
             place: Place::Head,
+            heads: 0,
             standing: Arc::default(),
             head_bytes_max,
             head_limit: Limit::new(HEAD_TIMEOUT),
@@ -108,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     /// How many of these bytes, which come next, may be passed on now.
     fn judge(&mut self, bytes: &[u8]) -> usize {
         let passed = self.judge_each(bytes);
-        self.standing.set_in_body(self.is_in_body());
+        self.standing.set_in_body(self.is_in_body().then_some(self.heads));
         passed
     }
 
@@ -165,6 +168,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         match length {
             Ok(length) => {
                 self.head_limit.stop();
+                self.heads += 1;
                 self.place = match length {
                     Length::Bytes(0) => Place::Head,
                     Length::Bytes(left) => Place::Body(left),

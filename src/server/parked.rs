@@ -70,10 +70,10 @@ where
         client.mark(&mut head);
         // Boxed: it is large, and would be held for as long as its answer streams.
         let answer = Box::pin(service(Request::from_parts(head, body)));
-        let standing = Arc::clone(&standing);
+        let (standing, number) = (Arc::clone(&standing), standing.next());
         async move {
             let mut answer = answer.await;
-            if standing.is_in_body() {
+            if standing.is_in_body_of(number) {
                 // hyper does not read what nobody asked for, and ends the connection instead.
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

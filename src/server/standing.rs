@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -16,7 +16,10 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     writing: AtomicBool,
-    in_body: AtomicBool,
+    /// The request, counted from one, of whose body more is to come; zero for none.
+    in_body: AtomicU64,
+    /// Requests that hyper handed over.
+    requests: AtomicU64,
 }
 
 impl Standing {
@@ -25,13 +28,18 @@ impl Standing {
         self.writing.store(writing, Ordering::Relaxed);
     }
 
-    /// Whether more of a request's body is to come.
-    pub(super) fn set_in_body(&self, in_body: bool) {
-        self.in_body.store(in_body, Ordering::Relaxed);
+    /// Of whose body more is to come: others may be behind those that hyper looks at.
+    pub(super) fn set_in_body(&self, request: Option<u64>) {
+        self.in_body.store(request.unwrap_or(0), Ordering::Relaxed);
     }
 
-    pub(super) fn is_in_body(&self) -> bool {
-        self.in_body.load(Ordering::Relaxed)
+    /// Counts a request that hyper hands over.
+    pub(super) fn next(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn is_in_body_of(&self, request: u64) -> bool {
+        self.in_body.load(Ordering::Relaxed) == request
     }
 }
 

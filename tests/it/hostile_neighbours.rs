@@ -2,7 +2,7 @@
 //! `cargo bench --bench hostile`: a test that times it would fail where the machine is busy.
 
 use crate::{
-    attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, neighbours},
+    attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
     fault::{read_until_end, statuses},
     support::Gateway,
 };
