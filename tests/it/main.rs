@@ -30,6 +30,7 @@ mod frames;
 mod hostile_framing;
 mod hostile_h2spec;
 mod hostile_http2;
+mod hostile_idle;
 mod hostile_ids;
 mod hostile_input;
 mod hostile_names;

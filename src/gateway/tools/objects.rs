@@ -110,7 +110,7 @@ async fn read(
         Err(refusal) => Err(refusal),
     };
     if read.is_err() {
-        bodies::discard(body).await;
+        bodies::discard(head, body, bytes_max).await;
     }
     read
 }
