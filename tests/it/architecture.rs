@@ -31,6 +31,7 @@ const LAYERS: &[&str] = &[
     "stored",
     "ledger",
     "approvals",
+    "denials",
     "asked",
     "authorize",
     "exchange",

@@ -19,6 +19,7 @@ mod cache;
 mod canary;
 mod collector;
 mod commands;
+mod denials;
 mod dialects;
 mod erase;
 mod export;
