@@ -174,12 +174,7 @@ fn check_history(
         let call = denials::Call::of(answered.id, tool, &args, &answered.text);
         if was_denied.is_some_and(|was_denied| was_denied(&call)) {
             let reason = "the request brings a result for a call that was denied; go on without it";
-            found.evidence.push(asked.evidence_of_denial(
-                Place::Emitted,
-                tool,
-                &answered.text,
-                reason,
-            ));
+            found.evidence.push(asked.evidence_of_denial(Place::Emitted, tool, &answered.text, reason));
             return Err(refuse(found, tool, reason));
         }
         if decision.is_accountable() {

@@ -106,8 +106,7 @@ fn refuse_if(found: bool, why: &str, param: &str) -> Result<(), Refusal> {
 
 const A_FILE: &str = "names something stored by its id; send the content itself";
 const AN_ANSWER: &str = "names an answer by its id, which may be another tenant's; leave it out";
-const RESULT: &str =
-    "brings the result of a tool in a place where none is looked for; bring it where results stand in this API";
+const RESULT: &str = "brings the result of a tool in a place where none is looked for; bring it where results stand in this API";
 const TOOLS: &str = "brings tools; offer them in `tools`, where they are checked";
 
 /// Refuses content that is named by the id of a file, a container or an item. What a call carries is the call's own.

@@ -40,9 +40,21 @@ pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, denials::{self, Denials}, dialect::Api, exchange::Exchange, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
-    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
-    telemetry::Telemetry, upstream::Queues,
+    approvals::Approvals,
+    clock,
+    denials::{self, Denials},
+    dialect::Api,
+    exchange::Exchange,
+    fleet::Fleet,
+    ledger::Ledger,
+    mcp::session::Sessions,
+    records::Records,
+    refusal::Refusal,
+    server::Malformed,
+    snapshot::Snapshot,
+    stored::Shelf,
+    telemetry::Telemetry,
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Request, Response};

@@ -15,6 +15,7 @@ mod analyzer;
 mod approvals;
 mod architecture;
 mod attacks;
+mod audit_loss;
 mod cache;
 mod canary;
 mod collector;
@@ -51,6 +52,7 @@ mod pins;
 mod queue;
 mod redact_quality;
 mod reload;
+mod rule_limits;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod signing;

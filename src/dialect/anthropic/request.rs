@@ -7,8 +7,7 @@ use crate::{
         Api,
         brought::{
             brings_nothing, brings_nothing_beside, no_inner_tools, no_results_in_part, no_stored_files,
-            no_tools_in_part,
-            only_made_files,
+            no_tools_in_part, only_made_files,
         },
         input::Form,
         keys, parameters,
