@@ -9,6 +9,7 @@ pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod denials;
 pub mod dialect;
 pub mod exchange;
 pub mod fleet;

@@ -9,6 +9,7 @@ pub use asking::WaitingCall;
 use crate::{
     approvals::Ruling,
     asked::{Asked, End, Outcomes},
+    denials::{self, Fate},
     dialect::{
         self, Api, DeniedCall, HoldLimits, Judge, KeptAnswer, Progress, Request, Stream, Told, Transcript,
     },
@@ -55,6 +56,8 @@ pub struct Terms {
     pub offered: Vec<String>,
     /// Calls that were denied in the turns before.
     pub denied: Vec<DeniedCall>,
+    /// Whether the answer is to be a stream.
+    pub stream: bool,
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
     pub keeps: Keeps,
@@ -84,6 +87,7 @@ impl Terms {
             limits,
             offered,
             denied: Vec::new(),
+            stream: request.stream && dialect::streams(request.api),
             usage_unasked: request.usage_unasked,
             keeps: if request.kept { Keeps::All } else { Keeps::Items },
             placeholders: None,
@@ -100,6 +104,7 @@ impl Terms {
             limits,
             offered: Vec::new(),
             denied: Vec::new(),
+            stream: false,
             usage_unasked: false,
             keeps: Keeps::Nothing,
             placeholders: None,
@@ -412,6 +417,11 @@ impl Exchange {
         let mut evidence = std::mem::take(&mut self.bench.asks);
         evidence.append(&mut self.bench.court.evidence);
         evidence
+    }
+
+    /// What became of calls that a limit or a person could deny, since the last time.
+    pub fn fates(&mut self) -> Vec<(denials::Call, Fate)> {
+        std::mem::take(&mut self.bench.court.fates)
     }
 
     /// The answer as the provider keeps it, once it is known.

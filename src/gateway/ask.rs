@@ -3,8 +3,8 @@
 use super::{Visit, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
-    authorize::{self, Body, Findings, Permit},
-    clock,
+    authorize::{self, Body, Findings, Permit, WasDenied},
+    clock, denials,
     dialect::{self, Api, Family, HoldLimits, Request},
     exchange::{Keeps, Terms},
     json,
@@ -93,7 +93,7 @@ pub(super) fn understand_and_authorize(
     bytes: &Bytes,
     recalled: &Recalled,
 ) -> Result<Ask, Refusal> {
-    let snapshot = Arc::clone(visit.snapshot());
+    let (snapshot, gateway) = (Arc::clone(visit.snapshot()), Arc::clone(visit.gateway()));
     let asked = visit.asked()?;
     let parsed = parse(bytes, snapshot.limits.nesting)?;
     if asked.identity.tenant().journal.content == Content::Redacted {
@@ -114,7 +114,14 @@ pub(super) fn understand_and_authorize(
     let model_as = model.model_as.as_deref();
     let body = Body { bytes, parsed: &parsed, model_as, denied: recalled.denied(), notices: &notices };
     let mut found = Findings::default();
-    let permit = authorize::authorize(asked, &request, &body, &mut found);
+    let tenant = asked.identity.tenant().id.shared();
+    let was_denied = |call: &denials::Call| gateway.denials().is_denied(&tenant, call, clock::now());
+    let was_denied: Option<&WasDenied<'_>> =
+        if gateway.denials().knows_none(&tenant) { None } else { Some(&was_denied) };
+    let permit = authorize::authorize(asked, &request, &body, was_denied, &mut found);
+    if permit.is_ok() {
+        gateway.trust(&tenant, &found.trusted);
+    }
     visit.tools_denied.append(&mut found.tools_denied);
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;

@@ -10,6 +10,7 @@ mod apart;
 mod ask;
 mod body;
 mod cache;
+mod form;
 mod identify;
 mod mcp;
 mod models;
@@ -39,14 +40,26 @@ pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
-    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
-    telemetry::Telemetry, upstream::Queues,
+    approvals::Approvals,
+    clock,
+    denials::{self, Denials},
+    dialect::Api,
+    exchange::Exchange,
+    fleet::Fleet,
+    ledger::Ledger,
+    mcp::session::Sessions,
+    records::Records,
+    refusal::Refusal,
+    server::Malformed,
+    snapshot::Snapshot,
+    stored::Shelf,
+    telemetry::Telemetry,
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +85,8 @@ pub struct Gateway {
     pub queues: Queues,
     /// Answers that are kept for tenants that want it.
     pub cache: Cache,
+    /// Calls that were denied though their rules let them through.
+    pub denials: Mutex<Denials>,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -93,6 +108,29 @@ impl Gateway {
         snapshot.sweep();
         let ttl_of = |tenant: &str| snapshot.directory.find(tenant)?.tenant().cache;
         self.cache.sweep(ttl_of, clock::now());
+        self.denials().sweep(clock::now());
+    }
+
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Results of these calls of a tenant's were let in.
+    fn trust(&self, tenant: &Arc<str>, calls: &[denials::Call]) {
+        if !calls.is_empty() {
+            let (mut denials, now) = (self.denials(), clock::now());
+            calls.iter().for_each(|call| denials.trust(tenant, call, now));
+        }
+    }
+
+    /// Remembers what became of calls that a limit or a person could deny, before anything of it leaves.
+    fn remember(&self, exchange: &mut Exchange) {
+        let fates = exchange.fates();
+        if !fates.is_empty() {
+            let tenant = exchange.asked().identity.tenant().id.shared();
+            let (mut denials, now) = (self.denials(), clock::now());
+            fates.iter().for_each(|(call, fate)| denials.remember(&tenant, call, *fate, now));
+        }
     }
 
     /// Whether what is used cannot be written down, and must be.

@@ -32,6 +32,7 @@ const LAYERS: &[&str] = &[
     "stored",
     "ledger",
     "approvals",
+    "denials",
     "asked",
     "authorize",
     "exchange",

@@ -37,7 +37,7 @@ use bytes::Bytes;
 use claims::Claims;
 use hyper::body::Incoming;
 use names::Names;
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// What the requests to vector stores share.
 #[derive(Debug, Default)]
@@ -121,8 +121,13 @@ fn rest(head: &Parts) -> &str {
     rest.split_once('/').map_or("", |(_, rest)| rest)
 }
 
-/// Decides on a call with these arguments, and waits for a person where a rule says so.
-async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<ToolPermit, Refusal> {
+/// Decides on a call with these arguments, which counts for so many, and waits for a person where a rule says so.
+async fn judge(
+    visit: &mut Visit,
+    name: &str,
+    arguments: &Value<'_>,
+    count: NonZeroU32,
+) -> Result<ToolPermit, Refusal> {
     let arguments_max = visit.snapshot().limits.tool_arguments;
     let asked = visit.asked()?;
     asked.tool = Some(name.into());
@@ -130,8 +135,15 @@ async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<T
         asked.prompt = Some(Said::called(name, arguments));
     }
     let mut findings = Findings::default();
-    let call =
-        ToolCall { act: Act::CallTool, place: Place::Http, name, tool: name, arguments, arguments_max };
+    let call = ToolCall {
+        act: Act::CallTool,
+        place: Place::Http,
+        name,
+        tool: name,
+        arguments,
+        arguments_max,
+        count,
+    };
     let judged = authorize::tool_call(asked, &call, &mut findings);
     keep(visit, findings)?;
     let tool = name.to_owned();
