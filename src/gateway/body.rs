@@ -121,16 +121,13 @@ async fn read_whole(
     })
 }
 
-/// Nobody knows whose request this is: a client that waits to be told to go on (`Expect`) is not.
-pub(super) async fn discard_unasked(head: &Parts, body: Incoming) {
-    if !head.headers.contains_key(header::EXPECT) {
-        discard(body).await;
-    }
-}
-
 /// Reads what a client still sends of a request that is refused, within bounds: a client that is cut off while it
-/// writes never reads the answer.
-pub(super) async fn discard(mut body: Incoming) {
+/// writes never reads the answer, and one that is read out can go on. Who waits to be told to go on (`Expect`), or
+/// announces more than `bytes_max`, hears at once; what it sends is read once the answer is out.
+pub(super) async fn discard(head: &Parts, mut body: Incoming, bytes_max: u64) {
+    if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > bytes_max {
+        return;
+    }
     let reading = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

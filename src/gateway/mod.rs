@@ -10,6 +10,7 @@ mod apart;
 mod ask;
 mod body;
 mod cache;
+mod form;
 mod identify;
 mod mcp;
 mod models;
@@ -39,14 +40,26 @@ pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
-    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
-    telemetry::Telemetry, upstream::Queues,
+    approvals::Approvals,
+    clock,
+    denials::{self, Denials},
+    dialect::Api,
+    exchange::Exchange,
+    fleet::Fleet,
+    ledger::Ledger,
+    mcp::session::Sessions,
+    records::Records,
+    refusal::Refusal,
+    server::Malformed,
+    snapshot::Snapshot,
+    stored::Shelf,
+    telemetry::Telemetry,
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +85,8 @@ pub struct Gateway {
     pub queues: Queues,
     /// Answers that are kept for tenants that want it.
     pub cache: Cache,
+    /// Calls that were denied though their rules let them through.
+    pub denials: Mutex<Denials>,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -93,6 +108,29 @@ impl Gateway {
         snapshot.sweep();
         let ttl_of = |tenant: &str| snapshot.directory.find(tenant)?.tenant().cache;
         self.cache.sweep(ttl_of, clock::now());
+        self.denials().sweep(clock::now());
+    }
+
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Results of these calls of a tenant's were let in.
+    fn trust(&self, tenant: &Arc<str>, calls: &[denials::Call]) {
+        if !calls.is_empty() {
+            let (mut denials, now) = (self.denials(), clock::now());
+            calls.iter().for_each(|call| denials.trust(tenant, call, now));
+        }
+    }
+
+    /// Remembers what became of calls that a limit or a person could deny, before anything of it leaves.
+    fn remember(&self, exchange: &mut Exchange) {
+        let fates = exchange.fates();
+        if !fates.is_empty() {
+            let tenant = exchange.asked().identity.tenant().id.shared();
+            let (mut denials, now) = (self.denials(), clock::now());
+            fates.iter().for_each(|(call, fate)| denials.remember(&tenant, call, *fate, now));
+        }
     }
 
     /// Whether what is used cannot be written down, and must be.
@@ -111,8 +149,9 @@ impl Gateway {
             return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
         }
         let snapshot = self.snapshot.load_full();
+        let body_max = snapshot.limits.body;
         if let Some(told) = resource::metadata(&snapshot, &head) {
-            body::discard_unasked(&head, body).await;
+            body::discard(&head, body, body_max).await;
             return told.unwrap_or_else(|refusal| {
                 answer::refused(&refusal, arrival.family, &arrival.request_id, None)
             });
@@ -121,7 +160,7 @@ impl Gateway {
         let now = clock::unix_seconds(arrival.time);
         let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
-            body::discard_unasked(&head, body).await;
+            body::discard(&head, body, body_max).await;
             // That a path does not exist is no secret.
             let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
             let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
@@ -132,31 +171,31 @@ impl Gateway {
         arrival.trace = route::trace(&self.telemetry, &head, route.as_ref().ok(), &arrival);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
         if let Some(refusal) = foreign {
-            body::discard(body).await;
+            body::discard(&head, body, body_max).await;
             return visit.refuse(refusal);
         }
         let limited = reserve::limited(&mut visit, &route, limited).await;
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 Err(refusal)
             }
             Ok(Route::Models) => models::list(&mut visit),
             Ok(Route::Model(id)) => models::one(&mut visit, &id),
             Ok(Route::Stored { id, act }) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 stored::respond(&mut visit, id, act, &head).await
             }
             Ok(Route::Objects) => tools::objects::respond(&mut visit, &head, body).await,
             Ok(Route::Usage) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
             Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 Err(refusal)
             }
         };
@@ -177,14 +216,15 @@ async fn call(
     let mut body = body;
     let accepted = visit.check_records().await;
     let mut held = visit.held()?;
+    let body_max = visit.snapshot().limits.body;
     let read = match accepted {
-        Ok(()) => body::read(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, body_max, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(&head, body, body_max).await;
             return Err(refusal);
         }
     };

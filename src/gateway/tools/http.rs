@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request::Parts};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Headers of an answer that go to the client.
@@ -45,7 +45,7 @@ pub(super) async fn respond(
     if refused.is_some() {
         return Err(unknown());
     }
-    let permit = judge(visit, &tool, &call.arguments).await?;
+    let permit = judge(visit, &tool, &call.arguments, NonZeroU32::MIN).await?;
     let arguments = json::parse(permit.arguments(), json::NESTING_MAX)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
     let policy = &visit.asked()?.identity.tenant().policy;

@@ -37,7 +37,7 @@ use bytes::Bytes;
 use claims::Claims;
 use hyper::body::Incoming;
 use names::Names;
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// What the requests to vector stores share.
 #[derive(Debug, Default)]
@@ -71,9 +71,9 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Refusal> {
     let accepted = visit.check_records().await;
     let mut held = visit.held()?;
+    let bytes_max = visit.snapshot().limits.body;
     let read = match accepted {
         Ok(()) => {
-            let bytes_max = visit.snapshot().limits.body;
             let is_store = visit.snapshot().tool_apis.get(name.as_str()).is_some_and(|api| api.is_store());
             if is_store {
                 body::read_for_store(head, &mut body, bytes_max, &mut held).await
@@ -86,7 +86,7 @@ pub(super) async fn respond(
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(head, body, bytes_max).await;
             return Err(refusal);
         }
     };
@@ -121,8 +121,13 @@ fn rest(head: &Parts) -> &str {
     rest.split_once('/').map_or("", |(_, rest)| rest)
 }
 
-/// Decides on a call with these arguments, and waits for a person where a rule says so.
-async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<ToolPermit, Refusal> {
+/// Decides on a call with these arguments, which counts for so many, and waits for a person where a rule says so.
+async fn judge(
+    visit: &mut Visit,
+    name: &str,
+    arguments: &Value<'_>,
+    count: NonZeroU32,
+) -> Result<ToolPermit, Refusal> {
     let arguments_max = visit.snapshot().limits.tool_arguments;
     let asked = visit.asked()?;
     asked.tool = Some(name.into());
@@ -130,8 +135,15 @@ async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<T
         asked.prompt = Some(Said::called(name, arguments));
     }
     let mut findings = Findings::default();
-    let call =
-        ToolCall { act: Act::CallTool, place: Place::Http, name, tool: name, arguments, arguments_max };
+    let call = ToolCall {
+        act: Act::CallTool,
+        place: Place::Http,
+        name,
+        tool: name,
+        arguments,
+        arguments_max,
+        count,
+    };
     let judged = authorize::tool_call(asked, &call, &mut findings);
     keep(visit, findings)?;
     let tool = name.to_owned();

@@ -25,7 +25,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 /// So many pages of the account's list are read for one of the tenant's.
 const PAGES_MAX: usize = 200;
@@ -110,7 +110,7 @@ async fn read(
         Err(refusal) => Err(refusal),
     };
     if read.is_err() {
-        bodies::discard(body).await;
+        bodies::discard(head, body, bytes_max).await;
     }
     read
 }
@@ -218,7 +218,10 @@ async fn search(
 ) -> Result<(Permit, Sending), Refusal> {
     let store = plan.named.first().map(|(id, _)| id.clone()).unwrap_or_default();
     let body = request.body.take().unwrap_or_default();
-    let permit = judge(visit, FILE_SEARCH, &object::arguments(&store, &body)).await?;
+    // A list of questions is as many searches.
+    let questions = body.get("query").and_then(Value::items).map_or(1, <[_]>::len);
+    let count = u32::try_from(questions).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let permit = judge(visit, FILE_SEARCH, &object::arguments(&store, &body), count).await?;
     let arguments = json::parse(permit.arguments(), json::NESTING_MAX)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
     let forced = object::forced(&store, &arguments);

@@ -79,7 +79,7 @@ pub(super) async fn respond(
     let (leave, conversation) = match description {
         Some(description) => (Leave::Description(description), understood.begin()),
         None => {
-            let permit = judge(visit, &tool(operation), &understood.arguments).await?;
+            let permit = judge(visit, &tool(operation), &understood.arguments, understood.searches()).await?;
             let decided = json::parse(permit.arguments(), json::NESTING_MAX);
             let decided = decided.map_err(|error| Refusal::invalid(error.to_string(), None))?;
             let understood = understood.with(&decided).map_err(|refusal| denied(visit, refusal))?;
