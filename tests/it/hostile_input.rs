@@ -228,14 +228,14 @@ fn read_alike_by_who_folds_case(count: usize, dice: &mut Dice) {
 
 /// As Go's encoding/json fills a structure: a key is a field's without regard to case, and the last one counts.
 const FOLDING: &str = r#"
-import json
+import json, struct
 def refuse(_): raise ValueError
 def fold(key): return ''.join({'\u017f': 's', '\u212a': 'k'}.get(c, c.lower() if c.isascii() else c) for c in key)
 class Fields(list): pass
 def of(pairs, name):
     found = [value for key, value in pairs if fold(key) == name]
     return found[-1] if found else None
-def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + repr(float(v)) if isinstance(v, (int, float)) else 'dict' if isinstance(v, Fields) else 'list'
+def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + struct.pack('>d', float(v) + 0.0).hex() if isinstance(v, (int, float)) else 'dict' if isinstance(v, Fields) else 'list'
 for line in open('documents'):
     try:
         d = json.loads(bytes.fromhex(line.strip()).decode(), parse_constant=refuse, object_pairs_hook=Fields)
@@ -269,9 +269,9 @@ fn hex(documents: &[Vec<u8>]) -> String {
 }
 
 const PYTHON: &str = r#"
-import json
+import json, struct
 def refuse(_): raise ValueError
-def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + repr(float(v)) if isinstance(v, (int, float)) else type(v).__name__
+def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + struct.pack('>d', float(v) + 0.0).hex() if isinstance(v, (int, float)) else type(v).__name__
 for line in open('documents'):
     try:
         d = json.loads(bytes.fromhex(line.strip()).decode(), parse_constant=refuse)
@@ -284,8 +284,8 @@ for line in open('documents'):
 
 const NODE: &str = r#"
 const escape = s => JSON.stringify(s).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
-const number = n => { let s = String(n); return s; };
-const show = v => typeof v === 'string' ? escape(v) : typeof v === 'boolean' ? String(v) : v === null || v === undefined ? 'null' : typeof v === 'number' ? 'n' + (Number.isInteger(v) && Math.abs(v) < 1e16 ? v.toFixed(1) : number(v)) : Array.isArray(v) ? 'list' : 'dict';
+const bits = n => { const b = Buffer.alloc(8); b.writeDoubleBE(n + 0); return b.toString('hex'); };
+const show = v => typeof v === 'string' ? escape(v) : typeof v === 'boolean' ? String(v) : v === null || v === undefined ? 'null' : typeof v === 'number' ? 'n' + bits(v) : Array.isArray(v) ? 'list' : 'dict';
 for (const line of require('fs').readFileSync('documents', 'latin1').split('\n').slice(0, -1)) {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(line, 'hex'));
@@ -340,7 +340,8 @@ fn show(value: Option<&Value<'_>>) -> String {
             }
             shown + "\""
         }
-        Some(number @ Value::Number(_)) => format!("n{:?}", number.as_f64().unwrap()),
+        // To the bit; 0 and -0 are one number.
+        Some(number @ Value::Number(_)) => format!("n{:016x}", (number.as_f64().unwrap() + 0.0).to_bits()),
         Some(Value::Array(_)) => "list".to_owned(),
         Some(Value::Object(_)) => "dict".to_owned(),
     }
