@@ -13,6 +13,7 @@ mod cache;
 mod identify;
 mod mcp;
 mod models;
+mod pace;
 mod person;
 mod posted;
 mod reserve;
