@@ -14,6 +14,7 @@ pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, 
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
+    denials,
     dialect::{self, BUILTIN, DeniedCall, Forced, Kept, Notice, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
@@ -69,7 +70,12 @@ pub struct Findings {
     pub offered: Vec<String>,
     /// Offers that were allowed, and are on record for today already.
     pub repeated: u64,
+    /// Calls whose results the request may bring, and that a limit or a person could have denied.
+    pub trusted: Vec<denials::Call>,
 }
+
+/// Whether a call was denied though its rules let it through.
+pub type WasDenied<'f> = dyn Fn(&denials::Call) -> bool + 'f;
 
 /// What is read and what is sent: the body as it came, as it was parsed, and the name of the model upstream.
 #[derive(Debug)]
@@ -89,9 +95,10 @@ pub fn authorize(
     asked: &Asked,
     request: &Request<'_>,
     body: &Body<'_>,
+    was_denied: Option<&WasDenied<'_>>,
     found: &mut Findings,
 ) -> Result<Permit, Refusal> {
-    check_history(asked, request, body.denied, found)?;
+    check_history(asked, request, body.denied, was_denied, found)?;
     for Forced { tool, .. } in &request.forced {
         let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
         if decision.outcome == Outcome::Deny {
@@ -137,11 +144,12 @@ pub fn authorize(
     Ok(Permit { body: outgoing(request, body, &kept, listed) })
 }
 
-/// Results of calls that were denied: told in the request itself, or kept by the provider.
+/// Results of calls that were denied: told in the request itself, remembered here, or kept by the provider.
 fn check_history(
     asked: &Asked,
     request: &Request<'_>,
     denied: &[DeniedCall],
+    was_denied: Option<&WasDenied<'_>>,
     found: &mut Findings,
 ) -> Result<(), Refusal> {
     let reason = "the request brings a result for a call that the rules deny; go on without it";
@@ -153,10 +161,24 @@ fn check_history(
         if offers.any(|offer| decide(asked, tool, &offer.args, Place::Offered).outcome == Outcome::Allow) {
             continue;
         }
-        let decision = decide(asked, tool, &answered.arguments(json::NESTING_MAX), Place::Emitted);
+        let args = answered.arguments(json::NESTING_MAX);
+        let decision = decide(asked, tool, &args, Place::Emitted);
         if decision.outcome == Outcome::Deny {
             found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(&answered.text), &decision));
             return Err(refuse(found, tool, reason));
+        }
+        // Nobody knows the arguments of a call that is told by its name alone.
+        if args == Arguments::Open || (was_denied.is_none() && !decision.is_accountable()) {
+            continue;
+        }
+        let call = denials::Call::of(answered.id, tool, &args, &answered.text);
+        if was_denied.is_some_and(|was_denied| was_denied(&call)) {
+            let reason = "the request brings a result for a call that was denied; go on without it";
+            found.evidence.push(asked.evidence_of_denial(Place::Emitted, tool, &answered.text, reason));
+            return Err(refuse(found, tool, reason));
+        }
+        if decision.is_accountable() {
+            found.trusted.push(call);
         }
     }
     let results: HashSet<&str> = request.results.iter().copied().collect();
@@ -282,7 +304,7 @@ mod tests {
         let request = understand(Api::Chat, &parsed).unwrap();
         let mut found = Findings::default();
         let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[], notices: &[] };
-        let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found);
+        let permit = authorize(&asked(OnDeny::Notice), &request, &body, None, &mut found);
         (permit.map(|permit| permit.body().clone()), decisions(&found.evidence), found.tools_denied)
     }
 
@@ -375,7 +397,7 @@ mod tests {
             let asked_for = request.model.to_owned();
             let mut found = Findings::default();
             let body = Body { bytes: &bytes, parsed: &parsed, model_as, denied: &[], notices: &[] };
-            let permit = authorize(&asked(OnDeny::Notice), &request, &body, &mut found).unwrap();
+            let permit = authorize(&asked(OnDeny::Notice), &request, &body, None, &mut found).unwrap();
             let sent: serde_json::Value = serde_json::from_slice(permit.body()).unwrap();
             (asked_for, sent["model"].as_str().unwrap().to_owned())
         };
@@ -397,7 +419,7 @@ mod tests {
             let request = understand(Api::Responses, &parsed).unwrap();
             let mut found = Findings::default();
             let body = Body { bytes: &bytes, parsed: &parsed, model_as: None, denied: &[], notices: &[] };
-            drop(authorize(&asked(OnDeny::Notice), &request, &body, &mut found));
+            drop(authorize(&asked(OnDeny::Notice), &request, &body, None, &mut found));
             (found.offered, found.tools_denied)
         };
         let hosted = json!({ "type": "shell", "environment": { "type": "container_auto" } });

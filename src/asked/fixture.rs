@@ -32,7 +32,11 @@ fn rule(effect: Effect, glob: &str) -> Rule {
 
 fn twice_an_hour() -> CallLimit {
     let two = NonZeroU32::MIN.saturating_add(1);
-    CallLimit { rate: Rate { count: two, per: Duration::from_secs(3600), burst: two }, rule: "mail".into() }
+    CallLimit {
+        rate: Rate { count: two, per: Duration::from_secs(3600), burst: two },
+        rule: "mail".into(),
+        names: Arc::new([]),
+    }
 }
 
 /// Allows `get*`, `mail` twice an hour and a shell of the provider's; denies `delete*`, asks for `pay*`, forces a tenant into `kb__*`, and

@@ -13,6 +13,7 @@ use crate::{
     policy::Outcome,
 };
 use bytes::Bytes;
+use std::num::NonZeroU32;
 
 const NOBODY_TO_ASK: &str = "what a server asks of a client cannot wait for a person";
 
@@ -31,6 +32,7 @@ pub fn question(
         tool: name,
         arguments: params,
         arguments_max: params_max,
+        count: NonZeroU32::MIN,
     };
     match tool_call(asked, &call, found) {
         Judged::Permitted(permit) => Ok(permit.arguments().clone()),

@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -60,6 +61,8 @@ pub struct ToolCall<'c> {
     pub arguments: &'c Value<'c>,
     /// Longer arguments are denied, in bytes.
     pub arguments_max: usize,
+    /// For so many calls it counts: a batch of searches is as many.
+    pub count: NonZeroU32,
 }
 
 /// What comes of a call.
@@ -135,7 +138,7 @@ pub fn tool_call(asked: &Asked, call: &ToolCall<'_>, found: &mut Findings) -> Ju
         found.evidence.push(asked.evidence_of_denial(call.place, call.name, &text, &reason));
         return deny(call, reason, found);
     }
-    if let Some((rule, reason, wait)) = beyond(asked, &decision) {
+    if let Some((rule, reason, wait)) = beyond(asked, call.count, &decision) {
         let upshot =
             Upshot { outcome: Outcome::Deny, by: None, rule: Some(rule), reason: &reason, time: asked.time };
         found.evidence.push(asked.evidence_of_upshot(call.place, call.name, &text, upshot));
@@ -187,12 +190,17 @@ fn deny(call: &ToolCall<'_>, reason: String, found: &mut Findings) -> Judged {
 }
 
 /// The rule whose limit a call is beyond, and what is told of it.
-fn beyond(asked: &Asked, decision: &Decision<'_>) -> Option<(Arc<str>, String, Duration)> {
+fn beyond(asked: &Asked, count: NonZeroU32, decision: &Decision<'_>) -> Option<(Arc<str>, String, Duration)> {
     let quota = &asked.identity.tenant().quota;
     let limits = decision.limits.iter().filter_map(|rule| Some((rule, rule.limit.as_ref()?)));
     limits.into_iter().find_map(|(rule, limit)| {
-        let wait = quota.call(limit).err()?;
-        Some((rule.source.shared(), told_of_limit(limit, wait), wait))
+        let wait = quota.calls(limit, count).err()?;
+        let told = if count > limit.rate.burst {
+            format!("it is {count} calls at once, and its limit of {} never lets through as many", limit.rate)
+        } else {
+            told_of_limit(limit, wait)
+        };
+        Some((rule.source.shared(), told, wait))
     })
 }
 
@@ -232,6 +240,7 @@ mod tests {
             tool: "own",
             arguments: &arguments,
             arguments_max: 40,
+            count: NonZeroU32::MIN,
         };
         (tool_call(asked, &call, &mut found), found)
     }

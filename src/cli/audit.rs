@@ -1,7 +1,13 @@
 //! `tollgate audit`: are the chains whole, and what is in them?
 
-use super::{Format, Status, audit_show, bar::Bar, configuration_at, print};
+use super::{
+    Config, Format, Status, audit_show,
+    bar::Bar,
+    configuration_at, print,
+    tenant::{Stopped, stopped},
+};
 use crate::{
+    clock,
     config::{self, compile},
     json::Value,
     records::{self, Attested, Master, Means, PublicKey, TenantReport, TenantSecrets, secret},
@@ -15,6 +21,9 @@ pub(super) enum Command {
     Verify(Verify),
     /// List recorded decisions, oldest first by tenant
     Show(audit_show::Arguments),
+    /// Say that somebody has looked into a roll of chains that was lost: `verify` tells of it no more; the gateway must be
+    /// stopped
+    Acknowledge(Acknowledge),
 }
 
 #[derive(Debug, clap::Args)]
@@ -36,10 +45,22 @@ pub(super) struct Verify {
     format: Format,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Acknowledge {
+    #[command(flatten)]
+    config: Config,
+    /// Who acknowledges, for the record
+    #[arg(long, env = "USER", default_value = "cli")]
+    by: String,
+}
+
 pub(super) fn run(command: &Command) -> Status {
     let verify = match command {
         Command::Verify(verify) => verify,
         Command::Show(show) => return audit_show::run(show),
+        Command::Acknowledge(what) => {
+            return acknowledged(what).unwrap_or_else(|message| print::failed(&message));
+        }
     };
     let keys = match verify.key.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>() {
         Ok(keys) => keys,
@@ -68,6 +89,23 @@ pub(super) fn run(command: &Command) -> Status {
         Format::Text => tell(&report, means),
     }
     if report.is_whole() { Status::Fine } else { Status::Findings }
+}
+
+fn acknowledged(what: &Acknowledge) -> Result<Status, String> {
+    let Stopped { place, secrets, lock, .. } = stopped(&what.config)?;
+    let by = if what.by.trim().is_empty() { "cli" } else { what.by.as_str() };
+    let (data_dir, signer) = (place.data_dir.as_path(), place.signer.clone());
+    let lost = records::acknowledge(data_dir, (by, clock::wall()), &secrets, signer, &lock)
+        .map_err(|error| error.to_string())?;
+    match lost {
+        Some(loss) => {
+            print::line(&format!("acknowledged: {}, seen at {}", loss.what, loss.seen));
+            let record = data_dir.join("audit").join(records::OPERATOR);
+            print::line(&format!("it is on record in {}", record.display()));
+        }
+        None => print::line("there is nothing to acknowledge"),
+    }
+    Ok(Status::Fine)
 }
 
 fn key(path: &Path) -> Result<PublicKey, String> {

@@ -12,6 +12,7 @@ use crate::{
     admin::{Admin, LastReload, READERS_MAX, Scope},
     clock,
     config::{self, Colour, Loaded, Problem, Secret, Texts, Watched, compile},
+    denials::Denials,
     fleet,
     gateway::{self, Apart, Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
@@ -22,6 +23,7 @@ use crate::{
     server::{self, Ending, Tls},
     stored::Shelf,
     telemetry::{Exports, Telemetry},
+    tokens::Vocabulary,
     upstream::{Queues, http1::Proxies},
 };
 use arc_swap::ArcSwap;
@@ -198,6 +200,9 @@ impl Reloader {
         match compiled {
             Some(mut compiled) => {
                 self.lent.iter().try_for_each(|lent| lent.set_up(&mut compiled))?;
+                if self.quotas.iter().any(|quota| quota.limits_calls()) {
+                    Vocabulary::prepare(compiled.snapshot.models.names_sent());
+                }
                 // A tenant's first token must not be made with a secret that could be lost.
                 self.share();
                 self.lock
@@ -336,6 +341,7 @@ impl Running {
             stored,
             ledger,
             telemetry,
+            denials: Mutex::new(Denials::new(fleet.is_none())),
             fleet,
             room: Arc::default(),
             cache: Cache::default(),

@@ -3,7 +3,7 @@
 use super::{Config, Format, Status, print};
 use crate::{
     clock,
-    config::compile,
+    config::{Loaded, compile},
     json::Value,
     ledger,
     names::TenantId,
@@ -61,8 +61,17 @@ pub(super) fn secrets(place: &compile::RecordsPlace) -> Result<TenantSecrets, St
     TenantSecrets::open(&place.data_dir, master, whose).map_err(|error| error.to_string())
 }
 
-fn erased(erase: &Erase) -> Result<Status, String> {
-    let loaded = print::sound(&erase.config.config)?;
+/// Where the records of a gateway are that does not run, with all that is needed to add to them.
+pub(super) struct Stopped {
+    pub(super) loaded: Loaded,
+    pub(super) place: compile::RecordsPlace,
+    pub(super) secrets: TenantSecrets,
+    pub(super) lock: DataDirLock,
+}
+
+/// Takes the place of a gateway that does not run.
+pub(super) fn stopped(config: &Config) -> Result<Stopped, String> {
+    let loaded = print::sound(&config.config)?;
     let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
     let is_given = loaded
         .gateway
@@ -91,6 +100,12 @@ fn erased(erase: &Erase) -> Result<Status, String> {
         other => other.to_string(),
     })?;
     let secrets = secrets(&place)?;
+    Ok(Stopped { loaded, place, secrets, lock })
+}
+
+fn erased(erase: &Erase) -> Result<Status, String> {
+    let Stopped { loaded, place, secrets, lock } = stopped(&erase.config)?;
+    let data_dir = place.data_dir.as_path();
     let tenant = erase.name.as_str();
     let held = records::holdings(data_dir, tenant, &secrets)
         .map_err(|error| format!("the records of `{tenant}` cannot be read: {error}"))?;

@@ -87,6 +87,15 @@ fn names_a_file_that_was_not_made(object: &Value<'_>, key: &str, member: &Value<
     !made && names_a_file(object, key, member)
 }
 
+/// What names the call that a result is of.
+const CALLED: [&str; 2] = ["tool_call_id", "tool_use_id"];
+
+fn is_a_result(_: &Value<'_>, key: &str, member: &Value<'_>) -> bool {
+    let kind = member.as_str().filter(|_| keys::reads_as(key, "type")).map(keys::fold);
+    let says_so = kind.is_some_and(|kind| kind.ends_with("tool_result") || kind.ends_with("_call_output"));
+    says_so || (one_of(key, &CALLED) && is_id(member))
+}
+
 fn names_an_answer(_: &Value<'_>, key: &str, member: &Value<'_>) -> bool {
     one_of(key, &ANSWERS) && is_id(member)
 }
@@ -97,6 +106,7 @@ fn refuse_if(found: bool, why: &str, param: &str) -> Result<(), Refusal> {
 
 const A_FILE: &str = "names something stored by its id; send the content itself";
 const AN_ANSWER: &str = "names an answer by its id, which may be another tenant's; leave it out";
+const RESULT: &str = "brings the result of a tool in a place where none is looked for; bring it where results stand in this API";
 const TOOLS: &str = "brings tools; offer them in `tools`, where they are checked";
 
 /// Refuses content that is named by the id of a file, a container or an item. What a call carries is the call's own.
@@ -128,6 +138,17 @@ pub(super) fn no_tools_in_part(part: &Value<'_>, param: &str) -> Result<(), Refu
     no_tools_beside(part, own(kind_of(part)), param)
 }
 
+/// Refuses results of tools in an object, beside these members of it: which calls they are of would not be checked.
+pub(super) fn no_results_beside(object: &Value<'_>, known: &[&str], param: &str) -> Result<(), Refusal> {
+    refuse_if(beside(object, known, own, is_a_result), RESULT, param)
+}
+
+/// Refuses results of tools in a part of a conversation, which may itself be one.
+pub(super) fn no_results_in_part(part: &Value<'_>, param: &str) -> Result<(), Refusal> {
+    let known = [&["type"], &CALLED[..], own(kind_of(part))].concat();
+    no_results_beside(part, &known, param)
+}
+
 /// Refuses a tool that brings others: each is offered by itself.
 pub(super) fn no_inner_tools(tool: &Value<'_>, param: &str) -> Result<(), Refusal> {
     let inner =
@@ -138,6 +159,7 @@ pub(super) fn no_inner_tools(tool: &Value<'_>, param: &str) -> Result<(), Refusa
 /// Refuses tools and everything stored in a value that only says how to answer.
 pub(super) fn brings_nothing(value: &Value<'_>, param: &str) -> Result<(), Refusal> {
     refuse_if(any_member(value, |_| &[], brings_tools), TOOLS, param)?;
+    refuse_if(any_member(value, |_| &[], is_a_result), RESULT, param)?;
     no_stored_files(value, param)?;
     refuse_if(any_member(value, |_| &[], names_an_answer), AN_ANSWER, param)
 }
@@ -145,6 +167,7 @@ pub(super) fn brings_nothing(value: &Value<'_>, param: &str) -> Result<(), Refus
 /// The same of an object, beside these members of it.
 pub(super) fn brings_nothing_beside(object: &Value<'_>, known: &[&str], param: &str) -> Result<(), Refusal> {
     no_tools_beside(object, known, param)?;
+    no_results_beside(object, known, param)?;
     refuse_if(beside(object, known, own, names_a_file), A_FILE, param)?;
     refuse_if(beside(object, known, |_| &[], names_an_answer), AN_ANSWER, param)
 }

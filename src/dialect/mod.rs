@@ -123,6 +123,12 @@ pub trait Judge {
     /// Decides a call; `text` is its arguments exactly as the model produced them.
     fn judge(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict;
 
+    /// The same of a call that the client is to run, whose result names it by this id.
+    fn judge_call(&mut self, id: &str, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict {
+        let _ = id;
+        self.judge(tool, args, text)
+    }
+
     /// A call that cannot leave whatever the rules say, such as one that did not come to its end: denied and recorded
     /// for this reason.
     fn withhold(&mut self, tool: &str, text: &str, reason: &'static str);
@@ -229,6 +235,14 @@ impl DeniedCall {
     pub fn told(notice: &str) -> Self {
         let nothing = String::new;
         Self { call_id: nothing(), tool: nothing(), kind: nothing(), notice: notice.to_owned(), open: false }
+    }
+}
+
+/// Whether answers come as a stream where a request asks for one.
+pub fn streams(api: Api) -> bool {
+    match api {
+        Api::Chat | Api::Completions | Api::Messages | Api::Responses => true,
+        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => false,
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Kept {
 /// A call of an earlier turn, as the request tells it.
 #[derive(Debug)]
 pub struct Answered<'v> {
+    /// The id by which its result names it; empty where none is known.
+    pub id: &'v str,
     pub tool: Cow<'v, str>,
     /// Its arguments' text.
     pub text: Cow<'v, str>,

@@ -7,7 +7,9 @@ use super::{
 use crate::{
     asked::{Asked, Upshot, told_of, told_of_limit},
     call::{Arguments, Place},
+    denials::{self, Fate},
     dialect::{self, BUILTIN, Form, Judge, Verdict},
+    json,
     policy::{Decision, Outcome, Question, Source},
     records::Entry,
     refusal::Refusal,
@@ -27,6 +29,8 @@ const NOBODY_TO_ASK: &str = "a person has to approve this call, and the provider
 pub(super) struct Court {
     pub(super) evidence: Vec<Entry>,
     pub(super) tools_denied: Vec<String>,
+    /// Calls that are the client's to run and that a limit or a person could deny: what became of each.
+    pub(super) fates: Vec<(denials::Call, Fate)>,
 }
 
 /// Why a call is denied that its rules let through: the rule whose limit it is beyond, and what is told of it.
@@ -41,6 +45,7 @@ struct Beyond {
 pub(super) struct Mark {
     evidence: usize,
     tools_denied: usize,
+    fates: usize,
 }
 
 #[derive(Debug)]
@@ -57,7 +62,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(asked: Asked, terms: Terms, tools_denied: Vec<String>) -> Self {
-        let court = Court { evidence: Vec::new(), tools_denied };
+        let court = Court { tools_denied, ..Court::default() };
         Self {
             asked,
             terms,
@@ -74,13 +79,15 @@ impl Bench {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { evidence: self.court.evidence.len(), tools_denied: self.court.tools_denied.len() }
+        let Court { evidence, tools_denied, fates } = &self.court;
+        Mark { evidence: evidence.len(), tools_denied: tools_denied.len(), fates: fates.len() }
     }
 
     /// Forgets what was decided since: the reading is undone.
     pub(super) fn go_back(&mut self, mark: Mark) {
         self.court.evidence.truncate(mark.evidence);
         self.court.tools_denied.truncate(mark.tools_denied);
+        self.court.fates.truncate(mark.fates);
         self.start_again();
     }
 
@@ -167,17 +174,8 @@ impl Bench {
         }
     }
 
-    fn deny(&mut self, tool: &str, reason: String) -> Verdict {
-        self.court.tools_denied.push(tool.to_owned());
-        match self.asked.identity.tenant().on_deny {
-            OnDeny::Error => Verdict::Abort(Refusal::ToolNotAllowed { tool: tool.to_owned(), reason }),
-            OnDeny::Notice => Verdict::Remove { notice: dialect::notice(tool, &reason) },
-        }
-    }
-}
-
-impl Judge for Bench {
-    fn judge(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict {
+    /// Decides a call. Whether a limit or a person could deny it, though its rules let it through.
+    fn decide(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> (Verdict, bool) {
         let identity = self.asked.identity.clone();
         let key = identity.key();
         let decision = identity.tenant().policy.decide(&Question {
@@ -193,22 +191,57 @@ impl Judge for Bench {
             let (by, time) = (None, self.asked.time);
             let upshot = Upshot { outcome: Outcome::Deny, by, rule, reason: NOBODY_TO_ASK, time };
             self.court.evidence.push(self.asked.evidence_of_upshot(Place::Emitted, tool, text, upshot));
-            return self.deny(tool, NOBODY_TO_ASK.to_owned());
+            return (self.deny(tool, NOBODY_TO_ASK.to_owned()), false);
         }
+        let accountable = decision.is_accountable() && !self.terms.settled;
         if !self.terms.settled
             && let Some(denied) = self.beyond(tool, text, &decision)
         {
-            return denied;
+            return (denied, accountable);
         }
         if decision.outcome == Outcome::Ask {
-            return self.ask(tool, args, text, &decision);
+            return (self.ask(tool, args, text, &decision), accountable);
         }
         self.court.evidence.extend(self.asked.evidence(Place::Emitted, tool, Some(text), &decision));
-        match (decision.outcome, decision.rewritten) {
+        let verdict = match (decision.outcome, decision.rewritten) {
             (Outcome::Allow, Some(arguments)) => Verdict::Rewrite { arguments: arguments.to_string() },
             (Outcome::Allow, None) => Verdict::Release,
             (Outcome::Ask | Outcome::Deny, _) => self.deny(tool, decision.reason.into_owned()),
+        };
+        (verdict, accountable)
+    }
+
+    fn deny(&mut self, tool: &str, reason: String) -> Verdict {
+        self.court.tools_denied.push(tool.to_owned());
+        match self.asked.identity.tenant().on_deny {
+            OnDeny::Error => Verdict::Abort(Refusal::ToolNotAllowed { tool: tool.to_owned(), reason }),
+            OnDeny::Notice => Verdict::Remove { notice: dialect::notice(tool, &reason) },
         }
+    }
+}
+
+impl Judge for Bench {
+    fn judge(&mut self, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict {
+        self.decide(tool, args, text).0
+    }
+
+    fn judge_call(&mut self, id: &str, tool: &str, args: &Arguments<'_>, text: &str) -> Verdict {
+        let (verdict, accountable) = self.decide(tool, args, text);
+        if accountable {
+            let fate = match &verdict {
+                Verdict::Abort(_) | Verdict::Remove { .. } => {
+                    (denials::Call::of(id, tool, args, text), Fate::Denied)
+                }
+                Verdict::Release => (denials::Call::of(id, tool, args, text), Fate::Left),
+                // The client gets to see what was made of it.
+                Verdict::Rewrite { arguments } => {
+                    let args = Arguments::read(arguments, json::NESTING_MAX);
+                    (denials::Call::of(id, tool, &args, arguments), Fate::Left)
+                }
+            };
+            self.court.fates.push(fate);
+        }
+        verdict
     }
 
     fn offered_as(&self, tool: &str) -> Option<String> {

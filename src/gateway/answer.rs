@@ -3,6 +3,7 @@
 use super::{
     Gateway, Visit,
     cache::Pending,
+    form,
     mcp::Events,
     pace::Pace,
     person::Waits,
@@ -89,7 +90,8 @@ pub(super) async fn inspect(
         return Err(told(visit, &upstream, answer).await);
     }
     let Answer { headers, body, .. } = answer;
-    if is_event_stream(&headers) {
+    form::check(&headers, terms.stream)?;
+    if terms.stream {
         return stream(visit, terms, translation, body);
     }
     let waiting = clock::now();
@@ -97,11 +99,6 @@ pub(super) async fn inspect(
     visit.waited += clock::now().saturating_duration_since(waiting);
     let bytes = collected.map_err(broke_off)?;
     whole(visit, terms, translation, bytes).await
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
@@ -175,6 +172,7 @@ impl Answering {
         let mut waits = Waits::default();
         loop {
             let judged = exchange.whole();
+            self.gateway.remember(exchange);
             let evidence = exchange.evidence();
             evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line))?;
             if let Some(bytes) = judged? {
@@ -201,6 +199,7 @@ impl Answering {
             exchange.leave();
         }
         let summary = Summary::of(exchange.asked());
+        self.gateway.remember(&mut exchange);
         shelve(&self.gateway, &exchange);
         let status = status.map_or(499, |status| status.as_u16());
         let (evidence, entry) = exchange.finish(end, status, clock::now());
@@ -330,7 +329,9 @@ impl StreamBody {
     }
 
     fn record_evidence(&mut self) -> Result<(), Refusal> {
-        let evidence = self.exchange.as_mut().map(Exchange::evidence).unwrap_or_default();
+        let Some(exchange) = &mut self.exchange else { return Ok(()) };
+        self.gateway.remember(exchange);
+        let evidence = exchange.evidence();
         evidence.into_iter().try_for_each(|entry| visit::record(&self.gateway, entry))
     }
 
@@ -349,6 +350,7 @@ impl StreamBody {
                 exchange.leave();
             }
             let summary = Summary::of(exchange.asked());
+            self.gateway.remember(&mut exchange);
             shelve(&self.gateway, &exchange);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
             self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));

@@ -3,10 +3,10 @@
 use super::{Visit, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
-    authorize::{self, Body, Findings, Permit},
-    clock,
+    authorize::{self, Body, Findings, Permit, WasDenied},
+    clock, denials,
     dialect::{self, Api, Family, HoldLimits, Request},
-    exchange::{self, Keeps, Terms},
+    exchange::{Keeps, Terms},
     json,
     quota::Amount,
     records::Content,
@@ -35,6 +35,8 @@ pub(super) struct Ask {
     /// What a translated answer needs to know of the request.
     about: Option<About>,
     terms: Terms,
+    /// The tokens that its input is taken for.
+    input: u64,
     /// What the call may use at most.
     pub(super) amount: Amount,
     /// What was masked of the bodies that were sent.
@@ -91,7 +93,7 @@ pub(super) fn understand_and_authorize(
     bytes: &Bytes,
     recalled: &Recalled,
 ) -> Result<Ask, Refusal> {
-    let snapshot = Arc::clone(visit.snapshot());
+    let (snapshot, gateway) = (Arc::clone(visit.snapshot()), Arc::clone(visit.gateway()));
     let asked = visit.asked()?;
     let parsed = parse(bytes, snapshot.limits.nesting)?;
     if asked.identity.tenant().journal.content == Content::Redacted {
@@ -112,18 +114,26 @@ pub(super) fn understand_and_authorize(
     let model_as = model.model_as.as_deref();
     let body = Body { bytes, parsed: &parsed, model_as, denied: recalled.denied(), notices: &notices };
     let mut found = Findings::default();
-    let permit = authorize::authorize(asked, &request, &body, &mut found);
+    let tenant = asked.identity.tenant().id.shared();
+    let was_denied = |call: &denials::Call| gateway.denials().is_denied(&tenant, call, clock::now());
+    let was_denied: Option<&WasDenied<'_>> =
+        if gateway.denials().knows_none(&tenant) { None } else { Some(&was_denied) };
+    let permit = authorize::authorize(asked, &request, &body, was_denied, &mut found);
+    if permit.is_ok() {
+        gateway.trust(&tenant, &found.trusted);
+    }
     visit.tools_denied.append(&mut found.tools_denied);
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
     let permit = permit?;
-    let weight = exchange::weight(permit.body());
-    let amount = reserve::at_most(visit.asked()?, model, api, &parsed, weight);
-    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, weight);
+    let name = model_as.unwrap_or(request.model);
+    let input = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
+    let amount = reserve::at_most(visit.asked()?, model, api, &parsed, input);
+    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, input);
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
-    Ok(Ask { permit, destination, api, about, terms, amount, masks: Masks::default() })
+    Ok(Ask { permit, destination, api, about, terms, input, amount, masks: Masks::default() })
 }
 
 /// How much of an answer may be held.
@@ -209,7 +219,7 @@ impl Ask {
     pub(super) fn counted_here(&self) -> Option<u64> {
         let counts = self.destination.upstreams.iter().any(|upstream| upstream.speaks == Family::Anthropic);
         let here = self.api == Api::CountTokens && !counts;
-        here.then(|| exchange::estimate(exchange::weight(self.permit.body())).input)
+        here.then_some(self.input)
     }
 
     /// Sends the call on and waits for the head of its answer.
@@ -231,7 +241,7 @@ impl Ask {
         let tenant = visit.asked()?.identity.tenant().id.shared();
         let upstreams = spoken.map(|upstream| snapshot.upstream_of(&tenant, upstream)).collect();
         let destination = Destination { upstreams };
-        visit.sent = self.terms.sent;
+        visit.input_estimate = self.terms.input_estimate;
         let started = clock::now();
         let gateway = Arc::clone(visit.gateway());
         let tokens = if self.api == Api::CountTokens { 0 } else { self.amount.tokens };

@@ -33,23 +33,8 @@ const STORE_MEDIA: [&str; 4] = [
     "application/vnd.elasticsearch+x-ndjson",
 ];
 
-/// The whole body of a request.
-pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
-    read_into(head, body, bytes_max, None).await
-}
-
-/// The same of a request to a store, whose clients may have names of their own for JSON.
-pub(super) async fn read_for_store(
-    head: &Parts,
-    body: &mut Incoming,
-    bytes_max: u64,
-) -> Result<Bytes, Refusal> {
-    check_coding(head, &STORE_MEDIA)?;
-    read_whole(body, bytes_max, None).await
-}
-
-/// The same, with what it takes taken from the room that there is.
-pub(super) async fn read_into(
+/// The whole body of a request, which takes what it needs of the room that there is; one that nobody holds is small.
+pub(super) async fn read(
     head: &Parts,
     body: &mut Incoming,
     bytes_max: u64,
@@ -59,10 +44,26 @@ pub(super) async fn read_into(
     read_whole(body, bytes_max, held).await
 }
 
+/// The same of a request to a store, whose clients may have names of their own for JSON.
+pub(super) async fn read_for_store(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    held: &mut Held,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &STORE_MEDIA)?;
+    read_whole(body, bytes_max, Some(held)).await
+}
+
 /// The body of a request that carries a file, in a form. Nobody here looks into it.
-pub(super) async fn read_form(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+pub(super) async fn read_form(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    held: &mut Held,
+) -> Result<Bytes, Refusal> {
     check_coding(head, &["multipart/form-data"])?;
-    read_whole(body, bytes_max, None).await
+    read_whole(body, bytes_max, Some(held)).await
 }
 
 async fn read_whole(

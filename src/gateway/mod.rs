@@ -10,6 +10,7 @@ mod apart;
 mod ask;
 mod body;
 mod cache;
+mod form;
 mod identify;
 mod mcp;
 mod models;
@@ -40,14 +41,26 @@ pub use tools::Stores;
 pub use visit::Visit;
 
 use crate::{
-    approvals::Approvals, clock, dialect::Api, fleet::Fleet, ledger::Ledger, mcp::session::Sessions,
-    records::Records, refusal::Refusal, server::Malformed, snapshot::Snapshot, stored::Shelf,
-    telemetry::Telemetry, upstream::Queues,
+    approvals::Approvals,
+    clock,
+    denials::{self, Denials},
+    dialect::Api,
+    exchange::Exchange,
+    fleet::Fleet,
+    ledger::Ledger,
+    mcp::session::Sessions,
+    records::Records,
+    refusal::Refusal,
+    server::Malformed,
+    snapshot::Snapshot,
+    stored::Shelf,
+    telemetry::Telemetry,
+    upstream::Queues,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +86,8 @@ pub struct Gateway {
     pub queues: Queues,
     /// Answers that are kept for tenants that want it.
     pub cache: Cache,
+    /// Calls that were denied though their rules let them through.
+    pub denials: Mutex<Denials>,
     /// Calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Places for webhooks that are on their way.
@@ -94,6 +109,29 @@ impl Gateway {
         snapshot.sweep();
         let ttl_of = |tenant: &str| snapshot.directory.find(tenant)?.tenant().cache;
         self.cache.sweep(ttl_of, clock::now());
+        self.denials().sweep(clock::now());
+    }
+
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Results of these calls of a tenant's were let in.
+    fn trust(&self, tenant: &Arc<str>, calls: &[denials::Call]) {
+        if !calls.is_empty() {
+            let (mut denials, now) = (self.denials(), clock::now());
+            calls.iter().for_each(|call| denials.trust(tenant, call, now));
+        }
+    }
+
+    /// Remembers what became of calls that a limit or a person could deny, before anything of it leaves.
+    fn remember(&self, exchange: &mut Exchange) {
+        let fates = exchange.fates();
+        if !fates.is_empty() {
+            let tenant = exchange.asked().identity.tenant().id.shared();
+            let (mut denials, now) = (self.denials(), clock::now());
+            fates.iter().for_each(|(call, fate)| denials.remember(&tenant, call, *fate, now));
+        }
     }
 
     /// Whether what is used cannot be written down, and must be.
@@ -181,7 +219,7 @@ async fn call(
     let mut held = visit.held()?;
     let body_max = visit.snapshot().limits.body;
     let read = match accepted {
-        Ok(()) => body::read_into(&head, &mut body, body_max, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, body_max, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
@@ -191,11 +229,12 @@ async fn call(
             return Err(refusal);
         }
     };
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let named = gateway.apart.work(bytes.len(), || ask::named(api, &bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let named = leave.work(|| ask::named(api, &bytes, nesting_max))?;
     let recalled = stored::recall(visit, named).await?;
-    let understand = || ask::understand_and_authorize(visit, api, &bytes, &recalled);
-    let mut ask = gateway.apart.work(bytes.len(), understand).await?;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let mut ask = leave.work(|| ask::understand_and_authorize(visit, api, &bytes, &recalled))?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -215,6 +215,11 @@ impl Decision<'_> {
         }
     }
 
+    /// Whether a limit or a person could deny the call, though the rules let it through.
+    pub fn is_accountable(&self) -> bool {
+        self.outcome == Outcome::Ask || (self.outcome == Outcome::Allow && !self.limits.is_empty())
+    }
+
     /// Where the rule stands, `file:line`.
     pub fn source(&self) -> Option<&Source> {
         self.rule.map(|rule| &rule.source)

@@ -73,6 +73,7 @@ fn of_several_rules_that_ask_all_count() {
         Some(CallLimit {
             rate: Rate { count: one, per: Duration::from_secs(60), burst: one },
             rule: rule.into(),
+            names: std::sync::Arc::new([]),
         })
     };
     let parent = Rule { within: Duration::from_secs(5), limit: limit("a"), ..rule(Effect::Ask, "pay") };

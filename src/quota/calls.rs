@@ -4,6 +4,7 @@ use super::{Rate, Requests, fleet::Shared, level::Level};
 use dashmap::DashMap;
 use governor::clock::Clock;
 use std::{
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,6 +15,15 @@ pub struct CallLimit {
     pub rate: Rate,
     /// What the rule says beside its limit, and which it is of those that say the same: it is the same after a reload.
     pub rule: Arc<str>,
+    /// The names that it is for.
+    pub names: Arc<[Box<str>]>,
+}
+
+impl CallLimit {
+    /// Whether this could be the other as somebody wrote it anew: they are for a name in common.
+    fn is_kin_of(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
+    }
 }
 
 /// The limiters of a tenant's rules. They live as long as the tenant does, over reloads.
@@ -38,9 +48,22 @@ impl<C: Clock> Default for Calls<C> {
 }
 
 impl<C: Clock + Clone> Calls<C> {
-    /// These are the limits of the tenant's rules from now on.
+    /// These are the limits of the tenant's rules from now on. A rule that is written anew goes on with what was used of
+    /// the one before it.
     pub(super) fn expect(&self, limits: &[CallLimit]) {
-        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = limits.to_vec();
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in = |list: &[CallLimit], limit: &CallLimit| list.iter().any(|known| known.rule == limit.rule);
+        let mut gone: Vec<&CallLimit> = expected.iter().filter(|known| !is_in(limits, known)).collect();
+        for new in limits.iter().filter(|new| !is_in(&expected, new)) {
+            let Some(at) = gone.iter().position(|known| new.is_kin_of(known)) else { continue };
+            let before = gone.remove(at);
+            // Both go on by one count: the configuration may yet be refused.
+            let used = self.rules.get(&before.rule).map(|used| Arc::clone(&used));
+            if let Some(used) = used {
+                self.rules.insert(Arc::clone(&new.rule), used);
+            }
+        }
+        *expected = limits.to_vec();
     }
 
     /// Hears from now on what other gateways let through by these limits.
@@ -48,14 +71,19 @@ impl<C: Clock + Clone> Calls<C> {
         shared.hear_of(&self.expected.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes one call of a rule's that other gateways count too.
-    pub(super) fn take_shared(&self, limit: &CallLimit, shared: &Shared) -> Result<(), Duration> {
+    /// Takes so many calls of a rule's that other gateways count too. What is beyond the limit is a debt.
+    pub(super) fn take_shared(
+        &self,
+        limit: &CallLimit,
+        count: NonZeroU32,
+        shared: &Shared,
+    ) -> Result<(), Duration> {
         let mut level = self.shared.entry(Arc::clone(&limit.rule)).or_default();
-        shared.take_call(&limit.rule, limit.rate, &mut level)
+        shared.take_calls(&limit.rule, limit.rate, count, &mut level)
     }
 
-    /// Takes one call of a rule's; else how long it takes until there is one.
-    pub(super) fn take(&self, limit: &CallLimit, clock: &C) -> Result<(), Duration> {
+    /// Takes so many calls of a rule's, or none; then how long it takes until they are there.
+    pub(super) fn take(&self, limit: &CallLimit, count: NonZeroU32, clock: &C) -> Result<(), Duration> {
         let known = self.rules.get(&limit.rule).map(|known| Arc::clone(&known));
         let limiter = known.filter(|known| known.rate == limit.rate).unwrap_or_else(|| {
             let mut place = self
@@ -67,6 +95,6 @@ impl<C: Clock + Clone> Calls<C> {
             }
             Arc::clone(&place)
         });
-        limiter.take().map(|_| ()).map_err(|exceeded| exceeded.retry_after())
+        limiter.take_all(count)
     }
 }

@@ -103,8 +103,10 @@ impl Level {
     fn convert(&mut self, rate: &Rate) {
         let parts = u64::try_from(rate.per.as_nanos()).unwrap_or(u64::MAX).max(1);
         if self.parts != parts {
-            let used = self.used.saturating_mul(u128::from(parts));
-            self.used = used.div_ceil(u128::from(self.parts.max(1)));
+            // Apart, whole units and the rest of one: multiplied as they are, they could be more than there is room for.
+            let (old, new) = (u128::from(self.parts.max(1)), u128::from(parts));
+            let (whole, rest) = (self.used / old, self.used % old);
+            self.used = whole.saturating_mul(new).saturating_add((rest * new).div_ceil(old));
             self.parts = parts;
         }
     }
@@ -150,6 +152,19 @@ mod tests {
                 let left = level.left(&rate(2_000_000, *seconds), now);
                 let gone = 2_000_000 - u64::from(left.remaining);
                 prop_assert!(gone == used || gone == used + 1, "{gone} of {used} after {seconds} s");
+            }
+        }
+
+        /// That holds for any use of any rate: nothing is lost for want of room.
+        #[test]
+        fn much_is_kept_as_exactly(used in 0_u64..=u64::MAX, times in prop::collection::vec(1_u64..=4_000_000_000, 1..20)) {
+            let now = clock::now();
+            let mut level = Level::default();
+            level.spend(used, &rate(u32::MAX, times[0]), now);
+            for seconds in times {
+                level.left(&rate(u32::MAX, seconds), now);
+                let gone = divided(level.used, level.parts);
+                prop_assert!(gone == u128::from(used) || gone == u128::from(used) + 1, "{gone} of {used} after {seconds} s");
             }
         }
 

@@ -8,6 +8,7 @@ mod calls;
 pub mod fair;
 pub mod fleet;
 mod level;
+mod requests;
 mod reserve;
 mod spend;
 
@@ -18,17 +19,13 @@ pub use spend::{Budget, Calendar, Per};
 use crate::usage::MicroUsd;
 use calls::Calls;
 use fleet::{Bound, Claim, Claimed, Peers, Shared, Unasked, What};
-use governor::{
-    RateLimiter,
-    clock::{Clock, DefaultClock, Reference},
-    middleware::StateInformationMiddleware,
-    state::{InMemoryState, direct::NotKeyed},
-};
+use governor::clock::{Clock, DefaultClock};
+use requests::Requests;
 use reserve::{Meters, Reserve};
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
+    sync::{Arc, LazyLock, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -78,16 +75,6 @@ pub struct Quota<C: Clock = RealClock> {
     clock: C,
     /// Where other gateways share the limits.
     shared: OnceLock<Arc<Shared>>,
-}
-
-struct Requests<C: Clock> {
-    rate: Rate,
-    /// The time that one request takes to come back.
-    period: Duration,
-    limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
-    clock: C,
-    /// When the last request was let in, and what was left after it.
-    last: Mutex<Option<(C::Instant, u32)>>,
 }
 
 /// What is left of a rate.
@@ -175,16 +162,6 @@ impl Admission {
 pub enum Exceeded {
     Concurrency { limit: u32, standing: Option<Left> },
     Requests { retry_after: Duration, standing: Left },
-}
-
-impl Exceeded {
-    /// When another try may help.
-    fn retry_after(self) -> Duration {
-        match self {
-            Self::Concurrency { .. } => Duration::ZERO,
-            Self::Requests { retry_after, .. } => retry_after,
-        }
-    }
 }
 
 impl Quota {
@@ -275,9 +252,18 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// Takes a call of a rule's; else how long it takes until there is one.
     pub fn call(&self, limit: &CallLimit) -> Result<(), Duration> {
+        self.calls(limit, NonZeroU32::MIN)
+    }
+
+    /// Takes so many calls of a rule's at once; else how long it takes until they are there. More than may ever come at
+    /// once are never there.
+    pub fn calls(&self, limit: &CallLimit, count: NonZeroU32) -> Result<(), Duration> {
+        if count > limit.rate.burst {
+            return Err(limit.rate.per);
+        }
         match self.shared.get() {
-            Some(shared) => self.calls.take_shared(limit, shared),
-            None => self.calls.take(limit, &self.clock),
+            Some(shared) => self.calls.take_shared(limit, count, shared),
+            None => self.calls.take(limit, count, &self.clock),
         }
     }
 
@@ -327,6 +313,14 @@ impl<C: Clock + Clone> Quota<C> {
         self.reserve.check_money(self.shared(), now)
     }
 
+    /// Whether tokens or money of calls are limited.
+    pub fn limits_calls(&self) -> bool {
+        let limits = self.reserve.limits();
+        limits.tokens.is_some()
+            || !limits.budgets.is_empty()
+            || limits.models.iter().any(|model| model.tokens.is_some())
+    }
+
     /// Tokens held for an answer when its request does not say how long it may be.
     pub fn output_estimate(&self) -> u64 {
         self.reserve.limits().output_estimate
@@ -370,74 +364,6 @@ impl<C: Clock + Clone> Quota<C> {
         let (standing, is_counted) = self.take()?;
         slot.unasked = self.unasked(is_counted).map(Box::new);
         Ok(Admission { slot, standing })
-    }
-}
-
-impl<C: Clock + Clone> Requests<C> {
-    fn new(rate: Rate, clock: &C) -> Self {
-        let period = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
-        let quota = governor::Quota::with_period(period)
-            .unwrap_or(governor::Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(rate.burst);
-        let limiter = RateLimiter::direct_with_clock(quota, C::clone(clock))
-            .with_middleware::<StateInformationMiddleware>();
-        Self { rate, period, limiter, clock: C::clone(clock), last: Mutex::default() }
-    }
-}
-
-impl<C: Clock> Requests<C> {
-    /// Begins with what is used of another now. The other stays as it is: it may go on being asked.
-    fn after(self, before: &Self) -> Self {
-        let used = before.used().min(self.rate.burst.get());
-        if let Some(used) = NonZeroU32::new(used)
-            && let Ok(Ok(left)) = self.limiter.check_n(used)
-        {
-            self.remember(left.remaining_burst_capacity());
-        }
-        self
-    }
-
-    /// What of the burst has not come back yet.
-    fn used(&self) -> u32 {
-        let last = self.last();
-        let Some((when, remaining)) = *last else { return 0 };
-        let since: Duration = self.clock.now().duration_since(when).into();
-        let back = since.as_nanos() / self.period.as_nanos().max(1);
-        let missing = self.rate.burst.get().saturating_sub(remaining);
-        missing.saturating_sub(u32::try_from(back).unwrap_or(u32::MAX))
-    }
-
-    fn remember(&self, remaining: u32) {
-        *self.last() = Some((self.clock.now(), remaining));
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<(C::Instant, u32)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Result<Left, Exceeded> {
-        match self.limiter.check() {
-            Ok(snapshot) => {
-                let remaining = snapshot.remaining_burst_capacity();
-                self.remember(remaining);
-                Ok(self.standing(remaining))
-            }
-            Err(until) => Err(Exceeded::Requests {
-                retry_after: until.wait_time_from(self.clock.now()),
-                standing: self.standing(0),
-            }),
-        }
-    }
-
-    /// The standing of a tenant of whose rate nothing is taken: as it was last, which is never too much.
-    fn untouched(&self) -> Left {
-        let last = self.last().map(|(_, remaining)| remaining);
-        self.standing(last.unwrap_or_else(|| self.rate.burst.get()))
-    }
-
-    fn standing(&self, remaining: u32) -> Left {
-        let missing = self.rate.burst.get().saturating_sub(remaining);
-        Left { limit: self.rate.count.get(), remaining, reset: self.period.saturating_mul(missing) }
     }
 }
 
@@ -496,7 +422,11 @@ mod tests {
     #[test]
     fn a_rule_has_its_own_calls_over_reloads_too() {
         let clock = FakeRelativeClock::default();
-        let limit = |count, rule: &str| CallLimit { rate: rate(count, 60, count), rule: rule.into() };
+        let limit = |count, rule: &str| CallLimit {
+            rate: rate(count, 60, count),
+            rule: rule.into(),
+            names: Arc::new([]),
+        };
         let quota = Quota::with_clock(None, None, &clock);
         assert!(quota.call(&limit(2, "allow a")).is_ok() && quota.call(&limit(2, "allow a")).is_ok());
         assert_eq!(quota.call(&limit(2, "allow a")), Err(Duration::from_secs(30)));
@@ -509,6 +439,46 @@ mod tests {
         assert!(reloaded.call(&limit(3, "allow a")).is_ok());
         assert!(reloaded.call(&limit(3, "allow a")).is_err());
         assert!(reloaded.call(&limit(1, "allow a")).is_err());
+    }
+
+    #[test]
+    fn a_rule_that_is_written_anew_goes_on_with_what_was_used() {
+        let clock = FakeRelativeClock::default();
+        let limit = |names: &[&str], count| CallLimit {
+            rate: rate(count, 60, count),
+            rule: names.concat().into(),
+            names: names.iter().map(|name| (*name).into()).collect(),
+        };
+        let quota = Quota::with_clock(None, None, &clock);
+        let before = [limit(&["a", "b"], 3), limit(&["c"], 1)];
+        quota.expect(&before);
+        assert!(
+            quota.call(&before[0]).is_ok()
+                && quota.call(&before[0]).is_ok()
+                && quota.call(&before[1]).is_ok()
+        );
+        let after = [limit(&["b", "x"], 3), limit(&["c"], 1), limit(&["y"], 1)];
+        quota.expect(&after);
+        // The configuration may yet be refused: both count, together.
+        assert!(quota.call(&before[0]).is_ok());
+        assert!(quota.call(&before[0]).is_err() && quota.call(&after[0]).is_err());
+        assert!(quota.call(&after[1]).is_err());
+        assert!(quota.call(&after[2]).is_ok(), "it is another rule");
+    }
+
+    #[test]
+    fn a_batch_is_as_many_calls_or_none() {
+        let clock = FakeRelativeClock::default();
+        let limit = CallLimit { rate: rate(5, 50, 5), rule: "q".into(), names: Arc::new([]) };
+        let quota = Quota::with_clock(None, None, &clock);
+        let take = |count| quota.calls(&limit, NonZeroU32::new(count).unwrap());
+        assert_eq!(take(3), Ok(()));
+        assert_eq!(take(3), Err(Duration::from_secs(10)));
+        assert_eq!(take(2), Ok(()));
+        assert!(take(1).is_err());
+        clock.advance(Duration::from_secs(50));
+        assert_eq!(take(6), Err(Duration::from_secs(50)), "never");
+        assert_eq!(take(5), Ok(()));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! meant is on record first, then the secret goes, then the files, and at the end what was done is on record.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,7 +16,7 @@ use super::{
     chain::seal,
     disk,
     recover::{head_path, recover},
-    roll::{self, BadRoll},
+    roll::{self, BadRoll, Loss, Roll},
     secret::SecretError,
     signing::Signer,
     stamp::rfc3339,
@@ -106,7 +105,7 @@ pub struct Erasure<'e> {
     lock: &'e DataDirLock,
     operator: Stream,
     /// The chains that are here.
-    roll: BTreeSet<String>,
+    roll: Roll,
 }
 
 impl std::fmt::Debug for Erasure<'_> {
@@ -124,35 +123,9 @@ impl<'e> Erasure<'e> {
         signer: Option<Arc<Signer>>,
         lock: &'e DataDirLock,
     ) -> Result<Self, EraseError> {
-        let audit = data_dir.join("audit");
-        let disk = |source| EraseError::Disk { path: audit.clone(), source };
-        let secret = secrets.of(OPERATOR);
-        secrets.save(lock)?;
-        disk::create_dir(&audit.join(".heads")).map_err(disk)?;
-        let roll = roll::read(&audit, Some(secrets)).map_err(disk)?;
-        let is_known = roll.as_ref().is_ok_and(|roll| roll.contains(OPERATOR));
-        // All of it, not only from its head on: what is written behind it is to prove something.
-        let means = Means { secrets: Some(secrets), keys: &[] };
-        let (report, _) = verify_tenant(&audit, OPERATOR, means, &mut Progress::new(&mut |_| {}));
-        if let Some(finding) = report.finding {
-            return Err(EraseError::Broken(finding));
-        }
-        let found = recover(&audit, OPERATOR, &secret, is_known).map_err(disk)?;
-        if let Some(broken) =
-            found.warnings.iter().find(|warning| matches!(warning, Warning::Tampered { .. }))
-        {
-            return Err(EraseError::Operator(broken.clone()));
-        }
-        let mut names: BTreeSet<String> = match roll {
-            Ok(names) => names,
-            Err(BadRoll::Missing) if disk::names(&audit.join(".heads")).map_err(disk)?.is_empty() => {
-                BTreeSet::new()
-            }
-            Err(bad) => return Err(EraseError::Roll(bad)),
-        };
-        let operator = Stream::audit(audit, (OPERATOR.into(), secret), found, signer);
-        names.insert(OPERATOR.to_owned());
-        Ok(Self { roll: names, data_dir, tenant, by, secrets, lock, operator })
+        let (operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
+        roll.chains.insert(OPERATOR.to_owned());
+        Ok(Self { roll, data_dir, tenant, by, secrets, lock, operator })
     }
 
     /// Erases what the records hold. `others` erases what is kept elsewhere, and says how much that was.
@@ -166,7 +139,7 @@ impl<'e> Erasure<'e> {
         let destroyed = self.secrets.destroy(self.tenant, self.lock)?;
         let (audit, log) = (self.data_dir.join("audit"), self.data_dir.join("log"));
         // The operator's chain has a head now. The tenant's is missed no more.
-        self.roll.remove(self.tenant);
+        self.roll.chains.remove(self.tenant);
         roll::write(&audit, &self.roll, self.secrets)
             .map_err(|source| EraseError::Disk { path: roll::path(&audit), source })?;
         for dir in [audit.join(self.tenant), log.join(self.tenant)] {
@@ -189,39 +162,93 @@ impl<'e> Erasure<'e> {
         Ok((destroyed, elsewhere))
     }
 
-    /// Appends a record to the operator's chain, and waits until it is on disk.
     fn say(&mut self, now: SystemTime, event: &str, what: Value) -> Result<(), EraseError> {
-        let body = [
-            ("time", rfc3339(now).into()),
-            ("tenant", OPERATOR.into()),
-            ("event", event.into()),
-            ("erased", self.tenant.into()),
-            ("by", self.by.into()),
-            ("what", what),
-        ];
-        self.operator.line(now, |out, tip| {
-            let Some(tip) = tip else { return };
-            let start = out.len();
-            out.push(b'{');
-            for (at, (name, value)) in body.iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                out.extend_from_slice(format!("{comma}\"{name}\":{value}").as_bytes());
-            }
-            tip.expected = seal(out, start, &tip.expected);
-            tip.records += 1;
-        });
-        let failed = |source| EraseError::Disk { path: self.data_dir.join("audit").join(OPERATOR), source };
-        self.operator.write(&mut 0).map_err(failed)?;
-        let round = vec![(OPERATOR.into(), Kind::Audit, self.operator.sync_job(Some(now)))];
-        let ended = self.operator.end().map(|job| (OPERATOR.into(), Kind::Audit, job));
-        if sync_round(round).is_empty() && sync_round(ended.into_iter().collect()).is_empty() {
-            Ok(())
-        } else {
-            Err(EraseError::Disk {
-                path: self.data_dir.join("audit").join(OPERATOR),
-                source: io::Error::other("what was written could not be synced"),
-            })
+        let about = [("erased", self.tenant.into()), ("by", self.by.into()), ("what", what)];
+        say(&mut self.operator, self.data_dir, (now, event), &about)
+    }
+}
+
+/// Has an operator acknowledge that a roll of chains could not be believed: it is on record, and `audit verify` tells of
+/// it no more. What was lost; nothing where nothing is to be acknowledged.
+pub fn acknowledge(
+    data_dir: &Path,
+    (by, now): (&str, SystemTime),
+    secrets: &TenantSecrets,
+    signer: Option<Arc<Signer>>,
+    lock: &DataDirLock,
+) -> Result<Option<Loss>, EraseError> {
+    let (mut operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
+    let Some(loss) = roll.lost.take() else { return Ok(None) };
+    let what = json!({ "what": loss.what, "seen": loss.seen });
+    say(&mut operator, data_dir, (now, "loss_acknowledged"), &[("by", by.into()), ("what", what)])?;
+    roll.chains.insert(OPERATOR.to_owned());
+    let audit = data_dir.join("audit");
+    roll::write(&audit, &roll, secrets)
+        .map_err(|source| EraseError::Disk { path: roll::path(&audit), source })?;
+    Ok(Some(loss))
+}
+
+/// Takes up the operator's chain, and the roll of all.
+fn operators(
+    data_dir: &Path,
+    secrets: &TenantSecrets,
+    signer: Option<Arc<Signer>>,
+    lock: &DataDirLock,
+) -> Result<(Stream, Roll), EraseError> {
+    let audit = data_dir.join("audit");
+    let disk = |source| EraseError::Disk { path: audit.clone(), source };
+    let secret = secrets.of(OPERATOR);
+    secrets.save(lock)?;
+    disk::create_dir(&audit.join(".heads")).map_err(disk)?;
+    let roll = roll::read(&audit, Some(secrets)).map_err(disk)?;
+    let is_known = roll.as_ref().is_ok_and(|roll| roll.chains.contains(OPERATOR));
+    // All of it, not only from its head on: what is written behind it is to prove something.
+    let means = Means { secrets: Some(secrets), keys: &[] };
+    let (report, _) = verify_tenant(&audit, OPERATOR, means, &mut Progress::new(&mut |_| {}));
+    if let Some(finding) = report.finding {
+        return Err(EraseError::Broken(finding));
+    }
+    let found = recover(&audit, OPERATOR, &secret, is_known).map_err(disk)?;
+    if let Some(broken) = found.warnings.iter().find(|warning| matches!(warning, Warning::Tampered { .. })) {
+        return Err(EraseError::Operator(broken.clone()));
+    }
+    let roll = match roll {
+        Ok(roll) => roll,
+        Err(BadRoll::Missing) if disk::names(&audit.join(".heads")).map_err(disk)?.is_empty() => {
+            Roll::default()
         }
+        Err(bad) => return Err(EraseError::Roll(bad)),
+    };
+    Ok((Stream::audit(audit, (OPERATOR.into(), secret), found, signer), roll))
+}
+
+/// Appends a record to the operator's chain, and waits until it is on disk.
+fn say(
+    operator: &mut Stream,
+    data_dir: &Path,
+    (now, event): (SystemTime, &str),
+    about: &[(&str, Value)],
+) -> Result<(), EraseError> {
+    let body = [("time", Value::from(rfc3339(now))), ("tenant", OPERATOR.into()), ("event", event.into())];
+    operator.line(now, |out, tip| {
+        let Some(tip) = tip else { return };
+        let start = out.len();
+        out.push(b'{');
+        for (at, (name, value)) in body.iter().chain(about).enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            out.extend_from_slice(format!("{comma}\"{name}\":{value}").as_bytes());
+        }
+        tip.expected = seal(out, start, &tip.expected);
+        tip.records += 1;
+    });
+    let failed = |source| EraseError::Disk { path: data_dir.join("audit").join(OPERATOR), source };
+    operator.write(&mut 0).map_err(failed)?;
+    let round = vec![(OPERATOR.into(), Kind::Audit, operator.sync_job(Some(now)))];
+    let ended = operator.end().map(|job| (OPERATOR.into(), Kind::Audit, job));
+    if sync_round(round).is_empty() && sync_round(ended.into_iter().collect()).is_empty() {
+        Ok(())
+    } else {
+        Err(failed(io::Error::other("what was written could not be synced")))
     }
 }
 

@@ -2,6 +2,8 @@
 //! what the chain cannot: that its end was cut off, or that all of it was computed anew, which the MAC under the
 //! tenant's secret makes impossible without that secret. Also the base, from which on records are still kept.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -22,6 +24,8 @@ pub(super) struct Head {
     pub(super) base: Base,
     /// The number of the last signed checkpoint, and the hash of its line; None: there is none.
     pub(super) signed: Option<(u64, Digest)>,
+    /// Days whose files begin with a record of the day before, of which there is no file: it came after that was closed.
+    pub(super) late: BTreeSet<Day>,
     /// Whoever wrote it ended there: no record is behind it before it is put in place anew.
     pub(super) is_end: bool,
 }
@@ -100,6 +104,9 @@ impl Head {
         if let (Value::Object(members), Some((number, last))) = (&mut document, &self.signed) {
             members.insert("signed".into(), json!({ "checkpoints": number, "last": last.as_str() }));
         }
+        if let (Value::Object(members), false) = (&mut document, self.late.is_empty()) {
+            members.insert("late".into(), self.late.iter().map(|day| file(*day)).collect());
+        }
         if let (Value::Object(members), true) = (&mut document, self.is_end) {
             members.insert("end".into(), Value::Bool(true));
         }
@@ -119,6 +126,8 @@ impl Head {
             Some(signed) => Some((signed.get("checkpoints")?.as_u64()?, digest(signed.get("last")?)?)),
             None => None,
         };
+        let late = document.get("late").and_then(Value::as_array).into_iter().flatten();
+        let late = late.map(|name| parse_file_name(name.as_str()?)).collect::<Option<_>>()?;
         let (records, removed) = (document.get("records")?.as_u64()?, base.get("records")?.as_u64()?);
         if removed > records {
             return None;
@@ -129,6 +138,7 @@ impl Head {
             at: day(document.get("file")?)?.map(|day| (day, bytes)),
             base: Base { day: day(base.get("file")?)?, prev: digest(base.get("prev")?)?, records: removed },
             signed,
+            late,
             is_end: document.get("end").is_some(),
         })
     }
@@ -151,7 +161,8 @@ mod tests {
     fn head(at: Option<(Day, u64)>, base_day: Option<Day>) -> Head {
         let base = Base { day: base_day, ..Base::genesis("acme") };
         let signed = at.map(|(_, bytes)| (bytes, genesis("y")));
-        Head { records: 7, last: genesis("x"), at, base, signed, is_end: at.is_none() }
+        let late = base_day.into_iter().collect();
+        Head { records: 7, last: genesis("x"), at, base, signed, late, is_end: at.is_none() }
     }
 
     #[test]

@@ -54,10 +54,10 @@ pub use audit_files::{NoAuditFiles, audit_files, each_line};
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
-pub use erase::{EraseError, Erasure, Holdings, OPERATOR, holdings};
+pub use erase::{EraseError, Erasure, Holdings, OPERATOR, acknowledge, holdings};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
-pub use roll::BadRoll;
+pub use roll::{BadRoll, Loss};
 pub use said::Said;
 pub use signing::{BadKey, KeyId, PublicKey, Signer};
 pub use stamp::{Day, rfc3339};
@@ -139,6 +139,8 @@ pub enum OpenError {
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot take up the records in {path}", path = path.display())]
     Recover { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Secret(#[from] secret::SecretError),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -217,8 +219,11 @@ impl Records {
     /// The same of a data directory that is locked already.
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
-        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain)
+        let secrets = Arc::clone(&options.secrets);
+        let now = writer::wall_clock();
+        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now)
             .map_err(|source| OpenError::Recover { path, source })?;
+        secrets.save(&lock)?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
         }

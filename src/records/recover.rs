@@ -3,6 +3,7 @@
 //! verifier finds for ever, and the operator is told at once.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -40,6 +41,8 @@ pub enum Warning {
 pub(super) struct Recovered {
     pub(super) walk: Walk,
     pub(super) base: Base,
+    /// Days whose files begin with a late record, as its head says.
+    pub(super) late: BTreeSet<Day>,
     /// The last file and the length of what it holds.
     pub(super) at: Option<(Day, u64)>,
     /// The last day that is compressed.
@@ -86,6 +89,7 @@ pub(super) fn recover(
     let at = last_file(&dir, &days, &mut warnings)?;
     let head = read_head(audit, tenant, Some(secret))?;
     let has_head = matches!(head, Some(Ok(_)));
+    let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
     let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
@@ -118,7 +122,7 @@ pub(super) fn recover(
         None => without_head(&dir, &days, (tenant, is_known), None, &mut tampered)?,
         Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut tampered)?,
     };
-    Ok(Recovered { walk, base, at, compressed, has_head, is_ended, checkpoints, warnings })
+    Ok(Recovered { walk, base, late, at, compressed, has_head, is_ended, checkpoints, warnings })
 }
 
 /// Where a chain goes on that has no head that can be believed.

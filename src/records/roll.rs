@@ -1,6 +1,7 @@
 //! The roll: which tenants have a chain here. Apart from the heads, which tell of one chain each: what shows that a chain
 //! was removed together with its head is that its name is on the roll. Under the master secret, so that nobody without
 //! it can strike a name off. A name is put on it once the chain has a head, and struck off by `tenant erase` alone.
+//! Where a roll could not be believed, the one in its place says so for ever, until an operator acknowledges it.
 
 use std::{
     collections::BTreeSet,
@@ -33,11 +34,51 @@ pub(super) fn path(audit: &Path) -> PathBuf {
     audit.join(".heads").join(FILE)
 }
 
+/// What a roll says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Roll {
+    /// The chains that are here.
+    pub(super) chains: BTreeSet<String>,
+    /// That the one before could not be believed, until an operator has acknowledged it.
+    pub(super) lost: Option<Loss>,
+}
+
+/// A roll that could not be believed: which chains stood on it, nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    pub what: String,
+    /// When that was seen.
+    pub seen: String,
+}
+
+impl Roll {
+    /// A roll in the place of one that cannot be believed.
+    pub(super) fn instead_of(bad: BadRoll, seen: String) -> Self {
+        Self { chains: BTreeSet::new(), lost: Some(Loss { what: bad.to_string(), seen }) }
+    }
+
+    fn members(&self) -> Value {
+        let mut members = json!({ "chains": self.chains });
+        if let (Value::Object(members), Some(Loss { what, seen })) = (&mut members, &self.lost) {
+            members.insert("lost".into(), json!({ "what": what, "seen": seen }));
+        }
+        members
+    }
+
+    fn of_members(members: &Value) -> Option<Self> {
+        let names = members.get("chains")?.as_array()?.iter();
+        let chains = names.map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>()?;
+        let text = |loss: &Value, key: &str| loss.get(key)?.as_str().map(str::to_owned);
+        let lost = match members.get("lost") {
+            Some(loss) => Some(Loss { what: text(loss, "what")?, seen: text(loss, "seen")? }),
+            None => None,
+        };
+        Some(Self { chains, lost })
+    }
+}
+
 /// Reads the roll. Without secrets its MAC is not checked.
-pub(super) fn read(
-    audit: &Path,
-    secrets: Option<&TenantSecrets>,
-) -> io::Result<Result<BTreeSet<String>, BadRoll>> {
+pub(super) fn read(audit: &Path, secrets: Option<&TenantSecrets>) -> io::Result<Result<Roll, BadRoll>> {
     match fs::read(path(audit)) {
         Ok(text) => Ok(parse(&text, secrets)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadRoll::Missing)),
@@ -45,9 +86,13 @@ pub(super) fn read(
     }
 }
 
-/// Whether there were no records yet: nobody has a log beside the chains. A roll that is missing then was never made.
-pub(super) fn is_first(audit: &Path) -> io::Result<bool> {
-    let Some(data_dir) = audit.parent() else { return Ok(true) };
+/// Whether a roll that is missing was never made: there were no records yet, since nobody has a chain or a log beside the
+/// chains, or they are older than rolls are.
+pub(super) fn is_first(audit: &Path, has_chains: bool, secrets: Option<&TenantSecrets>) -> io::Result<bool> {
+    if secrets.is_some_and(|secrets| !secrets.knows_of_roll()) {
+        return Ok(true);
+    }
+    let Some(data_dir) = audit.parent().filter(|_| !has_chains) else { return Ok(!has_chains) };
     match fs::read_dir(data_dir.join("log")) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
@@ -56,29 +101,38 @@ pub(super) fn is_first(audit: &Path) -> io::Result<bool> {
 }
 
 /// Puts the roll in place, and waits until it is on the disk.
-pub(super) fn write(audit: &Path, names: &BTreeSet<String>, secrets: &TenantSecrets) -> io::Result<()> {
-    let chains = json!({ "chains": names });
-    let document = json!({ "chains": names, "mac": mac(&chains, secrets) });
+pub(super) fn write(audit: &Path, roll: &Roll, secrets: &TenantSecrets) -> io::Result<()> {
+    let mut document = roll.members();
+    let mac = mac(&document, secrets);
+    if let Value::Object(members) = &mut document {
+        members.insert("mac".into(), mac.into());
+    }
     let path = path(audit);
     disk::replace(&path, &format!("{document}\n"))?;
     path.parent().map_or(Ok(()), disk::sync_dir)
 }
 
-fn parse(text: &[u8], secrets: Option<&TenantSecrets>) -> Result<BTreeSet<String>, BadRoll> {
+fn parse(text: &[u8], secrets: Option<&TenantSecrets>) -> Result<Roll, BadRoll> {
     let document: Value = serde_json::from_slice(text).map_err(|_| BadRoll::Shape)?;
-    let members = document.as_object().filter(|members| members.len() == 2).ok_or(BadRoll::Shape)?;
-    let names = members.get("chains").and_then(Value::as_array).ok_or(BadRoll::Shape)?;
-    let names: Option<BTreeSet<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-    let names = names.ok_or(BadRoll::Shape)?;
-    let said = members.get("mac").and_then(Value::as_str).ok_or(BadRoll::Shape)?;
+    let said = document.get("mac").and_then(Value::as_str).ok_or(BadRoll::Shape)?;
+    let roll = Roll::of_members(&document).ok_or(BadRoll::Shape)?;
+    // What was understood, written again, leaves no room for a member that was not looked at.
+    let mut own = roll.members();
+    let signed = own.clone();
+    if let Value::Object(members) = &mut own {
+        members.insert("mac".into(), said.into());
+    }
+    if own != document {
+        return Err(BadRoll::Shape);
+    }
     match secrets {
-        Some(secrets) if mac(&json!({ "chains": names }), secrets) != said => Err(BadRoll::Mac),
-        Some(_) | None => Ok(names),
+        Some(secrets) if mac(&signed, secrets) != said => Err(BadRoll::Mac),
+        Some(_) | None => Ok(roll),
     }
 }
 
-fn mac(chains: &Value, secrets: &TenantSecrets) -> String {
-    TenantSecret::derive(secrets.master(), NAME).hmac_hex("audit roll", chains.to_string().as_bytes())
+fn mac(members: &Value, secrets: &TenantSecrets) -> String {
+    TenantSecret::derive(secrets.master(), NAME).hmac_hex("audit roll", members.to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -92,11 +146,15 @@ mod tests {
         let audit = dir.0.join("audit");
         disk::create_dir(&audit.join(".heads")).unwrap();
         assert_eq!(read(&audit, None).unwrap(), Err(BadRoll::Missing));
-        for names in [vec![], vec!["acme"], vec!["_operator", "acme", "globex"]] {
-            let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-            write(&audit, &names, &secrets).unwrap();
-            assert_eq!(read(&audit, Some(&secrets)).unwrap(), Ok(names.clone()));
-            assert_eq!(read(&audit, None).unwrap(), Ok(names));
+        let loss = Loss { what: BadRoll::Missing.to_string(), seen: "2026-11-25T10:00:00.000Z".into() };
+        for (names, lost) in
+            [(vec![], Some(&loss)), (vec!["acme"], None), (vec!["_operator", "acme"], Some(&loss))]
+        {
+            let chains: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+            let roll = Roll { chains, lost: lost.cloned() };
+            write(&audit, &roll, &secrets).unwrap();
+            assert_eq!(read(&audit, Some(&secrets)).unwrap(), Ok(roll.clone()));
+            assert_eq!(read(&audit, None).unwrap(), Ok(roll));
             let other = TenantSecrets::of_master([8; 32]);
             assert_eq!(read(&audit, Some(&other)).unwrap(), Err(BadRoll::Mac));
             let text = fs::read(path(&audit)).unwrap();

@@ -16,10 +16,10 @@ use super::{
     erase::OPERATOR,
     line::{Notice, write_decision, write_request},
     recover::{Warning, rebase, recover},
-    roll::{self, BadRoll},
+    roll::{self, BadRoll, Roll},
     signed::SIGN_EVERY,
     signing::Signer,
-    stamp::Day,
+    stamp::{Day, rfc3339},
     stream::Stream,
     sync::{self, Kind, Round},
     tenant_secrets::TenantSecrets,
@@ -46,7 +46,7 @@ pub(super) struct Sink {
     /// A checkpoint that was due could not be written.
     is_owing: bool,
     /// The chains that are known to be here, and whether the file says so.
-    roll: BTreeSet<String>,
+    roll: Roll,
     is_roll_written: bool,
     writes: u64,
     open: usize,
@@ -60,6 +60,7 @@ impl Sink {
         secrets: Arc<TenantSecrets>,
         signer: Option<Arc<Signer>>,
         retain: Duration,
+        now: SystemTime,
     ) -> io::Result<Self> {
         let (audit, log) = (data_dir.join("audit"), data_dir.join("log"));
         disk::create_dir(&audit.join(".heads"))?;
@@ -76,14 +77,14 @@ impl Sink {
             dirty: Vec::new(),
             due: BTreeSet::new(),
             is_owing: false,
-            roll: BTreeSet::new(),
+            roll: Roll::default(),
             is_roll_written: true,
             writes: 0,
             open: 0,
             warnings: Vec::new(),
         };
-        sink.read_roll()?;
-        let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.clone()).collect();
+        sink.read_roll(now)?;
+        let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.chains.clone()).collect();
         for tenant in known {
             let tenant: Arc<str> = tenant.into();
             if sink.stream(&tenant, Kind::Audit)?.is_behind() {
@@ -92,15 +93,16 @@ impl Sink {
             sink.enrol(&tenant);
         }
         sink.write_roll()?;
+        sink.secrets.note_roll();
         Ok(sink)
     }
 
     /// What the roll says, and whether it can be believed.
-    fn read_roll(&mut self) -> io::Result<()> {
+    fn read_roll(&mut self, now: SystemTime) -> io::Result<()> {
         match roll::read(&self.audit, Some(&self.secrets))? {
-            Ok(names) => self.roll = names,
+            Ok(roll) => self.roll = roll,
             // It is there from the first start on, so that chains that are gone with it are missed.
-            Err(BadRoll::Missing) if self.chains()?.is_empty() && roll::is_first(&self.audit)? => {
+            Err(BadRoll::Missing) if self.is_first()? => {
                 self.is_roll_written = false;
             }
             Err(bad) => {
@@ -110,18 +112,23 @@ impl Sink {
                     BadRoll::Mac => "the roll of chains (audit/.heads/roll) was not made with this secret",
                 };
                 self.warnings.push(Warning::Tampered { tenant: OPERATOR.to_owned(), what });
-                // It is made anew of what is here.
+                // It is made anew of what is here, and says for ever that it was.
+                self.roll = Roll::instead_of(bad, rfc3339(now));
                 self.is_roll_written = false;
             }
         }
         Ok(())
     }
 
+    fn is_first(&self) -> io::Result<bool> {
+        roll::is_first(&self.audit, !self.chains()?.is_empty(), Some(&self.secrets))
+    }
+
     /// Puts a chain that has a head on the roll.
     fn enrol(&mut self, tenant: &Arc<str>) {
         let has_head = self.known(tenant, Kind::Audit).is_some_and(|stream| stream.has_head());
-        if has_head && !self.roll.contains(&**tenant) {
-            self.roll.insert(tenant.to_string());
+        if has_head && !self.roll.chains.contains(&**tenant) {
+            self.roll.chains.insert(tenant.to_string());
             self.is_roll_written = false;
         }
     }
@@ -171,7 +178,8 @@ impl Sink {
                 }
                 Kind::Audit => {
                     let secret = self.secrets.of(tenant);
-                    let mut found = recover(&self.audit, tenant, &secret, self.roll.contains(&**tenant))?;
+                    let mut found =
+                        recover(&self.audit, tenant, &secret, self.roll.chains.contains(&**tenant))?;
                     self.warnings.append(&mut found.warnings);
                     Stream::audit(
                         self.audit.clone(),

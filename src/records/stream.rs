@@ -2,7 +2,7 @@
 //! they are appended whole. Apart from the sink, which holds the tenants together and decides when and in what order.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs::File,
     io::{self, Write},
     path::PathBuf,
@@ -51,6 +51,8 @@ pub(super) struct Chain {
     /// After the last line that was written to the file.
     written: Walk,
     signing: Signing,
+    /// Days whose files begin with a record of the day before, of which there is no file.
+    late: BTreeSet<Day>,
     has_head: bool,
     /// Its head says that it ends there.
     is_ended: bool,
@@ -109,8 +111,8 @@ impl Stream {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
         let (base, tip, has_head, is_ended) = (found.base, found.walk, found.has_head, found.is_ended);
-        let signing = Signing::new(signer, found.checkpoints);
-        let chain = Chain { tenant, secret, base, tip, written, signing, has_head, is_ended, audit };
+        let (signing, late) = (Signing::new(signer, found.checkpoints), found.late);
+        let chain = Chain { tenant, secret, base, tip, written, signing, late, has_head, is_ended, audit };
         Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
     }
 
@@ -125,6 +127,10 @@ impl Stream {
     pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
         let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
         let day = begun.into_iter().fold(Day::of(time).max(self.open_from), Day::max);
+        if let Some(chain) = self.chain.as_mut().filter(|_| begun.is_none_or(|begun| begun.next() < day)) {
+            // A file that begins late, where there is none before it, could be the one before it under another name.
+            chain.late.extend((Day::of(time) < day).then_some(day));
+        }
         if self.chunks.back().is_none_or(|chunk| chunk.day != day) {
             self.chunks.push_back(Chunk { day, bytes: std::mem::take(&mut self.spare), records: 0 });
         }
@@ -255,6 +261,12 @@ impl Stream {
             at: self.at.filter(|(_, length)| *length > 0),
             base: chain.base.clone(),
             signed,
+            late: chain
+                .late
+                .iter()
+                .copied()
+                .filter(|day| chain.base.day.is_none_or(|base| *day >= base))
+                .collect(),
             is_end: chain.is_ended,
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))

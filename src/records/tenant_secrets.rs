@@ -20,6 +20,8 @@ use super::{DataDirLock, disk, entry::is_recordable, recover::head_path, secret:
 use crate::redact::TenantSecret;
 
 const FILE: &str = "secrets.json";
+/// Stands among the tenants, of which none can have such a name, once there is a roll of chains.
+const ROLL: &str = "_roll";
 const SALT_BYTES: usize = 32;
 
 /// Whose the master secret is.
@@ -119,6 +121,20 @@ impl TenantSecrets {
             Some(Kept::Epoch(epoch)) => {
                 TenantSecret::derive_with(&self.master, tenant, format!("epoch {epoch}").as_bytes())
             }
+        }
+    }
+
+    /// Whether a roll of the chains here was made. What is not of a data directory does not know better.
+    pub(super) fn knows_of_roll(&self) -> bool {
+        self.data_dir.is_none() || self.state().kept.contains_key(ROLL)
+    }
+
+    /// A roll of the chains here was made: one that is missing from now on was removed. To be saved.
+    pub(super) fn note_roll(&self) {
+        if !self.knows_of_roll() {
+            let mut state = self.state();
+            state.kept.insert(ROLL.to_owned(), Kept::Epoch(1));
+            state.is_fresh = true;
         }
     }
 

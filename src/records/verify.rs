@@ -22,7 +22,7 @@ use super::{
     entry::is_recordable,
     head::{BadHead, Base, Head},
     recover::{head_path, read_head},
-    roll::{self, BadRoll},
+    roll::{self, BadRoll, Loss, Roll},
     signing::PublicKey,
     stamp::Day,
     tenant_secrets::TenantSecrets,
@@ -69,10 +69,10 @@ pub struct TenantReport {
 
 impl TenantReport {
     /// What is no tenant's: the roll of them all.
-    fn of_roll(bad: BadRoll, audit: &Path) -> Self {
+    fn of_roll(fault: Fault, audit: &Path) -> Self {
         let tenant = "(all)".to_owned();
         let place = Some((roll::path(audit), 1));
-        let finding = Some(Finding { tenant: tenant.clone(), place, fault: Fault::Roll(bad) });
+        let finding = Some(Finding { tenant: tenant.clone(), place, fault });
         Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, attested: None, finding }
     }
 }
@@ -129,6 +129,10 @@ pub enum Fault {
     UnsignedEnd(u64),
     #[error("its last record stands in another file than its head says: a day's file was renamed")]
     Renamed,
+    #[error(
+        "this record is of the day before, of which there is no file, and its head does not say that it came late: a day's file was renamed"
+    )]
+    Moved,
     #[error("{0} is another day than the plain file beside it: it was put there")]
     Beside(PathBuf),
     #[error("records stand behind the place where its head says that it ended: they were put there")]
@@ -137,6 +141,10 @@ pub enum Fault {
     Removed,
     #[error("{0}")]
     Roll(BadRoll),
+    #[error(
+        "at {seen} the gateway found: {what}. Which chains were lost then is not known; an operator who has looked into it says so with `tollgate audit acknowledge`"
+    )]
+    Lost { what: String, seen: String },
     #[error("cannot be read: {0}")]
     Read(io::Error),
 }
@@ -180,13 +188,14 @@ pub fn verify(
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
     let roll = roll::read(&audit, means.secrets)
         .map_err(|source| VerifyError::List { path: roll::path(&audit), source })?;
-    let is_first = roll::is_first(&audit)
+    let is_first = roll::is_first(&audit, !names.is_empty(), means.secrets)
         .map_err(|source| VerifyError::List { path: audit.with_file_name("log"), source })?;
     let (roll, bad_roll) = match roll {
         Ok(roll) => (roll, None),
-        Err(BadRoll::Missing) if names.is_empty() && is_first => (BTreeSet::new(), None),
-        Err(bad) => (BTreeSet::new(), Some(bad)),
+        Err(BadRoll::Missing) if is_first => (Roll::default(), None),
+        Err(bad) => (Roll::default(), Some(bad)),
     };
+    let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
     let mut report = Report { tenants: Vec::new(), bytes: 0 };
@@ -222,7 +231,9 @@ pub fn verify(
             }
         }
     });
-    report.tenants.extend(bad_roll.map(|bad| TenantReport::of_roll(bad, &audit)));
+    let lost = lost.into_iter().map(|Loss { what, seen }| Fault::Lost { what, seen });
+    let faults = bad_roll.map(Fault::Roll).into_iter().chain(lost);
+    report.tenants.extend(faults.map(|fault| TenantReport::of_roll(fault, &audit)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
 }
@@ -412,6 +423,7 @@ impl Reading<'_, '_> {
     }
 
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
+        let (mut before, late) = (None::<Day>, self.seal.map(|head| head.late.clone()));
         for day in days(dir).map_err(Fault::Read)? {
             // What is older than the base was removed by retention, or is about to be.
             if base.day.is_some_and(|base| day < base) {
@@ -423,6 +435,11 @@ impl Reading<'_, '_> {
             let file = lines.path().to_owned();
             Self::beside(dir, day)?;
             self.day = Some(day);
+            // Of a chain without a head nothing is known of days.
+            let begins = late.as_ref().is_some_and(|late| !late.contains(&day))
+                && base.day != Some(day)
+                && before.is_none_or(|before| before.next() != day);
+            before = Some(day);
             let mut number = 0;
             loop {
                 let next = lines.next().map_err(Fault::Read)?;
@@ -440,6 +457,9 @@ impl Reading<'_, '_> {
                             *at = number;
                         }
                         stepped?;
+                        if begins && number == 1 && Walk::time_of(line).and_then(Day::parse) != Some(day) {
+                            return Err(Fault::Moved);
+                        }
                         self.made(line);
                         self.compare_seal()?;
                         self.compare_checkpoint()?;

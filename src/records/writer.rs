@@ -388,6 +388,6 @@ fn clock() -> Instant {
     clippy::disallowed_methods,
     reason = "the writer's thread is the shell: retention goes by the calendar"
 )]
-fn wall_clock() -> SystemTime {
+pub(super) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }

@@ -3,6 +3,7 @@
 //! blanks and the digits of numbers must stay; iterative, because depth is the client's choice.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Redactor;
@@ -43,6 +44,8 @@ struct Rewriter<'a> {
 struct Frame {
     close: u8,
     key: Rc<str>,
+    /// Keys of the object that were redacted, or look so, and how many became the same.
+    taken: HashMap<String, usize>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -92,7 +95,7 @@ impl<'a> Rewriter<'a> {
         }
         self.at += 1;
         let inherited = self.under();
-        self.frames.push(Frame { close, key: inherited });
+        self.frames.push(Frame { close, key: inherited, taken: HashMap::new() });
         self.blanks();
         if self.peek() == close {
             self.at += 1;
@@ -109,7 +112,20 @@ impl<'a> Rewriter<'a> {
             return Some(());
         }
         self.blanks();
-        let key = self.string("")?;
+        let start = self.at;
+        let key = self.decode()?;
+        let changed = self.redactor.any(&key, "", self.nested + 1, self.tally);
+        let key = if changed.is_none() && !key.contains('[') {
+            key
+        } else {
+            let is_changed = changed.is_some();
+            let key = changed.map_or(key, Cow::Owned);
+            let own = self.own(&key);
+            if is_changed || own != key {
+                self.replace(start, &own);
+            }
+            Cow::Owned(own)
+        };
         self.blanks();
         if self.next()? != b':' {
             return None;
@@ -119,6 +135,20 @@ impl<'a> Rewriter<'a> {
             frame.key = key.into();
         }
         Some(())
+    }
+
+    /// A redacted key that no other of the object is: of several that are redacted to the same text the later ones are
+    /// numbered, so that each keeps its value.
+    fn own(&mut self, key: &str) -> String {
+        let mut own = key.to_owned();
+        let Some(frame) = self.frames.last_mut() else { return own };
+        while frame.taken.contains_key(&own) {
+            let count = frame.taken.entry(key.to_owned()).or_insert(1);
+            *count += 1;
+            own = format!("{key} ({count})");
+        }
+        frame.taken.insert(own.clone(), 1);
+        own
     }
 
     /// The key that a value stands under.
@@ -217,7 +247,7 @@ impl<'a> Rewriter<'a> {
         let number = self.json.get(start..self.at)?;
         if number.len() >= 4 {
             let key = self.under();
-            if let Some(text) = self.redactor.plain(number, &key, self.tally) {
+            if let Some(text) = self.redactor.number(number, &key, self.tally) {
                 self.replace(start, &text);
             }
         }

@@ -81,7 +81,7 @@ impl Redactor {
         key: &str,
         masks: &mut Masks,
     ) -> Result<Option<String>, Unstable> {
-        masked(masks, |tally| self.plain(digits, key, tally))
+        masked(masks, |tally| self.number(digits, key, tally))
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod json;
 mod marked;
 mod mask;
+mod number;
 mod pattern;
 mod placeholder;
 mod reading;
@@ -124,6 +125,16 @@ impl Redactor {
         let changed = json::rewrite(self, text, nested, &mut inner)?;
         tally.add(inner);
         Some(changed)
+    }
+
+    /// A number that stands under a JSON key, as it is written and by its value. None if nothing changes.
+    fn number(&self, digits: &str, key: &str, tally: &mut Tally) -> Option<String> {
+        if let Some(whole) = number::whole(digits)
+            && let Some(changed) = self.plain(&whole, key, tally)
+        {
+            return Some(changed);
+        }
+        self.plain(digits, key, tally)
     }
 
     /// None if nothing changes.

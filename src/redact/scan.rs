@@ -129,7 +129,7 @@ const fn table() -> [Trigger; 256] {
                 b'-' => Trigger::Dash,
                 b'_' => Trigger::Underscore,
                 b'p' | b'P' | b'k' | b'K' => Trigger::Noun,
-                b'I' | b'J' | b'G' | b'B' => Trigger::Capital,
+                b'I' | b'J' | b'G' | b'B' | b'C' => Trigger::Capital,
                 _ => Trigger::None,
             };
         }
@@ -204,6 +204,8 @@ fn may_be_prefix(text: &[u8], at: usize) -> bool {
     let before = super::bytes::before(text, at);
     match super::bytes::byte(text, at) {
         b'J' => before == b'y',
+        // Of `ACCA`, the second one.
+        b'C' => before == b'C' && super::bytes::byte(text, at + 1) == b'A',
         b'I' => matches!(before, b'K' | b'S' | b'B' | b'A'),
         b'G' => matches!(before, b'S' | b'A'),
         _ => before == b'A' || matches!(super::bytes::byte(text, at + 1) | 0x20, b'e' | b'a'),

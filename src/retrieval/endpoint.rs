@@ -4,6 +4,7 @@ use super::{
     Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone, weaviate,
 };
 use crate::{json::Value, refusal::Refusal, tool_api::Request};
+use std::num::NonZeroU32;
 
 /// A method and a path of a store's API.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +83,22 @@ impl Store {
             Self::Opensearch => opensearch::named(fence, places, request),
             Self::Pinecone => pinecone::named(places, request),
             Self::Weaviate => weaviate::named(places, request),
+        }
+    }
+
+    /// How many searches a request brings at once; 0 for one that is none.
+    fn searches(self, request: &Request<'_>) -> usize {
+        let body = request.body.as_ref();
+        let list =
+            |name: &str| body.and_then(|body| body.get(name)).and_then(Value::items).map_or(0, <[_]>::len);
+        match self {
+            Self::Chroma => list("query_embeddings"),
+            // A line says where, and one what.
+            Self::Opensearch if request.path.last().is_some_and(|last| last == "_msearch") => {
+                body.and_then(Value::items).map_or(0, |lines| lines.len().div_ceil(2))
+            }
+            Self::Qdrant => list("searches"),
+            Self::Opensearch | Self::Pinecone | Self::Weaviate => 0,
         }
     }
 
@@ -186,6 +203,12 @@ impl Understood<'_> {
     /// What it does.
     pub fn operation(&self) -> Operation {
         self.conversation.operation().unwrap_or(self.found.operation)
+    }
+
+    /// How many searches it is: a batch of them is as many.
+    pub fn searches(&self) -> NonZeroU32 {
+        let searches = self.found.store.searches(&self.found.request);
+        u32::try_from(searches).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 
     /// The same with arguments that rules forced. Everything is checked again.

@@ -53,7 +53,9 @@ impl Compiler<'_> {
             layer,
             ..plain
         };
-        compiled.limit = rate.map(|rate| CallLimit { rate, rule: compiled.to_string().into() });
+        let names = || compiled.tools.iter().map(|glob| glob.as_str().into()).collect();
+        compiled.limit =
+            rate.map(|rate| CallLimit { rate, rule: compiled.to_string().into(), names: names() });
         compiled
     }
 

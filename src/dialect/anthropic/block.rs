@@ -80,7 +80,8 @@ pub(super) fn judge(block: &Value<'_>, input: String, desk: &mut Desk<'_>) -> Re
         desk.judge.withhold(name, &input, NO_OBJECT);
         return Ok(Judged::Removed(notice(name, NO_OBJECT)));
     }
-    let verdict = desk.judge.judge(name, &args, &input);
+    let id = block.get("id").and_then(Value::as_str).unwrap_or_default();
+    let verdict = desk.judge.judge_call(id, name, &args, &input);
     drop(args);
     let (input, rewritten) = match verdict {
         Verdict::Abort(refusal) => return Err(refusal),

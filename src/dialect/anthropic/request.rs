@@ -6,8 +6,8 @@ use crate::{
     dialect::{
         Api,
         brought::{
-            brings_nothing, brings_nothing_beside, no_inner_tools, no_stored_files, no_tools_in_part,
-            only_made_files,
+            brings_nothing, brings_nothing_beside, no_inner_tools, no_results_in_part, no_stored_files,
+            no_tools_in_part, only_made_files,
         },
         input::Form,
         keys, parameters,
@@ -242,6 +242,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
             keys::no_twins(block, &["type", "id", "name", "input", "tool_use_id"], "messages")?;
             known_block(block)?;
             no_tools_in_part(block, "messages")?;
+            no_results_in_part(block, "messages")?;
             let kind = text(block, "type", "messages")?;
             if kind.ends_with("code_execution_tool_result") {
                 only_made_files(block, "messages")?;
@@ -283,7 +284,8 @@ fn answered_call<'v>(kind: &str, call: &'v Value<'_>) -> Result<Answered<'v>, Re
         _ => {
             let input = call.get("input").ok_or_else(|| missing("messages", "input"))?;
             let text = Cow::Owned(input.to_string());
-            Answered { tool: Cow::Borrowed(name), text, form: Form::Function }
+            let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
+            Answered { id, tool: Cow::Borrowed(name), text, form: Form::Function }
         }
     })
 }
@@ -291,7 +293,7 @@ fn answered_call<'v>(kind: &str, call: &'v Value<'_>) -> Result<Answered<'v>, Re
 /// A call that the provider ran. What the model wrote are not the parameters that rules see: those were of an offer that
 /// was decided on then, and may be gone now. So it is denied where no parameters could pass.
 fn at_the_provider(tool: String) -> Answered<'static> {
-    Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("{}"), form: Form::Unknown }
+    Answered { id: "", tool: Cow::Owned(tool), text: Cow::Borrowed("{}"), form: Form::Unknown }
 }
 
 fn known_block(block: &Value<'_>) -> Result<(), Refusal> {

@@ -209,7 +209,7 @@ impl Choice {
             }
             let verdict = {
                 let args = input::arguments(call.form, &call.text, desk.limits.nesting);
-                desk.judge.judge(&call.name, &args, &call.text)
+                desk.judge.judge_call(&call.id, &call.name, &args, &call.text)
             };
             match verdict {
                 Verdict::Abort(refusal) => {

@@ -73,7 +73,7 @@ pub(super) fn answered<'v>(
     let mut answered = Vec::new();
     for (id, Emitted { tool, text, form }) in calls {
         if of_any || id.is_some_and(|id| named_ids.contains(id)) || named_tools.contains(tool.as_ref()) {
-            answered.push(Answered { tool, text, form });
+            answered.push(Answered { id: id.unwrap_or_default(), tool, text, form });
         }
     }
     let known: HashSet<&str> = answered.iter().map(|call| call.tool.as_ref()).collect();
@@ -84,7 +84,7 @@ pub(super) fn answered<'v>(
     let others: Vec<_> = others.into_iter().map(ToOwned::to_owned).collect();
     answered.extend(others.into_iter().map(|tool| {
         // With which arguments it was called cannot be known: it is denied where none could pass.
-        Answered { tool: Cow::Owned(tool), text: Cow::Borrowed("?"), form: Form::Unknown }
+        Answered { id: "", tool: Cow::Owned(tool), text: Cow::Borrowed("?"), form: Form::Unknown }
     }));
     answered
 }

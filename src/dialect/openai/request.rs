@@ -6,7 +6,7 @@ use crate::{
     call::Arguments,
     dialect::{
         Api,
-        brought::{no_inner_tools, no_stored_files, no_tools_beside},
+        brought::{no_inner_tools, no_results_beside, no_stored_files, no_tools_beside},
         keys, parameters,
         request::{
             Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 /// Members of a body that are decided on.
-const DECIDED: [&str; 18] = [
+const DECIDED: [&str; 20] = [
     "model",
     "models",
     "stream",
@@ -36,14 +36,24 @@ const DECIDED: [&str; 18] = [
     "mcp_servers",
     "plugins",
     "search_parameters",
+    "tool_outputs",
     "tool_resources",
+    "tool_results",
     // What is held of a budget.
     "max_tokens",
     "max_completion_tokens",
     "n",
 ];
-/// Members by which some providers are told of other models, or of tools that they run themselves.
-const UNDECIDED: [&str; 5] = ["models", "mcp_servers", "plugins", "search_parameters", "tool_resources"];
+/// Members by which some providers are told of other models, of tools that they run themselves, or what came of calls.
+const UNDECIDED: [&str; 7] = [
+    "models",
+    "mcp_servers",
+    "plugins",
+    "search_parameters",
+    "tool_outputs",
+    "tool_resources",
+    "tool_results",
+];
 /// Members of a message that are decided on.
 const MESSAGE: [&str; 7] =
     ["role", "content", "tool_calls", "function_call", "tool_call_id", "name", "tools"];
@@ -204,6 +214,7 @@ fn answered<'v>(body: &'v Value<'_>) -> Result<Vec<Answered<'v>>, Refusal> {
         keys::no_twins(message, &MESSAGE, "messages")?;
         no_stored_files(message.get("content").unwrap_or(&Value::Null), "messages")?;
         no_tools_beside(message, &["tool_calls", "function_call"], "messages")?;
+        no_results_beside(message, &["tool_call_id", "tool_calls", "function_call"], "messages")?;
         if message.present("audio").is_some() {
             let message = "`audio` names a stored answer, which may be another tenant's; send its text";
             return Err(Refusal::invalid(message, Some("messages")));

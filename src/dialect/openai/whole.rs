@@ -167,7 +167,8 @@ impl Judging<'_> {
                 return Ok(Kept::Not(notice(&emitted.tool, TOO_LONG)));
             }
             let args = input::arguments(form, &emitted.text, self.limits.nesting);
-            (emitted.tool.to_string(), self.judge.judge(&emitted.tool, &args, &emitted.text))
+            let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
+            (emitted.tool.to_string(), self.judge.judge_call(id, &emitted.tool, &args, &emitted.text))
         };
         let rewritten = match verdict {
             Verdict::Abort(refusal) => return Err(refusal),

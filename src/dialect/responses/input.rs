@@ -4,7 +4,7 @@
 use super::item::{Call, Kind, Shell, WORD_BYTES_MAX, call_id, containers_of};
 use crate::{
     dialect::{
-        brought::no_stored_files,
+        brought::{no_results_in_part, no_stored_files},
         keys,
         request::{Answered, Request, missing, text, wrong},
     },
@@ -79,6 +79,7 @@ pub(super) fn input<'v>(body: &'v Value<'_>, request: &mut Request<'v>) -> Resul
         let ran = kind.ends_with("_call");
         request.containers.extend(containers_of(item).filter(|_| ran));
         stored_files(item, kind)?;
+        no_results_in_part(item, "input")?;
     }
     answered(&calls, unnamed, request)
 }
@@ -248,7 +249,7 @@ fn answered<'v>(
             tool = Cow::Borrowed("builtin__shell");
         }
         let text = call.text(item);
-        request.answered.push(Answered { tool, text, form: call.form() });
+        request.answered.push(Answered { id: call_id(item), tool, text, form: call.form() });
     }
     Ok(())
 }

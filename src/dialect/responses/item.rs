@@ -284,7 +284,7 @@ pub(super) fn judge(call: Call, item: &mut Value<'_>, desk: &mut Desk<'_>) -> Re
         Call::Approval => dialect::judge_hosted(&name, &text, desk.judge),
         Call::Function | Call::Custom | Call::Action { .. } => {
             let args = input::arguments(call.form(), &text, desk.limits.nesting);
-            desk.judge.judge(&name, &args, &text)
+            desk.judge.judge_call(call_id(item), &name, &args, &text)
         }
     };
     let rewritten = match verdict {

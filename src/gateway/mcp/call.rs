@@ -32,6 +32,7 @@ use crate::{
 };
 use std::{
     future::poll_fn,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -206,7 +207,15 @@ impl Talk {
             asked.prompt = Some(Said::called(&name, arguments));
         }
         let mut findings = Findings::default();
-        let call = ToolCall { act, place: Place::Mcp, name: &name, tool: &tool, arguments, arguments_max };
+        let call = ToolCall {
+            act,
+            place: Place::Mcp,
+            name: &name,
+            tool: &tool,
+            arguments,
+            arguments_max,
+            count: NonZeroU32::MIN,
+        };
         let judged = authorize::tool_call(asked, &call, &mut findings);
         self.keep(findings).map_err(refuse)?;
         match judged {

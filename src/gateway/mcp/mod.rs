@@ -118,7 +118,7 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
         Err(refusal) => return visit.refuse(refusal),
     };
     let read = match visit.check_records().await {
-        Ok(()) => body::read_into(&head, &mut body, limit, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, limit, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
@@ -290,7 +290,7 @@ async fn over_limit(
     mut body: Incoming,
 ) -> Response<Body> {
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
-    let read = body::read(head, &mut body, LIMITED_BYTES_MAX).await;
+    let read = body::read(head, &mut body, LIMITED_BYTES_MAX, None).await;
     let reply = read.ok().and_then(|bytes| {
         let value = json::parse(&bytes, 32).ok()?;
         let modern = Head::of(&head.headers)

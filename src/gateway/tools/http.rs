@@ -5,7 +5,7 @@ use crate::{
     asked::End,
     authorize::{self, Findings},
     clock,
-    gateway::{Body, Visit},
+    gateway::{Body, Visit, apart},
     json,
     refusal::Refusal,
     retrieval::Sending,
@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request::Parts};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Headers of an answer that go to the client.
@@ -31,8 +31,9 @@ pub(super) async fn respond(
     head: &Parts,
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let body = gateway.apart.work(bytes.len(), || tool_api::body(bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let body = leave.work(|| tool_api::body(bytes, nesting_max))?;
     let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
     let name = upstream.name.as_str().to_owned();
     let unknown = || Refusal::ToolNotAllowed { tool: name.clone(), reason: NO_OPERATION.to_owned() };
@@ -44,7 +45,7 @@ pub(super) async fn respond(
     if refused.is_some() {
         return Err(unknown());
     }
-    let permit = judge(visit, &tool, &call.arguments).await?;
+    let permit = judge(visit, &tool, &call.arguments, NonZeroU32::MIN).await?;
     let arguments = json::parse(permit.arguments(), json::NESTING_MAX)
         .map_err(|error| Refusal::invalid(error.to_string(), None))?;
     let policy = &visit.asked()?.identity.tenant().policy;

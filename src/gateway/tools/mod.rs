@@ -37,7 +37,7 @@ use bytes::Bytes;
 use claims::Claims;
 use hyper::body::Incoming;
 use names::Names;
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// What the requests to vector stores share.
 #[derive(Debug, Default)]
@@ -70,14 +70,15 @@ pub(super) async fn respond(
     mut body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
     let accepted = visit.check_records().await;
+    let mut held = visit.held()?;
     let bytes_max = visit.snapshot().limits.body;
     let read = match accepted {
         Ok(()) => {
             let is_store = visit.snapshot().tool_apis.get(name.as_str()).is_some_and(|api| api.is_store());
             if is_store {
-                body::read_for_store(head, &mut body, bytes_max).await
+                body::read_for_store(head, &mut body, bytes_max, &mut held).await
             } else {
-                body::read(head, &mut body, bytes_max).await
+                body::read(head, &mut body, bytes_max, Some(&mut held)).await
             }
         }
         Err(refusal) => Err(refusal),
@@ -120,8 +121,13 @@ fn rest(head: &Parts) -> &str {
     rest.split_once('/').map_or("", |(_, rest)| rest)
 }
 
-/// Decides on a call with these arguments, and waits for a person where a rule says so.
-async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<ToolPermit, Refusal> {
+/// Decides on a call with these arguments, which counts for so many, and waits for a person where a rule says so.
+async fn judge(
+    visit: &mut Visit,
+    name: &str,
+    arguments: &Value<'_>,
+    count: NonZeroU32,
+) -> Result<ToolPermit, Refusal> {
     let arguments_max = visit.snapshot().limits.tool_arguments;
     let asked = visit.asked()?;
     asked.tool = Some(name.into());
@@ -129,8 +135,15 @@ async fn judge(visit: &mut Visit, name: &str, arguments: &Value<'_>) -> Result<T
         asked.prompt = Some(Said::called(name, arguments));
     }
     let mut findings = Findings::default();
-    let call =
-        ToolCall { act: Act::CallTool, place: Place::Http, name, tool: name, arguments, arguments_max };
+    let call = ToolCall {
+        act: Act::CallTool,
+        place: Place::Http,
+        name,
+        tool: name,
+        arguments,
+        arguments_max,
+        count,
+    };
     let judged = authorize::tool_call(asked, &call, &mut findings);
     keep(visit, findings)?;
     let tool = name.to_owned();

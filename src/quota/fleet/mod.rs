@@ -110,8 +110,15 @@ impl Shared {
         made.iter().filter(|(name, _)| name.starts_with(RULE)).for_each(|(_, meter)| self.peers.touch(meter));
     }
 
-    /// Takes one call of a rule's limit, of which `level` is what is known here; else how long it takes until there is one.
-    pub(super) fn take_call(&self, rule: &str, rate: Rate, level: &mut Level) -> Result<(), Duration> {
+    /// Takes so many calls of a rule's limit, of which `level` is what is known here, if there is one; else how long it
+    /// takes until there is.
+    pub(super) fn take_calls(
+        &self,
+        rule: &str,
+        rate: Rate,
+        count: NonZeroU32,
+        level: &mut Level,
+    ) -> Result<(), Duration> {
         let now = self.peers.now();
         let meter = self.of(&of_rule(rule), Bound::Rate(rate));
         if let Some((reset, when)) = meter.take_reset() {
@@ -119,8 +126,8 @@ impl Shared {
             level.spend(meter.untold(), &rate, now);
         }
         level.room(&rate.shared_by(self.divisor()), now)?;
-        level.spend(1, &rate, now);
-        meter.count(1);
+        level.spend(count.get().into(), &rate, now);
+        meter.count(count.get().into());
         self.peers.touch(&meter);
         Ok(())
     }

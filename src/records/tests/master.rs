@@ -74,7 +74,7 @@ fn lost_or_broken_secrets_are_told_and_not_made_anew() {
     let secrets = Arc::new(open_secrets(&dir, Master::Own));
     assert_eq!(told(&secrets, "acme").len(), 64);
     secrets.save(&lock).unwrap();
-    let mut sink = Sink::open(&dir.0, secrets, None, YEAR).unwrap();
+    let mut sink = Sink::open(&dir.0, secrets, None, YEAR, time(0)).unwrap();
     write(&mut sink, [denied("acme")]);
     sync(&mut sink);
     drop(sink);
@@ -87,6 +87,6 @@ fn lost_or_broken_secrets_are_told_and_not_made_anew() {
         assert!(matches!(opened, Err(secret::SecretError::Unreadable { .. })), "{bad}");
     }
     fs::remove_file(&path).unwrap();
-    let sink = Sink::open(&dir.0, Arc::new(open_secrets(&dir, Master::Own)), None, YEAR).unwrap();
+    let sink = Sink::open(&dir.0, Arc::new(open_secrets(&dir, Master::Own)), None, YEAR, time(0)).unwrap();
     assert!(matches!(sink.warnings[..], [Warning::Tampered { .. }]), "{:?}", sink.warnings);
 }

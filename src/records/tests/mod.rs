@@ -73,7 +73,7 @@ impl line::Notice for Deaf {
 }
 
 fn sink(dir: &Dir) -> Sink {
-    Sink::open(&dir.0, secrets(), None, YEAR).unwrap()
+    Sink::open(&dir.0, secrets(), None, YEAR, time(0)).unwrap()
 }
 
 fn write(sink: &mut Sink, entries: impl IntoIterator<Item = Entry>) -> u64 {

@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> SystemTime {
 }
 
 fn signed_by(dir: &Dir, seed: u8) -> Sink {
-    Sink::open(&dir.0, secrets(), Some(Arc::new(pair(seed).0)), YEAR).unwrap()
+    Sink::open(&dir.0, secrets(), Some(Arc::new(pair(seed).0)), YEAR, time(0)).unwrap()
 }
 
 fn sink(dir: &Dir) -> Sink {
@@ -204,7 +204,7 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     assert!(report.finding.is_none(), "{report:?}");
     assert_eq!((report.removed, report.records), (2, 2));
     // The same without the key: no checkpoint says so.
-    let mut sink = Sink::open(&forged.0, secrets(), None, YEAR).unwrap();
+    let mut sink = Sink::open(&forged.0, secrets(), None, YEAR, time(0)).unwrap();
     sink.prune(time(366)).unwrap();
     check_audited(
         &forged,

@@ -345,6 +345,44 @@ fn a_days_file_under_another_name_is_found() {
     );
 }
 
+/// Also where no head and no checkpoint stands for its day.
+#[test]
+fn a_days_file_that_was_moved_to_an_empty_day_is_found() {
+    for (days, moved, to) in [([0, 2, 4], "25", "26"), ([0, 2, 4], "27", "28"), ([0, 1, 3], "26", "27")] {
+        let dir = Dir::new();
+        chain(&dir, &days);
+        assert!(report(&dir).finding.is_none());
+        let day = |day: &str| dir.0.join(format!("audit/acme/2026-11-{day}.jsonl"));
+        fs::rename(day(moved), day(to)).unwrap();
+        check_finding(
+            &dir,
+            &format!(
+                "acme: DIR/audit/acme/2026-11-{to}.jsonl:1: this record is of the day before, of which there is no file, and its head does not say that it came late: a day's file was renamed"
+            ),
+        );
+    }
+}
+
+/// What comes late for a day that is closed is no file of another name, with and without a file of that day.
+#[test]
+fn a_record_that_came_late_is_found_in_order() {
+    for first in [None, Some(0), Some(2)] {
+        let dir = Dir::new();
+        let mut sink = sink(&dir);
+        write(&mut sink, first.map(|day| decided("acme", day, 0)));
+        sink.close_days(Day::of(time(3)));
+        write(&mut sink, [decided("acme", 2, 1), decided("acme", 3, 2)]);
+        end(&mut sink);
+        drop(sink);
+        assert!(report(&dir).finding.is_none(), "{first:?}: {:?}", report(&dir).finding);
+        // Also once it was taken up again.
+        let mut again = super::sink(&dir);
+        write(&mut again, [decided("acme", 5, 3)]);
+        end(&mut again);
+        assert!(report(&dir).finding.is_none(), "{first:?}");
+    }
+}
+
 #[test]
 fn a_compressed_file_beside_the_plain_one_holds_the_same() {
     use flate2::{Compression, write::GzEncoder};
@@ -390,4 +428,29 @@ fn chains_that_are_all_gone_are_missed() {
     }
     let again = sink(&dir);
     assert!(matches!(&again.warnings[..], [Warning::Tampered { .. }]), "{:?}", again.warnings);
+    drop(again);
+    // The roll in its place says so, at every start and whatever is recorded since, until somebody has looked into it.
+    for _ in 0..3 {
+        let mut later = sink(&dir);
+        assert!(later.warnings.is_empty(), "{:?}", later.warnings);
+        write(&mut later, [decided("acme", 0, 1)]);
+        end(&mut later);
+        drop(later);
+        for with_secrets in [true, false] {
+            let found: Vec<String> =
+                verified(&dir.0, with_secrets).unwrap().findings().map(ToString::to_string).collect();
+            assert_eq!(found.len(), 1, "{found:?}");
+            let text = "the gateway found: the roll of chains (audit/.heads/roll) is missing: it was removed";
+            assert!(found[0].contains("at 2026-11-25T10:00:00.000Z") && found[0].contains(text), "{found:?}");
+        }
+    }
+    let lock = DataDirLock::take(&dir.0).unwrap();
+    let lost = acknowledge(&dir.0, ("ada", time(1)), &secrets(), None, &lock).unwrap().unwrap();
+    assert_eq!(lost.seen, "2026-11-25T10:00:00.000Z");
+    assert_eq!(acknowledge(&dir.0, ("ada", time(1)), &secrets(), None, &lock).unwrap(), None);
+    assert!(verified(&dir.0, true).unwrap().is_whole());
+    let said = fs::read_to_string(audit.join("_operator/2026-11-26.jsonl")).unwrap();
+    let said: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!((&said["event"], &said["by"]), (&"loss_acknowledged".into(), &"ada".into()));
+    assert_eq!(said["what"]["seen"], "2026-11-25T10:00:00.000Z");
 }

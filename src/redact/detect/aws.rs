@@ -7,7 +7,7 @@ use crate::redact::entity::Entity;
 const PREFIXES: &[&[u8]] = &[b"AKIA", b"ASIA", b"ABIA", b"ACCA"];
 const KEY_LEN: usize = 20;
 
-/// Anchored at the `I`, which is rarer than the `A`.
+/// Anchored at the third letter, which is rarer than the `A`.
 pub(super) fn access_key(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let start = at.checked_sub(2)?;
     is_access_key(scan.text, start).then(|| Finding::whole(Entity::AwsAccessKey, start, start + KEY_LEN))

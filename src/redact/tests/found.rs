@@ -104,10 +104,29 @@ fn vendors_tokens() {
         }
     }
     check(&format!("SG.{}.{} x", random(22), random(43)), "[SENDGRID_KEY] x");
-    check(&format!("AKIA{} x", "Q7".repeat(8)), "[AWS_ACCESS_KEY] x");
+    for prefix in ["AKIA", "ASIA", "ABIA", "ACCA"] {
+        check(&format!("{prefix}{} x", "Q7".repeat(8)), "[AWS_ACCESS_KEY] x");
+    }
     check(&format!("123456789:AA{}", random(33)), "[TELEGRAM_TOKEN]");
     check(&format!("https://hooks.slack.com/services/T0/B0/{}", random(24)), "[SLACK_WEBHOOK]");
     check(&format!("eyJ{}.eyJ{}.{} x", random(20), random(30), random(43)), "[JWT] x");
+}
+
+#[test]
+fn numbers_are_taken_by_their_value() {
+    let check = |number: &str, found: bool| {
+        let redacted = redactor().json(&format!("{{\"n\":{number}}}")).unwrap();
+        assert_eq!(redacted.as_str().contains("[CREDIT_CARD"), found, "{number}: {}", redacted.as_str());
+    };
+    let card = redactor().json("[4111111111111111]").unwrap();
+    for number in ["4111111111111111", "4111111111111111.0", "4.111111111111111e15", "41111111111111110E-1"] {
+        check(number, true);
+        let redacted = redactor().json(&format!("[{number}]")).unwrap();
+        assert_eq!(redacted.as_str(), card.as_str(), "the same value is the same token");
+    }
+    for number in ["4111111111111111.5", "4.111111111111112e15", "4.1111111111111115e15", "4e15"] {
+        check(number, false);
+    }
 }
 
 #[test]

@@ -233,3 +233,30 @@ fn outline_sorted(value: &serde_json::Value) -> String {
     letters.sort_unstable();
     letters.into_iter().collect()
 }
+
+proptest! {
+    /// However many keys of an object are redacted to the same text, each keeps its value, and stays a key of its own.
+    #[test]
+    fn no_key_of_an_object_is_lost(chosen in prop::collection::vec((0..3_usize, 0..4_usize), 0..8)) {
+        let names = ["jane.doe@example.com", "mail 4111 1111 1111 1111", "plain"];
+        let spelled = |(name, spelling): (usize, usize)| match spelling {
+            0 => names[name].to_owned(),
+            1 => names[name].to_uppercase(),
+            2 => redactor().text(names[name]).as_str().to_owned(),
+            _ => format!("{} (2)", redactor().text(names[name]).as_str()),
+        };
+        let mut document = serde_json::Map::new();
+        for (at, key) in chosen.into_iter().enumerate() {
+            document.insert(spelled(key), at.into());
+        }
+        let count = document.len();
+        let text = serde_json::Value::Object(document.clone()).to_string();
+        let redacted = redactor().json(&text).unwrap();
+        let parsed = crate::json::parse(redacted.as_str().as_bytes(), 8);
+        prop_assert!(parsed.is_ok(), "{} became {}", text, redacted.as_str());
+        let kept: serde_json::Map<String, serde_json::Value> = serde_json::from_str(redacted.as_str()).unwrap();
+        prop_assert_eq!(kept.len(), count);
+        let again = redactor().json(redacted.as_str()).unwrap();
+        prop_assert_eq!(again.as_str(), redacted.as_str());
+    }
+}
