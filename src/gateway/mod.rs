@@ -14,6 +14,7 @@ mod form;
 mod identify;
 mod mcp;
 mod models;
+mod pace;
 mod person;
 mod posted;
 mod reserve;
