@@ -179,7 +179,9 @@ mod tests {
         let body = format!(r#"{{"prompt":"{}"}}"#, "word ".repeat(8000));
         assert_eq!(tokens(&body), 10_004);
         let file = "iVBORw0KGgo+/A".repeat(100_000);
-        let part = format!(r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{file}"}}}}"#);
+        let part = format!(
+            r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{file}"}}}}"#
+        );
         let body = |parts: &str| format!(r#"{{"messages":[{{"role":"user","content":[{parts}]}}]}}"#);
         assert!((1600..1650).contains(&tokens(&body(&part))));
         assert!((3200..3300).contains(&tokens(&body(&format!("{part},{part}")))));
@@ -204,7 +206,9 @@ mod tests {
         let many = [picture("https://example.com/a.png"), picture("https://example.com/b.png")].join(",");
         check(many, 3200);
         // A file of many pages.
-        let document = format!(r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"data:application/pdf;base64,{data}"}}}}"#);
+        let document = format!(
+            r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"data:application/pdf;base64,{data}"}}}}"#
+        );
         check(document, length(data.len()) / 64);
         let written = format!(r#"{{"type":"file","file":{{"file_data":"data:text/plain;base64,{data}"}}}}"#);
         check(written, length(data.len()) / 5);

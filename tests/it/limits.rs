@@ -130,7 +130,16 @@ fn who_runs_into_two_limits_waits_for_the_longer() {
     check(&refused, 429, "rate_limit_exceeded");
     assert!((2900..3100).contains(&number(&refused, "retry-after")), "{refused:?}");
     // 7,000 beyond the tenant's, which is seven minutes.
-    assert_eq!(gateway.messages("/v1/messages", ACME, r#"{"model":"claude","max_tokens":5,"messages":[{"role":"user","content":"!usage 66000 1"}]}"#).status, 200);
+    assert_eq!(
+        gateway
+            .messages(
+                "/v1/messages",
+                ACME,
+                r#"{"model":"claude","max_tokens":5,"messages":[{"role":"user","content":"!usage 66000 1"}]}"#
+            )
+            .status,
+        200
+    );
     let refused = gateway.chat(ACME, &chat("hi", ""));
     assert!((2900..3100).contains(&number(&refused, "retry-after")), "{refused:?}");
 }

@@ -348,7 +348,8 @@ fn expected(model: &Qdrant, tenant: &str, asked: &Asked) -> (Qdrant, (u16, Json)
     let body = asked.body.as_ref();
     // What a batch writes is stamped before its next operation looks at it.
     let operations = body.and_then(|body| body["operations"].as_array()).cloned();
-    let parts = operations.map(|all| all.into_iter().map(|one| Some(json!({ "operations": [one] }))).collect());
+    let parts =
+        operations.map(|all| all.into_iter().map(|one| Some(json!({ "operations": [one] }))).collect());
     let mut told = None;
     for part in parts.unwrap_or_else(|| vec![body.cloned()]) {
         told = Some(alone.handle(asked.method, &asked.path, part.as_ref()));
