@@ -41,6 +41,7 @@ mod identity;
 mod journey;
 mod licences;
 mod limits;
+mod looking;
 mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
