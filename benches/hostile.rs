@@ -4,8 +4,9 @@
 //! `cargo bench --bench hostile [-- WHAT…] [--samples N]`, WHAT being `attacks`, `idle`, `streams`, `bodies` or `credentials`;
 //! all of them where none is named. A word of an attack's name takes those attacks alone.
 //!
-//! An attack is a process of its own that gives way to others (`nice`): what the neighbour waits for is the gateway, not the
-//! attacker's own work on the same cores. The neighbour asks on a new connection each time, 50 times a second.
+//! An attack is a process of its own that gives way to others (`nice`), and so is the upstream that sends it as much as it
+//! takes: what the neighbour waits for is the gateway, not the others' work on the same cores. The neighbour asks on a new
+//! connection each time, 50 times a second.
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
@@ -30,9 +31,9 @@ mod support;
 use attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, neighbours};
 use std::{
     fmt::Write as _,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -40,6 +41,8 @@ use support::{ACME, GLOBEX, Gateway, chat, free_port, read_answer};
 
 /// Says to this program that it is the attacker: the attack's name, and the port.
 const ATTACKER: &str = "TOLLGATE_ATTACK";
+/// Says to this program that it is the upstream whose streams do not end.
+const ENDLESS: &str = "TOLLGATE_ENDLESS";
 const THREADS: usize = 2;
 const HELD: usize = 500;
 const GOAL: f64 = 2.0;
@@ -56,6 +59,12 @@ fn main() -> ExitCode {
     if let Ok(order) = std::env::var(ATTACKER) {
         attack(&order);
         return ExitCode::SUCCESS;
+    }
+    if std::env::var(ENDLESS).is_ok() {
+        println!("{}", attacks::endless().port);
+        loop {
+            std::thread::park();
+        }
     }
     let (mut words, mut samples) = (Vec::new(), 500);
     let mut arguments = std::env::args().skip(1);
@@ -135,11 +144,36 @@ fn waits(port: u16, samples: usize) -> (Vec<Duration>, usize) {
     (waits, failed)
 }
 
+/// This program again, as somebody else who gives way to others.
+struct Other(Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn giving_way(role: &str, order: &str) -> Other {
+    let child = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(std::env::current_exe().unwrap())
+        .env(role, order)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    Other(child.unwrap())
+}
+
 fn neighbour(named: &[&str], samples: usize) -> bool {
     println!("\nA neighbour's waits, alone and during each attack ({samples} requests each):\n");
     println!("| | p50 | p99 | p99 beside alone | attack |");
     println!("|---|---|---|---|---|");
-    let upstreams = Upstreams::start();
+    let mut upstream = giving_way(ENDLESS, "1");
+    let mut port = String::new();
+    BufReader::new(upstream.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let upstreams = Upstreams::beside(fault::Upstream::elsewhere(port.trim().parse().unwrap()));
     let yaml = upstreams.yaml();
     let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
     drop(waits(gateway.port, 50));
@@ -158,23 +192,14 @@ fn neighbour(named: &[&str], samples: usize) -> bool {
         let (more, _) = waits(gateway.port, samples / 4);
         alone.extend(more);
         alone.sort_unstable();
-        let mut process = Command::new("nice")
-            .args(["-n", "19"])
-            .arg(std::env::current_exe().unwrap())
-            .env(ATTACKER, format!("{} {}", attack.name, gateway.port))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut process = giving_way(ATTACKER, &format!("{} {}", attack.name, gateway.port));
         std::thread::sleep(Duration::from_millis(1500));
         let begin = Instant::now();
         let (found, failed) = waits(gateway.port, samples);
         let seconds = begin.elapsed().as_secs_f64() + 1.5;
-        drop(process.kill());
-        drop(process.wait());
+        drop(process.0.kill());
         let mut told = String::new();
-        drop(process.stdout.take().unwrap().read_to_string(&mut told));
+        drop(process.0.stdout.take().unwrap().read_to_string(&mut told));
         let done: f64 = told.lines().last().and_then(|line| line.parse().ok()).unwrap_or(0.0);
         let [p50, p99, base] =
             [percentile(&found, 0.5), percentile(&found, 0.99), percentile(&alone, 0.99)].map(milliseconds);
@@ -236,13 +261,18 @@ fn idle(wanted: usize) -> bool {
     let before = gateway.rss_kib();
     let begin = Instant::now();
     let held: Vec<TcpStream> = (0..count).map(open).collect();
-    let (took, each) = (begin.elapsed(), gateway.rss_kib().saturating_sub(before) * 1024 / count);
+    let took = begin.elapsed();
     // The first ones may have been closed for being idle, were this slow.
     assert!(took < Duration::from_secs(60), "{took:?}");
+    let each = || gateway.rss_kib().saturating_sub(before) * 1024 / count;
+    let at_once = each();
+    // Idle is who asked nothing for a second; a while later memory is given back.
+    std::thread::sleep(Duration::from_secs(5));
+    let each = each();
     let (found, failed) =
         (gateway.files(), (0..100).filter(|_| gateway.get("/v1/models", GLOBEX).status != 200).count());
     println!(
-        "\n{count} idle connections: {each} bytes each ({found} files; another tenant was refused {failed} times of 100)"
+        "\n{count} idle connections: {each} bytes each, {at_once} while they were opened ({found} files; another tenant was refused {failed} times of 100)"
     );
     drop((warm, held));
     each < CONNECTION_BYTES_MAX && failed == 0 && found > count

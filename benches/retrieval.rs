@@ -118,6 +118,22 @@ fn pinecone(with_vectors: bool) -> Case {
     Case { store: Store::Pinecone, path: "/query", body, answer: answer.into() }
 }
 
+fn weaviate(with_vectors: bool) -> Case {
+    let asked = if with_vectors { "id distance vector" } else { "id distance" };
+    let question = format!(
+        r#"{{Get{{Docs(limit:10 nearVector:{{vector:{}}} where:{{path:[\"lang\"],operator:Equal,valueText:\"de\"}}){{lang text _additional{{{asked}}}}}}}}}"#,
+        vector(17)
+    );
+    let vector = if with_vectors { format!(r#","vector":{}"#, vector(8)) } else { String::new() };
+    let text = "A sentence of a document. ".repeat(40);
+    let found = format!(
+        r#"{{"_additional":{{"distance":0.12,"id":"0b5c6c7e-5d1f-4f6a-9f1d-3f1f6d1f4a55"{vector}}},"lang":"de","tenant_id":"acme","text":"{text}"}}"#
+    );
+    let answer = format!(r#"{{"data":{{"Get":{{"Docs":[{}]}}}}}}"#, repeated(&found));
+    let body = format!(r#"{{"query":"{question}"}}"#);
+    Case { store: Store::Weaviate, path: "/v1/graphql", body, answer: answer.into() }
+}
+
 fn bench(bencher: Bencher<'_, '_>, case: &Case) {
     let fence = fence();
     // Chroma's collections go by an id.
@@ -128,10 +144,11 @@ fn bench(bencher: Bencher<'_, '_>, case: &Case) {
         let understood = case.store.find(request).unwrap().understand(&fence, named).unwrap();
         black_box(understood.arguments.to_string());
         let mut conversation = understood.begin();
-        let Step::Send(sending) = conversation.next(None).unwrap() else { return };
+        let Step::Send(sending) = conversation.next(None).unwrap() else { panic!("nothing is sent") };
         black_box(sending);
         let reply = Reply { status: 200, body: case.answer.clone() };
-        black_box(conversation.next(Some(reply)).unwrap());
+        let Step::Tell(told) = conversation.next(Some(reply)).unwrap() else { panic!("nothing is answered") };
+        black_box(told);
     });
 }
 
@@ -153,4 +170,9 @@ fn opensearch_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
 #[divan::bench(args = [false, true])]
 fn pinecone_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
     bench(bencher, &pinecone(with_vectors));
+}
+
+#[divan::bench(args = [false, true])]
+fn weaviate_query(bencher: Bencher<'_, '_>, with_vectors: bool) {
+    bench(bencher, &weaviate(with_vectors));
 }

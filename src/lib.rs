@@ -37,6 +37,7 @@ pub mod sse;
 pub mod stored;
 pub mod telemetry;
 pub mod tenant;
+pub mod tokens;
 pub mod tool_api;
 pub mod trace;
 pub mod translate;

@@ -251,6 +251,11 @@ impl Models {
         self.len() == 0
     }
 
+    /// The names, or globs of names, under which providers know them.
+    pub fn names_sent(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|model| model.model_as.as_deref().unwrap_or(&model.name))
+    }
+
     /// The exact names, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.exact.keys().map(AsRef::as_ref).collect();

@@ -23,6 +23,7 @@ use crate::{
     server::{self, Ending, Tls},
     stored::Shelf,
     telemetry::{Exports, Telemetry},
+    tokens::Vocabulary,
     upstream::{Queues, http1::Proxies},
 };
 use arc_swap::ArcSwap;
@@ -199,6 +200,9 @@ impl Reloader {
         match compiled {
             Some(mut compiled) => {
                 self.lent.iter().try_for_each(|lent| lent.set_up(&mut compiled))?;
+                if self.quotas.iter().any(|quota| quota.limits_calls()) {
+                    Vocabulary::prepare(compiled.snapshot.models.names_sent());
+                }
                 // A tenant's first token must not be made with a secret that could be lost.
                 self.share();
                 self.lock

@@ -3,10 +3,8 @@
 
 mod asking;
 mod bench;
-mod weight;
 
 pub use asking::WaitingCall;
-pub use weight::{estimate, weight};
 
 use crate::{
     approvals::Ruling,
@@ -17,7 +15,7 @@ use crate::{
     },
     records::{Content, Entry, Raw},
     refusal::Refusal,
-    translate,
+    tokens, translate,
     usage::Usage,
     wire::{Placeholders, Restorer},
 };
@@ -25,7 +23,6 @@ use asking::{Ended, Ruled, Suspended};
 use bench::Bench;
 use bytes::Bytes;
 use std::time::{Duration, Instant, SystemTime};
-use weight::BYTES_A_TOKEN;
 
 /// So much of an answer's text is kept for its record.
 const COMPLETION_BYTES_MAX: usize = 1 << 20;
@@ -68,8 +65,8 @@ pub struct Terms {
     pub placeholders: Option<Placeholders>,
     /// Whether the answer was judged before, to its end: nobody is asked again, and nothing counts again.
     pub settled: bool,
-    /// What was sent upstream weighs so much, by which input is estimated where the provider does not count.
-    pub sent: u64,
+    /// The tokens that the input is taken for where the provider does not count; 0 where there is nothing to count.
+    pub input_estimate: u64,
 }
 
 /// What of an answer the provider knows again.
@@ -83,8 +80,8 @@ pub enum Keeps {
 }
 
 impl Terms {
-    /// The terms of a request that was understood, and weighs so much.
-    pub fn of(request: &Request<'_>, limits: HoldLimits, offered: Vec<String>, sent: u64) -> Self {
+    /// The terms of a request that was understood, and whose input is taken for so many tokens.
+    pub fn of(request: &Request<'_>, limits: HoldLimits, offered: Vec<String>, input_estimate: u64) -> Self {
         Self {
             api: request.api,
             limits,
@@ -96,7 +93,7 @@ impl Terms {
             placeholders: None,
             settled: false,
             // A count costs nothing.
-            sent: if request.api == Api::CountTokens { 0 } else { sent },
+            input_estimate: if request.api == Api::CountTokens { 0 } else { input_estimate },
         }
     }
 
@@ -112,14 +109,14 @@ impl Terms {
             keeps: Keeps::Nothing,
             placeholders: None,
             settled: false,
-            sent: 0,
+            input_estimate: 0,
         }
     }
 
     /// What was used: as the provider counted, or an estimate where it did not, or not to the end. Whether it is one.
     fn usage(&self, told: &Told, held: u64, end: &End) -> (Option<Usage>, bool) {
-        let produced = told.produced.saturating_add(held).div_ceil(BYTES_A_TOKEN);
-        if self.sent == 0 {
+        let produced = tokens::of_length(told.produced.saturating_add(held));
+        if self.input_estimate == 0 {
             return (None, false);
         }
         // What cannot be true is no usage.
@@ -130,8 +127,7 @@ impl Terms {
                 (Some(Usage { output: usage.output.max(produced), ..usage }), produced > usage.output)
             }
             (None, _) => {
-                let input = self.sent.div_ceil(BYTES_A_TOKEN);
-                (Some(Usage { input, output: produced, ..Usage::default() }), true)
+                (Some(Usage { input: self.input_estimate, output: produced, ..Usage::default() }), true)
             }
         }
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const LIMITS: HoldLimits = HoldLimits { nesting: 32, tool_arguments: 4096 };
 
 fn exchange(on_deny: OnDeny) -> Exchange {
-    let terms = Terms { sent: 40, ..Terms::plain(Api::Chat, LIMITS) };
+    let terms = Terms { input_estimate: 10, ..Terms::plain(Api::Chat, LIMITS) };
     Exchange::new(asked(on_deny), terms, vec!["delete_offered".into()])
 }
 

@@ -1,34 +1,78 @@
 //! Work on large bodies, apart from everybody else's requests: a body of a million values takes a thread for a tenth of a
 //! second, and whoever else is served by that thread would wait as long. It is done on a thread that serves nobody, and by
-//! half of the processors at most, so that the others stay free for small ones.
+//! half of the processors at most, so that the others stay free for small ones. Whose body is next is decided as at a full
+//! upstream: a tenant that sends many waits for itself.
 
-use std::thread::available_parallelism;
+use super::{Gateway, Visit};
+use crate::{
+    quota::fair::{Claim, FairQueue},
+    refusal::Refusal,
+    upstream::{Place, Progress, Queues, Turn},
+};
+use std::{collections::HashMap, sync::Arc, thread::available_parallelism, time::Duration};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::Semaphore,
     task::block_in_place,
 };
 
 /// A body of fewer bytes is read where it is.
 const LARGE_BYTES: usize = 128 * 1024;
+/// A body that waits for longer is told to come again. How many wait is bounded by the room that they take.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// So many bytes are as much work as a token counts.
+const BYTES_PER_TOKEN: usize = 64;
+/// What the only queue is called.
+const BODIES: &str = "bodies";
 
 /// Places for work on large bodies.
 #[derive(Debug)]
-pub struct Apart(Semaphore);
+pub struct Apart(Queues);
+
+/// Leave to work on a body; if it is large, with a place for that.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Leave(Option<Place>);
 
 impl Apart {
     /// As many places as half of the processors, and one at least.
     pub fn on_this_machine() -> Self {
-        Self(Semaphore::new(available_parallelism().map_or(1, |count| count.get().div_ceil(2).max(1))))
+        let half = available_parallelism().map_or(1, |count| count.get().div_ceil(2));
+        let max_in_flight = u32::try_from(half).unwrap_or(u32::MAX);
+        let queue = FairQueue { max_in_flight, per_tenant: usize::MAX, wait: WAIT_MAX };
+        Self(Queues::of(&HashMap::from([(BODIES.into(), queue)])))
     }
+}
 
-    /// Does work on so many bytes; if they are many, once a place is free, on a thread that serves nobody meanwhile.
-    pub(super) async fn work<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
-        if bytes < LARGE_BYTES || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
-            return work();
+/// Waits for the turn of a request with a body of so many bytes.
+pub(super) async fn turn(visit: &mut Visit, bytes: usize) -> Result<Leave, Refusal> {
+    if bytes < LARGE_BYTES || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+        return Ok(Leave(None));
+    }
+    let gateway: Arc<Gateway> = Arc::clone(visit.gateway());
+    let identity = &visit.asked()?.identity;
+    let (tenant, priority) = (identity.tenant(), identity.key().priority);
+    let cost = u64::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(u64::MAX);
+    let claim = Claim::new(tenant.id.shared(), tenant.weight, priority, cost);
+    let (queues, closing) = (&gateway.apart.0, &gateway.closing);
+    // How long it waits here is no wait for an upstream.
+    let mut turn = Turn { queues, claim, closing, progress: &mut Progress::default() };
+    let place = turn.at(BODIES).await.map_err(|refusal| match refusal {
+        Refusal::Overloaded { retry_after } => Refusal::NoRoom { retry_after },
+        other => other,
+    })?;
+    Ok(Leave(place))
+}
+
+impl Leave {
+    /// Does the work; on a large body on a thread that serves nobody meanwhile.
+    pub(super) fn work<T>(self, work: impl FnOnce() -> T) -> T {
+        match self.0 {
+            None => work(),
+            Some(place) => {
+                let done = block_in_place(work);
+                drop(place);
+                done
+            }
         }
-        // Nobody closes the semaphore.
-        let _place = self.0.acquire().await;
-        block_in_place(work)
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     authorize::{self, Body, Findings, Permit, WasDenied},
     clock, denials,
     dialect::{self, Api, Family, HoldLimits, Request},
-    exchange::{self, Keeps, Terms},
+    exchange::{Keeps, Terms},
     json,
     quota::Amount,
     records::Content,
@@ -35,6 +35,8 @@ pub(super) struct Ask {
     /// What a translated answer needs to know of the request.
     about: Option<About>,
     terms: Terms,
+    /// The tokens that its input is taken for.
+    input: u64,
     /// What the call may use at most.
     pub(super) amount: Amount,
     /// What was masked of the bodies that were sent.
@@ -124,13 +126,14 @@ pub(super) fn understand_and_authorize(
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
     let permit = permit?;
-    let weight = exchange::weight(permit.body());
-    let amount = reserve::at_most(visit.asked()?, model, api, &parsed, weight);
-    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, weight);
+    let name = model_as.unwrap_or(request.model);
+    let input = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
+    let amount = reserve::at_most(visit.asked()?, model, api, &parsed, input);
+    let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, input);
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
-    Ok(Ask { permit, destination, api, about, terms, amount, masks: Masks::default() })
+    Ok(Ask { permit, destination, api, about, terms, input, amount, masks: Masks::default() })
 }
 
 /// How much of an answer may be held.
@@ -216,7 +219,7 @@ impl Ask {
     pub(super) fn counted_here(&self) -> Option<u64> {
         let counts = self.destination.upstreams.iter().any(|upstream| upstream.speaks == Family::Anthropic);
         let here = self.api == Api::CountTokens && !counts;
-        here.then(|| exchange::estimate(exchange::weight(self.permit.body())).input)
+        here.then_some(self.input)
     }
 
     /// Sends the call on and waits for the head of its answer.
@@ -238,7 +241,7 @@ impl Ask {
         let tenant = visit.asked()?.identity.tenant().id.shared();
         let upstreams = spoken.map(|upstream| snapshot.upstream_of(&tenant, upstream)).collect();
         let destination = Destination { upstreams };
-        visit.sent = self.terms.sent;
+        visit.input_estimate = self.terms.input_estimate;
         let started = clock::now();
         let gateway = Arc::clone(visit.gateway());
         let tokens = if self.api == Api::CountTokens { 0 } else { self.amount.tokens };

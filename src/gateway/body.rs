@@ -33,23 +33,8 @@ const STORE_MEDIA: [&str; 4] = [
     "application/vnd.elasticsearch+x-ndjson",
 ];
 
-/// The whole body of a request.
-pub(super) async fn read(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
-    read_into(head, body, bytes_max, None).await
-}
-
-/// The same of a request to a store, whose clients may have names of their own for JSON.
-pub(super) async fn read_for_store(
-    head: &Parts,
-    body: &mut Incoming,
-    bytes_max: u64,
-) -> Result<Bytes, Refusal> {
-    check_coding(head, &STORE_MEDIA)?;
-    read_whole(body, bytes_max, None).await
-}
-
-/// The same, with what it takes taken from the room that there is.
-pub(super) async fn read_into(
+/// The whole body of a request, which takes what it needs of the room that there is; one that nobody holds is small.
+pub(super) async fn read(
     head: &Parts,
     body: &mut Incoming,
     bytes_max: u64,
@@ -59,10 +44,26 @@ pub(super) async fn read_into(
     read_whole(body, bytes_max, held).await
 }
 
+/// The same of a request to a store, whose clients may have names of their own for JSON.
+pub(super) async fn read_for_store(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    held: &mut Held,
+) -> Result<Bytes, Refusal> {
+    check_coding(head, &STORE_MEDIA)?;
+    read_whole(body, bytes_max, Some(held)).await
+}
+
 /// The body of a request that carries a file, in a form. Nobody here looks into it.
-pub(super) async fn read_form(head: &Parts, body: &mut Incoming, bytes_max: u64) -> Result<Bytes, Refusal> {
+pub(super) async fn read_form(
+    head: &Parts,
+    body: &mut Incoming,
+    bytes_max: u64,
+    held: &mut Held,
+) -> Result<Bytes, Refusal> {
     check_coding(head, &["multipart/form-data"])?;
-    read_whole(body, bytes_max, None).await
+    read_whole(body, bytes_max, Some(held)).await
 }
 
 async fn read_whole(
@@ -120,16 +121,13 @@ async fn read_whole(
     })
 }
 
-/// Nobody knows whose request this is: a client that waits to be told to go on (`Expect`) is not.
-pub(super) async fn discard_unasked(head: &Parts, body: Incoming) {
-    if !head.headers.contains_key(header::EXPECT) {
-        discard(body).await;
-    }
-}
-
 /// Reads what a client still sends of a request that is refused, within bounds: a client that is cut off while it
-/// writes never reads the answer.
-pub(super) async fn discard(mut body: Incoming) {
+/// writes never reads the answer, and one that is read out can go on. Who waits to be told to go on (`Expect`), or
+/// announces more than `bytes_max`, hears at once; what it sends is read once the answer is out.
+pub(super) async fn discard(head: &Parts, mut body: Incoming, bytes_max: u64) {
+    if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > bytes_max {
+        return;
+    }
     let reading = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

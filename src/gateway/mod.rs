@@ -149,8 +149,9 @@ impl Gateway {
             return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
         }
         let snapshot = self.snapshot.load_full();
+        let body_max = snapshot.limits.body;
         if let Some(told) = resource::metadata(&snapshot, &head) {
-            body::discard_unasked(&head, body).await;
+            body::discard(&head, body, body_max).await;
             return told.unwrap_or_else(|refusal| {
                 answer::refused(&refusal, arrival.family, &arrival.request_id, None)
             });
@@ -159,7 +160,7 @@ impl Gateway {
         let now = clock::unix_seconds(arrival.time);
         let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
-            body::discard_unasked(&head, body).await;
+            body::discard(&head, body, body_max).await;
             // That a path does not exist is no secret.
             let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
             let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
@@ -170,31 +171,31 @@ impl Gateway {
         arrival.trace = route::trace(&self.telemetry, &head, route.as_ref().ok(), &arrival);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
         if let Some(refusal) = foreign {
-            body::discard(body).await;
+            body::discard(&head, body, body_max).await;
             return visit.refuse(refusal);
         }
         let limited = reserve::limited(&mut visit, &route, limited).await;
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 Err(refusal)
             }
             Ok(Route::Models) => models::list(&mut visit),
             Ok(Route::Model(id)) => models::one(&mut visit, &id),
             Ok(Route::Stored { id, act }) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 stored::respond(&mut visit, id, act, &head).await
             }
             Ok(Route::Objects) => tools::objects::respond(&mut visit, &head, body).await,
             Ok(Route::Usage) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
             Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 Err(refusal)
             }
         };
@@ -215,22 +216,24 @@ async fn call(
     let mut body = body;
     let accepted = visit.check_records().await;
     let mut held = visit.held()?;
+    let body_max = visit.snapshot().limits.body;
     let read = match accepted {
-        Ok(()) => body::read_into(&head, &mut body, visit.snapshot().limits.body, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, body_max, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(&head, body, body_max).await;
             return Err(refusal);
         }
     };
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let named = gateway.apart.work(bytes.len(), || ask::named(api, &bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let named = leave.work(|| ask::named(api, &bytes, nesting_max))?;
     let recalled = stored::recall(visit, named).await?;
-    let understand = || ask::understand_and_authorize(visit, api, &bytes, &recalled);
-    let mut ask = gateway.apart.work(bytes.len(), understand).await?;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let mut ask = leave.work(|| ask::understand_and_authorize(visit, api, &bytes, &recalled))?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

@@ -5,25 +5,36 @@ use crate::{
     asked::Asked,
     clock,
     dialect::{self, Api},
-    exchange, fleet,
+    fleet,
     identity::Identity,
     json::Value,
     quota::fleet::Claimed,
     quota::{Amount, Left, Now, Shortage, Standing, Warned, tighter},
     refusal::Refusal,
     snapshot::Model,
+    tokens::{self, Vocabulary},
     usage::Usage,
 };
 use std::sync::Arc;
 
-/// What a call may use at most: its input, estimated, and the longest answer that it allows.
-pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, weight: u64) -> Amount {
+/// The tokens that a call's input is taken for, of what it says and what is sent of it: counted in the vocabulary of its
+/// model where a limit hangs on them or they are asked for, else by length.
+pub(super) fn input(asked: &Asked, model: &str, api: Api, body: &Value<'_>, sent: &[u8]) -> u64 {
+    let own = asked.identity.key().quota.as_ref();
+    let is_limited =
+        || asked.identity.tenant().quota.limits_calls() || own.is_some_and(|own| own.limits_calls());
+    let vocabulary = Vocabulary::of(model).filter(|_| api == Api::CountTokens || is_limited());
+    vocabulary.map_or_else(|| tokens::of_body(sent), |vocabulary| tokens::of_request(vocabulary, body))
+}
+
+/// What a call may use at most: its input, as it is taken for, and the longest answer that it allows.
+pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, input: u64) -> Amount {
     let estimate = || {
         let each = asked.identity.tenant().quota.output_estimate();
         each.saturating_mul(dialect::answers(api, body))
     };
     let output = dialect::output_max(api, body).unwrap_or_else(estimate);
-    let usage = Usage { output, ..exchange::estimate(weight) };
+    let usage = Usage { input, output, ..Usage::default() };
     let cost = model.price.map(|price| price.cost(usage)).unwrap_or_default();
     Amount { tokens: usage.tokens(), cost }
 }

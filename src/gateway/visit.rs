@@ -5,7 +5,6 @@ use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
     dialect::Family,
-    exchange,
     identity::Identity,
     quota::{Admission, Exceeded, Now, Quota, Standing, fair::Claim},
     records::{Entry, Journal, Raw},
@@ -14,6 +13,7 @@ use crate::{
     telemetry::Finished,
     trace::Trace,
     upstream::{Progress, Turn},
+    usage::Usage,
 };
 use http::Response;
 use std::{
@@ -58,8 +58,8 @@ pub struct Visit {
     /// In whose words the request is answered.
     pub(super) family: Family,
     pub(super) tools_denied: Vec<String>,
-    /// The weight of what was sent to a provider, which counts them whether its answer is read or not.
-    pub(super) sent: u64,
+    /// The tokens that what was sent to a provider is taken for: it counts them whether its answer is read or not.
+    pub(super) input_estimate: u64,
     /// How far it has come on its way to an upstream.
     pub(super) progress: Progress,
     /// Time spent waiting for others: the client's body, the upstream.
@@ -121,7 +121,7 @@ impl Visit {
             }),
             family: arrival.family,
             tools_denied: Vec::new(),
-            sent: 0,
+            input_estimate: 0,
             progress: Progress::traced(outbound),
             waited: Duration::ZERO,
             keeping: None,
@@ -274,7 +274,8 @@ fn admit(identity: &Identity) -> Result<Admission, Exceeded> {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(asked) = self.take() {
-            let usage = (self.sent > 0 && self.progress.is_sent()).then(|| exchange::estimate(self.sent));
+            let is_sent = self.input_estimate > 0 && self.progress.is_sent();
+            let usage = is_sent.then(|| Usage { input: self.input_estimate, ..Usage::default() });
             let usage_estimated = usage.is_some();
             let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
             conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);

@@ -313,6 +313,14 @@ impl<C: Clock + Clone> Quota<C> {
         self.reserve.check_money(self.shared(), now)
     }
 
+    /// Whether tokens or money of calls are limited.
+    pub fn limits_calls(&self) -> bool {
+        let limits = self.reserve.limits();
+        limits.tokens.is_some()
+            || !limits.budgets.is_empty()
+            || limits.models.iter().any(|model| model.tokens.is_some())
+    }
+
     /// Tokens held for an answer when its request does not say how long it may be.
     pub fn output_estimate(&self) -> u64 {
         self.reserve.limits().output_estimate

@@ -1,6 +1,6 @@
 //! A connection whose first bytes were read: enough to tell HTTP/2 from HTTP/1.1, within the time for a head.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use std::{
     io,
     pin::Pin,
@@ -34,6 +34,11 @@ impl<T: AsyncRead + Unpin> Begun<T> {
     /// Whether it begins as HTTP/2 does.
     pub(super) fn is_http2(&self) -> bool {
         self.first == PREFACE
+    }
+
+    /// What was read, and what comes behind it.
+    pub(super) fn into_parts(self) -> (Bytes, T) {
+        (self.first.freeze(), self.inner)
     }
 }
 

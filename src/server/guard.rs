@@ -3,6 +3,7 @@
 
 use super::{
     head::{self, Length, Refused, TOO_SLOW},
+    standing::Standing,
     timer::Limit,
 };
 use crate::upstream::http1::Framing;
@@ -10,7 +11,7 @@ use bytes::{Buf, BytesMut};
 use std::{
     io,
     pin::Pin,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,6 +23,8 @@ const HEAD_TIMEOUT: Duration = super::HEAD_TIMEOUT;
 const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 /// Of what a refused client still sends, so much is read, for so long: cut off while it writes, it would not read why.
 const LINGER_BYTES_MAX: usize = 64 << 10;
+/// The same of a client that was answered in the middle of its body.
+const LINGER_BODY_BYTES_MAX: usize = 16 << 20;
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// Bytes that are read at once.
 const READ_BYTES: usize = 4096;
@@ -74,6 +77,9 @@ pub(super) struct Guard<T> {
     /// Of an incomplete head, so much was looked at.
     seen: usize,
     place: Place,
+    /// Heads that were found good.
+    heads: u64,
+    standing: Arc<Standing>,
     head_bytes_max: usize,
     head_limit: Limit,
     write_limit: Limit,
@@ -88,6 +94,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             passed: 0,
             seen: 0,
             place: Place::Head,
+            heads: 0,
+            standing: Arc::default(),
             head_bytes_max,
             head_limit: Limit::new(HEAD_TIMEOUT),
             write_limit: Limit::new(WRITE_STALL_MAX),
@@ -95,8 +103,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         }
     }
 
+    /// How it stands, for those who do not see its bytes.
+    pub(super) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
+    }
+
     /// How many of these bytes, which come next, may be passed on now.
     fn judge(&mut self, bytes: &[u8]) -> usize {
+        let passed = self.judge_each(bytes);
+        self.standing.set_in_body(self.is_in_body().then_some(self.heads));
+        passed
+    }
+
+    fn is_in_body(&self) -> bool {
+        matches!(self.place, Place::Body(_) | Place::Chunks(_) | Place::Broken)
+    }
+
+    fn judge_each(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -145,6 +168,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         match length {
             Ok(length) => {
                 self.head_limit.stop();
+                self.heads += 1;
                 self.place = match length {
                     Length::Bytes(0) => Place::Head,
                     Length::Bytes(left) => Place::Body(left),
@@ -171,8 +195,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         self.linger = Some((Limit::new(LINGER_MAX), LINGER_BYTES_MAX));
     }
 
-    /// Judges what is kept, and hands out what may be passed on.
-    fn hand_out(&mut self, out: &mut ReadBuf<'_>) -> bool {
+    /// Judges what is kept, where that was not done yet.
+    fn judge_kept(&mut self) {
         if self.passed == 0 && !self.kept.is_empty() && !matches!(self.place, Place::Broken | Place::Refused)
         {
             let kept = std::mem::take(&mut self.kept);
@@ -188,6 +212,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
                 (self.kept, self.passed) = (kept, passed);
             }
         }
+    }
+
+    /// Hands out what may be passed on.
+    fn hand_out(&mut self, out: &mut ReadBuf<'_>) -> bool {
+        self.judge_kept();
         if self.passed == 0 {
             return false;
         }
@@ -226,11 +255,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         Poll::Ready(Ok(if passed > 0 { Got::Passed } else { Got::Kept }))
     }
 
-    /// Reads more of a head that began.
+    /// Ready once a client began a request (`true`), or ended.
+    pub(super) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if !self.kept.is_empty() {
+            return Poll::Ready(true);
+        }
+        if !matches!(self.place, Place::Head) {
+            return Poll::Ready(false);
+        }
+        let got = ready!(self.read_more(cx));
+        Poll::Ready(got.is_ok_and(|got| got == Got::Kept))
+    }
+
+    /// Ready once a whole head, or a refusal, can be passed on (`true`), or the client ended.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            self.judge_kept();
+            if self.passed > 0 {
+                return Poll::Ready(true);
+            }
+            if !matches!(self.place, Place::Head) {
+                return Poll::Ready(false);
+            }
+            if !ready!(self.read_more(cx)).is_ok_and(|got| got == Got::Kept) {
+                return Poll::Ready(false);
+            }
+        }
+    }
+
+    /// Reads more of a head; one that began has its time.
     fn read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Got>> {
         let mut chunk = [0; READ_BYTES];
         let mut chunk = ReadBuf::new(&mut chunk);
         if Pin::new(&mut self.inner).poll_read(cx, &mut chunk)?.is_pending() {
+            if self.kept.is_empty() {
+                return Poll::Pending;
+            }
             ready!(self.head_limit.poll(cx));
             let path = head::path(&self.kept).map(ToOwned::to_owned);
             self.refuse(TOO_SLOW, path.as_deref());
@@ -270,6 +330,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     /// A write that waits, waits for so long and no longer.
     fn bounded<V>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
+        self.standing.set_writing(polled.is_pending());
         if polled.is_ready() {
             self.write_limit.stop();
             return polled;
@@ -304,7 +365,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = &mut *self;
-        ready!(Pin::new(&mut guard.inner).poll_shutdown(cx))?;
+        let polled = Pin::new(&mut guard.inner).poll_shutdown(cx);
+        ready!(guard.bounded(cx, polled))?;
+        if guard.linger.is_none() && guard.is_in_body() {
+            guard.linger = Some((Limit::new(LINGER_MAX), LINGER_BODY_BYTES_MAX));
+        }
         let Some((limit, left)) = &mut guard.linger else { return Poll::Ready(Ok(())) };
         loop {
             let mut chunk = [0; READ_BYTES];

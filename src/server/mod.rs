@@ -4,13 +4,16 @@
 mod begun;
 mod guard;
 mod head;
+mod opening;
 mod paced;
+mod parked;
+mod standing;
 mod timer;
 mod tls;
 mod uris;
 
 use begun::Begun;
-use guard::Guard;
+use opening::Opening;
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
@@ -19,13 +22,14 @@ use crate::identity::certificate::Certificate;
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -190,17 +194,54 @@ pub struct Ending {
     pub closing: CancellationToken,
 }
 
+/// What the connections of a listener have in common.
+struct Listening<S> {
+    tls: Option<Tls>,
+    header_bytes_max: usize,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    stalls: paced::Stalls,
+    stop: CancellationToken,
+    service: S,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+struct Client {
+    is_secure: bool,
+    peer: Option<Arc<Peer>>,
+}
+
+impl Client {
+    /// Notes on a request what its connection says of it.
+    fn mark(&self, head: &mut http::request::Parts) {
+        if self.is_secure {
+            head.extensions.insert(Secure(self.peer.as_deref().map(Peer::certificate)));
+        }
+        if let Some(malformed) = Malformed::of(head) {
+            head.extensions.insert(malformed);
+        }
+    }
+}
+
 /// Serves until `ending.stop`, then until what runs has ended. `header_bytes_max` bounds a request's head.
 pub async fn serve<S, F, B>(listener: Listener, header_bytes_max: usize, ending: Ending, service: S)
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
+    let Listener { socket: listener, tls } = listener;
     let connections = TaskTracker::new();
-    let http = connection_builder(header_bytes_max);
-    let stalls = paced::Stalls::watched(ending.closing.clone());
+    let listening = Arc::new(Listening {
+        tls,
+        header_bytes_max,
+        http1: http1_builder(header_bytes_max),
+        http2: http2_builder(header_bytes_max),
+        stalls: paced::Stalls::watched(ending.closing.clone()),
+        stop: ending.stop.clone(),
+        service,
+    });
     let connections_max = connections_max();
     let mut waiting = BACKLOG;
     // Who is connected already is served at an end, too: closing the socket would cut them off.
@@ -208,7 +249,7 @@ where
         waiting -= i32::from(ending.stop.is_cancelled());
         let accepted = tokio::select! {
             biased;
-            accepted = listener.socket.accept() => accepted,
+            accepted = listener.accept() => accepted,
             () = ending.stop.cancelled() => break,
         };
         // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
@@ -217,46 +258,69 @@ where
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (tls, http, service, watcher) =
-            (listener.tls.clone(), http.clone(), service.clone(), graceful.watcher());
-        let stalled = stalls.connection();
-        let stop = ending.stop.clone();
-        connections.spawn(async move {
-            let is_secure = tls.is_some();
-            let Some((stream, peer)) = handshake(socket, tls, header_bytes_max, &stop).await else { return };
-            let given_up = stalled.given_up();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let (mut head, body) = request.into_parts();
-                if is_secure {
-                    head.extensions.insert(Secure(peer.as_ref().map(Peer::certificate)));
-                }
-                if let Some(malformed) = Malformed::of(&head) {
-                    head.extensions.insert(malformed);
-                }
-                let stalled = (head.version == Version::HTTP_2).then(|| stalled.clone());
-                // Boxed: it is large, and would be held for as long as its answer streams.
-                let answer = Box::pin(service(Request::from_parts(head, body)));
-                async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, stalled))) }
-            });
-            let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
-            // A broken connection is the client's business; what it asked for is on record.
-            tokio::select! {
-                ended = Box::pin(connection) => drop(ended),
-                () = given_up.cancelled() => {}
-            }
-        });
+        connections.spawn(connection(socket, Arc::clone(&listening)));
     }
     drop(listener);
     connections.close();
-    let all = async {
-        graceful.shutdown().await;
-        connections.wait().await;
-    };
+    let all = connections.wait();
     tokio::pin!(all);
     if tokio::time::timeout(ending.drain, &mut all).await.is_err() {
         ending.closing.cancel();
         // Streams write their last event; whoever does not read it is left behind.
         drop(tokio::time::timeout(Duration::from_secs(2), all).await);
+    }
+}
+
+/// A connection from its handshake to its end. What is large of it is boxed: it takes no place while it is not needed.
+async fn connection<S, F, B>(socket: TcpStream, listening: Arc<Listening<S>>)
+where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
+{
+    let opened = Box::pin(handshake(socket, &listening)).await;
+    let Some((stream, client)) = opened else { return };
+    if stream.is_http2() {
+        Box::pin(serve_http2(stream, client, &listening)).await;
+    } else {
+        parked::serve(stream, client, &listening).await;
+    }
+}
+
+async fn serve_http2<S, F, B>(stream: Begun<Box<dyn Stream>>, client: Client, listening: &Listening<S>)
+where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
+{
+    let stalled = listening.stalls.connection();
+    let given_up = stalled.given_up();
+    let service = listening.service.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (mut head, body) = request.into_parts();
+        client.mark(&mut head);
+        // Boxed: it is large, and would be held for as long as its answer streams.
+        let answer = Box::pin(service(Request::from_parts(head, body)));
+        let stalled = stalled.clone();
+        async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, stalled))) }
+    });
+    let (preface, stream) = stream.into_parts();
+    let stream = TokioIo::new(Opening::new(preface, stream));
+    let connection = listening.http2.serve_connection(stream, service);
+    tokio::pin!(connection);
+    let served = async {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return drop(ended),
+            () = listening.stop.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        // A broken connection is the client's business; what it asked for is on record.
+        drop(connection.await);
+    };
+    tokio::select! {
+        () = served => {}
+        () = given_up.cancelled() => {}
     }
 }
 
@@ -269,14 +333,16 @@ fn connections_max() -> usize {
     files.map_or(CONNECTIONS_MAX, |files: usize| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
 }
 
-fn connection_builder(header_bytes_max: usize) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        // The guard hands over whole heads: what passes is time without a request.
-        .header_read_timeout(IDLE_MAX)
-        .max_buf_size(header_bytes_max.max(8192));
-    http.http2()
+fn http1_builder(header_bytes_max: usize) -> http1::Builder {
+    let mut http1 = http1::Builder::new();
+    // The guard hands over whole heads: what passes is time without a request.
+    http1.header_read_timeout(parked::PARK_AFTER).max_buf_size(header_bytes_max.max(8192));
+    http1
+}
+
+fn http2_builder(header_bytes_max: usize) -> http2::Builder<TokioExecutor> {
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
@@ -287,39 +353,38 @@ fn connection_builder(header_bytes_max: usize) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WAIT);
-    http
+    http2
 }
 
 /// Either kind of connection.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn handshake(
+/// Which HTTP a client speaks is told by its first bytes: who says nothing, or does not end its handshake, is let go.
+async fn handshake<S>(
     socket: TcpStream,
-    tls: Option<Tls>,
-    header_bytes_max: usize,
-    stop: &CancellationToken,
-) -> Option<(Box<dyn Stream>, Option<Peer>)> {
+    listening: &Listening<S>,
+) -> Option<(Begun<Box<dyn Stream>>, Client)> {
     socket.set_nodelay(true).ok()?;
-    // Which HTTP a client speaks is told by its first bytes, for which hyper would wait without end.
     let opened = async {
-        match tls {
-            None => Some((guarded(Begun::read(socket).await?, header_bytes_max), None)),
+        let (stream, peer): (Box<dyn Stream>, _) = match &listening.tls {
+            None => (Box::new(socket), None),
             Some(tls) => {
                 let stream = tls.acceptor().accept(socket).await.ok()?;
-                let peer = Peer::of(stream.get_ref().1.peer_certificates(), &tls);
-                Some((guarded(Begun::read(stream).await?, header_bytes_max), peer))
+                let peer = Peer::of(stream.get_ref().1.peer_certificates(), tls);
+                (Box::new(stream), peer.map(Arc::new))
             }
-        }
+        };
+        Some((Begun::read(stream).await?, Client { is_secure: listening.tls.is_some(), peer }))
     };
     tokio::select! {
         opened = tokio::time::timeout(HEAD_TIMEOUT, opened) => opened.ok().flatten(),
-        // Whoever has said nothing by then has nothing to lose.
-        () = async { stop.cancelled().await; tokio::time::sleep(SAYS_NOTHING).await } => None,
+        () = nothing_to_lose(&listening.stop) => None,
     }
 }
 
-/// HTTP/1 through its guard; HTTP/2 as it is.
-fn guarded<T: Stream + 'static>(stream: Begun<T>, header_bytes_max: usize) -> Box<dyn Stream> {
-    if stream.is_http2() { Box::new(stream) } else { Box::new(Guard::new(stream, header_bytes_max)) }
+/// Over when a client that has said nothing has nothing to lose: the server ends.
+async fn nothing_to_lose(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(SAYS_NOTHING).await;
 }

@@ -101,9 +101,9 @@ pub(super) struct Paced<B> {
 }
 
 impl<B: Body<Data = Bytes, Error = Infallible> + Unpin> Paced<B> {
-    /// Without `stalled` it is the body as it is.
-    pub(super) fn new(body: B, stalled: Option<Stalled>) -> Self {
-        let waiting = stalled.filter(|_| !body.is_end_stream()).map(|Stalled { stalls, connection }| {
+    pub(super) fn new(body: B, Stalled { stalls, connection }: Stalled) -> Self {
+        // One that is over already is the body as it is.
+        let waiting = (!body.is_end_stream()).then(|| {
             let waiting = Arc::new(Waiting { looks: AtomicU32::new(0), connection });
             stalls.lock().push(Arc::downgrade(&waiting));
             waiting
@@ -164,7 +164,7 @@ mod tests {
     async fn a_large_body_goes_in_pieces_and_stays_whole() {
         let whole = Bytes::from(vec![7; 3 * PIECE_BYTES_MAX + 1]);
         let stalls = Stalls::default();
-        let mut body = Paced::new(Full::new(whole.clone()), Some(stalls.connection()));
+        let mut body = Paced::new(Full::new(whole.clone()), stalls.connection());
         let mut back = Vec::new();
         while let Some(Ok(frame)) = body.frame().await {
             let data = frame.into_data().unwrap();
@@ -182,7 +182,7 @@ mod tests {
         let stalls = Stalls::default();
         let connection = stalls.connection();
         let whole = Bytes::from(vec![7; 3 * PIECE_BYTES_MAX]);
-        let mut body = Paced::new(Full::new(whole), Some(connection.clone()));
+        let mut body = Paced::new(Full::new(whole), connection.clone());
         looked_at(&stalls, LOOKS_MAX);
         drop(body.frame().await);
         looked_at(&stalls, LOOKS_MAX);
@@ -207,7 +207,7 @@ mod tests {
         }
         let stalls = Stalls::default();
         let connection = stalls.connection();
-        let mut body = Paced::new(Silent, Some(connection.clone()));
+        let mut body = Paced::new(Silent, connection.clone());
         assert!(tokio::time::timeout(Duration::from_millis(1), body.frame()).await.is_err());
         looked_at(&stalls, 10 * LOOKS_MAX);
         assert!(!connection.given_up().is_cancelled());

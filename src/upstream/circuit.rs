@@ -5,6 +5,10 @@
 //! Each tenant has a circuit of its own, beside the one of all. What a tenant sends can make an upstream answer with 500, or
 //! too late: that opens the tenant's. The one of all opens where no tenant could have done it alone: when there is no
 //! connection, or when the calls of at least three tenants fail and nobody's succeeds.
+//!
+//! An answer is a success once it has come to its end. Its head alone closes a circuit that no answer was behind; where
+//! answers broke off it says nothing: there the circuit is closed by an answer's end, or when it has gone on for as long
+//! as the circuit was open.
 
 use crate::{clock, operator};
 use std::{
@@ -52,6 +56,8 @@ struct Fault {
     tried: Option<Arc<str>>,
     /// Counts the times that a call succeeded after some had failed.
     recoveries: u64,
+    /// Counts the calls.
+    calls: u64,
     /// Of tenants whose last call failed.
     tenants: HashMap<Arc<str>, Streak>,
     told: Option<Instant>,
@@ -65,6 +71,10 @@ struct Run {
     open_until: Option<Instant>,
     /// Since when it is open, however many have tried in vain.
     open_since: Option<Instant>,
+    /// Whether one of them was an answer that broke off.
+    broke_off: bool,
+    /// The call whose answer came first while the circuit was open, and when; until one fails.
+    answered: Option<(u64, Instant)>,
 }
 
 /// A tenant's failures in a row.
@@ -81,8 +91,10 @@ struct Streak {
 enum Kind {
     /// There is no connection, whatever would be sent on it.
     Unreachable,
-    /// No answer, none that is one, or half of one: it may be for what was asked.
+    /// No answer, or none that is one: it may be for what was asked.
     Unanswered,
+    /// Half of an answer, for which the same holds.
+    BrokenOff,
 }
 
 /// What a failure did.
@@ -102,28 +114,61 @@ enum Opens {
 }
 
 impl Run {
+    /// When the next call may try; `None` where all may go.
+    fn open_until(&self, now: Instant) -> Option<Instant> {
+        let goes_on = self.answered.is_some_and(|(_, since)| now >= since + PAUSE);
+        self.open_until.filter(|_| !goes_on)
+    }
+
     fn is_open(&self, now: Instant) -> bool {
-        self.open_until.is_some_and(|until| now < until)
+        self.open_until(now).is_some_and(|until| now < until)
     }
 
     /// A call goes there. Where the circuit is open, it is the one that tries.
     fn begin(&mut self, now: Instant) -> bool {
+        if self.open_until(now).is_none() {
+            self.close();
+        }
         if let Some(until) = &mut self.open_until {
             *until = now + PAUSE;
         }
         self.open_until.is_some()
     }
 
-    /// A call is answered, though not to its end yet. If it breaks off, the circuit is open again.
-    fn answers(&mut self) {
+    /// All may go, though no answer has come to its end yet: one more failure opens the circuit again.
+    fn close(&mut self) {
         self.open_since = None;
         if self.open_until.take().is_some() {
             self.failures = FAILURES_MAX - 1;
         }
     }
 
+    /// A call is answered, though not to its end yet.
+    fn answers(&mut self, call: u64, now: Instant) {
+        if self.open_until.is_some() {
+            self.answered.get_or_insert((call, now));
+            if !self.broke_off {
+                self.close();
+            }
+        }
+    }
+
+    /// A call's client left: nobody will know how its answer would have ended.
+    fn leaves(&mut self, call: u64) {
+        if self.open_until.is_some() && self.is_answered(call) {
+            self.answered = None;
+        }
+    }
+
+    /// Whether this is the call on whose answer it stands that others may go.
+    fn is_answered(&self, call: u64) -> bool {
+        self.answered.is_some_and(|(answered, _)| answered == call)
+    }
+
     /// Whether that opens the circuit.
-    fn fail(&mut self, now: Instant) -> bool {
+    fn fail(&mut self, kind: Kind, now: Instant) -> bool {
+        self.answered = None;
+        self.broke_off |= kind == Kind::BrokenOff;
         self.failures = self.failures.saturating_add(1);
         let opens = self.failures >= FAILURES_MAX;
         if opens {
@@ -138,26 +183,36 @@ impl Fault {
     fn admits(&self, tenant: &str, now: Instant) -> bool {
         // Who tried in vain leaves the next try to others: nobody keeps the circuit of all open by trying.
         let waits = if self.tried.as_deref() == Some(tenant) { PAUSE } else { Duration::ZERO };
-        let all = self.all.open_until.is_none_or(|until| now >= until + waits);
+        let all = self.all.open_until(now).is_none_or(|until| now >= until + waits);
         // Whose own calls did not fail need not wait for those who try in vain again and again: it is one call of each.
         let is_clean = !self.tenants.contains_key(tenant);
         let all = all || is_clean && self.all.open_since.is_some_and(|since| now >= since + PAUSE);
         all && self.tenants.get(tenant).is_none_or(|streak| !streak.run.is_open(now))
     }
 
-    fn begin(&mut self, tenant: &Arc<str>, now: Instant) {
+    /// The number of a call that goes there.
+    fn begin(&mut self, tenant: &Arc<str>, now: Instant) -> u64 {
         if self.all.begin(now) {
             self.tried = Some(Arc::clone(tenant));
         }
         if let Some(streak) = self.tenants.get_mut(tenant) {
             streak.run.begin(now);
         }
+        self.calls = self.calls.wrapping_add(1);
+        self.calls
     }
 
-    fn answers(&mut self, tenant: &str) {
-        self.all.answers();
+    fn answers(&mut self, tenant: &str, call: u64, now: Instant) {
+        self.all.answers(call, now);
         if let Some(streak) = self.tenants.get_mut(tenant) {
-            streak.run.answers();
+            streak.run.answers(call, now);
+        }
+    }
+
+    fn leaves(&mut self, tenant: &str, call: u64) {
+        self.all.leaves(call);
+        if let Some(streak) = self.tenants.get_mut(tenant) {
+            streak.run.leaves(call);
         }
     }
 
@@ -169,7 +224,7 @@ impl Fault {
         self.tenants.remove(tenant);
     }
 
-    fn failed(&mut self, tenant: &Arc<str>, kind: Kind, now: Instant) -> Failed {
+    fn failed(&mut self, tenant: &Arc<str>, call: u64, kind: Kind, now: Instant) -> Failed {
         let since = self.recoveries;
         let streak = self.tenants.entry(Arc::clone(tenant)).or_insert_with(|| Streak {
             run: Run::default(),
@@ -177,11 +232,13 @@ impl Fault {
             last: now,
         });
         streak.last = now;
-        let tenants = streak.run.fail(now);
+        let tenants = streak.run.fail(kind, now);
         if streak.counted.0 != since {
             streak.counted = (since, 0);
         }
-        let counts = kind == Kind::Unreachable || streak.counted.1 < OF_ONE_TENANT_MAX;
+        // On whose answer it stood that others may go, counts whosever it is.
+        let counts =
+            kind == Kind::Unreachable || streak.counted.1 < OF_ONE_TENANT_MAX || self.all.is_answered(call);
         if kind == Kind::Unreachable {
             // It was not for what the tenant asked: anybody may try.
             self.tried = None;
@@ -189,7 +246,7 @@ impl Fault {
             streak.counted.1 += 1;
         }
         let is_new = streak.run.failures == FAILURES_MAX || self.all.failures + 1 == FAILURES_MAX;
-        let opens = match (counts && self.all.fail(now), tenants) {
+        let opens = match (counts && self.all.fail(kind, now), tenants) {
             (true, _) => Opens::All,
             (false, true) => Opens::Tenants,
             (false, false) => Opens::None,
@@ -224,9 +281,9 @@ impl Circuit {
 
     /// A tenant's call goes there. Where a circuit is open, it is the one that tries.
     pub(super) fn begin(&self, tenant: &Arc<str>, now: Instant, name: Arc<str>) -> Watch {
-        self.fault().begin(tenant, now);
+        let call = self.fault().begin(tenant, now);
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        Watch { circuit: self.clone(), name, tenant: Arc::clone(tenant) }
+        Watch { circuit: self.clone(), name, tenant: Arc::clone(tenant), call, stage: Stage::Sent }
     }
 
     /// Forgets tenants that do not ask any more.
@@ -246,22 +303,38 @@ pub(super) struct Watch {
     /// The upstream's.
     name: Arc<str>,
     tenant: Arc<str>,
+    call: u64,
+    stage: Stage,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Sent,
+    Answered,
+    Ended,
 }
 
 impl Watch {
     /// The head of an answer is there.
-    pub(super) fn answers(&self) {
-        self.circuit.fault().answers(&self.tenant);
+    pub(super) fn answers(&mut self) {
+        self.stage = Stage::Answered;
+        self.circuit.fault().answers(&self.tenant, self.call, clock::now());
     }
 
     /// The answer is complete, or says what the caller did wrong.
-    pub(super) fn succeeded(&self) {
+    pub(super) fn succeeded(mut self) {
+        self.succeeds();
+    }
+
+    fn succeeds(&mut self) {
+        self.stage = Stage::Ended;
         self.circuit.fault().succeeded(&self.tenant);
     }
 
     /// The gateway's own credential was refused: the operator's business, and no failure of the address.
-    pub(super) fn refused(&self, status: u16) {
-        self.succeeded();
+    pub(super) fn refused(mut self, status: u16) {
+        self.succeeds();
         if self.circuit.fault().tells(clock::now(), false) {
             operator::warn(&format!(
                 "upstream {}: it refuses the credential that `auth` has for it ({status}); clients are told 502",
@@ -271,22 +344,24 @@ impl Watch {
     }
 
     /// There was no connection. `why` holds nothing that others wrote.
-    pub(super) fn unreachable(&self, why: &dyn Display) {
+    pub(super) fn unreachable(self, why: &dyn Display) {
         self.fails(Kind::Unreachable, why);
     }
 
     /// There was no answer, none that is one, or half of one. `why` holds nothing that others wrote.
-    pub(super) fn failed(&self, why: &dyn Display) {
-        self.fails(Kind::Unanswered, why);
+    pub(super) fn failed(self, why: &dyn Display) {
+        let kind = if self.stage == Stage::Answered { Kind::BrokenOff } else { Kind::Unanswered };
+        self.fails(kind, why);
     }
 
-    fn fails(&self, kind: Kind, why: &dyn Display) {
-        let Failed { tells, opens } = self.circuit.fault().failed(&self.tenant, kind, clock::now());
-        if !tells {
+    fn fails(mut self, kind: Kind, why: &dyn Display) {
+        self.stage = Stage::Ended;
+        let failed = self.circuit.fault().failed(&self.tenant, self.call, kind, clock::now());
+        if !failed.tells {
             return;
         }
         let (name, tenant) = (&self.name, &self.tenant);
-        match opens {
+        match failed.opens {
             Opens::None => operator::warn(&format!("upstream {name}: {why}")),
             Opens::Tenants => operator::warn(&format!(
                 "upstream {name}: {why}; it is left alone by tenant {tenant} for 10 s, then one call tries"
@@ -300,6 +375,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        if self.stage == Stage::Answered {
+            self.circuit.fault().leaves(&self.tenant, self.call);
+        }
         self.circuit.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -345,170 +423,4 @@ impl Budget {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const UNANSWERED: Kind = Kind::Unanswered;
-
-    fn tenant(number: usize) -> Arc<str> {
-        format!("tenant-{number}").into()
-    }
-
-    #[test]
-    fn a_circuit_opens_after_five_failures_in_a_row_and_lets_one_call_try() {
-        for kind in [Kind::Unreachable, UNANSWERED] {
-            let (circuit, start, a) = (Circuit::default(), clock::now(), tenant(0));
-            for _ in 0..FAILURES_MAX - 1 {
-                circuit.fault().failed(&a, kind, start);
-            }
-            circuit.fault().succeeded(&a);
-            for _ in 0..FAILURES_MAX {
-                assert!(circuit.admits(&a, start));
-                circuit.fault().failed(&a, kind, start);
-            }
-            assert!(
-                !circuit.admits(&a, start) && !circuit.admits(&a, start + PAUSE - Duration::from_millis(1))
-            );
-            let later = start + PAUSE;
-            assert!(circuit.admits(&a, later));
-            let probe = circuit.begin(&a, later, "up".into());
-            assert!(!circuit.admits(&a, later), "a second one does not try as well");
-            assert_eq!(circuit.in_flight(), 1);
-            // A probe that never ends, or whose client leaves, is followed by another.
-            drop(probe);
-            let later = later + 2 * PAUSE;
-            assert!(circuit.admits(&a, later) && circuit.in_flight() == 0);
-            let probe = circuit.begin(&a, later, "up".into());
-            probe.answers();
-            assert!(circuit.admits(&a, later));
-            circuit.fault().failed(&a, kind, later);
-            assert!(!circuit.admits(&a, later), "it broke off: open again at once");
-            circuit.begin(&a, later + 2 * PAUSE, "up".into()).succeeded();
-            assert!(circuit.admits(&a, later + 2 * PAUSE));
-        }
-    }
-
-    #[test]
-    fn where_there_is_no_connection_all_leave_it_alone() {
-        let (circuit, start) = (Circuit::default(), clock::now());
-        for _ in 0..FAILURES_MAX {
-            circuit.fault().failed(&tenant(0), Kind::Unreachable, start);
-        }
-        assert!(!circuit.admits(&tenant(1), start) && circuit.admits(&tenant(1), start + PAUSE));
-        // Any one of them tries, and its success is everybody's but of who has failures of its own.
-        circuit.begin(&tenant(0), start + PAUSE, "up".into()).unreachable(&"gone");
-        assert!(circuit.admits(&tenant(0), clock::now() + 2 * PAUSE));
-        circuit.begin(&tenant(1), start + 2 * PAUSE, "up".into()).succeeded();
-        assert!(circuit.admits(&tenant(2), start + 2 * PAUSE));
-    }
-
-    #[test]
-    fn where_the_calls_of_three_tenants_fail_all_leave_it_alone() {
-        let (mut fault, start) = (Fault::default(), clock::now());
-        let opens: Vec<Opens> =
-            [0, 0, 0, 1, 1, 2].map(|number| fault.failed(&tenant(number), UNANSWERED, start).opens).into();
-        assert_eq!(opens, [[Opens::None; 5].as_slice(), &[Opens::All]].concat());
-        // One of them tries in vain: the next try is another's.
-        let (first, second) = (start + PAUSE, start + 2 * PAUSE);
-        fault.begin(&tenant(0), first);
-        fault.failed(&tenant(0), UNANSWERED, first);
-        assert!(!fault.admits(&tenant(0), second) && fault.admits(&tenant(7), second));
-        fault.begin(&tenant(7), second);
-        fault.succeeded("tenant-7");
-        assert!((1..9).all(|number| fault.admits(&tenant(number), second)));
-    }
-
-    #[test]
-    fn who_does_not_ask_any_more_is_forgotten() {
-        let (mut fault, start) = (Fault::default(), clock::now());
-        for number in 0..1000 {
-            fault.failed(&tenant(number), UNANSWERED, start);
-        }
-        fault.failed(&tenant(5), UNANSWERED, start + KEPT);
-        fault.sweep(start + KEPT);
-        assert_eq!(fault.tenants.len(), 1);
-    }
-
-    /// What calls of some tenants do: who, what comes of it, and how long it is until the next.
-    fn calls(tenants: usize) -> impl Strategy<Value = Vec<(usize, u8, u64)>> {
-        prop::collection::vec((0..tenants, 0_u8..5, 0_u64..12_000), 0..200)
-    }
-
-    /// One call where it may go; when the next begins.
-    fn call(fault: &mut Fault, (number, way, wait): (usize, u8, u64), now: Instant) -> Instant {
-        let who = tenant(number);
-        if fault.admits(&who, now) {
-            fault.begin(&who, now);
-            match way {
-                0 => fault.succeeded(&who),
-                1 => {
-                    fault.answers(&who);
-                    fault.failed(&who, UNANSWERED, now);
-                }
-                // Its client leaves.
-                2 => {}
-                _ => drop(fault.failed(&who, UNANSWERED, now)),
-            }
-        }
-        now + Duration::from_millis(wait)
-    }
-
-    proptest! {
-        /// Whatever two tenants send, together or alone: as long as there are connections, no third is kept away.
-        #[test]
-        fn no_two_tenants_open_the_circuit_of_another(calls in calls(2)) {
-            let (mut fault, mut now) = (Fault::default(), clock::now());
-            for each in calls {
-                now = call(&mut fault, each, now);
-                prop_assert!(fault.admits("tenant-9", now));
-            }
-        }
-
-        /// Whatever came before, nobody is kept away for more than 30 s by failures that are over.
-        #[test]
-        fn every_circuit_is_tried_again(calls in calls(5)) {
-            let (mut fault, mut now) = (Fault::default(), clock::now());
-            for each in calls {
-                now = call(&mut fault, each, now);
-                let later = now + 2 * PAUSE;
-                prop_assert!((0..6).all(|number| fault.admits(&tenant(number), later)));
-            }
-        }
-
-        /// However many tenants ask, and in whatever order: an upstream that answers nobody is asked five times by each at
-        /// most, and where three or more ask, by none of them for long.
-        #[test]
-        fn an_upstream_that_answers_nobody_is_left_alone(order in prop::collection::vec(0_usize..12, 60..400)) {
-            let (mut fault, now) = (Fault::default(), clock::now());
-            let mut asked = HashMap::<usize, u32>::new();
-            for number in order {
-                if fault.admits(&tenant(number), now) {
-                    fault.begin(&tenant(number), now);
-                    fault.failed(&tenant(number), UNANSWERED, now);
-                    *asked.entry(number).or_default() += 1;
-                }
-            }
-            prop_assert!(asked.values().all(|count| *count <= FAILURES_MAX));
-            let counted: u32 = asked.values().map(|count| (*count).min(OF_ONE_TENANT_MAX)).sum();
-            prop_assert!(counted <= FAILURES_MAX, "{asked:?}");
-        }
-
-        /// However calls and retries come, retries are a tenth of the calls, ten, and one every six seconds.
-        #[test]
-        fn retries_stay_within_their_budget(steps in prop::collection::vec((0_u8..4, 0_u64..2000), 0..400)) {
-            let (budget, start) = (Budget::default(), clock::now());
-            let (mut now, mut calls, mut retries) = (start, 0_u64, 0_u64);
-            for (calls_now, milliseconds) in steps {
-                now += Duration::from_millis(milliseconds);
-                for _ in 0..calls_now {
-                    budget.earn();
-                    calls += 1;
-                }
-                retries += u64::from(budget.spend(now));
-            }
-            let timed = now.duration_since(start).as_secs() / RETRY_EVERY.as_secs();
-            prop_assert!(retries <= 10 + calls.div_ceil(10) + timed + 1, "{retries} of {calls}");
-        }
-    }
-}
+mod tests;

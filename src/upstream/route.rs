@@ -236,43 +236,49 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>) -
     let path = format!("{}{}", endpoint.base_path, target.path);
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
-    if target.repeat == Repeat::IfUnsent {
-        let sent = endpoint.client.apart().send(outgoing).await;
-        end(underway, &sent);
-        upstream.health.note(Came::of(&sent));
-        return sent.map_or_else(failed, |answer| judge(upstream, answer)).once();
-    }
-    let sent = endpoint.client.send(outgoing).await;
+    let sent = match target.repeat {
+        Repeat::Always => endpoint.client.send(outgoing).await,
+        Repeat::IfUnsent => endpoint.client.apart().send(outgoing).await,
+    };
     end(underway, &sent);
     upstream.health.note(Came::of(&sent));
-    match sent {
+    let tried = match sent {
         Ok(answer) => {
-            let status = answer.status;
             if upstream.has_several_credentials() {
                 rest(&chosen, &answer, now);
             }
-            if status.is_server_error() {
-                watch.failed(&format_args!("it answers with {}", status.as_u16()));
-            } else if status.is_success() {
-                watch.answers();
-                let body = answer.body.watched(watch);
-                return judge(upstream, Answer { body, ..answer });
-            } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
-                watch.refused(status.as_u16());
-            } else {
-                watch.succeeded();
-            }
-            judge(upstream, answer)
+            judge(upstream, watched(answer, watch))
         }
         Err(error) => {
-            tell(&watch, &error);
+            tell(watch, &error);
             failed(error)
         }
+    };
+    match target.repeat {
+        Repeat::Always => tried,
+        Repeat::IfUnsent => tried.once(),
     }
 }
 
+/// Notes how the address answers; of what is not complete yet, how it ends.
+fn watched(answer: Answer, mut watch: Watch) -> Answer {
+    let status = answer.status;
+    if status.is_success() {
+        watch.answers();
+        return Answer { body: answer.body.watched(watch), ..answer };
+    }
+    if status.is_server_error() {
+        watch.failed(&format_args!("it answers with {}", status.as_u16()));
+    } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+        watch.refused(status.as_u16());
+    } else {
+        watch.succeeded();
+    }
+    answer
+}
+
 /// Notes that there was no answer.
-fn tell(watch: &Watch, error: &SendError) {
+fn tell(watch: Watch, error: &SendError) {
     if matches!(error.kind, SendErrorKind::Connect(_) | SendErrorKind::Tls(_)) {
         watch.unreachable(error);
     } else {

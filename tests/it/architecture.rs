@@ -9,6 +9,7 @@ const LAYERS: &[&str] = &[
     "json",
     "sse",
     "usage",
+    "tokens",
     "trace",
     "operator",
     "seal",

@@ -34,15 +34,20 @@ pub(crate) struct Upstreams {
     endless: Upstream,
 }
 
+/// The one whose streams do not end, and come as fast as they are taken.
+pub(crate) fn endless() -> Upstream {
+    Upstream::acting(|_, socket| {
+        let text = stream(200);
+        let (head, events) = text.split_once("\r\n\r\n").unwrap();
+        drop(socket.write_all(format!("{head}\r\n\r\n").as_bytes()));
+        while socket.write_all(events.as_bytes()).is_ok() {}
+        false
+    })
+}
+
 impl Upstreams {
-    pub(crate) fn start() -> Self {
-        let endless = Upstream::acting(|_, socket| {
-            let text = stream(200);
-            let (head, events) = text.split_once("\r\n\r\n").unwrap();
-            drop(socket.write_all(format!("{head}\r\n\r\n").as_bytes()));
-            while socket.write_all(events.as_bytes()).is_ok() {}
-            false
-        });
+    /// With one that is `endless`.
+    pub(crate) fn beside(endless: Upstream) -> Self {
         let shared = Upstream::reading(|request, socket| {
             let reply = if request.contains("poison") { whole(500, "{}") } else { answer("ok") };
             socket.write_all(reply.as_bytes()).is_ok()

@@ -34,8 +34,7 @@ impl Upstream {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let upstream =
-            Self { port, seen: Arc::default(), connections: Arc::default(), requests: Arc::default() };
+        let upstream = Self::elsewhere(port);
         let (seen, connections, requests) =
             (Arc::clone(&upstream.seen), Arc::clone(&upstream.connections), Arc::clone(&upstream.requests));
         let act: Arc<Act> = Arc::new(act);
@@ -52,6 +51,11 @@ impl Upstream {
     /// Does `act` with the text of each whole request that it has read.
     pub(crate) fn reading(act: impl Fn(&str, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         Self::serving(move |_, text, socket| act(&text(), socket))
+    }
+
+    /// One of another process.
+    pub(crate) fn elsewhere(port: u16) -> Self {
+        Self { port, seen: Arc::default(), connections: Arc::default(), requests: Arc::default() }
     }
 
     /// Answers every chat request.

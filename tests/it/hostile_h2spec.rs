@@ -437,3 +437,32 @@ fn h10_another_preface_is_no_http2() {
     }
     assert_eq!((gateway.get("/v1/models", ACME).status, upstream.requests()), (200, 0));
 }
+
+/// RFC 9113, section 3.4: the first frame is SETTINGS. What comes instead is answered by nothing but the end.
+#[test]
+fn h10_a_first_frame_that_is_not_settings_ends_the_connection() {
+    let (gateway, upstream) = recorded();
+    let firsts = [
+        frame(PING, 0, 0, &[7; 8]),
+        asks(1),
+        frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]),
+        frame(GOAWAY, 0, 0, &[0; 8]),
+        frame(22, 0, 0, &[0; 8]),
+        frame(SETTINGS, ACK, 0, &[]),
+    ];
+    for first in firsts {
+        let behind = [frame(SETTINGS, 0, 0, &[]), asks(3)].concat();
+        let mut client = Client::silent(gateway.port);
+        client.send(PREFACE);
+        // Cut where it cannot be told yet.
+        let (begin, rest) = first.split_at(3);
+        client.send(begin);
+        client.send(rest);
+        client.send(&behind);
+        let heard = client.hear(PATIENCE);
+        assert!(heard.ended && heard.goaway == Some(PROTOCOL), "{first:?}: {heard:?}");
+        assert!(heard.pings.is_empty() && heard.heads.is_empty(), "{first:?}: {heard:?}");
+    }
+    assert_eq!((gateway.get("/v1/models", ACME).status, upstream.requests()), (200, 0));
+}

@@ -2,7 +2,7 @@
 //! `cargo bench --bench hostile`: a test that times it would fail where the machine is busy.
 
 use crate::{
-    attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, neighbours},
+    attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
     fault::{read_until_end, statuses},
     support::Gateway,
 };
@@ -28,7 +28,7 @@ fn status(port: u16) -> Option<u16> {
 }
 
 fn neighbours_are_served(attacks: &[Attack]) {
-    let upstreams = Upstreams::start();
+    let upstreams = Upstreams::beside(endless());
     let yaml = upstreams.yaml();
     let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
     assert_eq!(status(gateway.port), Some(200));

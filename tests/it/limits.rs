@@ -72,6 +72,27 @@ fn tokens_are_held_settled_and_told_and_who_waits_gets_through() {
 }
 
 #[test]
+fn openais_models_are_held_for_the_tokens_of_their_vocabulary_and_others_for_their_bytes() {
+    let gateway = with("    limits: { tokens: 1000000/day, output_estimate: 1 }\n");
+    let held = |answer: &Answer| 1_000_000 - number(answer, "x-ratelimit-remaining-tokens");
+    // Three for the message and three for the answer, one for its role; the text stands twenty times.
+    let text = "hello world ".repeat(20);
+    let answer = gateway.chat(ACME, &chat(text.trim(), r#","max_tokens":1"#));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!((47..=49).contains(&held(&answer)), "{answer:?}");
+    let spent = held(&gateway.get("/v1/models", ACME));
+    let body = format!(
+        r#"{{"model":"claude","max_tokens":1,"messages":[{{"role":"user","content":"{}"}}]}}"#,
+        text.trim()
+    );
+    let answer = gateway.messages("/v1/messages", ACME, &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let remaining = 1_000_000 - number(&answer, "anthropic-ratelimit-tokens-remaining");
+    let estimate = u64::try_from(body.len()).unwrap().div_ceil(4) + 1;
+    assert!((estimate - 20..=estimate).contains(&(remaining - spent)), "{estimate}: {answer:?}");
+}
+
+#[test]
 fn anthropics_clients_are_told_in_its_words() {
     let gateway = with("    limits: { tokens: 600/min }\n");
     let body = r#"{"model":"claude","max_tokens":50,"messages":[{"role":"user","content":"!usage 700 1"}]}"#;

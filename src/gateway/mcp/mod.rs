@@ -65,24 +65,25 @@ pub(super) async fn respond(
     head: Parts,
     body: Incoming,
 ) -> Response<Body> {
+    let body_max = visit.snapshot().limits.body;
     let refused = match target(&mut visit, server) {
         Ok(target) => match (&head.method, limited) {
             (&Method::POST, Some(refusal)) => return over_limit(visit, &target, refusal, &head, body).await,
             (_, Some(refusal)) => refusal,
             (&Method::POST, None) => return post(visit, target, head, body).await,
             (&Method::GET, None) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 return get(visit, &target, &head.headers);
             }
             (&Method::DELETE, None) => {
-                body::discard(body).await;
+                body::discard(&head, body, body_max).await;
                 return delete(visit, &target, &head.headers);
             }
             (_, None) => Refusal::MethodNotAllowed,
         },
         Err(refusal) => refusal,
     };
-    body::discard(body).await;
+    body::discard(&head, body, body_max).await;
     let mut response = visit.refuse(refused);
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, ALLOWED);
@@ -117,13 +118,13 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
         Err(refusal) => return visit.refuse(refusal),
     };
     let read = match visit.check_records().await {
-        Ok(()) => body::read_into(&head, &mut body, limit, Some(&mut held)).await,
+        Ok(()) => body::read(&head, &mut body, limit, Some(&mut held)).await,
         Err(refusal) => Err(refusal),
     };
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(&head, body, limit).await;
             return visit.refuse(refusal);
         }
     };
@@ -289,7 +290,7 @@ async fn over_limit(
     mut body: Incoming,
 ) -> Response<Body> {
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
-    let read = body::read(head, &mut body, LIMITED_BYTES_MAX).await;
+    let read = body::read(head, &mut body, LIMITED_BYTES_MAX, None).await;
     let reply = read.ok().and_then(|bytes| {
         let value = json::parse(&bytes, 32).ok()?;
         let modern = Head::of(&head.headers)
@@ -310,7 +311,8 @@ async fn over_limit(
             }
         })
     });
-    body::discard(body).await;
+    let limit = visit.snapshot().limits.body;
+    body::discard(head, body, limit).await;
     let (Some(reply), Ok((request_id, standing))) = (reply, labels) else { return visit.refuse(refusal) };
     visit.ended(&reply.end, reply.status, None);
     whole(reply, &request_id, standing)

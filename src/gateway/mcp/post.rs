@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     asked::End,
-    gateway::reserve,
+    gateway::{apart, reserve},
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
@@ -131,9 +131,12 @@ impl Post {
 
 impl Talk {
     async fn answer(&mut self, head: &Head, bytes: &Bytes) -> Reply {
-        let (gateway, nesting_max) = (Arc::clone(self.visit.gateway()), self.visit.snapshot().limits.nesting);
-        let parsed = gateway.apart.work(bytes.len(), || json::parse(bytes, nesting_max)).await;
-        let value = match parsed {
+        let nesting_max = self.visit.snapshot().limits.nesting;
+        let leave = match apart::turn(&mut self.visit, bytes.len()).await {
+            Ok(leave) => leave,
+            Err(refusal) => return Reply::refusal(None, refusal),
+        };
+        let value = match leave.work(|| json::parse(bytes, nesting_max)) {
             Ok(value) => value,
             Err(error) => {
                 let fault = Fault { status: 400, ..Fault::new(PARSE_ERROR, error.to_string()) };

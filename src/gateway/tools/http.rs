@@ -5,7 +5,7 @@ use crate::{
     asked::End,
     authorize::{self, Findings},
     clock,
-    gateway::{Body, Visit},
+    gateway::{Body, Visit, apart},
     json,
     refusal::Refusal,
     retrieval::Sending,
@@ -31,8 +31,9 @@ pub(super) async fn respond(
     head: &Parts,
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let body = gateway.apart.work(bytes.len(), || tool_api::body(bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let body = leave.work(|| tool_api::body(bytes, nesting_max))?;
     let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
     let name = upstream.name.as_str().to_owned();
     let unknown = || Refusal::ToolNotAllowed { tool: name.clone(), reason: NO_OPERATION.to_owned() };

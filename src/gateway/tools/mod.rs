@@ -70,14 +70,15 @@ pub(super) async fn respond(
     mut body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
     let accepted = visit.check_records().await;
+    let mut held = visit.held()?;
+    let bytes_max = visit.snapshot().limits.body;
     let read = match accepted {
         Ok(()) => {
-            let bytes_max = visit.snapshot().limits.body;
             let is_store = visit.snapshot().tool_apis.get(name.as_str()).is_some_and(|api| api.is_store());
             if is_store {
-                body::read_for_store(head, &mut body, bytes_max).await
+                body::read_for_store(head, &mut body, bytes_max, &mut held).await
             } else {
-                body::read(head, &mut body, bytes_max).await
+                body::read(head, &mut body, bytes_max, Some(&mut held)).await
             }
         }
         Err(refusal) => Err(refusal),
@@ -85,7 +86,7 @@ pub(super) async fn respond(
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(head, body, bytes_max).await;
             return Err(refusal);
         }
     };

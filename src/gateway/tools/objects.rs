@@ -7,7 +7,7 @@ use crate::{
     authorize::{self, Description, FILE_SEARCH, Findings, Permit},
     clock,
     dialect::Family,
-    gateway::{Body, Visit, answer::JSON, body as bodies, reserve, sent},
+    gateway::{Body, Visit, answer::JSON, apart, body as bodies, reserve, room::Held, sent},
     json::{self, Value},
     policy::glob::Glob,
     refusal::Refusal,
@@ -40,8 +40,14 @@ pub(in crate::gateway) async fn respond(
     body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
     let is_form = head.method == Method::POST && head.uri.path() == "/v1/files";
-    let bytes = read(visit, head, body, is_form).await?;
-    let parsed = if is_form { None } else { tool_api::body(&bytes, visit.snapshot().limits.nesting)? };
+    let mut held = visit.held()?;
+    let bytes = read(visit, (head, body), is_form, &mut held).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let parsed = if is_form {
+        None
+    } else {
+        apart::turn(visit, bytes.len()).await?.work(|| tool_api::body(&bytes, nesting_max))?
+    };
     let path = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let request = Request::read(&head.method, path, head.uri.query(), parsed)?;
     let plan = object::plan(&request)?;
@@ -90,16 +96,21 @@ pub(in crate::gateway) async fn respond(
     Ok(response)
 }
 
-async fn read(visit: &mut Visit, head: &Parts, mut body: Incoming, is_form: bool) -> Result<Bytes, Refusal> {
+async fn read(
+    visit: &mut Visit,
+    (head, mut body): (&Parts, Incoming),
+    is_form: bool,
+    held: &mut Held,
+) -> Result<Bytes, Refusal> {
     let accepted = visit.check_records().await;
     let bytes_max = visit.snapshot().limits.body;
     let read = match accepted {
-        Ok(()) if is_form => bodies::read_form(head, &mut body, bytes_max).await,
-        Ok(()) => bodies::read(head, &mut body, bytes_max).await,
+        Ok(()) if is_form => bodies::read_form(head, &mut body, bytes_max, held).await,
+        Ok(()) => bodies::read(head, &mut body, bytes_max, Some(held)).await,
         Err(refusal) => Err(refusal),
     };
     if read.is_err() {
-        bodies::discard(body).await;
+        bodies::discard(head, body, bytes_max).await;
     }
     read
 }

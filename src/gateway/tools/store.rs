@@ -6,7 +6,7 @@ use crate::{
     authorize::{self, Description, Findings, Permit, Reach, ToolPermit},
     call::Place,
     clock,
-    gateway::{Body, Visit, answer::JSON},
+    gateway::{Body, Visit, answer::JSON, apart},
     json, operator,
     refusal::Refusal,
     retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
@@ -59,8 +59,9 @@ pub(super) async fn respond(
     bytes: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
     let (path, query) = (rest(head), head.uri.query());
-    let (gateway, nesting_max) = (Arc::clone(visit.gateway()), visit.snapshot().limits.nesting);
-    let body = gateway.apart.work(bytes.len(), || store.body(path, bytes, nesting_max)).await?;
+    let nesting_max = visit.snapshot().limits.nesting;
+    let leave = apart::turn(visit, bytes.len()).await?;
+    let body = leave.work(|| store.body(path, bytes, nesting_max))?;
     let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
     let tenant = visit.asked()?.identity.tenant();
     let cursors =

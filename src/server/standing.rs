@@ -1,0 +1,91 @@
+//! How an HTTP/1 connection stands, as its guard sees it; and the clock that hyper gets, which goes by it: a connection
+//! on which something waits to be written is not idle.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+/// Set by the guard, within the task that reads it.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    writing: AtomicBool,
+    /// The request, counted from one, of whose body more is to come; zero for none.
+    in_body: AtomicU64,
+    /// Requests that hyper handed over.
+    requests: AtomicU64,
+}
+
+impl Standing {
+    /// Whether something waits to be written.
+    pub(super) fn set_writing(&self, writing: bool) {
+        self.writing.store(writing, Ordering::Relaxed);
+    }
+
+    /// Of whose body more is to come: others may be behind those that hyper looks at.
+    pub(super) fn set_in_body(&self, request: Option<u64>) {
+        self.in_body.store(request.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Counts a request that hyper hands over.
+    pub(super) fn next(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn is_in_body_of(&self, request: u64) -> bool {
+        self.in_body.load(Ordering::Relaxed) == request
+    }
+}
+
+/// Times how long hyper waits for a request.
+#[derive(Debug)]
+pub(super) struct Clock(pub(super) Arc<Standing>);
+
+impl hyper::rt::Timer for Clock {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        let length = deadline.saturating_duration_since(self.now());
+        let sleep = Box::pin(tokio::time::sleep(length));
+        Box::pin(Idle { length, sleep, standing: Arc::clone(&self.0) })
+    }
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
+/// Over once a connection was idle for so long.
+#[derive(Debug)]
+struct Idle {
+    length: Duration,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    standing: Arc<Standing>,
+}
+
+impl hyper::rt::Sleep for Idle {}
+
+impl Future for Idle {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            if !self.standing.writing.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            // At least so long that the writing gets its turn.
+            let length = self.length.max(Duration::from_millis(1));
+            let again = self.sleep.deadline() + length;
+            self.sleep.as_mut().reset(again);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! U4: which calls open the circuit of an upstream's address, and what closes it again.
+
+use crate::{
+    fault::{STREAM_END, Upstream, answer, stream, whole},
+    support::{ACME, Answer, Gateway, chat},
+};
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+const TENANTS: &str = "
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: [\"*\"]
+    tools: [{ allow: \"*\" }]
+";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the upstream is asked.
+fn asked(ask: impl Fn() -> Answer) -> Answer {
+    let started = Instant::now();
+    loop {
+        let told = ask();
+        if !told.body.contains("left alone") {
+            return told;
+        }
+        assert!(started.elapsed() < PATIENCE, "it is not tried again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn reaches(phase: &AtomicUsize, least: usize) {
+    let started = Instant::now();
+    while phase.load(Ordering::SeqCst) < least && started.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn u4_calls_that_are_sent_once_open_a_circuit_and_close_it() {
+    let well = Arc::new(AtomicUsize::new(0));
+    let is_well = Arc::clone(&well);
+    let billing = Upstream::acting(move |_, socket| {
+        let is_well = is_well.load(Ordering::SeqCst) == 1;
+        socket.write_all(whole(if is_well { 200 } else { 500 }, "{}").as_bytes()).is_ok()
+    });
+    let yaml = format!(
+        "  billing:\n    kind: http\n    url: http://127.0.0.1:{}/api\n    operations: {{ refund: \"POST /refunds\" }}\n",
+        billing.port
+    );
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), "", &[]);
+    let ask = || gateway.post("/tools/billing/refunds", ACME, r#"{"amount":1}"#);
+    for _ in 0..7 {
+        let told = ask();
+        assert_eq!(told.status, 502, "{told:?}");
+    }
+    assert_eq!(billing.requests(), 5, "the rest were not sent");
+    // The first that is sent again tells that it is back.
+    well.store(1, Ordering::SeqCst);
+    let told = asked(ask);
+    assert_eq!((told.status, billing.requests()), (200, 6), "{told:?}");
+    assert_eq!((ask().status, ask().status, billing.requests()), (200, 200, 8));
+}
+
+/// A chunk of a body.
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+/// The head and first words of a stream that says how it ends.
+fn begin(socket: &mut TcpStream) {
+    let told = stream(2).replace("connection: close", "transfer-encoding: chunked");
+    let (head, events) = told.split_once("\r\n\r\n").unwrap();
+    drop(socket.write_all(format!("{head}\r\n\r\n{}", chunk(events)).as_bytes()));
+}
+
+#[test]
+fn u4_where_streams_died_a_head_lets_nobody_in() {
+    let phase = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&phase);
+    let dying = Upstream::acting(move |number, socket| match number {
+        0..5 => {
+            begin(socket);
+            false
+        }
+        5 => {
+            begin(socket);
+            reaches(&now, 1);
+            false
+        }
+        6 => {
+            begin(socket);
+            reaches(&now, 2);
+            socket.write_all((chunk(STREAM_END) + "0\r\n\r\n").as_bytes()).is_ok()
+        }
+        _ => socket.write_all(answer("ok").as_bytes()).is_ok(),
+    });
+    let yaml = dying.yaml("dying", ", retry: { attempts: 0 }");
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), "  dying: { upstream: dying }\n", &[]);
+    let stream = || gateway.chat(ACME, &chat("hi", r#","stream":true"#).replace("gpt-5", "dying"));
+    let ask = || gateway.chat(ACME, &chat("hi", "").replace("gpt-5", "dying"));
+    for _ in 0..5 {
+        let told = stream();
+        assert!(told.status == 200 && !told.body.contains("[DONE]"), "{told:?}");
+    }
+    let left_alone = |requests| {
+        let told = ask();
+        assert!(told.status == 502 && told.body.contains("left alone"), "{told:?}");
+        assert_eq!(dying.requests(), requests);
+    };
+    left_alone(5);
+    std::thread::scope(|scope| {
+        // One tries, and has its head: nobody else is let in.
+        let first = scope.spawn(|| asked(stream));
+        wait_for(&dying, 6);
+        left_alone(6);
+        phase.store(1, Ordering::SeqCst);
+        let told = first.join().unwrap();
+        assert!(told.status == 200 && !told.body.contains("[DONE]"), "{told:?}");
+        left_alone(6);
+        let second = scope.spawn(|| asked(stream));
+        wait_for(&dying, 7);
+        left_alone(7);
+        phase.store(2, Ordering::SeqCst);
+        let told = second.join().unwrap();
+        assert!(told.body.ends_with("data: [DONE]\n\n"), "{told:?}");
+    });
+    assert_eq!((ask().status, ask().status, dying.requests()), (200, 200, 9), "one came to its end");
+}
+
+/// Waits until the upstream was asked so often.
+fn wait_for(upstream: &Upstream, requests: usize) {
+    let started = Instant::now();
+    while upstream.requests() < requests {
+        assert!(started.elapsed() < PATIENCE, "{} requests", upstream.requests());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
