@@ -63,6 +63,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+/// So many webhooks are on their way at once.
+pub const WEBHOOKS_MAX: usize = 256;
+
 /// What all requests share.
 #[derive(Debug)]
 pub struct Gateway {

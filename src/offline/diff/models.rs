@@ -5,6 +5,7 @@ use crate::{
     config::{At, raw},
     offline::{Asker, Configuration, universe::Name},
     policy::glob::Glob,
+    usage::MicroUsd,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,7 +134,9 @@ fn price(model: &raw::Model) -> String {
         ("cache writes", &price.cache_write),
         ("output", &price.output),
     ];
-    let each = of.into_iter().filter_map(|(what, usd)| Some(format!("{} for {what}", usd.as_ref()?.value)));
+    let each = of
+        .into_iter()
+        .filter_map(|(what, usd)| Some(format!("{} for {what}", MicroUsd(usd.as_ref()?.value.0))));
     format!("{} (USD a million tokens)", each.collect::<Vec<_>>().join(", "))
 }
 
