@@ -9,7 +9,7 @@ const SHA: &str = "0000000000000000000000000000000000000000000000000000000000000
 fn written(price: &str, key: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let text = format!(
-        "upstreams:\n  a: {{ kind: openai, url: \"https://a.example/v1\", auth: {{ bearer: {{ env: NOT_SET_HERE }} }} }}\nmodels: {{ \"gpt-*\": {{ upstream: a, price: {{ input: {price}, output: 1 }} }} }}\nrecords: {{ secret: {{ file: not-here }} }}\ntenants:\n  acme:\n    keys: [{{ id: k, sha256: {SHA}{key} }}]\n    models: [\"gpt-*\"]\n    tools: [{{ allow: \"crm__*\" }}]\n"
+        "upstreams:\n  a: {{ kind: openai, url: \"https://a.example/v1\", auth: {{ bearer: {{ env: NOT_SET_HERE }} }} }}\n  crm: {{ kind: mcp, url: \"https://crm.example/mcp\", pin: enforce }}\nmodels: {{ \"gpt-*\": {{ upstream: a, price: {{ input: {price}, output: 1 }} }} }}\nrecords: {{ secret: {{ file: not-here }} }}\ntenants:\n  acme:\n    keys: [{{ id: k, sha256: {SHA}{key} }}]\n    limits: {{ requests: 600/min }}\n    models: [\"gpt-*\"]\n    tools: [{{ allow: \"crm__*\" }}]\n"
     );
     fs::write(dir.path().join("tollgate.yaml"), text).unwrap();
     dir
@@ -28,7 +28,7 @@ fn a_configuration_is_checked_without_its_secrets() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("upstream: a,", "upstream: b,")).unwrap();
     let (status, out, _) = run(&command, dir.path(), "");
-    assert!(status == 1 && out.contains("tollgate.yaml:3"), "{out}");
+    assert!(status == 1 && out.contains("tollgate.yaml:4"), "{out}");
 }
 
 #[test]
