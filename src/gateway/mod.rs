@@ -160,8 +160,8 @@ impl Gateway {
             });
         }
         let foreign = resource::foreign(&snapshot, &head, arrival.family);
-        let now = clock::unix_seconds(arrival.time);
-        let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
+        let Ok(identity) = identify::identify(&snapshot, &head, clock::unix_seconds(arrival.time)).await
+        else {
             self.telemetry.unidentified();
             body::discard(&head, body, body_max).await;
             // That a path does not exist is no secret.

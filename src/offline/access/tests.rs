@@ -32,14 +32,7 @@ fn entries() {
     check(
         "    tools: [{ allow: \"crm__*\" }]\n",
         ", tools: [\"crm__??\"]",
-        &[
-            "m no a",
-            "n-* no a",
-            "crm__* no ",
-            "crm__?? yes ",
-            "names like both crm__* and crm__?? yes ",
-            "a no ",
-        ],
+        &["m no a", "n-* no a", "crm__* no ", "crm__?? yes ", "a no "],
     );
     // What a key's list and a rule have in common is named by neither.
     check(
