@@ -144,8 +144,7 @@ impl Gateway {
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let route = Route::of(&head);
-        let mut arrival = visit::Arrival::now(route::family(&head));
+        let (route, mut arrival) = (Route::of(&head), visit::Arrival::now(route::family(&head)));
         if let Some(Malformed { status, message }) = head.extensions.get() {
             self.telemetry.unidentified();
             let refusal = Refusal::Malformed { status: *status, message: message.clone() };
@@ -160,8 +159,8 @@ impl Gateway {
             });
         }
         let foreign = resource::foreign(&snapshot, &head, arrival.family);
-        let Ok(identity) = identify::identify(&snapshot, &head, clock::unix_seconds(arrival.time)).await
-        else {
+        let now = clock::unix_seconds(arrival.time);
+        let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
             body::discard(&head, body, body_max).await;
             // That a path does not exist is no secret.
