@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Stands for any run of characters, in a name that stands for a glob: no rule names it.
 const ANY: char = '\u{e000}';
+/// So long is a run of any characters.
+const RUN: usize = 24;
 /// What can be done with a vector store.
 const STORE_OPERATIONS: [&str; 6] = ["count", "delete", "get", "manage", "query", "write"];
 
@@ -34,7 +36,10 @@ impl Name {
     pub fn sample(&self) -> Option<String> {
         match self {
             Self::Exact(name) => Some(name.clone()),
-            Self::Glob(glob) => Some(glob.replace(['*', '?'], &ANY.to_string())),
+            // A run that no number of `?` is meant for: a glob with those in its place is a narrower one.
+            Self::Glob(glob) => {
+                Some(glob.replace('*', &ANY.to_string().repeat(RUN)).replace('?', &ANY.to_string()))
+            }
             Self::Both(a, b) => common(a, b),
         }
     }
