@@ -405,7 +405,7 @@ for (const scheme of ["light", "dark"]) {
       if (SHOTS) await picture(looked, `${width}-${scheme}-overview`);
       await view(looked, "records", "?tenant=acme&kind=audit&live=no");
       await looked.waitForSelector("tbody tr:nth-child(9)");
-      const heights = () => looked.locator("tbody tr").evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+      const heights = () => looked.locator("tbody tr").evaluateAll((rows) => rows.map((row) => Math.round(row.getBoundingClientRect().height)));
       const before = await heights();
       if (width > 860) assert.equal(new Set(before).size, 1, `rows are not alike: ${before}`);
       await looked.locator("tbody tr button").first().click();

@@ -104,7 +104,7 @@ BUSY = {
     "cost_usd": 98765.43, "p99_ms": 118000, "in_flight": 1234, "queued": 4321, "waiting": 17,
     "budgets": [{"budget": "120000 USD/month", "limit_usd": 120000, "spent_usd": 98765.43}],
 }
-FIGURES = "12345 9876k 98765 581M $98765 82% 118 s 1234 4321 17"
+FIGURES = "12346 9876k 98765 581M $98765 82% 118 s 1234 4321 17"
 
 
 class Busy(BaseHTTPRequestHandler):

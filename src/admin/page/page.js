@@ -702,6 +702,12 @@
         split));
     const problemPlace = problem.parentElement;
 
+    /** Why, in one line: of a rule's place the line number stays, however long the file's name is. */
+    function placed(why) {
+      const [, path, number] = /^(.+)(:\d+)$/.exec(why) || [];
+      return path ? h("div", { class: "v place", title: why }, h("span", { class: "path" }, path), h("span", {}, number)) : h("div", { class: "v", title: why }, why);
+    }
+
     function row(item) {
       const { record, kind } = item;
       const audit = kind === "audit";
@@ -717,7 +723,7 @@
         h("td", { role: "cell", class: "c-kind gone dim" }, audit ? "Decision" : "Request"),
         h("td", { role: "cell", class: "c-out" }, outcome, shadow),
         h("td", { role: "cell", class: "c-what wide" }, h("button", { class: "plain v", type: "button", onclick: () => show(item), "aria-expanded": "false", title: what || "" }, what || "–"), h("div", { class: "sub v", title: under }, under)),
-        h("td", { role: "cell", class: "wide" }, h("div", { class: "v", title: why }, why), h("div", { class: "sub v", title: more }, more)),
+        h("td", { role: "cell", class: "wide" }, placed(why), h("div", { class: "sub v", title: more }, more)),
         h("td", { role: "cell", class: "c-key gone v" }, record.key));
       return { element };
     }
