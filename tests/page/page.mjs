@@ -411,6 +411,12 @@ for (const scheme of ["light", "dark"]) {
       await looked.locator("tbody tr button").first().click();
       await looked.waitForSelector(".detail .facts");
       assert.deepEqual(await heights(), before, "rows grow where a record is opened");
+      // Where the rule stands beside the record, its line is told; time and outcome are whole in any case.
+      const unseen = await looked.locator(".records .place span:last-child, .records .c-time, .records .c-out, .records .c-out *").evaluateAll((all) => all.filter((element) => {
+        const cell = element.closest("td, th"), box = element.getBoundingClientRect();
+        return cell.scrollWidth > cell.clientWidth || box.right > cell.getBoundingClientRect().right + 0.5;
+      }).map((element) => element.textContent));
+      assert.deepEqual(unseen, [], "what a row is about is cut");
       if (SHOTS) await picture(looked, `${width}-${scheme}-record-open`);
       await looked.context().close();
     });
