@@ -8,16 +8,22 @@ const OUTPUT_MAX: u64 = 10_000_000;
 
 /// Tokens that all answers to a request may have together; `None` where it does not say.
 pub fn output_max(api: Api, body: &Value<'_>) -> Option<u64> {
-    let number = |key: &str| body.present(key).and_then(whole);
-    let (each, times) = match api {
+    if matches!(api, Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems) {
         // They answer with no text.
-        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => return Some(0),
-        Api::Chat => (number("max_completion_tokens").or_else(|| number("max_tokens")), number("n")),
-        Api::Completions => (number("max_tokens"), Some(completions(body))),
-        Api::Messages => (number("max_tokens"), None),
-        Api::Responses => (number("max_output_tokens"), None),
-    };
-    Some(each?.saturating_mul(times.unwrap_or(1).max(1)).min(OUTPUT_MAX))
+        return Some(0);
+    }
+    Some(answer_max(api, body)?.saturating_mul(answers(api, body)).min(OUTPUT_MAX))
+}
+
+/// Tokens that one answer may have; `None` where the request does not say.
+pub fn answer_max(api: Api, body: &Value<'_>) -> Option<u64> {
+    let number = |key: &str| body.present(key).and_then(whole);
+    match api {
+        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => None,
+        Api::Chat => number("max_completion_tokens").or_else(|| number("max_tokens")),
+        Api::Completions | Api::Messages => number("max_tokens"),
+        Api::Responses => number("max_output_tokens"),
+    }
 }
 
 /// How many answers are asked for.

@@ -15,7 +15,9 @@ use crate::{
     },
     records::{Content, Entry, Raw},
     refusal::Refusal,
-    tokens, translate,
+    tokens,
+    trace::Reply,
+    translate,
     usage::Usage,
     wire::{Placeholders, Restorer},
 };
@@ -142,7 +144,9 @@ impl Exchange {
             Content::Redacted => COMPLETION_BYTES_MAX,
             Content::None => 0,
         };
-        let told = Told { completion: Transcript::keeping(keeps), ..Told::default() };
+        let is_sampled = asked.trace.as_ref().is_some_and(|trace| trace.context.is_sampled);
+        let reply = is_sampled.then(Reply::default);
+        let told = Told { completion: Transcript::keeping(keeps), reply, ..Told::default() };
         let bench = Bench::new(asked, terms, tools_denied);
         Self {
             bench,
@@ -174,7 +178,8 @@ impl Exchange {
         self.restorer = terms.placeholders.clone().map(|placeholders| {
             Restorer::new(placeholders, terms.api, limits.nesting, limits.tool_arguments)
         });
-        let stream = Stream::new(terms.api, limits, completion);
+        let mut stream = Stream::new(terms.api, limits, completion);
+        stream.told.reply = self.told.reply.take();
         self.stream = Some(if terms.usage_unasked { stream.without_usage() } else { stream });
         self
     }
@@ -461,7 +466,10 @@ impl Exchange {
         if let Some(translation) = &self.translation {
             told.usage = translation.usage();
         }
-        let Bench { asked, terms, court, mut asks, .. } = self.bench;
+        let Bench { mut asked, terms, court, mut asks, .. } = self.bench;
+        if let Some(trace) = &mut asked.trace {
+            trace.reply = told.reply.take();
+        }
         let (usage, usage_estimated) = terms.usage(&told, u64::try_from(held).unwrap_or(0), end);
         let weight = told.completion.len();
         let completion = (!told.completion.is_empty())

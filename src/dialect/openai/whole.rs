@@ -39,6 +39,7 @@ pub fn whole(
     };
     answer.get(result).and_then(Value::items).ok_or_else(unreadable)?;
     told.usage = answer.present("usage").and_then(read_usage);
+    told.reply(&answer);
     let mut changed = false;
     let mut calls = Vec::new();
     for choice in answer.get_mut("choices").and_then(Value::items_mut).into_iter().flatten() {

@@ -48,6 +48,7 @@ pub fn whole(
         return Err(unreadable());
     }
     desk.told.usage = answer.present("usage").and_then(read_usage);
+    desk.told.reply(&answer);
     if api == Api::ResponseItems {
         // Results that the gateway brought for calls that the client never saw.
         let before = items.len();
