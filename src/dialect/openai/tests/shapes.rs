@@ -206,11 +206,11 @@ fn usage_and_texts_are_told() {
 
 #[test]
 fn usage_that_contradicts_itself_is_none() {
-    let found = |usage: serde_json::Value| {
+    let found = |usage: Value| {
         let chunk = json!({ "choices": [], "usage": usage });
         once(format!("data: {chunk}\n\n").as_bytes()).usage.is_some_and(|usage| usage.is_plausible(3, true))
     };
-    let usage = |details: serde_json::Value, output: serde_json::Value| json!({ "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "prompt_tokens_details": details, "completion_tokens_details": output });
+    let usage = |details: Value, output: Value| json!({ "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "prompt_tokens_details": details, "completion_tokens_details": output });
     assert!(found(usage(json!({ "cached_tokens": 9 }), json!({ "reasoning_tokens": 4 }))));
     assert!(!found(usage(json!({ "cached_tokens": 10 }), json!({}))));
     assert!(!found(usage(json!({ "cached_tokens": 5, "cache_write_tokens": 5 }), json!({}))));
