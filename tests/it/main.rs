@@ -46,6 +46,7 @@ mod journey;
 mod large_bodies;
 mod licences;
 mod limits;
+mod looking;
 mod mcp;
 mod mcp_catalog;
 mod mcp_stdio;
