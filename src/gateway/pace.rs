@@ -159,7 +159,9 @@ mod tests {
     /// A megabyte a second is more than any model says, however it is cut; much more is fast.
     #[test]
     fn who_is_slow_is_not_held_up() {
-        for (piece, every, fast) in [(1 << 10, 1000, 0), (1 << 6, 63, 0), (1 << 10, 500, 1), (1 << 16, 1, 1), (1 << 20, 64_000, 0)] {
+        for (piece, every, fast) in
+            [(1 << 10, 1000, 0), (1 << 6, 63, 0), (1 << 10, 500, 1), (1 << 16, 1, 1), (1 << 20, 64_000, 0)]
+        {
             let (mut pace, mut now, mut goes, mut held) = (Pace::default(), clock::now(), 0, 0);
             for _ in 0..10_000 {
                 goes += usize::from(pace.run >= RUN_BYTES);

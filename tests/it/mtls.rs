@@ -129,7 +129,11 @@ fn a_certificate_is_known_again_after_a_rest() {
         let client = ca.client(&[&format!("spiffe://example.org/ns/{tenant}/sa/agent")], 2040);
         let more = ["--http1.1", "--rate", "24/m", &url, &url, "-w", "\n%{num_connects}\n%{http_code}"];
         let (status, text) = models(&gateway, Some(&client), &more);
-        assert_eq!((status, text.matches(model).count(), text.matches("\n0\n200").count()), (200, 3, 1), "{text}");
+        assert_eq!(
+            (status, text.matches(model).count(), text.matches("\n0\n200").count()),
+            (200, 3, 1),
+            "{text}"
+        );
         assert_eq!(text.matches("\n1\n200").count(), 1, "one connection: {text}");
     }
 }
