@@ -203,8 +203,12 @@ impl Asked {
         let mut trace = self.trace.take()?;
         trace.lasted = now.saturating_duration_since(self.started);
         trace.usage = outcomes.usage;
+        let redactor = &self.identity.tenant().journal.redactor;
         if let (true, Some(tool)) = (trace.context.is_sampled, &self.tool) {
-            trace.tool = Some(self.identity.tenant().journal.redactor.text(tool).as_str().into());
+            trace.tool = Some(redactor.text(tool).as_str().into());
+        }
+        if let Some(model) = trace.reply.as_mut().and_then(|reply| reply.model.as_mut()) {
+            *model = redactor.text(model).as_str().to_owned();
         }
         Some(trace)
     }

@@ -99,6 +99,8 @@ pub struct Trace {
     /// HTTP's method and the path's pattern, from lists.
     pub method: &'static str,
     pub route: &'static str,
+    /// Whether it came over TLS.
+    pub is_secure: bool,
     pub time: SystemTime,
     pub started: Instant,
     pub lasted: Duration,
@@ -108,7 +110,19 @@ pub struct Trace {
     pub tool: Option<Box<str>>,
     pub is_stream: bool,
     pub usage: Option<Usage>,
+    /// How many tokens an answer may have, as the request says.
+    pub tokens_max: Option<u64>,
+    pub reply: Option<Reply>,
     tries: Arc<Mutex<Tries>>,
+}
+
+/// What an answer says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The model that answered; redacted once the request is over.
+    pub model: Option<String>,
+    /// Why each of the answers stopped, by its number, from a list.
+    pub reasons: Vec<(u64, &'static str)>,
 }
 
 /// A message of the Model Context Protocol.
@@ -131,6 +145,8 @@ pub struct Try {
     pub method: &'static str,
     /// Name and port of the server; `None` for a process.
     pub server: Option<(Box<str>, u16)>,
+    /// The upstream's URL, as it is configured: no credential is in it, and nothing of the request's.
+    pub url: Option<Box<str>>,
     pub started: Instant,
     /// `None` while it is under way.
     pub ended: Option<(Instant, Came)>,
@@ -166,11 +182,12 @@ pub struct Outbound {
 }
 
 /// A request to an upstream, as it is about to go.
-#[derive(Debug)]
 pub struct Going<'g> {
     pub upstream: Arc<str>,
     pub method: &'static str,
     pub server: Option<(&'g str, u16)>,
+    /// The upstream's own URL, written down where the request is sampled.
+    pub url: Option<&'g dyn fmt::Display>,
     pub mcp: Option<McpCall>,
 }
 
@@ -222,6 +239,7 @@ impl Trace {
             link: None,
             method,
             route,
+            is_secure: false,
             time,
             started,
             lasted: Duration::ZERO,
@@ -229,6 +247,8 @@ impl Trace {
             tool: None,
             is_stream: false,
             usage: None,
+            tokens_max: None,
+            reply: None,
             tries: Arc::default(),
         }
     }
@@ -271,9 +291,10 @@ impl Outbound {
         tries.count += 1;
         let context = self.context.beneath(u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1));
         if context.is_sampled && number < TRIES_MAX {
-            let Going { upstream, method, server, mcp } = going;
+            let Going { upstream, method, server, url, mcp } = going;
             let (span, server) = (context.span, server.map(|(host, port)| (host.into(), port)));
-            tries.noted.push(Try { span, upstream, method, server, started: now, ended: None, mcp });
+            let url = url.map(|url| url.to_string().into());
+            tries.noted.push(Try { span, upstream, method, server, url, started: now, ended: None, mcp });
         }
         drop(tries);
         Underway { context, number, tries: Arc::clone(&self.tries) }
@@ -357,8 +378,13 @@ mod tests {
     fn tries_are_noted_in_order_and_bounded() {
         let trace = trace();
         let (outbound, now) = (trace.outbound(), trace.started);
-        let going =
-            || Going { upstream: "openai".into(), method: "POST", server: Some(("api", 443)), mcp: None };
+        let going = || Going {
+            upstream: "openai".into(),
+            method: "POST",
+            server: Some(("api", 443)),
+            url: Some(&"https://api/v1"),
+            mcp: None,
+        };
         let first = outbound.begin(going(), now);
         let second = outbound.begin(going(), now);
         assert_ne!(first.context.span, second.context.span);
@@ -370,6 +396,15 @@ mod tests {
         let spans = [(); 2].map(|()| unsampled.outbound().begin(going(), now).context.span);
         assert_ne!(spans[0], spans[1], "a try has an id of its own even where nothing is noted of it");
         assert_eq!(unsampled.tries(), []);
+        struct Never;
+        impl fmt::Display for Never {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                unreachable!("nothing is written down of what is not sampled")
+            }
+        }
+        let never = Going { url: Some(&Never), ..going() };
+        unsampled.outbound().begin(never, now).end(Came::Answer, now);
+        assert_eq!(tries[0].url.as_deref(), Some("https://api/v1"));
         for _ in 0..1000 {
             outbound.begin(going(), now).end(Came::Answer, now);
         }

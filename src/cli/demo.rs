@@ -103,6 +103,7 @@ MCP clients connect to {url}/mcp with the same keys; a call without one:
   {mcp} '{tool}'; echo
 
 What was decided and logged, redacted: {dir}/data/audit and {dir}/data/log
+The page, with what became of each call and why: {admin}/
 Metrics: {admin}/metrics
 "
     )

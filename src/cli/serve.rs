@@ -47,8 +47,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The configuration's files are looked at this often.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// So many webhooks are on their way at once.
-const WEBHOOKS_MAX: usize = 256;
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
@@ -84,11 +82,16 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 /// SIGINT or SIGTERM.
-pub(super) async fn told_to_end() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+pub(super) fn told_to_end() -> impl Future<Output = ()> + use<> {
+    // Heard from here on, not only once somebody waits.
+    let signals = signal(SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    async move {
+        let Ok((mut terminate, mut interrupt)) = signals else { return };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
@@ -346,7 +349,7 @@ impl Running {
             room: Arc::default(),
             cache: Cache::default(),
             approvals: Arc::default(),
-            webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
+            webhooks: Arc::new(Semaphore::new(gateway::WEBHOOKS_MAX)),
             apart: Apart::on_this_machine(),
             sessions: Mutex::default(),
             listeners: Listeners::default(),

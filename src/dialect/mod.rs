@@ -13,6 +13,7 @@ pub mod openai;
 mod output;
 mod parameters;
 mod ran;
+mod reply;
 mod request;
 pub mod responses;
 mod stray;
@@ -20,7 +21,7 @@ mod stream;
 mod transcript;
 
 pub use input::Form;
-pub use output::{answers, output_max};
+pub use output::{answer_max, answers, output_max};
 pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};
@@ -34,6 +35,7 @@ use crate::{
     mcp,
     records::Said,
     refusal::Refusal,
+    trace::Reply,
     usage::Usage,
 };
 use std::collections::BTreeSet;
@@ -191,6 +193,8 @@ pub struct Told {
     pub produced: u64,
     /// The answer as the provider keeps it, so that a later request can go on from it.
     pub kept: Option<KeptAnswer>,
+    /// What it says of itself, where a span is to tell it.
+    pub reply: Option<Reply>,
 }
 
 /// An answer that the provider keeps under an id.

@@ -8,16 +8,22 @@ const OUTPUT_MAX: u64 = 10_000_000;
 
 /// Tokens that all answers to a request may have together; `None` where it does not say.
 pub fn output_max(api: Api, body: &Value<'_>) -> Option<u64> {
-    let number = |key: &str| body.present(key).and_then(whole);
-    let (each, times) = match api {
+    if matches!(api, Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems) {
         // They answer with no text.
-        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => return Some(0),
-        Api::Chat => (number("max_completion_tokens").or_else(|| number("max_tokens")), number("n")),
-        Api::Completions => (number("max_tokens"), number("best_of").max(number("n"))),
-        Api::Messages => (number("max_tokens"), None),
-        Api::Responses => (number("max_output_tokens"), None),
-    };
-    Some(each?.saturating_mul(times.unwrap_or(1).max(1)).min(OUTPUT_MAX))
+        return Some(0);
+    }
+    Some(answer_max(api, body)?.saturating_mul(answers(api, body)).min(OUTPUT_MAX))
+}
+
+/// Tokens that one answer may have; `None` where the request does not say.
+pub fn answer_max(api: Api, body: &Value<'_>) -> Option<u64> {
+    let number = |key: &str| body.present(key).and_then(whole);
+    match api {
+        Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => None,
+        Api::Chat => number("max_completion_tokens").or_else(|| number("max_tokens")),
+        Api::Completions | Api::Messages => number("max_tokens"),
+        Api::Responses => number("max_output_tokens"),
+    }
 }
 
 /// How many answers are asked for.
@@ -25,7 +31,7 @@ pub fn answers(api: Api, body: &Value<'_>) -> u64 {
     let number = |key: &str| body.present(key).and_then(whole);
     let times = match api {
         Api::Chat => number("n"),
-        Api::Completions => number("best_of").max(number("n")),
+        Api::Completions => Some(completions(body)),
         Api::CountTokens
         | Api::Embeddings
         | Api::Messages
@@ -34,6 +40,20 @@ pub fn answers(api: Api, body: &Value<'_>) -> u64 {
         | Api::Responses => None,
     };
     times.unwrap_or(1).clamp(1, OUTPUT_MAX)
+}
+
+/// How many completions are asked for: so many of each prompt.
+fn completions(body: &Value<'_>) -> u64 {
+    let number = |key: &str| body.present(key).and_then(whole);
+    let each = number("best_of").max(number("n")).unwrap_or(1).max(1);
+    let prompts = match body.present("prompt") {
+        // Numbers alone are the tokens of one.
+        Some(Value::Array(prompts)) if !prompts.iter().all(|prompt| matches!(prompt, Value::Number(_))) => {
+            u64::try_from(prompts.len()).unwrap_or(u64::MAX)
+        }
+        _ => 1,
+    };
+    each.saturating_mul(prompts)
 }
 
 /// A number of tokens, whichever way it is written: `100`, `1e2`, `100.0`.
@@ -69,8 +89,23 @@ mod tests {
         check(Api::Chat, r#"{"max_tokens":1e2}"#, Some(100));
         check(Api::Chat, r#"{"max_tokens":18446744073709551615,"n":9}"#, Some(OUTPUT_MAX));
         check(Api::Completions, r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(20));
+        check(Api::Completions, r#"{"max_tokens":5,"n":2,"prompt":["a","b","c"]}"#, Some(30));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[[1,2],[3]]}"#, Some(10));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[1,2,3]}"#, Some(5));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[]}"#, Some(5));
         check(Api::Messages, r#"{"max_tokens":9}"#, Some(9));
         check(Api::Responses, r#"{"max_output_tokens":9,"max_tokens":1}"#, Some(9));
         check(Api::Embeddings, r#"{"max_tokens":9}"#, Some(0));
+    }
+
+    #[test]
+    fn each_prompt_is_answered() {
+        let check = |api, body: &str, expected| {
+            let parsed = json::parse(body.as_bytes(), 8).unwrap();
+            assert_eq!(answers(api, &parsed), expected, "{body}");
+        };
+        check(Api::Completions, r#"{"prompt":["a","b"],"n":3}"#, 6);
+        check(Api::Completions, r#"{"prompt":"a"}"#, 1);
+        check(Api::Chat, r#"{"n":3}"#, 3);
     }
 }

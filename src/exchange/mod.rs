@@ -15,7 +15,9 @@ use crate::{
     },
     records::{Content, Entry, Raw},
     refusal::Refusal,
-    tokens, translate,
+    tokens,
+    trace::Reply,
+    translate,
     usage::Usage,
     wire::{Placeholders, Restorer},
 };
@@ -120,7 +122,9 @@ impl Terms {
             return (None, false);
         }
         // What cannot be true is no usage.
-        let reported = told.usage.filter(|usage| *end != End::Complete || usage.is_plausible(produced > 0));
+        let reported = told
+            .usage
+            .filter(|usage| *end != End::Complete || usage.is_plausible(self.input_estimate, produced > 0));
         match (reported, end) {
             (Some(usage), End::Complete) => (Some(usage), false),
             (Some(usage), End::ClientGone | End::Refused(_)) => {
@@ -140,7 +144,9 @@ impl Exchange {
             Content::Redacted => COMPLETION_BYTES_MAX,
             Content::None => 0,
         };
-        let told = Told { completion: Transcript::keeping(keeps), ..Told::default() };
+        let is_sampled = asked.trace.as_ref().is_some_and(|trace| trace.context.is_sampled);
+        let reply = is_sampled.then(Reply::default);
+        let told = Told { completion: Transcript::keeping(keeps), reply, ..Told::default() };
         let bench = Bench::new(asked, terms, tools_denied);
         Self {
             bench,
@@ -172,7 +178,8 @@ impl Exchange {
         self.restorer = terms.placeholders.clone().map(|placeholders| {
             Restorer::new(placeholders, terms.api, limits.nesting, limits.tool_arguments)
         });
-        let stream = Stream::new(terms.api, limits, completion);
+        let mut stream = Stream::new(terms.api, limits, completion);
+        stream.told.reply = self.told.reply.take();
         self.stream = Some(if terms.usage_unasked { stream.without_usage() } else { stream });
         self
     }
@@ -459,7 +466,10 @@ impl Exchange {
         if let Some(translation) = &self.translation {
             told.usage = translation.usage();
         }
-        let Bench { asked, terms, court, mut asks, .. } = self.bench;
+        let Bench { mut asked, terms, court, mut asks, .. } = self.bench;
+        if let Some(trace) = &mut asked.trace {
+            trace.reply = told.reply.take();
+        }
         let (usage, usage_estimated) = terms.usage(&told, u64::try_from(held).unwrap_or(0), end);
         let weight = told.completion.len();
         let completion = (!told.completion.is_empty())

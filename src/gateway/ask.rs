@@ -129,6 +129,9 @@ pub(super) fn understand_and_authorize(
     let name = model_as.unwrap_or(request.model);
     let input = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
     let amount = reserve::at_most(visit.asked()?, model, api, &parsed, input);
+    if let Some(trace) = visit.asked()?.trace.as_mut().filter(|trace| trace.context.is_sampled) {
+        trace.tokens_max = dialect::answer_max(api, &parsed);
+    }
     let terms = Terms::of(&request, hold_limits(&snapshot), found.offered, input);
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);

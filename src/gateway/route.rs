@@ -5,6 +5,7 @@ use crate::{
     dialect::{Api, Family},
     names::UpstreamName,
     refusal::Refusal,
+    server::Secure,
     telemetry::Telemetry,
     trace::{self, Trace},
 };
@@ -151,7 +152,10 @@ pub(super) fn trace(
     arrival: &Arrival,
 ) -> Option<Box<Trace>> {
     let path = (trace::method(head.method.as_str()), route.map_or("_OTHER", Route::pattern));
-    telemetry.trace(trace::named(&head.headers), arrival.id, path, (arrival.time, arrival.started))
+    let named = trace::named(&head.headers);
+    let mut trace = telemetry.trace(named, arrival.id, path, (arrival.time, arrival.started))?;
+    trace.is_secure = head.extensions.get::<Secure>().is_some();
+    Some(trace)
 }
 
 /// In whose words a request is answered, whatever its path comes to.

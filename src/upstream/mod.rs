@@ -26,6 +26,7 @@ use memchr::memmem::{self, Finder};
 use sha2::{Digest, Sha256};
 use std::{
     borrow::Cow,
+    fmt,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -98,6 +99,12 @@ pub struct Endpoint {
     /// `/v1` of `https://api.openai.com/v1`.
     pub base_path: String,
     circuit: Circuit,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.client.origin(), self.base_path)
+    }
 }
 
 impl Endpoint {

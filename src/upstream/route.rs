@@ -293,6 +293,7 @@ fn begin(outbound: &Outbound, upstream: &Upstream, endpoint: &Endpoint, method: 
         upstream: upstream.name.shared(),
         method: trace::method(method.as_str()),
         server: Some((origin.host(), origin.port())),
+        url: Some(endpoint),
         mcp: None,
     };
     outbound.begin(going, clock::now())

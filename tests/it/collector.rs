@@ -267,6 +267,13 @@ fn object(attributes: &[KeyValue]) -> Value {
             Any::BoolValue(flag) => Some(flag.into()),
             Any::IntValue(number) => Some(number.into()),
             Any::DoubleValue(number) => Some(number.into()),
+            Any::ArrayValue(array) => {
+                let texts = array.values.into_iter().map(|value| match value.value.unwrap() {
+                    Any::StringValue(text) => Value::from(text),
+                    other => unreachable!("{other:?} in {}", pair.key),
+                });
+                Some(texts.collect())
+            }
             _ => None,
         };
         let name = pair.key.strip_prefix("tollgate.").unwrap_or(&pair.key);

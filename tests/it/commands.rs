@@ -201,6 +201,14 @@ fn the_demo_prints_lines_that_do_what_it_says() {
     let called = paste(&lines[3]);
     assert!(called.contains("Opened ticket"), "{called}");
     assert_eq!(demo.text().matches("export OPENAI_API_KEY=tg-").count(), 2);
+    // The addresses that it names are what it says they are.
+    let named = |what: &str| {
+        let text = demo.text();
+        let line = text.lines().find(|line| line.starts_with(what)).unwrap().to_owned();
+        paste(&format!("curl -s {}", line.rsplit(' ').next().unwrap()))
+    };
+    assert!(named("The page").contains("<title>Tollgate</title>"), "{}", demo.text());
+    assert!(named("Metrics:").contains("tollgate_in_flight"), "{}", demo.text());
 }
 
 #[test]

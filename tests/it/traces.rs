@@ -64,6 +64,7 @@ fn a_call_is_a_server_span_its_decisions_and_a_client_span_with_every_try() {
     let collector = Collector::start();
     let mut gateway = gateway(&collector, "");
     let body = chat("hi", &tools(&["get_x", "delete_x", "get_shadow"])).replace("gpt-5", "fast");
+    let body = body.replacen('{', r#"{"max_tokens":77,"#, 1);
     let id = post(&gateway, "/v1/chat/completions", &format!("traceparent: {PARENT}\r\n"), &body);
     gateway.stop();
     let spans = collector.spans();
@@ -71,18 +72,19 @@ fn a_call_is_a_server_span_its_decisions_and_a_client_span_with_every_try() {
     assert_eq!((server.trace.as_str(), server.parent.as_str()), (TRACE, "00f067aa0ba902b7"));
     assert_eq!(server.attributes["request_id"], id.as_str());
     let told = tree(&spans, TRACE);
-    let expected = r#"server POST /v1/chat/completions {"dialect":"openai.chat","http.request.method":"POST","http.response.status_code":200,"http.route":"/v1/chat/completions","key":"prod","tenant":"acme"}
+    let expected = r#"server POST /v1/chat/completions {"dialect":"openai.chat","http.request.method":"POST","http.response.status_code":200,"http.route":"/v1/chat/completions","key":"prod","tenant":"acme","url.path":"/v1/chat/completions","url.scheme":"http"}
   internal decide delete_x ERROR {"decision":"deny","error.type":"policy_denied","gen_ai.tool.name":"delete_x","key":"prod","mode":"enforce","place":"offered","reason":"Deletions go through support.","tenant":"acme"}
   internal decide get_shadow {"decision":"allow","gen_ai.tool.name":"get_shadow","key":"prod","mode":"enforce","place":"offered","tenant":"acme"}
   internal decide get_shadow {"decision":"deny","gen_ai.tool.name":"get_shadow","key":"prod","mode":"shadow","place":"offered","tenant":"acme"}
   internal decide get_x {"decision":"allow","gen_ai.tool.name":"get_x","key":"prod","mode":"enforce","place":"offered","tenant":"acme"}
-  client chat fast {"gen_ai.operation.name":"chat","gen_ai.provider.name":"openai","gen_ai.request.model":"fast","gen_ai.usage.input_tokens":INPUT,"gen_ai.usage.output_tokens":OUTPUT,"server.address":"127.0.0.1","tenant":"acme","upstream":"mock"}
-    client POST ERROR {"error.type":"unreachable","http.request.method":"POST","server.address":"127.0.0.1","tenant":"acme","upstream":"gone"}
-    client POST {"http.request.method":"POST","http.request.resend_count":1,"http.response.status_code":200,"server.address":"127.0.0.1","tenant":"acme","upstream":"mock"}
+  client chat fast {"gen_ai.operation.name":"chat","gen_ai.provider.name":"openai","gen_ai.request.max_tokens":77,"gen_ai.request.model":"fast","gen_ai.response.finish_reasons":["stop"],"gen_ai.response.model":"llama","gen_ai.usage.input_tokens":INPUT,"gen_ai.usage.output_tokens":OUTPUT,"server.address":"127.0.0.1","tenant":"acme","upstream":"mock"}
+    client POST ERROR {"error.type":"unreachable","http.request.method":"POST","server.address":"127.0.0.1","tenant":"acme","upstream":"gone","url.full":"http://127.0.0.1:1/v1"}
+    client POST {"http.request.method":"POST","http.request.resend_count":1,"http.response.status_code":200,"server.address":"127.0.0.1","tenant":"acme","upstream":"mock","url.full":"http://127.0.0.1:MOCK/v1"}
 "#;
     let call = spans.iter().find(|span| span.name == "chat fast").unwrap();
     let tokens = |name: &str| call.attributes[format!("gen_ai.usage.{name}_tokens")].to_string();
     let expected = expected.replace("INPUT", &tokens("input")).replace("OUTPUT", &tokens("output"));
+    let expected = expected.replace("MOCK", &gateway.mock.to_string());
     let sorted = |text: &str| {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines.sort();
@@ -179,6 +181,73 @@ fn tenants_are_told_apart_and_those_who_are_nobody_make_no_spans() {
 }
 
 #[test]
+fn what_a_client_writes_in_a_path_is_in_no_span() {
+    let collector = Collector::start();
+    let mut gateway = gateway(&collector, "");
+    let secret = "quokka-4111111111111111";
+    for path in ["/v1/models/@", "/v1/responses/@", "/mcp/@", "/tools/@/x", "/v1/@", "/v1/files/@?key=@"] {
+        gateway.get(&path.replace('@', secret), ACME);
+    }
+    gateway.stop();
+    let spans = collector.spans();
+    let mut paths: Vec<&str> = Vec::new();
+    for span in spans.iter().filter(|span| span.kind == 2) {
+        paths.push(span.attributes["url.path"].as_str().unwrap());
+        assert_eq!(span.attributes["url.scheme"], "http");
+    }
+    paths.sort_unstable();
+    let expected = [
+        "/mcp/{server}",
+        "/tools/{upstream}",
+        "/v1/files",
+        "/v1/models/{id}",
+        "/v1/responses/{id}",
+        "REDACTED",
+    ];
+    assert_eq!(paths, expected, "{spans:#?}");
+    for span in &spans {
+        let told = format!("{} {}", span.name, span.attributes);
+        assert!(!told.contains("quokka"), "{told}");
+    }
+}
+
+#[test]
+fn each_dialect_s_answers_say_who_answered_and_why_they_stopped() {
+    let collector = Collector::start();
+    let mut gateway = gateway(&collector, "");
+    let message = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let input = r#""input":"hi""#;
+    let asks = [
+        ("/v1/chat/completions", format!(r#"{{"model":"gpt-5","max_tokens":5,{message}"#), "gpt-5"),
+        ("/v1/messages", format!(r#"{{"model":"claude","max_tokens":5,{message}"#), "claude"),
+        ("/v1/responses", format!(r#"{{"model":"gpt-5","max_output_tokens":5,{input}"#), "gpt-5"),
+        // In the client's words, where the upstream speaks another dialect.
+        ("/v1/messages", format!(r#"{{"model":"fast","max_tokens":5,{message}"#), "llama"),
+    ];
+    let mut expected = Vec::new();
+    for (path, body, model) in &asks {
+        for more in ["}", r#","stream":true}"#] {
+            assert_eq!(gateway.post(path, ACME, &format!("{body}{more}")).status, 200, "{body}{more}");
+            let reason = if path.ends_with("messages") { "end_turn" } else { "stop" };
+            let reason = if path.ends_with("responses") { "completed" } else { reason };
+            expected.push(format!(r#"{model} ["{reason}"] 5"#));
+        }
+    }
+    gateway.stop();
+    let of = |span: &Span| {
+        let told = |name: &str| span.attributes[format!("gen_ai.{name}")].clone();
+        let model = told("response.model");
+        let (model, reasons) = (model.as_str().unwrap_or("-"), told("response.finish_reasons"));
+        format!("{model} {reasons} {}", told("request.max_tokens"))
+    };
+    let spans = collector.spans();
+    let mut told: Vec<String> = spans.iter().filter(|span| span.name.starts_with("chat ")).map(of).collect();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn content_is_left_out_unless_it_is_asked_for() {
     let collector = Collector::start();
     let mut gateway = gateway(&collector, "");
@@ -215,7 +284,7 @@ fn an_mcp_message_is_a_span_on_both_sides_and_its_own_context_comes_first() {
     gateway.stop();
     let spans = collector.spans();
     let told = tree(&spans, TRACE);
-    let expected = r#"server tools/call crm__get_weather {"dialect":"mcp","gen_ai.operation.name":"execute_tool","gen_ai.tool.name":"crm__get_weather","http.request.method":"POST","http.response.status_code":200,"http.route":"/mcp","key":"prod","mcp.method.name":"tools/call","mcp.protocol.version":"2026-07-28","network.transport":"tcp","tenant":"acme"}
+    let expected = r#"server tools/call crm__get_weather {"dialect":"mcp","gen_ai.operation.name":"execute_tool","gen_ai.tool.name":"crm__get_weather","http.request.method":"POST","http.response.status_code":200,"http.route":"/mcp","key":"prod","mcp.method.name":"tools/call","mcp.protocol.version":"2026-07-28","network.transport":"tcp","tenant":"acme","url.path":"/mcp","url.scheme":"http"}
   internal decide crm__get_weather {"decision":"allow","gen_ai.tool.name":"crm__get_weather","key":"prod","mode":"enforce","place":"mcp","tenant":"acme"}
   client tools/call get_weather {"gen_ai.operation.name":"execute_tool","gen_ai.tool.name":"get_weather","mcp.method.name":"tools/call","network.transport":"tcp","server.address":"127.0.0.1","tenant":"acme","upstream":"crm"}
 "#;

@@ -384,6 +384,55 @@ for (const scheme of ["light", "dark"]) {
   }
 }
 
+for (const scheme of ["light", "dark"]) {
+  for (const width of [390, 768, 1024, 1280, 1366, 1440, 1920]) {
+    await check(`${scheme}, ${width} px: no figure is cut, and a record that is opened moves no row`, async () => {
+      const looked = await open(ADMIN_URL, { viewport: { width, height: 860 }, colorScheme: scheme });
+      // Figures of a busy gateway.
+      await looked.route("**/admin/tenants?*", async (route) => {
+        const answer = await route.fetch();
+        const told = await answer.json();
+        const busy = (row) => Object.assign(row, { per_second: 1234.5, requests: 9876543, denied: 98765, input_tokens: 292600000, output_tokens: 289200000, cost_usd: 98765.43, p99_ms: 118000, in_flight: 1234, queued: 4321 });
+        [told.all, ...told.tenants].forEach(busy);
+        await route.fulfill({ response: answer, json: told });
+      });
+      await view(looked, "overview");
+      await looked.reload();
+      await looked.waitForFunction(() => document.querySelector(".figure .under").textContent.includes("1,23"));
+      await settled(looked);
+      await uncut(looked, "overview");
+      await noScroll(looked, "overview");
+      if (SHOTS) await picture(looked, `${width}-${scheme}-overview`);
+      await view(looked, "records", "?tenant=acme&kind=audit&live=no");
+      await looked.waitForSelector("tbody tr:nth-child(9)");
+      const heights = () => looked.locator("tbody tr").evaluateAll((rows) => rows.map((row) => Math.round(row.getBoundingClientRect().height)));
+      const before = await heights();
+      if (width > 860) assert.equal(new Set(before).size, 1, `rows are not alike: ${before}`);
+      await looked.locator("tbody tr button").first().click();
+      await looked.waitForSelector(".detail .facts");
+      assert.deepEqual(await heights(), before, "rows grow where a record is opened");
+      // Where the rule stands beside the record, its line is told; time and outcome are whole in any case.
+      const unseen = await looked.locator(".records .place span:last-child, .records .c-time, .records .c-out, .records .c-out *").evaluateAll((all) => all.filter((element) => {
+        const cell = element.closest("td, th"), box = element.getBoundingClientRect();
+        return cell.scrollWidth > cell.clientWidth || box.right > cell.getBoundingClientRect().right + 0.5;
+      }).map((element) => element.textContent));
+      assert.deepEqual(unseen, [], "what a row is about is cut");
+      if (SHOTS) await picture(looked, `${width}-${scheme}-record-open`);
+      await looked.context().close();
+    });
+  }
+}
+
+/** No text among the figures is cut: none is wider than what holds it. */
+async function uncut(page, where) {
+  const cut = await page.evaluate(() => {
+    const all = document.querySelectorAll(".figures, .figures *, .plot figcaption, .plot figcaption *, td.num, td.num *, .meter, .meter *");
+    return [...all].filter((element) => element.checkVisibility() && element.clientWidth > 0 && element.scrollWidth > element.clientWidth)
+      .map((element) => `${element.tagName}.${element.className}: ${element.textContent} (${element.scrollWidth} px in ${element.clientWidth})`);
+  });
+  assert.deepEqual(cut, [], `${where}: figures are cut`);
+}
+
 /** Every text has a contrast of 4.5 to 1 with what is behind it (3 to 1 where it is large). */
 async function readable(page, where) {
   const poor = await page.evaluate(() => {

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BINARY, ADMIN, LOCKED = os.environ["BINARY"], os.environ["ADMIN_URL"], os.environ["LOCKED_URL"]
 
@@ -17,13 +19,13 @@ BINARY, ADMIN, LOCKED = os.environ["BINARY"], os.environ["ADMIN_URL"], os.enviro
 class Top:
     """A running `tollgate top` at a terminal of its own."""
 
-    def __init__(self, *args, columns=120, lines=30):
+    def __init__(self, *args, columns=120, lines=30, admin=ADMIN):
         self.ours, self.theirs = pty.openpty()
         termios.tcsetwinsize(self.ours, (lines, columns))
         self.before = termios.tcgetattr(self.theirs)
         self.text = b""
         self.process = subprocess.Popen(
-            [BINARY, "top", "--admin", ADMIN, "--every", "500ms", *args],
+            [BINARY, "top", "--admin", admin, "--every", "500ms", *args],
             stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
         )
 
@@ -89,6 +91,56 @@ def gives_the_terminal_back_on_a_signal():
     top.ends(0)
 
 
+def plain(frame):
+    """The lines of a frame, as one sees them."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame.decode())
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+HEADS = ["TENANT", "REQ/S", "REQS", "DENIED", "TOKENS", "SPEND", "BUDGET", "P99", "FLIGHT", "QUEUED", "WAIT"]
+LONG = "a-tenant-whose-name-is-as-long-as-a-name-may-be-50"
+BUSY = {
+    "per_second": 12345.67, "requests": 9876543, "denied": 98765, "input_tokens": 292600000, "output_tokens": 289200000,
+    "cost_usd": 98765.43, "p99_ms": 118000, "in_flight": 1234, "queued": 4321, "waiting": 17,
+    "budgets": [{"budget": "120000 USD/month", "limit_usd": 120000, "spent_usd": 98765.43}],
+}
+FIGURES = "12346 9876k 98765 581M $98765 82% 118 s 1234 4321 17"
+
+
+class Busy(BaseHTTPRequestHandler):
+    """An admin port whose tenants are as busy as can be."""
+
+    def do_GET(self):
+        rows = [{"tenant": name, **BUSY} for name in [LONG, "acme"]]
+        body = json.dumps({"time": "2026-11-28T09:30:00.000Z", "count": 2, "all": BUSY, "tenants": rows}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def eighty_columns_hold_every_figure():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    top = Top("--sort", "spend", columns=80, lines=24, admin=f"http://127.0.0.1:{server.server_port}")
+    lines = plain(top.frame(lambda frame: b"TENANT" in frame and b"acme" in frame))
+    assert len(lines) == 24 and all(len(line) <= 80 for line in lines), lines
+    head, long, acme = [next(line for line in lines if line.startswith(start)) for start in ["TENANT", "a-tenan", "acme"]]
+    assert [name.rstrip("▼▲") for name in head.split()] == HEADS, head
+    assert " ".join(acme.split()[1:]) == FIGURES, acme
+    assert " ".join(long.split("…")[1].split()) == FIGURES, long
+    assert "17 waiting" in lines[0], lines[0]
+    keys = lines[-1].split()
+    assert all(key in keys for key in "q n r a d t s p f j k".split()), lines[-1]
+    top.press(b"q")
+    top.ends(0)
+    server.shutdown()
+
+
 def fits_a_small_terminal():
     top = Top(columns=40, lines=6)
     text = top.until(b"\x1b[J")
@@ -116,7 +168,7 @@ def is_plain_where_there_is_no_terminal():
 
 
 failed = 0
-TESTS = [shows_and_sorts, gives_the_terminal_back_on_a_signal, fits_a_small_terminal, is_plain_where_there_is_no_terminal]
+TESTS = [shows_and_sorts, gives_the_terminal_back_on_a_signal, eighty_columns_hold_every_figure, fits_a_small_terminal, is_plain_where_there_is_no_terminal]
 for test in TESTS:
     try:
         test()

@@ -467,6 +467,8 @@
 
   // ---------------------------------------------------------------- overview
 
+  const TITLES = { p99: "Of the last 5 minutes, 99 of 100 requests took no longer: from their first byte to the end of their answer, with what they waited in queues and for a person" };
+
   function overview(main, given, signal) {
     let chosen = given.get("tenant") || "", range = given.get("range") || remembered("range") || "24h", filter = "";
     if (!WINDOWS.some(([name]) => name === range)) range = "24h";
@@ -477,7 +479,7 @@
     tenant.field.classList.add("w-m");
     const figures = [["Requests", "requests"], ["Denied", "denied"], ["Spend", "spend"], ["Tokens", "tokens"], ["p99", "p99"], ["In flight", "flight"], ["Waiting", "waiting"]].map(([name, key]) => {
       const value = h("span", {}, "–"), under = h("div", { class: "under" });
-      return { key, value, under, element: h("div", { class: "figure" }, h("dt", {}, name), h("dd", {}, value, under)) };
+      return { key, value, under, element: h("div", { class: "figure", title: TITLES[key] || null }, h("dt", {}, name), h("dd", {}, value, under)) };
     });
     const set = (key, value, under) => {
       const figure = figures.find((one) => one.key === key);
@@ -497,7 +499,7 @@
       ["flight", "In flight", (row) => row.in_flight], ["queued", "Queued", (row) => row.queued || 0],
     ];
     const heads = columns.map(([key, name, value]) => {
-      const cell = h("th", { scope: "col", class: value && key !== "tenant" && key !== "spend" ? "num" : "" }, key ? h("button", {
+      const cell = h("th", { scope: "col", title: TITLES[key] || null, class: value && key !== "tenant" && key !== "spend" ? "num" : "" }, key ? h("button", {
         type: "button",
         onclick: () => {
           sort = { by: key, down: sort.by === key ? !sort.down : key !== "tenant" };
@@ -581,7 +583,7 @@
         set("denied", count(one.denied), one.requests ? `${((one.denied / one.requests) * 100).toFixed(1)}% of requests` : "");
         set("spend", usd(one.cost_usd), `in ${words}`);
         set("tokens", count(one.input_tokens + one.output_tokens), `${short.format(one.input_tokens)} in, ${short.format(one.output_tokens)} out`);
-        set("p99", span(one.p99_ms), "last 5 minutes");
+        set("p99", span(one.p99_ms), "5 min, waits included");
         set("flight", count(one.in_flight), "");
         set("waiting", count(one.waiting), one.waiting ? "for a person" : "");
       }
@@ -700,6 +702,12 @@
         split));
     const problemPlace = problem.parentElement;
 
+    /** Why, in one line: of a rule's place the line number stays, however long the file's name is. */
+    function placed(why) {
+      const [, path, number] = /^(.+)(:\d+)$/.exec(why) || [];
+      return path ? h("div", { class: "v place", title: why }, h("span", { class: "path" }, path), h("span", {}, number)) : h("div", { class: "v", title: why }, why);
+    }
+
     function row(item) {
       const { record, kind } = item;
       const audit = kind === "audit";
@@ -714,8 +722,8 @@
         h("td", { role: "cell", class: "c-time" }, timeOf(record.time)),
         h("td", { role: "cell", class: "c-kind gone dim" }, audit ? "Decision" : "Request"),
         h("td", { role: "cell", class: "c-out" }, outcome, shadow),
-        h("td", { role: "cell", class: "c-what wide" }, h("button", { class: "plain v", type: "button", onclick: () => show(item), "aria-expanded": "false" }, what || "–"), h("div", { class: "sub v" }, under)),
-        h("td", { role: "cell", class: "wide" }, h("div", { class: "v" }, why), h("div", { class: "sub v" }, more)),
+        h("td", { role: "cell", class: "c-what wide" }, h("button", { class: "plain v", type: "button", onclick: () => show(item), "aria-expanded": "false", title: what || "" }, what || "–"), h("div", { class: "sub v", title: under }, under)),
+        h("td", { role: "cell", class: "wide" }, placed(why), h("div", { class: "sub v", title: more }, more)),
         h("td", { role: "cell", class: "c-key gone v" }, record.key));
       return { element };
     }

@@ -89,8 +89,13 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     });
     let ended = Arc::new(AtomicBool::new(false));
     let ends = Arc::clone(&ended);
+    // Before the terminal is taken: no signal may end what has it.
+    let end = {
+        let _inside = runtime.enter();
+        told_to_end()
+    };
     runtime.spawn(async move {
-        told_to_end().await;
+        end.await;
         ends.store(true, Ordering::Relaxed);
     });
     let shown = live(&last, view, &url, &ended);

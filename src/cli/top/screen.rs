@@ -141,38 +141,41 @@ impl Told {
     }
 
     /// The table, each cell a text: its head, and a row a tenant.
-    fn cells(&self, view: View) -> Vec<Vec<String>> {
-        let head = HEAD.iter().map(|(name, sort)| {
+    fn cells(&self, view: View, form: Form) -> Vec<Vec<String>> {
+        let head = HEAD.iter().map(|(wide, compact, sort)| {
+            let name = if form == Form::Wide { wide } else { compact };
             let mark = if view.is_reversed { '▲' } else { '▼' };
             if *sort == Some(view.sort) { format!("{name}{mark}") } else { (*name).to_owned() }
         });
-        let cells = |row: &&Row| {
-            let waiting = if row.waiting > 0 { format!(" ({} waiting)", row.waiting) } else { String::new() };
-            vec![
-                format!("{}{waiting}", row.tenant),
-                rate(row.per_second),
-                count(row.requests),
-                count(row.denied),
-                count(row.tokens),
-                usd(row.cost),
-                row.budget.as_ref().map_or_else(
-                    || "-".to_owned(),
-                    |(spent, limit, budget)| {
-                        format!("{:.0}% of {budget}", (share(*spent, *limit) * 100.0).min(999.0))
-                    },
-                ),
-                row.p99.map_or_else(|| "-".to_owned(), span),
-                count(row.in_flight),
-                row.queued.map_or_else(|| "-".to_owned(), count),
-            ]
-        };
-        std::iter::once(head.collect()).chain(self.sorted(view).iter().map(cells)).collect()
+        std::iter::once(head.collect()).chain(self.sorted(view).iter().map(|row| row.cells(form))).collect()
     }
 
     /// The table as plain text, all of it.
     pub(super) fn plain(&self, view: View) -> String {
-        let lines = aligned(&self.cells(view));
+        let lines = aligned(&self.cells(view, Form::Wide), Form::Wide);
         lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    /// The table's lines, in the form that the screen has room for.
+    fn table(&self, view: View, width: usize) -> Vec<String> {
+        let wide = aligned(&self.cells(view, Form::Wide), Form::Wide);
+        let fits = wide.first().is_none_or(|head| head.chars().count() <= width);
+        if fits { wide } else { aligned(&self.cells(view, Form::Compact { width }), Form::Compact { width }) }
+    }
+
+    /// Who is looked at, and what it does now.
+    fn title(&self, url: &str, width: usize) -> String {
+        let all = &self.all;
+        let (count, rate, in_flight, waiting) =
+            (self.count, rate(all.per_second), all.in_flight, all.waiting);
+        let time = self.time.get(11..19).unwrap_or_default();
+        let long = format!(
+            "tollgate  {url}  {count} tenants  {rate} req/s  {in_flight} in flight  {waiting} waiting for a person  {time}"
+        );
+        let short = format!(
+            "tollgate  {count} tenants  {rate} req/s  {in_flight} in flight  {waiting} waiting  {time}  {url}"
+        );
+        first_that_fits(&[long, short], width)
     }
 
     /// A screen of so many columns and lines. `url` is the gateway's; `trouble` why it was not told anew.
@@ -185,15 +188,7 @@ impl Told {
     ) -> Vec<String> {
         let paint = |code: &str, line: &str| view.colour.paint(code, &cut(line, width));
         let all = &self.all;
-        let first = format!(
-            "tollgate  {url}  {} tenants  {} req/s  {} in flight  {} waiting for a person  {}",
-            self.count,
-            rate(all.per_second),
-            all.in_flight,
-            all.waiting,
-            self.time.get(11..19).unwrap_or_default()
-        );
-        let mut lines = vec![paint("1", &first)];
+        let mut lines = vec![paint("1", &self.title(url, width))];
         let second = trouble.map_or_else(
             || {
                 format!(
@@ -207,7 +202,7 @@ impl Told {
         );
         lines.push(paint(if trouble.is_some() { "31" } else { "2" }, &second));
         lines.push(String::new());
-        let mut table = aligned(&self.cells(view)).into_iter();
+        let mut table = self.table(view, width).into_iter();
         lines.extend(table.next().map(|head| paint("7", &format!("{head:<width$}"))));
         let room = height.saturating_sub(lines.len() + 1);
         let shown = self.sorted(view).into_iter().skip(view.from).zip(table.skip(view.from)).take(room);
@@ -223,41 +218,106 @@ impl Told {
             lines.push(paint(code, &line));
         }
         lines.resize(height.saturating_sub(1), String::new());
-        let keys = "q quit  sort: n name  r req/s  a requests  d denied  t tokens  s spend  p p99  f in flight  (again: reverse)  j k scroll";
-        lines.push(paint("2", keys));
+        lines.push(paint("2", &first_that_fits(&KEYS, width)));
         lines.truncate(height);
         lines
     }
 }
 
-const HEAD: [(&str, Option<Sort>); 10] = [
-    ("TENANT", Some(Sort::Tenant)),
-    ("REQ/S", Some(Sort::Rate)),
-    ("REQUESTS", Some(Sort::Requests)),
-    ("DENIED", Some(Sort::Denied)),
-    ("TOKENS", Some(Sort::Tokens)),
-    ("SPEND", None),
-    ("BUDGET", Some(Sort::Spend)),
-    ("P99", Some(Sort::P99)),
-    ("IN FLIGHT", Some(Sort::InFlight)),
-    ("QUEUED", None),
+/// The keys, in as many words as there is room for.
+const KEYS: [&str; 3] = [
+    "q quit  sort: n name  r req/s  a requests  d denied  t tokens  s spend  p p99  f in flight  (again: reverse)  j k scroll",
+    "q quit n name r req/s a reqs d denied t tokens s spend p p99 f flight j k scroll",
+    "q quit  sort: n r a d t s p f  j k scroll",
+];
+/// What columns are called, wide and compact, and what sorts by them.
+const HEAD: [(&str, &str, Option<Sort>); 11] = [
+    ("TENANT", "TENANT", Some(Sort::Tenant)),
+    ("REQ/S", "REQ/S", Some(Sort::Rate)),
+    ("REQUESTS", "REQS", Some(Sort::Requests)),
+    ("DENIED", "DENIED", Some(Sort::Denied)),
+    ("TOKENS", "TOKENS", Some(Sort::Tokens)),
+    ("SPEND", "SPEND", None),
+    ("BUDGET", "BUDGET", Some(Sort::Spend)),
+    ("P99", "P99", Some(Sort::P99)),
+    ("IN FLIGHT", "FLIGHT", Some(Sort::InFlight)),
+    ("QUEUED", "QUEUED", None),
+    ("WAITING", "WAIT", None),
 ];
 /// The columns that are texts; all others are numbers, and stand to the right.
 const TEXTS: [usize; 2] = [0, 6];
+/// A name is not cut to less.
+const NAME_CHARS_MIN: usize = 8;
 
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+/// How much is told of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Wide,
+    /// Figures of few characters, and names cut to what they leave of the screen.
+    Compact {
+        width: usize,
+    },
+}
+
+impl Row {
+    fn cells(&self, form: Form) -> Vec<String> {
+        let is_wide = form == Form::Wide;
+        let budget = |(spent, limit, budget): &(f64, f64, String)| {
+            let percent = format!("{:.0}%", (share(*spent, *limit) * 100.0).clamp(0.0, 999.0));
+            if is_wide { format!("{percent} of {budget}") } else { percent }
+        };
+        let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
+        vec![
+            self.tenant.clone(),
+            if is_wide { rate(self.per_second) } else { short(self.per_second) },
+            count(self.requests),
+            count(self.denied),
+            count(self.tokens),
+            if is_wide { usd(self.cost) } else { format!("${}", short(self.cost)) },
+            or_none(self.budget.as_ref().map(budget)),
+            or_none(self.p99.map(span)),
+            count(self.in_flight),
+            or_none(self.queued.map(count)),
+            count(self.waiting),
+        ]
+    }
+}
+
+fn aligned(rows: &[Vec<String>], form: Form) -> Vec<String> {
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let gap = if form == Form::Wide { "  " } else { " " };
+    if let (Form::Compact { width }, Some((name, figures))) = (form, widths.split_first_mut()) {
+        let taken: usize = figures.iter().map(|figure| figure + gap.len()).sum();
+        *name = (*name).min(width.saturating_sub(taken).max(NAME_CHARS_MIN));
+    }
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| {
+            let cell = shortened(cell, *width);
             if TEXTS.contains(&at) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
-        cells.collect::<Vec<_>>().join("  ")
+        cells.collect::<Vec<_>>().join(gap)
     };
     rows.iter().map(line).collect()
+}
+
+/// A text in so many characters; where it is longer, one sees that.
+fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(width.saturating_sub(1));
+    kept.chain(std::iter::once('…')).collect()
+}
+
+/// The first of some texts that has room; the last one, where none has.
+fn first_that_fits(texts: &[impl AsRef<str>], width: usize) -> String {
+    let texts = texts.iter().map(AsRef::as_ref);
+    let fits = texts.clone().find(|text| text.chars().count() <= width);
+    fits.or(texts.last()).unwrap_or_default().to_owned()
 }
 
 fn cut(line: &str, width: usize) -> String {
@@ -268,23 +328,49 @@ fn rate(number: f64) -> String {
     if number == 0.0 { "0".to_owned() } else { format!("{number:.2}") }
 }
 
+/// In at most seven characters.
 fn span(ms: f64) -> String {
-    if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+    let ms = ms.max(0.0);
+    let seconds = ms / 1000.0;
+    if ms.round() < 1000.0 {
+        format!("{ms:.0} ms")
+    } else if seconds < 99.95 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} s", count(rounded(seconds)))
+    }
 }
 
 fn usd(number: f64) -> String {
     format!("${number:.2}")
 }
 
+/// In at most six characters.
+fn short(number: f64) -> String {
+    let whole = rounded(number);
+    if whole < 1000 { rate(number.max(0.0)) } else { count(whole) }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the nearest there is")]
+fn rounded(number: f64) -> u64 {
+    number.round() as u64
+}
+
+/// In at most five characters.
 fn count(number: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let float = number as f64;
-    match number {
-        0..100_000 => number.to_string(),
-        100_000..10_000_000 => format!("{:.0}k", float / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.0}M", float / 1e6),
-        _ => format!("{:.0}G", float / 1e9),
+    if number < 100_000 {
+        return number.to_string();
     }
+    let units = [
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("T", 1_000_000_000_000),
+        ("P", 1_000_000_000_000_000),
+    ];
+    let unit = units.into_iter().find(|(_, size)| number / size < 10_000);
+    let (unit, size) = unit.unwrap_or(("E", 1_000_000_000_000_000_000));
+    format!("{}{unit}", number / size)
 }
 
 #[cfg(test)]
@@ -328,13 +414,76 @@ mod tests {
         let text = told().plain(view(Sort::Rate, false));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].split_whitespace().next(), Some("TENANT"));
-        for part in ["acme (1 waiting)", "1.25", "1005", "$1.50", "95% of 2 USD/hour", "1.5 s"] {
+        for part in ["acme", "1.25", "1005", "$1.50", "95% of 2 USD/hour", "1.5 s"] {
             assert!(lines[1].contains(part), "{part}: {}", lines[1]);
         }
+        assert!(lines[1].ends_with(" 1"), "what waits for a person: {}", lines[1]);
         assert!(text.contains("250k"), "{text}");
     }
 
+    #[test]
+    fn the_keys_are_all_told_where_the_screen_is_small() {
+        for width in [41, 80, 120, 200] {
+            let lines = told().frame(view(Sort::Rate, false), (width, 24), "http://h:1", None);
+            let keys: Vec<&str> = lines[23].split_whitespace().collect();
+            for key in "q n r a d t s p f j k".split(' ') {
+                assert!(keys.contains(&key), "{key}: {}", lines[23]);
+            }
+        }
+    }
+
+    const WIDE: &str = "TENANT REQ/S REQUESTS DENIED TOKENS SPEND BUDGET P99 IN FLIGHT QUEUED WAITING";
+    const COMPACT: &str = "TENANT REQ/S REQS DENIED TOKENS SPEND BUDGET P99 FLIGHT QUEUED WAIT";
+    const SORTS: [Sort; 8] = [
+        Sort::Tenant,
+        Sort::Rate,
+        Sort::Requests,
+        Sort::Denied,
+        Sort::Tokens,
+        Sort::Spend,
+        Sort::P99,
+        Sort::InFlight,
+    ];
+
+    prop_compose! {
+        fn any_row()(
+            tenant in "\\PC{0,80}",
+            budget in prop::option::of((0.0..1e9_f64, 0.0..1e9_f64, "\\PC{0,40}")),
+            (per_second, cost, p99) in (0.0..1e12_f64, 0.0..1e12_f64, prop::option::of(0.0..1e12_f64)),
+            (bits, counts) in (0..64_u32, any::<[u64; 4]>()),
+            queued in prop::option::of(any::<u64>()),
+        ) -> Row {
+            let [requests, denied, tokens, in_flight] = counts.map(|count| count >> bits);
+            Row { tenant, per_second, requests, denied, tokens, cost, budget, p99, in_flight, queued, waiting: requests }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn eighty_columns_show_every_head_and_every_figure(
+            rows in prop::collection::vec(any_row(), 0..6),
+            sort in prop::sample::select(&SORTS[..]),
+            is_reversed: bool,
+        ) {
+            let told = Told { rows, ..Told::default() };
+            let view = view(sort, is_reversed);
+            let lines = told.frame(view, (80, 24), "http://h:1", None);
+            let mark = ['▲', '▼'];
+            let heads: Vec<&str> = lines[3].split_whitespace().map(|head| head.trim_end_matches(mark)).collect();
+            prop_assert!(heads.join(" ") == COMPACT || heads.join(" ") == WIDE, "{}", lines[3]);
+            for (row, line) in told.sorted(view).into_iter().zip(&lines[4..]) {
+                // Behind the name, which may hold blanks.
+                let form = if heads.join(" ") == WIDE { Form::Wide } else { Form::Compact { width: 80 } };
+                let cells = row.cells(form);
+                let figures = cells[1..].join(" ");
+                let shown = line.split_whitespace().collect::<Vec<_>>().join(" ");
+                let figures = figures.split_whitespace().collect::<Vec<_>>().join(" ");
+                prop_assert!(shown.ends_with(&figures), "{figures} is not in {line}");
+                let name: String = row.tenant.chars().take(NAME_CHARS_MIN - 1).collect();
+                prop_assert!(line.starts_with(&name), "{name} does not begin {line}");
+            }
+        }
+
         #[test]
         fn a_frame_fits_its_screen_and_holds_no_control(width in 0..200_usize, height in 0..40_usize, from in 0..5_usize, trouble in prop::option::of(".*")) {
             let view = View { from, ..view(Sort::Denied, false) };

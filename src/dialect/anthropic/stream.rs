@@ -124,6 +124,7 @@ impl Reader {
                 }
                 self.meter.read(message.get("usage"));
                 desk.told.usage = self.meter.usage();
+                desk.told.reply(&event);
                 self.send(&event, raw, desk.out);
                 Ok(Seen::Forget)
             }
@@ -294,6 +295,7 @@ impl Reader {
         self.flush(desk.out);
         self.meter.read(event.get("usage"));
         desk.told.usage = self.meter.usage();
+        desk.told.reply(&event);
         let removed = self.removed > 0;
         let changed = removed && event.get_mut("delta").is_some_and(|delta| restop(delta, self.released));
         self.send(&event, raw.filter(|_| !changed), desk.out);

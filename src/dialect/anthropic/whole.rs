@@ -35,6 +35,7 @@ pub fn whole(
     let mut meter = Meter::default();
     meter.read(answer.get("usage"));
     told.usage = meter.usage();
+    told.reply(&answer);
     let mut unused = Vec::new();
     let mut desk = Desk { limits, told, judge, out: &mut unused };
     let changed = judge_all(&mut blocks, &mut answer, &mut desk)?;

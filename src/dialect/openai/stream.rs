@@ -121,6 +121,7 @@ impl Reader {
         if let Some(usage) = usage.and_then(read_usage) {
             desk.told.usage = Some(usage);
         }
+        desk.told.reply(&chunk);
         if chunk.get("choices").and_then(Value::items).is_none() && chunk.present("usage").is_none() {
             // It says nothing that a client of this API reads: an error in another's words, perhaps.
             return Ok(Seen::Other);

@@ -366,6 +366,7 @@ impl Reader {
         if let Some(usage) = response.present("usage").and_then(read_usage) {
             desk.told.usage = Some(usage);
         }
+        desk.told.reply(response);
         let output = response.get_mut("output").filter(|output| !output.is_null()).map(std::mem::take);
         if stray_call(&event) {
             return Err(uninspectable());

@@ -46,6 +46,7 @@ names! {
     CacheRead = "gen_ai.usage.cache_read.input_tokens";
     CacheWrite = "gen_ai.usage.cache_creation.input_tokens", latest "gen_ai.usage.cache_write.input_tokens";
     ErrorType = "error.type";
+    FinishReasons = "gen_ai.response.finish_reasons";
     FirstChunk = "gen_ai.response.time_to_first_chunk";
     InputMessages = "gen_ai.input.messages";
     InputTokens = "gen_ai.usage.input_tokens";
@@ -55,8 +56,10 @@ names! {
     Operation = "gen_ai.operation.name";
     OutputMessages = "gen_ai.output.messages";
     OutputTokens = "gen_ai.usage.output_tokens";
+    MaxTokens = "gen_ai.request.max_tokens";
     Provider = "gen_ai.provider.name";
     RequestModel = "gen_ai.request.model";
+    ResponseModel = "gen_ai.response.model";
     Resends = "http.request.resend_count";
     Route = "http.route";
     RpcStatus = "rpc.response.status_code";
@@ -67,6 +70,9 @@ names! {
     ToolArguments = "gen_ai.tool.call.arguments";
     Tool = "gen_ai.tool.name";
     Transport = "network.transport";
+    UrlFull = "url.full";
+    UrlPath = "url.path";
+    UrlScheme = "url.scheme";
     // What no convention has a name for.
     Config = "tollgate.config";
     Cost = "tollgate.cost_usd";

@@ -5,10 +5,10 @@ use super::{
     line::{Line, nanos, pair, resource, value},
     names::{self, Conventions, Name},
 };
-use crate::trace::{Came, Context, McpCall, Moment, Trace, Traced, Try};
+use crate::trace::{Came, Context, McpCall, Moment, Reply, Trace, Traced, Try};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{InstrumentationScope, KeyValue, any_value::Value as Told},
+    common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value::Value as Told},
     trace::v1::{
         ResourceSpans, ScopeSpans, Span, Status,
         span::{Link, SpanKind},
@@ -117,6 +117,18 @@ impl Attributes {
         }
     }
 
+    fn reply(&mut self, reply: Option<&Reply>) {
+        let Some(Reply { model, reasons }) = reply else { return };
+        if let Some(model) = model {
+            self.text(Name::ResponseModel, model);
+        }
+        if !reasons.is_empty() {
+            let text = |reason: &str| AnyValue { value: Some(Told::StringValue(reason.to_owned())) };
+            let values = reasons.iter().map(|(_, reason)| text(reason)).collect();
+            self.put(Name::FinishReasons, Told::ArrayValue(ArrayValue { values }));
+        }
+    }
+
     fn mcp(&mut self, mcp: &McpCall) {
         self.text(Name::McpMethod, mcp.method);
         if let Some(version) = mcp.version {
@@ -192,6 +204,10 @@ impl Sheet<'_> {
         );
         attributes.text(Name::Method, trace.method);
         attributes.text(Name::Route, trace.route);
+        // Never the path that the client wrote: of what the gateway does not serve, nothing is told.
+        let is_known = trace.route.starts_with('/');
+        attributes.text(Name::UrlPath, if is_known { trace.route } else { "REDACTED" });
+        attributes.text(Name::UrlScheme, if trace.is_secure { "https" } else { "http" });
         let name = match &trace.mcp {
             Some(mcp) => {
                 // A resource's URI is no name of few.
@@ -257,6 +273,10 @@ impl Sheet<'_> {
                 attributes.whole(name, tokens);
             }
         }
+        if let Some(tokens) = trace.tokens_max {
+            attributes.whole(Name::MaxTokens, tokens);
+        }
+        attributes.reply(trace.reply.as_ref());
         attributes.server(server);
         let begun = first.map_or(trace.started, |noted| noted.started);
         if trace.is_stream {
@@ -305,6 +325,9 @@ impl Sheet<'_> {
         attributes.text(Name::Method, noted.method);
         attributes.text(Name::Upstream, &noted.upstream);
         attributes.server(noted.server.as_ref());
+        if let Some(url) = &noted.url {
+            attributes.text(Name::UrlFull, url);
+        }
         if sent_before > 0 {
             attributes.whole(Name::Resends, sent_before);
         }
@@ -455,12 +478,16 @@ mod tests {
             upstream: "claude".into(),
             method: "POST",
             server: Some(("api.anthropic.com", 443)),
+            url: Some(&"https://api.anthropic.com/v1"),
             mcp: None,
         };
         trace.outbound().begin(going, at(50)).end(Came::Status(200), at(120));
         trace.lasted = Duration::from_micros(900_500);
         trace.is_stream = true;
         trace.usage = Some(Usage { input: 70, cached_input: 60, cache_write: 5, output: 8 });
+        trace.tokens_max = Some(99);
+        let model = Some("claude-opus-4-1".to_owned());
+        trace.reply = Some(Reply { model, reasons: vec![(0, "tool_use"), (1, "_OTHER")] });
         trace
     }
 
@@ -481,6 +508,13 @@ mod tests {
                 Some(Any::IntValue(number)) => number.to_string(),
                 Some(Any::BoolValue(flag)) => flag.to_string(),
                 Some(Any::DoubleValue(number)) => number.to_string(),
+                Some(Any::ArrayValue(ArrayValue { values })) => {
+                    let texts = values.into_iter().map(|value| match value.value {
+                        Some(Any::StringValue(text)) => text,
+                        other => format!("{other:?}"),
+                    });
+                    texts.collect::<Vec<_>>().join(",")
+                }
                 other => format!("{other:?}"),
             };
             format!("{}={value}", pair.key)
@@ -497,9 +531,9 @@ mod tests {
         assert_eq!(
             told(manner, trace()),
             [
-                "POST /v1/messages 0..900 http.request.method=POST http.response.status_code=200 http.route=/v1/messages tollgate.dialect=anthropic.messages tollgate.key=prod tollgate.request_id=r1 tollgate.tenant=acme",
-                "chat claude-opus 50..900 gen_ai.operation.name=chat gen_ai.provider.name=anthropic gen_ai.request.model=claude-opus gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=0.1 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.input_tokens=70 gen_ai.usage.output_tokens=8 server.address=api.anthropic.com server.port=443 tollgate.cost_usd=0.000123 tollgate.tenant=acme tollgate.upstream=claude",
-                "POST 50..120 http.request.method=POST http.response.status_code=200 server.address=api.anthropic.com server.port=443 tollgate.tenant=acme tollgate.upstream=claude",
+                "POST /v1/messages 0..900 http.request.method=POST http.response.status_code=200 http.route=/v1/messages tollgate.dialect=anthropic.messages tollgate.key=prod tollgate.request_id=r1 tollgate.tenant=acme url.path=/v1/messages url.scheme=http",
+                "chat claude-opus 50..900 gen_ai.operation.name=chat gen_ai.provider.name=anthropic gen_ai.request.max_tokens=99 gen_ai.request.model=claude-opus gen_ai.request.stream=true gen_ai.response.finish_reasons=tool_use,_OTHER gen_ai.response.model=claude-opus-4-1 gen_ai.response.time_to_first_chunk=0.1 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.input_tokens=70 gen_ai.usage.output_tokens=8 server.address=api.anthropic.com server.port=443 tollgate.cost_usd=0.000123 tollgate.tenant=acme tollgate.upstream=claude",
+                "POST 50..120 http.request.method=POST http.response.status_code=200 server.address=api.anthropic.com server.port=443 tollgate.tenant=acme tollgate.upstream=claude url.full=https://api.anthropic.com/v1",
             ]
         );
     }
@@ -516,6 +550,17 @@ mod tests {
         let prompt = r#"gen_ai.input.messages=[{"parts":[{"content":"hi [EMAIL_ADDRESS:1]","type":"text"}],"role":"user"}]"#;
         assert!(content.contains(prompt) && content.contains("there"), "{content}");
         assert!(!classic.contains("there") && !classic.contains("EMAIL_ADDRESS"), "{classic}");
+    }
+
+    #[test]
+    fn of_a_path_that_is_not_served_nothing_is_told_and_tls_is() {
+        let context = Context { trace: 7, span: 9, is_sampled: true };
+        let came = (SystemTime::UNIX_EPOCH + Duration::from_secs(1000), clock::now());
+        let mut trace = Trace::new(context, None, ("GET", "_OTHER"), came);
+        trace.is_secure = true;
+        let manner = Manner { conventions: Conventions::Classic, content: true };
+        let spans = told(manner, trace);
+        assert!(spans[0].ends_with(" url.path=REDACTED url.scheme=https"), "{spans:?}");
     }
 
     #[test]
