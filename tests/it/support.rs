@@ -431,7 +431,9 @@ impl Gateway {
             let dir = gateway.dir.path().join("data").join(kind).join(tenant);
             let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
             let text: String = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
+            // A line without its end is still being written.
+            let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            whole.map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
         };
         self.wait("a record", |gateway| read(gateway).len() >= at_least);
         read(self)
