@@ -97,7 +97,9 @@ mod tests {
             assert_eq!(of(events), (Some(model.to_owned()), reasons.to_vec()), "{events:?}");
         };
         check(
-            &[r#"{"model":"gpt-5-2025-08-07","choices":[{"index":1,"finish_reason":"length"},{"index":0,"finish_reason":"tool_calls"}]}"#],
+            &[
+                r#"{"model":"gpt-5-2025-08-07","choices":[{"index":1,"finish_reason":"length"},{"index":0,"finish_reason":"tool_calls"}]}"#,
+            ],
             "gpt-5-2025-08-07",
             &["tool_calls", "length"],
         );

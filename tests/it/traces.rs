@@ -196,7 +196,14 @@ fn what_a_client_writes_in_a_path_is_in_no_span() {
         assert_eq!(span.attributes["url.scheme"], "http");
     }
     paths.sort_unstable();
-    let expected = ["/mcp/{server}", "/tools/{upstream}", "/v1/files", "/v1/models/{id}", "/v1/responses/{id}", "REDACTED"];
+    let expected = [
+        "/mcp/{server}",
+        "/tools/{upstream}",
+        "/v1/files",
+        "/v1/models/{id}",
+        "/v1/responses/{id}",
+        "REDACTED",
+    ];
     assert_eq!(paths, expected, "{spans:#?}");
     for span in &spans {
         let told = format!("{} {}", span.name, span.attributes);
@@ -234,8 +241,7 @@ fn each_dialect_s_answers_say_who_answered_and_why_they_stopped() {
         format!("{model} {reasons} {}", told("request.max_tokens"))
     };
     let spans = collector.spans();
-    let mut told: Vec<String> =
-        spans.iter().filter(|span| span.name.starts_with("chat ")).map(of).collect();
+    let mut told: Vec<String> = spans.iter().filter(|span| span.name.starts_with("chat ")).map(of).collect();
     told.sort();
     expected.sort();
     assert_eq!(told, expected);

@@ -147,9 +147,7 @@ impl Told {
             let mark = if view.is_reversed { '▲' } else { '▼' };
             if *sort == Some(view.sort) { format!("{name}{mark}") } else { (*name).to_owned() }
         });
-        std::iter::once(head.collect())
-            .chain(self.sorted(view).iter().map(|row| row.cells(form)))
-            .collect()
+        std::iter::once(head.collect()).chain(self.sorted(view).iter().map(|row| row.cells(form))).collect()
     }
 
     /// The table as plain text, all of it.
@@ -168,7 +166,8 @@ impl Told {
     /// Who is looked at, and what it does now.
     fn title(&self, url: &str, width: usize) -> String {
         let all = &self.all;
-        let (count, rate, in_flight, waiting) = (self.count, rate(all.per_second), all.in_flight, all.waiting);
+        let (count, rate, in_flight, waiting) =
+            (self.count, rate(all.per_second), all.in_flight, all.waiting);
         let time = self.time.get(11..19).unwrap_or_default();
         let long = format!(
             "tollgate  {url}  {count} tenants  {rate} req/s  {in_flight} in flight  {waiting} waiting for a person  {time}"
@@ -255,7 +254,9 @@ const NAME_CHARS_MIN: usize = 8;
 enum Form {
     Wide,
     /// Figures of few characters, and names cut to what they leave of the screen.
-    Compact { width: usize },
+    Compact {
+        width: usize,
+    },
 }
 
 impl Row {

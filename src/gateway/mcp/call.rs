@@ -427,7 +427,13 @@ impl Talk {
         let is_name = trace.context.is_sampled && act != Act::ReadResource;
         let name = is_name.then(|| redactor.text(permit.tool()).as_str().into());
         let mcp = Some(McpCall { method: act.method(), name, version: None });
-        let going = Going { upstream: server.shared_name(), method: "POST", server: server.address(), url: None, mcp };
+        let going = Going {
+            upstream: server.shared_name(),
+            method: "POST",
+            server: server.address(),
+            url: None,
+            mcp,
+        };
         Some(trace.outbound().begin(going, clock::now()))
     }
 
