@@ -6,7 +6,8 @@
 //!
 //! An attack is a process of its own that gives way to others (`nice`), and so is the upstream that sends it as much as it
 //! takes: what the neighbour waits for is the gateway, not the others' work on the same cores. The neighbour asks on a new
-//! connection each time, 50 times a second.
+//! connection each time, 50 times a second, from an address of its own: the attackers' closed connections fill the table in
+//! which the system looks for a free port, as they would on their own machine.
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
@@ -29,10 +30,11 @@ mod frames;
 mod support;
 
 use attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, neighbours};
+use socket2::{Domain, Socket, Type};
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, ExitCode, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -125,12 +127,20 @@ fn percentile(sorted: &[Duration], share: f64) -> Duration {
     sorted[at.min(sorted.len() - 1)]
 }
 
+/// The neighbour's connection.
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 9], 0)).into())?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    Ok(socket.into())
+}
+
 /// How long the neighbour waits, and how often it was not served.
 fn waits(port: u16, samples: usize) -> (Vec<Duration>, usize) {
     let (request, mut failed, mut waits) = (neighbours(), 0, Vec::new());
     for _ in 0..samples {
         let begin = Instant::now();
-        let answer = TcpStream::connect(("127.0.0.1", port)).ok().and_then(|mut socket| {
+        let answer = connect(port).ok().and_then(|mut socket| {
             socket.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
             socket.write_all(&request).ok()?;
             read_answer(socket)

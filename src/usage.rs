@@ -39,6 +39,10 @@ pub struct Price {
 
 /// More tokens than any model takes or gives: who reports them counts something else.
 const TOKENS_MAX: u64 = 100_000_000;
+/// More than any model reads beside what its request says: an earlier conversation, results of a provider's own tools.
+const UNSAID_MAX: u64 = 2_000_000;
+/// No text has so many tokens for each that is expected in it.
+const TIMES_MAX: u64 = 64;
 
 impl Usage {
     /// Input and output together.
@@ -46,9 +50,12 @@ impl Usage {
         self.input.saturating_add(self.output)
     }
 
-    /// Whether it can be true of an answer that brought text, if it did.
-    pub fn is_plausible(&self, has_text: bool) -> bool {
-        self.input <= TOKENS_MAX
+    /// Whether it can be true of a request whose input is taken for so many tokens, and of an answer that brought text, if
+    /// it did.
+    pub fn is_plausible(&self, input_estimate: u64, has_text: bool) -> bool {
+        let input_max = input_estimate.saturating_mul(TIMES_MAX).saturating_add(UNSAID_MAX).min(TOKENS_MAX);
+        self.input <= input_max
+            && (self.input > 0 || input_estimate == 0)
             && self.output <= TOKENS_MAX
             && self.cached_input.saturating_add(self.cache_write) <= self.input
             && !(has_text && self.output == 0)

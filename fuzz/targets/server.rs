@@ -8,14 +8,19 @@ use hyper::body::Incoming;
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
-use tollgate::server::{Ending, Listener, Malformed, good_head, serve};
 use tokio_util::sync::CancellationToken;
+use tollgate::server::{Ending, Listener, Malformed, good_head, serve};
 
 /// A request as the service saw it.
+#[derive(Debug)]
 struct Seen {
+    connection: usize,
     method: String,
     target: String,
     is_http2: bool,
@@ -24,6 +29,22 @@ struct Seen {
     body: Option<Bytes>,
 }
 
+/// Each connection has a copy of the service: with a number of its own, as a request of an earlier one may be told late.
+struct Connection(usize);
+
+impl Connection {
+    fn number(&self) -> usize {
+        self.0
+    }
+}
+
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        Self(CONNECTIONS.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+static CONNECTIONS: AtomicUsize = AtomicUsize::new(1);
 static SEEN: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
 static SERVER: LazyLock<SocketAddr> = LazyLock::new(start);
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -37,17 +58,20 @@ fn start() -> SocketAddr {
             tell.send(listener.address().unwrap()).unwrap();
             let (stop, closing) = (CancellationToken::new(), CancellationToken::new());
             let ending = Ending { stop, drain: Duration::from_secs(1), closing };
-            serve(listener, HEAD_BYTES_MAX, ending, answer).await;
+            let connection = Connection(0);
+            let service = move |request| answer(request, connection.number());
+            serve(listener, HEAD_BYTES_MAX, ending, service).await;
         });
     });
     told.recv().unwrap()
 }
 
-async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, connection: usize) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let is_malformed = head.extensions.get::<Malformed>().is_some();
     let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
     let seen = Seen {
+        connection,
         method: head.method.to_string(),
         target: head.uri.to_string(),
         is_http2: head.version == Version::HTTP_2,
@@ -72,7 +96,7 @@ fn body_behind(head: &[u8], rest: &[u8]) -> Option<(Vec<u8>, usize)> {
 fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let line = |at: usize| {
         let length = bytes.get(at..)?.windows(2).position(|pair| pair == b"\r\n")?;
-        Some((std::str::from_utf8(&bytes[at..at + length]).ok()?, at + length + 2))
+        Some((String::from_utf8_lossy(&bytes[at..at + length]), at + length + 2))
     };
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
@@ -104,7 +128,9 @@ fn send(bytes: &[u8]) {
     loop {
         match socket.read(&mut told) {
             Ok(1..) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
+            {
                 panic!("the connection does not end");
             }
             Ok(0) | Err(_) => return,
@@ -113,15 +139,15 @@ fn send(bytes: &[u8]) {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    SEEN.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let first = CONNECTIONS.load(Ordering::SeqCst);
     send(bytes);
     let seen = std::mem::take(&mut *SEEN.lock().unwrap_or_else(PoisonError::into_inner));
     let mut rest = bytes;
-    for request in seen {
+    for request in seen.into_iter().filter(|request| request.connection >= first) {
         if request.is_http2 || request.is_malformed {
             return;
         }
-        let head = good_head(rest).expect("a request that no strict reader finds there");
+        let head = good_head(rest).unwrap_or_else(|| panic!("no strict reader finds {request:?} there"));
         let line = String::from_utf8_lossy(head);
         let mut words = line.split([' ', '\r']);
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -20,7 +20,12 @@ fn fence(is_shared: bool) -> Fence {
     }
 }
 
-fn talk(store: Store, is_shared: bool, (method, target, body): (&str, &str, &str), answer: &[u8]) -> Option<()> {
+fn talk(
+    store: Store,
+    is_shared: bool,
+    (method, target, body): (&str, &str, &str),
+    answer: &[u8],
+) -> Option<()> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let method: http::Method = method.parse().ok()?;
     let body = store.body(path, body.as_bytes(), 64).ok()?;
@@ -41,11 +46,7 @@ fn talk(store: Store, is_shared: bool, (method, target, body): (&str, &str, &str
                 }
                 reply = Some(Reply { status: 200, body: answer.to_vec().into() });
             }
-            Step::Tell(told) => {
-                assert!(told.body.is_empty() || json::parse(&told.body, 128).is_ok());
-                return Some(());
-            }
-            Step::Fail(_) => return Some(()),
+            Step::Tell(_) | Step::Fail(_) => return Some(()),
         }
     }
     None
@@ -55,7 +56,9 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
     let (body, answer) = rest.split_once("\n\n").unwrap_or((rest, "{}"));
     let mut words = head.split(' ');
-    let (Some(store), Some(method), Some(target)) = (words.next(), words.next(), words.next()) else { return };
+    let (Some(store), Some(method), Some(target)) = (words.next(), words.next(), words.next()) else {
+        return;
+    };
     let Some(store) = Store::ALL.into_iter().find(|known| known.as_str() == store) else { return };
     for is_shared in [true, false] {
         let _ = talk(store, is_shared, (method, target, body), answer.as_bytes());

@@ -47,6 +47,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let whole = read(&mut Answer::new(upstream, client, about), std::iter::once(bytes));
         let pieces = bytes.chunks(usize::from(*first) / WAYS.len() + 1);
         let split = read(&mut Answer::new(upstream, client, about), pieces);
-        assert_eq!((String::from_utf8_lossy(&whole.0), whole.1), (String::from_utf8_lossy(&split.0), split.1));
+        assert_eq!(
+            (String::from_utf8_lossy(&whole.0), whole.1),
+            (String::from_utf8_lossy(&split.0), split.1)
+        );
     }
 });

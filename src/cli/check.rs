@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// Warnings are findings too
     #[arg(long)]
     strict: bool,
+    /// Do without what is only where the gateway runs: secrets in variables and files, certificates and their keys
+    #[arg(long)]
+    without_secrets: bool,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -44,7 +47,13 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         quotas: &quotas,
         now,
     };
-    let (compiled, mut problems) = compile::compile(&loaded, &context);
+    let (tenants, mut problems) = if arguments.without_secrets {
+        let (read, problems) = compile::compile_to_read(&loaded, now);
+        (read.map(|snapshot| snapshot.tenants), problems)
+    } else {
+        let (compiled, problems) = compile::compile(&loaded, &context);
+        (compiled.map(|compiled| compiled.snapshot.tenants), problems)
+    };
     let mut tests = Vec::new();
     for path in config::test_files(&loaded) {
         let (read, more) = config::load_tests(&path, &mut loaded.files);
@@ -63,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         Format::Json => print::line(&config::to_json(&problems, &loaded.files).to_string()),
         Format::Text => {
             print::text(&config::to_text(&problems, &loaded.files, print::colour(&stdout())));
-            print::line(&summary(&problems, compiled.map(|compiled| compiled.snapshot.tenants)));
+            print::line(&summary(&problems, tenants));
         }
     }
     let worst = if arguments.strict { !problems.is_empty() } else { count(&problems, Severity::Error) > 0 };

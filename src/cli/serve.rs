@@ -47,8 +47,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The configuration's files are looked at this often.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// So many webhooks are on their way at once.
-const WEBHOOKS_MAX: usize = 256;
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
@@ -337,7 +335,7 @@ impl Running {
             room: Arc::default(),
             cache: Cache::default(),
             approvals: Arc::default(),
-            webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
+            webhooks: Arc::new(Semaphore::new(gateway::WEBHOOKS_MAX)),
             apart: Apart::on_this_machine(),
             sessions: Mutex::default(),
             listeners: Listeners::default(),

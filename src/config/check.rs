@@ -281,6 +281,7 @@ impl Findings {
                     self.problems.push(Problem::error("misplaced-key", place, message));
                 }
             }
+            Together::NotWith { .. } => {}
             Together::OnlyFor { key, by, words } => {
                 if let Some(place) = key_at(key).filter(|_| node.get(by).is_some() && !holds(by, words)) {
                     let message = format!("`{key}` only goes with `{by}: {}`", words.join("` or `"));

@@ -105,6 +105,7 @@ fn together(rule: Together) -> Value {
             json!({ "oneOf": choices })
         }
         Together::Needs { key, other } => json!({ "dependentRequired": { key: [other] } }),
+        Together::NotWith { key, other } => json!({ "not": { "required": [key, other] } }),
         Together::OnlyFor { key, by, words } => {
             let about = format!("`{key}` only goes with `{by}: {}`.", words.join("` or `"));
             let only = json!({ "enum": words, "description": about });

@@ -73,6 +73,11 @@ pub(crate) enum Together {
         key: &'static str,
         other: &'static str,
     },
+    /// `key` only where `other` is not there. For the schema: what is wrong with it says who compiles it.
+    NotWith {
+        key: &'static str,
+        other: &'static str,
+    },
     /// `key` only where the key `by` holds one of `words`.
     OnlyFor {
         key: &'static str,

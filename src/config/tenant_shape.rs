@@ -223,6 +223,9 @@ static RULE: MapShape = MapShape {
     rules: &[
         Together::ExactlyOne(&["allow", "ask", "deny"]),
         Together::Needs { key: "within", other: "ask" },
+        Together::NotWith { key: "limit", other: "deny" },
+        Together::NotWith { key: "set", other: "deny" },
+        Together::NotWith { key: "set", other: "ask" },
     ],
     hush: Hush::Shown,
 };

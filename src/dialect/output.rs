@@ -31,7 +31,7 @@ pub fn answers(api: Api, body: &Value<'_>) -> u64 {
     let number = |key: &str| body.present(key).and_then(whole);
     let times = match api {
         Api::Chat => number("n"),
-        Api::Completions => number("best_of").max(number("n")),
+        Api::Completions => Some(completions(body)),
         Api::CountTokens
         | Api::Embeddings
         | Api::Messages
@@ -40,6 +40,20 @@ pub fn answers(api: Api, body: &Value<'_>) -> u64 {
         | Api::Responses => None,
     };
     times.unwrap_or(1).clamp(1, OUTPUT_MAX)
+}
+
+/// How many completions are asked for: so many of each prompt.
+fn completions(body: &Value<'_>) -> u64 {
+    let number = |key: &str| body.present(key).and_then(whole);
+    let each = number("best_of").max(number("n")).unwrap_or(1).max(1);
+    let prompts = match body.present("prompt") {
+        // Numbers alone are the tokens of one.
+        Some(Value::Array(prompts)) if !prompts.iter().all(|prompt| matches!(prompt, Value::Number(_))) => {
+            u64::try_from(prompts.len()).unwrap_or(u64::MAX)
+        }
+        _ => 1,
+    };
+    each.saturating_mul(prompts)
 }
 
 /// A number of tokens, whichever way it is written: `100`, `1e2`, `100.0`.
@@ -75,8 +89,23 @@ mod tests {
         check(Api::Chat, r#"{"max_tokens":1e2}"#, Some(100));
         check(Api::Chat, r#"{"max_tokens":18446744073709551615,"n":9}"#, Some(OUTPUT_MAX));
         check(Api::Completions, r#"{"max_tokens":5,"n":2,"best_of":4}"#, Some(20));
+        check(Api::Completions, r#"{"max_tokens":5,"n":2,"prompt":["a","b","c"]}"#, Some(30));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[[1,2],[3]]}"#, Some(10));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[1,2,3]}"#, Some(5));
+        check(Api::Completions, r#"{"max_tokens":5,"prompt":[]}"#, Some(5));
         check(Api::Messages, r#"{"max_tokens":9}"#, Some(9));
         check(Api::Responses, r#"{"max_output_tokens":9,"max_tokens":1}"#, Some(9));
         check(Api::Embeddings, r#"{"max_tokens":9}"#, Some(0));
+    }
+
+    #[test]
+    fn each_prompt_is_answered() {
+        let check = |api, body: &str, expected| {
+            let parsed = json::parse(body.as_bytes(), 8).unwrap();
+            assert_eq!(answers(api, &parsed), expected, "{body}");
+        };
+        check(Api::Completions, r#"{"prompt":["a","b"],"n":3}"#, 6);
+        check(Api::Completions, r#"{"prompt":"a"}"#, 1);
+        check(Api::Chat, r#"{"n":3}"#, 3);
     }
 }

@@ -122,7 +122,9 @@ impl Terms {
             return (None, false);
         }
         // What cannot be true is no usage.
-        let reported = told.usage.filter(|usage| *end != End::Complete || usage.is_plausible(produced > 0));
+        let reported = told
+            .usage
+            .filter(|usage| *end != End::Complete || usage.is_plausible(self.input_estimate, produced > 0));
         match (reported, end) {
             (Some(usage), End::Complete) => (Some(usage), false),
             (Some(usage), End::ClientGone | End::Refused(_)) => {

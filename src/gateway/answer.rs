@@ -5,6 +5,7 @@ use super::{
     cache::Pending,
     form,
     mcp::Events,
+    pace::Pace,
     person::Waits,
     visit::{self, Summary},
 };
@@ -31,7 +32,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::Sleep;
@@ -237,10 +238,9 @@ fn stream(
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
     let exchange = Exchange::new(asked, terms, denied).translated(translation).streamed();
-    let (waits, comment, keeping) = (Waits::default(), None, visit.keeping.take());
-    let upstream = Some(body);
-    let body =
-        StreamBody { gateway, upstream, exchange: Some(exchange), waits, closing, comment, busy, keeping };
+    let (waits, pace, comment) = (Waits::default(), Pace::default(), None);
+    let (upstream, exchange, keeping) = (Some(body), Some(exchange), visit.keeping.take());
+    let body = StreamBody { gateway, upstream, exchange, waits, pace, closing, comment, busy, keeping };
     let mut response = Response::new(Body::Stream(Box::new(body)));
     *response.headers_mut() = headers;
     Ok(response)
@@ -255,6 +255,7 @@ pub struct StreamBody {
     exchange: Option<Exchange>,
     /// Calls that wait for a person.
     waits: Waits,
+    pace: Pace,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     comment: Option<Pin<Box<Sleep>>>,
     /// Time that the gateway itself worked for this request.
@@ -310,7 +311,7 @@ impl StreamBody {
                     return None;
                 }
             }
-            progress = match read(self.upstream.as_mut()?, cx, exchange, out) {
+            progress = match read(self.upstream.as_mut()?, cx, (exchange, &mut self.pace), out) {
                 Poll::Pending => return None,
                 Poll::Ready(Some(progress)) => progress,
                 Poll::Ready(None) => return Some(End::Complete),
@@ -385,11 +386,13 @@ impl StreamBody {
 fn read(
     upstream: &mut AnswerBody,
     cx: &mut Context<'_>,
-    exchange: &mut Exchange,
+    (exchange, pace): (&mut Exchange, &mut Pace),
     out: &mut Vec<u8>,
 ) -> Poll<Option<Progress>> {
     let (mut progress, now) = (Progress::Continue, clock::now());
+    ready!(pace.poll(cx, now));
     let read = upstream.poll_read(cx, &mut |bytes| {
+        pace.passed(bytes.len(), now);
         if progress == Progress::Continue {
             progress = exchange.read(bytes, now, out);
         }

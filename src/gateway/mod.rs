@@ -14,6 +14,7 @@ mod form;
 mod identify;
 mod mcp;
 mod models;
+mod pace;
 mod person;
 mod posted;
 mod reserve;
@@ -62,6 +63,9 @@ use hyper::body::Incoming;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// So many webhooks are on their way at once.
+pub const WEBHOOKS_MAX: usize = 256;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -141,8 +145,7 @@ impl Gateway {
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let route = Route::of(&head);
-        let mut arrival = visit::Arrival::now(route::family(&head));
+        let (route, mut arrival) = (Route::of(&head), visit::Arrival::now(route::family(&head)));
         if let Some(Malformed { status, message }) = head.extensions.get() {
             self.telemetry.unidentified();
             let refusal = Refusal::Malformed { status: *status, message: message.clone() };

@@ -24,7 +24,7 @@ pub(super) fn input(asked: &Asked, model: &str, api: Api, body: &Value<'_>, sent
     let is_limited =
         || asked.identity.tenant().quota.limits_calls() || own.is_some_and(|own| own.limits_calls());
     let vocabulary = Vocabulary::of(model).filter(|_| api == Api::CountTokens || is_limited());
-    vocabulary.map_or_else(|| tokens::of_body(sent), |vocabulary| tokens::of_request(vocabulary, body))
+    tokens::of_request(vocabulary, body, sent.len())
 }
 
 /// What a call may use at most: its input, as it is taken for, and the longest answer that it allows.

@@ -4,7 +4,7 @@
 use super::key_set::{Algorithm, KeySet};
 use crate::json::{self, Value};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// A longer token is not read.
 pub const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -89,7 +89,7 @@ impl<'t> Token<'t> {
     /// When it ends, in seconds since 1970; `None` if it is not valid at `now`.
     pub(super) fn expiry(&self, now: f64) -> Option<f64> {
         let time = |name: &str| match self.claims.get(name) {
-            Some(time) => time.as_f64().ok_or(()).map(Some),
+            Some(time) => time.as_f64().filter(|time| TIMES.contains(time)).ok_or(()).map(Some),
             None => Ok(None),
         };
         let begun = |time: Option<f64>| time.is_none_or(|time| time <= now + LEEWAY);
@@ -102,6 +102,9 @@ impl<'t> Token<'t> {
         self.claims.get("sub").and_then(Value::as_str).filter(|subject| !subject.is_empty())
     }
 }
+
+/// Times that an issuer can mean, in seconds since 1970: until the year 10000.
+const TIMES: Range<f64> = 0.0..253_402_300_800.0;
 
 impl Issuer {
     /// Whether a token says that it is of this issuer and for this gateway.

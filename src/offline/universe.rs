@@ -5,12 +5,14 @@ use super::Configuration;
 use crate::{
     config::raw::{self, UpstreamKind},
     policy::glob::Glob,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, ToolKind},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stands for any run of characters, in a name that stands for a glob: no rule names it.
 const ANY: char = '\u{e000}';
+/// So long is a run of any characters.
+const RUN: usize = 24;
 /// What can be done with a vector store.
 const STORE_OPERATIONS: [&str; 6] = ["count", "delete", "get", "manage", "query", "write"];
 
@@ -34,7 +36,10 @@ impl Name {
     pub fn sample(&self) -> Option<String> {
         match self {
             Self::Exact(name) => Some(name.clone()),
-            Self::Glob(glob) => Some(glob.replace(['*', '?'], &ANY.to_string())),
+            // A run that no number of `?` is meant for: a glob with those in its place is a narrower one.
+            Self::Glob(glob) => {
+                Some(glob.replace('*', &ANY.to_string().repeat(RUN)).replace('?', &ANY.to_string()))
+            }
             Self::Both(a, b) => common(a, b),
         }
     }
@@ -62,6 +67,7 @@ impl Universe {
     pub fn of(configuration: &Configuration, tested: impl IntoIterator<Item = String>) -> Self {
         let mut universe = Self::of_snapshot(&configuration.snapshot);
         universe.names.extend(tested.into_iter().map(Name::Exact));
+        // A configuration that is only read has no upstreams to speak to.
         let gateway = configuration.loaded.gateway.as_ref();
         for (name, upstream) in gateway.iter().flat_map(|gateway| &gateway.upstreams.0) {
             universe.upstream(&name.value, upstream);
@@ -69,13 +75,22 @@ impl Universe {
         universe
     }
 
-    /// The names in the rules and keys of a configuration that runs.
+    /// The names in the rules, keys and upstreams of a configuration that runs.
     pub fn of_snapshot(snapshot: &Snapshot) -> Self {
         let mut universe = Self::default();
         for member in snapshot.directory.iter() {
             let rules = member.tenant().policy.rules().iter().flat_map(|rule| rule.tools.iter());
             let keys = member.keys().flat_map(|key| key.tools.iter().flat_map(|globs| globs.iter()));
             universe.names.extend(rules.chain(keys).map(|glob| Name::written(glob.as_str())));
+        }
+        for (name, api) in &snapshot.tool_apis {
+            match &api.kind {
+                ToolKind::Http(operations) => universe.tools(name, operations.names()),
+                ToolKind::Store { .. } => universe.tools(name, STORE_OPERATIONS.into_iter()),
+            }
+        }
+        for server in &snapshot.servers {
+            universe.tools(server.name(), std::iter::once("*"));
         }
         universe
     }
@@ -91,9 +106,15 @@ impl Universe {
             UpstreamKind::Mcp => vec!["*"],
             UpstreamKind::Anthropic | UpstreamKind::Openai => return,
         };
-        let tools = operations.iter().map(|operation| format!("{name}__{operation}"));
-        self.names.extend(tools.clone().map(|tool| Name::written(&tool)));
-        self.upstreams.entry(name.to_owned()).or_default().extend(tools);
+        self.tools(name, operations.into_iter());
+    }
+
+    fn tools<'n>(&mut self, upstream: &str, operations: impl Iterator<Item = &'n str>) {
+        for operation in operations {
+            let tool = format!("{upstream}__{operation}");
+            self.names.insert(Name::written(&tool));
+            self.upstreams.entry(upstream.to_owned()).or_default().insert(tool);
+        }
     }
 
     /// The names of both.

@@ -94,6 +94,17 @@ impl Shortage {
             Self::MoneyHeld | Self::Spent { .. } => "budget",
         }
     }
+
+    /// The one of two that lasts longer.
+    fn longer(self, other: Self) -> Self {
+        let lasts = |shortage: &Self| match shortage {
+            Self::Tokens { retry_after } | Self::Requests { retry_after } => *retry_after,
+            Self::Spent { renews_in, .. } => *renews_in,
+            // A moment: a call in flight ends.
+            Self::Concurrency { .. } | Self::MoneyHeld => Duration::ZERO,
+        };
+        if lasts(&other) > lasts(&self) { other } else { self }
+    }
 }
 
 /// A budget of which more than the warning's share is spent, told once a window.
@@ -220,10 +231,8 @@ impl Reserve {
         let mut state = lock(&self.meters.state);
         self.money_left(&mut state, shared, now)?;
         let gateways = shared.map_or(NonZeroU32::MIN, Shared::divisor);
-        if let Some(rate) = &self.limits.tokens {
-            let room = state.tokens.room(&rate.shared_by(gateways), now.instant);
-            room.map_err(|retry_after| Shortage::Tokens { retry_after })?;
-        }
+        let room = self.limits.tokens.map(|rate| state.tokens.room(&rate.shared_by(gateways), now.instant));
+        let mut short = room.and_then(Result::err).map(|retry_after| Shortage::Tokens { retry_after });
         state.tokens.hold(amount.tokens);
         state.spends.iter_mut().for_each(|spend| spend.hold(amount.cost));
         let spends = state.spends.len();
@@ -245,13 +254,13 @@ impl Reserve {
                     hold.models.push(at);
                     hold.tightest = tighter(hold.tightest, left);
                 }
-                Err(shortage) => {
-                    hold.each_model(|state, _| state.requests.unspend(1));
-                    return Err(shortage);
-                }
+                // Whoever waits is to wait once: for the limit that takes longest.
+                Err(shortage) => short = Some(short.map_or(shortage, |short| short.longer(shortage))),
             }
         }
-        Ok(hold)
+        let Some(shortage) = short else { return Ok(hold) };
+        hold.each_model(|state, _| state.requests.unspend(1));
+        Err(shortage)
     }
 
     /// The limit of a single model, and what of it is used.

@@ -196,12 +196,14 @@ impl Spend {
         MicroUsd(self.together(others))
     }
 
-    /// A new window begins with nothing spent. A clock that was set back gives nothing back.
+    /// A new window begins with nothing spent. A clock that was set back gives nothing back: the window that had begun goes
+    /// on, so that it does not begin twice. One that was set back by more than a window was wrong before, and is believed.
     fn turn(&mut self, now: i64) {
-        if now >= self.window.end {
+        let Window { start, end } = self.window;
+        if now >= end {
             (self.spent, self.warned) = (0, false);
         }
-        if !(self.window.start..self.window.end).contains(&now) {
+        if now >= end || start.saturating_sub(now) > end.saturating_sub(start) {
             self.window = self.calendar.window(now);
         }
     }
@@ -262,5 +264,12 @@ mod tests {
         spend.spend(MicroUsd(100), at("2026-11-27T12:00:00Z"));
         assert!(spend.room(MicroUsd(100), None, at("2026-11-20T00:00:00Z")).is_err());
         assert!(spend.room(MicroUsd(100), None, at("2026-11-21T00:00:00Z")).is_ok());
+        // Back over midnight, and forward again: it is the same day.
+        let mut spend = Spend::new(calendar, at("2026-11-27T23:59:50Z"));
+        spend.spend(MicroUsd(60), at("2026-11-28T00:00:05Z"));
+        spend.spend(MicroUsd(60), at("2026-11-27T23:59:53Z"));
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-27T23:59:54Z")).is_err());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-28T00:00:10Z")).is_err());
+        assert!(spend.room(MicroUsd(100), None, at("2026-11-29T00:00:00Z")).is_ok());
     }
 }

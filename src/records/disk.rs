@@ -69,6 +69,25 @@ pub(super) fn open_append(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
+/// Writes what a file holds there once more: after a failed sync no other writes it.
+pub(super) fn write_again(path: &Path, from: u64, to: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let (mut at, mut block) = (from, Vec::new());
+    while at < to {
+        let wanted = (to - at).min(BLOCK_BYTES as u64);
+        block.clear();
+        file.seek(SeekFrom::Start(at))?;
+        let read = (&file).take(wanted).read_to_end(&mut block)?;
+        if read == 0 {
+            break;
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&block)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
 /// The length of an open file, if it is the one at its path still.
 pub(super) fn is_still(path: &Path, file: &File) -> Option<u64> {
     let (open, there) = (file.metadata().ok()?, fs::metadata(path).ok()?);

@@ -37,8 +37,12 @@ struct Chunk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dirty {
     pub(super) path: PathBuf,
+    /// Where these bytes begin.
+    pub(super) from: u64,
     /// Its length: if the file at this path turns out shorter, what was written is gone.
     pub(super) length: u64,
+    /// Whether a sync failed: the system takes these bytes for written then, and no later sync writes them.
+    pub(super) again: bool,
 }
 
 /// The chain of an audit stream.
@@ -192,12 +196,13 @@ impl Stream {
         }
         let Some((_, file)) = &mut self.file else { return Ok(()) };
         file.write_all(bytes)?;
-        let length = self.at.map_or(0, |(_, length)| length) + bytes.len() as u64;
+        let from = self.at.map_or(0, |(_, length)| length);
+        let length = from + bytes.len() as u64;
         self.at = Some((day, length));
         let path = day_path(&self.dir, day);
         match self.dirty.last_mut().filter(|dirty| dirty.path == path) {
             Some(dirty) => dirty.length = length,
-            None => self.dirty.push(Dirty { path, length }),
+            None => self.dirty.push(Dirty { path, from, length, again: false }),
         }
         Ok(())
     }
@@ -335,8 +340,9 @@ impl Stream {
             }
         }
         for dirty in job.dirty {
-            if self.dirty.iter().all(|own| own.path != dirty.path) {
-                self.dirty.push(dirty);
+            match self.dirty.iter_mut().find(|own| own.path == dirty.path) {
+                Some(own) => (own.from, own.again) = (own.from.min(dirty.from), true),
+                None => self.dirty.push(Dirty { again: true, ..dirty }),
             }
         }
     }

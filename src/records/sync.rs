@@ -99,7 +99,7 @@ pub(super) fn sync_round(round: Round) -> Round {
 }
 
 pub(super) fn sync_job(job: &SyncJob) -> io::Result<()> {
-    for Dirty { path, length } in &job.dirty {
+    for Dirty { path, from, length, again } in &job.dirty {
         // Only a chain has a head. A log that was emptied, moved or removed since is its operator's business.
         let is_log = job.head.is_none();
         let file = match OpenOptions::new().append(true).open(path) {
@@ -108,6 +108,9 @@ pub(super) fn sync_job(job: &SyncJob) -> io::Result<()> {
         };
         if !is_log && file.metadata()?.len() < *length {
             return Err(io::Error::other("the file is shorter than what was written to it"));
+        }
+        if *again {
+            disk::write_again(path, *from, *length)?;
         }
         file.sync_data()?;
     }

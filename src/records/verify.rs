@@ -186,15 +186,7 @@ pub fn verify(
         list(audit.clone())?.into_iter().filter(|name| is_recordable(name)).collect();
     let heads = list(audit.join(".heads"))?;
     names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
-    let roll = roll::read(&audit, means.secrets)
-        .map_err(|source| VerifyError::List { path: roll::path(&audit), source })?;
-    let is_first = roll::is_first(&audit, !names.is_empty(), means.secrets)
-        .map_err(|source| VerifyError::List { path: audit.with_file_name("log"), source })?;
-    let (roll, bad_roll) = match roll {
-        Ok(roll) => (roll, None),
-        Err(BadRoll::Missing) if is_first => (Roll::default(), None),
-        Err(bad) => (Roll::default(), Some(bad)),
-    };
+    let (roll, bad_roll) = read_roll(&audit, !names.is_empty(), means)?;
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
@@ -236,6 +228,23 @@ pub fn verify(
     report.tenants.extend(faults.map(|fault| TenantReport::of_roll(fault, &audit)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
+}
+
+/// The roll of chains, and why it cannot be believed where that is so.
+fn read_roll(
+    audit: &Path,
+    has_chains: bool,
+    means: Means<'_>,
+) -> Result<(Roll, Option<BadRoll>), VerifyError> {
+    let roll = roll::read(audit, means.secrets)
+        .map_err(|source| VerifyError::List { path: roll::path(audit), source })?;
+    let is_first = roll::is_first(audit, has_chains, means.secrets)
+        .map_err(|source| VerifyError::List { path: audit.with_file_name("log"), source })?;
+    Ok(match roll {
+        Ok(roll) => (roll, None),
+        Err(BadRoll::Missing) if is_first => (Roll::default(), None),
+        Err(bad) => (Roll::default(), Some(bad)),
+    })
 }
 
 /// What a thread has to tell.

@@ -3,7 +3,7 @@
 //! What a request names or asks for is an argument: parameters of the path and the query, members of the body. What it
 //! carries is none (vectors, documents, payloads): it is long, and it is the tenant's own.
 
-use super::{Operation, Store, endpoint::Asking};
+use super::{Operation, Store, endpoint::Asking, weaviate};
 use crate::{
     json::{self, Value},
     tool_api::Request,
@@ -32,27 +32,7 @@ static WEAVIATE: Names = Names {
         // Weaviate's own tenants are not the gateway's.
         ("tenant", "store_tenant"),
     ],
-    contents: &[
-        "ask",
-        "beacon",
-        "bm25",
-        "fields",
-        "hybrid",
-        "nearAudio",
-        "nearDepth",
-        "nearIMU",
-        "nearImage",
-        "nearObject",
-        "nearText",
-        "nearThermal",
-        "nearVector",
-        "nearVideo",
-        "objects",
-        "properties",
-        "root",
-        "vector",
-        "vectors",
-    ],
+    contents: &["beacon", "fields", "objects", "properties", "root", "vector", "vectors"],
 };
 
 fn names(store: Store) -> &'static Names {
@@ -165,7 +145,10 @@ pub(super) fn of(store: Store, asking: &Asking<'_>) -> Value<'static> {
         let is_carried = match name.as_ref() {
             "ids" => carries_ids,
             "points" if asking.operation == Operation::Delete => false,
-            name => names.contents.contains(&name),
+            name => {
+                let searches = store == Store::Weaviate && weaviate::SEARCHES.contains(&name);
+                searches || names.contents.contains(&name)
+            }
         };
         if !is_carried && !value.is_null() && value.vector().is_none() {
             let argument =

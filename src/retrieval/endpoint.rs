@@ -1,7 +1,8 @@
 //! Endpoints: the table of a store's public API, and how a request finds its way through it.
 
 use super::{
-    Conversation, Fence, Lookup, Operation, Store, arguments, chroma, opensearch, pinecone, weaviate,
+    Conversation, Fence, Lookup, Operation, Store, arguments, chroma, members::Place, opensearch, pinecone,
+    weaviate,
 };
 use crate::{json::Value, refusal::Refusal, tool_api::Request};
 use std::num::NonZeroU32;
@@ -56,6 +57,13 @@ impl Asking<'_> {
     /// Why this goes no further.
     pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
         self.fence.refuse(self.operation, reason)
+    }
+
+    /// A filter holds a clause that nobody knows here.
+    pub(super) fn unknown(&self, place: &Place<'_>) -> Refusal {
+        self.refuse(format!(
+            "`{place}` has a clause that is not known here, and nothing unknown is forwarded"
+        ))
     }
 }
 

@@ -47,6 +47,19 @@ impl<'p> Place<'p> {
 
 pub(super) type Members<'v, 'r> = &'v [(std::borrow::Cow<'r, str>, Value<'r>)];
 
+/// Checks each item of a list that may not be empty.
+pub(super) fn each(
+    value: &Value<'_>,
+    place: &Place<'_>,
+    check: impl Fn(&Value<'_>, &Place<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let items = value.items().ok_or_else(|| place.wrong("an array", value))?;
+    if items.is_empty() {
+        return Err(place.bad("is empty"));
+    }
+    items.iter().enumerate().try_for_each(|(at, item)| check(item, &place.item(at)))
+}
+
 /// The members of an object; any other than these is 403.
 pub(super) fn object<'v, 'r>(
     asking: &Asking<'_>,

@@ -2,8 +2,7 @@
 //! last answer. What waits for a request, or for the rest of a head, is parked: it takes next to nothing.
 
 use super::{
-    Client, IDLE_MAX, Listening, Stream, begun::Begun, guard::Guard, nothing_to_lose,
-    standing::Clock,
+    Client, IDLE_MAX, Listening, Stream, begun::Begun, guard::Guard, nothing_to_lose, standing::Clock,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};

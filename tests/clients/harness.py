@@ -6,8 +6,10 @@ A suite runs against the gateway or, without GATEWAY_URL, against the mock alone
 import json
 import os
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MOCK = os.environ["MOCK_URL"]
 GATEWAY = os.environ.get("GATEWAY_URL")
@@ -31,6 +33,30 @@ def forget():
 def bodies():
     """The JSON bodies that the mock has seen."""
     return [json.loads(hit["body"]) for hit in seen()]
+
+
+def receiver(path, kind, answer, received, port=0):
+    """A store that takes OTLP over HTTP on this path into `received`: its port."""
+
+    class Store(BaseHTTPRequestHandler):
+        def do_POST(self):
+            same(self.path, path, "the path")
+            same(self.headers["content-type"], "application/x-protobuf", "the type")
+            received.append(kind.FromString(self.rfile.read(int(self.headers["content-length"]))))
+            told = answer().SerializeToString()
+            self.send_response(200)
+            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Store)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
 
 
 def until(condition, seconds, what):

@@ -2,32 +2,14 @@
 
 import json
 import os
-import threading
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
-from harness import GATEWAY, key, named, run, same, until
+from harness import GATEWAY, key, named, receiver, run, same, until
 
 received = []
-
-
-class Store(BaseHTTPRequestHandler):
-    def do_POST(self):
-        assert self.path == "/v1/logs" and self.headers["content-type"] == "application/x-protobuf"
-        request = ExportLogsServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
-        received.append(request)
-        answer = ExportLogsServiceResponse().SerializeToString()
-        self.send_response(200)
-        self.send_header("content-type", "application/x-protobuf")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_):
-        pass
 
 
 def plain(attributes):
@@ -97,8 +79,7 @@ def no_resource_holds_two_tenants():
 
 if __name__ == "__main__":
     if GATEWAY:
-        store = ThreadingHTTPServer(("127.0.0.1", int(os.environ["OTLP_PORT"])), Store)
-        threading.Thread(target=store.serve_forever, daemon=True).start()
+        receiver("/v1/logs", ExportLogsServiceRequest, ExportLogsServiceResponse, received, int(os.environ["OTLP_PORT"]))
         checks = [a_request_is_a_log_record_of_its_tenant, a_decision_is_one_too_and_a_denied_one_stands_out, no_resource_holds_two_tenants]
         run("otlp_logs.py", named(checks))
     else:

@@ -8,19 +8,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from harness import GATEWAY, MOCK, named, run, same, seen, until
+from harness import GATEWAY, MOCK, named, receiver, run, same, seen, until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from ports import free_ports
@@ -51,27 +49,7 @@ class Collector:
         self.port = start()
 
     def start_http(self):
-        collector = self
-
-        class Store(BaseHTTPRequestHandler):
-            def do_POST(self):
-                same(self.path, "/v1/traces", "the path")
-                same(self.headers["content-type"], "application/x-protobuf", "the type")
-                collector.received.append(ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"]))))
-                answer = ExportTraceServiceResponse().SerializeToString()
-                self.send_response(200)
-                self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Store)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server.server_port
+        return receiver("/v1/traces", ExportTraceServiceRequest, ExportTraceServiceResponse, self.received)
 
     def start_grpc(self):
         collector = self

@@ -289,3 +289,37 @@ fn the_page_and_all_that_it_asks_for_is_for_those_who_may() {
     let (status, out, err) = run(&["top", "--config", "tollgate.yaml", "--once"], gateway.dir.path(), "");
     assert!(status == 0 && out.contains("acme") && out.contains("TENANT"), "{out}{err}");
 }
+
+/// Upstreams that are called as tools are among what a key reaches, on the admin port as in the command.
+#[test]
+fn who_reaches_what_is_told_alike_by_the_port_and_the_command() {
+    let gateway = Gateway::with_mock(
+        "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n    tools: [{ allow: [\"crm__*\", billing__refund, docs__query] }]\n  globex:\n    keys: [{ id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n    tools: [{ allow: billing__void }]\n",
+        |mock| {
+            format!(
+                "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\" }}\n  billing: {{ kind: http, url: \"http://127.0.0.1:{mock}/api\", operations: {{ refund: \"POST /refunds\", void: \"POST /voids\" }} }}\n  docs: {{ kind: chroma, url: \"http://127.0.0.1:{mock}\", scope: field, tenant_field: tenant }}\n"
+            )
+        },
+    );
+    for (tenant, reached) in [("acme", vec!["billing", "crm", "docs"]), ("globex", vec!["billing"])] {
+        let (status, out, err) = run(
+            &["access", "--config", "tollgate.yaml", "--tenant", tenant, "--format", "json"],
+            gateway.dir.path(),
+            "",
+        );
+        assert_eq!(status, 0, "{err}");
+        let command: Value = serde_json::from_str(&out).unwrap();
+        let port = gateway.admin_get(&format!("/admin/access?tenant={tenant}")).json();
+        // The command also knows in which line a model is allowed.
+        for part in ["tools", "upstreams"] {
+            assert_eq!(port["access"][0][part], command["access"][0][part]);
+        }
+        let upstreams = port["access"][0]["upstreams"].as_array().unwrap().iter();
+        let called: Vec<&str> = upstreams
+            .filter(|upstream| upstream["access"] != "no")
+            .filter_map(|upstream| upstream["name"].as_str())
+            .filter(|name| ["billing", "crm", "docs"].contains(name))
+            .collect();
+        assert_eq!(called, reached, "{port}");
+    }
+}

@@ -5,7 +5,7 @@ use crate::{
     collector::Collector,
     fault::whole,
     mcp::ask as ask_mcp,
-    reload::{both, swap, told, two_generations},
+    reload::{swap, two_generations, while_clients_ask},
     support::{ACME, Answer, GLOBEX, Gateway, TENANTS, chat, read_answer, run, tools, with_digests},
 };
 use serde_json::{Value, json};
@@ -15,10 +15,7 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -538,30 +535,22 @@ fn o1_ten_reloads_a_second_of_which_a_third_is_broken_fail_no_request() {
         let good = fs::read_to_string(tenants.join("..1").join(name)).unwrap();
         fs::write(tenants.join("..3").join(name), with_digests(&good) + "nonsense: [\n").unwrap();
     }
-    let (done, olds, news) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let answer = gateway.chat(ACME, &both(""));
-                    assert_eq!(answer.status, 200, "{answer:?}");
-                    let count = if told(&answer) == "old" { &olds } else { &news };
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        let started = Instant::now();
-        for round in 0..RELOADS {
-            let (generation, status) = [("..2", 200), ("..3", 422), ("..1", 200)][(round % 3) as usize];
-            swap(&tenants, generation);
-            assert_eq!(gateway.reload().status, status, "{generation}");
-            let due = Duration::from_millis(100) * (round + 1);
-            std::thread::sleep(due.saturating_sub(started.elapsed()));
-        }
-        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
-        done.store(true, Ordering::Relaxed);
-    });
-    let [olds, news] = [olds, news].map(|count| count.load(Ordering::Relaxed));
+    let seen = while_clients_ask(
+        &gateway,
+        || (),
+        |_| {
+            let started = Instant::now();
+            for round in 0..RELOADS {
+                let (generation, status) = [("..2", 200), ("..3", 422), ("..1", 200)][(round % 3) as usize];
+                swap(&tenants, generation);
+                assert_eq!(gateway.reload().status, status, "{generation}");
+                let due = Duration::from_millis(100) * (round + 1);
+                std::thread::sleep(due.saturating_sub(started.elapsed()));
+            }
+            assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+        },
+    );
+    let [olds, news] = [seen.olds, seen.news].map(|count| count.load(Ordering::Relaxed));
     assert!(olds >= 20 && news >= 20, "{olds} of the old one, {news} of the new one");
 }
 

@@ -151,9 +151,14 @@ const DOCUMENTS: usize = 3000;
 /// J5: what the gateway accepts, Python and JavaScript read in the same way.
 #[test]
 fn j5_what_is_accepted_is_read_alike_elsewhere() {
-    let count = fuzz_count();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let documents: Vec<Vec<u8>> = (0..count).map(|_| document(&mut dice)).collect();
+    for count in batches() {
+        read_alike_elsewhere(count, &mut dice);
+    }
+}
+
+fn read_alike_elsewhere(count: usize, dice: &mut Dice) {
+    let documents: Vec<Vec<u8>> = (0..count).map(|_| document(dice)).collect();
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("documents"), hex(&documents)).unwrap();
     let ours: Vec<Option<String>> =
@@ -182,10 +187,15 @@ fn j5_what_is_accepted_is_read_alike_elsewhere() {
 #[test]
 fn j5_what_is_accepted_a_reader_that_folds_case_reads_alike() {
     let mut dice = Dice(0x5851_f42d_4c95_7f2d);
-    let count = fuzz_count();
+    for count in batches() {
+        read_alike_by_who_folds_case(count, &mut dice);
+    }
+}
+
+fn read_alike_by_who_folds_case(count: usize, dice: &mut Dice) {
     let documents: Vec<Vec<u8>> = (0..count)
         .map(|_| {
-            let text = document(&mut dice);
+            let text = document(dice);
             let begin: &[u8] = br#"{"model":"m","input":"hi""#;
             match text.strip_prefix(b"{") {
                 Some(rest) if rest.starts_with(b"}") => [begin, rest].concat(),
@@ -218,14 +228,14 @@ fn j5_what_is_accepted_a_reader_that_folds_case_reads_alike() {
 
 /// As Go's encoding/json fills a structure: a key is a field's without regard to case, and the last one counts.
 const FOLDING: &str = r#"
-import json
+import json, struct
 def refuse(_): raise ValueError
 def fold(key): return ''.join({'\u017f': 's', '\u212a': 'k'}.get(c, c.lower() if c.isascii() else c) for c in key)
 class Fields(list): pass
 def of(pairs, name):
     found = [value for key, value in pairs if fold(key) == name]
     return found[-1] if found else None
-def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + repr(float(v)) if isinstance(v, (int, float)) else 'dict' if isinstance(v, Fields) else 'list'
+def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + struct.pack('>d', float(v) + 0.0).hex() if isinstance(v, (int, float)) else 'dict' if isinstance(v, Fields) else 'list'
 for line in open('documents'):
     try:
         d = json.loads(bytes.fromhex(line.strip()).decode(), parse_constant=refuse, object_pairs_hook=Fields)
@@ -236,8 +246,15 @@ for line in open('documents'):
         print('refused')
 "#;
 
-fn fuzz_count() -> usize {
-    std::env::var("TOLLGATE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(DOCUMENTS)
+fn asked_for(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().and_then(|count| count.parse().ok()).unwrap_or(otherwise)
+}
+
+/// `TOLLGATE_FUZZ` asks for more documents; so many are held in memory at a time.
+fn batches() -> impl Iterator<Item = usize> {
+    const BATCH: usize = 50_000;
+    let all = asked_for("TOLLGATE_FUZZ", DOCUMENTS);
+    (0..all).step_by(BATCH).map(move |begin| BATCH.min(all - begin))
 }
 
 fn hex(documents: &[Vec<u8>]) -> String {
@@ -252,9 +269,9 @@ fn hex(documents: &[Vec<u8>]) -> String {
 }
 
 const PYTHON: &str = r#"
-import json
+import json, struct
 def refuse(_): raise ValueError
-def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + repr(float(v)) if isinstance(v, (int, float)) else type(v).__name__
+def show(v): return json.dumps(v) if isinstance(v, (str, bool)) or v is None else 'n' + struct.pack('>d', float(v) + 0.0).hex() if isinstance(v, (int, float)) else type(v).__name__
 for line in open('documents'):
     try:
         d = json.loads(bytes.fromhex(line.strip()).decode(), parse_constant=refuse)
@@ -267,8 +284,8 @@ for line in open('documents'):
 
 const NODE: &str = r#"
 const escape = s => JSON.stringify(s).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
-const number = n => { let s = String(n); return s; };
-const show = v => typeof v === 'string' ? escape(v) : typeof v === 'boolean' ? String(v) : v === null || v === undefined ? 'null' : typeof v === 'number' ? 'n' + (Number.isInteger(v) && Math.abs(v) < 1e16 ? v.toFixed(1) : number(v)) : Array.isArray(v) ? 'list' : 'dict';
+const bits = n => { const b = Buffer.alloc(8); b.writeDoubleBE(n + 0); return b.toString('hex'); };
+const show = v => typeof v === 'string' ? escape(v) : typeof v === 'boolean' ? String(v) : v === null || v === undefined ? 'null' : typeof v === 'number' ? 'n' + bits(v) : Array.isArray(v) ? 'list' : 'dict';
 for (const line of require('fs').readFileSync('documents', 'latin1').split('\n').slice(0, -1)) {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(line, 'hex'));
@@ -323,7 +340,8 @@ fn show(value: Option<&Value<'_>>) -> String {
             }
             shown + "\""
         }
-        Some(number @ Value::Number(_)) => format!("n{:?}", number.as_f64().unwrap()),
+        // To the bit; 0 and -0 are one number.
+        Some(number @ Value::Number(_)) => format!("n{:016x}", (number.as_f64().unwrap() + 0.0).to_bits()),
         Some(Value::Array(_)) => "list".to_owned(),
         Some(Value::Object(_)) => "dict".to_owned(),
     }
@@ -661,15 +679,19 @@ fn t12_names_that_clients_make_up_make_no_series() {
         assert_eq!(gateway.chat(ACME, &chat("hi", "").replace("gpt-5", &format!("warm-{n}"))).status, 404);
     }
     let before = series();
-    let mut socket = gateway.connect();
-    let mut requests = String::new();
-    for n in 0..1000 {
-        let body = chat("hi", &tools(&[&format!("tool_{n}")])).replace("gpt-5", &format!("made-up-{n}"));
-        write!(requests, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let names = asked_for("TOLLGATE_NAMES", 1000);
+    for begin in (0..names).step_by(500) {
+        let mut socket = gateway.connect();
+        let mut requests = String::new();
+        for n in begin..names.min(begin + 500) {
+            let body = chat("hi", &tools(&[&format!("tool_{n}")])).replace("gpt-5", &format!("made-up-{n}"));
+            let close = if n + 1 == names.min(begin + 500) { "connection: close\r\n" } else { "" };
+            write!(requests, "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\n{close}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+        socket.write_all(requests.as_bytes()).unwrap();
+        let (text, _) = crate::fault::read_until_end(&mut socket, Duration::from_secs(20));
+        assert_eq!(statuses(&text).len(), names.min(begin + 500) - begin);
     }
-    socket.write_all(requests.as_bytes()).unwrap();
-    let (text, _) = crate::fault::read_until_end(&mut socket, Duration::from_secs(5));
-    assert!(statuses(&text).len() > 500);
     assert!(series() <= before + 5, "{before} -> {}", series());
 }
 

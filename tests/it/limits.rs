@@ -120,6 +120,41 @@ fn a_model_has_limits_of_its_own() {
 }
 
 #[test]
+fn who_runs_into_two_limits_waits_for_the_longer() {
+    let gateway = with(
+        "    limits: { tokens: 60000/hour, output_estimate: 1 }\n    model_limits: { gpt-5: { tokens: 600/hour }, \"gpt-*\": { tokens: 6000/hour } }\n",
+    );
+    // 500 beyond the one limit, which is 50 minutes; beyond the others nothing.
+    assert_eq!(gateway.chat(ACME, &chat("!usage 1000 100", "")).status, 200);
+    let refused = gateway.chat(ACME, &chat("hi", ""));
+    check(&refused, 429, "rate_limit_exceeded");
+    assert!((2900..3100).contains(&number(&refused, "retry-after")), "{refused:?}");
+    // 7,000 beyond the tenant's, which is seven minutes.
+    assert_eq!(
+        gateway
+            .messages(
+                "/v1/messages",
+                ACME,
+                r#"{"model":"claude","max_tokens":5,"messages":[{"role":"user","content":"!usage 66000 1"}]}"#
+            )
+            .status,
+        200
+    );
+    let refused = gateway.chat(ACME, &chat("hi", ""));
+    assert!((2900..3100).contains(&number(&refused, "retry-after")), "{refused:?}");
+}
+
+#[test]
+fn a_batch_of_prompts_is_held_as_so_many_answers() {
+    let gateway = with("    limits: { tokens: 1000000/day }\n");
+    let body = r#"{"model":"gpt-5","prompt":["hi","ho","hu"],"max_tokens":1000,"n":2}"#;
+    let answer = gateway.post("/v1/completions", ACME, body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let held = 1_000_000 - number(&answer, "x-ratelimit-remaining-tokens");
+    assert!((6003..6010).contains(&held), "{held}");
+}
+
+#[test]
 fn a_key_has_limits_within_its_tenants() {
     let gateway = Gateway::with(
         "\n  acme:\n    keys: [{ id: batch, sha256: @ACME@, limits: { tokens: 1000/hour, requests: 4/hour } }, { id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5]\n    limits: { requests: 100/hour, tokens: 5000/hour }\n",
@@ -239,8 +274,10 @@ fn a_failed_call_gives_back_and_a_cut_stream_pays_for_what_was_seen() {
 #[test]
 fn usage_that_cannot_be_true_is_estimated() {
     let gateway = with("    limits: { tokens: 1000/hour }\n");
-    for message in ["!say Hello there, world.\n!usage 10 0", "!say Hello there, world.\n!usage-none"] {
-        assert_eq!(gateway.chat(ACME, &chat(message, "")).status, 200);
+    let message = |usage: &str| chat(&format!("!say Hello there, world.\n!{usage}"), "");
+    // No output, no input, more input than can be, nothing.
+    for told in ["usage 10 0", "usage 0 10", "usage 99000000 1", "usage-none"] {
+        assert_eq!(gateway.chat(ACME, &message(told)).status, 200);
     }
     let rows = usage(&gateway, &[]);
     assert!(rows[0]["output_tokens"].as_u64().unwrap() >= 10, "{rows:?}");
@@ -248,7 +285,7 @@ fn usage_that_cannot_be_true_is_estimated() {
         gateway
             .admin_get("/metrics")
             .body
-            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\",upstream=\"mock\"} 2")
+            .contains("tollgate_usage_estimates_total{tenant=\"acme\",model=\"gpt-5\",upstream=\"mock\"} 4")
     );
 }
 

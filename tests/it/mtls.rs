@@ -119,6 +119,25 @@ fn a_certificate_is_a_tenant() {
     assert_eq!(gateway.get("/v1/models", ACME).status, 200);
 }
 
+/// A connection that rests between requests is parked, and its client is who it was.
+#[test]
+fn a_certificate_is_known_again_after_a_rest() {
+    let ca = authority("clients");
+    let gateway = start(&ca);
+    let url = format!("https://localhost:{}/v1/models", gateway.tls);
+    for (tenant, model) in [("acme", "gpt-5"), ("globex", "claude")] {
+        let client = ca.client(&[&format!("spiffe://example.org/ns/{tenant}/sa/agent")], 2040);
+        let more = ["--http1.1", "--rate", "24/m", &url, &url, "-w", "\n%{num_connects}\n%{http_code}"];
+        let (status, text) = models(&gateway, Some(&client), &more);
+        assert_eq!(
+            (status, text.matches(model).count(), text.matches("\n0\n200").count()),
+            (200, 3, 1),
+            "{text}"
+        );
+        assert_eq!(text.matches("\n1\n200").count(), 1, "one connection: {text}");
+    }
+}
+
 #[test]
 fn certificates_and_keys_of_two_tenants_are_nobody() {
     let ca = authority("clients");

@@ -51,26 +51,47 @@ pub(crate) fn told(answer: &Answer) -> &'static str {
     if found == old { "old" } else { "new" }
 }
 
-#[test]
-fn no_request_fails_or_sees_two_configurations_while_they_are_swapped() {
-    const ROUNDS: usize = 12;
-    let gateway = two_generations();
-    let tenants = gateway.dir.path().join("tenants");
-    let (done, olds, news) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+/// How many answers were of which generation.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) olds: AtomicUsize,
+    pub(crate) news: AtomicUsize,
+}
+
+/// Has three clients ask, and `more` of each, while `meanwhile` goes on: none fails.
+pub(crate) fn while_clients_ask(
+    gateway: &Gateway,
+    more: impl Fn() + Sync,
+    meanwhile: impl FnOnce(&Seen),
+) -> Seen {
+    let (done, seen) = (AtomicBool::new(false), Seen::default());
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let answer = gateway.chat(ACME, &both(""));
                     assert_eq!(answer.status, 200, "{answer:?}");
-                    let count = if told(&answer) == "old" { &olds } else { &news };
+                    let count = if told(&answer) == "old" { &seen.olds } else { &seen.news };
                     count.fetch_add(1, Ordering::Relaxed);
-                    assert_eq!(gateway.get("/v1/models", GLOBEX).status, 200);
+                    more();
                 }
             });
         }
+        meanwhile(&seen);
+        done.store(true, Ordering::Relaxed);
+    });
+    seen
+}
+
+#[test]
+fn no_request_fails_or_sees_two_configurations_while_they_are_swapped() {
+    const ROUNDS: usize = 12;
+    let gateway = two_generations();
+    let tenants = gateway.dir.path().join("tenants");
+    let more = || assert_eq!(gateway.get("/v1/models", GLOBEX).status, 200);
+    while_clients_ask(&gateway, more, |seen| {
         for round in 0..ROUNDS {
-            let (name, count) = if round % 2 == 0 { ("..2", &news) } else { ("..1", &olds) };
+            let (name, count) = if round % 2 == 0 { ("..2", &seen.news) } else { ("..1", &seen.olds) };
             let before = count.load(Ordering::Relaxed);
             swap(&tenants, name);
             // Some are told, the last ones are found by the watch.
@@ -79,7 +100,6 @@ fn no_request_fails_or_sees_two_configurations_while_they_are_swapped() {
             }
             gateway.wait("the new configuration", |_| count.load(Ordering::Relaxed) > before + 3);
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 

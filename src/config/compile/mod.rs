@@ -339,7 +339,7 @@ impl Compiler<'_> {
             .map_err(|missing| {
                 let hint = match &missing {
                     SecretMissing::Env(name) => format!(
-                        "set it, as in `export {name}=…`; where only the configuration is looked at (in CI), any value does"
+                        "set it, as in `export {name}=…`; where only the configuration is looked at (in CI), `tollgate check --without-secrets` does without"
                     ),
                     SecretMissing::Empty | SecretMissing::File(..) | SecretMissing::Unfit => {
                         "the whole content of the variable or file is the secret; paths are relative to this file".to_owned()

@@ -27,7 +27,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     no_tenants(view, found);
 }
 
-/// Entries of `models` that no model of `tollgate.yaml` fits.
+/// Entries of `models` and `model_limits` that no model of `tollgate.yaml` fits.
 fn unknown_models(view: &View<'_>, found: &mut Found) {
     if !view.whole {
         return;
@@ -37,7 +37,10 @@ fn unknown_models(view: &View<'_>, found: &mut Found) {
     let defaults = view.gateway.defaults.iter().filter_map(|defaults| defaults.models.as_deref());
     let of_tenants = view.tenants.iter().filter_map(|held| held.raw.settings.models.as_deref());
     let of_keys = view.tenants.iter().flat_map(|held| &held.raw.keys).filter_map(|key| key.models.as_deref());
-    for glob in defaults.chain(of_tenants).chain(of_keys).flatten() {
+    let limits = view.gateway.defaults.iter().map(|defaults| &defaults.model_limits);
+    let limits = limits.chain(view.tenants.iter().map(|held| &held.raw.settings.model_limits));
+    let limited = limits.flatten().flat_map(|limits| limits.0.iter().map(|(name, _)| name));
+    for glob in defaults.chain(of_tenants).chain(of_keys).flatten().chain(limited) {
         let asked = Glob::new(&glob.value);
         // What is of no use to a key as the tenant may not use it was told of.
         let is_told = found.told.contains(&("never-matches", Some(glob.at)));

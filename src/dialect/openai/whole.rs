@@ -250,14 +250,16 @@ pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
         figure => tokens(figure)?,
     };
     let cached = usage.get("prompt_tokens_details").and_then(|details| details.get("cached_tokens"));
-    let cached_input =
-        tokens(cached.or_else(|| usage.get("prompt_cache_hit_tokens"))).unwrap_or(0).min(input);
+    let cached_input = tokens(cached.or_else(|| usage.get("prompt_cache_hit_tokens"))).unwrap_or(0);
     let written = usage.get("prompt_tokens_details").and_then(|details| details.get("cache_write_tokens"));
-    let cache_write = tokens(written).unwrap_or(0).min(input - cached_input);
+    let cache_write = tokens(written).unwrap_or(0);
     let reasoning =
         usage.get("completion_tokens_details").and_then(|details| details.get("reasoning_tokens"));
     let reasoning = tokens(reasoning).unwrap_or(0);
     let apart = tokens(usage.get("total_tokens")) == Some(input + completion + reasoning);
+    if reasoning > completion && !apart {
+        return None;
+    }
     let output = if apart { completion + reasoning } else { completion };
     Some(Usage { input, cached_input, cache_write, output })
 }

@@ -180,11 +180,10 @@ pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
     let input = tokens(usage.get("input_tokens"))?;
     let details = usage.get("input_tokens_details");
     let detail = |name| tokens(details.and_then(|details| details.get(name))).unwrap_or(0);
-    let cached_input = detail("cached_tokens").min(input);
     Some(Usage {
         input,
-        cached_input,
-        cache_write: detail("cache_write_tokens").min(input - cached_input),
+        cached_input: detail("cached_tokens"),
+        cache_write: detail("cache_write_tokens"),
         output: tokens(usage.get("output_tokens")).unwrap_or(0),
     })
 }

@@ -115,10 +115,10 @@ pub(super) async fn respond(
     }
 }
 
-/// What of a request's path stands behind the upstream's name.
+/// What of a request's path stands behind the upstream's name: it begins with a slash, or there is nothing.
 fn rest(head: &Parts) -> &str {
     let rest = head.uri.path().strip_prefix("/tools/").unwrap_or_default();
-    rest.split_once('/').map_or("", |(_, rest)| rest)
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
 }
 
 /// Decides on a call with these arguments, which counts for so many, and waits for a person where a rule says so.

@@ -209,10 +209,15 @@ fn claims_decide_once_they_are_signed() {
     check(&exp(json!(NOW as f64 + 0.5)), true);
     check(&exp(json!((NOW + 300).to_string())), false);
     check(&exp(json!(-1)), false);
+    check(&exp(json!(253_402_300_799_u64)), true);
+    for never in [json!(253_402_300_800_u64), json!(1e300), json!(u64::MAX)] {
+        check(&exp(never), false);
+    }
     for name in ["nbf", "iat"] {
         check(&[(name, Value::Null)], true);
         check(&[(name, json!(NOW + 60))], true);
         check(&[(name, json!(NOW + 61))], false);
+        check(&[(name, json!(-1e300))], false);
         check(&[(name, json!("soon"))], false);
         check(&[(name, json!(true))], false);
     }

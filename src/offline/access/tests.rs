@@ -27,6 +27,13 @@ fn entries() {
     check("", "", &["m no a", "n-* no a", "a no "]);
     check("    models: [n-1]\n", "", &["m no a", "n-* if a; only n-1", "a if "]);
     check("    models: [\"*\"]\n", ", models: [m]", &["m yes a", "n-* no a", "a yes "]);
+    // A key that may ask for some of a glob's names may not ask for all of them, however few letters tell.
+    check("    models: [\"n-*\"]\n", ", models: [\"n-?\"]", &["m no a", "n-* if a; only n-?", "a if "]);
+    check(
+        "    tools: [{ allow: \"crm__*\" }]\n",
+        ", tools: [\"crm__??\"]",
+        &["m no a", "n-* no a", "crm__* no ", "crm__?? yes ", "a no "],
+    );
     // What a key's list and a rule have in common is named by neither.
     check(
         "    tools: [{ allow: \"crm__*\" }]\n",

@@ -174,7 +174,10 @@ fn existence(name: &str, [old, new]: [Side<'_>; 2]) -> Option<Note> {
 
 /// What is the platform's: where models go, and what upstreams are.
 fn platform(old: &Configuration, new: &Configuration) -> Vec<Change> {
-    let notes = models::targets(old, new).into_iter().chain(settings::upstreams(old, new));
+    let notes = models::targets(old, new)
+        .into_iter()
+        .chain(models::prices(old, new))
+        .chain(settings::upstreams(old, new));
     notes.map(|note| note.of(None)).collect()
 }
 

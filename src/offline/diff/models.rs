@@ -5,6 +5,7 @@ use crate::{
     config::{At, raw},
     offline::{Asker, Configuration, universe::Name},
     policy::glob::Glob,
+    usage::MicroUsd,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +108,36 @@ pub(super) fn targets(old: &Configuration, new: &Configuration) -> Vec<Note> {
         Some(note.values(Some(was.clone()), Some(now.clone())))
     });
     changed.collect()
+}
+
+/// Models of both configurations that cost something else.
+pub(super) fn prices(old: &Configuration, new: &Configuration) -> Vec<Note> {
+    let [was, now] = [old, new].map(|configuration| {
+        let gateway = configuration.loaded.gateway.as_ref();
+        let models = gateway.iter().flat_map(|gateway| &gateway.models.0);
+        models.map(|(name, model)| (name.value.as_str(), price(model))).collect::<BTreeMap<_, _>>()
+    });
+    let changed = was.iter().filter_map(|(name, was)| {
+        let now = now.get(name).filter(|now| *now != was)?;
+        let text = format!("the model {name} costs {now}, not {was}");
+        let note = Note::new(Kind::Model, name, Direction::Changes, text);
+        Some(note.values(Some(was.clone()), Some(now.clone())))
+    });
+    changed.collect()
+}
+
+fn price(model: &raw::Model) -> String {
+    let Some(price) = &model.price else { return "nothing".to_owned() };
+    let of = [
+        ("input", &price.input),
+        ("cached input", &price.cached_input),
+        ("cache writes", &price.cache_write),
+        ("output", &price.output),
+    ];
+    let each = of
+        .into_iter()
+        .filter_map(|(what, usd)| Some(format!("{} for {what}", MicroUsd(usd.as_ref()?.value.0))));
+    format!("{} (USD a million tokens)", each.collect::<Vec<_>>().join(", "))
 }
 
 fn target(model: &raw::Model) -> String {

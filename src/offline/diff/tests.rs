@@ -30,6 +30,37 @@ fn check(old: &str, new: &str, expected: &[&str]) {
 }
 
 #[test]
+fn prices() {
+    let priced = |price: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "upstreams: {{ a: {{ kind: openai, url: \"https://a.example\" }} }}\nmodels: {{ m: {{ upstream: a{price} }} }}\ntenants: {{ acme: {{}} }}\n"
+        );
+        std::fs::write(dir.path().join("tollgate.yaml"), text).unwrap();
+        Configuration::read(&dir.path().join("tollgate.yaml"), NOW).unwrap()
+    };
+    let texts = |old: &str, new: &str| {
+        let changes = diff(&priced(old), &priced(new), [Vec::new(), Vec::new()]);
+        changes
+            .into_iter()
+            .map(|change| format!("{}: {}", change.direction.as_str(), change.text))
+            .collect::<Vec<_>>()
+    };
+    let (none, one) = ("", ", price: { input: 1.25, output: 10 }");
+    let dearer = ", price: { input: 1.25, output: 20.5 }";
+    let said = "1.25 for input, 10 for output (USD a million tokens)";
+    assert!(texts(one, one).is_empty() && texts(none, none).is_empty());
+    assert_eq!(texts(none, one), [format!("changes: the model m costs {said}, not nothing")]);
+    assert_eq!(texts(one, none), [format!("changes: the model m costs nothing, not {said}")]);
+    assert_eq!(
+        texts(one, dearer),
+        [format!(
+            "changes: the model m costs 1.25 for input, 20.5 for output (USD a million tokens), not {said}"
+        )]
+    );
+}
+
+#[test]
 fn tools() {
     check("tools: [{ allow: a }]", "tools: [{ allow: a }]", &[]);
     check("tools: [{ allow: a }, { deny: b }]", "tools: [{ deny: b }, { allow: a }]", &[]);

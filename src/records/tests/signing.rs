@@ -507,6 +507,11 @@ fn a_checkpoint_knows_which_days_file_it_counts() {
     signed(&dir, &[0, 0, 2]);
     let day = |day: &str| dir.0.join(format!("audit/acme/2026-11-{day}.jsonl"));
     fs::rename(day("25"), day("26")).unwrap();
+    // The head knows it too, where it is to be had.
+    assert!(
+        audited(&dir, &[1]).finding.unwrap().to_string().contains("its head does not say that it came late")
+    );
+    fs::remove_file(dir.0.join("audit/.heads/acme.json")).unwrap();
     let finding = audited(&dir, &[1]).finding.unwrap().to_string();
     assert!(
         finding.ends_with("names another file for the record that it counts last: a day's file was renamed"),

@@ -341,7 +341,7 @@ fn a_days_file_under_another_name_is_found() {
     fs::rename(day("25"), day("26")).unwrap();
     check_finding(
         &dir,
-        "acme: DIR/audit/acme/2026-11-26.jsonl:2: its last record stands in another file than its head says: a day's file was renamed",
+        "acme: DIR/audit/acme/2026-11-26.jsonl:1: this record is of the day before, of which there is no file, and its head does not say that it came late: a day's file was renamed",
     );
 }
 

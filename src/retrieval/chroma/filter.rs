@@ -24,30 +24,26 @@ fn only<'v, 'r>(value: &'v Value<'r>, place: &Place<'_>) -> Result<(&'v str, &'v
     }
 }
 
-fn unknown(asking: &Asking<'_>, place: &Place<'_>) -> Refusal {
-    asking.refuse(format!("`{place}` has a clause that is not known here, and nothing unknown is forwarded"))
-}
-
 /// Checks `where`.
 pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
     let (name, clause) = only(value, place)?;
     let here = place.member(name);
     match name {
-        _ if BOTH.contains(&name) => each(clause, &here, |item, place| check(asking, item, place)),
+        _ if BOTH.contains(&name) => members::each(clause, &here, |item, place| check(asking, item, place)),
         "#document" => match only(clause, &here)? {
             (operator, text) if TEXTS.contains(&operator) => is_text(text, &here),
-            _ => Err(unknown(asking, place)),
+            _ => Err(asking.unknown(place)),
         },
-        _ if name.starts_with(['$', '#']) || name.is_empty() => Err(unknown(asking, place)),
+        _ if name.starts_with(['$', '#']) || name.is_empty() => Err(asking.unknown(place)),
         _ if clause.members().is_some() => {
             let (operator, operand) = only(clause, &here)?;
             let there = here.member(operator);
             if COMPARE.contains(&operator) || CONTAIN.contains(&operator) {
                 members::scalar(operand, &there)
             } else if AMONG.contains(&operator) {
-                each(operand, &there, members::scalar)
+                members::each(operand, &there, members::scalar)
             } else {
-                Err(unknown(asking, &here))
+                Err(asking.unknown(&here))
             }
         }
         _ => members::scalar(clause, &here),
@@ -63,24 +59,12 @@ pub(super) fn check_document(
     let (name, clause) = only(value, place)?;
     let here = place.member(name);
     if BOTH.contains(&name) {
-        each(clause, &here, |item, place| check_document(asking, item, place))
+        members::each(clause, &here, |item, place| check_document(asking, item, place))
     } else if TEXTS.contains(&name) {
         is_text(clause, &here)
     } else {
-        Err(unknown(asking, place))
+        Err(asking.unknown(place))
     }
-}
-
-fn each(
-    value: &Value<'_>,
-    place: &Place<'_>,
-    check: impl Fn(&Value<'_>, &Place<'_>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    let items = value.items().ok_or_else(|| place.wrong("an array", value))?;
-    if items.is_empty() {
-        return Err(place.bad("is empty"));
-    }
-    items.iter().enumerate().try_for_each(|(at, item)| check(item, &place.item(at)))
 }
 
 fn is_text(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {

@@ -80,10 +80,6 @@ pub(super) fn beside<'v>(fence: &Fence, query: Option<Value<'v>>) -> Option<Valu
     Some(Value::object([("bool", both)]))
 }
 
-fn unknown(asking: &Asking<'_>, place: &Place<'_>) -> Refusal {
-    asking.refuse(format!("`{place}` has a clause that is not known here, and nothing unknown is forwarded"))
-}
-
 /// Checks a query. What comes back is the same, with the tenant's clause in all of it that searches by itself.
 pub(super) fn check<'v>(asking: &Asking<'_>, value: &Value<'v>, place: &Place<'_>) -> Scoped<'v> {
     let found = value.members().ok_or_else(|| place.wrong("an object", value))?;
@@ -124,7 +120,7 @@ pub(super) fn check<'v>(asking: &Asking<'_>, value: &Value<'v>, place: &Place<'_
             clause.members().ok_or_else(|| here.wrong("an object", clause))?;
             clause.clone()
         }
-        _ => return Err(unknown(asking, place)),
+        _ => return Err(asking.unknown(place)),
     };
     Ok(Value::Object(vec![(name.clone(), checked)]))
 }
@@ -182,7 +178,7 @@ fn of_field(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Resul
         for (option, value) in options {
             // An object here would be another query, or a look into another record.
             if value.members().is_some() {
-                return Err(unknown(asking, &here));
+                return Err(asking.unknown(&here));
             }
             if !value.is_null() {
                 members::scalar(value, &here.member(option))?;
@@ -196,7 +192,7 @@ fn of_values(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Resu
     for (name, value) in clause.members().ok_or_else(|| place.wrong("an object", clause))? {
         let here = place.member(name);
         if value.members().is_some() {
-            return Err(unknown(asking, place));
+            return Err(asking.unknown(place));
         }
         if !is_list(value, &here)? {
             members::scalar(value, &here)?;
@@ -212,7 +208,7 @@ fn terms(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Result<(
         if name == "boost" {
             members::scalar(value, &here)?;
         } else if value.members().is_some() {
-            return Err(unknown(asking, place));
+            return Err(asking.unknown(place));
         } else if !is_list(value, &here)? {
             return Err(here.wrong("an array", value));
         }

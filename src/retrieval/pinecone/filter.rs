@@ -23,9 +23,9 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
         let here = place.member(name);
         match name.as_ref() {
             name if BOTH.contains(&name) => {
-                each(clause, &here, |item, place| check(asking, item, place))?;
+                members::each(clause, &here, |item, place| check(asking, item, place))?;
             }
-            name if name.starts_with('$') || name.is_empty() => return Err(unknown(asking, place)),
+            name if name.starts_with('$') || name.is_empty() => return Err(asking.unknown(place)),
             _ => field(asking, clause, &here)?,
         }
     }
@@ -42,27 +42,11 @@ fn field(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Result<(
         let here = place.member(operator);
         match operator.as_ref() {
             operator if COMPARE.contains(&operator) => members::scalar(operand, &here)?,
-            operator if AMONG.contains(&operator) => each(operand, &here, members::scalar)?,
+            operator if AMONG.contains(&operator) => members::each(operand, &here, members::scalar)?,
             "$exists" if operand.as_bool().is_some() => {}
             "$exists" => return Err(here.wrong("a boolean", operand)),
-            _ => return Err(unknown(asking, place)),
+            _ => return Err(asking.unknown(place)),
         }
     }
     Ok(())
-}
-
-fn unknown(asking: &Asking<'_>, place: &Place<'_>) -> Refusal {
-    asking.refuse(format!("`{place}` has a clause that is not known here, and nothing unknown is forwarded"))
-}
-
-fn each(
-    value: &Value<'_>,
-    place: &Place<'_>,
-    check: impl Fn(&Value<'_>, &Place<'_>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    let items = value.items().ok_or_else(|| place.wrong("an array", value))?;
-    if items.is_empty() {
-        return Err(place.bad("is empty"));
-    }
-    items.iter().enumerate().try_for_each(|(at, item)| check(item, &place.item(at)))
 }

@@ -54,6 +54,17 @@ pub(super) fn forced<'v>(fence: &Fence, filter: Option<&Value<'v>>) -> Option<Va
     }
 }
 
+/// The ids that a filter names, wherever it does.
+pub(super) fn ids(filter: &Value<'_>, found: &mut Vec<Value<'static>>) {
+    for (name, member) in filter.members().unwrap_or_default() {
+        if name == "has_id" {
+            found.extend(member.items().unwrap_or_default().iter().map(|id| id.clone().into_owned()));
+        }
+        ids(member, found);
+    }
+    filter.items().unwrap_or_default().iter().for_each(|item| ids(item, found));
+}
+
 /// Checks a filter.
 pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
     for (name, clause) in members::object(asking, value, place, &FILTER)? {

@@ -147,6 +147,10 @@ fn select(
         }
         (None, Some(given)) => {
             filter::check(asking, &given, &place.member("filter"))?;
+            // Whoever names an id means that point, in a filter too.
+            let mut named = Vec::new();
+            filter::ids(&given, &mut named);
+            ids.extend(named);
             change.set("filter", filter::forced(asking.fence, Some(&given)).unwrap_or(given));
             Ok(())
         }

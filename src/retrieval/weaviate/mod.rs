@@ -18,6 +18,8 @@ mod question;
 mod reference;
 mod schema;
 
+pub(super) use question::SEARCHES;
+
 use super::{Endpoint, Fence, Operation, Verdict, endpoint::Asking, members::Place};
 use crate::{
     json::Value,
@@ -161,7 +163,7 @@ pub(super) fn question<'v>(body: &Value<'v>) -> Result<Value<'v>, Refusal> {
 /// What a request does, where only its body tells.
 pub(super) fn operation(request: &Request<'_>) -> Option<Operation> {
     let form = request.body.as_ref().filter(|_| request.path.last().is_some_and(|last| last == "graphql"))?;
-    let searches = || question::SEARCHES.iter().any(|search| form.present(search).is_some());
+    let searches = || SEARCHES.iter().any(|search| form.present(search).is_some());
     match form.get("root")?.as_str()? {
         "Aggregate" => Some(Count),
         "Get" if !searches() => Some(Get),

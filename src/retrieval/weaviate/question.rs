@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Arguments that search.
-pub(super) const SEARCHES: [&str; 12] = [
+pub(in crate::retrieval) const SEARCHES: [&str; 12] = [
     "ask",
     "bm25",
     "hybrid",

@@ -295,11 +295,11 @@ fn finish_reason(choice: &Value<'_>) -> Option<Option<Result<Stop, Refusal>>> {
 fn tokens(usage: &Value<'_>) -> Option<Tokens> {
     let input = count(usage.get("prompt_tokens"))?;
     let detail = |of: &str, key: &str| count(usage.get(of).and_then(|details| details.get(key)));
-    let cache_read = detail("prompt_tokens_details", "cached_tokens").unwrap_or(0).min(input);
-    let cache_written =
-        detail("prompt_tokens_details", "cache_write_tokens").unwrap_or(0).min(input - cache_read);
+    let cache_read = detail("prompt_tokens_details", "cached_tokens").unwrap_or(0);
+    let cache_written = detail("prompt_tokens_details", "cache_write_tokens").unwrap_or(0);
     Some(Tokens {
-        fresh: input - cache_read - cache_written,
+        // More from a cache than there was is no figure.
+        fresh: input.checked_sub(cache_read)?.checked_sub(cache_written)?,
         cache_read,
         cache_written,
         output: count(usage.get("completion_tokens")).unwrap_or(0),

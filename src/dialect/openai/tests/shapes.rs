@@ -190,7 +190,7 @@ fn two_allowed_pieces_do_not_join_to_a_denied_call() {
 #[test]
 fn usage_and_texts_are_told() {
     let mut told = Told { completion: Transcript::keeping(100), ..Told::default() };
-    let body = json!({ "choices": [{ "text": "a\"é", "index": 0 }], "usage": { "prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 3, "cache_write_tokens": 8 } } });
+    let body = json!({ "choices": [{ "text": "a\"é", "index": 0 }], "usage": { "prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 3, "cache_write_tokens": 6 } } });
     let left = super::whole(
         Api::Completions,
         body.to_string().as_bytes(),
@@ -202,6 +202,19 @@ fn usage_and_texts_are_told() {
     let usage = told.usage.unwrap();
     assert_eq!((usage.input, usage.cached_input, usage.cache_write, usage.output), (9, 3, 6, 4));
     assert_eq!(told.completion.into_said().as_str(), "a\"é");
+}
+
+#[test]
+fn usage_that_contradicts_itself_is_none() {
+    let found = |usage: Value| {
+        let chunk = json!({ "choices": [], "usage": usage });
+        once(format!("data: {chunk}\n\n").as_bytes()).usage.is_some_and(|usage| usage.is_plausible(3, true))
+    };
+    let usage = |details: Value, output: Value| json!({ "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "prompt_tokens_details": details, "completion_tokens_details": output });
+    assert!(found(usage(json!({ "cached_tokens": 9 }), json!({ "reasoning_tokens": 4 }))));
+    assert!(!found(usage(json!({ "cached_tokens": 10 }), json!({}))));
+    assert!(!found(usage(json!({ "cached_tokens": 5, "cache_write_tokens": 5 }), json!({}))));
+    assert!(!found(usage(json!({}), json!({ "reasoning_tokens": 5 }))));
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! O6: the wall clock is set forward and back while the gateway runs.
+
+use crate::support::{ACME, GLOBEX, Gateway, chat, run};
+use std::process::Command;
+
+/// The last day of a key, in the format of the configuration: today, as the machine has it.
+fn today() -> String {
+    let day = Command::new("date").args(["-u", "+%F"]).output().unwrap();
+    String::from_utf8(day.stdout).unwrap().trim().to_owned()
+}
+
+/// Stands before the system's clock; what it adds, in seconds, is in the file `CLOCK_OFFSET`.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *time) {
+  static int (*system_clock)(clockid_t, struct timespec *);
+  if (!system_clock) system_clock = dlsym(RTLD_NEXT, "clock_gettime");
+  int told = system_clock(id, time);
+  const char *path = getenv("CLOCK_OFFSET");
+  if (told == 0 && id == CLOCK_REALTIME && path) {
+    char text[32] = {0};
+    int file = open(path, O_RDONLY);
+    if (file >= 0) {
+      if (read(file, text, sizeof text - 1) > 0) time->tv_sec += atoll(text);
+      close(file);
+    }
+  }
+  return told;
+}
+"#;
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+
+#[test]
+fn o6_a_clock_that_jumps_gives_nothing_back_and_takes_nothing_away() {
+    let tenants = format!(
+        "
+  acme:
+    keys: [{{ id: prod, sha256: @ACME@ }}]
+    models: [\"*\"]
+    limits: {{ requests: 3/hour }}
+  globex:
+    keys: [{{ id: prod, sha256: @GLOBEX@, expires: {} }}]
+    models: [\"*\"]
+",
+        today()
+    );
+    let mut gateway = Gateway::with(&tenants, "");
+    let dir = gateway.dir.path().to_owned();
+    std::fs::write(dir.join("clock.c"), SHIM).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]).current_dir(&dir);
+    assert!(compiler.status().is_ok_and(|status| status.success()), "there is no C compiler");
+    // Replaced at once: a half-written one would be another time.
+    let set = |seconds: i64| {
+        std::fs::write(dir.join("fresh"), seconds.to_string()).unwrap();
+        std::fs::rename(dir.join("fresh"), dir.join("offset")).unwrap();
+    };
+    set(0);
+    let script = format!("CLOCK_OFFSET={0}/offset LD_PRELOAD={0}/clock.so exec SERVE", dir.display());
+    assert!(gateway.restart_by(&script), "{}", gateway.stderr());
+    let ask = |key| gateway.chat(key, &chat("hi", "")).status;
+    assert_eq!([ask(ACME), ask(ACME), ask(ACME), ask(ACME)], [200, 200, 200, 429]);
+    for seconds in [HOUR, -HOUR, -DAY, 0, 1, 0] {
+        set(seconds);
+        assert_eq!(ask(ACME), 429, "the limit is used up, whatever the clock says: {seconds}");
+        if seconds <= 1 {
+            assert_eq!(ask(GLOBEX), 200, "{seconds}");
+        }
+    }
+    // A key works until its last day is over by the wall clock, and again where that is set right.
+    set(2 * DAY);
+    assert_eq!((ask(GLOBEX), ask(ACME)), (401, 429));
+    set(0);
+    assert_eq!((ask(GLOBEX), ask(ACME)), (200, 429));
+    // One record a request, of whoever was known.
+    for (tenant, requests) in [("acme", 12), ("globex", 6)] {
+        assert_eq!(gateway.lines("log", tenant, requests).len(), requests, "{tenant}");
+    }
+    gateway.stop();
+    let (status, out, err) = run(&["audit", "verify", "data"], &dir, "");
+    assert_eq!(status, 0, "{out}{err}");
+}
