@@ -80,20 +80,6 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// SIGINT or SIGTERM.
-pub(super) fn told_to_end() -> impl Future<Output = ()> + use<> {
-    // Heard from here on, not only once somebody waits.
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    async move {
-        let Ok((mut terminate, mut interrupt)) = signals else { return };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
 /// A gateway that serves.
 pub(super) struct Running {
     gateway: Arc<Gateway>,
