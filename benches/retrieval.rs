@@ -1,7 +1,7 @@
 //! What isolation costs a query of ten results beside 1,536-dimension vectors, from the request's bytes to the answer's:
 //! parsed, checked, the tenant's clause added, written; the answer verified. Goal: under 100 µs, the vectors of the
 //! results asked for or not.
-#![expect(clippy::unwrap_used, reason = "a bench ends where its own input is wrong")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench ends where its own input is wrong")]
 
 use bytes::Bytes;
 use divan::{Bencher, black_box};

@@ -2,7 +2,8 @@
 
 use super::{
     Status, key, print,
-    serve::{Running, runtime, told_to_end},
+    serve::{Running, runtime},
+    signals::told_to_end,
 };
 use std::{io, net::SocketAddr, path::Path};
 

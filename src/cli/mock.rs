@@ -1,10 +1,6 @@
 //! `tollgate mock`: the mock LLM and MCP upstream alone.
 
-use super::{
-    Status, print,
-    serve::{runtime, told_to_end},
-    take_over,
-};
+use super::{Status, print, serve::runtime, signals::told_to_end, take_over};
 use std::net::SocketAddr;
 
 #[derive(Debug, clap::Args)]

@@ -20,6 +20,7 @@ mod replay;
 mod run;
 mod schema;
 mod serve;
+mod signals;
 mod take_over;
 mod tenant;
 mod test;

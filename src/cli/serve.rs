@@ -1,6 +1,7 @@
 //! `tollgate serve`: the gateway, from its files to its last request.
 
 mod sharing;
+mod watching;
 
 use super::{
     Status, print,
@@ -45,8 +46,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The configuration's files are looked at this often.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
 /// Idle upstream connections are looked at this often.
@@ -79,20 +78,6 @@ pub(super) fn run(arguments: &Arguments) -> Status {
 /// One runtime for everything.
 pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-/// SIGINT or SIGTERM.
-pub(super) fn told_to_end() -> impl Future<Output = ()> + use<> {
-    // Heard from here on, not only once somebody waits.
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    async move {
-        let Ok((mut terminate, mut interrupt)) = signals else { return };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
 }
 
 /// A gateway that serves.
@@ -367,7 +352,7 @@ impl Running {
             admin_url: String::new(),
         };
         running.listen(&serve, shared)?;
-        tokio::spawn(watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
+        tokio::spawn(watching::watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         tokio::spawn(gateway::share_approvals(Arc::clone(&running.gateway)));
         Ok(running)
     }
@@ -522,26 +507,6 @@ impl Reloader {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let now = read.watched.fingerprint();
         (now, now != read.fingerprint)
-    }
-}
-
-/// Reloads when a file of the configuration changed, once it stays as it is for a moment.
-async fn watch(reloader: Arc<Reloader>, gateway: Arc<Gateway>) {
-    let mut before = None;
-    let mut ticks = tokio::time::interval(WATCH_EVERY);
-    while !gateway.closing.is_cancelled() {
-        ticks.tick().await;
-        let (asked, gateway) = (Arc::clone(&reloader), Arc::clone(&gateway));
-        let looked = tokio::task::spawn_blocking(move || {
-            let (now, changed) = asked.look();
-            if changed && before == Some(now) {
-                drop(asked.reload(&gateway));
-            }
-            now
-        });
-        if let Ok(now) = looked.await {
-            before = Some(now);
-        }
     }
 }
 

@@ -152,9 +152,8 @@ impl Gateway {
             return answer::refused(&refusal, arrival.family, &arrival.request_id, None);
         }
         let snapshot = self.snapshot.load_full();
-        let body_max = snapshot.limits.body;
         if let Some(told) = resource::metadata(&snapshot, &head) {
-            body::discard(&head, body, body_max).await;
+            body::discard(&head, body, snapshot.limits.body).await;
             return told.unwrap_or_else(|refusal| {
                 answer::refused(&refusal, arrival.family, &arrival.request_id, None)
             });
@@ -163,7 +162,7 @@ impl Gateway {
         let now = clock::unix_seconds(arrival.time);
         let Ok(identity) = identify::identify(&snapshot, &head, now).await else {
             self.telemetry.unidentified();
-            body::discard(&head, body, body_max).await;
+            body::discard(&head, body, snapshot.limits.body).await;
             // That a path does not exist is no secret.
             let refusal = route.err().or(foreign).unwrap_or(Refusal::InvalidApiKey);
             let mut response = answer::refused(&refusal, arrival.family, &arrival.request_id, None);
@@ -174,31 +173,31 @@ impl Gateway {
         arrival.trace = route::trace(&self.telemetry, &head, route.as_ref().ok(), &arrival);
         let (mut visit, limited) = Visit::admit(&self, &snapshot, identity, dialect, arrival);
         if let Some(refusal) = foreign {
-            body::discard(&head, body, body_max).await;
+            body::discard(&head, body, snapshot.limits.body).await;
             return visit.refuse(refusal);
         }
         let limited = reserve::limited(&mut visit, &route, limited).await;
         let answered = match route {
             Ok(Route::Mcp(server)) => return mcp::respond(visit, limited, server, head, body).await,
             _ if let Some(refusal) = limited => {
-                body::discard(&head, body, body_max).await;
+                body::discard(&head, body, snapshot.limits.body).await;
                 Err(refusal)
             }
             Ok(Route::Models) => models::list(&mut visit),
             Ok(Route::Model(id)) => models::one(&mut visit, &id),
             Ok(Route::Stored { id, act }) => {
-                body::discard(&head, body, body_max).await;
+                body::discard(&head, body, snapshot.limits.body).await;
                 stored::respond(&mut visit, id, act, &head).await
             }
             Ok(Route::Objects) => tools::objects::respond(&mut visit, &head, body).await,
             Ok(Route::Usage) => {
-                body::discard(&head, body, body_max).await;
+                body::discard(&head, body, snapshot.limits.body).await;
                 usage::respond(&mut visit, head.uri.query()).await
             }
             Ok(Route::Tool(upstream)) => tools::respond(&mut visit, &upstream, &head, body).await,
             Ok(Route::Call(api)) => call(&mut visit, api, head, body).await,
             Err(refusal) => {
-                body::discard(&head, body, body_max).await;
+                body::discard(&head, body, snapshot.limits.body).await;
                 Err(refusal)
             }
         };

@@ -5,12 +5,13 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Set by the guard, within the task that reads it.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(super) struct Standing {
     in_body: AtomicU64,
     /// Requests that hyper handed over.
     requests: AtomicU64,
+    timer: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Standing {
@@ -52,22 +54,23 @@ impl hyper::rt::Timer for Clock {
         self.sleep_until(self.now() + duration)
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        let length = deadline.saturating_duration_since(self.now());
-        let sleep = Box::pin(tokio::time::sleep(length));
-        Box::pin(Idle { length, sleep, standing: Arc::clone(&self.0) })
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        let deadline = Instant::from_std(deadline);
+        let length = deadline.saturating_duration_since(Instant::now());
+        Box::pin(Idle { length, deadline, standing: Arc::clone(&self.0) })
     }
 
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into_std()
     }
 }
 
-/// Over once a connection was idle for so long.
+/// Over once a connection was idle for so long. All of one connection go by one timer, which is set anew where it goes
+/// off too early: a connection that is asked again and again costs no timer each time.
 #[derive(Debug)]
 struct Idle {
     length: Duration,
-    sleep: Pin<Box<tokio::time::Sleep>>,
+    deadline: Instant,
     standing: Arc<Standing>,
 }
 
@@ -77,15 +80,20 @@ impl Future for Idle {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { length, deadline, standing } = &mut *self;
+        let mut timer = standing.timer.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            ready!(self.sleep.as_mut().poll(cx));
-            if !self.standing.writing.load(Ordering::Relaxed) {
-                return Poll::Ready(());
+            let sleep = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+            ready!(sleep.as_mut().poll(cx));
+            if Instant::now() >= *deadline {
+                if !standing.writing.load(Ordering::Relaxed) {
+                    *timer = None;
+                    return Poll::Ready(());
+                }
+                // At least so long that the writing gets its turn.
+                *deadline = Instant::now() + (*length).max(Duration::from_millis(1));
             }
-            // At least so long that the writing gets its turn.
-            let length = self.length.max(Duration::from_millis(1));
-            let again = self.sleep.deadline() + length;
-            self.sleep.as_mut().reset(again);
+            sleep.as_mut().reset(*deadline);
         }
     }
 }

@@ -80,7 +80,8 @@ fn id_of(gateway: &Gateway, path: &str, text: &str) -> String {
         "/v1/messages" => &answer["content"][0]["id"],
         _ => &answer["choices"][0]["message"]["tool_calls"][0]["id"],
     };
-    id.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    assert!(id.is_string(), "{answer}");
+    id.as_str().unwrap().to_owned()
 }
 
 #[track_caller]

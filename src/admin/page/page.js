@@ -499,7 +499,7 @@
       ["flight", "In flight", (row) => row.in_flight], ["queued", "Queued", (row) => row.queued || 0],
     ];
     const heads = columns.map(([key, name, value]) => {
-      const cell = h("th", { scope: "col", title: TITLES[key] || null, class: value && key !== "tenant" && key !== "spend" ? "num" : "" }, key ? h("button", {
+      const cell = h("th", { scope: "col", title: TITLES[key] || null, class: !key ? "c-line" : key !== "tenant" && key !== "spend" ? "num" : "" }, key ? h("button", {
         type: "button",
         onclick: () => {
           sort = { by: key, down: sort.by === key ? !sort.down : key !== "tenant" };
@@ -521,7 +521,7 @@
         h("div", { class: "plots" }, plots.map((one) => one.element)),
         h("section", { class: "card", "aria-labelledby": "tenants-title" },
           h("div", { class: "top" }, h("h2", { id: "tenants-title" }, "Tenants"), shown, h("span", { class: "grow" }), search),
-          h("table", { class: "cards", role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((head) => head.cell))), body), note)));
+          h("div", { class: "scroll" }, h("table", { class: "cards tenants", role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((head) => head.cell))), body)), note)));
 
     function draw() {
       if (!last) return;
@@ -544,7 +544,7 @@
         const waiting = h("span", { class: "tag ask", hidden: true });
         const element = h("tr", { class: "row", role: "row", onclick: (event) => { if (!event.target.closest("a")) open(); } },
           h("td", { role: "cell" }, h("a", { class: "plain v", href: to("records", { tenant: row.tenant }) }, row.tenant), " ", waiting),
-          h("td", { role: "cell" }, line.element), cells.per_second, cells.requests, cells.denied,
+          h("td", { role: "cell", class: "c-line" }, line.element), cells.per_second, cells.requests, cells.denied,
           h("td", { role: "cell", class: "wide" }, spend.element), cells.p99, cells.flight, cells.queued);
         return { element, cells, line, spend, waiting };
       }, (entry, row) => {

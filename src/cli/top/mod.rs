@@ -4,7 +4,7 @@
 mod screen;
 mod terminal;
 
-use super::{Config, Format, Status, admin_client::AdminClient, print, serve::runtime, serve::told_to_end};
+use super::{Config, Format, Status, admin_client::AdminClient, print, serve::runtime, signals::told_to_end};
 use crate::{clock, json::Value};
 use clap::builder::{StringValueParser, TypedValueParser};
 use http::Method;

@@ -317,7 +317,7 @@ fn shortened(text: &str, width: usize) -> String {
 fn first_that_fits(texts: &[impl AsRef<str>], width: usize) -> String {
     let texts = texts.iter().map(AsRef::as_ref);
     let fits = texts.clone().find(|text| text.chars().count() <= width);
-    fits.or(texts.last()).unwrap_or_default().to_owned()
+    fits.or_else(|| texts.last()).unwrap_or_default().to_owned()
 }
 
 fn cut(line: &str, width: usize) -> String {
