@@ -195,7 +195,7 @@ mod tests {
         let check = |part: String, least: u64| {
             let body = format!(r#"{{"messages":[{{"role":"user","content":[{part}]}}]}}"#);
             let found = tokens(Vocabulary::O200k, &body);
-            assert!((least..least + 40).contains(&found), "{found} {least}: {:.200}", body);
+            assert!((least..least + 40).contains(&found), "{found} {least}: {body:.200}");
         };
         let data = "iVBORw0KGgo+/A".repeat(50_000);
         let picture = |url: &str| format!(r#"{{"type":"image_url","image_url":{{"url":"{url}"}}}}"#);
