@@ -156,6 +156,38 @@ fn slope(samples: &[(f64, usize, usize)]) -> f64 {
     rise / run.max(1.0) * 600.0 / 1024.0
 }
 
+/// Seconds, KiB that are allocated, and files: one sample a second behind the warm-up, for memory goes up and down with what
+/// is in flight, by more than it may rise.
+fn sampled(
+    gateway: &Gateway,
+    warm_up: u64,
+    seconds: u64,
+    recorded: &AtomicUsize,
+) -> Vec<(f64, usize, usize)> {
+    let started = Instant::now();
+    let mut samples = Vec::new();
+    for second in 1..=warm_up + seconds {
+        std::thread::sleep(Duration::from_secs(second).saturating_sub(started.elapsed()));
+        // What is allocated; beside it stands what is touched of the binary.
+        let sample = (started.elapsed().as_secs_f64(), gateway.proc_status("RssAnon"), gateway.files());
+        if second % (seconds / 20).max(1) == 0 {
+            println!(
+                "{:6.0} s  {:8} KiB of {:8} KiB  {:4} files  {} requests{}",
+                sample.0,
+                sample.1,
+                gateway.rss_kib(),
+                sample.2,
+                recorded.load(Ordering::SeqCst),
+                if second <= warm_up { " (warming up)" } else { "" }
+            );
+        }
+        if second > warm_up {
+            samples.push(sample);
+        }
+    }
+    samples
+}
+
 fn main() {
     let (seconds, seed) = (asked("SOAK_SECONDS", 600), asked("SOAK_SEED", 7));
     let upstream = Upstream::acting(move |number, socket| fail(seed, number, socket));
@@ -177,29 +209,7 @@ fn main() {
             })
         })
         .collect();
-    let warm_up = asked("SOAK_WARM_UP", 120);
-    let started = Instant::now();
-    let mut samples = Vec::new();
-    // One a second: memory goes up and down with what is in flight, by more than it may rise.
-    for second in 1..=warm_up + seconds {
-        std::thread::sleep(Duration::from_secs(second).saturating_sub(started.elapsed()));
-        // What is allocated; beside it stands what is touched of the binary.
-        let sample = (started.elapsed().as_secs_f64(), gateway.proc_status("RssAnon"), gateway.files());
-        if second % (seconds / 20).max(1) == 0 {
-            println!(
-                "{:6.0} s  {:8} KiB of {:8} KiB  {:4} files  {} requests{}",
-                sample.0,
-                sample.1,
-                gateway.rss_kib(),
-                sample.2,
-                recorded.load(Ordering::SeqCst),
-                if second <= warm_up { " (warming up)" } else { "" }
-            );
-        }
-        if second > warm_up {
-            samples.push(sample);
-        }
-    }
+    let samples = sampled(&gateway, asked("SOAK_WARM_UP", 120), seconds, &recorded);
     stop.store(true, Ordering::SeqCst);
     clients.into_iter().for_each(|client| client.join().unwrap());
     gateway.in_flight(0);
