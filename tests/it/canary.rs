@@ -51,6 +51,7 @@ const TEXTS: [&str; 11] = [
     "gen_ai.input.messages",
     "gen_ai.output.messages",
     "gen_ai.request.model",
+    "gen_ai.response.model",
     "gen_ai.tool.call.arguments",
     "gen_ai.tool.name",
 ];
