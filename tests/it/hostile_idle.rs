@@ -41,7 +41,14 @@ fn f4_idle_connections_cost_little_and_go_on() {
     std::thread::sleep(Duration::from_secs(3));
     let (before, files) = (gateway.rss_kib(), gateway.files());
     let mut idle: Vec<TcpStream> = (0..COUNT).map(open).collect();
-    let each = gateway.rss_kib().saturating_sub(before) * 1024 / COUNT;
+    // They are parked a second later, or when a busy machine comes to it.
+    let measure = || gateway.rss_kib().saturating_sub(before) * 1024 / COUNT;
+    let until = Instant::now() + PATIENCE;
+    let mut each = measure();
+    while each >= 10 << 10 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+        each = measure();
+    }
     println!("an idle connection costs {each} bytes");
     assert!(each < 10 << 10, "{each} bytes each");
     assert!(gateway.files() >= files + COUNT);
