@@ -41,7 +41,7 @@ impl Marker {
 }
 
 /// The members of records that hold text of clients and upstreams, redacted.
-const TEXTS: [&str; 11] = [
+const TEXTS: [&str; 12] = [
     "prompt",
     "completion",
     "model",
