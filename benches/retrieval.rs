@@ -7,7 +7,7 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use http::Method;
 use tollgate::{
-    retrieval::{self, Cursors, Fence, Reply, Step, Store},
+    retrieval::{Cursors, Fence, Reply, Step, Store},
     tool_api::Request,
 };
 
@@ -139,8 +139,8 @@ fn bench(bencher: Bencher<'_, '_>, case: &Case) {
     // Chroma's collections go by an id.
     let named = (case.store == Store::Chroma).then_some("shared");
     bencher.bench(|| {
-        let body = retrieval::body(black_box(case.body.as_bytes()), 64).unwrap();
-        let request = Request::read(&Method::POST, case.path, None, body).unwrap();
+        let body = case.store.body(case.path.trim_start_matches('/'), black_box(case.body.as_bytes()), 64);
+        let request = Request::read(&Method::POST, case.path, None, body.unwrap()).unwrap();
         let understood = case.store.find(request).unwrap().understand(&fence, named).unwrap();
         black_box(understood.arguments.to_string());
         let mut conversation = understood.begin();
