@@ -48,10 +48,20 @@ pub(super) fn of(key: &str, part: Option<Kind>, text: &str) -> Option<u64> {
         "data" | "file_data" | "file_id" | "file_url" | "image_url" | "url" => {}
         _ => return None,
     }
-    let Some(media) = text.strip_prefix("data:") else { return Some(of_file(kind)) };
-    Some(of_file(match media {
-        media if media.starts_with("image/") => Kind::Picture,
-        media if media.starts_with("text/") || media.starts_with("application/json") => Kind::Text,
-        _ => Kind::File,
+    if !begins(text, "data:") {
+        return Some(of_file(kind));
+    }
+    let media = text.get("data:".len()..).unwrap_or_default();
+    Some(of_file(if begins(media, "image/") {
+        Kind::Picture
+    } else if begins(media, "text/") || begins(media, "application/json") {
+        Kind::Text
+    } else {
+        Kind::File
     }))
+}
+
+/// Schemes and types of media are the same in small letters and capitals.
+fn begins(text: &str, with: &str) -> bool {
+    text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with))
 }

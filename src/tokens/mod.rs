@@ -211,6 +211,7 @@ mod tests {
         );
         check(document, length(data.len()) / 64);
         let written = format!(r#"{{"type":"file","file":{{"file_data":"data:text/plain;base64,{data}"}}}}"#);
+        check(written.replace("data:text", "DATA:Text"), length(data.len()) / 5);
         check(written, length(data.len()) / 5);
         for text in ["7".repeat(1 << 20), "iVBORw0KGgo+/A".repeat(50_000)] {
             let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#);
