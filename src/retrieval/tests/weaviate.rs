@@ -462,6 +462,29 @@ fn what_is_written_is_read_as_the_same() {
     assert!(read > 0);
 }
 
+/// However its numbers are parted, a vector is the same or is refused: there are two ways of reading it.
+#[test]
+fn vectors_are_read_alike_however_they_are_written() {
+    const GOOD: [&str; 5] = ["0", "-0.25", "1e-3", "12345678901234567890", "2E+2"];
+    const BAD: [&str; 8] = ["01", "1.", ".5", "-", "1e400", "1_0", "+1", "x"];
+    let mut dice = super::Dice(11);
+    for _ in 0..super::cases() {
+        let good = dice.several(1, 5, |dice| *dice.pick(&GOOD));
+        let mut numbers = good.clone();
+        if dice.roll(3) == 0 {
+            let at = dice.roll(numbers.len() as u64);
+            numbers[usize::try_from(at).unwrap()] = *dice.pick(&BAD);
+        }
+        let separator = *dice.pick(&[",", " ", ", ", ",,", "\n ", " # one more\n"]);
+        let text = format!("{{Get{{Article(nearVector:{{vector:[{}]}}){{a}}}}}}", numbers.join(separator));
+        let form = parse_for_test(&text).ok();
+        assert_eq!(form.is_some(), numbers == good, "{text}");
+        let Some(form) = form else { continue };
+        let vector = form.get("nearVector").unwrap().get("vector").unwrap().to_string();
+        assert_eq!(vector.replace([' ', '\n'], ""), format!("[{}]", good.join(",")), "{text}");
+    }
+}
+
 #[test]
 fn requests_that_lead_elsewhere_go_no_further() {
     let shared = fence("acme");
