@@ -1,4 +1,4 @@
-//! Small checks of bodies: what is not known is 403, what is of the wrong type is 400 with its place.
+//! Small checks of bodies: what is not known is 403, what is of the wrong type and unknown operators are 400 with their place.
 
 use super::endpoint::Asking;
 use crate::{json::Value, refusal::Refusal};
@@ -36,6 +36,11 @@ impl<'p> Place<'p> {
     pub(super) fn wrong(&self, expected: &str, found: &Value<'_>) -> Refusal {
         let place = self.to_string();
         Refusal::invalid(format!("`{place}` is {}, not {expected}", found.type_name()), Some(&place))
+    }
+
+    /// 400: an operator that is not known here. What is not known of a filter beside is 403.
+    pub(super) fn no_operator(&self) -> Refusal {
+        self.bad("is no operator that is known here, and nothing unknown is forwarded")
     }
 
     /// 400, in other words.

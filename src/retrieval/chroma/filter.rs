@@ -32,9 +32,10 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
         _ if BOTH.contains(&name) => members::each(clause, &here, |item, place| check(asking, item, place)),
         "#document" => match only(clause, &here)? {
             (operator, text) if TEXTS.contains(&operator) => is_text(text, &here),
-            _ => Err(asking.unknown(place)),
+            (operator, _) => Err(here.member(operator).no_operator()),
         },
-        _ if name.starts_with(['$', '#']) || name.is_empty() => Err(asking.unknown(place)),
+        _ if name.starts_with('$') => Err(here.no_operator()),
+        _ if name.starts_with('#') || name.is_empty() => Err(asking.unknown(place)),
         _ if clause.members().is_some() => {
             let (operator, operand) = only(clause, &here)?;
             let there = here.member(operator);
@@ -43,7 +44,7 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
             } else if AMONG.contains(&operator) {
                 members::each(operand, &there, members::scalar)
             } else {
-                Err(asking.unknown(&here))
+                Err(there.no_operator())
             }
         }
         _ => members::scalar(clause, &here),
@@ -63,7 +64,7 @@ pub(super) fn check_document(
     } else if TEXTS.contains(&name) {
         is_text(clause, &here)
     } else {
-        Err(asking.unknown(place))
+        Err(here.no_operator())
     }
 }
 

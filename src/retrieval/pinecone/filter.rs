@@ -25,7 +25,8 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
             name if BOTH.contains(&name) => {
                 members::each(clause, &here, |item, place| check(asking, item, place))?;
             }
-            name if name.starts_with('$') || name.is_empty() => return Err(asking.unknown(place)),
+            name if name.starts_with('$') => return Err(here.no_operator()),
+            name if name.is_empty() => return Err(asking.unknown(place)),
             _ => field(asking, clause, &here)?,
         }
     }
@@ -45,7 +46,7 @@ fn field(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Result<(
             operator if AMONG.contains(&operator) => members::each(operand, &here, members::scalar)?,
             "$exists" if operand.as_bool().is_some() => {}
             "$exists" => return Err(here.wrong("a boolean", operand)),
-            _ => return Err(asking.unknown(place)),
+            _ => return Err(here.no_operator()),
         }
     }
     Ok(())

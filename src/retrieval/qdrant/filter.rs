@@ -132,13 +132,26 @@ fn condition(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Resul
     }
 }
 
+/// The operators of a condition: these alone.
+fn operators<'v, 'r>(
+    value: &'v Value<'r>,
+    place: &Place<'_>,
+    known: &[&str],
+) -> Result<members::Members<'v, 'r>, Refusal> {
+    let found = value.members().ok_or_else(|| place.wrong("an object", value))?;
+    match found.iter().find(|(name, _)| !known.contains(&name.as_ref())) {
+        Some((name, _)) => Err(place.member(name).no_operator()),
+        None => Ok(found),
+    }
+}
+
 /// A condition on a field.
 fn field(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
     members::object(asking, value, place, &FIELD)?;
     members::text(value, "key", place)?.ok_or_else(|| place.bad("has no `key`"))?;
     if let Some(matches) = value.present("match") {
         let here = place.member("match");
-        for (name, operand) in members::object(asking, matches, &here, &MATCHES)? {
+        for (name, operand) in operators(matches, &here, &MATCHES)? {
             let there = here.member(name);
             match (name.as_ref(), operand) {
                 ("any" | "except", Value::Array(items)) => {
@@ -155,7 +168,7 @@ fn field(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -> Result<()
     for name in ["range", "values_count"] {
         if let Some(range) = value.present(name) {
             let here = place.member(name);
-            for (name, operand) in members::object(asking, range, &here, &RANGE)? {
+            for (name, operand) in operators(range, &here, &RANGE)? {
                 if !operand.is_null() {
                     members::scalar(operand, &here.member(name))?;
                 }

@@ -153,7 +153,11 @@ fn what_is_not_known_or_cannot_be_kept_apart_goes_no_further() {
     let refuse = |path: &str, body: Json, expected: &str| refuses(&own(), "POST", path, body, expected);
     refuse("/query", json!({ "topK": 1, "vector": [1], "filters": {} }), "403");
     refuse("/query?namespace=x", json!({ "topK": 1, "vector": [1] }), "403");
-    refuse("/query", json!({ "topK": 1, "vector": [1], "filter": { "a": { "$regex": "x" } } }), "403");
+    refuse(
+        "/query",
+        json!({ "topK": 1, "vector": [1], "filter": { "a": { "$regex": "x" } } }),
+        "400 filter.a.$regex",
+    );
     refuse(
         "/query",
         json!({ "topK": 1, "vector": [1], "filter": { "a": { "$eq": [1] } } }),

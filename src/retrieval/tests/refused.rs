@@ -35,7 +35,6 @@ fn what_is_not_known_goes_no_further() {
     let get = format!("{CHROMA}/get");
     let unknown = "403 - the tool `docs__get` is not allowed";
     refuses(Store::Chroma, "POST", &get, json!({ "where_documents": {} }), unknown);
-    refuses(Store::Chroma, "POST", &get, json!({ "where": { "a": { "$like": "x" } } }), unknown);
     refuses(Store::Chroma, "POST", &format!("{get}?x=1"), json!({}), unknown);
     // It would stand in the place of `n_results`, for rules.
     let body = json!({ "query_embeddings": [[1]], "n_results": 1000 });
@@ -101,6 +100,14 @@ fn what_is_of_the_wrong_type_is_told_with_its_place() {
     check(json!({ "where": { "a": 1, "b": 1 } }), "400 where");
     check(json!({ "where": { "$and": [{ "a": 1 }, { "b": { "$eq": ["x"] } }] } }), "400 where.$and.1.b.$eq");
     check(json!({ "where": { "a": [1, 2] } }), "400 where.a `where.a` is an array");
+    let is_none = "is no operator that is known here";
+    check(
+        json!({ "where": { "a": { "$like": "x" } } }),
+        &format!("400 where.a.$like `where.a.$like` {is_none}"),
+    );
+    check(json!({ "where": { "$nor": [{ "a": 1 }] } }), &format!("400 where.$nor `where.$nor` {is_none}"));
+    check(json!({ "where": { "#document": { "$eq": "x" } } }), "400 where.#document.$eq");
+    check(json!({ "where_document": { "$like": "x" } }), "400 where_document.$like");
     check(json!({ "ids": ["a", 1] }), "400 ids.1");
     check(json!({ "limit": -1 }), "400 limit");
     check(json!({ "include": ["data"] }), "400 include.0");
@@ -114,6 +121,9 @@ fn what_is_of_the_wrong_type_is_told_with_its_place() {
     let check = |body: Json, expected: &str| refuses(Store::Qdrant, "POST", &query, body, expected);
     check(json!({ "prefetch": [{ "filter": [] }] }), "400 prefetch.0.filter");
     check(json!({ "filter": { "must": [{ "has_id": [1, "x"] }] } }), "400 filter.must.0.has_id.1");
+    let condition = |condition: Json| json!({ "filter": { "must": [condition] } });
+    check(condition(json!({ "key": "a", "match": { "like": "x" } })), "400 filter.must.0.match.like");
+    check(condition(json!({ "key": "a", "range": { "near": 1 } })), "400 filter.must.0.range.near");
     check(json!({ "query": "not an id" }), "400 query");
     check(json!({ "with_payload": 1 }), "400 with_payload");
     let delete = format!("{QDRANT}/points/delete");

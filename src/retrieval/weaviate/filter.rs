@@ -104,7 +104,7 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
         };
     }
     if operator != NEAR && !COMPARE.contains(&operator) {
-        return Err(asking.refuse(format!("`{there}` is not known here, and nothing unknown is forwarded")));
+        return Err(there.no_operator());
     }
     members::object(asking, value, place, &[&["operator", "path"], &VALUES[..]].concat())?;
     path(asking, value.get("path"), &place.member("path"))?;

@@ -239,7 +239,8 @@ impl Parser<'_> {
     fn vector(&mut self) -> Option<Value<'static>> {
         let text = self.text.get(self.at.checked_sub(1)?..)?;
         let end = memchr::memchr(b']', text.as_bytes())?;
-        let Ok(Value::Number(vector)) = crate::json::parse_with_vectors(text.get(..=end)?.as_bytes(), 1) else {
+        let Ok(Value::Number(vector)) = crate::json::parse_with_vectors(text.get(..=end)?.as_bytes(), 1)
+        else {
             return None;
         };
         self.at += end;
