@@ -27,14 +27,14 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
             }
             name if name.starts_with('$') => return Err(here.no_operator()),
             name if name.is_empty() => return Err(asking.unknown(place)),
-            _ => field(asking, clause, &here)?,
+            _ => field(clause, &here)?,
         }
     }
     Ok(())
 }
 
 /// What has to hold of a field: a value, or operators.
-fn field(asking: &Asking<'_>, clause: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
+fn field(clause: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
     let Some(operators) = clause.members() else { return members::scalar(clause, place) };
     if operators.is_empty() {
         return Err(place.bad("is empty"));

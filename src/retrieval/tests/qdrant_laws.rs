@@ -434,3 +434,47 @@ fn a_store_that_ignores_filters_leaks_nothing() {
     }
     assert!(found > 0);
 }
+
+/// Whoever names another's point in the filter of a write is told so, wherever in the filter, and nothing changes.
+#[test]
+fn a_write_whose_filter_names_anothers_point_changes_nothing() {
+    let point = |tenant: &str| Point { vector: Some(1.0), payload: json!({ "tag": "a", FIELD: tenant }) };
+    let mut store = Qdrant::default();
+    store.points.insert(1, point("acme"));
+    store.points.insert(2, point("globex"));
+    let naming = |id: u64| {
+        let named = json!({ "has_id": [1, id] });
+        let inner = json!({ "must": [named] });
+        [
+            json!({ "must": [named] }),
+            json!({ "must": named }),
+            json!({ "should": [named] }),
+            json!({ "must_not": [named] }),
+            json!({ "must": [{ "should": [inner] }] }),
+            json!({ "min_should": { "conditions": [named], "min_count": 1 } }),
+            json!({ "must": [{ "nested": { "key": "list", "filter": inner } }] }),
+        ]
+    };
+    let writes = |filter: &Json| {
+        [
+            asked("POST", "/points/delete", json!({ "filter": filter })),
+            asked("POST", "/points/payload", json!({ "filter": filter, "payload": { "n": 1 } })),
+            asked("PUT", "/points/payload", json!({ "filter": filter, "payload": { "n": 1 } })),
+            asked("POST", "/points/payload/delete", json!({ "filter": filter, "keys": ["tag"] })),
+            asked("POST", "/points/payload/clear", json!({ "filter": filter })),
+            asked("POST", "/points/vectors/delete", json!({ "filter": filter, "vector": [""] })),
+            asked("POST", "/points/batch", json!({ "operations": [{ "delete": { "filter": filter } }] })),
+        ]
+    };
+    for write in naming(2).iter().flat_map(writes) {
+        let mut touched = store.clone();
+        let told = ask(Store::Qdrant, &write, &fence("acme"), &mut to_model(&mut touched)).told;
+        assert_eq!(told.unwrap_err().status(), 403, "{write:?}");
+        assert_eq!(touched.points, store.points, "{write:?}");
+    }
+    // Its own, and one that is not there, may be named.
+    for write in naming(3).iter().flat_map(writes) {
+        let told = ask(Store::Qdrant, &write, &fence("acme"), &mut to_model(&mut store.clone())).told;
+        assert_eq!(told.unwrap().0, 200, "{write:?}");
+    }
+}
