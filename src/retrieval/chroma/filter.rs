@@ -52,15 +52,11 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
 }
 
 /// Checks `where_document`.
-pub(super) fn check_document(
-    asking: &Asking<'_>,
-    value: &Value<'_>,
-    place: &Place<'_>,
-) -> Result<(), Refusal> {
+pub(super) fn check_document(value: &Value<'_>, place: &Place<'_>) -> Result<(), Refusal> {
     let (name, clause) = only(value, place)?;
     let here = place.member(name);
     if BOTH.contains(&name) {
-        members::each(clause, &here, |item, place| check_document(asking, item, place))
+        members::each(clause, &here, check_document)
     } else if TEXTS.contains(&name) {
         is_text(clause, &here)
     } else {

@@ -177,7 +177,7 @@ pub(super) fn select<'v>(asking: &Asking<'v>, body: &'v Value<'v>) -> Result<Val
         filter::check(asking, filter, &Place::Body.member("where"))?;
     }
     if let Some(filter) = body.present("where_document") {
-        filter::check_document(asking, filter, &Place::Body.member("where_document"))?;
+        filter::check_document(filter, &Place::Body.member("where_document"))?;
     }
     ids(body)?;
     for name in ["limit", "offset", "n_results"] {

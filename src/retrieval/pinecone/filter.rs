@@ -26,7 +26,7 @@ pub(super) fn check(asking: &Asking<'_>, value: &Value<'_>, place: &Place<'_>) -
                 members::each(clause, &here, |item, place| check(asking, item, place))?;
             }
             name if name.starts_with('$') => return Err(here.no_operator()),
-            name if name.is_empty() => return Err(asking.unknown(place)),
+            "" => return Err(asking.unknown(place)),
             _ => field(clause, &here)?,
         }
     }
