@@ -42,8 +42,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const SAYS_NOTHING: Duration = Duration::from_secs(1);
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted; as many as the system's own limit on most machines. One too many would be asked
+/// to try again a second later.
+const BACKLOG: i32 = 4096;
+/// Of an answer, so much waits in the system that was not sent yet: a client that stops reading holds no more. What is on its
+/// way does not count, so that a long way is no slower.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 << 10;
 /// Connections at once on one listener, where the system allows more.
 const CONNECTIONS_MAX: usize = 100_000;
 /// A client may keep a connection so long without a request on it.
@@ -91,6 +96,9 @@ impl Listener {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
+        // Connections inherit it.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(Self { socket: TcpListener::from_std(socket.into())?, tls })
@@ -252,6 +260,9 @@ where
             accepted = listener.accept() => accepted,
             () = ending.stop.cancelled() => break,
         };
+        if accepted.as_ref().is_err_and(is_its_own) {
+            continue;
+        }
         // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
         let accepted = accepted.ok().filter(|_| connections.len() < connections_max);
         let Some((socket, _)) = accepted else {
@@ -269,6 +280,25 @@ where
         // Streams write their last event; whoever does not read it is left behind.
         drop(tokio::time::timeout(Duration::from_secs(2), all).await);
     }
+}
+
+/// Whether it is a connection that failed before it was accepted, and not the system that gives no more: the system tells
+/// what became of the one as it would of the other. Whoever makes such connections does not hold up others.
+fn is_its_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+    )
 }
 
 /// A connection from its handshake to its end. What is large of it is boxed: it takes no place while it is not needed.

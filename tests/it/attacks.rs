@@ -30,7 +30,7 @@ pub(crate) const MODELS: &str = "  probe: { upstream: shared }\n  poison: { upst
 
 /// Upstreams that the two share: one that fails where it is asked for `poison`, and one whose streams do not end.
 pub(crate) struct Upstreams {
-    shared: Upstream,
+    pub(crate) shared: Upstream,
     endless: Upstream,
 }
 

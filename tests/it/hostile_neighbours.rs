@@ -4,7 +4,7 @@
 use crate::{
     attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
     fault::{read_until_end, statuses},
-    support::Gateway,
+    support::{ACME, Gateway, chat},
 };
 use std::{
     io::Write,
@@ -70,4 +70,39 @@ fn neighbours_are_served_while_http2_is_abused() {
 #[test]
 fn neighbours_are_served_while_requests_are_abusive() {
     neighbours_are_served(REQUESTS);
+}
+
+/// Of an answer that its client does not read, the system holds no more than the gateway does; without a bound it takes as
+/// much as the upstream sends, up to megabytes each.
+#[cfg(target_os = "linux")]
+#[test]
+fn f3_little_of_an_answer_waits_in_the_system() {
+    let upstreams = Upstreams::beside(endless());
+    let yaml = upstreams.yaml();
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "endless");
+    let held: Vec<TcpStream> = (0..10).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
+    let waiting = || unsent(gateway.port);
+    let (begin, mut last) = (Instant::now(), Vec::new());
+    // Until nothing moves any more.
+    while last.len() < held.len() || last != waiting() {
+        assert!(begin.elapsed() < PATIENCE, "{last:?}");
+        last = waiting();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(last.iter().all(|bytes| (1..=256 << 10).contains(bytes)), "{last:?}");
+    drop(held);
+    gateway.in_flight(0);
+}
+
+/// What waits to be sent, or to be acknowledged, on each connection to this port. Source: Linux, `proc_net_tcp.rst`.
+#[cfg(target_os = "linux")]
+fn unsent(port: u16) -> Vec<u64> {
+    let local = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let columns = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    columns
+        .filter(|column| column[1].ends_with(&local) && column[3] == "01")
+        .map(|column| u64::from_str_radix(column[4].split(':').next().unwrap(), 16).unwrap())
+        .collect()
 }
