@@ -1,8 +1,10 @@
 //! How others fare while a tenant attacks, and what connections, streams, bodies and bad credentials cost.
 //! `ulimit -n` may bound how many connections there are.
 //!
-//! `cargo bench --bench hostile [-- WHAT…] [--samples N]`, WHAT being `attacks`, `idle`, `streams`, `bodies` or `credentials`;
-//! all of them where none is named. A word of an attack's name takes those attacks alone.
+//! `cargo bench --bench hostile [-- WHAT…] [--samples N] [--nginx]`, WHAT being `attacks`, `idle`, `streams`, `bodies` or
+//! `credentials`; all of them where none is named. A word of an attack's name takes those attacks alone. `--nginx` (Debian's
+//! `nginx-light`) puts nginx in the gateway's place, too, where an attack is one on HTTP/1: what is the machine's part in a
+//! neighbour's wait, and what is the gateway's.
 //!
 //! An attack is a process of its own that gives way to others (`nice`), and so is the upstream that sends it as much as it
 //! takes: what the neighbour waits for is the gateway, not the others' work on the same cores. The neighbour asks on a new
@@ -68,11 +70,12 @@ fn main() -> ExitCode {
             std::thread::park();
         }
     }
-    let (mut words, mut samples) = (Vec::new(), 500);
+    let (mut words, mut samples, mut with_nginx) = (Vec::new(), 500, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(word) = arguments.next() {
         match word.as_str() {
             "--bench" => {}
+            "--nginx" => with_nginx = true,
             "--samples" => samples = arguments.next().unwrap().parse().unwrap(),
             _ => words.push(word),
         }
@@ -82,7 +85,7 @@ fn main() -> ExitCode {
     let asked = |what: &str| words.is_empty() || words.iter().any(|word| word == what);
     let mut good = true;
     if asked("attacks") || !named.is_empty() {
-        good &= neighbour(&named, samples);
+        good &= neighbour(&named, samples, with_nginx);
     }
     if asked("idle") {
         good &= idle(10_000);
@@ -176,60 +179,127 @@ fn giving_way(role: &str, order: &str) -> Other {
     Other(child.unwrap())
 }
 
-fn neighbour(named: &[&str], samples: usize) -> bool {
-    println!("\nA neighbour's waits, alone and during each attack ({samples} requests each):\n");
-    println!("| | p50 | p99 | p99 beside alone | attack |");
-    println!("|---|---|---|---|---|");
-    let mut upstream = giving_way(ENDLESS, "1");
-    let mut port = String::new();
-    BufReader::new(upstream.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    let upstreams = Upstreams::beside(fault::Upstream::elsewhere(port.trim().parse().unwrap()));
-    let yaml = upstreams.yaml();
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
-    drop(waits(gateway.port, 50));
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-    // Alone twice as often, before each attack some more: the machine is not the same all the time.
-    let (mut alone, _) = waits(gateway.port, samples);
-    println!(
-        "| alone | {:.2} ms | {:.2} ms | | |",
-        milliseconds(percentile(&alone, 0.5)),
-        milliseconds(percentile(&alone, 0.99))
-    );
-    let mut good = true;
-    for attack in
-        attacks().filter(|attack| named.is_empty() || named.iter().any(|word| attack.name.contains(word)))
-    {
-        let (more, _) = waits(gateway.port, samples / 4);
-        alone.extend(more);
-        alone.sort_unstable();
-        let mut process = giving_way(ATTACKER, &format!("{} {}", attack.name, gateway.port));
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The neighbour's waits at one server, while it is attacked and while it is not.
+struct Waits {
+    port: u16,
+    samples: usize,
+    /// Some before each attack: the machine is not the same all the time.
+    alone: Vec<Duration>,
+}
+
+/// Of one attack.
+struct Found {
+    p50: f64,
+    p99: f64,
+    /// The p99 beside the one alone.
+    ratio: f64,
+    failed: usize,
+    /// What the attack did in a second.
+    rate: f64,
+}
+
+impl Waits {
+    fn at(port: u16, samples: usize) -> Self {
+        drop(waits(port, 50));
+        let (alone, _) = waits(port, samples);
+        Self { port, samples, alone }
+    }
+
+    fn alone(&self, share: f64) -> f64 {
+        milliseconds(percentile(&self.alone, share))
+    }
+
+    fn during(&mut self, attack: &Attack) -> Found {
+        let (more, _) = waits(self.port, self.samples / 4);
+        self.alone.extend(more);
+        self.alone.sort_unstable();
+        let mut process = giving_way(ATTACKER, &format!("{} {}", attack.name, self.port));
         std::thread::sleep(Duration::from_millis(1500));
         let begin = Instant::now();
-        let (found, failed) = waits(gateway.port, samples);
+        let (found, failed) = waits(self.port, self.samples);
         let seconds = begin.elapsed().as_secs_f64() + 1.5;
         drop(process.0.kill());
         let mut told = String::new();
         drop(process.0.stdout.take().unwrap().read_to_string(&mut told));
         let done: f64 = told.lines().last().and_then(|line| line.parse().ok()).unwrap_or(0.0);
-        let [p50, p99, base] =
-            [percentile(&found, 0.5), percentile(&found, 0.99), percentile(&alone, 0.99)].map(milliseconds);
-        let is_good = p99 <= base * GOAL && failed == 0;
-        good &= is_good;
-        println!(
-            "| {} | {p50:.2} ms | {p99:.2} ms | {:.2} \u{d7}{} | {:.0} a second |{}",
-            attack.name,
-            p99 / base,
-            if p99 > base * GOAL { " MISSED" } else { "" },
-            done / seconds,
-            if failed > 0 { format!(" {failed} NOT SERVED") } else { String::new() },
-        );
-        gateway.in_flight(0);
+        let [p50, p99] = [0.5, 0.99].map(|share| milliseconds(percentile(&found, share)));
+        Found { p50, p99, ratio: p99 / self.alone(0.99), failed, rate: done / seconds }
     }
-    println!(
-        "\nalone, all along: p99 {:.2} ms; resident {} KiB",
-        milliseconds(percentile(&alone, 0.99)),
-        gateway.rss_kib()
+}
+
+/// nginx, in the gateway's place: the neighbour, by its address, is led to the upstream that answers at once, anybody else
+/// to the one whose streams do not end.
+fn nginx(shared: u16, endless: u16) -> (Other, u16, tempfile::TempDir) {
+    let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+    let conf = format!(
+        "daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log /dev/null;
+        events {{ worker_connections 18000; }}
+        http {{
+          access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+          uwsgi_temp_path uwsgi; scgi_temp_path scgi; client_max_body_size 16m; client_body_buffer_size 256k;
+          map $remote_addr $upstream {{ 127.0.0.9 127.0.0.1:{shared}; default 127.0.0.1:{endless}; }}
+          server {{
+            listen 127.0.0.1:{port} backlog=4096;
+            location / {{ proxy_pass http://$upstream; proxy_http_version 1.1; proxy_buffering off; }}
+          }}
+        }}"
     );
+    std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
+    let path = dir.path();
+    let child = Command::new("nginx").arg("-p").arg(path).arg("-c").arg(path.join("nginx.conf")).spawn();
+    let child = Other(child.expect("`--nginx` needs nginx: apt-get install nginx-light"));
+    let begin = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "nginx does not listen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (child, port, dir)
+}
+
+fn neighbour(named: &[&str], samples: usize, with_nginx: bool) -> bool {
+    println!("\nA neighbour's waits, alone and during each attack ({samples} requests each):\n");
+    println!("| | p50 | p99 | p99 beside alone | attack | nginx in its place |");
+    println!("|---|---|---|---|---|---|");
+    let mut upstream = giving_way(ENDLESS, "1");
+    let mut port = String::new();
+    BufReader::new(upstream.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let endless: u16 = port.trim().parse().unwrap();
+    let upstreams = Upstreams::beside(fault::Upstream::elsewhere(endless));
+    let yaml = upstreams.yaml();
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    let nginx = with_nginx.then(|| nginx(upstreams.shared.port, endless));
+    let mut at_gateway = Waits::at(gateway.port, samples);
+    let mut at_nginx = nginx.as_ref().map(|(_, port, _)| Waits::at(*port, samples));
+    let also = at_nginx.as_ref().map_or(String::new(), |waits| format!("p99 {:.2} ms", waits.alone(0.99)));
+    println!("| alone | {:.2} ms | {:.2} ms | | | {also} |", at_gateway.alone(0.5), at_gateway.alone(0.99));
+    let mut good = true;
+    for attack in
+        attacks().filter(|attack| named.is_empty() || named.iter().any(|word| attack.name.contains(word)))
+    {
+        let Found { p50, p99, ratio, failed, rate } = at_gateway.during(attack);
+        let is_good = ratio <= GOAL && failed == 0;
+        good &= is_good;
+        gateway.in_flight(0);
+        let is_http1 = HTTP1.iter().any(|one| one.name == attack.name);
+        let beside = at_nginx.as_mut().filter(|_| is_http1).map_or(String::new(), |nginx| {
+            let found = nginx.during(attack);
+            format!(
+                "{:.2} ms, {:.2} \u{d7}, {:.0} a second, {} not served",
+                found.p99, found.ratio, found.rate, found.failed
+            )
+        });
+        println!(
+            "| {} | {p50:.2} ms | {p99:.2} ms | {ratio:.2} \u{d7}{} | {rate:.0} a second{} | {beside} |",
+            attack.name,
+            if ratio > GOAL { " MISSED" } else { "" },
+            if failed > 0 { format!(", {failed} NOT SERVED") } else { String::new() },
+        );
+    }
+    println!("\nalone, all along: p99 {:.2} ms; resident {} KiB", at_gateway.alone(0.99), gateway.rss_kib());
     good
 }
 
