@@ -96,7 +96,8 @@ impl Listener {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
-        // Connections inherit it.
+        // Connections inherit what a listener has.
+        socket.set_tcp_nodelay(true)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         socket.bind(&address.into())?;
@@ -284,20 +285,29 @@ where
 
 /// Whether it is a connection that failed before it was accepted, and not the system that gives no more: the system tells
 /// what became of the one as it would of the other. Whoever makes such connections does not hold up others.
+/// Source: Linux, accept(2).
 fn is_its_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
-        NetworkUnreachable,
-    };
+    use rustix::io::Errno;
+    let told = Errno::from_io_error(error);
+    #[cfg(target_os = "linux")]
+    if told == Some(Errno::NONET) {
+        return true;
+    }
     matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionRefused
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
+        told,
+        Some(
+            Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::INTR
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::PERM
+                | Errno::PROTO
+        )
     )
 }
 
@@ -395,6 +405,8 @@ async fn handshake<S>(
     socket: TcpStream,
     listening: &Listening<S>,
 ) -> Option<(Begun<Box<dyn Stream>>, Client)> {
+    // Linux hands it on from the listener.
+    #[cfg(not(target_os = "linux"))]
     socket.set_nodelay(true).ok()?;
     let opened = async {
         let (stream, peer): (Box<dyn Stream>, _) = match &listening.tls {
@@ -417,4 +429,29 @@ async fn handshake<S>(
 async fn nothing_to_lose(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(SAYS_NOTHING).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is sent goes out at once, whoever sets that: the listener or the connection's first step.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn connections_have_what_their_listener_has() {
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).unwrap();
+        let address = listener.address().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.socket.accept());
+        let (socket, _) = accepted.unwrap();
+        assert!(socket.nodelay().unwrap() && !client.unwrap().nodelay().unwrap());
+        assert_eq!(socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
+    }
+
+    #[test]
+    fn a_connection_that_failed_is_told_from_a_system_that_gives_no_more() {
+        use rustix::io::Errno;
+        let of = |errno: Errno| is_its_own(&errno.into());
+        assert!([Errno::CONNABORTED, Errno::HOSTUNREACH, Errno::PROTO, Errno::INTR].into_iter().all(of));
+        assert!(![Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].into_iter().any(of));
+    }
 }
