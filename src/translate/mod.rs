@@ -11,6 +11,7 @@ mod chat;
 mod conversation;
 mod members;
 mod messages;
+mod offered;
 mod piece;
 mod refusals;
 mod responses;

@@ -3,10 +3,10 @@
 
 use super::super::{
     conversation::{
-        At, Choice, Conversation, Document, DocumentSource, Effort, Format, Outcome, Part, Said, Source,
-        Tool, Turn,
+        At, Conversation, Document, DocumentSource, Effort, Format, Outcome, Part, Said, Source, Tool, Turn,
     },
     members::{Members, parts},
+    offered::{self, Form},
 };
 use crate::{json::Value, refusal::Refusal};
 use std::borrow::Cow;
@@ -30,6 +30,7 @@ const CACHE_HINTS: [&str; 3] = ["prompt_cache_key", "prompt_cache_options", "pro
 /// The same at a part of a message.
 const PART_HINTS: [&str; 1] = ["prompt_cache_breakpoint"];
 const USE_TOOLS: &str = "use `tools` and `tool_choice` instead";
+const OFFERED: Form = Form { tool, name: function_name, nests_allowed: true };
 
 /// Reads a request.
 pub(in crate::translate) fn read<'v>(body: &'v Value<'v>) -> Result<Conversation<'v>, Refusal> {
@@ -49,7 +50,7 @@ pub(in crate::translate) fn read<'v>(body: &'v Value<'v>) -> Result<Conversation
         options.end()?;
     }
     settings(&mut body, &mut conversation)?;
-    tools(&mut body, &mut conversation)?;
+    offered::read(&mut body, &mut conversation, &OFFERED)?;
     for (at, message) in body.need_items("messages")? {
         conversation.turns.push(turn(Members::of(message, at.0)?)?);
     }
@@ -109,29 +110,10 @@ fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
     Ok(found)
 }
 
-fn tools<'v>(body: &mut Members<'v>, conversation: &mut Conversation<'v>) -> Result<(), Refusal> {
-    for (at, tool) in body.items("tools")? {
-        conversation.tools.push(self::tool(Members::of(tool, at.0)?)?);
-    }
-    conversation.one_call = body.truth("parallel_tool_calls")? == Some(false);
-    let at = body.at("tool_choice");
-    conversation.choice = match body.take("tool_choice") {
-        None => None,
-        Some(Value::String(mode)) => Some(match mode.as_ref() {
-            "auto" => Choice::Auto,
-            "none" => Choice::None,
-            "required" => Choice::Any,
-            _ => return Err(at.refuse("is no choice that is known")),
-        }),
-        Some(choice) => Some(chosen(Members::of(choice, at.0)?, &mut conversation.tools)?),
-    };
-    Ok(())
-}
-
 fn tool(mut tool: Members<'_>) -> Result<Tool<'_>, Refusal> {
     let at = tool.at("type");
     if tool.need_text("type")? != "function" {
-        return Err(at.uncarried_but("only tools of type `function` can"));
+        return Err(at.uncarried_but(offered::ONLY_FUNCTIONS));
     }
     let mut function = tool.need_object("function")?;
     tool.end()?;
@@ -142,43 +124,6 @@ fn tool(mut tool: Members<'_>) -> Result<Tool<'_>, Refusal> {
         strict: function.truth("strict")?.unwrap_or(false),
     };
     function.end()?;
-    Ok(found)
-}
-
-/// A choice that is an object. `allowed_tools` leaves only the tools that it lists.
-fn chosen<'v>(mut choice: Members<'v>, tools: &mut Vec<Tool<'v>>) -> Result<Choice<'v>, Refusal> {
-    let at = choice.at("type");
-    let found = match choice.need_text("type")? {
-        "function" => Choice::One(function_name(&mut choice)?),
-        "allowed_tools" => {
-            let mut allowed = choice.need_object("allowed_tools")?;
-            let mut names = Vec::new();
-            for (at, tool) in allowed.items("tools")? {
-                let mut tool = Members::of(tool, at.0)?;
-                let at = tool.at("type");
-                if tool.need_text("type")? != "function" {
-                    return Err(at.uncarried_but("only tools of type `function` can"));
-                }
-                let name = function_name(&mut tool)?;
-                if !tools.iter().any(|tool| tool.name == name) {
-                    return Err(tool.here().refuse("names a tool that is not offered"));
-                }
-                names.push(name);
-                tool.end()?;
-            }
-            tools.retain(|tool| names.contains(&tool.name));
-            let at = allowed.at("mode");
-            let mode = allowed.need_text("mode")?;
-            allowed.end()?;
-            match mode {
-                "auto" => Choice::Auto,
-                "required" => Choice::Any,
-                _ => return Err(at.refuse("must be `auto` or `required`")),
-            }
-        }
-        _ => return Err(at.uncarried_but("only a `function` can be chosen")),
-    };
-    choice.end()?;
     Ok(found)
 }
 

@@ -3,8 +3,9 @@
 
 use super::{
     super::{
-        conversation::{Choice, Conversation, Effort, Format, Part, Tool, Turn},
+        conversation::{Conversation, Effort, Format, Part, Tool, Turn},
         members::Members,
+        offered::{self, Form},
     },
     items,
 };
@@ -29,6 +30,7 @@ const WITHOUT_EFFECT: [&str; 5] = [
 ];
 /// Members that name what OpenAI keeps.
 const KEPT_ELSEWHERE: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+const OFFERED: Form = Form { tool, name: |owner| owner.need_text("name"), nests_allowed: false };
 
 /// Reads a request.
 pub(in crate::translate) fn read<'v>(body: &'v Value<'v>) -> Result<Conversation<'v>, Refusal> {
@@ -53,7 +55,7 @@ pub(in crate::translate) fn read<'v>(body: &'v Value<'v>) -> Result<Conversation
         options.end()?;
     }
     settings(&mut body, &mut conversation)?;
-    tools(&mut body, &mut conversation)?;
+    offered::read(&mut body, &mut conversation, &OFFERED)?;
     if let Some(instructions) = body.text("instructions")? {
         conversation.turns.push(Turn::System(vec![instructions]));
     }
@@ -111,29 +113,10 @@ fn format(mut format: Members<'_>) -> Result<Option<Format<'_>>, Refusal> {
     Ok(found)
 }
 
-fn tools<'v>(body: &mut Members<'v>, conversation: &mut Conversation<'v>) -> Result<(), Refusal> {
-    for (at, tool) in body.items("tools")? {
-        conversation.tools.push(self::tool(Members::of(tool, at.0)?)?);
-    }
-    conversation.one_call = body.truth("parallel_tool_calls")? == Some(false);
-    let at = body.at("tool_choice");
-    conversation.choice = match body.take("tool_choice") {
-        None => None,
-        Some(Value::String(mode)) => Some(match mode.as_ref() {
-            "auto" => Choice::Auto,
-            "none" => Choice::None,
-            "required" => Choice::Any,
-            _ => return Err(at.refuse("is no choice that is known")),
-        }),
-        Some(choice) => Some(chosen(Members::of(choice, at.0)?, &mut conversation.tools)?),
-    };
-    Ok(())
-}
-
 fn tool(mut tool: Members<'_>) -> Result<Tool<'_>, Refusal> {
     let at = tool.at("type");
     if tool.need_text("type")? != "function" {
-        return Err(at.uncarried_but("only tools of type `function` can"));
+        return Err(at.uncarried_but(offered::ONLY_FUNCTIONS));
     }
     tool.only("defer_loading", &["false"])?;
     tool.only("async", &["false"])?;
@@ -145,39 +128,5 @@ fn tool(mut tool: Members<'_>) -> Result<Tool<'_>, Refusal> {
         strict: tool.truth("strict")?.unwrap_or(false),
     };
     tool.end()?;
-    Ok(found)
-}
-
-/// A choice that is an object. `allowed_tools` leaves only the tools that it lists.
-fn chosen<'v>(mut choice: Members<'v>, tools: &mut Vec<Tool<'v>>) -> Result<Choice<'v>, Refusal> {
-    let at = choice.at("type");
-    let found = match choice.need_text("type")? {
-        "function" => Choice::One(choice.need_text("name")?),
-        "allowed_tools" => {
-            let mut names = Vec::new();
-            for (at, tool) in choice.items("tools")? {
-                let mut tool = Members::of(tool, at.0)?;
-                let at = tool.at("type");
-                if tool.need_text("type")? != "function" {
-                    return Err(at.uncarried_but("only tools of type `function` can"));
-                }
-                let name = tool.need_text("name")?;
-                if !tools.iter().any(|tool| tool.name == name) {
-                    return Err(tool.here().refuse("names a tool that is not offered"));
-                }
-                names.push(name);
-                tool.end()?;
-            }
-            tools.retain(|tool| names.contains(&tool.name));
-            let at = choice.at("mode");
-            match choice.need_text("mode")? {
-                "auto" => Choice::Auto,
-                "required" => Choice::Any,
-                _ => return Err(at.refuse("must be `auto` or `required`")),
-            }
-        }
-        _ => return Err(at.uncarried_but("only a `function` can be chosen")),
-    };
-    choice.end()?;
     Ok(found)
 }
