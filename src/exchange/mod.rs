@@ -453,6 +453,19 @@ impl Exchange {
         crate::stored::remembered(own, &self.bench.terms.denied)
     }
 
+    /// The tokens that this answer used, input and output: what a request that goes on from it is billed for again. 0 where
+    /// that is not known.
+    pub fn tokens(&self, end: &End) -> u64 {
+        let (told, held) = match &self.stream {
+            Some(stream) => (&stream.told, stream.bytes_held()),
+            None => (&self.told, 0),
+        };
+        let (used, _) = self.bench.terms.usage(told, u64::try_from(held).unwrap_or(0), end);
+        // Of an answer that is only looked up nothing is metered; what it says counts all the same.
+        let used = used.or_else(|| told.usage.filter(|usage| usage.is_plausible(0, false)));
+        used.map_or(0, |usage| usage.tokens())
+    }
+
     /// Who asked.
     pub fn asked(&self) -> &Asked {
         &self.bench.asked
