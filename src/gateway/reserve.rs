@@ -31,7 +31,7 @@ pub(super) fn input(asked: &Asked, model: &str, api: Api, body: &Value<'_>, sent
 pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, input: u64) -> Amount {
     let estimate = || {
         let each = asked.identity.tenant().quota.output_estimate();
-        each.saturating_mul(dialect::answers(api, body))
+        each.saturating_mul(dialect::answers(api, body)).min(dialect::OUTPUT_MAX)
     };
     let output = dialect::output_max(api, body).unwrap_or_else(estimate);
     let usage = Usage { input, output, ..Usage::default() };
