@@ -136,11 +136,11 @@ fn a_place_that_is_free(bencher: Bencher<'_, '_>, limited: bool) {
 fn one_waits_and_one_goes(bencher: Bencher<'_, '_>, tenants: usize) {
     let queue = FairQueue { max_in_flight: 1, per_tenant: 256, wait: Duration::from_secs(30) };
     let mut scheduler = Scheduler::new(Some(&queue));
-    assert!(scheduler.try_take());
     let claim = |number: usize| {
         let cost = u64::try_from(number * 7919 % 3000).unwrap();
         Claim::new(format!("tenant-{number}").into(), 1, Priority::Interactive, cost)
     };
+    assert!(scheduler.try_take(&claim(0)));
     let claims: Vec<Claim> = (0..tenants).map(claim).collect();
     for (number, claim) in claims.iter().enumerate() {
         drop(scheduler.wait(claim, number));

@@ -14,7 +14,7 @@ pub use tool_call::{Judged, ToolCall, ToolPermit, Waiting, may_reach, may_read, 
 use crate::{
     asked::Asked,
     call::{Arguments, Place},
-    denials,
+    denials::{self, Fate},
     dialect::{self, BUILTIN, DeniedCall, Forced, Kept, Notice, Offer, Request},
     json::{self, Value},
     policy::{Decision, Outcome, Question},
@@ -74,8 +74,8 @@ pub struct Findings {
     pub trusted: Vec<denials::Call>,
 }
 
-/// Whether a call was denied though its rules let it through.
-pub type WasDenied<'f> = dyn Fn(&denials::Call) -> bool + 'f;
+/// What became of a call that a limit or a person could deny, as far as is remembered.
+pub type Remembered<'f> = dyn Fn(&denials::Call) -> Option<Fate> + 'f;
 
 /// What is read and what is sent: the body as it came, as it was parsed, and the name of the model upstream.
 #[derive(Debug)]
@@ -95,10 +95,10 @@ pub fn authorize(
     asked: &Asked,
     request: &Request<'_>,
     body: &Body<'_>,
-    was_denied: Option<&WasDenied<'_>>,
+    remembered: Option<&Remembered<'_>>,
     found: &mut Findings,
 ) -> Result<Permit, Refusal> {
-    check_history(asked, request, body.denied, was_denied, found)?;
+    check_history(asked, request, body.denied, remembered, found)?;
     for Forced { tool, .. } in &request.forced {
         let decision = decide(asked, tool, &Arguments::Open, Place::Offered);
         if decision.outcome == Outcome::Deny {
@@ -144,12 +144,15 @@ pub fn authorize(
     Ok(Permit { body: outgoing(request, body, &kept, listed) })
 }
 
+const WAS_DENIED: &str = "the request brings a result for a call that was denied; go on without it";
+const UNCLEAR: &str = "the request brings a result for a call that was not let through as it stands there: its arguments cannot be read; go on without it";
+
 /// Results of calls that were denied: told in the request itself, remembered here, or kept by the provider.
 fn check_history(
     asked: &Asked,
     request: &Request<'_>,
     denied: &[DeniedCall],
-    was_denied: Option<&WasDenied<'_>>,
+    remembered: Option<&Remembered<'_>>,
     found: &mut Findings,
 ) -> Result<(), Refusal> {
     let reason = "the request brings a result for a call that the rules deny; go on without it";
@@ -168,12 +171,15 @@ fn check_history(
             return Err(refuse(found, tool, reason));
         }
         // Nobody knows the arguments of a call that is told by its name alone.
-        if args == Arguments::Open || (was_denied.is_none() && !decision.is_accountable()) {
+        if args == Arguments::Open || (remembered.is_none() && !decision.is_accountable()) {
             continue;
         }
         let call = denials::Call::of(answered.id, tool, &args, &answered.text);
-        if was_denied.is_some_and(|was_denied| was_denied(&call)) {
-            let reason = "the request brings a result for a call that was denied; go on without it";
+        let fate = remembered.and_then(|remembered| remembered(&call));
+        // Whether what cannot be read says the same as a call that was denied, nobody can tell.
+        let unclear = args == Arguments::Unreadable && decision.is_accountable() && fate != Some(Fate::Left);
+        if fate == Some(Fate::Denied) || unclear {
+            let reason = if unclear { UNCLEAR } else { WAS_DENIED };
             found.evidence.push(asked.evidence_of_denial(Place::Emitted, tool, &answered.text, reason));
             return Err(refuse(found, tool, reason));
         }

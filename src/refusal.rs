@@ -1,7 +1,7 @@
 //! Every "no" that the gateway says, and the one place where it becomes a status and a code.
 //! What the client reads is here; what the operator reads is in the records. A dialect puts it in its own shape.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A request or an answer that goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +57,48 @@ pub enum Refusal {
     UpstreamRefused { status: u16, message: String, retry_after: Option<Duration> },
     /// The upstream failed: could not be reached, broke off, answered nonsense.
     UpstreamError { message: &'static str },
-    /// The tenant's share of the upstream's queue is full.
-    Overloaded { retry_after: Duration },
+    /// There is no place for it where it goes.
+    Overloaded { why: Crowded, retry_after: Duration },
     /// A server that the gateway runs ended, or could not be started.
     ServerDown { server: String, retry_after: Duration },
     /// The upstream did not answer in time.
     UpstreamTimeout,
+}
+
+/// Why there is no place for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crowded {
+    /// An interactive request of the tenant's took its place in the full queue.
+    Displaced { upstream: Arc<str> },
+    /// As many of the tenant's wait as may.
+    Full { upstream: Arc<str>, waiting: usize },
+    /// It waited as long as it may, and none of so many places came free for it.
+    Waited { upstream: Arc<str>, waited: Duration, places: u32 },
+    /// Writes that came before it were not done in time.
+    Writes,
+}
+
+impl fmt::Display for Crowded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Displaced { upstream } => write!(
+                f,
+                "this batch request made way for an interactive one of yours: your queue for the upstream `{upstream}` is full; try again later"
+            ),
+            Self::Full { upstream, waiting } => write!(
+                f,
+                "{waiting} requests of yours wait for the upstream `{upstream}` already, and no more may; wait for some of them to end"
+            ),
+            Self::Waited { upstream, waited, places } => write!(
+                f,
+                "this request waited {} for a place at the upstream `{upstream}`, which takes {places} at a time, and none came free for it; try again later",
+                seconds(*waited)
+            ),
+            Self::Writes => {
+                f.write_str("writes that came before this one were not done in time; try again later")
+            }
+        }
+    }
 }
 
 impl Refusal {
@@ -187,9 +223,7 @@ impl Refusal {
             Self::ToolLimit { tool, reason, .. } => format!("the tool `{tool}` is not called: {reason}"),
             Self::ToolNotAllowed { tool, reason } => format!("the tool `{tool}` is not allowed: {reason}"),
             Self::UpstreamError { message } => (*message).into(),
-            Self::Overloaded { .. } => {
-                "too many requests of yours wait for this upstream; try again later".into()
-            }
+            Self::Overloaded { why, .. } => why.to_string(),
             Self::UpstreamRefused { message, .. } => message.clone(),
             Self::UpstreamTimeout => "the upstream did not answer in time".into(),
         }
@@ -199,7 +233,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoRoom { retry_after }
-            | Self::Overloaded { retry_after }
+            | Self::Overloaded { retry_after, .. }
             | Self::RateLimit { retry_after }
             | Self::TokenLimit { retry_after }
             | Self::ToolLimit { retry_after, .. }

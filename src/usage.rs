@@ -41,7 +41,7 @@ pub struct Price {
 const TOKENS_MAX: u64 = 100_000_000;
 /// More than any model reads beside what its request says: an earlier conversation, results of a provider's own tools.
 const UNSAID_MAX: u64 = 2_000_000;
-/// No text has so many tokens for each that is expected in it.
+/// No text has so many tokens for each that is expected in it, nor so few: no token is of 256 bytes.
 const TIMES_MAX: u64 = 64;
 
 impl Usage {
@@ -50,15 +50,15 @@ impl Usage {
         self.input.saturating_add(self.output)
     }
 
-    /// Whether it can be true of a request whose input is taken for so many tokens, and of an answer that brought text, if
-    /// it did.
-    pub fn is_plausible(&self, input_estimate: u64, has_text: bool) -> bool {
+    /// Whether it can be true of a request whose input is taken for so many tokens, and of an answer whose text is taken for
+    /// so many.
+    pub fn is_plausible(&self, input_estimate: u64, produced: u64) -> bool {
         let input_max = input_estimate.saturating_mul(TIMES_MAX).saturating_add(UNSAID_MAX).min(TOKENS_MAX);
         self.input <= input_max
             && (self.input > 0 || input_estimate == 0)
             && self.output <= TOKENS_MAX
             && self.cached_input.saturating_add(self.cache_write) <= self.input
-            && !(has_text && self.output == 0)
+            && produced <= self.output.saturating_mul(TIMES_MAX)
     }
 }
 
@@ -80,6 +80,22 @@ impl Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_true_is_not_plausible() {
+        let check = |input, output, estimate, produced, expected| {
+            let usage = Usage { input, output, ..Usage::default() };
+            assert_eq!(usage.is_plausible(estimate, produced), expected, "{usage:?} {estimate} {produced}");
+        };
+        check(10, 0, 10, 0, true);
+        check(10, 0, 10, 1, false);
+        check(10, 1, 10, 64, true);
+        check(10, 1, 10, 65, false);
+        check(10, u64::MAX, 10, 1, false);
+        check(0, 1, 10, 1, false);
+        check(2_000_640, 1, 10, 1, true);
+        check(2_000_641, 1, 10, 1, false);
+    }
 
     #[test]
     fn cost_counts_cached_input_once() {

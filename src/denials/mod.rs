@@ -123,13 +123,17 @@ impl Denials {
         }
     }
 
-    /// Whether a result of this call of a tenant's is one of a call that was denied.
-    pub fn is_denied(&self, tenant: &str, call: &Call, now: Instant) -> bool {
-        let Some(known) = self.tenants.get(tenant) else { return false };
-        match call.itself.and_then(|mark| known.fate(&mark, now)) {
-            Some(fate) => fate == Fate::Denied,
-            None => self.alone && known.fate(&call.deed, now) == Some(Fate::Denied),
+    /// What became of a call of a tenant's whose result a request brings; `None` where nothing is known of it. One that is
+    /// not known under its id is taken for another that does the same, where that was denied.
+    pub fn fate(&self, tenant: &str, call: &Call, now: Instant) -> Option<Fate> {
+        let known = self.tenants.get(tenant)?;
+        if let Some(fate) = call.itself.and_then(|mark| known.fate(&mark, now)) {
+            return Some(fate);
         }
+        known.fate(&call.deed, now).filter(|fate| match fate {
+            Fate::Denied => self.alone,
+            Fate::Left => call.itself.is_none(),
+        })
     }
 
     /// Forgets what is too old.

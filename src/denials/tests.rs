@@ -37,6 +37,10 @@ fn names() -> [Arc<str>; 3] {
 }
 
 impl Denials {
+    fn is_denied(&self, tenant: &str, call: &Call, now: Instant) -> bool {
+        self.fate(tenant, call, now) == Some(Fate::Denied)
+    }
+
     /// Lets an event happen. Whether it was refused.
     fn happens(&mut self, event: Event, now: Instant) -> bool {
         let names = names();
@@ -80,6 +84,11 @@ proptest! {
             let names = names();
             let (tenant, call) = (&names[usize::from(event.tenant)], call(event.id, event.deed));
             let is_denied = denials.is_denied(tenant, &call, now);
+            // Only the very call is known to have left; without an id, one that does the same.
+            let left = if event.id > 0 { own(Some(Fate::Left)) || own(None) } else { deed(Fate::Left) };
+            if denials.fate(tenant, &call, now) == Some(Fate::Left) {
+                prop_assert!(left);
+            }
             if event.id > 0 && own(Some(Fate::Left)) {
                 prop_assert!(!is_denied);
             } else if event.id > 0 && own(Some(Fate::Denied)) {

@@ -21,7 +21,7 @@ mod stream;
 mod transcript;
 
 pub use input::Form;
-pub use output::{answer_max, answers, output_max};
+pub use output::{OUTPUT_MAX, answer_max, answers, output_max};
 pub(crate) use request::BUILTIN;
 pub use request::{Answered, Forced, Kept, Listed, Offer, Request};
 pub(crate) use stray::{is_nothing, stray_call};

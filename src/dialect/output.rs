@@ -1,10 +1,10 @@
 //! How long an answer may be at most, by what its request says.
 
 use super::Api;
-use crate::json::Value;
+use crate::json::{self, Value};
 
 /// More than any model writes: what is held for one answer stays within reason.
-const OUTPUT_MAX: u64 = 10_000_000;
+pub const OUTPUT_MAX: u64 = 10_000_000;
 
 /// Tokens that all answers to a request may have together; `None` where it does not say.
 pub fn output_max(api: Api, body: &Value<'_>) -> Option<u64> {
@@ -20,7 +20,8 @@ pub fn answer_max(api: Api, body: &Value<'_>) -> Option<u64> {
     let number = |key: &str| body.present(key).and_then(whole);
     match api {
         Api::CountTokens | Api::Embeddings | Api::Moderations | Api::ResponseItems => None,
-        Api::Chat => number("max_completion_tokens").or_else(|| number("max_tokens")),
+        // Some providers know the one, some the other.
+        Api::Chat => number("max_completion_tokens").max(number("max_tokens")),
         Api::Completions | Api::Messages => number("max_tokens"),
         Api::Responses => number("max_output_tokens"),
     }
@@ -58,6 +59,14 @@ fn completions(body: &Value<'_>) -> u64 {
 
 /// A number of tokens, whichever way it is written: `100`, `1e2`, `100.0`.
 fn whole(value: &Value<'_>) -> Option<u64> {
+    if let Some(text) = value.as_str() {
+        // Some providers read numbers that are written as texts.
+        return json::parse(text.trim().as_bytes(), 1)
+            .ok()
+            .filter(|value| value.digits().is_some())
+            .as_ref()
+            .and_then(whole);
+    }
     if let Some(whole) = value.as_u64() {
         return Some(whole);
     }
@@ -74,7 +83,6 @@ fn whole(value: &Value<'_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
 
     #[test]
     fn the_longest_answer_is_what_the_request_says() {
@@ -84,6 +92,9 @@ mod tests {
         };
         check(Api::Chat, r#"{"max_tokens":5}"#, Some(5));
         check(Api::Chat, r#"{"max_tokens":5,"max_completion_tokens":7,"n":3}"#, Some(21));
+        check(Api::Chat, r#"{"max_tokens":9000,"max_completion_tokens":1}"#, Some(9000));
+        check(Api::Chat, r#"{"max_tokens":" 9000 ","n":"2"}"#, Some(18_000));
+        check(Api::Chat, r#"{"max_tokens":"many"}"#, None);
         check(Api::Chat, r#"{"max_tokens":null,"n":3}"#, None);
         check(Api::Chat, r#"{"max_tokens":-5}"#, None);
         check(Api::Chat, r#"{"max_tokens":1e2}"#, Some(100));

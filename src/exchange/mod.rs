@@ -122,17 +122,15 @@ impl Terms {
             return (None, false);
         }
         // What cannot be true is no usage.
-        let reported = told
-            .usage
-            .filter(|usage| *end != End::Complete || usage.is_plausible(self.input_estimate, produced > 0));
-        match (reported, end) {
-            (Some(usage), End::Complete) => (Some(usage), false),
-            (Some(usage), End::ClientGone | End::Refused(_)) => {
-                (Some(Usage { output: usage.output.max(produced), ..usage }), produced > usage.output)
-            }
-            (None, _) => {
-                (Some(Usage { input: self.input_estimate, output: produced, ..Usage::default() }), true)
-            }
+        let seen = |usage: Usage| match end {
+            End::Complete => usage,
+            // Providers tell the output at the end.
+            End::ClientGone | End::Refused(_) => Usage { output: usage.output.max(produced), ..usage },
+        };
+        let reported = told.usage.map(seen).filter(|usage| usage.is_plausible(self.input_estimate, produced));
+        match reported {
+            Some(usage) => (Some(usage), told.usage != reported),
+            None => (Some(Usage { input: self.input_estimate, output: produced, ..Usage::default() }), true),
         }
     }
 }
@@ -451,6 +449,19 @@ impl Exchange {
     pub fn denied(&self) -> Vec<DeniedCall> {
         let own = self.kept().map(|kept| kept.denied.as_slice()).unwrap_or_default();
         crate::stored::remembered(own, &self.bench.terms.denied)
+    }
+
+    /// The tokens that this answer used, input and output: what a request that goes on from it is billed for again. 0 where
+    /// that is not known.
+    pub fn tokens(&self, end: &End) -> u64 {
+        let (told, held) = match &self.stream {
+            Some(stream) => (&stream.told, stream.bytes_held()),
+            None => (&self.told, 0),
+        };
+        let (used, _) = self.bench.terms.usage(told, u64::try_from(held).unwrap_or(0), end);
+        // Of an answer that is only looked up nothing is metered; what it says counts all the same.
+        let used = used.or_else(|| told.usage.filter(|usage| usage.is_plausible(0, 0)));
+        used.map_or(0, |usage| usage.tokens())
     }
 
     /// Who asked.

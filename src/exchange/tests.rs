@@ -34,6 +34,48 @@ fn approved() -> Ruling {
     Ruling::Approved { by: "ada".into() }
 }
 
+/// A cut stream is settled on what came until then, if that can be true; its output is told at the end.
+#[test]
+fn what_a_cut_answer_reported_is_believed_only_where_it_can_be_true() {
+    let terms = Terms { input_estimate: 10, ..Terms::plain(Api::Messages, LIMITS) };
+    let used = |input, cached_input, output| Usage { input, cached_input, output, ..Usage::default() };
+    let refused = End::Refused(Refusal::UpstreamTimeout);
+    let check = |usage: Option<Usage>, produced, complete, cut| {
+        let told = Told { usage, produced, ..Told::default() };
+        assert_eq!(terms.usage(&told, 0, &End::Complete), complete, "{usage:?}");
+        for end in [&End::ClientGone, &refused] {
+            assert_eq!(terms.usage(&told, 0, end), cut, "{usage:?} {end:?}");
+        }
+    };
+    let (good, estimate) = (used(12, 4, 30), (Some(used(10, 0, 25)), true));
+    check(Some(good), 100, (Some(good), false), (Some(good), false));
+    check(None, 100, estimate, estimate);
+    // What was told at the start.
+    check(Some(used(12, 4, 0)), 100, estimate, (Some(used(12, 4, 25)), true));
+    check(Some(used(12, 4, 1)), 100, (Some(used(12, 4, 1)), false), (Some(used(12, 4, 25)), true));
+    for never in [used(90_000_000, 0, 30), used(0, 0, 30), used(12, 13, 30)] {
+        check(Some(never), 100, estimate, estimate);
+    }
+}
+
+/// What a request that goes on from an answer is billed for again.
+#[test]
+fn an_answers_tokens_are_what_it_used_or_what_it_says_when_it_is_looked_up() {
+    let of = |input_estimate, usage, end| {
+        let terms = Terms { input_estimate, ..Terms::plain(Api::Responses, LIMITS) };
+        let mut exchange = Exchange::new(asked(OnDeny::Notice), terms, Vec::new());
+        exchange.told = Told { usage, produced: 40, ..Told::default() };
+        exchange.tokens(&end)
+    };
+    let used = |input, output| Some(Usage { input, output, ..Usage::default() });
+    assert_eq!(of(100, used(300, 20), End::Complete), 320);
+    assert_eq!(of(100, used(300, 2), End::ClientGone), 310);
+    assert_eq!(of(100, used(300, 0), End::Complete), 110);
+    assert_eq!(of(100, None, End::Complete), 110);
+    assert_eq!(of(0, used(300, 20), End::Complete), 320);
+    assert_eq!((of(0, None, End::Complete), of(0, used(90_000_000, 1), End::Complete)), (0, 0));
+}
+
 fn answer(names: &[&str]) -> Bytes {
     let call = |name: &&str| json!({ "id": "a", "function": { "name": name, "arguments": "{}" } });
     let calls: Vec<Value> = names.iter().map(call).collect();

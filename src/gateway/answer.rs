@@ -7,18 +7,18 @@ use super::{
     mcp::Events,
     pace::Pace,
     person::Waits,
+    reserve, stored,
     visit::{self, Summary},
 };
 use crate::{
     asked::End,
     clock,
-    dialect::{self, DeniedCall, Family, Progress},
-    exchange::{Exchange, Keeps, Terms},
+    dialect::{self, Family, Progress},
+    exchange::{Exchange, Terms},
     quota::{Left, Standing},
     records::Entry,
     records::rfc3339,
     refusal::{Refusal, seconds},
-    stored::{KEPT_FOR_S, Stored, What},
     translate,
     upstream::{
         self, Received, Upstream,
@@ -134,24 +134,30 @@ async fn whole(
     let gateway = Arc::clone(visit.gateway());
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
     let asked = visit.hand_over()?;
-    let (family, request_id, standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
+    let (family, request_id, mut standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
+    let (identity, model) = (asked.identity.clone(), asked.model.clone());
     let exchange = Exchange::new(asked, terms, denied).translated(translation);
-    let keeping = visit.keeping.take();
+    let (keeping, is_alone) = (visit.keeping.take(), gateway.fleet.is_none());
     let mut answering = Answering { gateway, exchange: Some(exchange), waited, keeping };
-    let (response, end) = match answering.judged(bytes).await {
+    let (mut response, end) = match answering.judged(bytes).await {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-            label(response.headers_mut(), family, &request_id, standing);
             (response, End::Complete)
         }
-        Err(refusal) => (refused(&refusal, family, &request_id, standing), End::Refused(refusal)),
+        Err(refusal) => (refused(&refusal, family, &request_id, None), End::Refused(refusal)),
     };
     // What was decided could not be written down: then nothing of it leaves.
-    Ok(match answering.finish(&end, Some(response.status())) {
-        Ok(()) => response,
-        Err(refusal) => refused(&refusal, family, &request_id, standing),
-    })
+    if let Err(refusal) = answering.finish(&end, Some(response.status())) {
+        response = refused(&refusal, family, &request_id, None);
+    }
+    // What others used too is known only once they are asked.
+    if !response.status().is_success() && is_alone {
+        let (tokens, budget) = reserve::left(&identity, model.as_ref(), reserve::now());
+        standing = standing.map(|standing| Standing { tokens, budget, ..standing });
+    }
+    label(response.headers_mut(), family, &request_id, standing);
+    Ok(response)
 }
 
 /// A whole answer while it is judged, which may wait for a person. Dropped before it is finished, its client left.
@@ -200,7 +206,7 @@ impl Answering {
         }
         let summary = Summary::of(exchange.asked());
         self.gateway.remember(&mut exchange);
-        shelve(&self.gateway, &exchange);
+        stored::shelve(&self.gateway, &exchange, end);
         let status = status.map_or(499, |status| status.as_u16());
         let (evidence, entry) = exchange.finish(end, status, clock::now());
         self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));
@@ -351,7 +357,7 @@ impl StreamBody {
             }
             let summary = Summary::of(exchange.asked());
             self.gateway.remember(&mut exchange);
-            shelve(&self.gateway, &exchange);
+            stored::shelve(&self.gateway, &exchange, end);
             let (evidence, entry) = exchange.finish(end, 200, clock::now());
             self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));
             for line in evidence {
@@ -451,34 +457,6 @@ impl hyper::body::Body for Body {
                 hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
             Self::Events(_) | Self::Stream(_) => hyper::body::SizeHint::default(),
-        }
-    }
-}
-
-/// Keeps whose an answer is that the provider keeps, before the client can ask for it.
-fn shelve(gateway: &Gateway, exchange: &Exchange) {
-    let asked = exchange.asked();
-    if let (Some(kept), Some(upstream), Some(model)) = (exchange.kept(), &asked.upstream, &asked.model) {
-        let whole = exchange.keeps() == Keeps::All;
-        let tenant = asked.identity.tenant().id.shared();
-        let now = clock::unix_seconds(clock::wall());
-        let keep = |id: &str, what: What, denied: Vec<DeniedCall>| {
-            let upstream = Arc::clone(upstream);
-            let offered = if what.is_answer() { exchange.offered().to_vec() } else { Vec::new() };
-            let stored = Stored { what, upstream, model: model.name().to_owned(), denied, offered };
-            if let Some(fleet) = gateway.fleet.as_ref().filter(|fleet| fleet.shares_all()) {
-                fleet.keep(&tenant, id, &stored.to_text(), KEPT_FOR_S.unsigned_abs());
-            }
-            gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
-        };
-        kept.items.iter().for_each(|id| keep(id, What::Item, Vec::new()));
-        kept.containers.iter().for_each(|id| keep(id, What::Container, Vec::new()));
-        for notice in &kept.notices {
-            keep(&notice.id, What::Item, vec![DeniedCall::told(&notice.text)]);
-        }
-        if whole {
-            let what = if kept.complete { What::Answer } else { What::Unfinished };
-            keep(&kept.id, what, exchange.denied());
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn turn(visit: &mut Visit, bytes: usize) -> Result<Leave, Refus
     // How long it waits here is no wait for an upstream.
     let mut turn = Turn { queues, claim, closing, progress: &mut Progress::default() };
     let place = turn.at(BODIES).await.map_err(|refusal| match refusal {
-        Refusal::Overloaded { retry_after } => Refusal::NoRoom { retry_after },
+        Refusal::Overloaded { retry_after, .. } => Refusal::NoRoom { retry_after },
         other => other,
     })?;
     Ok(Leave(place))

@@ -3,7 +3,7 @@
 use super::{Visit, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
-    authorize::{self, Body, Findings, Permit, WasDenied},
+    authorize::{self, Body, Findings, Permit, Remembered},
     clock, denials,
     dialect::{self, Api, Family, HoldLimits, Request},
     exchange::{Keeps, Terms},
@@ -115,10 +115,10 @@ pub(super) fn understand_and_authorize(
     let body = Body { bytes, parsed: &parsed, model_as, denied: recalled.denied(), notices: &notices };
     let mut found = Findings::default();
     let tenant = asked.identity.tenant().id.shared();
-    let was_denied = |call: &denials::Call| gateway.denials().is_denied(&tenant, call, clock::now());
-    let was_denied: Option<&WasDenied<'_>> =
-        if gateway.denials().knows_none(&tenant) { None } else { Some(&was_denied) };
-    let permit = authorize::authorize(asked, &request, &body, was_denied, &mut found);
+    let remembered = |call: &denials::Call| gateway.denials().fate(&tenant, call, clock::now());
+    let remembered: Option<&Remembered<'_>> =
+        if gateway.denials().knows_none(&tenant) { None } else { Some(&remembered) };
+    let permit = authorize::authorize(asked, &request, &body, remembered, &mut found);
     if permit.is_ok() {
         gateway.trust(&tenant, &found.trusted);
     }
@@ -127,7 +127,9 @@ pub(super) fn understand_and_authorize(
     visit.record(found.evidence)?;
     let permit = permit?;
     let name = model_as.unwrap_or(request.model);
-    let input = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
+    let said = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
+    // The provider puts the conversation before it that the request goes on from, and bills all of it.
+    let input = said.saturating_add(recalled.tokens());
     let amount = reserve::at_most(visit.asked()?, model, api, &parsed, input);
     if let Some(trace) = visit.asked()?.trace.as_mut().filter(|trace| trace.context.is_sampled) {
         trace.tokens_max = dialect::answer_max(api, &parsed);

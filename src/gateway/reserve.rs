@@ -2,7 +2,7 @@
 
 use super::{Route, Visit};
 use crate::{
-    asked::Asked,
+    asked::{Asked, AskedModel},
     clock,
     dialect::{self, Api},
     fleet,
@@ -31,7 +31,7 @@ pub(super) fn input(asked: &Asked, model: &str, api: Api, body: &Value<'_>, sent
 pub(super) fn at_most(asked: &Asked, model: &Model, api: Api, body: &Value<'_>, input: u64) -> Amount {
     let estimate = || {
         let each = asked.identity.tenant().quota.output_estimate();
-        each.saturating_mul(dialect::answers(api, body))
+        each.saturating_mul(dialect::answers(api, body)).min(dialect::OUTPUT_MAX)
     };
     let output = dialect::output_max(api, body).unwrap_or_else(estimate);
     let usage = Usage { input, output, ..Usage::default() };
@@ -44,11 +44,27 @@ pub(super) fn now() -> Now {
     Now { instant: clock::now(), unix_s: clock::unix_seconds(clock::wall()) }
 }
 
-/// What is left of the tokens of a key and its tenant, and the budget that is nearly spent.
-pub(super) fn left(identity: &Identity, now: Now) -> (Option<Left>, Option<Warned>) {
-    let (tokens, budget) = identity.tenant().quota.tokens_and_money(now);
-    let own = identity.key().quota.as_ref().and_then(|quota| quota.tokens_and_money(now).0);
+/// What is left of the tokens of a key, its tenant and the model that is asked for, and the budget that is nearly spent.
+pub(super) fn left(
+    identity: &Identity,
+    model: Option<&AskedModel>,
+    now: Now,
+) -> (Option<Left>, Option<Warned>) {
+    let tenant = identity.tenant();
+    let models = model.into_iter().flat_map(|model| tenant.limits_of(model.name()));
+    let (tokens, budget) = tenant.quota.tokens_and_money(models, now);
+    let own = identity.key().quota.as_ref();
+    let own = own.and_then(|quota| quota.tokens_and_money(std::iter::empty(), now).0);
     (tighter(tokens, own), budget)
+}
+
+/// Gives back what a call holds that failed, before its answer tells what is left.
+pub(super) fn give_back(asked: &mut Asked) {
+    let Some(hold) = asked.hold.take() else { return };
+    let told = hold.give_back();
+    let (tokens, budget) = left(&asked.identity, asked.model.as_ref(), now());
+    let standing = asked.standing.unwrap_or_default();
+    asked.standing = Some(Standing { tokens: told.or(tokens), budget, ..standing });
 }
 
 /// Whether a limit refuses a request: one of this gateway's, or of all that share it.
@@ -77,6 +93,7 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
     let Some(fleet) = &gateway.fleet else { return Ok(None) };
     let asked = visit.asked()?;
     let tenant = asked.identity.tenant();
+    let name = tenant.id.shared();
     let models = asked.model.as_ref().into_iter().flat_map(|model| tenant.limits_of(model.name()));
     let own = asked.identity.key().quota.as_ref();
     let is_counted = asked.slot.asked();
@@ -94,11 +111,14 @@ async fn claim(visit: &mut Visit, amount: Option<Amount>, now: Now) -> Result<Op
         fleet::Answer::Admitted(claimed, left) => (Ok(claimed), left),
         fleet::Answer::Refused(refused, left) => (Err(refused), left),
     };
+    if came.is_err() {
+        give_back(asked);
+    }
     let standing = asked.standing.unwrap_or_default();
     let (requests, tokens) = (requests.or(standing.requests), tokens.or(standing.tokens));
     asked.standing = Some(Standing { requests, tokens, ..standing });
     came.map(Some).map_err(|fleet::Refused { shortage, limit }| {
-        gateway.telemetry.rejected(tenant.id.shared(), limit);
+        gateway.telemetry.rejected(name, limit);
         refused(shortage)
     })
 }
@@ -124,14 +144,18 @@ fn hold(visit: &mut Visit, amount: Amount) -> Result<(), Refusal> {
     let (tenant, model) = (asked.identity.tenant(), asked.model.as_ref());
     let models = model.into_iter().flat_map(|model| tenant.limits_of(model.name()));
     let own = asked.identity.key().quota.as_ref();
-    let own = own.map(|quota| quota.hold(std::iter::empty(), amount, now)).transpose();
-    let held = own.and_then(|own| {
-        let hold = tenant.quota.hold(models, amount, now)?;
-        Ok(match own {
-            Some(own) => hold.with(own),
-            None => hold,
-        })
-    });
+    let own = own.map(|quota| quota.hold(std::iter::empty(), amount, now));
+    let held = match (tenant.quota.hold(models, amount, now), own) {
+        (Ok(hold), None) => Ok(hold),
+        (Ok(hold), Some(Ok(own))) => Ok(hold.with(own)),
+        (Ok(hold), Some(Err(shortage))) => {
+            hold.take_back();
+            Err(shortage)
+        }
+        (Err(shortage), None | Some(Ok(_))) => Err(shortage),
+        // Whoever waits is to wait once: for the limit that takes longest.
+        (Err(shortage), Some(Err(own))) => Err(shortage.longer(own)),
+    };
     match held {
         Ok(hold) => {
             let standing = asked.standing.unwrap_or_default();
@@ -141,7 +165,7 @@ fn hold(visit: &mut Visit, amount: Amount) -> Result<(), Refusal> {
         }
         Err(shortage) => {
             let name = tenant.id.shared();
-            let (tokens, budget) = left(&asked.identity, now);
+            let (tokens, budget) = left(&asked.identity, asked.model.as_ref(), now);
             let standing = asked.standing.unwrap_or_default();
             asked.standing = Some(Standing { tokens, budget, ..standing });
             visit.gateway().telemetry.rejected(name, shortage.limit());

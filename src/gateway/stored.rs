@@ -7,13 +7,14 @@ use super::{
     sent,
 };
 use crate::{
+    asked::End,
     authorize::Permit,
     clock,
-    dialect::{Api, Family},
-    exchange::{Keeps, Terms},
+    dialect::{Api, DeniedCall, Family},
+    exchange::{Exchange, Keeps, Terms},
     json::{self, Value},
     refusal::Refusal,
-    stored::{ID_BYTES_MAX, Recalled, Stored, What},
+    stored::{ID_BYTES_MAX, KEPT_FOR_S, Recalled, Stored, What},
     upstream::{Destination, Parcel, Parcels, Repeat, Target},
 };
 use http::{Method, Response, request::Parts};
@@ -56,6 +57,35 @@ async fn ask_others(gateway: &Gateway, tenant: &str, found: &mut [(Option<Stored
         let stored = text.and_then(|text| Stored::read(&text));
         let places = found.iter_mut().filter(|(known, name)| known.is_none() && name == id);
         places.for_each(|(known, _)| known.clone_from(&stored));
+    }
+}
+
+/// Keeps whose an answer is that the provider keeps, before the client can ask for it.
+pub(super) fn shelve(gateway: &Gateway, exchange: &Exchange, end: &End) {
+    let asked = exchange.asked();
+    if let (Some(kept), Some(upstream), Some(model)) = (exchange.kept(), &asked.upstream, &asked.model) {
+        let whole = exchange.keeps() == Keeps::All;
+        let tenant = asked.identity.tenant().id.shared();
+        let now = clock::unix_seconds(clock::wall());
+        let keep = |id: &str, what: What, denied: Vec<DeniedCall>| {
+            let upstream = Arc::clone(upstream);
+            let offered = if what.is_answer() { exchange.offered().to_vec() } else { Vec::new() };
+            let tokens = if what.is_answer() { exchange.tokens(end) } else { 0 };
+            let stored = Stored { what, upstream, model: model.name().to_owned(), denied, offered, tokens };
+            if let Some(fleet) = gateway.fleet.as_ref().filter(|fleet| fleet.shares_all()) {
+                fleet.keep(&tenant, id, &stored.to_text(), KEPT_FOR_S.unsigned_abs());
+            }
+            gateway.stored.keep(Arc::clone(&tenant), id, stored, now);
+        };
+        kept.items.iter().for_each(|id| keep(id, What::Item, Vec::new()));
+        kept.containers.iter().for_each(|id| keep(id, What::Container, Vec::new()));
+        for notice in &kept.notices {
+            keep(&notice.id, What::Item, vec![DeniedCall::told(&notice.text)]);
+        }
+        if whole {
+            let what = if kept.complete { What::Answer } else { What::Unfinished };
+            keep(&kept.id, what, exchange.denied());
+        }
     }
 }
 

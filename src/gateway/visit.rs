@@ -96,7 +96,7 @@ impl Visit {
             }
         };
         let now = Now { instant: arrival.started, unix_s: clock::unix_seconds(arrival.time) };
-        let (tokens, budget) = reserve::left(&identity, now);
+        let (tokens, budget) = reserve::left(&identity, None, now);
         let outbound = arrival.trace.as_ref().map(|trace| trace.outbound());
         let visit = Self {
             gateway: Arc::clone(gateway),
@@ -223,9 +223,10 @@ impl Visit {
 
     /// Answers with a refusal, and records it.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Body> {
-        let Some(asked) = self.take() else {
+        let Some(mut asked) = self.take() else {
             return answer::refused(&refusal, self.family, "", None);
         };
+        reserve::give_back(&mut asked);
         let response = answer::refused(&refusal, self.family, &asked.request_id, asked.standing);
         let end = End::Refused(refusal);
         let outcomes = self.outcomes(None);

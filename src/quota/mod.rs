@@ -326,9 +326,15 @@ impl<C: Clock + Clone> Quota<C> {
         self.reserve.limits().output_estimate
     }
 
-    /// What is left of the tokens, and whether a budget is nearly spent.
-    pub fn tokens_and_money(&self, now: Now) -> (Option<Left>, Option<Warned>) {
-        (self.reserve.tokens_left(now), self.reserve.warning(self.shared(), now))
+    /// What is left of the tokens, and whether a budget is nearly spent. `models` are the limits of single models that
+    /// count too, by their number.
+    pub fn tokens_and_money(
+        &self,
+        models: impl Iterator<Item = usize>,
+        now: Now,
+    ) -> (Option<Left>, Option<Warned>) {
+        let (shared, reserve) = (self.shared(), &self.reserve);
+        (reserve.tokens_left(models, (shared, now)), reserve.warning(shared, now))
     }
 
     /// Budgets whose warning's share is reached, each told once an hour, day or month.

@@ -96,7 +96,8 @@ impl Shortage {
     }
 
     /// The one of two that lasts longer.
-    fn longer(self, other: Self) -> Self {
+    #[must_use]
+    pub fn longer(self, other: Self) -> Self {
         let lasts = |shortage: &Self| match shortage {
             Self::Tokens { retry_after } | Self::Requests { retry_after } => *retry_after,
             Self::Spent { renews_in, .. } => *renews_in,
@@ -231,12 +232,13 @@ impl Reserve {
         let mut state = lock(&self.meters.state);
         self.money_left(&mut state, shared, now)?;
         let gateways = shared.map_or(NonZeroU32::MIN, Shared::divisor);
-        let room = self.limits.tokens.map(|rate| state.tokens.room(&rate.shared_by(gateways), now.instant));
+        let part = self.limits.tokens.map(|rate| rate.shared_by(gateways));
+        let room = part.map(|rate| state.tokens.room(&rate, now.instant));
         let mut short = room.and_then(Result::err).map(|retry_after| Shortage::Tokens { retry_after });
         state.tokens.hold(amount.tokens);
         state.spends.iter_mut().for_each(|spend| spend.hold(amount.cost));
         let spends = state.spends.len();
-        let tightest = self.limits.tokens.as_ref().map(|rate| state.tokens.left(rate, now.instant));
+        let tightest = part.map(|rate| state.tokens.left(&rate, now.instant));
         drop(state);
         let mut hold = Hold {
             reserve: Arc::clone(self),
@@ -259,7 +261,7 @@ impl Reserve {
             }
         }
         let Some(shortage) = short else { return Ok(hold) };
-        hold.each_model(|state, _| state.requests.unspend(1));
+        hold.take_back();
         Err(shortage)
     }
 
@@ -327,10 +329,19 @@ impl Reserve {
         Ok(())
     }
 
-    /// What is left of the tenant's tokens.
-    pub(super) fn tokens_left(&self, now: Now) -> Option<Left> {
-        let rate = self.limits.tokens.as_ref()?;
-        Some(lock(&self.meters.state).tokens.left(rate, now.instant))
+    /// What is left of the tenant's tokens and of those of these models: the tightest.
+    pub(super) fn tokens_left(
+        &self,
+        models: impl Iterator<Item = usize>,
+        (shared, now): (Option<&Shared>, Now),
+    ) -> Option<Left> {
+        let gateways = shared.map_or(NonZeroU32::MIN, Shared::divisor);
+        let own = self.limits.tokens.map(|rate| rate.shared_by(gateways));
+        let own = own.map(|rate| lock(&self.meters.state).tokens.left(&rate, now.instant));
+        models.filter_map(|at| self.model(at)).fold(own, |tightest, (limit, state)| {
+            let rate = limit.tokens.map(|rate| rate.shared_by(gateways));
+            tighter(tightest, rate.map(|rate| lock(state).tokens.left(&rate, now.instant)))
+        })
     }
 
     /// The budgets with what is spent of each by all gateways, and since when.
@@ -412,7 +423,7 @@ impl ModelState {
         }
         self.in_flight = self.in_flight.saturating_add(1);
         self.tokens.hold(tokens);
-        Ok(limit.tokens.as_ref().map(|rate| self.tokens.left(rate, now)))
+        Ok(limit.tokens.map(|rate| self.tokens.left(&rate.shared_by(gateways), now)))
     }
 }
 
@@ -468,6 +479,17 @@ impl Hold {
     /// What was left of the tightest limit of tokens once this was held.
     pub fn left(&self) -> Option<Left> {
         self.tightest
+    }
+
+    /// Gives everything back, the request that it counted as too: another limit refused it.
+    pub fn take_back(self) {
+        self.each_model(|state, _| state.requests.unspend(1));
+    }
+
+    /// Gives everything back. What is left of the tightest limit of tokens then, as far as other gateways told.
+    pub fn give_back(self) -> Option<Left> {
+        let claimed = |hold: &Self| hold.claimed.as_ref().and_then(|claimed| claimed.left_without());
+        tighter(claimed(&self), self.also.as_deref().and_then(claimed))
     }
 
     /// Takes what was used, and gives the rest back.

@@ -91,13 +91,17 @@ pub struct Stored {
     /// Of an answer: tools that its request offered and that calls in it may name otherwise. They were decided on their
     /// parameters then.
     pub offered: Vec<String>,
+    /// Of an answer: the tokens that it used, input and output. A request that goes on from it is billed for them again.
+    /// 0 where that is not known.
+    pub tokens: u64,
 }
 
 impl Stored {
     /// As other gateways are told of it.
     pub fn to_text(&self) -> String {
         let (denied, offered) = (write_denied(&self.denied), write_offered(&self.offered));
-        let texts = [self.what.as_str(), &self.upstream, &self.model, &denied, &offered];
+        let tokens = self.tokens.to_string();
+        let texts = [self.what.as_str(), &self.upstream, &self.model, &denied, &offered, &tokens];
         Value::Array(texts.into_iter().map(|text| Value::string(text.to_owned())).collect()).to_string()
     }
 
@@ -105,13 +109,21 @@ impl Stored {
     pub fn read(text: &str) -> Option<Self> {
         let parsed = json::parse(text.as_bytes(), 2).ok()?;
         let texts: Vec<&str> = parsed.items()?.iter().map(Value::as_str).collect::<Option<_>>()?;
-        let [what, upstream, model, denied, offered] = texts.as_slice() else { return None };
+        let (what, upstream, model, denied, offered, tokens) = match texts.as_slice() {
+            [what, upstream, model, denied, offered, tokens] => {
+                (what, upstream, model, denied, offered, tokens.parse().ok()?)
+            }
+            // Of a gateway of before.
+            [what, upstream, model, denied, offered] => (what, upstream, model, denied, offered, 0),
+            _ => return None,
+        };
         Some(Self {
             what: What::named(what)?,
             upstream: (*upstream).into(),
             model: (*model).to_owned(),
             denied: read_denied(denied)?,
             offered: read_offered(offered)?,
+            tokens,
         })
     }
 }
@@ -135,6 +147,11 @@ impl Recalled {
     /// Calls that the provider waits for.
     pub fn denied(&self) -> &[DeniedCall] {
         self.previous.as_ref().map(|stored| stored.denied.as_slice()).unwrap_or_default()
+    }
+
+    /// The tokens of the conversation that the provider puts before what the request says; 0 where that is not known.
+    pub fn tokens(&self) -> u64 {
+        self.previous.as_ref().map_or(0, |stored| stored.tokens)
     }
 
     /// Items that are ours: what the client was told in the place of denied calls.

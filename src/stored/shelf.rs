@@ -118,21 +118,23 @@ impl Shelf {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let row = reader
             .prepare_cached(
-                "SELECT what, upstream, model, denied, offered FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
+                "SELECT what, upstream, model, denied, offered, tokens FROM stored WHERE tenant = ?1 AND id = ?2 AND time > ?3",
             )
             .and_then(|mut statement| {
                 let since = now.saturating_sub(KEPT_FOR_S);
                 let columns = |row: &rusqlite::Row<'_>| {
                     let text = |column| row.get::<_, String>(column);
-                    Ok((text(0)?, text(1)?, text(2)?, text(3)?, text(4)?))
+                    Ok((text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, row.get::<_, i64>(5)?))
                 };
                 statement.query_row(params![&**tenant, id, since], columns).optional()
             });
         match row {
             Ok(row) => {
-                let (what, upstream, model, denied, offered) = row?;
+                let (what, upstream, model, denied, offered, tokens) = row?;
                 let (denied, offered) = (read_denied(&denied)?, read_offered(&offered)?);
-                Some(Stored { what: What::named(&what)?, upstream: upstream.into(), model, denied, offered })
+                let (what, upstream, tokens) =
+                    (What::named(&what)?, upstream.into(), u64::try_from(tokens).unwrap_or(0));
+                Some(Stored { what, upstream, model, denied, offered, tokens })
             }
             Err(error) => {
                 operator::warn(&format!(
@@ -198,16 +200,21 @@ fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
         "CREATE TABLE IF NOT EXISTS stored (
             tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL,
             time INTEGER NOT NULL, denied TEXT NOT NULL, what TEXT NOT NULL, offered TEXT NOT NULL,
+            tokens INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (tenant, id)
         ) WITHOUT ROWID;
         CREATE INDEX IF NOT EXISTS stored_by_time ON stored (time);",
     )?;
-    // Written before items and answers were told apart, and before offers were kept.
-    for (column, before) in [("what", "answer"), ("offered", "[]")] {
+    // Written before items and answers were told apart, before offers were kept, and before tokens were.
+    let columns = [
+        ("what", "TEXT NOT NULL DEFAULT 'answer'"),
+        ("offered", "TEXT NOT NULL DEFAULT '[]'"),
+        ("tokens", "INTEGER NOT NULL DEFAULT 0"),
+    ];
+    for (column, form) in columns {
         let is_there = "SELECT count(*) FROM pragma_table_info('stored') WHERE name = ?1";
         if connection.query_row(is_there, [column], |row| row.get::<_, i64>(0))? == 0 {
-            let add = format!("ALTER TABLE stored ADD COLUMN {column} TEXT NOT NULL DEFAULT '{before}'");
-            connection.execute_batch(&add)?;
+            connection.execute_batch(&format!("ALTER TABLE stored ADD COLUMN {column} {form}"))?;
         }
     }
     sweep(connection, now)
@@ -270,7 +277,7 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
     for Change { key: (tenant, id), stored, now } in batch {
         match stored {
             Some(stored) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
                 .execute(params![
                     &**tenant,
                     id,
@@ -279,7 +286,8 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
                     if stored.what.lasts() { i64::MAX } else { *now },
                     write_denied(&stored.denied),
                     stored.what.as_str(),
-                    write_offered(&stored.offered)
+                    write_offered(&stored.offered),
+                    i64::try_from(stored.tokens).unwrap_or(i64::MAX)
                 ])?,
             None => transaction
                 .prepare_cached("DELETE FROM stored WHERE tenant = ?1 AND id = ?2")?
@@ -308,6 +316,7 @@ mod tests {
             model: "gpt-5".into(),
             denied: vec![denied],
             offered: vec!["builtin__web_search".into()],
+            tokens: 1234,
         }
     }
 
@@ -315,6 +324,8 @@ mod tests {
     fn what_is_told_is_read_again() {
         assert_eq!(Stored::read(&stored("openai").to_text()), Some(stored("openai")));
         assert_eq!(Stored::read("[]"), None);
+        let of_before = stored("openai").to_text().replace(",\"1234\"]", "]");
+        assert_eq!(Stored::read(&of_before), Some(Stored { tokens: 0, ..stored("openai") }));
     }
 
     fn written(shelf: &Shelf) {
@@ -360,10 +371,36 @@ mod tests {
         let shelf = Shelf::open(directory.path(), 1001).unwrap();
         let acme: Arc<str> = "acme".into();
         let older = shelf.find(&acme, "resp_1", 1001).unwrap();
-        assert_eq!((older.what, older.offered.len()), (What::Answer, 0));
+        assert_eq!((older.what, older.offered.len(), older.tokens), (What::Answer, 0, 0));
         shelf.keep(Arc::clone(&acme), "resp_2", stored("openai"), 1001);
         written(&shelf);
         assert_eq!(shelf.find(&acme, "resp_2", 1001), Some(stored("openai")));
+    }
+
+    #[test]
+    fn what_was_written_before_tokens_were_kept_is_read_and_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let older = connect(&directory.path().join(FILE)).unwrap();
+        older
+            .execute_batch(
+                "CREATE TABLE stored (tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, model TEXT NOT NULL,
+                    time INTEGER NOT NULL, denied TEXT NOT NULL, what TEXT NOT NULL, offered TEXT NOT NULL,
+                    PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+                INSERT INTO stored VALUES ('acme', 'resp_1', 'openai', 'gpt-5', 1000, '[]', 'answer', '[\"x\"]');",
+            )
+            .unwrap();
+        drop(older);
+        let acme: Arc<str> = "acme".into();
+        for _ in 0..2 {
+            let shelf = Shelf::open(directory.path(), 1001).unwrap();
+            let found = shelf.find(&acme, "resp_1", 1001).unwrap();
+            assert_eq!((found.tokens, found.offered), (0, vec!["x".to_owned()]));
+            let kept = Stored { tokens: u64::MAX, ..stored("openai") };
+            shelf.keep(Arc::clone(&acme), "resp_2", kept, 1001);
+            written(&shelf);
+            let most = u64::try_from(i64::MAX).unwrap();
+            assert_eq!(shelf.find(&acme, "resp_2", 1001), Some(Stored { tokens: most, ..stored("openai") }));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::{
     clock,
     quota::fair::{Claim, FairQueue, Queued, Scheduler, Ticket},
-    refusal::Refusal,
+    refusal::{Crowded, Refusal},
     trace::Outbound,
 };
 use arc_swap::ArcSwap;
@@ -128,7 +128,7 @@ impl Turn<'_> {
     /// The tenant's own queue is full, the wait was too long, or the gateway shuts down.
     pub async fn at(&mut self, upstream: &str) -> Result<Option<Place>, Refusal> {
         match self.queues.before(upstream) {
-            Some(gate) => gate.enter(self).await,
+            Some(gate) => gate.enter(upstream, self).await,
             None => Ok(None),
         }
     }
@@ -202,11 +202,11 @@ impl Gate {
         granted.into_iter().for_each(|next| self.grant(next));
     }
 
-    async fn enter(self: &Arc<Self>, turn: &mut Turn<'_>) -> Result<Option<Place>, Refusal> {
+    async fn enter(self: &Arc<Self>, upstream: &str, turn: &mut Turn<'_>) -> Result<Option<Place>, Refusal> {
         let (mut waiting, wait) = {
             let mut state = self.lock();
             let Some(queue) = state.queue else { return Ok(None) };
-            if state.scheduler.try_take() {
+            if state.scheduler.try_take(&turn.claim) {
                 turn.progress.queued.get_or_insert(Duration::ZERO);
                 return Ok(Some(Place { gate: Some(Arc::clone(self)) }));
             }
@@ -214,7 +214,8 @@ impl Gate {
             match state.scheduler.wait(&turn.claim, sender) {
                 Queued::Full(_) => {
                     turn.progress.queued.get_or_insert(Duration::ZERO);
-                    return Err(state.overloaded());
+                    let waiting = queue.per_tenant.max(1);
+                    return Err(state.overloaded(Crowded::Full { upstream: upstream.into(), waiting }));
                 }
                 // Whoever had to leave learns it by its end of the channel.
                 Queued::Waits { ticket, displaced: _ } => {
@@ -225,20 +226,24 @@ impl Gate {
         turn.progress.begin();
         let granted = tokio::select! {
             biased;
-            granted = &mut waiting.receiver => granted.ok(),
-            () = tokio::time::sleep(wait) => waiting.give_up(),
+            granted = &mut waiting.receiver => granted.map_err(|_| Sent::Away),
+            () = tokio::time::sleep(wait) => waiting.give_up().ok_or(Sent::Late),
             () = turn.closing.cancelled() => {
                 turn.progress.end();
                 return Err(SHUTTING_DOWN);
             }
         };
         let waited = turn.progress.end();
-        let mut state = self.lock();
-        if granted.is_none() {
-            return Err(state.overloaded());
-        }
+        let (mut state, upstream) = (self.lock(), upstream.into());
+        let places = state.queue.map_or(0, |queue| queue.max_in_flight);
+        let place = granted.map_err(|sent| {
+            state.overloaded(match sent {
+                Sent::Away => Crowded::Displaced { upstream },
+                Sent::Late => Crowded::Waited { upstream, waited: wait, places },
+            })
+        })?;
         state.lately = (state.lately * 7 + waited) / 8;
-        Ok(granted)
+        Ok(Some(place))
     }
 
     /// Hands a place on.
@@ -261,10 +266,19 @@ impl Gate {
 }
 
 impl State {
-    fn overloaded(&self) -> Refusal {
+    fn overloaded(&self, why: Crowded) -> Refusal {
         let most = self.queue.map_or(RETRY_AFTER_MIN, |queue| queue.wait.max(RETRY_AFTER_MIN));
-        Refusal::Overloaded { retry_after: self.lately.clamp(RETRY_AFTER_MIN, most) }
+        Refusal::Overloaded { why, retry_after: self.lately.clamp(RETRY_AFTER_MIN, most) }
     }
+}
+
+/// Why a request waits no longer and has no place.
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    /// Another of its tenant's stands where it stood.
+    Away,
+    /// It waited as long as it may.
+    Late,
 }
 
 /// A request that waits. Dropped, it waits no longer.
@@ -343,8 +357,12 @@ mod tests {
     async fn a_wait_ends_and_leaves_no_trace() {
         let queues = queues(1, 1, 30);
         let first = at(&queues, "a").await.unwrap();
-        let Err(Refusal::Overloaded { retry_after }) = at(&queues, "a").await else { panic!("let in") };
+        let Err(refusal @ Refusal::Overloaded { retry_after, .. }) = at(&queues, "a").await else {
+            panic!("let in")
+        };
         assert_eq!((retry_after, standing(&queues)), (RETRY_AFTER_MIN, (1, 0)));
+        let told = "this request waited 0.03s for a place at the upstream `u`, which takes 1 at a time, and none came free";
+        assert!(refusal.message().starts_with(told), "{}", refusal.message());
         drop(first);
         assert!(at(&queues, "a").await.unwrap().is_some());
         assert_eq!(standing(&queues), (0, 0));

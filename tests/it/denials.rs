@@ -202,6 +202,66 @@ fn an_agent_that_asks_again_and_is_let_through_brings_its_result() {
     }
 }
 
+/// A history whose call has arguments as they stand here, character for character.
+fn brings_as_it_stands(path: &str, id: &str, args: &str) -> String {
+    let body = brings(path, (id, "rare", r#"{"in":"its place"}"#));
+    let (stands, args) = match path {
+        // Arguments that are JSON of the body itself.
+        "/v1/messages" => (r#"{"in":"its place"}"#.to_owned(), args.to_owned()),
+        _ => (Value::from(r#"{"in":"its place"}"#).to_string(), Value::from(args).to_string()),
+    };
+    assert!(body.contains(&stands), "{body}");
+    body.replace(&stands, &args)
+}
+
+/// One reader takes the first of two keys, another the last: both are what a denied call said, and neither is known.
+#[test]
+fn a_result_of_a_call_whose_arguments_cannot_be_read_is_refused_unless_it_left() {
+    let gateway = Gateway::with(TENANTS, "");
+    for path in PATHS {
+        // Messages has them in the body, where a key that stands twice is no JSON.
+        let twice = if path == PATHS[1] { r#"{"n":1,"N":1}"# } else { r#"{"n":1,"n":1}"# };
+        let mut unreadable = vec![twice];
+        if path != PATHS[1] {
+            unreadable.extend([r#"{"n":1"#, "n = 1", r#"{"n":1,"N":1}"#]);
+        }
+        for args in unreadable {
+            let bring = |id: &str| gateway.post(path, ACME, &brings_as_it_stands(path, id, args));
+            // Nothing was ever denied, and afterwards something was.
+            for _ in 0..2 {
+                let answer = bring("made up");
+                assert!(answer.status == 403 && answer.body.contains("cannot be read"), "{path}: {answer:?}");
+                assert_eq!(gateway.post(path, ACME, &says(path, "!call rare {\"n\":1}", "")).status, 200);
+                assert_eq!(gateway.post(path, ACME, &says(path, "!call rare {\"n\":1}", "")).status, 200);
+            }
+            // A tool without a limit and nobody to ask: it could not be denied.
+            let free = brings_as_it_stands(path, "made up", args).replace("rare", "get_a");
+            served(&gateway.post(path, ACME, &free));
+            served(&gateway.post(path, GLOBEX, &brings_as_it_stands(path, "made up", args)));
+        }
+    }
+}
+
+#[test]
+fn a_call_that_left_with_arguments_that_cannot_be_read_brings_its_result() {
+    let gateway = Gateway::with(&TENANTS.replace("limit: 1/day", "limit: 1000/day"), "");
+    for path in PATHS {
+        for more in STREAMED {
+            let args = if path == PATHS[1] { r#"{"n":1,"N":1}"# } else { r#"{"n":1,"n":1}"# };
+            let text = format!("!call rare {args}");
+            let id = id_of(&gateway, path, &text);
+            let answer = gateway.post(path, ACME, &says(path, &text, more));
+            // Messages has no such calls: what is no JSON object never leaves.
+            let left = path != PATHS[1];
+            assert_eq!(answer.body.contains(&id), left, "{path}{more}: {answer:?}");
+            let brought = gateway.post(path, ACME, &brings_as_it_stands(path, &id, args));
+            assert_eq!(brought.status, if left { 200 } else { 403 }, "{path}{more}: {brought:?}");
+            let other = gateway.post(path, ACME, &brings_as_it_stands(path, "made up", args));
+            assert!(other.status == 403 && other.body.contains("cannot be read"), "{path}: {other:?}");
+        }
+    }
+}
+
 #[test]
 fn a_result_in_a_place_that_is_none_is_refused() {
     let gateway = Gateway::with(TENANTS, "");

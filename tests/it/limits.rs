@@ -391,3 +391,177 @@ fn a_stream_tells_what_is_left_and_settles() {
     gateway.in_flight(0);
     assert_eq!(number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens"), 950);
 }
+
+#[test]
+fn a_failed_call_tells_what_is_left_without_it() {
+    let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [\"*\"]\n    limits: { tokens: 2000/day, output_estimate: 1000 }\n    model_limits: { limited: { tokens: 1500/day } }\n";
+    let upstreams = |mock| {
+        format!(
+            "  patient: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", retry: {{ attempts: 0 }}, timeout: {{ first_byte: 300ms }} }}\n  full: {{ kind: openai, url: \"http://127.0.0.1:{mock}/v1\", max_in_flight: 1, queue: {{ wait: 100ms }} }}\n"
+        )
+    };
+    let models =
+        "  late: { upstream: patient }\n  full: { upstream: full }\n  limited: { upstream: patient }\n";
+    let gateway = Gateway::with_all(tenants, &upstreams, models, &[]);
+    let left = |answer: &Answer| number(answer, "x-ratelimit-remaining-tokens");
+    assert_eq!(gateway.chat(ACME, &chat("!usage 40 10", "")).status, 200);
+    let held = gateway.begin(
+        "/v1/chat/completions",
+        ACME,
+        &chat("!stall 1", r#","stream":true"#).replace("gpt-5", "full"),
+    );
+    gateway.in_flight(1);
+    for (model, text, status) in [
+        ("gpt-5", "!status 500", 502),
+        ("gpt-5", "!status 503", 502),
+        ("gpt-5", "!status 429", 429),
+        ("gpt-5", "!status 400", 400),
+        ("gpt-5", "!status 401", 502),
+        ("gpt-5", "!garbage", 502),
+        ("gpt-5", "!cut 0", 502),
+        ("gpt-gone", "hi", 502),
+        ("late", "!hang", 504),
+        ("full", "hi", 503),
+    ] {
+        for more in ["", r#","stream":true"#] {
+            // What breaks off behind the head of a stream is told in the stream.
+            if !more.is_empty() && ["!garbage", "!cut 0"].contains(&text) {
+                continue;
+            }
+            let failed = gateway.chat(ACME, &chat(text, more).replace("gpt-5", model));
+            assert_eq!(failed.status, status, "{model} {text}{more}: {failed:?}");
+            let next = gateway.get("/v1/models", ACME);
+            // A moment brings a part of a token back.
+            assert!(left(&next) - left(&failed) <= 1, "{model} {text}{more}: {failed:?} {next:?}");
+            assert!(left(&next) > 500, "{next:?}");
+            // No upstream is left alone for having failed too often.
+            assert_eq!(gateway.chat(ACME, &chat("!usage 1 1", "")).status, 200);
+        }
+    }
+    drop(held);
+    gateway.in_flight(0);
+    // Of several limits the tightest is told, when a call fails and when one is refused.
+    let limited = |text: &str| gateway.chat(ACME, &chat(text, "").replace("gpt-5", "limited"));
+    assert_eq!(left(&limited("!status 500")), 1500);
+    assert_eq!(limited("!usage 1500 1").status, 200);
+    let refused = limited("hi");
+    check(&refused, 429, "rate_limit_exceeded");
+    assert_eq!(left(&refused), 0, "{refused:?}");
+    assert!(left(&gateway.get("/v1/models", ACME)) > 0);
+}
+
+#[test]
+fn who_runs_into_its_keys_limit_and_its_tenants_waits_for_the_longer() {
+    let gateway = Gateway::with(
+        "\n  acme:\n    keys: [{ id: batch, sha256: @ACME@, limits: { tokens: 1000/hour } }, { id: prod, sha256: @GLOBEX@ }]\n    models: [gpt-5, claude]\n    limits: { tokens: 600/hour, output_estimate: 1 }\n    model_limits: { gpt-5: { requests: 3/day } }\n",
+        "",
+    );
+    // 100 beyond the key's, which is six minutes, and 500 beyond the tenant's, which is fifty.
+    assert_eq!(gateway.chat(ACME, &chat("!usage 1000 100", "")).status, 200);
+    let refused = gateway.chat(ACME, &chat("hi", ""));
+    check(&refused, 429, "rate_limit_exceeded");
+    assert!((2900..3100).contains(&number(&refused, "retry-after")), "{refused:?}");
+    // What a key's limit refuses uses up nothing of the model's requests.
+    let file = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, yaml.replace("tokens: 600/hour", "tokens: 60000/hour")).unwrap();
+    assert_eq!(gateway.reload().status, 200);
+    for _ in 0..3 {
+        check(&gateway.chat(ACME, &chat("hi", "")), 429, "rate_limit_exceeded");
+    }
+    let of_prod = [(); 3].map(|()| gateway.chat(GLOBEX, &chat("!usage 1 1", "")).status);
+    assert_eq!(of_prod, [200, 200, 429], "one of the three was the first");
+}
+
+/// A turn of a conversation that the provider keeps.
+fn turn(text: &str, previous: Option<&str>, stream: bool) -> String {
+    let mut body = json!({ "model": "gpt-5", "input": text, "max_output_tokens": 10, "stream": stream });
+    if let Some(previous) = previous {
+        body["previous_response_id"] = previous.into();
+    }
+    body.to_string()
+}
+
+/// The id of an answer, whole or a stream.
+fn id_of(answer: &Answer) -> String {
+    let at = answer.body.find("\"resp_").unwrap_or_else(|| panic!("no id: {answer:?}")) + 1;
+    answer.body[at..].split('"').next().unwrap().to_owned()
+}
+
+/// How many of six that go on from an answer are let in while those before them are there.
+fn let_in(gateway: &Gateway, previous: &str) -> usize {
+    let mut inside = Vec::new();
+    for _ in 0..6 {
+        let mut socket =
+            BufReader::new(gateway.begin("/v1/responses", ACME, &turn("!stall 1", Some(previous), true)));
+        let mut line = String::new();
+        socket.read_line(&mut line).unwrap();
+        if !line.starts_with("HTTP/1.1 200") {
+            assert!(line.starts_with("HTTP/1.1 429"), "{line}");
+            break;
+        }
+        inside.push(socket);
+    }
+    let count = inside.len();
+    drop(inside);
+    gateway.in_flight(0);
+    count
+}
+
+/// A turn is billed with all turns before it: that is held, of tokens and money, of the tenant, its key and the model,
+/// before a restart and after it.
+#[test]
+fn what_a_provider_keeps_of_a_conversation_is_held_with_the_next_turn() {
+    // The first turn uses 800 and 10: 810 tokens, 0.0009 dollars. Each that goes on from it may use as much and a little.
+    for (limits, before, after) in [
+        ("    limits: { tokens: 1700/day }\n", 2, 3),
+        ("    model_limits: { gpt-5: { tokens: 1700/day } }\n", 2, 3),
+        ("    budget: 0.002 USD/day\n", 2, 2),
+    ] {
+        for stream in [false, true] {
+            for restarts in [false, true] {
+                let mut gateway = with(limits);
+                let first = gateway.post("/v1/responses", ACME, &turn("!usage 800 10", None, stream));
+                assert_eq!(first.status, 200, "{first:?}");
+                if restarts {
+                    gateway.in_flight(0);
+                    gateway.restart();
+                }
+                let expected = if restarts { after } else { before };
+                let count = let_in(&gateway, &id_of(&first));
+                assert_eq!(count, expected, "{limits} stream: {stream}, restarts: {restarts}");
+            }
+        }
+    }
+}
+
+/// A chain grows: its third turn holds what its second one was billed for. What was kept before tokens were known goes on
+/// as it did.
+#[test]
+fn each_turn_holds_what_the_one_before_it_used() {
+    let mut gateway = with("    limits: { tokens: 100000/day, output_estimate: 1 }\n");
+    let held = |gateway: &Gateway, previous: &str| {
+        let free = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+        let answer = gateway.post("/v1/responses", ACME, &turn("!usage 3000 7", Some(previous), false));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (free - number(&answer, "x-ratelimit-remaining-tokens"), id_of(&answer))
+    };
+    let first = id_of(&gateway.post("/v1/responses", ACME, &turn("!usage 400 100", None, false)));
+    let (second, id) = held(&gateway, &first);
+    assert!((500..540).contains(&second), "{second}");
+    let (third, _) = held(&gateway, &id);
+    assert!((3007..3047).contains(&third), "{third}");
+    // The estimate stands where the provider tells no usage, and it is that of the whole conversation.
+    let told_none = gateway.post("/v1/responses", ACME, &turn("!usage-none", Some(&id), false));
+    let (fourth, _) = held(&gateway, &id_of(&told_none));
+    assert!((3030..3120).contains(&fourth), "{fourth}");
+    gateway.stop();
+    let shelf = rusqlite::Connection::open(gateway.dir.path().join("data/stored.sqlite")).unwrap();
+    shelf.execute_batch("ALTER TABLE stored DROP COLUMN tokens").unwrap();
+    drop(shelf);
+    gateway.start_again();
+    let (unknown, id) = held(&gateway, &first);
+    assert!(unknown < 40, "{unknown}");
+    let (known, _) = held(&gateway, &id);
+    assert!((3007..3047).contains(&known), "{known}");
+}

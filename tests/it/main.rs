@@ -41,6 +41,7 @@ mod hostile_names;
 mod hostile_neighbours;
 mod hostile_restart;
 mod hostile_upstream;
+mod hostile_usage;
 mod identity;
 mod journey;
 mod large_bodies;

@@ -201,6 +201,7 @@ fn who_fills_its_own_queue_is_sent_away_and_nobody_else() {
     let refused = gateway.chat(ACME, &ask("slow", "fourth 1"));
     assert_eq!((refused.status, refused.code().as_str()), (503, "overloaded"));
     assert!(refused.header("retry-after").is_some() && refused.header("x-should-retry").is_none());
+    assert!(refused.body.contains("2 requests of yours wait for the upstream `slow` already"), "{refused:?}");
     let rejected = "tollgate_limit_rejections_total{tenant=\"acme\",limit=\"queue\"}";
     assert_eq!(metric(&gateway, rejected).as_deref(), Some("1"));
     let other = begin(&gateway, GLOBEX, "other 1");
@@ -224,6 +225,9 @@ fn who_waits_for_too_long_is_sent_away_or_goes_on_to_the_next_upstream() {
     let refused = gateway.chat(GLOBEX, &ask("slow", "second 1"));
     assert_eq!((refused.status, refused.code().as_str()), (503, "overloaded"));
     assert!(start.elapsed() >= Duration::from_millis(200) && start.elapsed() < Duration::from_millis(900));
+    // It is the only one of its tenant, so there are not too many of them.
+    let told = "waited 0.2s for a place at the upstream `slow`, which takes 1 at a time";
+    assert!(refused.body.contains(told), "{refused:?}");
     assert_eq!(gateway.chat(GLOBEX, &ask("slow-or-mock", "!say from the mock")).status, 200);
     let line = gateway.lines("log", "globex", 2).remove(1);
     assert_eq!(line["upstream"], json!("mock"));
@@ -428,7 +432,10 @@ fn calls_of_mcp_servers_wait_too() {
         let result = &second.json()["result"];
         assert_eq!((second.status, &result["isError"]), (200, &json!(true)), "{second:?}");
         assert!(
-            result["content"][0]["text"].as_str().unwrap().contains("wait for this upstream"),
+            result["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains("waited 0.3s for a place at the upstream `slow`"),
             "{second:?}"
         );
         first.join().unwrap();

@@ -110,22 +110,37 @@ pub(super) struct Meter {
     cache_creation: u64,
     cache_read: u64,
     output: u64,
+    /// A figure was none: nothing of it is believed any more.
+    broken: bool,
 }
 
 impl Meter {
     /// Takes in a `usage`.
     pub(super) fn read(&mut self, usage: Option<&Value<'_>>) {
         let Some(usage) = usage else { return };
-        self.input = tokens(usage.get("input_tokens")).or(self.input);
-        self.cache_creation = tokens(usage.get("cache_creation_input_tokens")).unwrap_or(self.cache_creation);
-        self.cache_read = tokens(usage.get("cache_read_input_tokens")).unwrap_or(self.cache_read);
-        self.output = tokens(usage.get("output_tokens")).unwrap_or(self.output);
+        let mut figure = |name: &str| {
+            let figure = usage.present(name)?;
+            let figure = tokens(Some(figure));
+            self.broken |= figure.is_none();
+            figure
+        };
+        let (input, output) = (figure("input_tokens"), figure("output_tokens"));
+        let created = figure("cache_creation_input_tokens");
+        let read = figure("cache_read_input_tokens");
+        self.input = input.or(self.input);
+        self.cache_creation = created.unwrap_or(self.cache_creation);
+        self.cache_read = read.unwrap_or(self.cache_read);
+        self.output = output.unwrap_or(self.output);
     }
 
-    /// What was used so far; `None` while nothing was reported.
+    /// What was used so far; `None` while nothing was reported, or where a figure was none.
     pub(super) fn usage(&self) -> Option<Usage> {
         Some(Usage {
-            input: self.input?.saturating_add(self.cache_creation).saturating_add(self.cache_read),
+            input: self
+                .input
+                .filter(|_| !self.broken)?
+                .saturating_add(self.cache_creation)
+                .saturating_add(self.cache_read),
             cached_input: self.cache_read,
             cache_write: self.cache_creation,
             output: self.output,
@@ -148,5 +163,8 @@ mod tests {
         let first = Usage { input: 17, cached_input: 4, cache_write: 3, output: 1 };
         check(r#"{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":4}"#, Some(first));
         check(r#"{"output_tokens":9}"#, Some(Usage { output: 9, ..first }));
+        check(r#"{"output_tokens":null,"input_tokens":null}"#, Some(Usage { output: 9, ..first }));
+        check(r#"{"output_tokens":-9}"#, None);
+        check(r#"{"output_tokens":9}"#, None);
     }
 }

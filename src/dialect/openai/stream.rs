@@ -118,8 +118,9 @@ impl Reader {
         }
         let mut chunk = chunk;
         let usage = chunk.present("usage").or_else(|| chunk.get("x_groq")?.present("usage"));
-        if let Some(usage) = usage.and_then(read_usage) {
-            desk.told.usage = Some(usage);
+        if let Some(usage) = usage {
+            // The last one counts, and makes an earlier one void where it is none.
+            desk.told.usage = read_usage(usage);
         }
         desk.told.reply(&chunk);
         if chunk.get("choices").and_then(Value::items).is_none() && chunk.present("usage").is_none() {

@@ -243,7 +243,8 @@ impl Reader {
             return Err(uninspectable());
         }
         if let Some(delta) = event.get("delta").and_then(Value::as_str) {
-            desk.told.produce(delta.len());
+            // A recording has no tokens for its letters.
+            desk.told.produce(if kind.ends_with("audio.delta") { 0 } else { delta.len() });
             if kind == "response.output_text.delta" || kind == "response.refusal.delta" {
                 desk.told.completion.add(0, delta);
             }
@@ -363,8 +364,8 @@ impl Reader {
         let response = event.get_mut("response").ok_or_else(uninspectable)?;
         keep(response, desk.told);
         let mut changed = conceal_error(response);
-        if let Some(usage) = response.present("usage").and_then(read_usage) {
-            desk.told.usage = Some(usage);
+        if let Some(usage) = response.present("usage") {
+            desk.told.usage = read_usage(usage);
         }
         desk.told.reply(response);
         let output = response.get_mut("output").filter(|output| !output.is_null()).map(std::mem::take);

@@ -180,10 +180,16 @@ pub(super) fn read_usage(usage: &Value<'_>) -> Option<Usage> {
     let input = tokens(usage.get("input_tokens"))?;
     let details = usage.get("input_tokens_details");
     let detail = |name| tokens(details.and_then(|details| details.get(name))).unwrap_or(0);
+    let output = tokens(usage.get("output_tokens")).unwrap_or(0);
+    let reasoning = usage.get("output_tokens_details").and_then(|details| details.get("reasoning_tokens"));
+    // More reasoning than output is no figure.
+    if tokens(reasoning).is_some_and(|reasoning| reasoning > output) {
+        return None;
+    }
     Some(Usage {
         input,
         cached_input: detail("cached_tokens"),
         cache_write: detail("cache_write_tokens"),
-        output: tokens(usage.get("output_tokens")).unwrap_or(0),
+        output,
     })
 }

@@ -272,7 +272,8 @@ fn remember(
     let unreadable = Refusal::UpstreamError { message: "the answer does not say what was made" };
     let id = id.ok_or(unreadable)?;
     let upstream = upstream.name.shared();
-    let stored = Stored { what, upstream, model: String::new(), denied: Vec::new(), offered: Vec::new() };
+    let stored =
+        Stored { what, upstream, model: String::new(), denied: Vec::new(), offered: Vec::new(), tokens: 0 };
     visit.gateway().stored.keep(tenant, id, stored, now);
     Ok(())
 }

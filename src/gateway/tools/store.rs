@@ -8,7 +8,7 @@ use crate::{
     clock,
     gateway::{Body, Visit, answer::JSON, apart},
     json, operator,
-    refusal::Refusal,
+    refusal::{Crowded, Refusal},
     retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
     tool_api::Request,
@@ -188,7 +188,8 @@ async fn converse(
         let ids = claims.iter().map(|id| format!("{}/{id}", fence.upstream).into()).collect();
         let claiming = Arc::clone(&visit.gateway().stores.claims).claim(&fence.tenant, ids);
         let claimed = tokio::time::timeout(CLAIM_WAIT, claiming).await;
-        Some(claimed.map_err(|_| Refusal::Overloaded { retry_after: Duration::from_secs(1) })?)
+        let late = |_| Refusal::Overloaded { why: Crowded::Writes, retry_after: Duration::from_secs(1) };
+        Some(claimed.map_err(late)?)
     };
     let speaker = Speaker::new(visit, Arc::clone(upstream))?;
     let (ended, progress) = if conversation.writes() {

@@ -4,8 +4,9 @@
 //! It is start-time fair queueing: deficit round robin with a quantum as small as a token, so that nobody waits for a
 //! whole round. A tenant's turn comes where what it was given, divided by its weight, is least. A tenant that had less than
 //! its share meanwhile may make up for a little of it, [`SAVED`], so that one that asks for its share in uneven steps does
-//! not wait; one that comes anew begins with as much. Memory is kept only of tenants that wait or had more than so much
-//! less than their share, and of none once nobody waits.
+//! not wait; one that comes anew begins with as much. What a tenant was given counts from the request on that took the last
+//! place, until one is free again: whoever comes meanwhile goes before it. Memory is kept only of tenants that wait or that
+//! had less than so much less than their share, and of none while a place is free.
 
 mod flow;
 
@@ -142,7 +143,9 @@ impl<T> Scheduler<T> {
     /// returned.
     pub fn configure(&mut self, queue: Option<&FairQueue>) -> Vec<T> {
         self.set(queue);
-        std::iter::from_fn(|| self.next()).collect()
+        let go = std::iter::from_fn(|| self.next()).collect();
+        self.forget();
+        go
     }
 
     /// Requests in flight.
@@ -156,10 +159,20 @@ impl<T> Scheduler<T> {
     }
 
     /// Takes a place if one is free. While anybody waits none is.
-    pub fn try_take(&mut self) -> bool {
-        let free = self.has_room();
-        self.in_flight = self.in_flight.saturating_add(u32::from(free));
-        free
+    pub fn try_take(&mut self, claim: &Claim) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.in_flight = self.in_flight.saturating_add(1);
+        if !self.has_room() {
+            // From here on others wait for its tenant: it counts as one of those that waited.
+            let mut flow = Flow::new(self.now.saturating_sub(CREDIT));
+            flow.start = flow.start.saturating_add(claim.step());
+            flow.rest();
+            self.flows.insert(Arc::clone(&claim.tenant), flow);
+            self.retire(&claim.tenant);
+        }
+        true
     }
 
     fn has_room(&self) -> bool {
@@ -204,14 +217,15 @@ impl<T> Scheduler<T> {
             }
             self.retire(&ticket.tenant);
         }
-        self.forget();
         Some(request)
     }
 
     /// A place is given back; who has it now, if anybody waits.
     pub fn release(&mut self) -> Option<T> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.next()
+        let next = self.next();
+        self.forget();
+        next
     }
 
     /// The next request, if there is room for it: it has its place now.
@@ -247,7 +261,6 @@ impl<T> Scheduler<T> {
             }
             self.flows.remove(&tenant);
         }
-        self.forget();
         Some(request)
     }
 
@@ -261,20 +274,25 @@ impl<T> Scheduler<T> {
         }
     }
 
-    /// Once nobody waits there is nothing to share.
+    /// While a place is free there is nothing to share. While none is, who had the last ones is remembered though nobody
+    /// waits: it would be first again otherwise, before whoever comes next.
     fn forget(&mut self) {
-        if self.waiting == 0 {
-            if self.flows.capacity() > FLOWS_KEPT {
-                self.flows = HashMap::new();
-            }
-            self.flows.clear();
-            self.order.clear();
-            self.resting.clear();
-            self.now = BEGIN;
+        let knows = self.now != BEGIN || !self.flows.is_empty() || self.flows.capacity() > FLOWS_KEPT;
+        if !knows || !self.has_room() {
+            return;
         }
+        if self.flows.capacity() > FLOWS_KEPT {
+            self.flows = HashMap::new();
+        }
+        self.flows.clear();
+        self.order.clear();
+        self.resting.clear();
+        self.now = BEGIN;
     }
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Run {
                 }
             }
         };
-        if self.scheduler.try_take() {
+        if self.scheduler.try_take(&claim) {
             self.goes(who);
         } else {
             assert!(matches!(self.scheduler.wait(&claim, who), Queued::Waits { .. }));

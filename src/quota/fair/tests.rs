@@ -3,11 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
-fn queue(max_in_flight: u32, per_tenant: usize) -> FairQueue {
+pub(super) fn queue(max_in_flight: u32, per_tenant: usize) -> FairQueue {
     FairQueue { max_in_flight, per_tenant, wait: Duration::from_secs(30) }
 }
 
-fn claim(tenant: usize, weight: u32, priority: Priority, cost: u64) -> Claim {
+pub(super) fn claim(tenant: usize, weight: u32, priority: Priority, cost: u64) -> Claim {
     Claim { tenant: format!("t{tenant}").into(), weight, priority, cost }
 }
 
@@ -15,9 +15,14 @@ fn plain(tenant: usize) -> Claim {
     claim(tenant, 1, Priority::Interactive, 100)
 }
 
+/// Who has the places before anybody waits.
+fn somebody() -> Claim {
+    plain(usize::MAX - 1)
+}
+
 #[track_caller]
-fn waits<T: std::fmt::Debug>(scheduler: &mut Scheduler<T>, claim: &Claim, request: T) -> Ticket {
-    assert!(!scheduler.try_take(), "a place was free");
+pub(super) fn waits<T: std::fmt::Debug>(scheduler: &mut Scheduler<T>, claim: &Claim, request: T) -> Ticket {
+    assert!(!scheduler.try_take(claim), "a place was free");
     match scheduler.wait(claim, request) {
         Queued::Waits { ticket, displaced: None } => ticket,
         other => panic!("{other:?}"),
@@ -25,7 +30,7 @@ fn waits<T: std::fmt::Debug>(scheduler: &mut Scheduler<T>, claim: &Claim, reques
 }
 
 #[track_caller]
-fn is_empty<T>(scheduler: &Scheduler<T>) {
+pub(super) fn is_empty<T>(scheduler: &Scheduler<T>) {
     assert_eq!((scheduler.waiting, scheduler.now), (0, BEGIN));
     assert!(scheduler.flows.is_empty() && scheduler.order.is_empty() && scheduler.resting.is_empty());
     assert!(scheduler.flows.capacity() <= FLOWS_KEPT, "room is kept for {}", scheduler.flows.capacity());
@@ -93,22 +98,23 @@ impl Model {
         assert_eq!(self.scheduler.in_flight(), self.in_flight);
         let told: usize = self.scheduler.waiting().map(|(_, count)| count).sum();
         assert_eq!((self.scheduler.waiting, told), (self.waiting.len(), self.waiting.len()));
-        if self.waiting.is_empty() {
+        if has_room {
             is_empty(&self.scheduler);
         }
     }
 
     fn come(&mut self, tenant: usize, batch: bool, cost: u64, weight: u32) {
         self.came += 1;
-        if self.scheduler.try_take() {
+        let priority = if batch { Priority::Batch } else { Priority::Interactive };
+        let claim = claim(tenant, weight, priority, cost);
+        if self.scheduler.try_take(&claim) {
             assert!(self.max.is_none_or(|max| self.in_flight < max), "more than may go");
             self.in_flight += 1;
             return;
         }
-        let priority = if batch { Priority::Batch } else { Priority::Interactive };
         let own = self.waiting.iter().filter(|(_, of, ..)| *of == tenant);
         let (own, own_batch) = (own.clone().count(), own.filter(|(_, _, batch, _)| *batch).count());
-        match self.scheduler.wait(&claim(tenant, weight, priority, cost), self.came) {
+        match self.scheduler.wait(&claim, self.came) {
             Queued::Full(request) => {
                 assert_eq!(request, self.came);
                 assert!(own >= self.per_tenant && (batch || own_batch == 0), "its own queue has room");
@@ -165,7 +171,7 @@ proptest! {
         grants in 100..300_usize,
     ) {
         let mut scheduler = Scheduler::new(Some(&queue(1, 1000)));
-        prop_assert!(scheduler.try_take());
+        prop_assert!(scheduler.try_take(&somebody()));
         let mut next = vec![0_usize; tenants.len()];
         let mut enter = |scheduler: &mut Scheduler<Option<(usize, u64)>>, tenant: usize| {
             let (weight, costs) = &tenants[tenant];
@@ -221,7 +227,7 @@ proptest! {
         rounds in 1..6_usize,
     ) {
         let mut scheduler = Scheduler::new(Some(&queue(1, 1000)));
-        prop_assert!(scheduler.try_take());
+        prop_assert!(scheduler.try_take(&somebody()));
         let cost = |at: usize| costs[at % costs.len()];
         for tenant in 0..flooding {
             for _ in 0..2 {
@@ -249,7 +255,7 @@ proptest! {
     #[test]
     fn nobody_starves(weights in prop::collection::vec(1..10_u32, 2..8)) {
         let mut scheduler = Scheduler::new(Some(&queue(1, 10)));
-        prop_assert!(scheduler.try_take());
+        prop_assert!(scheduler.try_take(&somebody()));
         let one = |tenant: usize| claim(tenant, weights[tenant], Priority::Interactive, 100);
         for tenant in 0..weights.len() {
             waits(&mut scheduler, &one(tenant), tenant);
@@ -270,24 +276,45 @@ proptest! {
 }
 
 #[test]
-fn a_tenant_alone_uses_all_places_and_has_no_debt_from_it() {
+fn a_tenant_alone_uses_all_places_and_has_no_debt_from_it_but_the_last() {
     let mut scheduler = Scheduler::new(Some(&queue(3, 2)));
-    assert!((0..3).all(|_| scheduler.try_take()));
+    assert!((0..3).all(|_| scheduler.try_take(&plain(0))));
     let flood = |scheduler: &mut Scheduler<&'static str>| drop(waits(scheduler, &plain(0), "flood"));
     flood(&mut scheduler);
     flood(&mut scheduler);
     assert!(matches!(scheduler.wait(&plain(0), "flood"), Queued::Full("flood")));
     // Another tenant's queue is another one.
     waits(&mut scheduler, &plain(1), "other");
-    assert_eq!(scheduler.release(), Some("flood"));
     assert_eq!(scheduler.release(), Some("other"));
+    assert_eq!(scheduler.release(), Some("flood"));
+    assert_eq!(scheduler.release(), Some("flood"));
+}
+
+#[test]
+fn whose_last_request_stopped_waiting_is_not_first_again() {
+    let mut scheduler = Scheduler::new(Some(&queue(1, 9)));
+    assert!(scheduler.try_take(&plain(0)));
+    // It goes on and on, one by one, and once it leaves; each time nobody waits for a moment.
+    for leaves in [false, true] {
+        for _ in 0..3 {
+            let ticket = waits(&mut scheduler, &plain(0), "again");
+            let gone = if leaves { scheduler.leave(&ticket) } else { scheduler.release() };
+            assert_eq!(gone, Some("again"));
+        }
+        waits(&mut scheduler, &plain(0), "again");
+        let other = waits(&mut scheduler, &plain(1), "other");
+        assert_eq!(scheduler.release(), Some("other"), "it waits for the one that is there, and no other");
+        assert_eq!((scheduler.release(), scheduler.leave(&other)), (Some("again"), None));
+    }
+    assert_eq!(scheduler.release(), None);
+    is_empty(&scheduler);
 }
 
 #[test]
 fn who_idles_saves_up_a_little_and_no_more() {
     let large = |tenant| claim(tenant, 1, Priority::Interactive, SAVED);
     let mut scheduler = Scheduler::new(Some(&queue(1, 100)));
-    assert!(scheduler.try_take());
+    assert!(scheduler.try_take(&somebody()));
     for _ in 0..60 {
         waits(&mut scheduler, &large(0), 0);
     }
@@ -311,7 +338,7 @@ proptest! {
         late in prop::collection::vec(0..3_u64, 1..60),
     ) {
         let mut scheduler = Scheduler::new(Some(&queue(1, 1000)));
-        prop_assert!(scheduler.try_take());
+        prop_assert!(scheduler.try_take(&somebody()));
         let flood = |tenant: usize| claim(tenant, 1, Priority::Interactive, cost);
         for tenant in 0..flooding {
             waits(&mut scheduler, &flood(tenant), tenant);
@@ -344,7 +371,7 @@ proptest! {
 fn coming_again_and_again_is_no_way_to_the_front() {
     let plain = |tenant| claim(tenant, 1, Priority::Interactive, 3 * SAVED);
     let mut scheduler = Scheduler::new(Some(&queue(1, 100)));
-    assert!(scheduler.try_take());
+    assert!(scheduler.try_take(&somebody()));
     for _ in 0..60 {
         waits(&mut scheduler, &plain(0), 0);
     }
@@ -369,7 +396,7 @@ fn coming_again_and_again_is_no_way_to_the_front() {
 #[test]
 fn batch_gives_way_to_its_own_tenant_only() {
     let mut scheduler = Scheduler::new(Some(&queue(1, 2)));
-    assert!(scheduler.try_take());
+    assert!(scheduler.try_take(&somebody()));
     let batch = claim(0, 1, Priority::Batch, 100);
     waits(&mut scheduler, &batch, "first batch");
     waits(&mut scheduler, &batch, "second batch");
@@ -384,7 +411,7 @@ fn batch_gives_way_to_its_own_tenant_only() {
 #[test]
 fn a_request_that_says_it_may_use_everything_puts_its_tenant_back_by_no_more_than_the_largest() {
     let mut scheduler = Scheduler::new(Some(&queue(1, 10)));
-    assert!(scheduler.try_take());
+    assert!(scheduler.try_take(&somebody()));
     waits(&mut scheduler, &Claim::new("t0".into(), 1, Priority::Interactive, u64::MAX), 0);
     waits(&mut scheduler, &plain(0), 0);
     let one = claim(1, 1, Priority::Interactive, COST_MAX / 4);

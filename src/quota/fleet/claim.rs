@@ -1,7 +1,7 @@
 //! What a request asks of all limits that it falls under, and what it holds of them once it is let in.
 
 use super::{
-    super::{Amount, Left, Shortage, tighter},
+    super::{Amount, Left, Rate, Shortage, tighter},
     Bound, Meter, Peers, Told,
 };
 use std::{
@@ -32,6 +32,26 @@ pub(in crate::quota) enum What {
     ModelRequests,
     ModelPlaces,
     ModelTokens,
+}
+
+impl What {
+    fn is_of_tokens(self) -> bool {
+        matches!(self, Self::Tokens | Self::ModelTokens)
+    }
+}
+
+/// What is left of a rate of which so much was told, once so many are given back.
+fn given_back(rate: &Rate, told: &Told, count: u64) -> Left {
+    let (per, limit) = (rate.per.as_micros().max(1), u128::from(rate.count.get()));
+    // All that is taken comes back in the time that was told. Rounded up, so that never too much is told to be left.
+    let taken = (u128::from(told.second) * limit).div_ceil(per).saturating_sub(u128::from(count));
+    let remaining = u128::from(rate.burst.get()).saturating_sub(taken);
+    let reset = u64::try_from((taken * per).div_ceil(limit)).unwrap_or(u64::MAX);
+    Left {
+        limit: rate.count.get(),
+        remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
+        reset: Duration::from_micros(reset),
+    }
 }
 
 /// What the store says of a claim.
@@ -102,7 +122,17 @@ impl Claim {
                 item.meter.own().spend(item.spend, &rate, now);
             }
         }
-        Answer::Admitted(self.hold(), left)
+        Answer::Admitted(self.hold(self.left_without(told)), left)
+    }
+
+    /// What is left of the tokens, of which these are told to be left, once what this holds of them is given back.
+    fn left_without(&self, told: &[Told]) -> Option<Left> {
+        let tokens = self.items.iter().zip(told).filter(|(item, _)| item.what.is_of_tokens());
+        let left = tokens.filter_map(|(item, told)| match item.meter.bound() {
+            Bound::Rate(rate) => Some(given_back(&rate, told, item.hold)),
+            Bound::Places(_) | Bound::Money { .. } => None,
+        });
+        left.map(Some).fold(None, tighter)
     }
 
     /// What is left of the requests and of the tokens.
@@ -133,7 +163,7 @@ impl Claim {
             item.meter.count(item.spend);
             self.peers.touch(&item.meter);
         }
-        self.hold()
+        self.hold(None)
     }
 
     /// Nobody could be asked, or answered in time: this gateway's part decides, one of so many.
@@ -155,11 +185,11 @@ impl Claim {
         Answer::Admitted(self.unasked(), [None, None])
     }
 
-    fn hold(&self) -> Claimed {
+    fn hold(&self, without: Option<Left>) -> Claimed {
         for item in &self.items {
             item.meter.held.fetch_add(item.hold, Relaxed);
         }
-        Claimed { peers: Arc::clone(&self.peers), items: self.items.clone() }
+        Claimed { peers: Arc::clone(&self.peers), items: self.items.clone(), without }
     }
 }
 
@@ -217,9 +247,16 @@ impl Item {
 pub struct Claimed {
     peers: Arc<dyn Peers>,
     items: Vec<Item>,
+    /// What was left of the tokens but for what this holds, where the store was asked.
+    without: Option<Left>,
 }
 
 impl Claimed {
+    /// What was left of the tokens but for what this holds, where that was told.
+    pub(in crate::quota) fn left_without(&self) -> Option<Left> {
+        self.without
+    }
+
     /// Takes what was used, and gives the rest back.
     pub fn settle(self, used: Amount) {
         for item in &self.items {
@@ -246,5 +283,35 @@ impl Drop for Claimed {
 impl fmt::Debug for Claimed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claimed").field("items", &self.items).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is told while something is held says what is left without it: never more, and no more than a unit less.
+        #[test]
+        fn what_is_held_is_given_back_in_what_is_told(
+            count in 1..1_000_000_u32,
+            burst in 1..1_000_000_u32,
+            seconds in prop::sample::select(vec![1_u64, 60, 3600, 86_400]),
+            used in 0..2_000_000_u64,
+            hold in 0..2_000_000_u64,
+        ) {
+            let number = |number| NonZeroU32::new(number).unwrap();
+            let rate = Rate { count: number(count), per: Duration::from_secs(seconds), burst: number(burst) };
+            let micros = u128::from(seconds) * 1_000_000;
+            let second = u64::try_from((u128::from(used + hold) * micros).div_ceil(u128::from(count))).unwrap();
+            let told = Told { first: u64::from(burst).saturating_sub(used + hold), second };
+            let left = given_back(&rate, &told, hold);
+            let truth = u64::from(burst).saturating_sub(used);
+            prop_assert!(u64::from(left.remaining) <= truth && truth <= u64::from(left.remaining) + 1, "{left:?} {truth}");
+            let reset = Duration::from_secs_f64(seconds as f64 * used as f64 / f64::from(count));
+            let unit = Duration::from_secs(seconds) / count + Duration::from_micros(2);
+            prop_assert!(left.reset + Duration::from_micros(2) >= reset && left.reset <= reset + unit, "{left:?} {reset:?}");
+        }
     }
 }

@@ -155,7 +155,7 @@ fn an_overrun_delays_the_next_call() {
     assert_eq!(retry_after, Duration::from_secs(151));
     now.instant += retry_after;
     drop(quota.hold(0..0, amount(1, 0), (None, now)).unwrap());
-    let left = quota.tokens_left(now).unwrap();
+    let left = quota.tokens_left(std::iter::empty(), (None, now)).unwrap();
     assert_eq!((left.limit, left.remaining, left.reset), (100, 1, Duration::from_secs(99)));
 }
 

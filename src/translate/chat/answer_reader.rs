@@ -92,7 +92,10 @@ impl Reader {
             return Err(refusals::upstream_error());
         }
         let usage = chunk.present("usage").and_then(tokens);
-        self.tokens = usage.or(self.tokens);
+        if chunk.present("usage").is_some() {
+            // The last one counts, and makes an earlier one void where it is none.
+            self.tokens = usage;
+        }
         if chunk.present("choices").is_none() {
             // It says nothing that a client of this API reads.
             return Ok(());

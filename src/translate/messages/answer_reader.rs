@@ -256,6 +256,13 @@ impl Reader {
     /// Counts are totals so far; one that is not told stays as it was.
     fn add_tokens(&mut self, usage: Option<&Value<'_>>) {
         let Some(usage) = usage.filter(|usage| !usage.is_null()) else { return };
+        let figures =
+            ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"];
+        if figures.iter().any(|key| usage.present(key).is_some_and(|figure| count(Some(figure)).is_none())) {
+            // A figure is none: nothing of it is believed.
+            self.tokens = None;
+            return;
+        }
         let tokens = self.tokens.get_or_insert_default();
         for (key, total) in [
             ("input_tokens", &mut tokens.fresh),

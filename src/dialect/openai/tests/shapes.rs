@@ -208,7 +208,7 @@ fn usage_and_texts_are_told() {
 fn usage_that_contradicts_itself_is_none() {
     let found = |usage: Value| {
         let chunk = json!({ "choices": [], "usage": usage });
-        once(format!("data: {chunk}\n\n").as_bytes()).usage.is_some_and(|usage| usage.is_plausible(3, true))
+        once(format!("data: {chunk}\n\n").as_bytes()).usage.is_some_and(|usage| usage.is_plausible(3, 1))
     };
     let usage = |details: Value, output: Value| json!({ "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "prompt_tokens_details": details, "completion_tokens_details": output });
     assert!(found(usage(json!({ "cached_tokens": 9 }), json!({ "reasoning_tokens": 4 }))));
