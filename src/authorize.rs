@@ -70,8 +70,30 @@ pub struct Findings {
     pub offered: Vec<String>,
     /// Offers that were allowed, and are on record for today already.
     pub repeated: u64,
-    /// Calls whose results the request may bring, and that a limit or a person could have denied.
-    pub trusted: Vec<denials::Call>,
+    /// Calls whose results the request brings, that a limit or a person could have denied, and of which nothing is known.
+    pub unknown: Vec<Brought>,
+}
+
+/// A call whose result a request brings.
+#[derive(Debug)]
+pub struct Brought {
+    pub call: denials::Call,
+    tool: String,
+    /// Its arguments as they were written.
+    text: String,
+}
+
+impl Brought {
+    /// What is recorded and told where it turns out that the call was denied.
+    pub fn denied(&self, asked: &Asked) -> (Entry, Refusal) {
+        let entry = asked.evidence_of_denial(Place::Emitted, &self.tool, &self.text, WAS_DENIED);
+        (entry, Refusal::ToolNotAllowed { tool: self.tool.clone(), reason: WAS_DENIED.to_owned() })
+    }
+
+    /// The name of its tool.
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
 }
 
 /// What became of a call that a limit or a person could deny, as far as is remembered.
@@ -183,8 +205,12 @@ fn check_history(
             found.evidence.push(asked.evidence_of_denial(Place::Emitted, tool, &answered.text, reason));
             return Err(refuse(found, tool, reason));
         }
-        if decision.is_accountable() {
-            found.trusted.push(call);
+        if decision.is_accountable() && fate.is_none() {
+            found.unknown.push(Brought {
+                call,
+                tool: tool.clone().into_owned(),
+                text: answered.text.clone().into_owned(),
+            });
         }
     }
     let results: HashSet<&str> = request.results.iter().copied().collect();

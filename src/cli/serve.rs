@@ -323,13 +323,13 @@ impl Running {
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
         let gateway = Arc::new(Gateway {
+            denials: Mutex::new(known(&stored, fleet.is_none())),
             queues: Queues::of(&snapshot.queues),
             snapshot: ArcSwap::from_pointee(snapshot),
             records,
             stored,
             ledger,
             telemetry,
-            denials: Mutex::new(Denials::new(fleet.is_none())),
             fleet,
             room: Arc::default(),
             cache: Cache::default(),
@@ -534,6 +534,17 @@ fn tell(problems: &[Problem], loaded: &Loaded) {
         let place = problem.at.map(|at| format!("{}: ", loaded.files.place(at))).unwrap_or_default();
         operator::warn(&format!("{place}{}", problem.message));
     }
+}
+
+/// What became of calls before the restart.
+fn known(stored: &Shelf, alone: bool) -> Denials {
+    let (now, at, mut denials) = (clock::unix_seconds(clock::wall()), clock::now(), Denials::new(alone));
+    for noted in stored.noted(now) {
+        let age = Duration::from_secs(u64::try_from(now.saturating_sub(noted.time)).unwrap_or(0));
+        // The clock of a machine that has just begun may not reach back so far.
+        denials.restore(&noted.tenant, noted.mark, noted.fate, at.checked_sub(age).unwrap_or(at));
+    }
+    denials
 }
 
 /// What providers keep for tenants, and what these used.

@@ -7,7 +7,8 @@
 //! same, under whatever id, as long as none that does the same ever left: ids are easily made up, and an agent that asks
 //! again and is let through brings the result of a call that left.
 //!
-//! What is kept is bounded: by a day, by so many entries a tenant, and by so many of all. The oldest go first.
+//! What is kept is bounded: by thirty days, by so many entries a tenant, and by so many of all. The oldest go first. What is
+//! new is told to whoever writes it down, and brought back at a start.
 
 #[cfg(test)]
 mod tests;
@@ -21,14 +22,14 @@ use std::{
 };
 
 /// A call is remembered for so long.
-pub const KEPT_FOR: Duration = Duration::from_secs(86_400);
+pub const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// So many entries are kept of one tenant. A call takes two.
 pub const TENANT_MAX: usize = 4096;
 /// So many of all tenants.
 pub const ALL_MAX: usize = 1 << 18;
 
 /// An entry is known by half of a SHA-256.
-type Mark = [u8; 16];
+pub type Mark = [u8; 16];
 
 /// A call, by what is remembered of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +83,11 @@ fn mark(domain: &str, parts: &[&[u8]]) -> Mark {
 }
 
 impl Call {
+    /// What other gateways know it by; `None` for a call without an id.
+    pub fn name(&self) -> Option<String> {
+        self.itself.map(|mark| name(&mark))
+    }
+
     /// A call as it was written: `text` are its arguments where they cannot be read.
     pub fn of(id: &str, tool: &str, args: &Arguments<'_>, text: &str) -> Self {
         let args = match args {
@@ -91,6 +97,21 @@ impl Call {
         let deed = mark("tollgate/denials/deed/1", &[tool.as_bytes(), &args]);
         let itself = (!id.is_empty()).then(|| mark("tollgate/denials/call/1", &[id.as_bytes(), &deed]));
         Self { itself, deed }
+    }
+}
+
+/// What other gateways know a mark by.
+pub fn name(mark: &Mark) -> String {
+    mark.iter().fold("call:".to_owned(), |name, byte| name + &format!("{byte:02x}"))
+}
+
+impl Fate {
+    /// As other gateways are told of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Left => "left",
+        }
     }
 }
 
@@ -109,18 +130,27 @@ impl Denials {
         !self.tenants.contains_key(tenant)
     }
 
-    /// What became of a tenant's call.
-    pub fn remember(&mut self, tenant: &Arc<str>, call: &Call, fate: Fate, now: Instant) {
+    /// What became of a tenant's call. What is news of it is to be written down.
+    pub fn remember(
+        &mut self,
+        tenant: &Arc<str>,
+        call: &Call,
+        fate: Fate,
+        now: Instant,
+    ) -> Vec<(Mark, Fate)> {
         let marks = [call.itself, Some(call.deed)];
-        marks.into_iter().flatten().for_each(|mark| self.put(tenant, mark, fate, now));
+        marks.into_iter().flatten().filter_map(|mark| self.put(tenant, mark, fate, now)).collect()
+    }
+
+    /// What was written down before a restart, the oldest first.
+    pub fn restore(&mut self, tenant: &Arc<str>, mark: Mark, fate: Fate, at: Instant) {
+        self.put(tenant, mark, fate, at);
     }
 
     /// A request brings the result of this call, and nothing speaks against it: it left before this gateway could know, and
     /// is not taken for another that does the same and is denied later.
-    pub fn trust(&mut self, tenant: &Arc<str>, call: &Call, now: Instant) {
-        if let Some(mark) = call.itself {
-            self.put(tenant, mark, Fate::Left, now);
-        }
+    pub fn trust(&mut self, tenant: &Arc<str>, call: &Call, now: Instant) -> Option<(Mark, Fate)> {
+        self.put(tenant, call.itself?, Fate::Left, now)
     }
 
     /// What became of a call of a tenant's whose result a request brings; `None` where nothing is known of it. One that is
@@ -148,7 +178,8 @@ impl Denials {
         self.count = self.count.saturating_sub(gone);
     }
 
-    fn put(&mut self, tenant: &Arc<str>, mark: Mark, fate: Fate, now: Instant) {
+    /// What is known of it from now on, where that is news.
+    fn put(&mut self, tenant: &Arc<str>, mark: Mark, fate: Fate, now: Instant) -> Option<(Mark, Fate)> {
         let known = self.tenants.entry(Arc::clone(tenant)).or_default();
         let before = known.entries.get(&mark).copied().filter(|(_, at)| !is_old(*at, now));
         let fate = match before {
@@ -158,7 +189,9 @@ impl Denials {
         };
         let at = match before {
             // Renewed only now and then: an agent brings its results with every turn.
-            Some((known, at)) if known == fate && now.saturating_duration_since(at) < KEPT_FOR / 2 => return,
+            Some((known, at)) if known == fate && now.saturating_duration_since(at) < KEPT_FOR / 2 => {
+                return None;
+            }
             Some(_) | None => now,
         };
         self.count += usize::from(known.entries.insert(mark, (fate, at)).is_none());
@@ -171,6 +204,7 @@ impl Denials {
         if self.count > self.all_max {
             self.make_room();
         }
+        Some((mark, fate))
     }
 
     /// Whoever has the most loses an eighth of it, so that no tenant's calls push out those of one that has few.

@@ -3,7 +3,7 @@
 use super::{Visit, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
-    authorize::{self, Body, Findings, Permit, Remembered},
+    authorize::{self, Body, Brought, Findings, Permit, Remembered},
     clock, denials,
     dialect::{self, Api, Family, HoldLimits, Request},
     exchange::{Keeps, Terms},
@@ -41,6 +41,8 @@ pub(super) struct Ask {
     pub(super) amount: Amount,
     /// What was masked of the bodies that were sent.
     masks: Masks,
+    /// Calls whose results it brings, of which this gateway knows nothing.
+    pub(super) unknown: Vec<Brought>,
 }
 
 /// What a body names of what providers keep: to be looked up before anything is decided.
@@ -119,9 +121,6 @@ pub(super) fn understand_and_authorize(
     let remembered: Option<&Remembered<'_>> =
         if gateway.denials().knows_none(&tenant) { None } else { Some(&remembered) };
     let permit = authorize::authorize(asked, &request, &body, remembered, &mut found);
-    if permit.is_ok() {
-        gateway.trust(&tenant, &found.trusted);
-    }
     visit.tools_denied.append(&mut found.tools_denied);
     visit.repeated_offers(found.repeated);
     visit.record(found.evidence)?;
@@ -138,7 +137,8 @@ pub(super) fn understand_and_authorize(
     let terms = Terms { denied: recalled.denied().to_vec(), ..terms };
     let created = u64::try_from(visit.asked()?.unix_seconds()).unwrap_or(0);
     let about = client(api).map(|client| About::request(client, &parsed, created, terms.limits));
-    Ok(Ask { permit, destination, api, about, terms, input, amount, masks: Masks::default() })
+    let (masks, unknown) = (Masks::default(), found.unknown);
+    Ok(Ask { permit, destination, api, about, terms, input, amount, masks, unknown })
 }
 
 /// How much of an answer may be held.

@@ -53,7 +53,7 @@ use crate::{
     refusal::Refusal,
     server::Malformed,
     snapshot::Snapshot,
-    stored::Shelf,
+    stored::{Noted, Shelf},
     telemetry::Telemetry,
     upstream::Queues,
 };
@@ -119,12 +119,10 @@ impl Gateway {
         self.denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Results of these calls of a tenant's were let in.
-    fn trust(&self, tenant: &Arc<str>, calls: &[denials::Call]) {
-        if !calls.is_empty() {
-            let (mut denials, now) = (self.denials(), clock::now());
-            calls.iter().for_each(|call| denials.trust(tenant, call, now));
-        }
+    /// Results of these calls of a tenant's are let in.
+    fn trust<'c>(&self, tenant: &Arc<str>, calls: impl Iterator<Item = &'c denials::Call>) {
+        let (mut denials, now) = (self.denials(), clock::now());
+        self.note(tenant, calls.filter_map(|call| denials.trust(tenant, call, now)));
     }
 
     /// Remembers what became of calls that a limit or a person could deny, before anything of it leaves.
@@ -133,8 +131,19 @@ impl Gateway {
         if !fates.is_empty() {
             let tenant = exchange.asked().identity.tenant().id.shared();
             let (mut denials, now) = (self.denials(), clock::now());
-            fates.iter().for_each(|(call, fate)| denials.remember(&tenant, call, *fate, now));
+            let news = fates.iter().flat_map(|(call, fate)| denials.remember(&tenant, call, *fate, now));
+            self.note(&tenant, news);
         }
+    }
+
+    fn note(&self, tenant: &Arc<str>, news: impl Iterator<Item = (denials::Mark, denials::Fate)>) {
+        let time = clock::unix_seconds(clock::wall());
+        news.for_each(|(mark, fate)| {
+            if let Some(fleet) = &self.fleet {
+                fleet.keep(tenant, &denials::name(&mark), fate.as_str(), denials::KEPT_FOR.as_secs());
+            }
+            self.stored.note(Noted { tenant: Arc::clone(tenant), mark, fate, time });
+        });
     }
 
     /// Whether what is used cannot be written down, and must be.
@@ -236,6 +245,7 @@ async fn call(
     let recalled = stored::recall(visit, named).await?;
     let leave = apart::turn(visit, bytes.len()).await?;
     let mut ask = leave.work(|| ask::understand_and_authorize(visit, api, &bytes, &recalled))?;
+    stored::check_brought(visit, std::mem::take(&mut ask.unknown)).await?;
     if let Some(tokens) = ask.counted_here() {
         return answer::own(visit, format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes());
     }

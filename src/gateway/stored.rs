@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     asked::End,
-    authorize::Permit,
+    authorize::{Brought, Permit},
     clock,
+    denials::Fate,
     dialect::{Api, DeniedCall, Family},
     exchange::{Exchange, Keeps, Terms},
     json::{self, Value},
@@ -87,6 +88,32 @@ pub(super) fn shelve(gateway: &Gateway, exchange: &Exchange, end: &End) {
             keep(&kept.id, what, exchange.denied());
         }
     }
+}
+
+/// Calls whose results a request brings and of which nothing is known here: another gateway may know that one was denied.
+pub(super) async fn check_brought(visit: &mut Visit, unknown: Vec<Brought>) -> Result<(), Refusal> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let gateway = Arc::clone(visit.gateway());
+    let tenant = visit.asked()?.identity.tenant().id.shared();
+    if let Some(fleet) = &gateway.fleet {
+        let names: Vec<String> = unknown.iter().filter_map(|brought| brought.call.name()).collect();
+        let told = fleet.find(&tenant, &names).await;
+        let is_denied = |told: &Option<String>| told.as_deref() == Some(Fate::Denied.as_str());
+        let denied = names.iter().zip(&told).find(|(_, told)| is_denied(told)).map(|(name, _)| name);
+        let mut unknown = unknown.iter();
+        if let Some(denied) =
+            denied.and_then(|name| unknown.find(|one| one.call.name().as_ref() == Some(name)))
+        {
+            let (entry, refusal) = denied.denied(visit.asked()?);
+            visit.tools_denied.push(denied.tool().to_owned());
+            visit.record(vec![entry])?;
+            return Err(refusal);
+        }
+    }
+    gateway.trust(&tenant, unknown.iter().map(|brought| &brought.call));
+    Ok(())
 }
 
 /// Answers a request for a stored response.

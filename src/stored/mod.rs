@@ -3,12 +3,15 @@
 //!
 //! An entry is there before the client has read the id, and stays for 30 days; files and vector stores until they are
 //! deleted. It is found in memory until it is on
-//! disk; one thread writes. A disk that fails costs later requests their way back to an answer, and never shows it to
+//! disk; one thread writes. Beside them stands what became of calls that a limit or a person could deny, for the gateway that
+//! starts next (`calls`). A disk that fails costs later requests their way back to an answer, and never shows it to
 //! another tenant.
 
+mod calls;
 pub mod object;
 mod shelf;
 
+pub use calls::Noted;
 pub use shelf::{OpenError, Shelf, count, erase};
 
 use crate::{

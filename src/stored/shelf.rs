@@ -1,6 +1,9 @@
 //! The shelf on disk: one SQLite table, one thread that writes it, and what is on the way there in memory.
 
-use super::{ID_BYTES_MAX, KEPT_FOR_S, Stored, What, read_denied, read_offered, write_denied, write_offered};
+use super::{
+    ID_BYTES_MAX, KEPT_FOR_S, Noted, Stored, What, calls, read_denied, read_offered, write_denied,
+    write_offered,
+};
 use crate::operator;
 use dashmap::DashMap;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -46,6 +49,7 @@ pub struct Shelf {
 #[derive(Debug)]
 enum Message {
     Change(Change),
+    Noted(Noted),
     /// Everything before it is to be on disk; told when it is.
     Flush(Sender<()>),
 }
@@ -97,6 +101,22 @@ impl Shelf {
     fn change(&self, key: Key, stored: Option<Stored>, now: i64) {
         self.pending.insert(key.clone(), stored.clone());
         drop(self.changes.send(Message::Change(Change { key, stored, now })));
+    }
+
+    /// Writes down what became of a call.
+    pub fn note(&self, noted: Noted) {
+        drop(self.changes.send(Message::Noted(noted)));
+    }
+
+    /// What was written down of calls, the oldest first. Reads the disk.
+    pub fn noted(&self, now: i64) -> Vec<Noted> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        calls::read(&reader, now).unwrap_or_else(|error| {
+            operator::warn(&format!(
+                "{FILE} cannot be read: {error}; results of calls that were denied before may pass"
+            ));
+            Vec::new()
+        })
     }
 
     /// Waits until what was kept is on disk, or cannot be brought there. For the end of a process.
@@ -160,7 +180,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// When the file is there and no shelf.
 pub fn count(data_dir: &Path, tenant: &str) -> Result<u64, OpenError> {
     of_stopped(data_dir, |connection| {
-        let counted = "SELECT count(*) FROM stored WHERE tenant = ?1";
+        calls::create(connection)?;
+        let counted = "SELECT (SELECT count(*) FROM stored WHERE tenant = ?1) + (SELECT count(*) FROM calls WHERE tenant = ?1)";
         connection.query_row(counted, [tenant], |row| row.get::<_, i64>(0))
     })
 }
@@ -173,7 +194,9 @@ pub fn count(data_dir: &Path, tenant: &str) -> Result<u64, OpenError> {
 pub fn erase(data_dir: &Path, tenant: &str) -> Result<u64, OpenError> {
     of_stopped(data_dir, |connection| {
         connection.pragma_update(None, "secure_delete", "on")?;
-        let erased = connection.execute("DELETE FROM stored WHERE tenant = ?1", [tenant])?;
+        calls::create(connection)?;
+        let erased = connection.execute("DELETE FROM stored WHERE tenant = ?1", [tenant])?
+            + connection.execute("DELETE FROM calls WHERE tenant = ?1", [tenant])?;
         connection.execute_batch("VACUUM")?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(i64::try_from(erased).unwrap_or(i64::MAX))
@@ -205,6 +228,7 @@ fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
         ) WITHOUT ROWID;
         CREATE INDEX IF NOT EXISTS stored_by_time ON stored (time);",
     )?;
+    calls::create(connection)?;
     // Written before items and answers were told apart, before offers were kept, and before tokens were.
     let columns = [
         ("what", "TEXT NOT NULL DEFAULT 'answer'"),
@@ -223,7 +247,7 @@ fn prepare(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
 /// Forgets what providers have forgotten too.
 fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM stored WHERE time <= ?1", [now.saturating_sub(KEPT_FOR_S)])?;
-    Ok(())
+    calls::sweep(connection, now)
 }
 
 fn write_all(
@@ -233,17 +257,18 @@ fn write_all(
 ) {
     let mut swept = 0;
     while let Ok(first) = messages.recv() {
-        if matches!(first, Message::Change(_)) {
+        if !matches!(first, Message::Flush(_)) {
             thread::sleep(WRITE_EVERY);
         }
-        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        let (mut batch, mut noted, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for message in std::iter::once(first).chain(messages.try_iter()) {
             match message {
                 Message::Change(change) => batch.push(change),
+                Message::Noted(one) => noted.push(one),
                 Message::Flush(done) => waiting.push(done),
             }
         }
-        write_batch(&mut connection, &batch, pending, &mut swept);
+        write_batch(&mut connection, (&batch, &noted), pending, &mut swept);
         for done in waiting {
             let _nobody_waits = done.send(());
         }
@@ -252,11 +277,11 @@ fn write_all(
 
 fn write_batch(
     connection: &mut Connection,
-    batch: &[Change],
+    (batch, noted): (&[Change], &[Noted]),
     pending: &DashMap<Key, Option<Stored>>,
     swept: &mut i64,
 ) {
-    if let Err(error) = write(connection, batch) {
+    if let Err(error) = write(connection, batch, noted) {
         operator::warn(&format!("{FILE} cannot be written: {error}; stored answers will be unknown later"));
         // They stay in memory, as far as there is room.
         return;
@@ -265,15 +290,17 @@ fn write_batch(
         // Only what was written: it may have changed since.
         pending.remove_if(&change.key, |_, stored| *stored == change.stored);
     }
-    let Some(now) = batch.last().map(|change| change.now) else { return };
+    let last = batch.last().map(|change| change.now).max(noted.last().map(|noted| noted.time));
+    let Some(now) = last else { return };
     let day = now.div_euclid(86_400);
     if day != *swept && sweep(connection, now).is_ok() {
         *swept = day;
     }
 }
 
-fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> {
+fn write(connection: &mut Connection, batch: &[Change], noted: &[Noted]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    noted.iter().try_for_each(|noted| calls::write(&transaction, noted))?;
     for Change { key: (tenant, id), stored, now } in batch {
         match stored {
             Some(stored) => transaction
@@ -300,7 +327,10 @@ fn write(connection: &mut Connection, batch: &[Change]) -> rusqlite::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::DeniedCall;
+    use crate::{
+        denials::{Fate, TENANT_MAX},
+        dialect::DeniedCall,
+    };
 
     fn stored(upstream: &str) -> Stored {
         let denied = DeniedCall {
@@ -401,6 +431,52 @@ mod tests {
             let most = u64::try_from(i64::MAX).unwrap();
             assert_eq!(shelf.find(&acme, "resp_2", 1001), Some(Stored { tokens: most, ..stored("openai") }));
         }
+    }
+
+    #[test]
+    fn what_became_of_calls_is_known_again_for_thirty_days() {
+        let directory = tempfile::tempdir().unwrap();
+        let noted = |tenant: &str, mark: u8, fate, time| Noted {
+            tenant: tenant.into(),
+            mark: [mark; 16],
+            fate,
+            time,
+        };
+        let (first, second) = (noted("acme", 1, Fate::Denied, 1000), noted("globex", 1, Fate::Left, 1001));
+        let shelf = Shelf::open(directory.path(), 0).unwrap();
+        shelf.note(second.clone());
+        shelf.note(first.clone());
+        written(&shelf);
+        assert_eq!(shelf.noted(1002), [first, second.clone()]);
+        let renewed = noted("acme", 1, Fate::Left, 1003);
+        shelf.note(renewed.clone());
+        written(&shelf);
+        drop(shelf);
+        let shelf = Shelf::open(directory.path(), 1004).unwrap();
+        assert_eq!(shelf.noted(1004), [second.clone(), renewed.clone()]);
+        assert_eq!(shelf.noted(1001 + KEPT_FOR_S), [renewed]);
+        drop(shelf);
+        assert_eq!(
+            (count(directory.path(), "acme").unwrap(), erase(directory.path(), "acme").unwrap()),
+            (1, 1)
+        );
+        assert_eq!(Shelf::open(directory.path(), 1004).unwrap().noted(1004), [second]);
+    }
+
+    #[test]
+    fn of_a_tenants_calls_no_more_is_kept_than_is_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(directory.path(), 0).unwrap();
+        let most = i64::try_from(TENANT_MAX).unwrap();
+        for time in 1..=most + 7 {
+            let mut mark = [0; 16];
+            mark[..8].copy_from_slice(&time.to_le_bytes());
+            shelf.note(Noted { tenant: "acme".into(), mark, fate: Fate::Left, time });
+        }
+        written(&shelf);
+        drop(shelf);
+        let noted = Shelf::open(directory.path(), most).unwrap().noted(most);
+        assert_eq!((noted.len(), noted[0].time), (TENANT_MAX, 8));
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn says(path: &str, text: &str, more: &str) -> String {
 }
 
 /// A request that brings the result of a call.
-fn brings(path: &str, (id, tool, args): (&str, &str, &str)) -> String {
+pub(crate) fn brings(path: &str, (id, tool, args): (&str, &str, &str)) -> String {
     let parsed: Value = serde_json::from_str(args).unwrap();
     let body = match path {
         "/v1/responses" => json!({ "model": "gpt-5", "input": [
@@ -127,8 +127,47 @@ fn a_result_of_a_call_beyond_a_limit_is_refused_and_one_of_a_call_that_left_is_n
     }
 }
 
+/// What was denied stays denied, and what left stays good, when the gateway is started again or is killed.
+#[test]
+fn what_became_of_calls_is_known_after_a_restart() {
+    let mut gateway = Gateway::with(TENANTS, "");
+    let left = id_of(&gateway, PATHS[0], r#"!call rare {"n":0}"#);
+    let answer = gateway.post(PATHS[0], ACME, &says(PATHS[0], r#"!call rare {"n":0}"#, ""));
+    assert!(answer.body.contains(&left), "{answer:?}");
+    let denied: Vec<(&str, String, String)> = PATHS
+        .into_iter()
+        .zip(1..)
+        .map(|(path, number)| {
+            let args = format!(r#"{{"n":{number}}}"#);
+            let text = format!("!call rare {args}");
+            let id = id_of(&gateway, path, &text);
+            let answer = gateway.post(path, ACME, &says(path, &text, ""));
+            assert!(answer.body.contains("its limit of"), "{answer:?}");
+            (path, id, args)
+        })
+        .collect();
+    for kill in [false, true] {
+        if kill {
+            // What was answered is on the disk so much later (docs/dialects.md).
+            thread::sleep(std::time::Duration::from_secs(1));
+            gateway.signal("KILL");
+            gateway.exit_status();
+            gateway.start_again();
+        } else {
+            gateway.restart();
+        }
+        for (path, id, args) in &denied {
+            let bring = |id: &str, args: &str| gateway.post(path, ACME, &brings(path, (id, "rare", args)));
+            refused(&bring(id, args));
+            refused(&bring("made up", args));
+            served(&bring(&left, r#"{"n":0}"#));
+            served(&gateway.post(path, GLOBEX, &brings(path, (id, "rare", args))));
+        }
+    }
+}
+
 /// What is asked for, and decided by a person: the id of the call.
-fn asked(gateway: &Gateway, (path, more): (&str, &str), args: &str, approve: bool) -> String {
+pub(crate) fn asked(gateway: &Gateway, (path, more): (&str, &str), args: &str, approve: bool) -> String {
     let text = format!("!call refund {args}");
     let id = id_of(gateway, path, &text);
     let answer = thread::scope(|scope| {

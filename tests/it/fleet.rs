@@ -1,6 +1,9 @@
 //! Several gateways as one over a real Redis, which is killed, stopped and started again.
 
-use crate::support::{ACME, GLOBEX, Gateway, chat, free_port, try_get};
+use crate::{
+    denials,
+    support::{ACME, GLOBEX, Gateway, chat, free_port, try_get},
+};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -504,6 +507,31 @@ fn a_stored_response_is_its_tenants_at_every_gateway() {
     redis.say(&format!("COPY tollgate:{{acme}}:stored:{id} tollgate:{{globex}}:stored:{id}"));
     assert_eq!(there.get(&path, GLOBEX).status, 404);
     assert_eq!(asked(&there), before);
+}
+
+/// A call that was denied at one gateway brings no result at another; what that knows itself is not asked for.
+#[test]
+fn a_call_that_was_denied_at_one_gateway_is_denied_at_another() {
+    let redis = Redis::start();
+    let [here, there] = two(&redis, [SECRET, SECRET]);
+    let path = "/v1/chat/completions";
+    let denied = denials::asked(&here, (path, ""), r#"{"n":1}"#, false);
+    let approved = denials::asked(&here, (path, ""), r#"{"n":2}"#, true);
+    let bring = |gateway: &Gateway, id: &str, args: &str| {
+        gateway.post(path, ACME, &denials::brings(path, (id, "refund", args))).status
+    };
+    let told = r#"{"n":1}"#;
+    there.wait("a denial that another gateway tells of", |there| bring(there, &denied, told) == 403);
+    assert_eq!(bring(&here, &denied, told), 403);
+    assert_eq!(bring(&there, &approved, r#"{"n":2}"#), 200);
+    // By its id alone: what else was let through where is not known.
+    assert_eq!(bring(&there, "another", told), 200);
+    there.wait("the refusal on record", |there| {
+        there.lines("audit", "acme", 1).iter().any(|line| {
+            let reason = line["reason"].as_str().unwrap_or_default();
+            line["decision"] == "deny" && reason.contains("brings a result for a call that was denied")
+        })
+    });
 }
 
 #[test]
