@@ -2,6 +2,7 @@
 //! HTTP/1.1 and HTTP/2 (also without TLS), told apart by the first bytes.
 
 mod begun;
+mod crowd;
 mod guard;
 mod head;
 mod opening;
@@ -13,12 +14,13 @@ mod tls;
 mod uris;
 
 use begun::Begun;
+use crowd::{Answering, Crowd, Place};
 use opening::Opening;
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
 
-use crate::identity::certificate::Certificate;
+use crate::{clock, identity::certificate::Certificate};
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
@@ -51,6 +53,10 @@ const BACKLOG: i32 = 4096;
 const UNSENT_BYTES: u32 = 128 << 10;
 /// Connections at once on one listener, where the system allows more.
 const CONNECTIONS_MAX: usize = 100_000;
+/// A connection of HTTP/2 on which nothing is under way has so long to take leave of its client.
+const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+/// A connection that was told to go has so many turns to do so.
+const LEAVING_TURNS: u32 = 100;
 /// A client may keep a connection so long without a request on it.
 const IDLE_MAX: Duration = Duration::from_secs(75);
 /// Requests at once on one HTTP/2 connection.
@@ -210,6 +216,7 @@ struct Listening<S> {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     stalls: paced::Stalls,
+    crowd: Crowd,
     stop: CancellationToken,
     service: S,
 }
@@ -248,6 +255,7 @@ where
         http1: http1_builder(header_bytes_max),
         http2: http2_builder(header_bytes_max),
         stalls: paced::Stalls::watched(ending.closing.clone()),
+        crowd: Crowd::default(),
         stop: ending.stop.clone(),
         service,
     });
@@ -264,12 +272,14 @@ where
         if accepted.as_ref().is_err_and(is_its_own) {
             continue;
         }
-        // Beyond the limit a connection is closed at once, so that upstreams, records and probes keep their files.
-        let accepted = accepted.ok().filter(|_| connections.len() < connections_max);
-        let Some((socket, _)) = accepted else {
+        let Ok((socket, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        // Beyond the limit it is closed at once, so that upstreams, records and probes keep their files.
+        if !has_room(&connections, connections_max, &listening.crowd).await {
+            continue;
+        }
         connections.spawn(connection(socket, Arc::clone(&listening)));
     }
     drop(listener);
@@ -281,6 +291,28 @@ where
         // Streams write their last event; whoever does not read it is left behind.
         drop(tokio::time::timeout(Duration::from_secs(2), all).await);
     }
+}
+
+/// Whether there is room for one more. At the limit one that waits for its client makes room; some may be about to go, and
+/// are waited for where there are many.
+async fn has_room(connections: &TaskTracker, connections_max: usize, crowd: &Crowd) -> bool {
+    if connections.len() < connections_max {
+        return true;
+    }
+    if !crowd.make_room(clock::now()) {
+        return false;
+    }
+    let with_those_that_go = connections_max + connections_max / 8;
+    for turn in 0..LEAVING_TURNS {
+        if connections.len() < with_those_that_go {
+            return true;
+        }
+        match turn {
+            0..32 => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+    false
 }
 
 /// Whether it is a connection that failed before it was accepted, and not the system that gives no more: the system tells
@@ -318,31 +350,38 @@ where
     F: Future<Output = Response<B>> + Send + 'static,
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
-    let opened = Box::pin(handshake(socket, &listening)).await;
+    let place = listening.crowd.place();
+    let opened = Box::pin(handshake(socket, &place, &listening)).await;
     let Some((stream, client)) = opened else { return };
     if stream.is_http2() {
-        Box::pin(serve_http2(stream, client, &listening)).await;
+        Box::pin(serve_http2(stream, client, &place, &listening)).await;
     } else {
-        parked::serve(stream, client, &listening).await;
+        parked::serve(stream, client, &place, &listening).await;
     }
 }
 
-async fn serve_http2<S, F, B>(stream: Begun<Box<dyn Stream>>, client: Client, listening: &Listening<S>)
-where
+async fn serve_http2<S, F, B>(
+    stream: Begun<Box<dyn Stream>>,
+    client: Client,
+    place: &Arc<Place>,
+    listening: &Listening<S>,
+) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
     let stalled = listening.stalls.connection();
     let given_up = stalled.given_up();
-    let service = listening.service.clone();
+    let (service, requests) = (listening.service.clone(), Arc::clone(place));
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         client.mark(&mut head);
         // Boxed: it is large, and would be held for as long as its answer streams.
         let answer = Box::pin(service(Request::from_parts(head, body)));
-        let stalled = stalled.clone();
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, stalled))) }
+        let (stalled, busy) = (stalled.clone(), requests.busy());
+        async move {
+            Ok::<_, Infallible>(answer.await.map(|body| Answering::new(Paced::new(body, stalled), busy)))
+        }
     });
     let (preface, stream) = stream.into_parts();
     let stream = TokioIo::new(Opening::new(preface, stream));
@@ -353,6 +392,10 @@ where
             biased;
             ended = connection.as_mut() => return drop(ended),
             () = listening.stop.cancelled() => {}
+            () = place.let_go_idle() => {
+                connection.as_mut().graceful_shutdown();
+                return drop(tokio::time::timeout(LEAVE_WITHIN, connection).await);
+            }
         }
         connection.as_mut().graceful_shutdown();
         // A broken connection is the client's business; what it asked for is on record.
@@ -403,6 +446,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Which HTTP a client speaks is told by its first bytes: who says nothing, or does not end its handshake, is let go.
 async fn handshake<S>(
     socket: TcpStream,
+    place: &Place,
     listening: &Listening<S>,
 ) -> Option<(Begun<Box<dyn Stream>>, Client)> {
     // Linux hands it on from the listener.
@@ -421,6 +465,7 @@ async fn handshake<S>(
     };
     tokio::select! {
         opened = tokio::time::timeout(HEAD_TIMEOUT, opened) => opened.ok().flatten(),
+        () = place.let_go() => None,
         () = nothing_to_lose(&listening.stop) => None,
     }
 }

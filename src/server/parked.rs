@@ -2,7 +2,12 @@
 //! last answer. What waits for a request, or for the rest of a head, is parked: it takes next to nothing.
 
 use super::{
-    Client, IDLE_MAX, Listening, Stream, begun::Begun, guard::Guard, nothing_to_lose, standing::Clock,
+    Client, IDLE_MAX, Listening, Stream,
+    begun::Begun,
+    crowd::{Answering, Place},
+    guard::Guard,
+    nothing_to_lose,
+    standing::Clock,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -24,44 +29,56 @@ pub(super) const PARK_AFTER: Duration = Duration::from_secs(1);
 type Guarded = Guard<Begun<Box<dyn Stream>>>;
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S, F, B>(stream: Begun<Box<dyn Stream>>, client: Client, listening: &Listening<S>)
-where
+pub(super) async fn serve<S, F, B>(
+    stream: Begun<Box<dyn Stream>>,
+    client: Client,
+    place: &Arc<Place>,
+    listening: &Listening<S>,
+) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
     let mut guard = Guard::new(stream, listening.header_bytes_max);
-    while has_head(&mut guard, &listening.stop).await {
-        let Some(back) = Box::pin(requests(guard, client.clone(), listening)).await else { return };
+    while has_head(&mut guard, place, &listening.stop).await {
+        let Some(back) = Box::pin(requests(guard, client.clone(), place, listening)).await else { return };
         guard = back;
     }
     drop(guard.shutdown().await);
 }
 
 /// Waits for a request: whether its head is there.
-async fn has_head(guard: &mut Guarded, stop: &CancellationToken) -> bool {
+async fn has_head(guard: &mut Guarded, place: &Place, stop: &CancellationToken) -> bool {
     let begun = tokio::select! {
         biased;
         begun = poll_fn(|cx| guard.poll_begun(cx)) => begun,
         () = tokio::time::sleep(IDLE_MAX.saturating_sub(PARK_AFTER)) => false,
         () = stop.cancelled() => false,
+        () = place.let_go() => false,
     };
     begun
         && tokio::select! {
             biased;
             is_whole = poll_fn(|cx| guard.poll_head(cx)) => is_whole,
             () = nothing_to_lose(stop) => false,
+            () = place.let_go() => false,
         }
 }
 
 /// Answers requests until the connection ends, or until none comes for a while: then it comes back.
-async fn requests<S, F, B>(guard: Guarded, client: Client, listening: &Listening<S>) -> Option<Guarded>
+async fn requests<S, F, B>(
+    guard: Guarded,
+    client: Client,
+    place: &Arc<Place>,
+    listening: &Listening<S>,
+) -> Option<Guarded>
 where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
 {
     let (service, standing) = (listening.service.clone(), guard.standing());
+    let (underway, writing) = (Arc::clone(place), Arc::clone(&standing));
     let mut builder = listening.http1.clone();
     builder.timer(Clock(Arc::clone(&standing))).keep_alive(!listening.stop.is_cancelled());
     let service = service_fn(move |request: Request<Incoming>| {
@@ -70,20 +87,25 @@ where
         // Boxed: it is large, and would be held for as long as its answer streams.
         let answer = Box::pin(service(Request::from_parts(head, body)));
         let (standing, number) = (Arc::clone(&standing), standing.next());
+        let busy = underway.busy();
         async move {
             let mut answer = answer.await;
             if standing.is_in_body_of(number) {
                 // hyper does not read what nobody asked for, and ends the connection instead.
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, busy)))
         }
     });
     let mut connection = builder.serve_connection(TokioIo::new(guard), service);
-    let ended = tokio::select! {
-        biased;
-        ended = &mut connection => Some(ended),
-        () = listening.stop.cancelled() => None,
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut connection => break Some(ended),
+            () = listening.stop.cancelled() => break None,
+            // What was answered is written first.
+            () = place.let_go_idle() => if !writing.is_writing() { return None },
+        }
     };
     let ended = match ended {
         Some(ended) => ended,

@@ -30,6 +30,10 @@ impl Standing {
         self.writing.store(writing, Ordering::Relaxed);
     }
 
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing.load(Ordering::Relaxed)
+    }
+
     /// Of whose body more is to come: others may be behind those that hyper looks at.
     pub(super) fn set_in_body(&self, request: Option<u64>) {
         self.in_body.store(request.unwrap_or(0), Ordering::Relaxed);

@@ -4,10 +4,11 @@
 use crate::{
     attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
     fault::{read_until_end, statuses},
-    support::{ACME, Gateway, chat},
+    frames::{SETTINGS, frame},
+    support::{ACME, Gateway, chat, read_answer},
 };
 use std::{
-    io::Write,
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -105,4 +106,67 @@ fn unsent(port: u16) -> Vec<u64> {
         .filter(|column| column[1].ends_with(&local) && column[3] == "01")
         .map(|column| u64::from_str_radix(column[4].split(':').next().unwrap(), 16).unwrap())
         .collect()
+}
+
+/// Whether somebody who comes now, and asks at once, is served.
+fn newcomer(port: u16) -> bool {
+    let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.write_all(&neighbours()).is_ok() && read_answer(socket).is_some_and(|answer| answer.status == 200)
+}
+
+/// However many connections wait for clients that ask nothing, and however they do, who asks is served: they make room.
+#[test]
+fn f4_connections_that_ask_nothing_keep_nobody_out() {
+    let upstreams = Upstreams::beside(endless());
+    let yaml = upstreams.yaml();
+    let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    // 96 connections.
+    assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
+    let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
+    let ways: [(&str, &[u8]); 5] = [
+        ("silent", b""),
+        ("a head that is not whole", b"POST /v1/chat/completions HTTP/1.1\r\nx: "),
+        ("idle behind a refusal", b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        ("half a preface", b"PRI * HTTP"),
+        ("idle HTTP/2", &preface),
+    ];
+    for (way, begin) in ways {
+        let mut held = Vec::new();
+        for round in 0..10 {
+            for _ in 0..40 {
+                let mut socket = TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
+                drop(socket.write_all(begin));
+                held.push(socket);
+            }
+            assert!(newcomer(gateway.port), "{way}, {} connections", (round + 1) * 40);
+        }
+        drop(held);
+        gateway.in_flight(0);
+    }
+}
+
+/// Connections with requests under way make no room: one too many is closed at once, and nobody is cut off for it.
+#[test]
+fn f4_one_too_many_is_closed_at_once() {
+    let upstreams = Upstreams::beside(endless());
+    let yaml = upstreams.yaml();
+    let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "endless");
+    let mut held: Vec<TcpStream> =
+        (0..96).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
+    gateway.in_flight(96);
+    for _ in 0..20 {
+        let mut socket = TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let told = socket.read(&mut [0; 16]);
+        assert!(!told.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it stays open");
+    }
+    gateway.in_flight(96);
+    held.truncate(90);
+    gateway.in_flight(90);
+    assert!(newcomer(gateway.port));
+    drop(held);
+    gateway.in_flight(0);
 }

@@ -1,7 +1,7 @@
 //! A connection that is parked between requests is answered as one that never is: at every split and pause.
 
 use super::*;
-use crate::server::{http2_builder, paced};
+use crate::server::{crowd::Crowd, http2_builder, paced};
 use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
 use proptest::prelude::*;
@@ -50,6 +50,7 @@ fn connect(
     let mut http1 = http1::Builder::new();
     http1.header_read_timeout(park_after).max_buf_size(32 << 10);
     let listening = Listening {
+        crowd: Crowd::default(),
         tls: None,
         header_bytes_max: 32 << 10,
         http1,
@@ -61,7 +62,7 @@ fn connect(
     let serving = tokio::spawn(async move {
         let stream: Box<dyn Stream> = Box::new(server);
         let Some(stream) = Begun::read(stream).await else { return };
-        serve(stream, Client { is_secure: false, peer: None }, &listening).await;
+        serve(stream, Client { is_secure: false, peer: None }, &listening.crowd.place(), &listening).await;
     });
     (client, stop, serving)
 }
