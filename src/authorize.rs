@@ -167,6 +167,7 @@ pub fn authorize(
 }
 
 const WAS_DENIED: &str = "the request brings a result for a call that was denied; go on without it";
+const ABSENT: &str = "the request brings a result for a call that does not stand in it; bring the call too, or go on without it";
 const UNCLEAR: &str = "the request brings a result for a call that was not let through as it stands there: its arguments cannot be read; go on without it";
 
 /// Results of calls that were denied: told in the request itself, remembered here, or kept by the provider.
@@ -192,16 +193,22 @@ fn check_history(
             found.evidence.extend(asked.evidence(Place::Emitted, tool, Some(&answered.text), &decision));
             return Err(refuse(found, tool, reason));
         }
-        // Nobody knows the arguments of a call that is told by its name alone.
-        if args == Arguments::Open || (remembered.is_none() && !decision.is_accountable()) {
+        let by_name = args == Arguments::Open;
+        // What the provider ran is told by its name alone; nobody was asked about it.
+        let is_open = by_name && (tool.starts_with(BUILTIN) || !decision.is_accountable());
+        if is_open || (remembered.is_none() && !decision.is_accountable()) {
             continue;
         }
         let call = denials::Call::of(answered.id, tool, &args, &answered.text);
-        let fate = remembered.and_then(|remembered| remembered(&call));
-        // Whether what cannot be read says the same as a call that was denied, nobody can tell.
-        let unclear = args == Arguments::Unreadable && decision.is_accountable() && fate != Some(Fate::Left);
-        if fate == Some(Fate::Denied) || unclear {
-            let reason = if unclear { UNCLEAR } else { WAS_DENIED };
+        let fate = remembered.filter(|_| !by_name).and_then(|remembered| remembered(&call));
+        let why = match (&args, fate) {
+            (_, Some(Fate::Denied)) => Some(WAS_DENIED),
+            // Whether it is of a call that was denied, nobody can tell.
+            (Arguments::Open, _) => Some(ABSENT),
+            (Arguments::Unreadable, None) if decision.is_accountable() => Some(UNCLEAR),
+            (Arguments::Unreadable | Arguments::Known(_), _) => None,
+        };
+        if let Some(reason) = why {
             found.evidence.push(asked.evidence_of_denial(Place::Emitted, tool, &answered.text, reason));
             return Err(refuse(found, tool, reason));
         }

@@ -24,6 +24,9 @@ const PENDING_MAX: usize = 100_000;
 /// What came is written together, so often at most.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
 
+/// Its columns by their names: a later version may have more.
+const PUT: &str = "INSERT OR REPLACE INTO stored
+    (tenant, id, upstream, model, time, denied, what, offered, tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 /// A process that ends waits no longer for the disk.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
 
@@ -303,19 +306,17 @@ fn write(connection: &mut Connection, batch: &[Change], noted: &[Noted]) -> rusq
     noted.iter().try_for_each(|noted| calls::write(&transaction, noted))?;
     for Change { key: (tenant, id), stored, now } in batch {
         match stored {
-            Some(stored) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO stored VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-                .execute(params![
-                    &**tenant,
-                    id,
-                    &*stored.upstream,
-                    stored.model,
-                    if stored.what.lasts() { i64::MAX } else { *now },
-                    write_denied(&stored.denied),
-                    stored.what.as_str(),
-                    write_offered(&stored.offered),
-                    i64::try_from(stored.tokens).unwrap_or(i64::MAX)
-                ])?,
+            Some(stored) => transaction.prepare_cached(PUT)?.execute(params![
+                &**tenant,
+                id,
+                &*stored.upstream,
+                stored.model,
+                if stored.what.lasts() { i64::MAX } else { *now },
+                write_denied(&stored.denied),
+                stored.what.as_str(),
+                write_offered(&stored.offered),
+                i64::try_from(stored.tokens).unwrap_or(i64::MAX)
+            ])?,
             None => transaction
                 .prepare_cached("DELETE FROM stored WHERE tenant = ?1 AND id = ?2")?
                 .execute(params![&**tenant, id])?,

@@ -281,6 +281,29 @@ fn a_result_of_a_call_whose_arguments_cannot_be_read_is_refused_unless_it_left()
     }
 }
 
+/// A result that names a tool and no call says nothing of what was asked for.
+#[test]
+fn a_result_by_name_alone_is_refused_where_a_limit_or_a_person_could_deny_the_call() {
+    let gateway = Gateway::with(TENANTS, "");
+    let by_name = |tool: &str, called: bool| {
+        let call = json!({ "role": "assistant", "content": null, "function_call": { "name": tool, "arguments": "{}" } });
+        let result = json!({ "role": "function", "name": tool, "content": "done" });
+        let mut messages = vec![json!({ "role": "user", "content": "go on" })];
+        messages.extend(called.then_some(call));
+        messages.push(result);
+        json!({ "model": "gpt-5", "messages": messages }).to_string()
+    };
+    for tool in ["rare", "refund"] {
+        let answer = gateway.post(PATHS[0], ACME, &by_name(tool, false));
+        assert!(answer.status == 403 && answer.body.contains("does not stand in it"), "{answer:?}");
+        served(&gateway.post(PATHS[0], ACME, &by_name(tool, true)));
+    }
+    for called in [false, true] {
+        served(&gateway.post(PATHS[0], ACME, &by_name("get_a", called)));
+        served(&gateway.post(PATHS[0], GLOBEX, &by_name("rare", called)));
+    }
+}
+
 #[test]
 fn a_call_that_left_with_arguments_that_cannot_be_read_brings_its_result() {
     let gateway = Gateway::with(&TENANTS.replace("limit: 1/day", "limit: 1000/day"), "");

@@ -218,6 +218,30 @@ fn tokens_money_and_rules_are_all_gateways() {
     assert_eq!([&gateways[0], &gateways[1], &gateways[2]].map(called), [false; 3]);
 }
 
+/// What is left without a call that failed is what is left of all gateways' together.
+#[test]
+fn a_failed_call_tells_what_all_gateways_leave_without_it() {
+    let redis = Redis::start();
+    let gateways = three(&redis, PATIENT, "    limits: { tokens: 1000/day, output_estimate: 500 }\n");
+    let left = |answer: &crate::support::Answer| {
+        answer.header("x-ratelimit-remaining-tokens").unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(gateways[0].chat(ACME, &chat("!usage 190 10", "")).status, 200);
+    // It hears of what the others used when it asks.
+    gateways[1].wait("what another used", |gateway| {
+        let failed = gateway.chat(ACME, &chat("!status 400", ""));
+        assert_eq!(failed.status, 400, "{failed:?}");
+        (799..=801).contains(&left(&failed))
+    });
+    // One that a limit refuses is told what is left, too.
+    let all = gateways[2].chat(ACME, &chat("!usage 900 100", ""));
+    assert_eq!(all.status, 200, "{all:?}");
+    gateways[1].wait("a limit that is used up", |gateway| {
+        let refused = gateway.chat(ACME, &chat("!status 400", ""));
+        refused.status == 429 && left(&refused) == 0
+    });
+}
+
 #[test]
 fn places_are_all_gateways_and_come_back() {
     let redis = Redis::start();

@@ -212,8 +212,10 @@ impl Hostile {
     fn check(&self) -> usize {
         let lines = self.gateway.lines("log", "acme", self.expected.len());
         for (line, (settled, what)) in lines.iter().zip(&self.expected) {
-            let figure =
-                |name: &str| line[name].as_u64().unwrap_or_else(|| panic!("no {name}: {what} {line}"));
+            let figure = |name: &str| {
+                assert!(line[name].is_u64(), "no {name}: {what} {line}");
+                line[name].as_u64().unwrap()
+            };
             let (input, output) = (figure("input_tokens"), figure("output_tokens"));
             assert_eq!(line["usage_estimated"] == true, settled.is_none(), "{what} {line}");
             match settled {

@@ -484,8 +484,8 @@ fn turn(text: &str, previous: Option<&str>, stream: bool) -> String {
 
 /// The id of an answer, whole or a stream.
 fn id_of(answer: &Answer) -> String {
-    let at = answer.body.find("\"resp_").unwrap_or_else(|| panic!("no id: {answer:?}")) + 1;
-    answer.body[at..].split('"').next().unwrap().to_owned()
+    let (_, behind) = answer.body.split_once("\"resp_").unwrap();
+    format!("resp_{}", behind.split('"').next().unwrap())
 }
 
 /// How many of six that go on from an answer are let in while those before them are there.
