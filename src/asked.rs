@@ -9,7 +9,7 @@ use crate::{
     identity::Identity,
     policy::{Decision, Outcome},
     quota::{Admission, Amount, CallLimit, Hold, Now, Slot, Standing},
-    records::{DecisionEntry, Entry, Model, Raw, RequestEntry, Said},
+    records::{DecisionEntry, Entry, Journal, Model, Raw, RequestEntry, Said},
     refusal::Refusal,
     trace::{Moment, Trace},
     usage::{Price, Usage},
@@ -57,6 +57,8 @@ pub struct Asked {
     pub cached: bool,
     /// Where traces are exported.
     pub trace: Option<Box<Trace>>,
+    /// The tenant's journal, where it knows what was masked of the request.
+    pub knowing: Option<Arc<Journal>>,
 }
 
 /// The model that was asked for.
@@ -171,6 +173,11 @@ pub struct Outcomes {
 }
 
 impl Asked {
+    /// Where its records go.
+    pub fn journal(&self) -> &Arc<Journal> {
+        self.knowing.as_ref().unwrap_or(&self.identity.tenant().journal)
+    }
+
     /// The same who, apart from the request: what follows it long after takes no place in flight.
     pub fn without_place(&self) -> Self {
         Self {
@@ -190,6 +197,7 @@ impl Asked {
             queued: None,
             cached: false,
             trace: self.trace.clone(),
+            knowing: self.knowing.clone(),
         }
     }
 
@@ -203,7 +211,7 @@ impl Asked {
         let mut trace = self.trace.take()?;
         trace.lasted = now.saturating_duration_since(self.started);
         trace.usage = outcomes.usage;
-        let redactor = &self.identity.tenant().journal.redactor;
+        let redactor = &self.journal().redactor;
         if let (true, Some(tool)) = (trace.context.is_sampled, &self.tool) {
             trace.tool = Some(redactor.text(tool).as_str().into());
         }
@@ -237,7 +245,7 @@ impl Asked {
         let line =
             |outcome: Outcome, rule: Option<Arc<str>>, reason: Option<Arc<str>>, mode: &'static str| {
                 Entry::Decision(Box::new(DecisionEntry {
-                    journal: Arc::clone(&self.identity.tenant().journal),
+                    journal: Arc::clone(self.journal()),
                     time: self.time,
                     key: self.identity.key().id.shared(),
                     request_id: Arc::clone(&self.request_id),
@@ -266,7 +274,7 @@ impl Asked {
     pub fn evidence_of_upshot(&self, place: Place, tool: &str, args: &str, upshot: Upshot<'_>) -> Entry {
         let Upshot { outcome, by, rule, reason, time } = upshot;
         Entry::Decision(Box::new(DecisionEntry {
-            journal: Arc::clone(&self.identity.tenant().journal),
+            journal: Arc::clone(self.journal()),
             time,
             key: self.identity.key().id.shared(),
             request_id: Arc::clone(&self.request_id),
@@ -286,7 +294,7 @@ impl Asked {
     /// The audit line of a call that was denied without asking a rule.
     pub fn evidence_of_denial(&self, place: Place, tool: &str, args: &str, reason: &str) -> Entry {
         Entry::Decision(Box::new(DecisionEntry {
-            journal: Arc::clone(&self.identity.tenant().journal),
+            journal: Arc::clone(self.journal()),
             time: self.time,
             key: self.identity.key().id.shared(),
             request_id: Arc::clone(&self.request_id),
@@ -326,7 +334,7 @@ impl Asked {
             hold.settle(amount, Now { instant: now, unix_s });
         }
         Entry::Request(Box::new(RequestEntry {
-            journal: Arc::clone(&self.identity.tenant().journal),
+            journal: Arc::clone(self.journal()),
             time: self.time,
             key: self.identity.key().id.shared(),
             request_id: self.request_id,

@@ -21,8 +21,8 @@ fn wanted(tenant: &str, tool: &str, args: &str) -> Wanted {
         secret: Arc::new(secret()),
         analyst: None,
         content: Content::Redacted,
-        queued: AtomicUsize::new(0),
-        turns: crate::records::Turns::default(),
+        queued: Arc::default(),
+        turns: Arc::default(),
     };
     Wanted {
         tenant: tenant.into(),

@@ -77,8 +77,8 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
             secret: Arc::new(secret()),
             analyst: None,
             content: Content::Redacted,
-            queued: std::sync::atomic::AtomicUsize::new(0),
-            turns: crate::records::Turns::default(),
+            queued: Arc::default(),
+            turns: Arc::default(),
         }),
     };
     let key = Key {
@@ -111,6 +111,7 @@ pub(crate) fn asked(on_deny: OnDeny) -> Asked {
         queued: None,
         cached: false,
         trace: None,
+        knowing: None,
     }
 }
 

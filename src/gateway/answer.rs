@@ -107,7 +107,7 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
     let body = body.collect(ERROR_BYTES_MAX).await.unwrap_or_default();
     let message = dialect::upstream_message(&body).and_then(|message| {
         let asked = visit.asked().ok()?;
-        let redacted = asked.identity.tenant().journal.redactor.text(&upstream.conceal(message));
+        let redacted = asked.journal().redactor.text(&upstream.conceal(message));
         Some(redacted.as_str().chars().take(2000).collect())
     });
     upstream::refusal_for(status, &headers, message)

@@ -236,6 +236,9 @@ impl Ask {
         let journal = Arc::clone(&visit.asked()?.identity.tenant().journal);
         let wire = visit.asked()?.identity.tenant().wire;
         let parcels = self.parcels(wire, &journal.redactor, headers).await?;
+        if let Some(knowing) = journal.knowing(&self.masks) {
+            visit.asked()?.knowing = Some(Arc::new(knowing));
+        }
         let key = self.cache_key(visit, &parcels)?;
         if let Some(kept) = key.as_ref().and_then(|(key, ttl)| self.kept(visit, key, *ttl)) {
             return Ok(kept);

@@ -103,7 +103,7 @@ fn ask(gateway: &Arc<Gateway>, asked: &Asked, call: &WaitingCall, place: Place) 
         rule: Arc::clone(&call.rule),
         rule_text: call.rule_text.clone(),
         reason: Arc::clone(&call.reason),
-        journal: Arc::clone(&tenant.journal),
+        journal: Arc::clone(asked.journal()),
         request_id: Arc::clone(&asked.request_id),
         place,
         config: Arc::clone(&asked.config),

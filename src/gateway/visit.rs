@@ -118,6 +118,7 @@ impl Visit {
                 queued: None,
                 cached: false,
                 trace: arrival.trace,
+                knowing: None,
             }),
             family: arrival.family,
             tools_denied: Vec::new(),

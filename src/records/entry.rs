@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{line::Prepared, said::Said, study::Analyst, turns::Turns};
 use crate::{
-    redact::{Redactor, TenantSecret},
+    redact::{Masks, Redactor, TenantSecret},
     trace::{Moment, Trace},
 };
 
@@ -29,9 +29,25 @@ pub struct Journal {
     /// What is written of arguments, prompts and completions.
     pub content: Content,
     /// Weight of the tenant's entries that wait to be written.
-    pub queued: AtomicUsize,
+    pub queued: Arc<AtomicUsize>,
     /// The tenant's requests that wait until less of it waits to be written.
-    pub turns: Turns,
+    pub turns: Arc<Turns>,
+}
+
+impl Journal {
+    /// The same, for a request of which this was masked: it is redacted wherever it stands in the request's records. `None`
+    /// where that changes nothing.
+    pub fn knowing(&self, masks: &Masks) -> Option<Self> {
+        Some(Self {
+            tenant: Arc::clone(&self.tenant),
+            redactor: Arc::new(self.redactor.knowing(masks)?),
+            analyst: self.analyst.clone(),
+            secret: Arc::clone(&self.secret),
+            content: self.content,
+            queued: Arc::clone(&self.queued),
+            turns: Arc::clone(&self.turns),
+        })
+    }
 }
 
 impl fmt::Debug for Journal {

@@ -40,6 +40,11 @@ macro_rules! entities {
         }
 
         impl Entity {
+            /// The entity of a name.
+            pub(super) fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+
             /// The name in placeholders, counts and configuration.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }

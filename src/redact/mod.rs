@@ -13,6 +13,7 @@ mod encoded;
 mod entity;
 mod error;
 mod json;
+mod known;
 mod marked;
 mod mask;
 mod number;
@@ -35,6 +36,8 @@ use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{AllowError, PatternError, UnknownEntity};
+use self::known::Known;
+pub use self::known::{is_telling, stands_for_itself};
 pub use self::marked::Mark;
 pub use self::mask::{Masks, Unstable, between_placeholders, entity_of};
 pub use self::pattern::Pattern;
@@ -62,12 +65,19 @@ pub struct Redactor {
     on: Detectors,
     patterns: Vec<Pattern>,
     allowed: Allowed,
+    known: Option<Known>,
 }
 
 impl Redactor {
     /// A redactor with the tenant's secret, the entities it has on, and its own patterns.
     pub fn new(secret: TenantSecret, detectors: Detectors, patterns: Vec<Pattern>) -> Self {
-        Self { pseudonyms: secret.into_pseudonyms(), on: detectors, patterns, allowed: Allowed::default() }
+        Self {
+            pseudonyms: secret.into_pseudonyms(),
+            on: detectors,
+            patterns,
+            allowed: Allowed::default(),
+            known: None,
+        }
     }
 
     /// The same, but for values that are let through.
@@ -75,6 +85,12 @@ impl Redactor {
     pub fn allowing(mut self, allow: &[Allow]) -> Self {
         self.allowed = Allowed::new(allow);
         self
+    }
+
+    /// The same, which also knows what was masked of a request wherever it stands in what belongs to it. `None` where there
+    /// is nothing that tells itself from other words.
+    pub fn knowing(&self, masks: &Masks) -> Option<Self> {
+        Known::of(masks).map(|known| Self { known: Some(known), ..self.clone() })
     }
 
     /// Plain text.
@@ -139,7 +155,8 @@ impl Redactor {
 
     /// None if nothing changes.
     fn plain(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
-        if scan::is_short_word(text) && self.patterns.is_empty() && !detect::names_value(key) {
+        let is_plain = self.patterns.is_empty() && self.known.is_none() && !detect::names_value(key);
+        if is_plain && scan::is_short_word(text) {
             return None;
         }
         let mut changed = self.pass(text, key, tally)?;
@@ -236,6 +253,7 @@ impl Redactor {
             {
                 found.push(Finding::whole(entity, 0, text.len()));
             }
+            found.extend(self.known.iter().flat_map(|known| known.find(text)));
             for (index, pattern) in self.patterns.iter().enumerate() {
                 let own = |(start, end)| Finding { start, end, what: What::Own(index), resume: end };
                 found.extend(pattern.find(text).map(own));

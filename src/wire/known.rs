@@ -5,11 +5,11 @@
 use super::{body::Pen, restore::escaped, too_much};
 use crate::{
     json::{self, Value},
-    redact::{Masks, Redactor, Unstable, between_placeholders},
+    redact::{Masks, Redactor, Unstable, between_placeholders, is_telling, stands_for_itself},
     refusal::Refusal,
 };
 use aho_corasick::{AhoCorasick, MatchKind};
-use std::{borrow::Cow, iter, ops::Range};
+use std::{borrow::Cow, iter};
 
 /// So many bytes of values are all looked for; of more, only those that redaction does not find by themselves.
 const ALL_BYTES_MAX: usize = 256 << 10;
@@ -19,10 +19,6 @@ const BYTES_MAX: usize = 1 << 20;
 const SPELLED_BYTES_MAX: usize = 8 << 20;
 /// As it is, and in strings of JSON within each other.
 const SPELLINGS_MAX: usize = 4;
-/// A shorter value may be any word.
-const VALUE_BYTES_MIN: usize = 6;
-/// A longer one is told from any other text: it counts within a word too. One of small letters has to be as long.
-const TELLING: usize = 12;
 
 /// Values, each with its placeholder.
 pub(super) struct Known {
@@ -69,7 +65,7 @@ impl Known {
         for stretch in between_placeholders(text) {
             for found in self.values.find_iter(text.get(stretch.clone()).unwrap_or_default()) {
                 let range = stretch.start + found.start()..stretch.start + found.end();
-                if range.len() < TELLING && !stands_alone(text, &range) {
+                if !stands_for_itself(text, &range) {
                     continue;
                 }
                 out.push_str(text.get(from..range.start).unwrap_or_default());
@@ -143,22 +139,6 @@ fn spellings(value: &str) -> impl Iterator<Item = Cow<'_, str>> {
     iter::successors(Some(Cow::Borrowed(value)), next).take(SPELLINGS_MAX)
 }
 
-fn is_telling(value: &str) -> bool {
-    let letters = value.bytes().all(|byte| byte.is_ascii_lowercase());
-    value.len() >= if letters { TELLING } else { VALUE_BYTES_MIN }
-}
-
 fn weight(chosen: &[(&str, &str)]) -> usize {
     chosen.iter().map(|(_, value)| value.len()).sum()
-}
-
-/// Whether no letter or digit goes on where the value begins or ends with one.
-fn stands_alone(text: &str, range: &Range<usize>) -> bool {
-    let joined = |a: Option<char>, b: Option<char>| {
-        a.is_some_and(char::is_alphanumeric) && b.is_some_and(char::is_alphanumeric)
-    };
-    let before = text.get(..range.start).and_then(|before| before.chars().next_back());
-    let after = text.get(range.end..).and_then(|after| after.chars().next());
-    let value = text.get(range.clone()).unwrap_or_default();
-    !joined(before, value.chars().next()) && !joined(value.chars().next_back(), after)
 }

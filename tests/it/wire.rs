@@ -13,6 +13,8 @@ const TENANTS: &str = r#"
       - allow: get_mail
         args: { to: { like: "*@example.com" } }
       - allow: get_other
+      - ask: refund
+        within: 60s
     redact: { wire: mask }
   globex:
     keys: [{ id: prod, sha256: @GLOBEX@ }]
@@ -224,4 +226,53 @@ fn what_is_blocked_is_told_in_the_dialects_words_and_recorded() {
     }
     let clean = gateway.chat(GLOBEX, r#"{"model":"gpt-5","messages":[{"role":"user","content":"hello"}]}"#);
     assert_eq!(clean.status, 200);
+}
+
+/// A password is told by the words before it: where it stands without them, in what a model answers, calls and waits for, records
+/// and the person who is asked see a placeholder all the same.
+#[test]
+fn what_was_masked_stands_in_no_record() {
+    const VALUE: &str = "Zebra!4711";
+    let gateway = Gateway::with(TENANTS, "");
+    let text = format!(
+        "the password is {VALUE}\nso {VALUE} it is\n!reasoning think of {VALUE}\n!say ok {VALUE}\n!call get_other {{\"note\":\"about {VALUE}\",\"to\":[\"{VALUE}\"]}}"
+    );
+    let mut count = 0;
+    for (path, mut body) in requests(&text) {
+        for stream in [false, true] {
+            body["stream"] = stream.into();
+            let answer = gateway.post(path, ACME, &body.to_string());
+            let [words, _, args] = said(&answer);
+            assert!(words.contains(VALUE) && args.contains(VALUE), "{path} {stream}: {answer:?}");
+            count += 1;
+        }
+    }
+    let refund = format!("the password is {VALUE}\n!call refund {{\"note\":\"{VALUE}\"}}");
+    let (path, mut body) = requests(&refund).remove(3);
+    body["stream"] = false.into();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| gateway.post(path, ACME, &body.to_string()));
+        gateway.wait("a call that waits", |gateway| {
+            gateway.admin_get("/admin/approvals").body.contains("refund")
+        });
+        let waits = gateway.admin_get("/admin/approvals");
+        assert!(waits.body.contains("[PASSWORD:") && !waits.body.contains("Zebra"), "{waits:?}");
+        let id = waits.json()[0]["id"].as_str().unwrap().to_owned();
+        gateway.admin_post(&format!("/admin/approvals/{id}"), r#"{"approve":true,"by":"ada"}"#);
+        let [_, _, args] = said(&answer.join().unwrap());
+        assert!(args.contains(VALUE), "{args}");
+    });
+    for (kind, least) in [("log", count + 1), ("audit", count + 2)] {
+        let lines = gateway.lines(kind, "acme", least);
+        for line in &lines {
+            assert!(!line.to_string().contains("Zebra"), "{line}");
+        }
+        let told = |member: &str| {
+            lines.iter().filter(|line| line[member].to_string().contains("[PASSWORD:")).count()
+        };
+        let members: &[&str] = if kind == "log" { &["prompt", "completion"] } else { &["args"] };
+        for member in members {
+            assert!(told(member) >= count, "{member}: {lines:?}");
+        }
+    }
 }

@@ -255,8 +255,8 @@ impl Compiler<'_> {
             analyst,
             secret: Arc::new(secret),
             content,
-            queued: std::sync::atomic::AtomicUsize::new(0),
-            turns: crate::records::Turns::default(),
+            queued: Arc::default(),
+            turns: Arc::default(),
         })
     }
 

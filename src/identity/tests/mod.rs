@@ -51,8 +51,8 @@ fn tenant_named(name: &str) -> Tenant {
             secret: Arc::new(secret()),
             analyst: None,
             content: Content::Redacted,
-            queued: std::sync::atomic::AtomicUsize::new(0),
-            turns: crate::records::Turns::default(),
+            queued: Arc::default(),
+            turns: Arc::default(),
         }),
     }
 }

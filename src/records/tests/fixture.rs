@@ -26,8 +26,8 @@ pub(in crate::records) fn journal(tenant: &str, content: Content) -> Arc<Journal
         analyst: None,
         secret: Arc::new(secret),
         content,
-        queued: AtomicUsize::new(0),
-        turns: Turns::default(),
+        queued: Arc::default(),
+        turns: Arc::default(),
     })
 }
 

@@ -64,8 +64,8 @@ fn journal(tenant: &str, reader: &Arc<Reader>) -> Arc<Journal> {
         analyst: Some(analyst),
         secret: Arc::clone(&base.secret),
         content: base.content,
-        queued: AtomicUsize::new(0),
-        turns: Turns::default(),
+        queued: Arc::default(),
+        turns: Arc::default(),
     })
 }
 
