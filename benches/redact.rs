@@ -13,6 +13,10 @@ use tollgate::redact::{Detectors, Redactor, TenantSecret};
 use tollgate::tenant::Wire;
 use tollgate::wire;
 
+/// As the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PROSE: &str = "The committee met in the old library to discuss how the harbour should be rebuilt after the storm. \
     Most people agreed that the bridge had to come first, because without it nobody could reach the market; \
     some asked whether a ferry might serve until spring. \"Keep it simple,\" said the keeper of the lighthouse, \

@@ -27,6 +27,7 @@ const DIGIT: u16 = 512;
 const NAME: u16 = 1024;
 const DOTTED: u16 = 2048;
 const SIGN: u16 = 4096;
+const CAPITAL: u16 = 8192;
 
 /// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
 static KINDS: [u16; 256] = kinds();
@@ -39,7 +40,8 @@ const fn kinds() -> [u16; 256] {
         #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
         {
             table[at] = match at as u8 {
-                b'a'..=b'z' | b'A'..=b'Z' => ALL | LETTER,
+                b'a'..=b'z' => ALL | LETTER,
+                b'A'..=b'Z' => ALL | LETTER | CAPITAL,
                 b'0'..=b'9' => ALL | DIGIT,
                 b'_' => WORD | URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
                 b'-' => URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
@@ -58,8 +60,12 @@ const fn kinds() -> [u16; 256] {
     table
 }
 
+fn kinds_of(b: u8) -> u16 {
+    KINDS.get(usize::from(b)).copied().unwrap_or(0)
+}
+
 fn is(b: u8, kind: u16) -> bool {
-    KINDS.get(usize::from(b)).is_some_and(|kinds| kinds & kind != 0)
+    kinds_of(b) & kind != 0
 }
 
 pub(super) fn is_letter(b: u8) -> bool {
@@ -91,7 +97,7 @@ pub(super) fn is_sign(b: u8) -> bool {
 
 /// As `is_run`, but no digit.
 pub(super) fn is_run_of_no_digits(b: u8) -> bool {
-    KINDS.get(usize::from(b)).is_some_and(|kinds| kinds & (RUN | DIGIT) == RUN)
+    kinds_of(b) & (RUN | DIGIT) == RUN
 }
 
 pub(super) fn is_word(b: u8) -> bool {
@@ -108,6 +114,18 @@ pub(super) fn is_token(b: u8) -> bool {
     is(b, TOKEN)
 }
 
+/// Whether a line may end inside a value: behind eight bytes of a token, or near a digit or capital on either side of the
+/// break. Most do not, and which do nobody foretells: so all of it is looked at, without a branch.
+pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
+    let Some(tail) = text.get(..end).and_then(|head| head.last_chunk::<8>()) else {
+        return true;
+    };
+    let token = tail.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
+    let code = |kinds: u16| kinds & (DIGIT | CAPITAL) != 0;
+    let [.., second, last] = tail.map(kinds_of);
+    token | (code(second | last) & code(kinds_of(byte(text, next)) | kinds_of(byte(text, next + 1))))
+}
+
 /// Both alphabets of base64, and hexadecimal digits.
 pub(super) fn is_symbol(b: u8) -> bool {
     is(b, SYMBOL)
@@ -115,7 +133,7 @@ pub(super) fn is_symbol(b: u8) -> bool {
 
 /// Whether eight bytes are all symbols.
 pub(super) fn is_all_symbols(eight: &[u8; 8]) -> bool {
-    places(eight, is_symbol) == 0xFF
+    eight.iter().fold(SYMBOL, |common, b| common & kinds_of(*b)) != 0
 }
 
 /// Letters, digits, `-` and `_`: base64url and most vendors' tokens.

@@ -272,6 +272,9 @@ impl<'a> Rewriter<'a> {
     fn replace(&mut self, start: usize, text: &str) {
         // Who escaped everything beyond ASCII gets it back so.
         let ascii = self.json.as_bytes().get(start..self.at).is_some_and(<[u8]>::is_ascii);
+        if self.out.is_empty() {
+            self.out.reserve(self.json.len() + text.len());
+        }
         self.copy_to(start);
         self.copied = self.at;
         self.out.push('"');

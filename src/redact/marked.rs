@@ -78,7 +78,7 @@ impl Redactor {
     fn marked(&self, text: &str, from: usize, marks: &[&Mark], tally: &mut super::Tally) -> Option<String> {
         let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let to = from + places.len() - 1;
-        let walls = placeholder::stretches(text, &self.patterns);
+        let walls: Vec<_> = placeholder::stretches(text, &self.patterns).collect();
         let mut out = String::new();
         let mut copied = 0;
         for mark in marks.iter().filter(|mark| mark.start < to && mark.end > from) {

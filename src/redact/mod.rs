@@ -26,6 +26,7 @@ mod secret;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod wrapped;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -203,18 +204,20 @@ impl Redactor {
 
     /// What stands in a text, in its other readings and in what is encoded in it, as places of the text.
     fn findings(&self, view: &str, key: &str, depth: usize) -> Vec<Located> {
-        let stretches = placeholder::stretches(view, &self.patterns);
         let mut all = Vec::new();
-        self.scan(view, &stretches, key, &mut all);
-        if depth >= DECODED_MAX {
-            return all;
-        }
-        for stretch in &stretches {
+        for stretch in placeholder::stretches(view, &self.patterns) {
+            self.scan(view, stretch.clone(), key, &mut all);
+            if depth >= DECODED_MAX {
+                continue;
+            }
             let text = view.get(stretch.clone()).unwrap_or_default();
             for (run, decoded) in encoded::runs(text) {
                 let run = run.start + stretch.start..run.end + stretch.start;
                 all.extend(self.within(view, (&run, &decoded), key, depth));
             }
+        }
+        if depth >= DECODED_MAX {
+            return all;
         }
         if let Some(reading) = Reading::decoded(view) {
             let inner = self.findings(reading.text(), key, depth + 1);
@@ -226,8 +229,9 @@ impl Redactor {
             Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
         for (reading, counts) in [joined, unspaced].into_iter().flatten() {
             let mut inner = Vec::new();
-            let stretches = placeholder::stretches(reading.text(), &self.patterns);
-            self.scan(reading.text(), &stretches, "", &mut inner);
+            for stretch in placeholder::stretches(reading.text(), &self.patterns) {
+                self.scan(reading.text(), stretch, "", &mut inner);
+            }
             let joined: Vec<Located> =
                 inner.into_iter().filter(counts).filter_map(|found| found.read_in(&reading)).collect();
             // Two values under each other are two.
@@ -241,27 +245,28 @@ impl Redactor {
         all
     }
 
-    /// The detectors and the tenant's patterns, once over the stretches between placeholders.
-    fn scan(&self, view: &str, stretches: &[Range<usize>], key: &str, all: &mut Vec<Located>) {
-        let mut found = Vec::new();
-        for stretch in stretches {
-            let text = view.get(stretch.clone()).unwrap_or_default();
-            let before = found.len();
-            Scan { text: text.as_bytes(), key, on: self.on }.run(&mut found);
-            if !key.is_empty()
-                && let Some(entity) = detect::json_value(key, text)
-            {
-                found.push(Finding::whole(entity, 0, text.len()));
+    /// The detectors and the tenant's patterns, once over a stretch between placeholders.
+    fn scan(&self, view: &str, stretch: Range<usize>, key: &str, all: &mut Vec<Located>) {
+        let text = view.get(stretch.clone()).unwrap_or_default();
+        let mut keep = |mut finding: Finding| {
+            finding.shift(stretch.start);
+            let found = Located::here(finding, view);
+            if !self.allowed.holds(&found) {
+                all.push(found);
             }
-            found.extend(self.known.iter().flat_map(|known| known.find(text)));
-            for (index, pattern) in self.patterns.iter().enumerate() {
-                let own = |(start, end)| Finding { start, end, what: What::Own(index), resume: end };
-                found.extend(pattern.find(text).map(own));
-            }
-            found.iter_mut().skip(before).for_each(|finding| finding.shift(stretch.start));
+        };
+        Scan { text: text.as_bytes(), key, on: self.on }.run(&mut keep);
+        if !key.is_empty()
+            && let Some(entity) = detect::json_value(key, text)
+        {
+            keep(Finding::whole(entity, 0, text.len()));
         }
-        let located = found.into_iter().map(|finding| Located::here(finding, view));
-        all.extend(located.filter(|found| !self.allowed.holds(found)));
+        self.known.iter().flat_map(|known| known.find(text)).for_each(&mut keep);
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            for (start, end) in pattern.find(text) {
+                keep(Finding { start, end, what: What::Own(index), resume: end });
+            }
+        }
     }
 
     /// What is found in text that was encoded: the whole run goes.
@@ -282,8 +287,7 @@ impl Redactor {
         let line = before.rsplit(['\n', ']']).next().unwrap_or_default();
         let text = format!("{line}{decoded}");
         let mut named = Vec::new();
-        let whole = 0..text.len();
-        self.scan(&text, std::slice::from_ref(&whole), key, &mut named);
+        self.scan(&text, 0..text.len(), key, &mut named);
         let inside = |found: &Located| found.end > line.len() && !found.is_data();
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }

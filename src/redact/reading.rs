@@ -4,11 +4,12 @@
 
 use std::ops::Range;
 
-use super::bytes::{Classes, before, byte, find, is_space, is_token, may_be_mark, run_end, run_start, slice};
+use super::bytes::{before, byte, find, is_space, may_be_mark, run_end, run_start, slice};
+use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
 const LOOK_AROUND: usize = 96;
-/// How far a line or word is looked at around a line break.
+/// How far a line is looked at around a mark.
 const LINE_MAX: usize = 96;
 /// Emphasis that stands within a word. Longer runs of stars mask something.
 const STARS: Range<usize> = 2..5;
@@ -410,79 +411,6 @@ fn spelled(text: &[u8], at: usize) -> Option<(char, usize)> {
     }
     let behind = run_end(text, close + 1, 1, is_space);
     Some((char::from(*value), behind - at))
-}
-
-/// How many bytes from the line feed on are to be dropped, if a value goes on behind it.
-fn wrap(text: &[u8], feed: usize) -> Option<usize> {
-    let end = if before(text, feed) == b'\r' { feed - 1 } else { feed };
-    // A sentence, a bracket or a blank line ends here, as most lines do.
-    if !is_token(before(text, end)) && before(text, end) != b' ' {
-        return None;
-    }
-    let quoted = run_end(text, feed + 1, 8, |b| is_space(b) || b == b'>');
-    if is_token_cut(text, end, quoted) {
-        return Some(quoted - feed);
-    }
-    is_number_cut(text, end, feed + 1).then_some(1)
-}
-
-/// Both words are made at random, and the second is a word by itself.
-fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
-    if !is_token(byte(text, next)) || !is_token(before(text, end)) {
-        return false;
-    }
-    let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
-        return false;
-    }
-    let random = |word: &[u8]| {
-        let classes = Classes::of(word);
-        // Words written together (`SomeLongName`) have few capitals.
-        let mixed = classes.digit > 0 || (word.len() >= 16 && classes.upper * 3 >= classes.lower);
-        mixed && classes.upper > 0 && classes.lower > 0 && word.len() >= 8
-    };
-    let aws = |word: &[u8]| word.starts_with(b"AKIA") || word.starts_with(b"ASIA");
-    let upper = |word: &[u8]| word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    // The common case: a line that begins with a word.
-    let tail = slice(text, next, stop);
-    if !random(tail) && !upper(tail) {
-        return false;
-    }
-    let start = run_start(text, end, LINE_MAX, is_token);
-    let head = slice(text, start, end);
-    head.len() >= 8 && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
-}
-
-/// Digits (or the capitals of an account number) on both sides, in no column of numbers.
-fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
-    let code = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase();
-    let part = |b: u8| code(b) || matches!(b, b' ' | b'-' | b'.');
-    let head = run_end(text, next, 1, |b| matches!(b, b' ' | b'-' | b'.'));
-    let tail = run_start(text, end, 1, |b| matches!(b, b' ' | b'-' | b'.'));
-    if !code(before(text, tail)) || !code(byte(text, head)) {
-        return false;
-    }
-    let (start, stop) = (run_start(text, end, LINE_MAX, part), run_end(text, next, LINE_MAX, part));
-    let digits = |range: &[u8]| range.iter().filter(|b| b.is_ascii_digit()).count();
-    if digits(slice(text, start, end)) < 2 || digits(slice(text, next, stop)) < 2 {
-        return false;
-    }
-    let above = start > 1 && before(text, start) == b'\n' && is_number_row(above_row(text, start - 1));
-    let below = byte(text, stop) == b'\n' && is_number_row(row(text, stop + 1));
-    !above && !below && byte(text, stop) != b','
-}
-
-fn row(text: &[u8], start: usize) -> &[u8] {
-    slice(text, start, run_end(text, start, LINE_MAX, |b| b != b'\n'))
-}
-
-fn above_row(text: &[u8], end: usize) -> &[u8] {
-    slice(text, run_start(text, end, LINE_MAX, |b| b != b'\n'), end)
-}
-
-/// A row of a column: a number and no words.
-fn is_number_row(row: &[u8]) -> bool {
-    row.iter().any(u8::is_ascii_digit) && !row.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// Three of the bytes of a word that a blank stands in where every second is one; a run covers such a word.

@@ -65,13 +65,13 @@ pub(super) enum Step {
 
 impl Scan<'_> {
     /// All findings, by ascending place of their trigger.
-    pub(super) fn run(&self, out: &mut Vec<Finding>) {
+    pub(super) fn run(&self, mut out: impl FnMut(Finding)) {
         let mut at = 0;
         while let Some(found) = next_trigger(self.text, at) {
             at = found;
             let next = match self.step(at) {
                 Step::Found(finding) => {
-                    out.push(finding);
+                    out(finding);
                     finding.resume
                 }
                 Step::Skip(to) => to,
