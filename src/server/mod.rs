@@ -13,7 +13,6 @@ mod tls;
 mod uris;
 
 use begun::Begun;
-use opening::Opening;
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
@@ -304,9 +303,7 @@ where
         let stalled = stalled.clone();
         async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, stalled))) }
     });
-    let (preface, stream) = stream.into_parts();
-    let stream = TokioIo::new(Opening::new(preface, stream));
-    let connection = listening.http2.serve_connection(stream, service);
+    let connection = listening.http2.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = async {
         tokio::select! {
