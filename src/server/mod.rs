@@ -2,6 +2,7 @@
 //! HTTP/1.1 and HTTP/2 (also without TLS), told apart by the first bytes.
 
 mod begun;
+mod der;
 mod guard;
 mod head;
 mod opening;
@@ -11,11 +12,13 @@ mod standing;
 mod timer;
 mod tls;
 mod uris;
+mod validity;
 
 use begun::Begun;
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
+pub use validity::Validity;
 
 use crate::identity::certificate::Certificate;
 
