@@ -75,6 +75,8 @@ pub struct Directory {
 #[derive(Debug, Clone)]
 struct Remembered {
     identity: Identity,
+    /// Since when it is valid: a clock that was ahead when it was checked can be set back.
+    begins: f64,
     /// Which of the issuers it is of.
     issuer: usize,
     /// The digest of the key set that it was checked with.
@@ -238,12 +240,13 @@ impl Directory {
     pub fn remembered(&self, digest: &KeyDigest, now: i64) -> Option<(Identity, &Issuer, [u8; 32])> {
         let known = self.tokens.get(digest)?;
         let issuer = self.issuers.get(known.issuer)?;
-        known.identity.lasts(now).then(|| (known.identity.clone(), issuer, known.keys))
+        let is_valid = known.begins <= seconds(now) && known.identity.lasts(now);
+        is_valid.then(|| (known.identity.clone(), issuer, known.keys))
     }
 
     /// The issuer whose token this may be, if it is valid now. Its signature is not looked at.
     pub fn issuer_of(&self, token: &Token<'_>, now: i64) -> Option<&Issuer> {
-        token.expiry(seconds(now))?;
+        token.valid(seconds(now))?;
         self.issuers.iter().find(|issuer| issuer.takes(token))
     }
 
@@ -256,7 +259,7 @@ impl Directory {
         now: i64,
     ) -> Result<Identity, Unidentified> {
         let found = || {
-            let expires = token.expiry(seconds(now))?;
+            let valid = token.valid(seconds(now))?;
             let index = self.issuers.iter().position(|issuer| issuer.takes(token))?;
             let issuer = self.issuers.get(index)?;
             if !token.is_signed(keys) {
@@ -265,8 +268,8 @@ impl Directory {
             let member = self.tenants.get(issuer.tenant_of(token)?)?;
             let tenant = Some(&member.tenant).filter(|tenant| !tenant.is_abstract)?;
             let key = self.subject(tenant, KeyId::of_caller(&issuer.id, token.subject()?));
-            let identity = Identity { tenant: Arc::clone(tenant), key, until: Some(expires) };
-            Some(Remembered { identity, issuer: index, keys: *keys.digest() })
+            let identity = Identity { tenant: Arc::clone(tenant), key, until: Some(valid.end) };
+            Some(Remembered { identity, begins: valid.start, issuer: index, keys: *keys.digest() })
         };
         let found = found().ok_or(Unidentified)?;
         if self.tokens.len() >= TOKENS_MAX {

@@ -6,6 +6,7 @@ mod approvals;
 mod audit;
 mod audit_show;
 mod bar;
+mod certificates;
 mod check;
 mod demo;
 mod diff;

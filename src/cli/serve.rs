@@ -4,7 +4,9 @@ mod sharing;
 mod watching;
 
 use super::{
-    Status, print,
+    Status,
+    certificates::Certificates,
+    print,
     run::Lent,
     take_over::{Shared, bind, lock, share},
     tenant,
@@ -108,8 +110,8 @@ struct Reloader {
     last: Arc<LastReload>,
     /// How it was when the gateway started.
     started: OnceLock<SetUp>,
-    /// Listeners whose certificates can be replaced.
-    tls: Mutex<Vec<(SocketAddr, Tls)>>,
+    /// What listeners with TLS show.
+    certificates: Certificates,
 }
 
 /// What is set up when the gateway starts, and stays until it ends.
@@ -230,24 +232,6 @@ impl Reloader {
         Ok(())
     }
 
-    fn keep_tls(&self, address: SocketAddr, tls: Option<&Tls>) {
-        let mut all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(tls.map(|tls| (address, tls.clone())));
-    }
-
-    /// New connections get the certificates that the files hold now; those that are open stay.
-    fn renew_tls(&self, serve: &compile::Serve) {
-        let all = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        for listen in &serve.listen {
-            let known = all.iter().find(|(address, _)| *address == listen.address);
-            if let (Some((_, tls)), Some(files)) = (known, &listen.tls)
-                && let Err(bad) = tls.replace(files)
-            {
-                operator::warn(&format!("the certificate of {} was not replaced: {bad}", listen.address));
-            }
-        }
-    }
-
     fn reload(&self, gateway: &Gateway) -> Result<(), String> {
         let came_to = self.try_reload(gateway);
         self.last.tell(&came_to);
@@ -280,7 +264,8 @@ impl Reloader {
                 gateway.snapshot.store(Arc::new(snapshot));
                 let now = gateway.snapshot.load();
                 gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
-                self.renew_tls(&compiled.serve);
+                self.certificates.renew(&compiled.serve);
+                self.certificates.look(&gateway.telemetry);
                 let waits =
                     self.started.get().and_then(|old| old.waits_for_restart(&SetUp::of(&compiled.serve)));
                 if let Some(waits) = &waits {
@@ -352,6 +337,7 @@ impl Running {
             admin_url: String::new(),
         };
         running.listen(&serve, shared)?;
+        running.reloader.certificates.look(&running.gateway.telemetry);
         tokio::spawn(watching::watch(Arc::clone(&running.reloader), Arc::clone(&running.gateway)));
         tokio::spawn(gateway::share_approvals(Arc::clone(&running.gateway)));
         Ok(running)
@@ -363,7 +349,7 @@ impl Running {
         let header = self.gateway.snapshot.load().limits.header;
         for listen in &serve.listen {
             let tls = listen.tls.as_ref().map(Tls::new).transpose().map_err(|bad| bad.to_string())?;
-            self.reloader.keep_tls(listen.address, tls.as_ref());
+            self.reloader.certificates.keep(listen.address, tls.as_ref());
             let known = shared.find(|shared| shared.address == listen.address);
             let listener = match known {
                 Some(Shared { listener, .. }) => listener.speaking(tls),
@@ -436,7 +422,10 @@ impl Running {
                     // Told where it belongs: in the metric, the status and on stderr.
                     drop(tokio::task::block_in_place(|| self.reloader.reload(&self.gateway)));
                 }
-                _ = sweep.tick() => self.gateway.sweep(),
+                _ = sweep.tick() => {
+                    self.gateway.sweep();
+                    self.reloader.certificates.look(&self.gateway.telemetry);
+                }
             }
         }
         operator::info("draining");
@@ -498,7 +487,7 @@ impl Reloader {
             read,
             last: Arc::default(),
             started: OnceLock::new(),
-            tls: Mutex::default(),
+            certificates: Certificates::default(),
         }
     }
 

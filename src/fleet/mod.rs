@@ -249,3 +249,6 @@ impl Peers for View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -244,9 +244,9 @@ fn stream(
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let closing = Box::pin(gateway.closing.clone().cancelled_owned());
     let exchange = Exchange::new(asked, terms, denied).translated(translation).streamed();
-    let (waits, pace, comment) = (Waits::default(), Pace::default(), None);
-    let (upstream, exchange, keeping) = (Some(body), Some(exchange), visit.keeping.take());
-    let body = StreamBody { gateway, upstream, exchange, waits, pace, closing, comment, busy, keeping };
+    let (waits, pace, keeping) = (Waits::default(), Pace::default(), visit.keeping.take());
+    let (upstream, exchange) = (Some(body.judged()), Some(exchange));
+    let body = StreamBody { gateway, upstream, exchange, waits, pace, closing, comment: None, busy, keeping };
     let mut response = Response::new(Body::Stream(Box::new(body)));
     *response.headers_mut() = headers;
     Ok(response)
@@ -328,7 +328,8 @@ impl StreamBody {
             Progress::Done => End::Complete,
             Progress::Failed(refusal) => End::Refused(refusal),
         };
-        if let (End::Complete, Some(rest)) = (&end, self.upstream.take()) {
+        if let (End::Complete, Some(mut rest)) = (&end, self.upstream.take()) {
+            rest.judge(true);
             tokio::spawn(until_its_end(rest));
         }
         Some(end)
@@ -388,7 +389,7 @@ impl StreamBody {
     }
 }
 
-/// Reads once. `None` where the body ended, and everything in it was told.
+/// Reads once. `None`: the body ended, and all of it was told. Behind a call that waits for a person its framing's word is taken.
 fn read(
     upstream: &mut AnswerBody,
     cx: &mut Context<'_>,
@@ -410,6 +411,7 @@ fn read(
         Ok(Read::More) => Some(Progress::Continue),
         Ok(Read::End) => {
             let progress = exchange.end(out);
+            upstream.judge(!matches!(progress, Progress::Failed(_)));
             (progress != Progress::Continue || exchange.is_suspended()).then_some(progress)
         }
         Err(error) => Some(exchange.break_off(broke_off(error), out)),

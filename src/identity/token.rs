@@ -86,15 +86,15 @@ impl<'t> Token<'t> {
         key.is_some_and(|key| key.signed(self.algorithm, self.message, &self.signature))
     }
 
-    /// When it ends, in seconds since 1970; `None` if it is not valid at `now`.
-    pub(super) fn expiry(&self, now: f64) -> Option<f64> {
+    /// From when until when it is valid, in seconds since 1970; `None` if it is not at `now`.
+    pub(super) fn valid(&self, now: f64) -> Option<Range<f64>> {
         let time = |name: &str| match self.claims.get(name) {
             Some(time) => time.as_f64().filter(|time| TIMES.contains(time)).ok_or(()).map(Some),
             None => Ok(None),
         };
-        let begun = |time: Option<f64>| time.is_none_or(|time| time <= now + LEEWAY);
         let (expires, not_before, issued) = (time("exp").ok()??, time("nbf").ok()?, time("iat").ok()?);
-        (now < expires && begun(not_before) && begun(issued)).then_some(expires)
+        let begins = not_before.unwrap_or(0.0).max(issued.unwrap_or(0.0)) - LEEWAY;
+        Some(begins..expires).filter(|valid| valid.contains(&now))
     }
 
     /// Whose token it is.

@@ -301,6 +301,11 @@ mod tests {
         check(&format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), Err(414));
         check(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(32 << 10)), Err(431));
         check(&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(100)), Err(431));
+        // A header's line has no bound of its own: that of all of them is it, to the byte.
+        let of = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length));
+        let most = (32 << 10) - of(0).len();
+        check(&of(most), Ok(Length::Bytes(0)));
+        check(&of(most + 1), Err(431));
         check(&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(99)), Ok(Length::Bytes(0)));
     }
 

@@ -3,6 +3,7 @@
 
 mod begun;
 mod crowd;
+mod der;
 mod guard;
 mod head;
 mod opening;
@@ -12,13 +13,14 @@ mod standing;
 mod timer;
 mod tls;
 mod uris;
+mod validity;
 
 use begun::Begun;
 use crowd::{Answering, Crowd, Place};
-use opening::Opening;
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
+pub use validity::Validity;
 
 use crate::{clock, identity::certificate::Certificate};
 
@@ -383,9 +385,7 @@ async fn serve_http2<S, F, B>(
             Ok::<_, Infallible>(answer.await.map(|body| Answering::new(Paced::new(body, stalled), busy)))
         }
     });
-    let (preface, stream) = stream.into_parts();
-    let stream = TokioIo::new(Opening::new(preface, stream));
-    let connection = listening.http2.serve_connection(stream, service);
+    let connection = listening.http2.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = async {
         tokio::select! {

@@ -1,7 +1,7 @@
 //! TLS towards agents: a certificate, its key, and perhaps a CA whose certificates clients must show. All of it can be
 //! replaced while connections are open: new ones get the new certificate, and clients of old ones are looked at anew.
 
-use super::uris;
+use super::{Validity, uris};
 use crate::{clock, identity::certificate::Certificate};
 use arc_swap::ArcSwap;
 use rustls::{
@@ -55,6 +55,8 @@ struct Terms {
     config: Arc<ServerConfig>,
     /// Who looks at clients' certificates.
     clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the certificate is good, where it can be told.
+    validity: Option<Validity>,
 }
 
 impl Tls {
@@ -75,6 +77,11 @@ impl Tls {
         Ok(())
     }
 
+    /// When the certificate that is shown now is good, where that can be told.
+    pub fn validity(&self) -> Option<Validity> {
+        self.0.load().validity
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.0.load().config))
     }
@@ -84,9 +91,7 @@ fn terms(files: &TlsFiles) -> Result<Terms, BadTls> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&files.cert)
         .collect::<Result<_, _>>()
         .map_err(|_| BadTls::Certificate)?;
-    if chain.is_empty() {
-        return Err(BadTls::Certificate);
-    }
+    let validity = Validity::of(chain.first().ok_or(BadTls::Certificate)?);
     let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|_| BadTls::Key)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let clients = files.client_ca.as_deref().map(verifier).transpose()?;
@@ -99,7 +104,7 @@ fn terms(files: &TlsFiles) -> Result<Terms, BadTls> {
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|_| BadTls::Mismatch)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Terms { config: Arc::new(config), clients })
+    Ok(Terms { config: Arc::new(config), clients, validity })
 }
 
 fn verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, BadTls> {

@@ -1,7 +1,8 @@
 //! The URI names that a certificate bears, counted as they stand in it: what reads names passes over those that are no
 //! text, and one that is passed over by one reader is somebody to another. Source: RFC 5280, sections 4.1 and 4.2.1.6.
 
-const SEQUENCE: u8 = 0x30;
+use super::der::{Elements, SEQUENCE};
+
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const OCTET_STRING: u8 = 0x04;
 /// `[3]` of a certificate's fields.
@@ -31,47 +32,6 @@ pub(super) fn count(certificate: &[u8]) -> Option<usize> {
         }
     }
     Some(uris)
-}
-
-/// What stands one behind the other in DER: tag and contents. `None` stands for what cannot be read, and ends it.
-struct Elements<'d>(&'d [u8]);
-
-impl<'d> Elements<'d> {
-    /// The contents of the first one, where it has this tag.
-    fn of(&mut self, tag: u8) -> Option<&'d [u8]> {
-        self.next()?.filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
-    }
-
-    fn read(&mut self) -> Option<(u8, &'d [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-            }
-            _ => return None,
-        };
-        let (contents, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, contents))
-    }
-}
-
-impl<'d> Iterator for Elements<'d> {
-    type Item = Option<(u8, &'d [u8])>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let read = self.read();
-        if read.is_none() {
-            self.0 = &[];
-        }
-        Some(read)
-    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ labels!(
     LimitLabels { tenant: Arc<str>, limit: &'static str }
 );
 labels!(
+    /// Of a listener.
+    ListenLabels { listen: String }
+);
+labels!(
     /// Of tokens.
     TokenLabels { tenant: Arc<str>, model: Arc<str>, upstream: Arc<str>, kind: TokenKind }
 );

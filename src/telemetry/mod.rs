@@ -30,7 +30,7 @@ use crate::{
     upstream,
 };
 use labels::{
-    DecisionLabels, EntityLabels, LimitLabels, Line, PinLabels, QueueLabels, TenantLabels,
+    DecisionLabels, EntityLabels, LimitLabels, Line, ListenLabels, PinLabels, QueueLabels, TenantLabels,
     TenantUpstreamLabels, UpstreamLabels,
 };
 use lines::{Counted, Lines};
@@ -81,6 +81,7 @@ pub struct Telemetry {
     records_lost: AtomicU64,
     reload_success: Gauge,
     reload_time: Gauge<f64, AtomicU64>,
+    certificates: Series<ListenLabels, Gauge>,
     shared: Shared,
     /// What each tenant does now.
     pub glances: Glances,
@@ -168,6 +169,7 @@ impl Default for Telemetry {
             records_lost: AtomicU64::new(0),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
+            certificates: Series::default(),
             shared: Shared::default(),
             glances: Glances::default(),
         };
@@ -257,6 +259,14 @@ impl Telemetry {
             "Definitions of MCP servers with pins, by how they stood when they were last listed",
             self.pins.clone(),
         );
+        self.gauges.register(r);
+        self.register_loaded();
+        self.register_records();
+    }
+
+    /// What was loaded: the configuration, and the certificates that it names.
+    fn register_loaded(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
@@ -265,11 +275,15 @@ impl Telemetry {
         r.register_with_unit(
             "config_last_reload_success_timestamp",
             "When the configuration was last loaded",
-            seconds(),
+            Unit::Seconds,
             self.reload_time.clone(),
         );
-        self.gauges.register(r);
-        self.register_records();
+        r.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When the certificate that a listener shows is over",
+            Unit::Seconds,
+            self.certificates.clone(),
+        );
     }
 
     fn register_records(&mut self) {
@@ -452,6 +466,15 @@ impl Telemetry {
             self.reload_time
                 .set(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
         }
+    }
+
+    /// When the certificate of each listener is over, in seconds since 1970.
+    pub fn certificates(&self, until: impl Iterator<Item = (String, i64)>) {
+        self.certificates.replace(until.map(|(listen, until)| {
+            let gauge = Gauge::default();
+            gauge.set(until);
+            (ListenLabels { listen }, gauge)
+        }));
     }
 
     /// All metrics in Prometheus' text format 0.0.4.

@@ -6,7 +6,7 @@
 //! too late: that opens the tenant's. The one of all opens where no tenant could have done it alone: when there is no
 //! connection, or when the calls of at least three tenants fail and nobody's succeeds.
 //!
-//! An answer is a success once it has come to its end. Its head alone closes a circuit that no answer was behind; where
+//! An answer is a success once it has come to its end; a stream, to the end that its dialect has. Its head alone closes a circuit that no answer was behind; where
 //! answers broke off it says nothing: there the circuit is closed by an answer's end, or when it has gone on for as long
 //! as the circuit was open.
 

@@ -1,8 +1,9 @@
 //! U4: which calls open the circuit of an upstream's address, and what closes it again.
 
 use crate::{
+    before::{NO_RETRY, ask, ask_stream, before, behind},
     fault::{STREAM_END, Upstream, answer, stream, whole},
-    support::{ACME, Answer, Gateway, chat},
+    support::{ACME, Answer},
 };
 use std::{
     io::Write,
@@ -14,12 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-const TENANTS: &str = "
-  acme:
-    keys: [{ id: prod, sha256: @ACME@ }]
-    models: [\"*\"]
-    tools: [{ allow: \"*\" }]
-";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until the upstream is asked.
@@ -54,7 +49,7 @@ fn u4_calls_that_are_sent_once_open_a_circuit_and_close_it() {
         "  billing:\n    kind: http\n    url: http://127.0.0.1:{}/api\n    operations: {{ refund: \"POST /refunds\" }}\n",
         billing.port
     );
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), "", &[]);
+    let gateway = behind(&yaml, &[], "");
     let ask = || gateway.post("/tools/billing/refunds", ACME, r#"{"amount":1}"#);
     for _ in 0..7 {
         let told = ask();
@@ -101,10 +96,9 @@ fn u4_where_streams_died_a_head_lets_nobody_in() {
         }
         _ => socket.write_all(answer("ok").as_bytes()).is_ok(),
     });
-    let yaml = dying.yaml("dying", ", retry: { attempts: 0 }");
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), "  dying: { upstream: dying }\n", &[]);
-    let stream = || gateway.chat(ACME, &chat("hi", r#","stream":true"#).replace("gpt-5", "dying"));
-    let ask = || gateway.chat(ACME, &chat("hi", "").replace("gpt-5", "dying"));
+    let gateway = before(&[("dying", &dying, NO_RETRY)], "");
+    let stream = || ask_stream(&gateway, "dying");
+    let ask = || ask(&gateway, "dying");
     for _ in 0..5 {
         let told = stream();
         assert!(told.status == 200 && !told.body.contains("[DONE]"), "{told:?}");
@@ -140,5 +134,46 @@ fn wait_for(upstream: &Upstream, requests: usize) {
     while upstream.requests() < requests {
         assert!(started.elapsed() < PATIENCE, "{} requests", upstream.requests());
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A stream can end as its framing says and still be cut: it is told as one that broke off, and counts as one.
+#[test]
+fn u4_streams_that_are_cut_count_however_they_are_framed() {
+    let end = |framing: &'static str, behind: &'static str| {
+        Upstream::acting(move |_, socket| {
+            let told = stream(2).replace("connection: close", framing);
+            let (head, events) = told.split_once("\r\n\r\n").unwrap();
+            let events = events.to_owned() + behind;
+            let body = if framing.contains("chunked") { chunk(&events) + "0\r\n\r\n" } else { events };
+            drop(socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()));
+            false
+        })
+    };
+    let (closed, chunked) = (end("connection: close", ""), end("transfer-encoding: chunked", ""));
+    let (well, chunked_well) =
+        (end("connection: close", STREAM_END), end("transfer-encoding: chunked", STREAM_END));
+    // What a chat ends with may be left out by who says why it ends.
+    let finished = end("connection: close", STREAM_END.split_inclusive("\n\n").next().unwrap());
+    let upstreams = [
+        ("closed", &closed, 5),
+        ("chunked", &chunked, 5),
+        ("well", &well, 8),
+        ("chunkedwell", &chunked_well, 8),
+        ("finished", &finished, 8),
+    ];
+    let gateway = before(&upstreams.map(|(name, upstream, _)| (name, upstream, NO_RETRY)), "");
+    for (name, upstream, requests) in upstreams {
+        for _ in 0..8 {
+            let told = ask_stream(&gateway, name);
+            let is_cut = told.body.contains(r#""code":"upstream_error""#);
+            assert_eq!(is_cut, requests == 5, "{name}: {told:?}");
+        }
+        assert_eq!(upstream.requests(), requests, "{name}");
+    }
+    let stderr = gateway.stderr();
+    for name in ["closed", "chunked"] {
+        let said = format!("upstream {name}: its stream ended too early; it is left alone");
+        assert!(stderr.contains(&said), "{stderr}");
     }
 }

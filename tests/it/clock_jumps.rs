@@ -1,7 +1,11 @@
 //! O6: the wall clock is set forward and back while the gateway runs.
 
-use crate::support::{ACME, GLOBEX, Gateway, chat, run};
-use std::process::Command;
+use crate::{
+    signer::Signer,
+    support::{ACME, GLOBEX, Gateway, chat, run},
+};
+use serde_json::json;
+use std::{process::Command, time::SystemTime};
 
 /// The last day of a key, in the format of the configuration: today, as the machine has it.
 fn today() -> String {
@@ -34,6 +38,25 @@ int clock_gettime(clockid_t id, struct timespec *time) {
 }
 "#;
 
+/// Starts it again with a clock that is so many seconds off, as it is set.
+fn with_a_clock_that_jumps(gateway: &mut Gateway) -> impl Fn(i64) + use<> {
+    let dir = gateway.dir.path().to_owned();
+    std::fs::write(dir.join("clock.c"), SHIM).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]).current_dir(&dir);
+    assert!(compiler.status().is_ok_and(|status| status.success()), "there is no C compiler");
+    // Replaced at once: a half-written one would be another time.
+    let at = dir.clone();
+    let set = move |seconds: i64| {
+        std::fs::write(at.join("fresh"), seconds.to_string()).unwrap();
+        std::fs::rename(at.join("fresh"), at.join("offset")).unwrap();
+    };
+    set(0);
+    let script = format!("CLOCK_OFFSET={0}/offset LD_PRELOAD={0}/clock.so exec SERVE", dir.display());
+    assert!(gateway.restart_by(&script), "{}", gateway.stderr());
+    set
+}
+
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
@@ -52,19 +75,7 @@ fn o6_a_clock_that_jumps_gives_nothing_back_and_takes_nothing_away() {
         today()
     );
     let mut gateway = Gateway::with(&tenants, "");
-    let dir = gateway.dir.path().to_owned();
-    std::fs::write(dir.join("clock.c"), SHIM).unwrap();
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]).current_dir(&dir);
-    assert!(compiler.status().is_ok_and(|status| status.success()), "there is no C compiler");
-    // Replaced at once: a half-written one would be another time.
-    let set = |seconds: i64| {
-        std::fs::write(dir.join("fresh"), seconds.to_string()).unwrap();
-        std::fs::rename(dir.join("fresh"), dir.join("offset")).unwrap();
-    };
-    set(0);
-    let script = format!("CLOCK_OFFSET={0}/offset LD_PRELOAD={0}/clock.so exec SERVE", dir.display());
-    assert!(gateway.restart_by(&script), "{}", gateway.stderr());
+    let set = with_a_clock_that_jumps(&mut gateway);
     let ask = |key| gateway.chat(key, &chat("hi", "")).status;
     assert_eq!([ask(ACME), ask(ACME), ask(ACME), ask(ACME)], [200, 200, 200, 429]);
     for seconds in [HOUR, -HOUR, -DAY, 0, 1, 0] {
@@ -84,6 +95,47 @@ fn o6_a_clock_that_jumps_gives_nothing_back_and_takes_nothing_away() {
         assert_eq!(gateway.lines("log", tenant, requests).len(), requests, "{tenant}");
     }
     gateway.stop();
-    let (status, out, err) = run(&["audit", "verify", "data"], &dir, "");
+    let (status, out, err) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
     assert_eq!(status, 0, "{out}{err}");
+}
+
+/// Signed tokens go by the wall clock as it is: over while it says so, and good again once it is set right, however often they
+/// were known before.
+#[test]
+fn o6_signed_tokens_go_by_the_clock_as_it_is_set() {
+    let signer = Signer::of("ES256");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let token = |issued: u64, expires: u64| {
+        let claims = json!({ "iss": "https://idp.example", "aud": "tollgate", "exp": expires, "iat": issued, "sub": "alice", "org": "acme" });
+        signer.token(&json!({ "alg": "ES256", "kid": "k" }).to_string(), &claims.to_string())
+    };
+    let more = "identity:\n  jwt: [{ issuer: \"https://idp.example\", audience: tollgate, jwks: { file: jwks.json }, tenant: claims.org }]\n";
+    let jwks = json!({ "keys": [signer.jwk("k")] }).to_string();
+    let mut gateway =
+        Gateway::with_all(crate::before::TENANTS, &|_| String::new(), more, &[("jwks.json", &jwks)]);
+    let set = with_a_clock_that_jumps(&mut gateway);
+    let (held, fresh) = (token(now, now + 1800), token(now + 3600, now + 5400));
+    let ask = |shown: &str| gateway.get("/v1/models", shown).status;
+    let mut served = 0;
+    // Of the token that is held, and of one that was issued an hour later.
+    for (seconds, expected) in [
+        (0, [200, 401]),
+        (HOUR, [401, 200]),
+        (0, [200, 401]),
+        // What was issued some seconds from now is taken: clocks differ.
+        (-30, [200, 401]),
+        (-HOUR, [401, 401]),
+        (1200, [200, 401]),
+        (HOUR, [401, 200]),
+        (DAY, [401, 401]),
+        (-DAY, [401, 401]),
+        (0, [200, 401]),
+    ] {
+        set(seconds);
+        assert_eq!([ask(&held), ask(&fresh)], expected, "{seconds}");
+        assert_eq!(ask(ACME), 200, "a key without a last day: {seconds}");
+        served += 1 + expected.iter().filter(|status| **status == 200).count();
+    }
+    set(0);
+    assert_eq!(gateway.lines("log", "acme", served).len(), served);
 }

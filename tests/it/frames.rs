@@ -1,7 +1,11 @@
 //! HTTP/2 by the frame, as no client writes it: a writer of bytes, and what comes back.
 
+#[path = "tls.rs"]
+pub(crate) mod tls;
+
 use crate::support::ACME;
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
@@ -59,8 +63,13 @@ pub(crate) fn head_of(key: &str, method: &str, path: &str) -> Vec<u8> {
 
 pub(crate) struct Client {
     socket: TcpStream,
+    /// The same, or TLS on it.
+    stream: Box<dyn Both>,
     read: Vec<u8>,
 }
+
+trait Both: Read + Write {}
+impl<T: Read + Write> Both for T {}
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -75,12 +84,17 @@ pub(crate) struct Heard {
     pub(crate) pings: Vec<Vec<u8>>,
     /// Acknowledged settings.
     pub(crate) settings: usize,
-    /// Bytes of data.
-    pub(crate) data: usize,
+    /// Data, by stream.
+    pub(crate) data: BTreeMap<u32, Vec<u8>>,
     pub(crate) ended: bool,
 }
 
 impl Heard {
+    /// The data of a stream.
+    pub(crate) fn text(&self, stream: u32) -> String {
+        String::from_utf8_lossy(self.data.get(&stream).map_or(&[], Vec::as_slice)).into_owned()
+    }
+
     /// 200 is 0x88 in HPACK's static table, 400 is 0x8c.
     pub(crate) fn status(&self, stream: u32) -> Option<u16> {
         let (_, head) = self.heads.iter().find(|(id, _)| *id == stream)?;
@@ -107,7 +121,7 @@ impl Heard {
                 GOAWAY => heard.goaway = Some(code(4)),
                 PING if flags & ACK != 0 => heard.pings.push(payload.to_vec()),
                 SETTINGS if flags & ACK != 0 => heard.settings += 1,
-                DATA => heard.data += length,
+                DATA => heard.data.entry(stream).or_default().extend_from_slice(payload),
                 _ => {}
             }
             if [HEADERS, DATA].contains(&kind) && flags & END_STREAM != 0 {
@@ -132,12 +146,22 @@ impl Client {
     pub(crate) fn silent(port: u16) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
-        Self { socket, read: Vec::new() }
+        let stream = Box::new(socket.try_clone().unwrap());
+        Self { socket, stream, read: Vec::new() }
+    }
+
+    /// One that speaks TLS, and has said its preface.
+    pub(crate) fn secure(port: u16, pem: &str) -> Self {
+        let (socket, stream) = tls::connect(port, pem, b"h2");
+        let mut client = Self { socket, stream: Box::new(stream), read: Vec::new() };
+        client.send(PREFACE);
+        client.send(&frame(SETTINGS, 0, 0, &[]));
+        client
     }
 
     /// Whether it could be written.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
-        self.socket.write_all(bytes).is_ok()
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// All that comes until the other side ends, or `patience` is over.
@@ -153,7 +177,7 @@ impl Client {
             let left = patience.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
             let Some(left) = left.filter(|_| !enough(&heard)) else { return heard };
             self.socket.set_read_timeout(Some(left)).unwrap();
-            match self.socket.read(&mut chunk) {
+            match self.stream.read(&mut chunk) {
                 Ok(length @ 1..) => self.read.extend_from_slice(&chunk[..length]),
                 Err(error)
                     if matches!(
@@ -170,7 +194,7 @@ impl Client {
         let mut chunk = [0; 65536];
         self.socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         loop {
-            match self.socket.read(&mut chunk) {
+            match self.stream.read(&mut chunk) {
                 Ok(1..) => {}
                 Ok(_) => return false,
                 Err(error) => {

@@ -2,8 +2,9 @@
 //! and an upstream that keeps every byte says what went through.
 
 use crate::{
-    fault::{Upstream, read_until_end, statuses, talk},
-    support::{ACME, Gateway},
+    before::recorded,
+    fault::{read_until_end, statuses, talk},
+    support::ACME,
 };
 use std::{
     io::{Read, Write},
@@ -11,19 +12,6 @@ use std::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const TENANTS: &str = "
-  acme:
-    keys: [{ id: prod, sha256: @ACME@ }]
-    models: [\"*\"]
-    tools: [{ allow: \"*\" }]
-";
-
-pub(crate) fn recorded() -> (Gateway, Upstream) {
-    let upstream = Upstream::answering();
-    let yaml = upstream.yaml("recorder", "");
-    let more = "  probe: { upstream: recorder }\n";
-    (Gateway::with_all(TENANTS, &|_| yaml.clone(), more, &[]), upstream)
-}
 
 fn body(marker: &str) -> String {
     format!(r#"{{"model":"probe","messages":[{{"role":"user","content":"{marker}"}}]}}"#)

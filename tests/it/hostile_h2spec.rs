@@ -3,12 +3,12 @@
 //! connection error as good as a stream's; where a code comes, it is one of those that are listed.
 
 use crate::{
+    before::recorded,
     frames::{
         ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Heard, PADDED, PING,
         PREFACE, PRIORITIZED, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, head,
         literal,
     },
-    hostile_framing::recorded,
     support::{ACME, Gateway},
 };
 use std::time::Duration;

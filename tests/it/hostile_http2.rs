@@ -2,12 +2,12 @@
 //! request in flight, and no more memory than before.
 
 use crate::{
+    before::recorded,
     fault::{Upstream, stream},
     frames::{
-        CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE, frame, head, literal,
+        CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, HEADERS, Heard, PING, PRIORITY, RST_STREAM,
+        SETTINGS, WINDOW_UPDATE, frame, head, literal,
     },
-    hostile_framing::recorded,
     support::{ACME, Gateway, chat},
 };
 use std::io::Write;
@@ -163,6 +163,17 @@ fn h7_streams_that_the_server_is_made_to_reset_are_counted() {
     is_well(&gateway, rss);
 }
 
+/// What became of the stream: its answer's status, else how it was reset, else how the connection ended.
+fn outcome(heard: &Heard, stream: u32) -> String {
+    let reset = heard.resets.iter().find(|(id, _)| *id == stream);
+    match (heard.status(stream), reset, heard.goaway) {
+        (Some(status), _, _) => format!("{status}"),
+        (None, Some((_, code)), _) => format!("reset {code}"),
+        (None, None, Some(code)) => format!("goaway {code}"),
+        (None, None, None) => "nothing".to_owned(),
+    }
+}
+
 #[test]
 fn h8_h9_heads_that_another_http_would_read_otherwise_are_refused() {
     let (gateway, upstream) = recorded();
@@ -177,57 +188,144 @@ fn h8_h9_heads_that_another_http_would_read_otherwise_are_refused() {
         [names, literal("x-api-key", ACME), literal("content-length", &length)].concat()
     };
     let (http, here) = ((":scheme", "http"), (":authority", "localhost"));
-    let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("no host", of(&[http])),
-        ("two hosts", of(&[http, here, ("host", "localhost"), ("host", "localhost")])),
-        ("two hosts alone", of(&[http, ("host", "localhost"), ("host", "other")])),
-        ("a user in the authority", of(&[http, (":authority", "acme@localhost")])),
-        ("another scheme", of(&[(":scheme", "evil"), here])),
-        ("the guard's mark", [good(), literal("host", "other"), literal("x-tollgate-refused", "x")].concat()),
-        ("the same length twice", [good(), literal("content-length", &length)].concat()),
-        ("authority and host", [good(), literal("host", "other")].concat()),
-        ("pseudo-header behind", [good(), literal(":path", "/other")].concat()),
-        ("unknown pseudo-header", [literal(":tenant", "acme"), good()].concat()),
-        ("upper case", [good(), literal("X-Upper", "y")].concat()),
-        ("connection", [good(), literal("connection", "keep-alive")].concat()),
-        ("keep-alive", [good(), literal("keep-alive", "1")].concat()),
-        ("transfer-encoding", [good(), literal("transfer-encoding", "chunked")].concat()),
-        ("upgrade", [good(), literal("upgrade", "h2c")].concat()),
-        ("te", [good(), literal("te", "gzip")].concat()),
-        ("cr lf", [good(), literal("x", "a\r\nhost: other")].concat()),
-        ("nul", [good(), literal("x", "a\0b")].concat()),
-        ("name with colon", [good(), literal("x:y", "z")].concat()),
-        ("name with space", [good(), literal("x y", "z")].concat()),
-        ("length too small", [head("POST", "/v1/chat/completions"), literal("content-length", "3")].concat()),
+    let cases: Vec<(&str, &str, Vec<u8>)> = vec![
+        ("no host", "400", of(&[http])),
+        ("two hosts", "400", of(&[http, here, ("host", "localhost"), ("host", "localhost")])),
+        ("two hosts alone", "400", of(&[http, ("host", "localhost"), ("host", "other")])),
+        ("a user in the authority", "400", of(&[http, (":authority", "acme@localhost")])),
+        ("another scheme", "400", of(&[(":scheme", "evil"), here])),
+        (
+            "the guard's mark",
+            "400",
+            [good(), literal("host", "other"), literal("x-tollgate-refused", "x")].concat(),
+        ),
+        ("the same length twice", "400", [good(), literal("content-length", &length)].concat()),
+        ("authority and host", "400", [good(), literal("host", "other")].concat()),
+        ("pseudo-header behind", "reset 1", [good(), literal(":path", "/other")].concat()),
+        ("pseudo-header twice", "reset 1", [literal(":path", "/other"), good()].concat()),
+        ("status in a request", "reset 1", [literal(":status", "200"), good()].concat()),
+        ("unknown pseudo-header", "goaway 1", [literal(":tenant", "acme"), good()].concat()),
+        ("upper case", "goaway 1", [good(), literal("X-Upper", "y")].concat()),
+        ("connection", "reset 1", [good(), literal("connection", "keep-alive")].concat()),
+        ("keep-alive", "reset 1", [good(), literal("keep-alive", "1")].concat()),
+        ("proxy-connection", "reset 1", [good(), literal("proxy-connection", "close")].concat()),
+        ("transfer-encoding", "reset 1", [good(), literal("transfer-encoding", "chunked")].concat()),
+        ("upgrade", "reset 1", [good(), literal("upgrade", "h2c")].concat()),
+        ("te", "reset 1", [good(), literal("te", "gzip")].concat()),
+        ("cr lf", "goaway 1", [good(), literal("x", "a\r\nhost: other")].concat()),
+        ("nul", "goaway 1", [good(), literal("x", "a\0b")].concat()),
+        ("name with colon", "goaway 1", [good(), literal("x:y", "z")].concat()),
+        ("name with space", "goaway 1", [good(), literal("x y", "z")].concat()),
+        (
+            "length too small",
+            "reset 1",
+            [head("POST", "/v1/chat/completions"), literal("content-length", "3")].concat(),
+        ),
         (
             "length too large",
+            "reset 1",
             [head("POST", "/v1/chat/completions"), literal("content-length", "999")].concat(),
         ),
-        ("two lengths", [good(), literal("content-length", "3")].concat()),
-        ("no path", without_path),
-        ("path with space", head("POST", "/v1/chat completions")),
-        ("no slash", head("POST", "v1/chat/completions")),
+        (
+            "length that is none",
+            "reset 1",
+            [head("POST", "/v1/chat/completions"), literal("content-length", "+31")].concat(),
+        ),
+        ("two lengths", "reset 1", [good(), literal("content-length", "3")].concat()),
+        ("no path", "reset 1", without_path),
+        ("path with space", "reset 1", head("POST", "/v1/chat completions")),
+        ("no slash", "reset 1", head("POST", "v1/chat/completions")),
         (
             "connect",
+            "404",
             [literal(":method", "CONNECT"), literal(":authority", "localhost:1"), literal("x-api-key", ACME)]
                 .concat(),
         ),
     ];
-    for (name, head) in cases {
+    let mut others = Vec::new();
+    for (name, expected, head) in cases {
         let mut client = Client::connect(gateway.port, &[]);
         client.send(&frame(HEADERS, END_HEADERS, 1, &head));
         client.send(&frame(DATA, END_STREAM, 1, body));
-        let heard = client.hear(Duration::from_millis(400));
-        let status = heard.status(1);
-        assert_ne!(status, Some(200), "{name}: {heard:?}");
-        assert!(status.is_some() || !heard.resets.is_empty() || heard.goaway.is_some(), "{name}: {heard:?}");
+        let heard = client.hear_until(PATIENCE, |heard| outcome(heard, 1) != "nothing");
+        let outcome = outcome(&heard, 1);
+        if outcome != expected {
+            others.push(format!("{name}: {outcome}, not {expected}"));
+        }
     }
+    assert!(others.is_empty(), "{others:#?}");
     assert_eq!(upstream.requests(), 0, "{}", upstream.text());
     let mut client = Client::connect(gateway.port, &[]);
     client.send(&frame(HEADERS, END_HEADERS, 1, &good()));
     client.send(&frame(DATA, END_STREAM, 1, body));
-    assert_eq!(client.hear(Duration::from_secs(1)).status(1), Some(200));
+    assert_eq!(outcome(&client.hear_until(PATIENCE, |heard| outcome(heard, 1) != "nothing"), 1), "200");
     assert_eq!(upstream.requests(), 1);
+}
+
+/// H8, H9: what stands behind a body is no head: what h2 lets through of it is not looked at, and no upstream sees it.
+#[test]
+fn h8_h9_nothing_behind_a_body_is_believed() {
+    let (gateway, upstream) = recorded();
+    let body = br#"{"model":"probe","messages":[]}"#;
+    let trailers: Vec<(&str, &str, Vec<u8>)> = vec![
+        ("none of it", "200", literal("x-checksum", "trailer")),
+        ("path", "200", literal(":path", "/trailer")),
+        ("authority", "200", literal(":authority", "trailer")),
+        ("unknown pseudo-header", "goaway 1", literal(":trailer", "x")),
+        ("length", "200", literal("content-length", "3")),
+        ("host", "200", literal("host", "trailer")),
+        ("key", "200", literal("x-api-key", "trailer")),
+        ("connection", "reset 1", literal("connection", "trailer")),
+        ("transfer-encoding", "reset 1", literal("transfer-encoding", "trailer")),
+        ("upper case", "goaway 1", literal("X-Trailer", "y")),
+        ("cr lf", "goaway 1", literal("x", "a\r\nhost: trailer")),
+    ];
+    let mut others = Vec::new();
+    for (name, expected, trailer) in &trailers {
+        let mut client = Client::connect(gateway.port, &[]);
+        client.send(&frame(HEADERS, END_HEADERS, 1, &head("POST", "/v1/chat/completions")));
+        client.send(&frame(DATA, 0, 1, body));
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, trailer));
+        let heard = client.hear_until(PATIENCE, |heard| outcome(heard, 1) != "nothing");
+        let outcome = outcome(&heard, 1);
+        if outcome != *expected {
+            others.push(format!("{name}: {outcome}, not {expected}"));
+        }
+    }
+    assert!(others.is_empty(), "{others:#?}");
+    // Those that came through are requests like the one without trailers.
+    let good = trailers.iter().filter(|(_, expected, _)| *expected == "200").count();
+    assert_eq!(upstream.requests(), good);
+    let text = upstream.text();
+    assert!(!text.to_ascii_lowercase().contains("trailer"), "{text}");
+    let heads: std::collections::BTreeSet<&str> = text.split("\r\n\r\n").step_by(2).collect();
+    println!("{heads:?}");
+    assert_eq!(text.matches("content-length: 31\r\n").count(), good, "{text}");
+}
+
+/// H8: what stands behind a `#` is no part of a path. h2 takes it off and says nothing of it: what is decided on and done is
+/// what the path says without it, and nobody sees the rest.
+#[test]
+fn h8_what_stands_behind_a_number_sign_is_nothing() {
+    let (gateway, upstream) = recorded();
+    let body = br#"{"model":"probe","messages":[]}"#;
+    for (path, status) in [
+        ("/v1/chat/completions#", 200),
+        ("/v1/chat/completions#/../models", 200),
+        ("/v1/chat/completions#?x=trailer", 200),
+        ("/v1/chat#/completions", 404),
+        ("/#/v1/chat/completions", 404),
+        ("#/v1/chat/completions", 0),
+    ] {
+        let mut client = Client::connect(gateway.port, &[]);
+        client.send(&frame(HEADERS, END_HEADERS, 1, &head("POST", path)));
+        client.send(&frame(DATA, END_STREAM, 1, body));
+        let heard = client.hear_until(PATIENCE, |heard| outcome(heard, 1) != "nothing");
+        println!("{path}: {}", outcome(&heard, 1));
+        assert!(status == 0 || outcome(&heard, 1) == status.to_string(), "{path}: {}", outcome(&heard, 1));
+    }
+    assert_eq!(upstream.requests(), 3);
+    assert!(!upstream.text().contains('#') && !upstream.text().contains("trailer"), "{}", upstream.text());
 }
 
 /// T2: whatever host a client of HTTP/2 names, its credential says who it is.
@@ -266,7 +364,8 @@ fn f3_h5_readers_that_stop_are_left_after_a_minute() {
         &|_| yaml.clone(),
         "  gpt-endless: { upstream: endless }\n",
         &[],
-    );
+    )
+    .watched();
     let rss = gateway.rss_kib();
     let body = chat("hi", r#","stream":true"#).replace("gpt-5", "gpt-endless");
     let begin = Instant::now();
@@ -286,7 +385,8 @@ fn f3_h5_readers_that_stop_are_left_after_a_minute() {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(begin.elapsed() > Duration::from_secs(50), "{:?}", begin.elapsed());
-    // A build without optimization holds more.
-    assert!(most < rss + (20 << 10), "{rss} -> {most} KiB");
+    println!("20 readers: {} KiB", most - rss);
+    // A build without optimization holds more than the 256 KiB that each may.
+    assert!(most < rss + 20 * 512 + (4 << 10), "{rss} -> {most} KiB");
     drop((sockets, clients));
 }

@@ -1,8 +1,8 @@
 //! F: connections on which nothing is asked, and requests that are refused before their bodies come.
 
 use crate::{
+    before::recorded,
     fault::{read_until_end, statuses, talk},
-    hostile_framing::recorded,
     support::{ACME, Gateway, read_answer},
 };
 use std::{
@@ -79,7 +79,7 @@ fn f4_idle_connections_cost_little_and_go_on() {
 /// An end closes what is idle, parked or not, at once.
 #[test]
 fn f4_an_end_waits_for_nobody_who_is_idle() {
-    let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 60s }\n");
+    let mut gateway = Gateway::with(crate::support::TENANTS, "limits: { drain: 60s }\n").watched();
     let open = || {
         let mut socket = gateway.connect();
         assert_eq!(asks(&mut socket), 200);

@@ -3,7 +3,6 @@
 
 use crate::{
     collector::Collector,
-    fault::whole,
     mcp::ask as ask_mcp,
     reload::{swap, two_generations, while_clients_ask},
     support::{ACME, Answer, GLOBEX, Gateway, TENANTS, chat, read_answer, run, tools, with_digests},
@@ -12,10 +11,9 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    io::Write,
     path::Path,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -28,7 +26,7 @@ fn said(answer: &Answer) -> (u16, String, Vec<String>) {
 }
 
 /// The bodies that the mock upstream was sent.
-fn bodies(gateway: &Gateway) -> Vec<String> {
+pub(crate) fn bodies(gateway: &Gateway) -> Vec<String> {
     let seen = gateway.seen();
     seen.as_array().unwrap().iter().map(|request| request["body"].as_str().unwrap().to_owned()).collect()
 }
@@ -46,29 +44,9 @@ fn written(dir: &Path) -> Vec<String> {
     all
 }
 
-/// Tenants `t0` to `tN`, each with a key of its own and what `more` says of it.
-fn many(count: usize, more: impl Fn(usize) -> String) -> String {
-    use sha2::Digest;
-    let tenant = |n: usize| {
-        let digest: String = sha2::Sha256::digest(key(n)).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("\n  t{n}:\n    keys: [{{ id: prod, sha256: {digest} }}]\n{}", more(n))
-    };
-    (0..count).map(tenant).collect()
-}
-
-fn key(n: usize) -> String {
-    format!("test-key-of-t{n}")
-}
-
-/// A sequence without a pattern that matters, the same in every run.
-fn next(state: &mut usize, sides: usize) -> usize {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % sides
-}
-
 #[test]
 fn j6_nothing_behind_a_padding_goes_uninspected() {
-    let gateway = Gateway::with(TENANTS, "limits: { tool_arguments: 4KiB, body: 64KiB }\n");
+    let gateway = Gateway::with(TENANTS, "limits: { tool_arguments: 4KiB, body: 64KiB }\n").watched();
     let body = chat(&"x".repeat(60_000), &tools(&["get_a", "delete_x"]));
     assert_eq!(gateway.chat(ACME, &body).status, 200);
     let sent = bodies(&gateway).pop().unwrap();
@@ -101,7 +79,7 @@ fn j6_nothing_behind_a_padding_goes_uninspected() {
 fn j8_every_form_of_a_request_is_redacted_and_decided_alike() {
     const SECRET: &str = "jane.j8@example.com";
     let tenants = TENANTS.replace("fast]", "fast, claude]");
-    let gateway = Gateway::with(&tenants, "");
+    let gateway = Gateway::with(&tenants, "").watched();
     let nested = json!({ "q": json!({ "deep": SECRET }).to_string() }).to_string();
     let forms = [
         (
@@ -191,7 +169,8 @@ fn j8_every_form_of_a_request_is_redacted_and_decided_alike() {
 #[test]
 fn t2_the_host_that_a_client_names_decides_nothing() {
     let gateway =
-        Gateway::with(&TENANTS.replace("    limits: { requests: 2/min, concurrency: 1 }\n", ""), "");
+        Gateway::with(&TENANTS.replace("    limits: { requests: 2/min, concurrency: 1 }\n", ""), "")
+            .watched();
     for (credential, status) in [(Some(ACME), 200), (Some(GLOBEX), 200), (Some("unknown"), 401), (None, 401)]
     {
         let mut answers = BTreeSet::new();
@@ -214,7 +193,7 @@ fn t2_the_host_that_a_client_names_decides_nothing() {
 #[test]
 fn t5_what_is_not_allowed_cannot_be_told_from_what_is_not_there() {
     let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [gpt-5]\n";
-    let gateway = Gateway::with(tenants, "  secret-model: { upstream: mock }\n");
+    let gateway = Gateway::with(tenants, "  secret-model: { upstream: mock }\n").watched();
     let [hidden, unknown] = ["secret-model", "absent-model"].map(|model| {
         let user = json!([{ "role": "user", "content": "x" }]);
         let mut answers: Vec<Answer> = [
@@ -240,172 +219,11 @@ fn t5_what_is_not_allowed_cannot_be_told_from_what_is_not_there() {
 }
 
 #[test]
-fn t6_nothing_that_is_kept_crosses_from_one_of_fifty_tenants_to_another() {
-    const COUNT: usize = 50;
-    const ROUNDS: usize = 120;
-    let tenants = many(COUNT, |n| {
-        let model = if n % 2 == 0 { format!("m-t{n}") } else { "gpt-5".to_owned() };
-        format!("    models: [{model}]\n    cache: 5m\n    tools: [{{ allow: get_t{n} }}]\n")
-    });
-    let models: String = (0..COUNT).map(|n| format!("  m-t{n}: {{ upstream: mock }}\n")).collect();
-    let gateway = Gateway::with(&tenants, &models);
-    let served = Mutex::new((0, BTreeSet::new()));
-    std::thread::scope(|scope| {
-        for seed in 1..=4 {
-            let (gateway, served) = (&gateway, &served);
-            scope.spawn(move || {
-                let mut state = seed;
-                for _ in 0..ROUNDS {
-                    let n = next(&mut state, COUNT);
-                    let model = ["gpt-5".to_owned(), format!("m-t{n}"), "m-t4".to_owned()]
-                        [next(&mut state, 3)]
-                    .clone();
-                    let own = if n.is_multiple_of(2) { format!("m-t{n}") } else { "gpt-5".to_owned() };
-                    // The same bytes from everybody: all that differs is the key.
-                    let offered: Vec<String> = (0..COUNT).map(|n| format!("get_t{n}")).collect();
-                    let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
-                    let calls: String = (0..COUNT).map(|n| format!("!call get_t{n} {{}}\n")).collect();
-                    let body = chat(calls.trim_end(), &tools(&offered)).replacen("gpt-5", &model, 1);
-                    let answer = gateway.chat(&key(n), &body);
-                    assert_eq!(
-                        answer.status,
-                        if model == own { 200 } else { 404 },
-                        "t{n} {model} {answer:?}"
-                    );
-                    if answer.status == 200 {
-                        let mut served = served.lock().unwrap();
-                        served.0 += 1;
-                        served.1.insert(n);
-                        let told = answer.json();
-                        let calls = told["choices"][0]["message"]["tool_calls"].as_array().unwrap();
-                        let names: Vec<&Value> = calls.iter().map(|call| &call["function"]["name"]).collect();
-                        assert_eq!(names, [&format!("get_t{n}")], "{told}");
-                    }
-                }
-            });
-        }
-    });
-    // Answers were kept, and for each tenant its own: it was asked for at least once.
-    let (all, tenants) = served.into_inner().unwrap();
-    let asked = bodies(&gateway).len();
-    assert!(asked >= tenants.len() && asked < all, "{asked} of {all}, {} tenants", tenants.len());
-    let lines = |gateway: &Gateway, kind: &str| {
-        (0..COUNT)
-            .flat_map(|n| gateway.lines(kind, &format!("t{n}"), 0).into_iter().map(move |line| (n, line)))
-            .collect::<Vec<_>>()
-    };
-    gateway.wait("a line a request", |gateway| lines(gateway, "log").len() == 4 * ROUNDS);
-    for (n, line) in lines(&gateway, "log").into_iter().chain(lines(&gateway, "audit")) {
-        assert_eq!(line["tenant"], format!("t{n}"), "{line}");
-    }
-}
-
-/// By which connection, credential and message requests came to an upstream that repeats the message.
-type Came = Arc<Mutex<Vec<(usize, String, String)>>>;
-
-fn echo() -> (u16, Came) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let came = Came::default();
-    let all = Arc::clone(&came);
-    std::thread::spawn(move || {
-        for (number, socket) in listener.incoming().flatten().enumerate() {
-            let came = Arc::clone(&all);
-            std::thread::spawn(move || echo_on(number, socket, &came));
-        }
-    });
-    (port, came)
-}
-
-fn echo_on(number: usize, mut socket: TcpStream, came: &Mutex<Vec<(usize, String, String)>>) {
-    let (mut read, mut chunk) = (Vec::new(), [0; 65536]);
-    while let Ok(length @ 1..) = socket.read(&mut chunk) {
-        read.extend_from_slice(&chunk[..length]);
-        let text = String::from_utf8(read.clone()).unwrap();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let header = |name: &str| {
-            head.lines().find_map(|line| {
-                let (found, value) = line.split_once(':')?;
-                found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-            })
-        };
-        if body.len() < header("content-length").unwrap().parse::<usize>().unwrap() {
-            continue;
-        }
-        read.clear();
-        let body: Value = serde_json::from_str(body).unwrap();
-        let message = body["messages"][0]["content"].as_str().unwrap().to_owned();
-        came.lock().unwrap().push((number, header("authorization").unwrap(), message.clone()));
-        let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{ "index": 0, "message": { "role": "assistant", "content": message }, "finish_reason": "stop" }], "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 } });
-        if socket.write_all(whole(200, &answer.to_string()).as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-#[test]
-fn t7_a_connection_bears_one_credential_and_every_tenant_its_own() {
-    const COUNT: usize = 20;
-    let (port, came) = echo();
-    let credential = |n: usize| {
-        if n.is_multiple_of(2) {
-            "Bearer sk-shared-credential".to_owned()
-        } else {
-            format!("Bearer sk-credential-of-t{n}")
-        }
-    };
-    let tenants = many(COUNT, |n| {
-        let own = match credential(n).strip_prefix("Bearer ") {
-            Some(bearer) if n % 2 == 1 => format!("    credentials: {{ echo: {{ bearer: {bearer} }} }}\n"),
-            _ => String::new(),
-        };
-        format!("    models: [echoed]\n{own}")
-    });
-    let upstream = format!(
-        "  echo: {{ kind: openai, url: \"http://127.0.0.1:{port}/v1\", auth: {{ bearer: sk-shared-credential }} }}\n"
-    );
-    let gateway = Gateway::with_all(&tenants, &|_| upstream.clone(), "  echoed: { upstream: echo }\n", &[]);
-    std::thread::scope(|scope| {
-        for seed in 1..=8 {
-            let gateway = &gateway;
-            scope.spawn(move || {
-                // One connection for all tenants, which take turns on it.
-                let socket = gateway.connect();
-                let mut state = seed;
-                for round in 0..125 {
-                    let n = next(&mut state, COUNT);
-                    let message = format!("t{n} says {seed} {round}");
-                    let body = chat(&message, "").replace("gpt-5", "echoed");
-                    let request = format!(
-                        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
-                        key(n),
-                        body.len()
-                    );
-                    (&socket).write_all(request.as_bytes()).unwrap();
-                    let answer = read_answer(socket.try_clone().unwrap()).unwrap();
-                    assert_eq!(answer.status, 200, "{answer:?}");
-                    assert_eq!(answer.json()["choices"][0]["message"]["content"], message.as_str());
-                }
-            });
-        }
-    });
-    let came = came.lock().unwrap();
-    assert_eq!(came.len(), 1000);
-    let mut of_connection: BTreeMap<usize, &str> = BTreeMap::new();
-    for (number, shown, message) in came.iter() {
-        let n = message.split(' ').next().unwrap()[1..].parse().unwrap();
-        assert_eq!(*shown, credential(n), "{message}");
-        assert_eq!(of_connection.entry(*number).or_insert(shown), shown, "connection {number}");
-    }
-    // They were used again, or it says nothing.
-    assert!(of_connection.len() < 500, "{} connections", of_connection.len());
-}
-
-#[test]
 fn t8_what_one_request_says_of_its_trace_is_of_no_other() {
     let collector = Collector::start();
     let mut gateway =
-        Gateway::with(TENANTS, &format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\" }}\n", collector.port));
+        Gateway::with(TENANTS, &format!("telemetry: {{ otlp: \"http://127.0.0.1:{}\" }}\n", collector.port))
+            .watched();
     let socket = gateway.connect();
     let mut expected = BTreeMap::new();
     for n in 0..20 {
@@ -475,7 +293,7 @@ fn t10_mcp_runs_no_command_and_its_sessions_are_their_owners() {
         format!(
             "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\", auth: {{ bearer: sk-mcp-secret }} }}\n"
         )
-    });
+    }).watched();
     let pwned = gateway.dir.path().join("pwned");
     let initialize = |more: Value| {
         let mut params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
@@ -558,7 +376,8 @@ fn o1_ten_reloads_a_second_of_which_a_third_is_broken_fail_no_request() {
 #[test]
 fn o4_records_that_cannot_be_written_stop_requests_or_are_counted_and_come_back() {
     for (on_failure, fails) in [("fail", true), ("drop", false)] {
-        let mut gateway = Gateway::with(TENANTS, &format!("records: {{ on_failure: {on_failure} }}\n"));
+        let mut gateway =
+            Gateway::with(TENANTS, &format!("records: {{ on_failure: {on_failure} }}\n")).watched();
         gateway.stop();
         gateway.start_again_without_signals_of_files();
         let ask = |gateway: &Gateway| gateway.chat(ACME, &chat("hi", &tools(&["get_x", "delete_x"])));
@@ -607,7 +426,7 @@ fn o4_records_that_cannot_be_written_stop_requests_or_are_counted_and_come_back(
 #[test]
 fn o12_what_clients_write_forges_no_line() {
     let bad = "a\r\nFORGED{\"time\":1}\u{1b}[31m\u{2028}\u{2029}\u{202e}\u{85}\0\u{7f}z";
-    let gateway = Gateway::start();
+    let gateway = Gateway::start().watched();
     let asked = [
         json!({ "model": format!("gpt-5{bad}"), "messages": [] }),
         json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": bad }], "tools": [{ "type": "function", "function": { "name": format!("delete_{bad}") } }] }),

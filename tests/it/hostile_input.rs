@@ -1,9 +1,11 @@
 //! J and T: bodies that two parsers read in two ways, and what clients say of themselves.
 
 use crate::{
-    fault::{statuses, talk},
-    hostile_framing::recorded,
-    support::{ACME, Answer, GLOBEX, Gateway, chat, tools},
+    before::recorded,
+    fault::{Upstream, statuses, talk, whole},
+    hostile_tenants::SAID,
+    mcp::ask as ask_mcp,
+    support::{ACME, Answer, GLOBEX, Gateway, chat, tools, wellbeing::written},
 };
 use std::{fmt::Write as _, io::Write, process::Command, time::Duration};
 use tollgate::{
@@ -54,9 +56,101 @@ fn j1_keys_that_stand_twice_are_refused_at_every_depth() {
     assert_eq!(upstream.requests(), 0, "{}", upstream.text());
 }
 
+/// J1: arguments of calls, wherever a call comes from: who reads them without regard to case would see another amount.
+#[test]
+fn j1_arguments_that_are_read_in_two_ways_are_denied_wherever_a_call_comes_from() {
+    let billing = Upstream::acting(|_, socket| socket.write_all(whole(200, "{}").as_bytes()).is_ok());
+    let tenants = "
+  acme:
+    keys: [{ id: prod, sha256: @ACME@ }]
+    models: [\"*\"]
+    tools: [{ allow: [get_a, crm__get_weather, billing__refund], when: args.amount <= 100 }]
+";
+    let gateway = Gateway::with_mock(tenants, |mock| {
+        format!(
+            "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\" }}\n  billing: {{ kind: http, url: \"http://127.0.0.1:{}/api\", operations: {{ refund: \"POST /refunds\" }} }}\n",
+            billing.port
+        )
+    })
+    .watched();
+    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let session = ask_mcp(&gateway, "/mcp", ACME, "", initialize);
+    let session = format!("mcp-session-id: {}\r\n", session.header("mcp-session-id").unwrap());
+    for (arguments, passes) in [
+        (r#"{"city":"Bern","amount":1}"#, true),
+        (r#"{"city":"Bern","amount":1,"Amount":200}"#, false),
+        (r#"{"city":"Bern","AMOUNT":200,"amount":1}"#, false),
+        (r#"{"city":"Bern","amount":1,"amount":200}"#, false),
+        (r#"{"city":"Bern","amount":1,"am\u006funt":200}"#, false),
+    ] {
+        for more in ["", r#","stream":true"#] {
+            let call = format!("!call get_a {arguments}");
+            let told = gateway.chat(ACME, &chat(&call, &(tools(&["get_a"]) + more)));
+            let calls = told.body.contains(r#""tool_calls":[{"#);
+            assert_eq!((told.status, calls), (200, passes), "{arguments} {told:?}");
+        }
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"crm__get_weather","arguments":{arguments}}}}}"#
+        );
+        let told = ask_mcp(&gateway, "/mcp", ACME, &session, &call);
+        assert_eq!(told.body.contains("in Bern"), passes, "{arguments} {told:?}");
+        let before = billing.requests();
+        let told = gateway.post("/tools/billing/refunds", ACME, arguments);
+        assert_eq!(
+            (told.status == 200, billing.requests() > before),
+            (passes, passes),
+            "{arguments} {told:?}"
+        );
+    }
+}
+
+/// J8: what is called at a server or an API is on record as what a model calls is: without its values.
+#[test]
+fn j8_arguments_of_servers_and_apis_are_redacted_as_those_of_models_are() {
+    const SECRET: &str = "jane.j8@example.com";
+    let billing = Upstream::acting(|_, socket| socket.write_all(whole(200, "{}").as_bytes()).is_ok());
+    let tenants = crate::before::TENANTS;
+    let gateway = Gateway::with_mock(tenants, |mock| {
+        format!(
+            "  crm: {{ kind: mcp, url: \"http://127.0.0.1:{mock}/mcp\" }}\n  billing: {{ kind: http, url: \"http://127.0.0.1:{}/api\", operations: {{ refund: \"POST /refunds\" }} }}\n",
+            billing.port
+        )
+    })
+    .watched();
+    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let session = ask_mcp(&gateway, "/mcp", ACME, "", initialize);
+    let session = format!("mcp-session-id: {}\r\n", session.header("mcp-session-id").unwrap());
+    let nested = serde_json::json!({ "deep": SECRET }).to_string();
+    let forms = [
+        serde_json::json!({ "city": SECRET }),
+        serde_json::json!({ "city": "x", "to": [SECRET] }),
+        serde_json::json!({ "city": "x", "to": { "name": [{ "mail": SECRET }] } }),
+        serde_json::json!({ "city": "x", "body": nested }),
+    ];
+    for arguments in &forms {
+        let called = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "crm__get_weather", "arguments": arguments } });
+        assert_eq!(ask_mcp(&gateway, "/mcp", ACME, &session, &called.to_string()).status, 200);
+        assert_eq!(gateway.post("/tools/billing/refunds", ACME, &arguments.to_string()).status, 200);
+        let call = format!("!call get_a {arguments}");
+        assert_eq!(gateway.chat(ACME, &chat(&call, &tools(&["get_a"]))).status, 200);
+    }
+    gateway.wait("every call", |gateway| {
+        let lines = gateway.lines("audit", "acme", 1);
+        let redacted = |place: &str| {
+            let of = lines.iter().filter(|line| line["place"] == place);
+            of.filter(|line| line["args"].to_string().contains("[EMAIL")).count()
+        };
+        ["mcp", "http", "emitted"].iter().all(|place| redacted(place) == forms.len())
+    });
+    for (name, text) in written(gateway.dir.path()) {
+        assert!(!text.contains(SECRET), "{name}: {text}");
+    }
+}
+
 #[test]
 fn j2_depth_size_and_digits() {
     let (gateway, upstream) = recorded();
+    let gateway = gateway.with_large_bodies();
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     for body in [
         probe(&format!(r#","x":{}"#, deep(100_000))),
@@ -473,7 +567,7 @@ fn j7_names_that_only_look_like_an_allowed_tool_are_others() {
     models: [\"*\"]
     tools: [{ allow: get_x }]
 ";
-    let gateway = Gateway::with(tenants, "");
+    let gateway = Gateway::with(tenants, "").watched();
     for name in [
         "Get_x",
         "get_X",
@@ -510,30 +604,7 @@ fn j7_names_that_only_look_like_an_allowed_tool_are_others() {
 #[test]
 fn t1_what_a_client_says_of_itself_changes_nothing() {
     let (gateway, upstream) = recorded();
-    let headers = [
-        "X-Tenant-Id: globex",
-        "x_tenant_id: globex",
-        "X-Tollgate-Tenant: globex",
-        "X-Forwarded-For: 203.0.113.7",
-        "X-Forwarded-Host: other",
-        "X-Forwarded-Proto: https",
-        "Forwarded: for=203.0.113.9;host=other",
-        "X-Real-IP: 203.0.113.8",
-        "X-Original-URL: /admin",
-        "X-Rewrite-URL: /admin",
-        "X-HTTP-Method-Override: DELETE",
-        "X-Ai-Eg-Subject: globex",
-        "Connection: x-api-key, authorization",
-        "Cookie: tenant=globex",
-        "OpenAI-Organization: globex",
-        "Via: 1.1 x",
-        "X-Client-Cert: globex",
-        "X-Forwarded-Client-Cert: URI=spiffe://example.org/ns/globex/sa/x",
-        "Proxy-Authorization: Bearer x",
-        "X-Tenant-Id: a",
-        "TE: trailers",
-        "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    ];
+    let headers = SAID;
     let body = probe("");
     let all: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     assert_eq!(send(&gateway, &all, body.as_bytes()), 200);
@@ -673,7 +744,7 @@ fn t4_t11_every_bad_credential_gets_one_answer_and_none_is_written_down() {
 
 #[test]
 fn t12_names_that_clients_make_up_make_no_series() {
-    let gateway = Gateway::start();
+    let gateway = Gateway::start().watched();
     let series = || gateway.admin_get("/metrics").body.lines().count();
     for n in 0..20 {
         assert_eq!(gateway.chat(ACME, &chat("hi", "").replace("gpt-5", &format!("warm-{n}"))).status, 404);
@@ -706,7 +777,7 @@ fn t9_a_url_in_a_tool_is_used_by_rule_only() {
       - allow: builtin__mcp
         when: args.server_url.startsWith(\"https://mcp.acme.example/\")
 ";
-    let gateway = Gateway::with(tenants, "");
+    let gateway = Gateway::with(tenants, "").watched();
     let ask = |url: &str| {
         let tool = format!(
             r#","tools":[{{"type":"mcp","server_label":"x","server_url":"{url}","require_approval":"never"}}]"#
@@ -721,7 +792,4 @@ fn t9_a_url_in_a_tool_is_used_by_rule_only() {
     {
         assert!(!ask(url), "{url}");
     }
-    // No member of a request says where it goes.
-    let body = chat("hi", r#","base_url":"http://127.0.0.1:1","api_base":"http://127.0.0.1:1""#);
-    assert!([200, 400].contains(&gateway.chat(ACME, &body).status));
 }

@@ -3,8 +3,9 @@
 //! system lets a test do so (root, and mount namespaces); elsewhere those tests say that they were left out.
 
 use crate::{
+    before::{NO_RETRY, TENANTS, ask, ask_as, before, behind},
     fault::{Upstream, answer, whole},
-    support::{ACME, Answer, GLOBEX, Gateway, chat},
+    support::{ACME, GLOBEX, Gateway},
 };
 use std::{
     io::Write,
@@ -16,11 +17,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-const TENANTS: &str = "
-  acme:
-    keys: [{ id: prod, sha256: @ACME@ }]
-    models: [\"*\"]
-";
 const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
 /// Of the public internet, as far as the gateway knows; nobody needs to be there.
 const PUBLIC: [u8; 4] = [192, 88, 99, 1];
@@ -79,9 +75,8 @@ fn asking(resolver: Option<SocketAddr>, upstreams: &[(&str, u16, &str)]) -> Opti
             format!("  {name}: {{ kind: openai, url: \"http://{name}.stub.test:{port}/v1\", retry: {{ attempts: 0 }}{more} }}\n")
         })
         .collect();
-    let models: String =
-        upstreams.iter().map(|(name, ..)| format!("  {name}: {{ upstream: {name} }}\n")).collect();
-    let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), &models, &[]);
+    let names: Vec<&str> = upstreams.iter().map(|(name, ..)| *name).collect();
+    let mut gateway = behind(&yaml, &names, "");
     let text = format!("nameserver {}\noptions timeout:1 attempts:1\n", resolver.ip());
     std::fs::write(gateway.dir.path().join("resolv.conf"), text).unwrap();
     let can =
@@ -90,10 +85,6 @@ fn asking(resolver: Option<SocketAddr>, upstreams: &[(&str, u16, &str)]) -> Opti
         println!("left out: there are no mount namespaces for this user");
     }
     can.then_some(gateway)
-}
-
-fn ask(gateway: &Gateway, model: &str) -> Answer {
-    gateway.chat(ACME, &chat("hi", "").replace("gpt-5", model))
 }
 
 /// Answers one request a connection, so that each looks its name up.
@@ -191,8 +182,7 @@ fn u5_an_address_that_says_nothing_meets_the_timeout() {
         "  hole: {{ kind: openai, url: \"http://{address}/v1\", timeout: {{ connect: 1s }}, retry: {{ attempts: 0 }} }}\n{}",
         here.yaml("here", "")
     );
-    let models = "  hole: { upstream: hole }\n  both: { upstream: [hole, here] }\n";
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), models, &[]);
+    let gateway = behind(&yaml, &["hole"], "  both: { upstream: [hole, here] }\n");
     let begin = Instant::now();
     assert_eq!(ask(&gateway, "hole").status, 502);
     assert!((1..15).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
@@ -210,13 +200,15 @@ fn u5_a_certificate_that_is_over_is_told_to_the_operator_alone() {
     let key = rcgen::KeyPair::generate().unwrap();
     let pem = params.self_signed(&key).unwrap().pem();
     // A gateway is a TLS server as good as any.
-    let secure = Gateway::start_with_files(&[("cert.crt", &pem), ("key.key", &key.serialize_pem())]);
+    let secure =
+        Gateway::start_with_files(&[("cert.crt", &pem), ("key.key", &key.serialize_pem())]).watched();
     let yaml = format!(
         "  over: {{ kind: openai, url: \"https://localhost:{}/v1\", ca: ca.pem, retry: {{ attempts: 0 }} }}\n",
         secure.tls
     );
     let gateway =
-        Gateway::with_all(TENANTS, &|_| yaml.clone(), "  over: { upstream: over }\n", &[("ca.pem", &pem)]);
+        Gateway::with_all(TENANTS, &|_| yaml.clone(), "  over: { upstream: over }\n", &[("ca.pem", &pem)])
+            .watched();
     let told = ask(&gateway, "over");
     assert_eq!((told.status, told.code().as_str()), (502, "upstream_error"));
     assert!(!told.body.contains("certificate"), "{told:?}");
@@ -238,16 +230,8 @@ fn u4_one_tenants_failures_are_not_anothers() {
         count.fetch_add(usize::from(is_poison), Ordering::SeqCst);
         socket.write_all(if is_poison { &bad } else { &good }.as_bytes()).is_ok()
     });
-    let yaml = upstream.yaml("shared", ", retry: { attempts: 0 }");
-    let tenants =
-        format!("{TENANTS}  globex:\n    keys: [{{ id: prod, sha256: @GLOBEX@ }}]\n    models: [\"*\"]\n");
-    let gateway = Gateway::with_all(
-        &tenants,
-        &|_| yaml.clone(),
-        "  shared: { upstream: shared }\n  dead: { upstream: gone }\n",
-        &[],
-    );
-    let ask = |key, model: &str, text| gateway.chat(key, &chat(text, "").replace("gpt-5", model));
+    let gateway = before(&[("shared", &upstream, NO_RETRY)], "  dead: { upstream: gone }\n");
+    let ask = |key, model, text| ask_as(&gateway, key, model, text);
     for _ in 0..20 {
         assert_eq!(ask(ACME, "shared", "poison").status, 502);
         assert_eq!(ask(GLOBEX, "shared", "hi").status, 200);

@@ -31,7 +31,7 @@ fn status(port: u16) -> Option<u16> {
 fn neighbours_are_served(attacks: &[Attack]) {
     let upstreams = Upstreams::beside(endless());
     let yaml = upstreams.yaml();
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]).with_large_bodies();
     assert_eq!(status(gateway.port), Some(200));
     let rss = gateway.rss_kib();
     for attack in attacks {

@@ -20,7 +20,7 @@ use std::{
 
 #[test]
 fn o2_a_second_signal_ends_at_once() {
-    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n").watched();
     let body = chat("!chunks 1000\n!delay 100ms", r#","stream":true"#);
     let _streams: Vec<TcpStream> =
         (0..5).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
@@ -39,7 +39,7 @@ fn o2_a_second_signal_ends_at_once() {
 /// Whoever is connected and says nothing holds up no end.
 #[test]
 fn o2_silent_connections_do_not_hold_up_the_end() {
-    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n").watched();
     let _silent: Vec<TcpStream> = (0..5).map(|_| gateway.connect()).collect();
     // They are accepted: a later one is answered.
     assert_eq!(gateway.get("/v1/models", ACME).status, 200);
@@ -52,7 +52,7 @@ fn o2_silent_connections_do_not_hold_up_the_end() {
 #[test]
 fn o2_many_streams_end_within_the_drain() {
     const STREAMS: usize = 500;
-    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n");
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 60s }\n").watched();
     let body = chat("!chunks 80\n!delay 50ms", r#","stream":true"#);
     let mut http2 = Client::connect(gateway.port, &[]);
     let streams: Vec<TcpStream> =
@@ -80,7 +80,7 @@ const BATCH_MAX: Duration = Duration::from_secs(2);
 /// Whatever it was doing, a killed gateway starts again, its records are in order, and what is missing is the last batch.
 #[test]
 fn o3_kill_at_any_moment_restarts_clean() {
-    let mut gateway = Gateway::start();
+    let mut gateway = Gateway::start().watched();
     let mut acknowledged = Vec::new();
     for round in 0..3_u64 {
         let port = gateway.port;
@@ -134,7 +134,7 @@ fn o3_kill_at_any_moment_restarts_clean() {
 /// A new version takes the place of the old one, with no connection refused and no stream cut.
 #[test]
 fn a_new_gateway_takes_over_without_a_refused_connection() {
-    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 30s }\n");
+    let mut gateway = Gateway::with(TENANTS, "limits: { drain: 30s }\n").watched();
     let body = chat("!chunks 20\n!delay 50ms", r#","stream":true"#);
     let port = gateway.port;
     let stop = Arc::new(AtomicBool::new(false));
@@ -203,7 +203,8 @@ fn o7_bodies_beyond_the_room_are_told_to_come_again() {
         &|_| yaml.clone(),
         "  gpt-slow: { upstream: slow }\nlimits: { bodies: 32MiB }\n",
         &[],
-    );
+    )
+    .watched();
     // Where a test may make a cgroup, the system would end the process; where not, its peak is looked at.
     let group = Path::new("/sys/fs/cgroup/memory").join(format!("tollgate-{}", std::process::id()));
     let is_bounded = gateway.restart_in(&group, 256 << 20);
@@ -238,7 +239,7 @@ fn o7_bodies_beyond_the_room_are_told_to_come_again() {
 /// O8: without files to open, accepting waits; with them, it goes on.
 #[test]
 fn o8_a_gateway_without_files_recovers() {
-    let gateway = Gateway::start();
+    let gateway = Gateway::start().watched();
     let files = gateway.files() + 20;
     assert!(gateway.limit_files(files));
     let held: Vec<TcpStream> =
@@ -262,7 +263,7 @@ fn o8_a_gateway_without_files_recovers() {
 /// O4: where nothing can be written, a gateway does not begin, and says what it could not write.
 #[test]
 fn o4_a_directory_that_is_read_only_is_told_at_the_start() {
-    let mut gateway = Gateway::start();
+    let mut gateway = Gateway::start().watched();
     let script = "exec unshare -m sh -c 'mount --bind data data && mount -o remount,bind,ro data && echo mounted && exec SERVE'";
     assert!(!gateway.restart_by(script), "it serves without records");
     let stderr = gateway.stderr();

@@ -1,27 +1,19 @@
 //! Large bodies: read in turns of tenants, and all of them within the room that there is.
 
 use crate::{
+    before::{TENANTS, before, behind},
     fault::{Upstream, answer, whole},
     support::{ACME, GLOBEX, Gateway, read_answer},
 };
 use std::{
     io::Write,
     net::TcpStream,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
-
-const TENANTS: &str = "
-  acme:
-    keys: [{ id: prod, sha256: @ACME@ }]
-    models: [\"*\"]
-    tools: [{ allow: \"*\" }]
-  globex:
-    keys: [{ id: prod, sha256: @GLOBEX@ }]
-    models: [\"*\"]
-    tools: [{ allow: \"*\" }]
-";
-const MODEL: &str = "  large: { upstream: large }\n";
 
 /// A chat of many turns, of about so many bytes.
 fn chat_of(bytes: usize, mark: &str) -> String {
@@ -48,9 +40,7 @@ fn another_tenants_large_body_does_not_wait_for_all_of_them() {
         seen.lock().unwrap().push(request.contains("of-globex"));
         socket.write_all(answer("ok").as_bytes()).is_ok()
     });
-    let yaml = upstream.yaml("large", "");
-    let more = format!("{MODEL}limits: {{ bodies: 512MiB }}\n");
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), &more, &[]);
+    let gateway = before(&[("large", &upstream, "")], "limits: { bodies: 512MiB }\n").with_large_bodies();
     let (many, one) = (chat_of(2 << 20, "of-acme"), chat_of(140 << 10, "of-globex"));
     let mut sockets: Vec<TcpStream> = std::thread::scope(|scope| {
         let (gateway, many) = (&gateway, &many);
@@ -82,8 +72,7 @@ fn bodies_of_tools_stores_and_files_take_room_as_others_do() {
         "{}  billing:\n    kind: http\n    url: http://127.0.0.1:{port}/api\n    operations: {{ refund: \"POST /refunds\" }}\n  docs: {{ kind: chroma, url: \"http://127.0.0.1:{port}\", scope: field, tenant_field: tenant }}\n",
         upstream.yaml("large", "")
     );
-    let more = format!("{MODEL}limits: {{ body: 1MiB, bodies: 2MiB }}\n");
-    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), &more, &[]);
+    let gateway = behind(&yaml, &["large"], "limits: { body: 1MiB, bodies: 2MiB }\n").with_large_bodies();
     let room = |path: &str, media: &str| {
         let begin = |length: usize| {
             let mut socket = gateway.connect();
@@ -118,4 +107,72 @@ fn bodies_of_tools_stores_and_files_take_room_as_others_do() {
     room("/tools/docs/api/v2/tenants/t/databases/d/collections/c/query", "application/json");
     room("/v1/vector_stores", "application/json");
     room("/v1/files", "multipart/form-data; boundary=b");
+}
+
+/// Begins to write a point with a text of so many bytes.
+fn write(gateway: &Gateway, id: usize, bytes: usize) -> TcpStream {
+    let text = "x".repeat(bytes);
+    let body = format!(r#"{{"points":[{{"id":{id},"vector":[1,2],"payload":{{"text":"{text}"}}}}]}}"#);
+    let head = format!(
+        "PUT /tools/docs/collections/c/points HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut socket = gateway.connect();
+    socket.write_all((head + &body).as_bytes()).unwrap();
+    socket
+}
+
+/// A store's write goes on though its client left: so does what it takes of the room, and of its tenant's places.
+#[test]
+fn a_write_that_outlives_its_client_keeps_its_room_and_its_place() {
+    let is_open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&is_open);
+    let store = Upstream::acting(move |_, _| {
+        wait_until(|| opened.load(Ordering::SeqCst));
+        false
+    });
+    let answering = Upstream::answering();
+    let yaml = format!(
+        "{}  docs: {{ kind: qdrant, url: \"http://127.0.0.1:{}\", scope: field, tenant_field: tenant, retry: {{ attempts: 0 }} }}\n",
+        answering.yaml("large", ""),
+        store.port
+    );
+    let gateway = behind(&yaml, &["large"], "limits: { body: 1MiB, bodies: 2MiB }\n").with_large_bodies();
+    let large = chat_of(700 << 10, "hi");
+    assert_eq!(gateway.chat(ACME, &large).status, 200);
+    let client = write(&gateway, 1, 700 << 10);
+    wait_until(|| store.requests() == 1);
+    drop(client);
+    gateway.in_flight(0);
+    for _ in 0..3 {
+        let told = gateway.chat(ACME, &large);
+        assert_eq!((told.status, told.code().as_str()), (503, "overloaded"), "{told:?}");
+    }
+    assert_eq!(gateway.chat(GLOBEX, &large).status, 200, "half of the room is another's");
+    // It ends, and gives it back.
+    is_open.store(true, Ordering::SeqCst);
+    gateway.wait("its room to come back", |gateway| gateway.chat(ACME, &large).status == 200);
+}
+
+#[test]
+fn writes_that_outlive_their_clients_are_as_many_as_their_tenant_has_places() {
+    let store = Upstream::acting(|_, _| {
+        std::thread::sleep(Duration::from_secs(60));
+        false
+    });
+    let yaml = format!(
+        "  docs: {{ kind: qdrant, url: \"http://127.0.0.1:{}\", scope: field, tenant_field: tenant, retry: {{ attempts: 0 }} }}\n",
+        store.port
+    );
+    let tenants = TENANTS.replacen("models:", "limits: { concurrency: 3 }\n    models:", 1);
+    let gateway = Gateway::with_all(&tenants, &|_| yaml.clone(), "", &[]);
+    for id in 0..3 {
+        let client = write(&gateway, id, 1);
+        wait_until(|| store.requests() > id);
+        drop(client);
+        gateway.in_flight(0);
+    }
+    let told = read_answer(write(&gateway, 3, 1)).unwrap();
+    assert_eq!((told.status, told.code().as_str()), (429, "rate_limit_exceeded"), "{told:?}");
+    assert_eq!(store.requests(), 3);
 }

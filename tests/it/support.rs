@@ -1,5 +1,8 @@
 //! The real binary with a mock upstream: started for a test, ended with it.
 
+#[path = "wellbeing.rs"]
+pub(crate) mod wellbeing;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -8,6 +11,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
+
+use wellbeing::Before;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 pub(crate) const ACME: &str = "test-key-of-acme";
@@ -33,6 +38,17 @@ pub(crate) struct Gateway {
     pub(crate) tls: u16,
     process: Running,
     _mock: Running,
+    /// How it was when it began to be watched.
+    before: Option<Before>,
+    is_restarted: bool,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.filter(|_| !std::thread::panicking()) {
+            wellbeing::check(self, before, self.is_restarted);
+        }
+    }
 }
 
 /// A running `tollgate demo`, ended as a user would.
@@ -186,12 +202,34 @@ impl Gateway {
         );
         std::fs::write(dir.path().join("tollgate.yaml"), yaml).unwrap();
         let process = spawn(&["serve", "--config", "tollgate.yaml"], dir.path());
-        let gateway = Self { dir, port, admin, mock, tls, process, _mock: mock_process };
+        let gateway = Self {
+            dir,
+            port,
+            admin,
+            mock,
+            tls,
+            process,
+            _mock: mock_process,
+            before: None,
+            is_restarted: false,
+        };
         gateway.wait("the mock", |gateway| try_get(gateway.mock, "/mock/requests").is_some());
         gateway.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
         });
         gateway
+    }
+
+    /// Looks in the end whether it is as well as it is now.
+    pub(crate) fn watched(mut self) -> Self {
+        self.before = Some(Before { rss_kib: self.rss_kib(), stays_kib: wellbeing::LITTLE_KIB });
+        self
+    }
+
+    /// The same of one that gets large bodies.
+    pub(crate) fn with_large_bodies(mut self) -> Self {
+        self.before = Some(Before { rss_kib: self.rss_kib(), stays_kib: wellbeing::MUCH_KIB });
+        self
     }
 
     /// Ends the gateway as an operator does, and starts it again on the same directory.
@@ -208,6 +246,7 @@ impl Gateway {
 
     /// Starts it on the same directory.
     pub(crate) fn start_again(&mut self) {
+        self.is_restarted = true;
         self.process = spawn(&["serve", "--config", "tollgate.yaml"], self.dir.path());
         self.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
@@ -215,7 +254,7 @@ impl Gateway {
     }
 
     /// Waits, up to 10 s, until something holds.
-    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
             let told = || std::fs::read_to_string(self.dir.path().join("serve.err")).unwrap_or_default();
@@ -354,6 +393,7 @@ impl Gateway {
     /// Starts it again by a script of the shell, in which `SERVE` serves; whether it is there in the end.
     pub(crate) fn restart_by(&mut self, script: &str) -> bool {
         self.stop();
+        self.is_restarted = true;
         let script = script.replace("SERVE", &format!("{BINARY} serve --config tollgate.yaml"));
         let err = std::fs::File::create(self.dir.path().join("serve.err")).unwrap();
         let child = Command::new("sh")
@@ -379,6 +419,7 @@ impl Gateway {
 
     /// Starts it again on the same directory, so that a file that may not grow is an error, as a full disk is, and no signal.
     pub(crate) fn start_again_without_signals_of_files(&mut self) {
+        self.is_restarted = true;
         let script = format!("trap '' XFSZ; exec {BINARY} serve --config tollgate.yaml 2>/dev/null");
         let child = Command::new("sh")
             .args(["-c", &script])
@@ -390,6 +431,12 @@ impl Gateway {
         self.wait("the gateway", |gateway| {
             try_get(gateway.admin, "/readyz").is_some_and(|answer| answer.status == 200)
         });
+    }
+
+    /// A path below its directory as it sees it, whatever it mounted there.
+    pub(crate) fn seen_by_it(&self, path: &str) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.process.0.id()));
+        root.join(self.dir.path().strip_prefix("/").unwrap()).join(path)
     }
 
     /// Files that it has open.

@@ -110,7 +110,7 @@ pub(super) async fn respond(
     match &api.kind {
         ToolKind::Http(operations) => http::respond(visit, operations, upstream, head, &bytes).await,
         ToolKind::Store { store, .. } => {
-            store::respond(visit, *store, (api, upstream, reach), head, &bytes).await
+            store::respond(visit, *store, (api, upstream, reach), (head, &bytes), held).await
         }
     }
 }

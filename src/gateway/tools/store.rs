@@ -6,8 +6,9 @@ use crate::{
     authorize::{self, Description, Findings, Permit, Reach, ToolPermit},
     call::Place,
     clock,
-    gateway::{Body, Visit, answer::JSON, apart},
+    gateway::{Body, Visit, answer::JSON, apart, room::Held},
     json, operator,
+    quota::Admission,
     refusal::{Crowded, Refusal},
     retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
     snapshot::ToolApi,
@@ -16,7 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, request::Parts};
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 /// More is not sent of one request.
@@ -55,8 +56,8 @@ pub(super) async fn respond(
     visit: &mut Visit,
     store: Store,
     (api, upstream, reach): (&ToolApi, Arc<Upstream>, Reach),
-    head: &Parts,
-    bytes: &Bytes,
+    (head, bytes): (&Parts, &Bytes),
+    held: Held,
 ) -> Result<Response<Body>, Refusal> {
     let (path, query) = (rest(head), head.uri.query());
     let nesting_max = visit.snapshot().limits.nesting;
@@ -87,7 +88,7 @@ pub(super) async fn respond(
         }
     };
     let started = clock::now();
-    let ended = converse(visit, (conversation, leave), &upstream, &fence).await;
+    let ended = converse(visit, (conversation, leave), (&upstream, &fence), held).await;
     visit.waited += clock::now().saturating_duration_since(started);
     if operation == Operation::Manage {
         visit.gateway().stores.names.forget(&fence.upstream);
@@ -174,12 +175,13 @@ async fn look_up(
     }
 }
 
-/// Speaks with the store. A write goes on to its end though the client leaves: what it claims stays claimed until then.
+/// Speaks with the store. A write goes on to its end though the client leaves: what it claims stays claimed until then,
+/// the room that its body takes stays taken, and its tenant's place in flight its own.
 async fn converse(
     visit: &mut Visit,
     (conversation, leave): (Box<dyn Conversation>, Leave),
-    upstream: &Arc<Upstream>,
-    fence: &Fence,
+    (upstream, fence): (&Arc<Upstream>, &Fence),
+    held: Held,
 ) -> Result<Ended, Refusal> {
     let claims = conversation.claims();
     let claim = if claims.is_empty() {
@@ -193,8 +195,13 @@ async fn converse(
     };
     let speaker = Speaker::new(visit, Arc::clone(upstream))?;
     let (ended, progress) = if conversation.writes() {
-        let carried = tokio::spawn(carry(conversation, leave, speaker, claim)).await;
-        carried.map_err(|_| Refusal::UpstreamError { message: "the request broke off" })?
+        let slot = mem::replace(&mut visit.asked()?.slot, Admission::refused(None).slot);
+        let carried = tokio::spawn(async move {
+            let carried = carry(conversation, leave, speaker, claim).await;
+            drop((held, slot));
+            carried
+        });
+        carried.await.map_err(|_| Refusal::UpstreamError { message: "the request broke off" })?
     } else {
         carry(conversation, leave, speaker, claim).await
     };

@@ -385,6 +385,14 @@ fn a_token_is_known_again_until_it_ends() {
     let (identity, _, keys) = known.directory.remembered(&digest, NOW + 299).unwrap();
     assert_eq!((identity.key().id.as_str(), &keys), ("jwt:alice", known.keys.digest()));
     assert!(known.directory.remembered(&digest, NOW + 300).is_none());
+    // And not before it began, by a clock that was set back.
+    let mut begun = claims();
+    begun["iat"] = json!(NOW);
+    let begun = signer.token(&header("EdDSA"), &begun.to_string());
+    let digest_of_begun = KeyDigest::of(begun.as_bytes());
+    known.caller(&begun).unwrap();
+    assert!(known.directory.remembered(&digest_of_begun, NOW - 60).is_some());
+    assert!(known.directory.remembered(&digest_of_begun, NOW - 61).is_none());
     // What goes on for long ends with its token.
     assert!(known.directory.renewed(&identity, NOW + 299).is_some());
     assert!(known.directory.renewed(&identity, NOW + 300).is_none());

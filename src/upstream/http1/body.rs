@@ -42,6 +42,8 @@ pub struct AnswerBody {
     last_read: Instant,
     /// Told how it ends.
     watch: Option<Watch>,
+    /// Whether its owner says how it ended, where its framing does not say that it broke off.
+    is_judged: bool,
     /// Given back with the last byte.
     place: Option<Place>,
     /// Gets a copy of all of it, once it has come to its end.
@@ -93,7 +95,7 @@ impl AnswerBody {
         } else {
             State::Open(held)
         };
-        Self { state, idle, total, last_read, watch: None, place: None, copy: None }
+        Self { state, idle, total, last_read, watch: None, is_judged: false, place: None, copy: None }
     }
 
     /// A body that is there already.
@@ -105,6 +107,7 @@ impl AnswerBody {
             total: None,
             last_read,
             watch: None,
+            is_judged: false,
             place: None,
             copy: None,
         }
@@ -126,6 +129,23 @@ impl AnswerBody {
                 self
             }
             State::Open(_) | State::Whole(_) | State::Failed(_) => Self { watch: Some(watch), ..self },
+        }
+    }
+
+    /// Its owner says how it ended: a stream that is cut can end as its framing says.
+    #[must_use]
+    pub fn judged(self) -> Self {
+        Self { is_judged: true, ..self }
+    }
+
+    /// What is read to its end was whole, or was cut. What has not ended yet is whole once its framing says so.
+    pub fn judge(&mut self, is_whole: bool) {
+        self.is_judged = false;
+        let watch = self.watch.take_if(|_| matches!(self.state, State::Ended));
+        match watch {
+            Some(watch) if is_whole => watch.succeeded(),
+            Some(watch) => watch.failed(&"its stream ended too early"),
+            None => {}
         }
     }
 
@@ -177,7 +197,8 @@ impl AnswerBody {
                 if let State::Open(held) = std::mem::replace(&mut self.state, State::Ended) {
                     held.release(self.last_read);
                 }
-                self.watch.take().into_iter().for_each(|watch| watch.succeeded());
+                let watch = self.watch.take_if(|_| !self.is_judged);
+                watch.into_iter().for_each(|watch| watch.succeeded());
                 self.place = None;
                 self.copy.take().into_iter().for_each(|copy| copy.finish());
                 Poll::Ready(Ok(Read::End))
