@@ -127,6 +127,11 @@ fn beside(object: &Value<'_>, known: &[&str], skipped: Skipped, sought: Sought) 
     members.any(|(key, member)| sought(object, key, member) || any_member(member, skipped, sought))
 }
 
+/// Refuses what names something stored in an object, beside these members of it.
+pub(super) fn no_stored_files_beside(object: &Value<'_>, known: &[&str], param: &str) -> Result<(), Refusal> {
+    refuse_if(beside(object, known, own, names_a_file), A_FILE, param)
+}
+
 /// Refuses tools in an object, beside these members of it.
 pub(super) fn no_tools_beside(object: &Value<'_>, known: &[&str], param: &str) -> Result<(), Refusal> {
     refuse_if(beside(object, known, |_| &[], brings_tools), TOOLS, param)

@@ -121,6 +121,7 @@ pub(super) fn warn(gateway: &Gateway, tenant: &Arc<str>, quota: &Quota) {
 
 /// `GET /v1/usage`: the tenant's own figures, by key, model and tool; `?since=` is a date or a time.
 pub(super) async fn respond(visit: &mut Visit, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+    visit.check_records().await?;
     let since = since(query)?;
     let gateway = Arc::clone(visit.gateway());
     let tenant = visit.asked()?.identity.tenant();

@@ -115,6 +115,8 @@ pub(super) struct Walk {
     pub(super) expected: Digest,
     /// Records of the chain so far, those that retention removed included.
     pub(super) records: u64,
+    /// The latest day that it reached, if that is known.
+    pub(super) latest: Option<Day>,
 }
 
 impl Walk {
@@ -137,9 +139,12 @@ impl Walk {
         let time = line.strip_prefix(TIME).and_then(|rest| rest.get(..10));
         let made =
             time.and_then(|text| std::str::from_utf8(text).ok()).and_then(Day::parse).ok_or(Broken::Time)?;
-        if made > day || made.next() < day {
+        // A clock that is set back leaves the chain in the file of the day that it had reached.
+        let had_reached = self.latest.is_some_and(|latest| latest >= day);
+        if made > day || (made.next() < day && !had_reached) {
             return Err(Broken::Time);
         }
+        self.latest = self.latest.max(Some(made));
         self.records = self.records.checked_add(1).ok_or(Broken::Count)?;
         self.expected = hash;
         Ok(())
@@ -163,7 +168,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &[u8], expected: Result<(), Broken>) {
-        let mut walk = Walk { expected: genesis("acme"), records: 0 };
+        let mut walk = Walk { expected: genesis("acme"), records: 0, latest: None };
         assert_eq!(walk.step(line, day()), expected);
         assert_eq!(walk.records, u64::from(expected.is_ok()));
     }
@@ -193,13 +198,33 @@ mod tests {
         assert_eq!(prev, Digest::of([b"tollgate audit acme", b"", b""]));
     }
 
+    /// The clock was set back by days: the lines stay in the file of the latest day, in which the chain had come to it.
+    #[test]
+    fn a_line_of_long_ago_belongs_behind_one_of_the_files_day() {
+        let mut walk = Walk { expected: genesis("acme"), records: 0, latest: None };
+        for (time, expected) in [
+            ("2026-11-23T10:00:00.000Z", Err(Broken::Time)),
+            ("2026-11-24T10:00:00.000Z", Ok(())),
+            ("2026-11-23T10:00:00.000Z", Err(Broken::Time)),
+            ("2026-11-25T10:00:00.000Z", Ok(())),
+            ("2026-11-20T10:00:00.000Z", Ok(())),
+            ("2026-11-26T10:00:00.000Z", Err(Broken::Time)),
+        ] {
+            let mut line = format!(r#"{{"time":"{time}","x":1"#).into_bytes();
+            seal(&mut line, 0, &walk.expected);
+            line.pop();
+            assert_eq!(walk.step(&line, day()), expected, "{time}");
+        }
+        assert_eq!(walk.records, 3);
+    }
+
     #[test]
     fn every_flipped_bit_of_a_line_is_seen() {
         let line = sealed(r#"{"time":"2026-11-25T00:00:00.000Z","tool":"get_x""#);
         for bit in 0..line.len() * 8 {
             let mut changed = line.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let mut walk = Walk { expected: genesis("acme"), records: 0 };
+            let mut walk = Walk { expected: genesis("acme"), records: 0, latest: None };
             assert!(walk.step(&changed, day()).is_err(), "bit {bit}");
         }
     }

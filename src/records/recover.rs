@@ -96,7 +96,8 @@ pub(super) fn recover(
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     let (walk, base) = match head {
         Some(Ok(head)) => {
-            let mut walk = Walk { expected: head.last, records: head.records };
+            let mut walk =
+                Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
             let followed = match follow(&dir, &days, &head, &mut walk) {
                 Err(error) if day_file::is_damage(&error) => Followed::Astray,
                 followed => followed?,
@@ -139,14 +140,16 @@ fn without_head(
     }
     let base = Base::genesis(tenant);
     let what = match bad {
-        None if records == 0 && !is_known => return Ok((Walk { expected: base.prev, records }, base)),
+        None if records == 0 && !is_known => {
+            return Ok((Walk { expected: base.prev, records, latest: None }, base));
+        }
         None if records == 0 => "it was removed, its head too",
         None => "its head is missing",
         Some(BadHead::Shape) => "its head is unreadable",
         Some(BadHead::Mac) => "its head was not made with this secret (a new secret needs a new data_dir)",
     };
     tampered(what);
-    Ok((Walk { expected: severed(tenant), records }, base))
+    Ok((Walk { expected: severed(tenant), records, latest: None }, base))
 }
 
 /// The last file that holds anything, and how long that is, after mending a torn last line.

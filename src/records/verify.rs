@@ -298,7 +298,7 @@ fn verify_against(
         Ok(Some(Err(_)) | None) | Err(_) => Base::genesis(tenant),
     };
     let mut reading = Reading {
-        walk: Walk { expected: base.prev, records: base.records },
+        walk: Walk { expected: base.prev, records: base.records, latest: base.day },
         place: None,
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
         attest,

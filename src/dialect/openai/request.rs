@@ -6,7 +6,9 @@ use crate::{
     call::Arguments,
     dialect::{
         Api,
-        brought::{no_inner_tools, no_results_beside, no_stored_files, no_tools_beside},
+        brought::{
+            no_inner_tools, no_results_beside, no_stored_files, no_stored_files_beside, no_tools_beside,
+        },
         keys, parameters,
         request::{
             Answered, Forced, Kept, Listed, Offer, Request, array, keep, missing, model_and_stream,
@@ -44,16 +46,39 @@ const DECIDED: [&str; 20] = [
     "max_completion_tokens",
     "n",
 ];
-/// Members by which some providers are told of other models, of tools that they run themselves, or what came of calls.
-const UNDECIDED: [&str; 7] = [
-    "models",
+/// Members by which some providers and proxies are told of other models, of where to send a request, of tools and searches that
+/// they run themselves, of what they keep, or what came of calls; and what is taken for more members.
+const UNDECIDED: [&str; 26] = [
+    "additional_model_request_fields",
+    "api_base",
+    "api_key",
+    "base_url",
+    "container",
+    "content_policy_fallbacks",
+    "context_window_fallback_dict",
+    "context_window_fallbacks",
+    "conversation",
+    "data_sources",
+    "enable_search",
+    "extra_body",
+    "extra_headers",
+    "fallbacks",
+    "litellm_params",
     "mcp_servers",
+    "model_list",
+    "models",
+    "optional_params",
     "plugins",
+    "previous_response_id",
     "search_parameters",
     "tool_outputs",
     "tool_resources",
     "tool_results",
+    "vector_store_ids",
 ];
+/// Members that are looked through for themselves, or describe what others are to be.
+const LOOKED_THROUGH: [&str; 7] =
+    ["functions", "input", "messages", "prompt", "response_format", "tool_choice", "tools"];
 /// Members of a message that are decided on.
 const MESSAGE: [&str; 7] =
     ["role", "content", "tool_calls", "function_call", "tool_call_id", "name", "tools"];
@@ -76,7 +101,14 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         return Err(Refusal::invalid(format!("the body is {}, not an object", body.type_name()), None));
     }
     keys::no_twins(body, &DECIDED, "model")?;
+    keys::no_twins(body, &UNDECIDED, "model")?;
     undecidable(body, &UNDECIDED)?;
+    no_tools_beside(body, &LOOKED_THROUGH, "body")?;
+    no_stored_files_beside(body, &LOOKED_THROUGH, "body")?;
+    if api == Api::Chat {
+        // Some take it for one that is kept under an id, with tools of its own.
+        undecidable(body, &["prompt"])?;
+    }
     let read = if api == Api::Moderations { moderated_by } else { model_and_stream };
     let (model, stream) = read(body)?;
     let mut request = Request::new(api, model, stream);
