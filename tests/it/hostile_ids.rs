@@ -403,6 +403,9 @@ fn o4_records_that_cannot_be_written_stop_requests_or_are_counted_and_come_back(
             let values = metrics.lines().filter_map(|line| line.strip_prefix(name)?.rsplit(' ').next());
             values.map(|value| value.parse::<usize>().unwrap()).sum::<usize>()
         };
+        for path in ["/v1/models", "/v1/models/gpt-5", "/v1/usage"] {
+            assert_eq!(gateway.get(path, ACME).status, if fails { 503 } else { 200 }, "{on_failure} {path}");
+        }
         assert!(count(&gateway, "tollgate_record_write_failures_total") > 0, "{on_failure}");
         assert_eq!(count(&gateway, "tollgate_records_writable"), 0, "{on_failure}");
         // It comes back by itself.

@@ -101,6 +101,49 @@ fn a_message_brings_no_tools() {
     });
 }
 
+/// Members by which some providers and proxies are told what nobody here decides on: in every API, and as others may read them.
+#[test]
+fn what_leads_elsewhere_is_refused_in_every_api() {
+    let apis = [
+        (Api::Chat, json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": "hi" }] })),
+        (Api::Completions, json!({ "model": "gpt-5", "prompt": "hi" })),
+        (Api::Embeddings, json!({ "model": "gpt-5", "input": "hi" })),
+        (Api::Moderations, json!({ "model": "gpt-5", "input": "hi" })),
+    ];
+    let tool = json!([{ "type": "function", "function": { "name": "bad" } }]);
+    let refused = [
+        json!({ "extra_body": { "tools": tool } }),
+        json!({ "litellm_params": {} }),
+        json!({ "fallbacks": [{ "model": "forbidden" }] }),
+        json!({ "model_list": [] }),
+        json!({ "api_base": "http://169.254.169.254" }),
+        json!({ "base_url": "http://169.254.169.254" }),
+        json!({ "Api_Base": "http://169.254.169.254" }),
+        json!({ "data_sources": [{ "type": "azure_search" }] }),
+        json!({ "vector_store_ids": ["vs_1"] }),
+        json!({ "file_ids": ["file_1"] }),
+        json!({ "unheard_of": { "file_ids": ["file_1"] } }),
+        json!({ "unheard_of": [{ "tools": tool }] }),
+        json!({ "enable_search": true }),
+    ];
+    for (api, base) in &apis {
+        for members in &refused {
+            let status = request::with(*api, base, members, |request| request.unwrap_err().status());
+            assert_eq!(status, 400, "{api:?} {members}");
+        }
+        for members in
+            [json!({ "unheard_of": { "tools": 3 } }), json!({ "metadata": { "file": "a" }, "user": "u" })]
+        {
+            assert!(request::with(*api, base, &members, |request| request.is_ok()), "{api:?} {members}");
+        }
+    }
+    let choice = json!({ "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": [{ "type": "function", "function": { "name": "get" } }] } });
+    let schema = json!({ "type": "json_schema", "json_schema": { "name": "x", "schema": { "properties": { "tools": [{}] } } } });
+    let members = json!({ "tools": [function("get")], "tool_choice": choice, "response_format": schema });
+    assert!(with(&members, |request| request.is_ok()));
+    assert_eq!(with(&json!({ "prompt": { "id": "pmpt_1" } }), |request| request.unwrap_err().status()), 400);
+}
+
 #[test]
 fn a_choice_means_one_of_several_servers() {
     let server = |label: &str| json!({ "type": "mcp", "server_label": label, "server_url": "https://a" });
