@@ -2,6 +2,8 @@
 //! escapes are decoded, emphasis is dropped, lines that were wrapped inside a value are joined.
 //! Detectors read these beside the text itself; only what spans a place that was changed counts.
 
+mod spelled;
+
 use std::ops::Range;
 
 use super::bytes::{Classes, before, byte, find, is_space, is_token, may_be_mark, run_end, run_start, slice};

@@ -2,7 +2,8 @@
 //! Austria, Germany, Switzerland, France, Great Britain and North America.
 //! A number without `+` and without any separator needs a word that says it is one.
 
-use super::bytes::{self, before, is_word};
+use super::bytes::{self, before, byte, is_word};
+use super::lead;
 use super::number::{Number, Taken};
 
 const WORDS: &[&str] = &[
@@ -40,6 +41,68 @@ const WORDS: &[&str] = &[
     "joindre",
     "numéro",
     "reach",
+    "r\u{fc}ckruf",
+    "joignable",
+    "erreichst",
+    "telefonisch",
+    "msisdn",
+];
+
+/// Words that make the digits right behind them a number to call; in JSON, those of `KEYS`.
+const CALLS: &[&str] = &[
+    "text",
+    "texte",
+    "texto",
+    "callback",
+    "contact",
+    "contacte",
+    "contactez",
+    "kontakt",
+    "kontaktiere",
+    "signal",
+    "threema",
+    "imessage",
+    "viber",
+    "appelle",
+    "appeler",
+    "composez",
+    "w\u{e4}hle",
+    "melde",
+];
+const KEYS: &[&str] = &["contact", "kontakt", "callback", "msisdn"];
+
+/// `number` alone is that of anything; somebody's number is one to call.
+const NOUNS: &[&str] = &["number", "nummer", "num\u{e9}ro", "numero", "nr", "no"];
+const OWNERS: &[&str] = &[
+    "my", "our", "his", "her", "their", "your", "meine", "unsere", "seine", "ihre", "deine", "eure", "mon",
+    "notre", "son", "votre", "ton",
+];
+
+/// Words beside lists of numbers.
+const LISTS: &[&str] = &[
+    "lottery",
+    "lotto",
+    "loto",
+    "ziehung",
+    "draw",
+    "draws",
+    "tirage",
+    "gewinnzahlen",
+    "zahlen",
+    "hex",
+    "hexdump",
+    "bytes",
+    "byte",
+    "octets",
+    "matrix",
+    "sudoku",
+    "bingo",
+    "weeks",
+    "week",
+    "wochen",
+    "kw",
+    "array",
+    "vector",
 ];
 
 /// Words before a number that is none of a telephone, however it is grouped.
@@ -86,7 +149,27 @@ const OTHERS: &[&str] = &[
     "dossier",
     "auftrag",
     "kundennummer",
+    "teilenummer",
+    "teilenr",
+    "artikelnummer",
+    "artikelnr",
+    "materialnummer",
+    "z\u{e4}hlerstand",
+    "z\u{e4}hlernummer",
+    "z\u{e4}hler",
+    "meter",
+    "compteur",
+    "dpi",
+    "perms",
+    "permissions",
+    "chmod",
+    "ids",
+    "coords",
 ];
+
+/// What makes such a word a place, not the name of the number: `put it on the invoice: …`.
+const PLACES: &[&str] =
+    &["on the", "on my", "on your", "auf der", "auf die", "auf meine", "sur la", "sur le", "sur ma"];
 
 /// Country codes with the lengths of their national numbers, where we know the plan.
 const PLANS: &[(&[u8], usize, usize)] = &[
@@ -115,22 +198,52 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
         start -= 1;
     }
     if before(text, start) == b'+' && !is_word(before(text, start - 1)) {
-        let end = international(number, 0)?;
+        let end = international(number, 0, true)?;
         return Some((start - 1, end));
     }
-    if number.digits.starts_with(&[0, 0])
-        && let Some(end) = international(number, 2)
-    {
+    if let Some(end) = zeros(number, true) {
         return Some((start, end));
     }
-    let end = trunk(number).or_else(|| north_american(number))?;
-    let head = bytes::slice(text, start.saturating_sub(20), start);
-    let other = bytes::holds_word(head, OTHERS) || bytes::holds_word(number.scan.key.as_bytes(), OTHERS);
+    let end = trunk(number, true).or_else(|| north_american(number)).or_else(|| named(number))?;
+    let head = bytes::slice(text, start.saturating_sub(LOOK), start);
+    let key = number.scan.key.as_bytes();
+    let other = (bytes::holds_word(head, OTHERS) && !bytes::holds_word(head, PLACES))
+        || (!key.is_empty() && bytes::holds_word(key, OTHERS));
     (!other || bytes::holds_word(head, WORDS)).then_some((start, end))
 }
 
+/// How far a word before a number is looked for that makes it none of a telephone.
+const LOOK: usize = 24;
+
+/// After `00`; not bytes in hexadecimal, nor a list.
+fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
+    if !number.digits.starts_with(&[0, 0]) {
+        return None;
+    }
+    let end = international(number, 2, first)?;
+    let groups = number.groups.iter().take_while(|g| g.start < end);
+    let pairs = groups.clone().all(|g| g.len == 2);
+    (!pairs || bytes::near(number.scan.text, number.start(), end, WORDS)).then_some(end)
+}
+
+/// `436641234567`, where a word says that it is an international number without its sign.
+fn named(number: &Number<'_>) -> Option<usize> {
+    let fits = PLANS.iter().any(|(code, least, most)| {
+        number.digits.starts_with(code)
+            && (code.len() + least..=code.len() + most).any(|count| count > 9 && is_all(number, count))
+    });
+    let group = number.groups.first().filter(|_| fits)?;
+    let taken = number.take(group.len).filter(|taken| number.near(taken, &["msisdn", "wa.me"]))?;
+    Some(taken.end)
+}
+
+fn is_all(number: &Number<'_>, count: usize) -> bool {
+    number.groups.first().is_some_and(|group| group.len == count)
+}
+
 /// After `+` or `00` (`prefix` digits): a known country, or any with 8 to 15 digits in all.
-fn international(number: &Number<'_>, prefix: usize) -> Option<usize> {
+/// `first`: where another number begins, this one ends.
+fn international(number: &Number<'_>, prefix: usize, first: bool) -> Option<usize> {
     let digits = number.digits.get(prefix..)?;
     if digits.first()? == &0 || digits.starts_with(&[9, 9, 9]) {
         return None;
@@ -138,9 +251,40 @@ fn international(number: &Number<'_>, prefix: usize) -> Option<usize> {
     // "+49 (0) 151": the trunk zero stands in the number but does not count.
     let zero = usize::from(number.groups.iter().take(2).any(|g| g.sep == b'(') && has_bracketed_zero(number));
     let plan = PLANS.iter().find(|(code, ..)| digits.starts_with(code));
+    if plan.is_none() && !first {
+        return None;
+    }
     let (least, most) = plan.map_or((8, 15), |(code, least, most)| (code.len() + least, code.len() + most));
-    let accept = |count: &usize| number.take(*count).map(|taken| taken.end);
-    (least + prefix + zero..=most + prefix + zero).rev().find_map(|count| accept(&count))
+    let (least, mut most) = (least + prefix + zero, most + prefix + zero);
+    if first && let Some(other) = next_begins(number, least) {
+        most = most.min(other);
+    }
+    let taken = (least..=most).rev().find_map(|count| number.take(count))?;
+    let country = prefix + zero + plan.map_or(2, |(code, ..)| code.len());
+    Some(without_year(number, &taken, country).unwrap_or(taken.end))
+}
+
+/// After how many digits another telephone number begins, behind a number of at least so many.
+fn next_begins(number: &Number<'_>, least: usize) -> Option<usize> {
+    (1..number.groups.len()).find_map(|index| {
+        let count = number.digits_before(index)?;
+        let zero = count >= least && number.digits.get(count) == Some(&0) && count < 20;
+        let rest = number.from(index).filter(|_| zero)?;
+        (zeros(&rest, false).is_some() || trunk(&rest, false).is_some()).then_some(count)
+    })
+}
+
+/// "+43 1 58801 405 2026": a year behind a number that is long enough without it.
+fn without_year(number: &Number<'_>, taken: &Taken<'_>, country: usize) -> Option<usize> {
+    let (year, others) = taken.groups.split_last()?;
+    let century = taken.digits.get(taken.digits.len().checked_sub(4)?..)?.get(..2)?;
+    let apart = others.last().is_some_and(|g| g.sep == b' ');
+    let shaped = year.len == 4 && apart && matches!(century, [1, 9] | [2, 0]);
+    let count = taken.digits.len() - 4;
+    if !shaped || count < country + 9 {
+        return None;
+    }
+    number.take(count).map(|shorter| shorter.end)
 }
 
 fn has_bracketed_zero(number: &Number<'_>) -> bool {
@@ -150,19 +294,63 @@ fn has_bracketed_zero(number: &Number<'_>) -> bool {
 }
 
 /// A national number with the trunk prefix 0.
-fn trunk(number: &Number<'_>) -> Option<usize> {
+fn trunk(number: &Number<'_>, first: bool) -> Option<usize> {
     if number.digits.first() != Some(&0) || number.digits.get(1).is_none_or(|d| *d == 0) {
         return None;
     }
-    (9..=13).rev().find_map(|count| {
+    let most = if first { next_begins(number, 9).unwrap_or(13) } else { 13 };
+    (9..=most.min(13)).rev().find_map(|count| {
         let taken = number.take(count)?;
         let fits = if taken.is_joined() {
-            (10..=12).contains(&count) && number.near(&taken, WORDS)
+            (10..=12).contains(&count) && (!first || number.near(&taken, WORDS) || is_called(number, &taken))
         } else {
-            is_grouped_as_trunk(&taken)
+            is_grouped_as_trunk(&taken) && (!is_listed(number, &taken) || number.near(&taken, WORDS))
         };
         fits.then_some(taken.end)
     })
+}
+
+/// `text 4155552671`, `meine Nummer ist 06641234567`, `{"contact":"0612345678"}`.
+fn is_called(number: &Number<'_>, taken: &Taken<'_>) -> bool {
+    if lead::is_one_of(number.scan.key.as_bytes(), KEYS) {
+        return true;
+    }
+    let [word, prior] = lead::words(number.scan.text, taken.start);
+    lead::is_one_of(word, CALLS) || (lead::is_one_of(word, NOUNS) && lead::is_one_of(prior, OWNERS))
+}
+
+/// Whether the groups are those of a list, a dump or a table rather than of one number: they go on in the same length,
+/// begin with 0 again and again, or ascend.
+fn is_listed(number: &Number<'_>, taken: &Taken<'_>) -> bool {
+    let text = number.scan.text;
+    let Some(len) = taken.groups.first().map(|g| g.len) else { return false };
+    let digit = |place: usize| number.digits.get(place).copied().unwrap_or(0);
+    if taken.groups.iter().any(|g| g.len != len) {
+        // "04 000047 33": no number of a subscriber.
+        return taken.groups.get(1).is_some_and(|g| g.len > 3) && (0..3).all(|ahead| digit(len + ahead) == 0);
+    }
+    let next = number.groups.get(taken.groups.len());
+    let goes_on = next.is_some_and(|g| g.len == len) || number.prior.is_some_and(|g| g.len == len);
+    let zeros = taken.digits.chunks(len).filter(|group| group.first() == Some(&0)).count();
+    if len > 2 {
+        return goes_on || zeros == taken.groups.len() || (1..4).all(|ahead| digit(len + ahead) == 0);
+    }
+    let blank = taken.separators().all(|s| s == b' ');
+    let pairs = taken.digits.chunks(2);
+    let ascend =
+        pairs.clone().zip(pairs.skip(1)).all(|(a, b)| a < b) && taken.digits.get(8).is_some_and(|d| *d < 6);
+    let hex = is_hex(text, taken.start.wrapping_sub(3)) || is_hex(text, taken.end + 1);
+    goes_on || zeros > 3 || (blank && (ascend || hex)) || bytes::near(text, taken.start, taken.end, LISTS)
+}
+
+/// A byte in hexadecimal, alone: `4c`.
+fn is_hex(text: &[u8], at: usize) -> bool {
+    let pair = bytes::slice(text, at, at.saturating_add(2));
+    pair.len() == 2
+        && pair.iter().all(u8::is_ascii_hexdigit)
+        && pair.iter().any(u8::is_ascii_digit)
+        && !is_word(before(text, at))
+        && !is_word(byte(text, at + 2))
 }
 
 fn is_grouped_as_trunk(taken: &Taken<'_>) -> bool {
@@ -194,5 +382,13 @@ fn north_american(number: &Number<'_>) -> Option<usize> {
         return None;
     }
     let shaped = taken.has_lengths(&[3, 3, 4]) || (skip == 1 && taken.has_lengths(&[1, 3, 3, 4]));
-    (shaped || (taken.is_joined() && number.near(&taken, WORDS))).then_some(taken.end)
+    // "300 600 1200": sizes.
+    let round =
+        || taken.separators().all(|s| s == b' ') && [2, 5, 9].iter().all(|at| digits.get(*at) == Some(&0));
+    let fits = if shaped {
+        !round() || number.near(&taken, WORDS)
+    } else {
+        taken.is_joined() && (number.near(&taken, WORDS) || is_called(number, &taken))
+    };
+    fits.then_some(taken.end)
 }
