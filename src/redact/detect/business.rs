@@ -85,8 +85,8 @@ fn german_in_groups(scan: &Scan<'_>, start: usize, at: usize) -> Option<usize> {
         .iter_mut()
         .zip(found.iter().filter(|b| b.is_ascii_digit()))
         .for_each(|(to, from)| *to = from - b'0');
-    let named = near(scan.text, start, end, WORDS) || holds_word(scan.key.as_bytes(), WORDS);
-    (named && compact.first() != Some(&0) && mod_11_10(&compact)).then_some(end)
+    let named = || near(scan.text, start, end, WORDS) || holds_word(scan.key.as_bytes(), WORDS);
+    (compact.first() != Some(&0) && mod_11_10(&compact) && named()).then_some(end)
 }
 
 fn digits<const N: usize>(text: &[u8]) -> Option<[u8; N]> {

@@ -1,6 +1,6 @@
 //! The words that stand right before a value, nearest first, past signs and past words that only link.
 
-use super::bytes::{is_alphanumeric, run_start, slice};
+use super::bytes::{is_alphanumeric, is_digit, run_start, slice};
 
 /// How far they are looked at.
 const LOOK: usize = 48;
@@ -28,7 +28,7 @@ fn last(head: &[u8], mut end: usize) -> (&[u8], usize) {
         let begin = run_start(head, stop, LOOK, is_of_word);
         let word = slice(head, begin, stop);
         end = begin;
-        if !is_one_of(word, LINKS) {
+        if word.first().is_none_or(|b| is_digit(*b)) || !is_one_of(word, LINKS) {
             return (word, end);
         }
     }

@@ -95,13 +95,13 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     (!is_nobody(text, parts, end) && !heading && !version()).then_some((start, end))
 }
 
-/// A group's address (224.0.0.0 to 239.255.255.255), or the name of a network: `10.0.0.0/8`, where the part that tells
+/// All routers', all hosts' (224.0.0.…), or the name of a network: `10.0.0.0/8`, where the part that tells
 /// hosts apart is 0. A host in its network (`10.1.2.3/8`) and the name of no more than sixteen hosts stay a person's.
 fn is_nobody(text: &[u8], parts: [u32; 4], end: usize) -> bool {
     let address = parts.iter().fold(0, |address, part| address << 8 | part);
     let bits = prefix(text, end).filter(|bits| *bits <= 28);
     let network = bits.is_some_and(|bits| address.checked_shl(bits).unwrap_or(0) == 0);
-    matches!(parts, [224..=239, ..]) || network
+    matches!(parts, [224, 0, 0, _]) || network
 }
 
 /// `/24`.
@@ -148,7 +148,7 @@ pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         .is_some_and(|bits| bits <= 64 && u128::from(address).checked_shl(bits).unwrap_or(0) == 0);
     // Eight pairs are the bytes of a fingerprint.
     let bytes = word.split(|b| *b == b':').all(|g| g.len() == 2);
-    (!network && !bytes && !address.is_loopback() && !address.is_unspecified() && !address.is_multicast())
+    (!network && !bytes && !address.is_loopback() && !address.is_unspecified())
         .then(|| Finding::whole(Entity::IpAddress, start, end))
 }
 

@@ -237,6 +237,12 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
         }
     }
     let last = tried.checked_sub(1).and_then(|i| groups.get(i));
+    // What is read as one sequence ends before signs that are only a card's.
+    if let Some(group) = last.filter(|g| g.len == 4 && tried == count && count > 1)
+        && let Some(card) = super::payment::loose(scan, group.start)
+    {
+        return Step::Found(card);
+    }
     Step::Skip(last.map_or(first_end, |g| g.end()))
 }
 

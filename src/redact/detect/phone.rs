@@ -4,7 +4,7 @@
 
 use super::bytes::{self, before, byte, is_word};
 use super::lead;
-use super::number::{Number, Taken};
+use super::number::{Group, Number, Taken};
 
 const WORDS: &[&str] = &[
     "tel",
@@ -18,8 +18,6 @@ const WORDS: &[&str] = &[
     "mobil",
     "handy",
     "natel",
-    "cell",
-    "call",
     "ruf",
     "rufen",
     "anrufen",
@@ -35,18 +33,19 @@ const WORDS: &[&str] = &[
     "phone_number",
     "mobile_number",
     "dial",
-    "ring",
     "rappelez",
     "erreichbar",
     "joindre",
     "numéro",
-    "reach",
     "r\u{fc}ckruf",
     "joignable",
     "erreichst",
     "telefonisch",
     "msisdn",
 ];
+
+/// These are parts of names in programs, too: `RING = 2147483648`.
+const VERBS: &[&str] = &["call", "ring", "cell", "reach"];
 
 /// Words that make the digits right behind them a number to call; in JSON, those of `KEYS`.
 const CALLS: &[&str] = &[
@@ -209,7 +208,7 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     let key = number.scan.key.as_bytes();
     let other = (bytes::holds_word(head, OTHERS) && !bytes::holds_word(head, PLACES))
         || (!key.is_empty() && bytes::holds_word(key, OTHERS));
-    (!other || bytes::holds_word(head, WORDS)).then_some((start, end))
+    (!other || bytes::holds_word(head, WORDS) || bytes::holds_word(head, VERBS)).then_some((start, end))
 }
 
 /// How far a word before a number is looked for that makes it none of a telephone.
@@ -217,13 +216,22 @@ const LOOK: usize = 24;
 
 /// After `00`; not bytes in hexadecimal, nor a list.
 fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
-    if !number.digits.starts_with(&[0, 0]) {
+    let digits = number.digits;
+    let apart = number.groups.first().is_some_and(|g| g.len == 1) && number.groups.iter().any(|g| g.len > 1);
+    // "0.026/0.031" are no two zeros before a country; an area or an exchange of North America begins with 2 or more.
+    let american =
+        digits.get(2) == Some(&1) && [3, 6].iter().any(|at| digits.get(*at).is_none_or(|d| *d < 2));
+    if !digits.starts_with(&[0, 0]) || apart || american {
         return None;
     }
     let end = international(number, 2, first)?;
-    let groups = number.groups.iter().take_while(|g| g.start < end);
-    let pairs = groups.clone().all(|g| g.len == 2);
-    (!pairs || bytes::near(number.scan.text, number.start(), end, WORDS)).then_some(end)
+    let used = number.groups.partition_point(|g| g.start < end);
+    let len = number.groups.first()?.len;
+    let like = |group: Option<&Group>| group.is_some_and(|g| g.len == len);
+    let equal = number.groups.iter().take(used).all(|g| g.len == len);
+    let goes_on = used > 1 && (like(number.prior.as_ref()) || like(number.groups.get(used)));
+    let listed = equal && (goes_on || len == 2);
+    (!listed || bytes::near(number.scan.text, number.start(), end, WORDS)).then_some(end)
 }
 
 /// `436641234567`, where a word says that it is an international number without its sign.
@@ -268,8 +276,10 @@ fn international(number: &Number<'_>, prefix: usize, first: bool) -> Option<usiz
 fn next_begins(number: &Number<'_>, least: usize) -> Option<usize> {
     (1..number.groups.len()).find_map(|index| {
         let count = number.digits_before(index)?;
-        let zero = count >= least && number.digits.get(count) == Some(&0) && count < 20;
-        let rest = number.from(index).filter(|_| zero)?;
+        if count < least || count > 20 || number.digits.get(count) != Some(&0) {
+            return None;
+        }
+        let rest = number.from(index)?;
         (zeros(&rest, false).is_some() || trunk(&rest, false).is_some()).then_some(count)
     })
 }
@@ -302,12 +312,30 @@ fn trunk(number: &Number<'_>, first: bool) -> Option<usize> {
     (9..=most.min(13)).rev().find_map(|count| {
         let taken = number.take(count)?;
         let fits = if taken.is_joined() {
-            (10..=12).contains(&count) && (!first || number.near(&taken, WORDS) || is_called(number, &taken))
+            (10..=12).contains(&count) && (!first || is_named(number, &taken))
         } else {
-            is_grouped_as_trunk(&taken) && (!is_listed(number, &taken) || number.near(&taken, WORDS))
+            is_grouped_as_trunk(&taken) && !is_listed(number, &taken)
         };
         fits.then_some(taken.end)
     })
+}
+
+/// Whether a word says that digits in one run are a telephone's.
+fn is_named(number: &Number<'_>, taken: &Taken<'_>) -> bool {
+    number.near(taken, WORDS)
+        || is_called(number, taken)
+        || (number.near(taken, VERBS) && !is_assigned(number.scan.text, taken.start))
+}
+
+fn is_near(number: &Number<'_>, taken: &Taken<'_>) -> bool {
+    number.near(taken, WORDS) || number.near(taken, VERBS)
+}
+
+/// `X = 2147483648`, `#define X_RING 2147483648`.
+fn is_assigned(text: &[u8], start: usize) -> bool {
+    let end = bytes::run_start(text, start, 16, bytes::is_space);
+    let word = bytes::slice(text, bytes::run_start(text, end, 48, is_word), end);
+    before(text, end) == b'=' || word.contains(&b'_')
 }
 
 /// `text 4155552671`, `meine Nummer ist 06641234567`, `{"contact":"0612345678"}`.
@@ -320,27 +348,50 @@ fn is_called(number: &Number<'_>, taken: &Taken<'_>) -> bool {
 }
 
 /// Whether the groups are those of a list, a dump or a table rather than of one number: they go on in the same length,
-/// begin with 0 again and again, or ascend.
+/// begin with 0 again and again, or ascend. A word beside them outweighs that, but right before them where they go on.
 fn is_listed(number: &Number<'_>, taken: &Taken<'_>) -> bool {
     let text = number.scan.text;
-    let Some(len) = taken.groups.first().map(|g| g.len) else { return false };
-    let digit = |place: usize| number.digits.get(place).copied().unwrap_or(0);
-    if taken.groups.iter().any(|g| g.len != len) {
-        // "04 000047 33": no number of a subscriber.
-        return taken.groups.get(1).is_some_and(|g| g.len > 3) && (0..3).all(|ahead| digit(len + ahead) == 0);
+    let like = |group: Option<&Group>| group.is_some_and(|g| taken.groups.iter().all(|t| t.len == g.len));
+    let pairs = taken.groups.iter().all(|g| g.len == 2);
+    if like(number.prior.as_ref()) || (pairs && is_hex(text, taken.start.wrapping_sub(3))) {
+        return true;
     }
-    let next = number.groups.get(taken.groups.len());
-    let goes_on = next.is_some_and(|g| g.len == len) || number.prior.is_some_and(|g| g.len == len);
-    let zeros = taken.digits.chunks(len).filter(|group| group.first() == Some(&0)).count();
-    if len > 2 {
-        return goes_on || zeros == taken.groups.len() || (1..4).all(|ahead| digit(len + ahead) == 0);
+    if like(number.groups.get(taken.groups.len())) || (pairs && is_hex(text, taken.end + 1)) {
+        let [word, _] = lead::words(text, number.start());
+        return !lead::is_one_of(word, WORDS) && !lead::is_one_of(word, VERBS) && !is_called(number, taken);
     }
-    let blank = taken.separators().all(|s| s == b' ');
+    let listed =
+        if pairs { is_list_of_pairs(text, taken) } else { is_list(taken) || is_zip_code(text, taken) };
+    listed && !is_near(number, taken)
+}
+
+/// `01 02 03 04 05`, or pairs that a word for a list stands beside.
+fn is_list_of_pairs(text: &[u8], taken: &Taken<'_>) -> bool {
     let pairs = taken.digits.chunks(2);
-    let ascend =
-        pairs.clone().zip(pairs.skip(1)).all(|(a, b)| a < b) && taken.digits.get(8).is_some_and(|d| *d < 6);
-    let hex = is_hex(text, taken.start.wrapping_sub(3)) || is_hex(text, taken.end + 1);
-    goes_on || zeros > 3 || (blank && (ascend || hex)) || bytes::near(text, taken.start, taken.end, LISTS)
+    let zeros = pairs.clone().filter(|pair| pair.first() == Some(&0)).count();
+    let below = taken.digits.get(8).is_some_and(|tens| *tens < 6);
+    let ascend = below && pairs.clone().zip(pairs.skip(1)).all(|(a, b)| a < b);
+    let blank = taken.separators().all(|s| s == b' ');
+    zeros > 3 || (blank && ascend) || bytes::near(text, taken.start, taken.end, LISTS)
+}
+
+/// `0644 0755 0600`; the second group of no number of a subscriber begins `000`.
+fn is_list(taken: &Taken<'_>) -> bool {
+    let len = taken.groups.first().map_or(0, |g| g.len);
+    let equal = taken.groups.iter().all(|g| g.len == len);
+    let zeros = equal && taken.digits.chunks(len.max(1)).all(|group| group.first() == Some(&0));
+    let second = taken.groups.get(1).is_some_and(|g| g.len > 3);
+    zeros || (second && taken.digits.get(len..len + 3) == Some(&[0, 0, 0]))
+}
+
+/// `MA 02110-1301`, `02110-1301 USA`.
+fn is_zip_code(text: &[u8], taken: &Taken<'_>) -> bool {
+    let end = bytes::run_start(text, taken.start, 3, bytes::is_space);
+    let state = bytes::slice(text, end.saturating_sub(2), end);
+    let shaped = taken.has_lengths(&[5, 4]) && taken.separators().all(|s| s == b'-');
+    let behind = end < taken.start && state.len() == 2 && state.iter().all(u8::is_ascii_uppercase);
+    let country = bytes::run_end(text, taken.end, 3, |b| matches!(b, b' ' | b','));
+    shaped && (behind || bytes::slice(text, country, country + 2) == b"US")
 }
 
 /// A byte in hexadecimal, alone: `4c`.
@@ -386,9 +437,9 @@ fn north_american(number: &Number<'_>) -> Option<usize> {
     let round =
         || taken.separators().all(|s| s == b' ') && [2, 5, 9].iter().all(|at| digits.get(*at) == Some(&0));
     let fits = if shaped {
-        !round() || number.near(&taken, WORDS)
+        !round() || is_near(number, &taken)
     } else {
-        taken.is_joined() && (number.near(&taken, WORDS) || is_called(number, &taken))
+        taken.is_joined() && is_named(number, &taken)
     };
     fits.then_some(taken.end)
 }
