@@ -67,8 +67,10 @@ pub(super) fn card(number: &Number<'_>) -> Option<(usize, usize)> {
         let plain = taken.is_joined()
             && (count > 16 || count == 13 || is_maestro(taken.digits))
             && !number.near(&taken, WORDS);
-        // Two columns of eight digits each.
-        let halves = taken.has_lengths(&[8, 8]) && !number.near(&taken, WORDS) && !number.near(&taken, PAYS);
+        // Columns of as many digits each.
+        let halves = (taken.has_lengths(&[8, 8]) || taken.has_lengths(&[5, 5, 5]))
+            && !number.near(&taken, WORDS)
+            && !number.near(&taken, PAYS);
         let plain = plain || halves;
         (!plain && is_grouped_as_card(&taken) && luhn(taken.digits)).then(|| taken.range())?
     })
@@ -192,8 +194,16 @@ fn is_maestro(digits: &[u8]) -> bool {
 }
 
 fn is_grouped_as_card(taken: &Taken<'_>) -> bool {
-    let shapes: [&[usize]; 7] =
-        [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 3], &[4, 4, 4, 1], &[8, 8]];
+    let shapes: [&[usize]; 8] = [
+        &[4, 4, 4, 4],
+        &[4, 6, 5],
+        &[4, 6, 4],
+        &[4, 4, 4, 4, 3],
+        &[4, 4, 4, 3],
+        &[4, 4, 4, 1],
+        &[8, 8],
+        &[5, 5, 5],
+    ];
     if taken.is_joined() {
         return true;
     }

@@ -68,7 +68,8 @@ const CALLS: &[&str] = &[
     "w\u{e4}hle",
     "melde",
 ];
-const KEYS: &[&str] = &["contact", "kontakt", "callback", "msisdn"];
+const KEYS: &[&str] =
+    &["contact", "kontakt", "callback", "msisdn", "contact_number", "contactnumber", "contact_no"];
 
 /// `number` alone is that of anything; somebody's number is one to call.
 const NOUNS: &[&str] = &["number", "nummer", "num\u{e9}ro", "numero", "nr", "no"];
@@ -298,9 +299,12 @@ fn without_year(number: &Number<'_>, taken: &Taken<'_>, country: usize) -> Optio
 }
 
 fn has_bracketed_zero(number: &Number<'_>) -> bool {
-    number.groups.iter().zip(number.groups.iter().skip(1)).take(2).any(|(a, b)| {
-        a.sep == b'(' && b.len == 1 && b.sep == b')' && bytes::byte(number.scan.text, b.start) == b'0'
-    })
+    number
+        .groups
+        .iter()
+        .zip(number.groups.iter().skip(1))
+        .take(2)
+        .any(|(a, b)| a.sep == b'(' && b.len == 1 && b.sep == b')' && byte(number.scan.text, b.start) == b'0')
 }
 
 /// A national number with the trunk prefix 0.
@@ -344,7 +348,9 @@ fn is_called(number: &Number<'_>, taken: &Taken<'_>) -> bool {
         return true;
     }
     let [word, prior] = lead::words(number.scan.text, taken.start);
-    lead::is_one_of(word, CALLS) || (lead::is_one_of(word, NOUNS) && lead::is_one_of(prior, OWNERS))
+    lead::is_one_of(word, CALLS)
+        || lead::is_one_of(word, KEYS)
+        || (lead::is_one_of(word, NOUNS) && lead::is_one_of(prior, OWNERS))
 }
 
 /// Whether the groups are those of a list, a dump or a table rather than of one number: they go on in the same length,
@@ -439,7 +445,12 @@ fn north_american(number: &Number<'_>) -> Option<usize> {
     let fits = if shaped {
         !round() || is_near(number, &taken)
     } else {
-        taken.is_joined() && is_named(number, &taken)
+        taken.is_joined() && !is_bound(taken.digits) && is_named(number, &taken)
     };
     fits.then_some(taken.end)
+}
+
+/// The bounds of 32-bit integers, which programs are full of: 2147483647, 4294967295, and one more.
+fn is_bound(digits: &[u8]) -> bool {
+    matches!(digits, [2, 1, 4, 7, 4, 8, 3, 6, 4, 7 | 8] | [4, 2, 9, 4, 9, 6, 7, 2, 9, 5 | 6])
 }

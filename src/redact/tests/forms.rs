@@ -51,6 +51,8 @@ fn telephone_numbers_in_one_run_beside_everyday_words() {
             "Contactez-nous au {}",
             "{\"contact\":\"{}\"}",
             "{\"callback\": \"{}\"}",
+            "{\"contactNumber\": \"{}\"}",
+            "contact_number={}",
         ]);
         (number.clone(), text.replace("{}", &number))
     });
@@ -119,6 +121,7 @@ fn lists_and_dumps_stay() {
         "rtt min/avg/max/mdev = 0.026/0.026/0.026/0.000 ms",
         "0 0 1 0 0 0 1 1 0 0 0 0 1",
         "Boston, MA  02110-1301, USA",
+        "call(2147483648) or ring 4294967295",
     ] {
         stays(text);
     }
@@ -237,9 +240,10 @@ fn accounts_whose_country_stands_apart() {
         _ => ("BE", dice.digits(12)),
     };
     let spaced = |iban: &str| {
-        let chunks: Vec<_> =
-            iban.as_bytes()[4..].chunks(4).map(|c| std::str::from_utf8(c).unwrap()).collect();
-        format!("{} {} {}", &iban[..2], &iban[2..4], chunks.join(" "))
+        let (head, account) = iban.split_at(4);
+        let (country, check) = head.split_at(2);
+        let chunks: Vec<_> = account.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
+        format!("{country} {check} {}", chunks.join(" "))
     };
     let found = leaks(500, |dice| {
         let (country, digits) = account(dice);
