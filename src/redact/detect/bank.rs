@@ -31,10 +31,9 @@ pub(super) fn behind_country(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let end = read(scan, start)?;
-    // No sentence, and no two letters that a number follows.
+    // No sentence: an account holds the letters of a bank at most.
     let letters = slice(text, at, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let small = slice(text, at, end).iter().any(u8::is_ascii_lowercase);
-    (!small && letters < 8).then(|| Finding::whole(Entity::IbanCode, start, end))
+    (letters < 8).then(|| Finding::whole(Entity::IbanCode, start, end))
 }
 
 fn read(scan: &Scan<'_>, start: usize) -> Option<usize> {

@@ -94,8 +94,12 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
     if let Some(end) = number::short(scan.text, at) {
-        let card = if end == at + 4 { payment::loose(scan, at) } else { None };
-        return card.map_or(Step::Skip(end), Step::Found);
+        let found = match end - at {
+            2 => bank::behind_country(scan, at),
+            4 => payment::loose(scan, at),
+            _ => None,
+        };
+        return found.map_or(Step::Skip(end), Step::Found);
     }
     // A hardware address may be all digits and dashes, which would read as a number.
     let dashed = bytes::byte(scan.text, at + 2) == b'-';

@@ -218,11 +218,14 @@ const LOOK: usize = 24;
 /// After `00`; not bytes in hexadecimal, nor a list.
 fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
     let digits = number.digits;
+    if !digits.starts_with(&[0, 0]) {
+        return None;
+    }
     let apart = number.groups.first().is_some_and(|g| g.len == 1) && number.groups.iter().any(|g| g.len > 1);
     // "0.026/0.031" are no two zeros before a country; an area or an exchange of North America begins with 2 or more.
     let american =
         digits.get(2) == Some(&1) && [3, 6].iter().any(|at| digits.get(*at).is_none_or(|d| *d < 2));
-    if !digits.starts_with(&[0, 0]) || apart || american {
+    if apart || american {
         return None;
     }
     let end = international(number, 2, first)?;
@@ -237,17 +240,12 @@ fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
 
 /// `436641234567`, where a word says that it is an international number without its sign.
 fn named(number: &Number<'_>) -> Option<usize> {
-    let fits = PLANS.iter().any(|(code, least, most)| {
-        number.digits.starts_with(code)
-            && (code.len() + least..=code.len() + most).any(|count| count > 9 && is_all(number, count))
-    });
-    let group = number.groups.first().filter(|_| fits)?;
-    let taken = number.take(group.len).filter(|taken| number.near(taken, &["msisdn", "wa.me"]))?;
+    let count = number.groups.first().map(|group| group.len).filter(|len| (10..=15).contains(len))?;
+    let plan = PLANS.iter().find(|(code, ..)| number.digits.starts_with(code));
+    let (code, least, most) = plan?;
+    let fits = (code.len() + least..=code.len() + most).contains(&count);
+    let taken = number.take(count).filter(|taken| fits && number.near(taken, &["msisdn", "wa.me"]))?;
     Some(taken.end)
-}
-
-fn is_all(number: &Number<'_>, count: usize) -> bool {
-    number.groups.first().is_some_and(|group| group.len == count)
 }
 
 /// After `+` or `00` (`prefix` digits): a known country, or any with 8 to 15 digits in all.

@@ -225,3 +225,20 @@ fn domain<'a>(text: &'a [u8], dot: usize, marks: &mut Marks) -> Option<(&'a [u8]
     }
     (!is_word(byte(text, at)) && byte(text, at) < 0x80).then_some((top, dots))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_signs() {
+        let reads = |source: &str, expected: &str| {
+            assert_eq!(Reading::spelled(source).as_ref().map_or(source, Reading::text), expected);
+        };
+        reads("é jane AT web DOT de, x", "é jane@web.de, x");
+        reads("a punkt b@c punkt ac punkt at and d arobase e point fr.", "a.b@c.ac.at and d@e.fr.");
+        reads("mail ann at web dot com and ben at web dot org", "mail ann@web.com and ben@web.org");
+        reads("look at web dot com", "look at web dot com");
+        reads("ann AT web DOT comé", "ann AT web DOT comé");
+    }
+}
