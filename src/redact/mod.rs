@@ -227,7 +227,9 @@ impl Redactor {
             Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
         let unspaced =
             Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
-        for (reading, counts) in [joined, unspaced].into_iter().flatten() {
+        let spelled =
+            Reading::spelled(view).map(|reading| (reading, Located::is_address as fn(&Located) -> bool));
+        for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {
                 self.scan(reading.text(), stretch, "", &mut inner);

@@ -2,6 +2,8 @@
 //! escapes are decoded, emphasis is dropped, lines that were wrapped inside a value are joined.
 //! Detectors read these beside the text itself; only what spans a place that was changed counts.
 
+mod spelled;
+
 use std::ops::Range;
 
 use super::bytes::{before, byte, find, is_space, may_be_mark, run_end, run_start, slice};
@@ -503,8 +505,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|%C3%A9|%E2%80|=E2=82=AC|\\\\u20ac|\\\\ud83d\\\\ude00|\\(at\\)|4444\n5555|a 1 b 2 c 3 ){0,40}") {
-            for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source)].into_iter().flatten() {
+        fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|%C3%A9|%E2%80|=E2=82=AC|\\\\u20ac|\\\\ud83d\\\\ude00|\\(at\\)|4444\n5555|a 1 b 2 c 3 |a AT b DOT de|é x punkt b ät c punkt at ){0,40}") {
+            for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source), Reading::spelled(&source)].into_iter().flatten() {
                 let sources: Vec<_> = (0..reading.text.len()).filter_map(|at| reading.source(at)).collect();
                 prop_assert_eq!(reading.text.len(), sources.len());
                 prop_assert!(sources.windows(2).all(|pair| pair[0].end <= pair[1].start));

@@ -71,6 +71,10 @@ impl Located {
         )
     }
 
+    pub(super) fn is_address(&self) -> bool {
+        matches!(self.what, What::Entity(Entity::EmailAddress))
+    }
+
     /// What decides when findings overlap.
     pub(super) fn weight(&self) -> (Rank, usize) {
         let rank = match self.what {

@@ -1,8 +1,8 @@
 //! IBAN_CODE: country, the country's length, ISO 7064 mod 97-10; blanks or dashes between groups.
 
-use super::Scan;
-use super::bytes::byte;
-use super::checksum;
+use super::bytes::{before, byte, is_digit, slice, starts_free};
+use super::{Finding, Scan, checksum};
+use crate::redact::entity::Entity;
 
 /// Length by country (SWIFT registry).
 const LENGTHS: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18\
@@ -12,12 +12,31 @@ SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
 const LENGTH_MAX: usize = 34;
 
 pub(super) fn iban(scan: &Scan<'_>, start: usize, word_end: usize) -> Option<usize> {
-    if word_end < start + 4
-        || !byte(scan.text, start + 2).is_ascii_digit()
-        || !byte(scan.text, start + 3).is_ascii_digit()
+    if word_end < start + 4 || !is_digit(byte(scan.text, start + 2)) || !is_digit(byte(scan.text, start + 3))
     {
         return None;
     }
+    read(scan, start)
+}
+
+/// At the first digit of one whose country stands apart: `AT 61 1904 3002 …`.
+pub(super) fn behind_country(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let start = at.checked_sub(3)?;
+    let shaped = matches!(before(text, at), b' ' | b'-')
+        && is_digit(byte(text, at + 1))
+        && slice(text, start, start + 2).iter().all(u8::is_ascii_uppercase)
+        && starts_free(text, start);
+    if !shaped || !scan.on.has(Entity::IbanCode) {
+        return None;
+    }
+    let end = read(scan, start)?;
+    // No sentence: an account holds the letters of a bank at most.
+    let letters = slice(text, at, end).iter().filter(|b| b.is_ascii_alphabetic()).count();
+    (letters < 8).then(|| Finding::whole(Entity::IbanCode, start, end))
+}
+
+fn read(scan: &Scan<'_>, start: usize) -> Option<usize> {
     let country =
         [byte(scan.text, start).to_ascii_uppercase(), byte(scan.text, start + 1).to_ascii_uppercase()];
     let length = LENGTHS.as_bytes().chunks_exact(4).find(|row| row.starts_with(&country))?.get(2..)?;

@@ -1,7 +1,7 @@
 //! Numbers of businesses, which name a person where one trades alone: DE_VAT_ID, AT_VAT_ID, CH_UID. The letters before
 //! them are part of the number, and each has a check digit.
 
-use super::bytes::{byte, run_end, slice, starts_free};
+use super::bytes::{byte, holds_word, near, run_end, slice, starts_free};
 use super::checksum::{mod_11_10, weighted};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -32,6 +32,9 @@ pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         (slice(text, start, at - 1) == letters && starts_free(text, start)).then_some(start)
     };
     if let Some(start) = head(b"DE") {
+        if let Some(end) = german_in_groups(scan, start, at) {
+            return Some(Finding::whole(Entity::DeVatId, start, end));
+        }
         let end = run_end(text, at, 10, |b| b.is_ascii_digit());
         let digits = digits::<9>(slice(text, at, end))?;
         let issued = digits.first() != Some(&0) && mod_11_10(&digits) && scan.on.has(Entity::DeVatId);
@@ -49,6 +52,41 @@ pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let issued =
         shaped && compact.last().is_some_and(|last| u32::from(*last) == check) && scan.on.has(Entity::ChUid);
     (issued && !byte(text, end).is_ascii_alphanumeric()).then(|| Finding::whole(Entity::ChUid, start, end))
+}
+
+/// `DE 157 543 000`, where it is named: a tenth of all numbers passes the check.
+fn german_in_groups(scan: &Scan<'_>, start: usize, at: usize) -> Option<usize> {
+    const WORDS: &[&str] = &[
+        "vat",
+        "ust",
+        "ustid",
+        "ust-id",
+        "ust-idnr",
+        "ustidnr",
+        "uid",
+        "tva",
+        "umsatzsteuer",
+        "mwst",
+        "umsatzsteuer-id",
+        "vat_id",
+        "vat_number",
+    ];
+    let end = at + 11;
+    let found = scan.text.get(at..end)?;
+    let shaped = found
+        .iter()
+        .enumerate()
+        .all(|(i, b)| if i % 4 == 3 { matches!(b, b' ' | b'.') } else { b.is_ascii_digit() });
+    if !shaped || byte(scan.text, end).is_ascii_alphanumeric() || !scan.on.has(Entity::DeVatId) {
+        return None;
+    }
+    let mut compact = [0_u8; 9];
+    compact
+        .iter_mut()
+        .zip(found.iter().filter(|b| b.is_ascii_digit()))
+        .for_each(|(to, from)| *to = from - b'0');
+    let named = || near(scan.text, start, end, WORDS) || holds_word(scan.key.as_bytes(), WORDS);
+    (compact.first() != Some(&0) && mod_11_10(&compact) && named()).then_some(end)
 }
 
 fn digits<const N: usize>(text: &[u8]) -> Option<[u8; N]> {

@@ -27,7 +27,10 @@ pub(super) fn ch_ahv(number: &Number<'_>) -> Range {
         return None;
     }
     let taken = number.take(13)?;
-    let shaped = taken.is_joined() || taken.has_lengths(&[3, 4, 4, 2]) || taken.is_spaced();
+    let shaped = taken.is_joined()
+        || taken.has_lengths(&[3, 4, 4, 2])
+        || taken.has_lengths(&[4, 4, 4, 1])
+        || taken.is_spaced();
     (shaped && ean13(taken.digits)).then(|| taken.range())?
 }
 
@@ -41,10 +44,31 @@ pub(super) fn fr_nir(number: &Number<'_>) -> Range {
 }
 
 fn is_nir(digits: &[u8]) -> bool {
+    let key = 97 - modulo(digits.get(..13).unwrap_or_default(), 97);
+    is_nir_body(digits) && key == part(digits, 13, 2)
+}
+
+fn is_nir_body(digits: &[u8]) -> bool {
     let sex = digits.first().is_some_and(|d| matches!(d, 1 | 2 | 3 | 4 | 7 | 8));
     let month = part(digits, 3, 2);
-    let key = 97 - modulo(digits.get(..13).unwrap_or_default(), 97);
-    sex && ((1..=12).contains(&month) || month >= 20) && key == part(digits, 13, 2)
+    sex && ((1..=12).contains(&month) || month >= 20)
+}
+
+/// FR_NIR without its key, where it is named.
+pub(super) fn fr_nir_named(number: &Number<'_>) -> Range {
+    const WORDS: &[&str] = &[
+        "s\u{e9}cu",
+        "secu",
+        "s\u{e9}curit\u{e9} sociale",
+        "securite sociale",
+        "nir",
+        "insee",
+        "num\u{e9}ro de s\u{e9}cu",
+        "n\u{b0} ss",
+    ];
+    let taken = number.take(13)?;
+    let shaped = taken.is_joined() || taken.has_lengths(&[1, 2, 2, 2, 3, 3]);
+    (shaped && is_nir_body(taken.digits) && number.near(&taken, WORDS)).then(|| taken.range())?
 }
 
 /// FR_NIR of Corsica: 2A and 2B count as 19 and 18.
@@ -308,14 +332,18 @@ fn icao_check(word: &[u8]) -> bool {
     check.is_ascii_digit() && sum % 10 == worth(check)
 }
 
+/// Words beside which the letters of a UK_NINO may be small.
+const NINO_WORDS: &[&str] = &["ni", "nino", "national insurance", "ni_number", "nin"];
+
 /// UK_NINO in one word: `QQ123456C`.
 pub(super) fn uk_nino(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     let word = slice(scan.text, start, end);
-    if word.len() == 9 {
-        let digits = word.get(2..8)?.iter().all(u8::is_ascii_digit);
-        return (digits && is_nino_prefix(word.get(..2)?) && is_nino_suffix(*word.last()?)).then_some(end);
+    if word.len() != 9 || !word.get(2..8)?.iter().all(u8::is_ascii_digit) {
+        return None;
     }
-    None
+    let named =
+        || bytes::near(scan.text, start, end, NINO_WORDS) || holds_word(scan.key.as_bytes(), NINO_WORDS);
+    is_nino(word.get(..2)?, *word.last()?, named).then_some(end)
 }
 
 /// UK_NINO in pairs: `QQ 12 34 56 C`, seen from its digits.
@@ -323,17 +351,24 @@ pub(super) fn uk_nino_spaced(number: &Number<'_>) -> Range {
     let text = number.scan.text;
     let first = number.start();
     let start = first.checked_sub(3)?;
-    if !matches!(before(text, first), b' ' | b'-')
-        || !is_nino_prefix(slice(text, start, first - 1))
-        || !starts_free(text, start)
-    {
-        return None;
-    }
     let groups = number.groups.get(..3)?;
     let last = groups.last()?.end();
-    let pairs = groups.iter().all(|g| g.len == 2);
-    let suffix = matches!(byte(text, last), b' ' | b'-') && is_nino_suffix(byte(text, last + 1));
-    (pairs && suffix && !byte(text, last + 2).is_ascii_alphanumeric()).then_some((start, last + 2))
+    let shaped = groups.iter().all(|g| g.len == 2)
+        && matches!(before(text, first), b' ' | b'-')
+        && matches!(byte(text, last), b' ' | b'-')
+        && starts_free(text, start)
+        && !byte(text, last + 2).is_ascii_alphanumeric();
+    let named = || bytes::near(text, start, last + 2, NINO_WORDS);
+    (shaped && is_nino(slice(text, start, first - 1), byte(text, last + 1), named))
+        .then_some((start, last + 2))
+}
+
+/// Capitals, or small letters where a word names it.
+fn is_nino(prefix: &[u8], suffix: u8, named: impl Fn() -> bool) -> bool {
+    let [first, second] = prefix else { return false };
+    let letters = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
+    let big = [*first, *second, suffix].iter().all(u8::is_ascii_uppercase);
+    is_nino_prefix(&letters) && is_nino_suffix(suffix.to_ascii_uppercase()) && (big || named())
 }
 
 fn is_nino_prefix(letters: &[u8]) -> bool {

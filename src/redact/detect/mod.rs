@@ -12,6 +12,7 @@ mod email;
 mod header;
 mod identity;
 mod jwt;
+mod lead;
 mod network;
 mod number;
 mod password;
@@ -71,6 +72,7 @@ pub(super) const NUMBERS: &[(Entity, number::Counts, number::Check)] = &[
     (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs_named),
     (Entity::PhoneNumber, number::digits(7, 18), phone::find),
     (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs),
+    (Entity::FrNir, number::digits(13, 13), identity::fr_nir_named),
     (Entity::UkNino, number::ANY, identity::uk_nino_spaced),
     (Entity::DeSocialSecurity, number::digits(8, 8), identity::de_social_security_spaced),
 ];
@@ -84,6 +86,7 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
     (Entity::UkNino, 9..=9, identity::uk_nino),
     (Entity::DeIdCard, 9..=10, identity::de_id_card),
     (Entity::FrNir, 15..=15, identity::fr_nir_corsica),
+    (Entity::MacAddress, 12..=12, network::mac_named),
     (Entity::DeVatId, 11..=11, business::german),
     (Entity::AtVatId, 11..=11, business::austrian),
 ];
@@ -91,11 +94,21 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
     if let Some(end) = number::short(scan.text, at) {
-        return Step::Skip(end);
+        let found = match end - at {
+            2 => bank::behind_country(scan, at),
+            4 => payment::loose(scan, at),
+            _ => None,
+        };
+        return found.map_or(Step::Skip(end), Step::Found);
     }
     // A hardware address may be all digits and dashes, which would read as a number.
     let dashed = bytes::byte(scan.text, at + 2) == b'-';
     let mac = if dashed { network::mac(scan, at + 2) } else { None };
-    let found = mac.or_else(|| run::find(scan, at)).or_else(|| business::behind_letters(scan, at));
+    let found = mac
+        .or_else(|| network::mac_dotted(scan, at))
+        .or_else(|| run::find(scan, at))
+        .or_else(|| business::behind_letters(scan, at))
+        .or_else(|| bank::behind_country(scan, at))
+        .or_else(|| payment::loose(scan, at));
     found.map_or_else(|| number::step(scan, at), Step::Found)
 }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::bytes::{before, byte, holds_word, near, run_end, run_start, slice, starts_apart};
 use super::number::Number;
-use super::{Finding, Scan};
+use super::{Finding, Scan, lead};
 use crate::redact::entity::Entity;
 
 const VERSION_WORDS: &[&str] = &[
@@ -92,7 +92,25 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
         holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)
             || holds_word(number.scan.key.as_bytes(), VERSION_WORDS)
     };
-    (!heading && !version()).then_some((start, end))
+    (!is_nobody(text, parts, end) && !heading && !version()).then_some((start, end))
+}
+
+/// All routers', all hosts' (224.0.0.…), or the name of a network: `10.0.0.0/8`, where the part that tells
+/// hosts apart is 0. A host in its network (`10.1.2.3/8`) and the name of no more than sixteen hosts stay a person's.
+fn is_nobody(text: &[u8], parts: [u32; 4], end: usize) -> bool {
+    let address = parts.iter().fold(0, |address, part| address << 8 | part);
+    let bits = prefix(text, end).filter(|bits| *bits <= 28);
+    let network = bits.is_some_and(|bits| address.checked_shl(bits).unwrap_or(0) == 0);
+    matches!(parts, [224, 0, 0, _]) || network
+}
+
+/// `/24`.
+fn prefix(text: &[u8], at: usize) -> Option<u32> {
+    let end = run_end(text, at + 1, 4, |b| b.is_ascii_digit());
+    if byte(text, at) != b'/' || end > at + 4 {
+        return None;
+    }
+    parse(slice(text, at + 1, end))
 }
 
 fn parse(digits: &[u8]) -> Option<u32> {
@@ -126,7 +144,11 @@ pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
-    (!address.is_loopback() && !address.is_unspecified())
+    let network = prefix(text, end)
+        .is_some_and(|bits| bits <= 64 && u128::from(address).checked_shl(bits).unwrap_or(0) == 0);
+    // Eight pairs are the bytes of a fingerprint.
+    let bytes = word.split(|b| *b == b':').all(|g| g.len() == 2);
+    (!network && !bytes && !address.is_loopback() && !address.is_unspecified())
         .then(|| Finding::whole(Entity::IpAddress, start, end))
 }
 
@@ -145,7 +167,36 @@ pub(super) fn mac(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         && !before(text, start).is_ascii_alphanumeric();
     let longer = byte(text, end) == separator && byte(text, end + 1).is_ascii_hexdigit();
     let ends = !longer && !byte(text, end).is_ascii_alphanumeric();
-    let nobody = word.iter().all(|b| matches!(b, b'0') || *b == separator);
+    let nobody =
+        [b'0', b'f'].iter().any(|all| word.iter().all(|b| b | 0x20 == all | 0x20 || *b == separator));
     (scan.on.has(Entity::MacAddress) && shaped && apart && ends && !nobody)
         .then(|| Finding::whole(Entity::MacAddress, start, end))
+}
+
+/// At the first digit of `a0b1.c2d3.e4f5`, as switches write it.
+pub(super) fn mac_dotted(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let of = |b: u8| b.is_ascii_hexdigit() || b == b'.';
+    let start = run_start(text, at, 14, of);
+    let word = text.get(start..start + 14)?;
+    let shaped = word.iter().enumerate().all(|(i, b)| (i % 5 == 4) == (*b == b'.') && of(*b))
+        && word.iter().any(u8::is_ascii_alphabetic);
+    let apart = starts_apart(text, start) && !of(before(text, start));
+    let next = byte(text, start + 14);
+    let longer = next == b'.' && byte(text, start + 15).is_ascii_alphanumeric();
+    let found =
+        shaped && apart && !longer && !next.is_ascii_alphanumeric() && scan.on.has(Entity::MacAddress);
+    found.then(|| Finding::whole(Entity::MacAddress, start, start + 14))
+}
+
+/// Twelve hexadecimal digits right behind a word for them.
+pub(super) fn mac_named(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    const WORDS: &[&str] =
+        &["mac", "mac_address", "mac_addr", "macaddress", "hwaddr", "hw_addr", "bssid", "hwaddress"];
+    let hex = slice(scan.text, start, end).iter().all(u8::is_ascii_hexdigit);
+    let named = || {
+        lead::is_one_of(scan.key.as_bytes(), WORDS)
+            || lead::is_one_of(lead::words(scan.text, start)[0], WORDS)
+    };
+    (hex && named()).then_some(end)
 }

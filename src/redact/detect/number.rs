@@ -56,6 +56,8 @@ pub(in crate::redact) struct Number<'a> {
     ends: u128,
     /// Whether no other group stands before it.
     pub(super) first: bool,
+    /// The group that stands before it.
+    pub(super) prior: Option<Group>,
 }
 
 /// The first groups of a number that hold exactly so many digits.
@@ -69,6 +71,24 @@ pub(super) struct Taken<'a> {
 impl<'a> Number<'a> {
     pub(super) fn start(&self) -> usize {
         self.groups.first().map_or(0, |g| g.start)
+    }
+
+    /// How many digits stand before a group.
+    pub(super) fn digits_before(&self, index: usize) -> Option<usize> {
+        Some(self.groups.get(index)?.offset - self.groups.first()?.offset)
+    }
+
+    /// From one of the groups on.
+    pub(super) fn from(&self, index: usize) -> Option<Self> {
+        let skip = self.digits_before(index)?;
+        Some(Number {
+            scan: self.scan,
+            digits: self.digits.get(skip..)?,
+            groups: self.groups.get(index..)?,
+            ends: self.ends >> skip,
+            first: self.first && index == 0,
+            prior: index.checked_sub(1).map_or(self.prior, |last| self.groups.get(last).copied()),
+        })
     }
 
     /// The groups that hold exactly `count` digits, if a boundary follows them.
@@ -133,6 +153,13 @@ pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let start = run_start(text, at, WORD_MAX, is_letter);
     let end = run_end(text, at, WORD_MAX, is_alphanumeric);
     let digits_end = run_end(text, at, WORD_MAX, is_digit);
+    let glued = start < at || before(text, at) == b'_';
+    if glued
+        && digits_end == end
+        && let Some(card) = super::payment::glued(scan, at)
+    {
+        return Step::Found(card);
+    }
     if start < at || digits_end < end {
         return code(scan, start, end);
     }
@@ -198,6 +225,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             groups: groups.get(index..).unwrap_or_default(),
             ends: ends >> group.offset,
             first: index == 0,
+            prior: index.checked_sub(1).and_then(|last| groups.get(last).copied()),
         };
         for (entity, counts, check) in NUMBERS {
             if (number.ends & counts != 0 || *counts == ANY)
@@ -209,6 +237,12 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
         }
     }
     let last = tried.checked_sub(1).and_then(|i| groups.get(i));
+    // What is read as one sequence ends before signs that are only a card's.
+    if let Some(group) = last.filter(|g| g.len == 4 && tried == count && count > 1)
+        && let Some(card) = super::payment::loose(scan, group.start)
+    {
+        return Step::Found(card);
+    }
     Step::Skip(last.map_or(first_end, |g| g.end()))
 }
 

@@ -5,28 +5,28 @@ use super::super::detect::checksum;
 use super::*;
 
 /// A linear congruence; the seed is the case.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub(super) fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.below(of.len())]
     }
 
-    fn symbols(&mut self, of: &str, count: usize) -> String {
+    pub(super) fn symbols(&mut self, of: &str, count: usize) -> String {
         (0..count).map(|_| char::from(of.as_bytes()[self.below(of.len())])).collect()
     }
 
-    fn digits(&mut self, count: usize) -> String {
+    pub(super) fn digits(&mut self, count: usize) -> String {
         self.symbols("0123456789", count)
     }
 
     /// Digits behind `head`, the last chosen so that `check` holds.
-    fn checked(&mut self, head: &str, count: usize, check: fn(&[u8]) -> bool) -> String {
+    pub(super) fn checked(&mut self, head: &str, count: usize, check: fn(&[u8]) -> bool) -> String {
         loop {
             let number = format!("{head}{}", self.digits(count - head.len()));
             let digits: Vec<u8> = number.bytes().map(|b| b - b'0').collect();
@@ -36,7 +36,7 @@ impl Dice {
         }
     }
 
-    fn grouped(&mut self, number: &str, lengths: &[usize], separators: &[&str]) -> String {
+    pub(super) fn grouped(&mut self, number: &str, lengths: &[usize], separators: &[&str]) -> String {
         let separator = self.pick(separators);
         let mut rest = number;
         let mut parts = Vec::new();
@@ -270,7 +270,7 @@ fn placed(dice: &mut Dice, value: &str, words: &[&str]) -> String {
     }
 }
 
-fn leaks(count: u64, make: impl Fn(&mut Dice) -> (String, String)) -> Vec<String> {
+pub(super) fn leaks(count: u64, make: impl Fn(&mut Dice) -> (String, String)) -> Vec<String> {
     let redactor = redactor();
     let leaks = |seed| {
         let (value, text) = make(&mut Dice(seed));
@@ -281,7 +281,7 @@ fn leaks(count: u64, make: impl Fn(&mut Dice) -> (String, String)) -> Vec<String
 }
 
 #[track_caller]
-fn at_most(permille: usize, of: u64, leaks: &[String]) {
+pub(super) fn at_most(permille: usize, of: u64, leaks: &[String]) {
     let most = usize::try_from(of).unwrap() * permille / 1000;
     let shown = leaks.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
     assert!(leaks.len() <= most, "{} leaks of {of}, {most} may be:\n{shown}", leaks.len());
