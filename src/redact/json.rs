@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Redactor;
+use super::detect;
 use super::resolve::Tally;
 
 const DEPTH_MAX: usize = 128;
@@ -44,6 +45,10 @@ struct Rewriter<'a> {
 struct Frame {
     close: u8,
     key: Rc<str>,
+    /// The key that the object or array itself stands under.
+    outer: Rc<str>,
+    /// What the member before says that the next value is called: `"name": "DB_PASSWORD"`.
+    named: Option<Rc<str>>,
     /// Keys of the object that were redacted, or look so, and how many became the same.
     taken: HashMap<String, usize>,
 }
@@ -79,8 +84,9 @@ impl<'a> Rewriter<'a> {
             b'{' => self.open(b'}'),
             b'[' => self.open(b']'),
             b'"' => {
-                let key = self.under();
-                self.string(&key).map(|_| false)
+                let read = self.string()?;
+                self.note(&read);
+                Some(false)
             }
             b't' => self.literal("true"),
             b'f' => self.literal("false"),
@@ -95,7 +101,8 @@ impl<'a> Rewriter<'a> {
         }
         self.at += 1;
         let inherited = self.under();
-        self.frames.push(Frame { close, key: inherited, taken: HashMap::new() });
+        let outer = Rc::clone(&inherited);
+        self.frames.push(Frame { close, key: inherited, outer, named: None, taken: HashMap::new() });
         self.blanks();
         if self.peek() == close {
             self.at += 1;
@@ -156,11 +163,34 @@ impl<'a> Rewriter<'a> {
         self.frames.last().map_or_else(|| Rc::from(""), |frame| Rc::clone(&frame.key))
     }
 
+    /// What a string is called: by its key, or, if that is `value`, by the member before it or the object's own key; in a
+    /// pair by the string before it.
+    fn called(&self, text: &str) -> Rc<str> {
+        let Some(frame) = self.frames.last() else { return Rc::from("") };
+        let is_value = frame.close == b']' || detect::is_value(&frame.key);
+        let named = frame.named.as_ref().filter(|name| detect::named_value(name, text));
+        let name = match named {
+            Some(name) if is_value => name,
+            _ if is_value && detect::names_value(&frame.outer) => &frame.outer,
+            _ => &frame.key,
+        };
+        Rc::clone(name)
+    }
+
+    /// Keeps what a string says about the next one.
+    fn note(&mut self, read: &str) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        if frame.close == b']' || detect::is_name_member(&frame.key) {
+            frame.named = detect::names_value(read).then(|| Rc::from(read));
+        }
+    }
+
     /// Redacts a string; gives back what it holds now.
-    fn string(&mut self, key: &str) -> Option<Cow<'a, str>> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let decoded = self.decode()?;
-        let Some(changed) = self.redactor.any(&decoded, key, self.nested + 1, self.tally) else {
+        let key = self.called(&decoded);
+        let Some(changed) = self.redactor.any(&decoded, &key, self.nested + 1, self.tally) else {
             return Some(decoded);
         };
         self.replace(start, &changed);

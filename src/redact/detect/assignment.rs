@@ -5,7 +5,8 @@ use super::bytes::{
     Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
     run_start, slice,
 };
-use super::{Finding, Scan};
+use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
+use super::{Finding, Scan, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -23,10 +24,26 @@ const HEAD: usize = 64;
 enum Kind {
     /// Something a person made up.
     Password,
+    /// The same, if it looks made up: the name is short and means other things as well.
+    MadeUp,
     /// Something a machine made.
     Key(Entity),
     /// The same, if it was made at random.
     Random,
+}
+
+impl Kind {
+    fn entity(self) -> Entity {
+        match self {
+            Self::Password | Self::MadeUp => Entity::Password,
+            Self::Key(entity) => entity,
+            Self::Random => Entity::ApiKey,
+        }
+    }
+
+    fn is_password(self) -> bool {
+        matches!(self, Self::Password | Self::MadeUp)
+    }
 }
 
 /// Endings of names, without `_`, `-` and `.`, lower case.
@@ -46,6 +63,45 @@ const PASSWORDS: &[&[u8]] = &[
     b"userpass",
     b"dbpass",
     b"passw",
+    b"smtppass",
+    b"mailpass",
+    b"redispass",
+    b"adminpass",
+    b"rootpass",
+    b"sshpass",
+    b"becomepass",
+    b"vaultpass",
+    b"wifikey",
+    b"wlankey",
+];
+/// What a name may end in behind a sign, or as a word that begins with a capital: `SMTP_PASS`, `adminPw`.
+const LAST_WORDS: &[(&[u8], Kind)] = &[
+    (b"pass", Kind::MadeUp),
+    (b"pw", Kind::MadeUp),
+    (b"pat", Kind::Key(Entity::ApiKey)),
+    (b"salt", Kind::Random),
+];
+/// Before `pass` these are about something else.
+const PASSES: &[&[u8]] = &[
+    b"render",
+    b"first",
+    b"second",
+    b"test",
+    b"tests",
+    b"low",
+    b"high",
+    b"band",
+    b"single",
+    b"multi",
+    b"two",
+    b"shadow",
+    b"depth",
+    b"last",
+    b"next",
+    b"by",
+    b"compiler",
+    b"post",
+    b"pre",
 ];
 const KEYS: &[(&[u8], Entity)] = &[
     (b"secretaccesskey", Entity::AwsSecretKey),
@@ -68,6 +124,7 @@ const KEYS: &[(&[u8], Entity)] = &[
     (b"clientkey", Entity::ApiKey),
     (b"authkey", Entity::ApiKey),
     (b"sessid", Entity::ApiKey),
+    (b"secretkeybase", Entity::ApiKey),
 ];
 /// Names that end so hold a key if the value was made at random, unless they are one of the others.
 const RANDOM_KEYS: &[u8] = b"key";
@@ -96,8 +153,9 @@ const OTHER_KEYS: &[&[u8]] = &[
     b"bucketkey",
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
-const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
-const AUTH: &[u8] = b"auth";
+const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
+/// Whole names of what was made at random, or of something else.
+const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
 const PARAMETERS: &[&[u8]] =
     &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
 
@@ -114,34 +172,70 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let start = run_start(text, name_end, NAME_MAX, is_name);
     let query = !colon && matches!(before(text, start), b'?' | b'&');
-    let kind = kind(slice(text, start, name_end), query)?;
+    let name = slice(text, start, name_end);
+    let beside = if name.eq_ignore_ascii_case(sibling::VALUE) { sibling::name(text, start) } else { None };
+    let kind = match beside {
+        Some(beside) => {
+            self::kind(beside, false).map(|kind| if kind == Kind::Password { Kind::MadeUp } else { kind })
+        }
+        None => self::kind(name, query),
+    }?;
     let mut value = value(text, at, query, kind)?;
+    if value.quotes == Quotes::None && name.to_ascii_lowercase().ends_with(b"passphrase") {
+        let line = run_end(text, value.start, 128, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\\' | b'<'));
+        if is_passphrase(slice(text, value.start, line)) {
+            return Some(Finding::outer(Entity::Password, value.start, line, at + 1));
+        }
+    }
     let found = slice(text, value.start, value.end);
-    let accepted = match kind {
-        Kind::Password => {
-            is_password(found, &value)
-                && (value.quotes != Quotes::None || !is_generic(text, value.start, value.end))
-        }
-        Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
-        Kind::Random => is_key(found) && is_random(found.get(..HEAD).unwrap_or(found)),
-        Kind::Key(_) => {
-            is_key(found)
-                || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
-        }
-    };
-    let entity = match kind {
-        Kind::Password => Entity::Password,
-        Kind::Key(entity) => entity,
-        Kind::Random => Entity::ApiKey,
-    };
-    if !accepted {
+    let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
+    if compared || !is_accepted(text, kind, &value, query) {
         return None;
     }
+    let entity = kind.entity();
     if found.len() == VALUE_MAX {
         value.end = run_end(text, value.end, usize::MAX, is_key_byte);
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
+    let found = slice(text, value.start, value.end);
+    match kind {
+        Kind::Password | Kind::MadeUp => {
+            (kind == Kind::Password || password::is_made_up(found) || is_random_letters(found))
+                && is_password(found, value)
+                && (value.quotes != Quotes::None || !is_code(text, value.start, value.end))
+        }
+        Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
+        Kind::Random => {
+            is_key(found) && is_random(found.get(..HEAD).unwrap_or(found))
+                || is_short_key(found) && !is_reference(found)
+        }
+        Kind::Key(_) => {
+            is_key(found)
+                || ((is_short_key(found) || password::is_strong(found))
+                    && !is_reference(found)
+                    && !is_code(text, value.start, value.end))
+                || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
+        }
+    }
+}
+
+/// What a person or a machine made, under a name that says so less than others: in a pair, or a column.
+pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
+    let kind = kind(name, false)?;
+    let accepted = match kind {
+        Kind::Password | Kind::MadeUp => {
+            value.len() <= PASSWORD_MAX && (password::is_made_up(value) || is_random_letters(value))
+        }
+        Kind::Key(_) => {
+            is_key(value) || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
+        }
+        Kind::Random => is_key(value) && is_random(value.get(..HEAD).unwrap_or(value)),
+    };
+    accepted.then(|| kind.entity())
 }
 
 /// The entity of a JSON string that stands under a key which names a credential.
@@ -151,12 +245,22 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
     let single = !bytes.iter().any(u8::is_ascii_whitespace);
     match kind(key.as_bytes(), true)? {
         Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
+        Kind::MadeUp => {
+            let made = password::is_made_up(bytes) || is_random_letters(bytes);
+            (single && made && bytes.len() <= PASSWORD_MAX).then_some(Entity::Password)
+        }
         Kind::Key(Entity::Authorization) => {
             (bytes.len() >= 8 && (single || scheme)).then_some(Entity::Authorization)
         }
-        Kind::Key(entity) => (single && is_key(bytes)).then_some(entity),
-        Kind::Random => (single && is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)))
-            .then_some(Entity::ApiKey),
+        Kind::Key(entity) => {
+            let short = is_short_key(bytes) || password::is_strong(bytes);
+            (single && (is_key(bytes) || (short && !is_reference(bytes)))).then_some(entity)
+        }
+        Kind::Random => {
+            let random =
+                is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)) || is_short_key(bytes);
+            (single && random).then_some(Entity::ApiKey)
+        }
     }
 }
 
@@ -168,9 +272,8 @@ pub(in crate::redact) fn names_value(key: &str) -> bool {
 /// What a word names, if it names a credential that a machine made.
 pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     match kind(word, false)? {
-        Kind::Password => None,
-        Kind::Key(entity) => Some(entity),
-        Kind::Random => Some(Entity::ApiKey),
+        Kind::Password | Kind::MadeUp => None,
+        kind => Some(kind.entity()),
     }
 }
 
@@ -188,7 +291,7 @@ fn may_be_listed(name: &[u8]) -> bool {
 
 /// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
 static ENDINGS: [u32; 26] = {
-    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), AUTH);
+    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), sibling::VALUE);
     let mut row = 0;
     while let Some((name, _)) = row_of(KEYS, row) {
         table = with_ending(table, name);
@@ -201,6 +304,16 @@ static ENDINGS: [u32; 26] = {
     }
     row = 0;
     while let Some(name) = row_of(SHORT_PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some((name, _)) = row_of(LAST_WORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(RANDOM_NAMES, row) {
         table = with_ending(table, name);
         row += 1;
     }
@@ -234,6 +347,7 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     if name.len() <= NAME_MAX && !may_be_listed(name) {
         return None;
     }
+    let last = last_word(name);
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
     let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -249,10 +363,27 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         return Some(Kind::Key(*entity));
     }
     let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
-    if name == AUTH || (name.ends_with(RANDOM_KEYS) && !other) {
+    if RANDOM_NAMES.contains(&name) || (name.ends_with(RANDOM_KEYS) && !other) {
         return Some(Kind::Random);
     }
+    if let Some((word, kind)) = LAST_WORDS.iter().find(|(word, _)| last.eq_ignore_ascii_case(word))
+        && let Some(first) = name.strip_suffix(*word)
+        && !first.is_empty()
+        && !(*word == b"pass" && PASSES.iter().any(|other| first.ends_with(other)))
+    {
+        return Some(*kind);
+    }
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
+}
+
+/// The last word of a name: behind its last sign, or from its last capital behind a small letter.
+fn last_word(name: &[u8]) -> &[u8] {
+    let begins = |at: &usize| {
+        let (last, here) = (before(name, *at), byte(name, *at));
+        !last.is_ascii_alphanumeric() || (last.is_ascii_lowercase() && here.is_ascii_uppercase())
+    };
+    let from = (name.len().saturating_sub(8)..name.len()).rev().find(begins).unwrap_or(0);
+    slice(name, from, name.len())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -286,7 +417,7 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
             start += scheme.len();
         }
     }
-    let most = if kind == Kind::Password { PASSWORD_MAX + 1 } else { VALUE_MAX };
+    let most = if kind.is_password() { PASSWORD_MAX + 1 } else { VALUE_MAX };
     let stops = |b: u8| match b {
         b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
         b' ' | b'\t' | b';' => !quoted,
@@ -296,14 +427,14 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let json =
         quote == b'"' && byte(text, at) == b':' && before(text, run_start(text, at, 2, is_space)) == b'"';
     let mut end = run_end(text, start, most, |b| !stops(b));
-    if json && kind == Kind::Password && quote_start == open {
+    if json && kind.is_password() && quote_start == open {
         end = string_end(text, start, most);
     }
     // A quote within a word opens and closes nothing.
-    while !quoted && kind == Kind::Password && byte(text, end) == b'"' && is_within_word(text, end) {
+    while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
         end = run_end(text, end + 1, most, |b| !stops(b));
     }
-    if kind != Kind::Password && !quoted {
+    if !kind.is_password() && !quoted {
         // Of a row of values the first.
         end = run_end(text, start, end - start, |b| b != b',');
     }
@@ -342,9 +473,10 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     }
     let classes = Classes::of(value);
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
-        || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
+        || value.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || matches!(b, b'_' | b'.'));
     if how.quotes != Quotes::None {
-        return value.len() >= 4 && (how.quotes == Quotes::Json || !value.contains(&b' '));
+        let whole = how.quotes == Quotes::Json || !value.contains(&b' ') || is_passphrase(value);
+        return value.len() >= 4 && whole;
     }
     if is_long_number(value) {
         return true;
@@ -353,7 +485,11 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
     // A member of a connection string is nothing else.
     let member = how.tight && how.member && value.len() >= 4;
-    (strong && !(code && classes.digit == 0)) || long_word || member || is_jumbled(value)
+    (strong && !(code && classes.digit == 0))
+        || long_word
+        || member
+        || is_jumbled(value)
+        || is_random_letters(value)
 }
 
 /// More digits than a count or a port has, and no day.
@@ -363,11 +499,33 @@ pub(super) fn is_long_number(value: &[u8]) -> bool {
 }
 
 /// `Uint8Array<ArrayBuffer>`: a type.
-pub(super) fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
+fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
     byte(text, end) == b'<'
         && byte(text, end + 1).is_ascii_uppercase()
         && byte(text, end + 2).is_ascii_lowercase()
         && slice(text, start, end).iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// An element, a call, a type, a row of counts or a test's name, where a value without quotes would stand.
+pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
+    let value = slice(text, start, end);
+    let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    let close = match byte(value, name) {
+        b'[' => b']',
+        b'(' => b')',
+        _ => 0,
+    };
+    let called = close != 0 && name > 0 && (value.contains(&close) || byte(text, end) == close);
+    let counts = value.iter().all(|b| b.is_ascii_digit() || *b == b'/');
+    called
+        || (counts && value.contains(&b'/'))
+        || is_slug(value) && is_test(value)
+        || is_generic(text, start, end)
+}
+
+/// `test_login_v2`, `customer_id_v2`, `user.password_2`.
+fn is_test(value: &[u8]) -> bool {
+    value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
 }
 
 /// What a machine would make: long, with letters and digits or both cases.
@@ -381,9 +539,9 @@ fn is_key(value: &[u8]) -> bool {
     let letters = classes.digit + classes.other == 0
         && classes.upper > 3
         && classes.lower > 3
-        && pairs_of_capitals(value) > 1;
+        && (pairs_of_capitals(value) > 1 || is_plainly_random_letters(value));
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
-    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
+    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value) && !is_slug(value)
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -414,6 +572,11 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"&str",
         b"!ref",
         b"!secret",
+        b"op://",
+        b"arn:aws",
+        b"vault://",
+        b"ssm:",
+        b"ENC[",
     ];
     const STAND_INS: &[&[u8]] = &[
         b"none",
