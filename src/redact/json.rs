@@ -11,6 +11,10 @@ use super::detect;
 use super::resolve::Tally;
 
 const DEPTH_MAX: usize = 128;
+/// Blanks before the end of a pair.
+const BLANKS_MAX: usize = 64;
+/// A longer string names no credential.
+const NAME_MAX: usize = 48;
 
 /// The redacted document, `Some(None)` if nothing changes, None if it is not JSON or too deep.
 pub(super) fn rewrite(
@@ -49,6 +53,8 @@ struct Frame {
     outer: Rc<str>,
     /// What the member before says that the next value is called: `"name": "DB_PASSWORD"`.
     named: Option<Rc<str>>,
+    /// Of an array, whether no string has been read.
+    is_empty: bool,
     /// Keys of the object that were redacted, or look so, and how many became the same.
     taken: HashMap<String, usize>,
 }
@@ -102,7 +108,14 @@ impl<'a> Rewriter<'a> {
         self.at += 1;
         let inherited = self.under();
         let outer = Rc::clone(&inherited);
-        self.frames.push(Frame { close, key: inherited, outer, named: None, taken: HashMap::new() });
+        self.frames.push(Frame {
+            close,
+            key: inherited,
+            outer,
+            named: None,
+            is_empty: true,
+            taken: HashMap::new(),
+        });
         self.blanks();
         if self.peek() == close {
             self.at += 1;
@@ -167,11 +180,12 @@ impl<'a> Rewriter<'a> {
     /// pair by the string before it.
     fn called(&self, text: &str) -> Rc<str> {
         let Some(frame) = self.frames.last() else { return Rc::from("") };
-        let is_value = frame.close == b']' || detect::is_value(&frame.key);
-        let named = frame.named.as_ref().filter(|name| detect::named_value(name, text));
-        let name = match named {
-            Some(name) if is_value => name,
-            _ if is_value && detect::names_value(&frame.outer) => &frame.outer,
+        let is_value = detect::is_value(&frame.key) || (frame.close == b']' && self.is_last());
+        let behind = || self.name_behind().filter(|_| frame.close == b'}').map(Rc::from);
+        let named = if is_value { frame.named.clone().or_else(behind) } else { None };
+        let name = match &named {
+            Some(name) if detect::named_value(name, text) => name,
+            _ if frame.close == b'}' && is_value && detect::names_value(&frame.outer) => &frame.outer,
             _ => &frame.key,
         };
         Rc::clone(name)
@@ -180,9 +194,27 @@ impl<'a> Rewriter<'a> {
     /// Keeps what a string says about the next one.
     fn note(&mut self, read: &str) {
         let Some(frame) = self.frames.last_mut() else { return };
-        if frame.close == b']' || detect::is_name_member(&frame.key) {
-            frame.named = detect::names_value(read).then(|| Rc::from(read));
+        let names = if frame.close == b']' { frame.is_empty } else { detect::is_name_member(&frame.key) };
+        if names || frame.close == b']' {
+            frame.named = (names && detect::names_value(read)).then(|| Rc::from(read));
         }
+        frame.is_empty = false;
+    }
+
+    /// The name in the member behind a value.
+    fn name_behind(&self) -> Option<&str> {
+        let rest =
+            self.json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+        let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
+        let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
+        (detect::is_name_member(member) && detect::names_value(name)).then_some(name)
+    }
+
+    /// Whether the array ends here.
+    fn is_last(&self) -> bool {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        rest.iter().take(BLANKS_MAX).find(|b| !b.is_ascii_whitespace()) == Some(&b']')
     }
 
     /// Redacts a string; gives back what it holds now.

@@ -192,11 +192,21 @@ fn may_be_noun(text: &[u8], at: usize) -> bool {
         at.checked_sub(1).and_then(|prior| text.get(prior)).is_none_or(|b| !b.is_ascii_alphanumeric());
     // `/` with the bit of small letters is itself.
     let fits = matches!((next(1), next(2)), (b'a', b's') | (b'w', _) | (b'e', b'n' | b'y') | (b'/', b'w'));
-    if begins {
-        return fits;
+    if begins || !fits {
+        // `token`, and `mdp` at its end, begin elsewhere.
+        return fits || is_late_letter(text, at);
     }
+    // At the end of a German word: `Einmalpasswort`.
+    text.get(at..at + 8)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"passwort") || word.eq_ignore_ascii_case(b"kennwort"))
+        || is_late_letter(text, at)
+}
+
+/// Whether a word is seen here that has no `p` or `k` at its beginning: the `p` of `mdp`, the `k` of `token`.
+fn is_late_letter(text: &[u8], at: usize) -> bool {
     at.checked_sub(2).and_then(|start| text.get(start..at)).is_some_and(|head| {
-        head.eq_ignore_ascii_case(b"md") || (head.eq_ignore_ascii_case(b"to") && next(1) == b'e')
+        head.eq_ignore_ascii_case(b"md")
+            || (head.eq_ignore_ascii_case(b"to") && text.get(at + 1).is_some_and(|b| b | 0x20 == b'e'))
     })
 }
 

@@ -5,6 +5,7 @@ use super::bytes::{
     Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
     run_start, slice,
 };
+use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
 use super::{Finding, Scan, password, sibling};
 use crate::redact::entity::Entity;
@@ -180,6 +181,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         }
         None => self::kind(name, query),
     }?;
+    // Of a path or a number with colons the last part only.
+    if kind == Kind::Random && before(text, start) == b':' {
+        return None;
+    }
     let mut value = value(text, at, query, kind)?;
     if value.quotes == Quotes::None && name.to_ascii_lowercase().ends_with(b"passphrase") {
         let line = run_end(text, value.start, 128, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\\' | b'<'));
@@ -204,8 +209,8 @@ fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
     let found = slice(text, value.start, value.end);
     match kind {
         Kind::Password | Kind::MadeUp => {
-            (kind == Kind::Password || password::is_made_up(found) || is_random_letters(found))
-                && is_password(found, value)
+            is_password(found, value)
+                && (kind == Kind::Password || password::is_made_up(found) || is_random_letters(found))
                 && (value.quotes != Quotes::None || !is_code(text, value.start, value.end))
         }
         Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
@@ -271,7 +276,9 @@ pub(in crate::redact) fn names_value(key: &str) -> bool {
 
 /// What a word names, if it names a credential that a machine made.
 pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
+    // A session in a sentence is none of a key, and of a resource's name neither.
     match kind(word, false)? {
+        Kind::Random if word.eq_ignore_ascii_case(b"session") => None,
         Kind::Password | Kind::MadeUp => None,
         kind => Some(kind.entity()),
     }
@@ -348,6 +355,8 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         return None;
     }
     let last = last_word(name);
+    // `AWS::Macie::Session`.
+    let path = name.contains(&b':');
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
     let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -363,7 +372,7 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         return Some(Kind::Key(*entity));
     }
     let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
-    if RANDOM_NAMES.contains(&name) || (name.ends_with(RANDOM_KEYS) && !other) {
+    if (RANDOM_NAMES.contains(&name) && !path) || (name.ends_with(RANDOM_KEYS) && !other) {
         return Some(Kind::Random);
     }
     if let Some((word, kind)) = LAST_WORDS.iter().find(|(word, _)| last.eq_ignore_ascii_case(word))
@@ -498,36 +507,6 @@ pub(super) fn is_long_number(value: &[u8]) -> bool {
     value.len() >= 8 && value.iter().all(u8::is_ascii_digit) && !is_day
 }
 
-/// `Uint8Array<ArrayBuffer>`: a type.
-fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
-    byte(text, end) == b'<'
-        && byte(text, end + 1).is_ascii_uppercase()
-        && byte(text, end + 2).is_ascii_lowercase()
-        && slice(text, start, end).iter().all(u8::is_ascii_alphanumeric)
-}
-
-/// An element, a call, a type, a row of counts or a test's name, where a value without quotes would stand.
-pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
-    let value = slice(text, start, end);
-    let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
-    let close = match byte(value, name) {
-        b'[' => b']',
-        b'(' => b')',
-        _ => 0,
-    };
-    let called = close != 0 && name > 0 && (value.contains(&close) || byte(text, end) == close);
-    let counts = value.iter().all(|b| b.is_ascii_digit() || *b == b'/');
-    called
-        || (counts && value.contains(&b'/'))
-        || is_slug(value) && is_test(value)
-        || is_generic(text, start, end)
-}
-
-/// `test_login_v2`, `customer_id_v2`, `user.password_2`.
-fn is_test(value: &[u8]) -> bool {
-    value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
-}
-
 /// What a machine would make: long, with letters and digits or both cases.
 fn is_key(value: &[u8]) -> bool {
     if value.len() < 16 {
@@ -542,63 +521,4 @@ fn is_key(value: &[u8]) -> bool {
         && (pairs_of_capitals(value) > 1 || is_plainly_random_letters(value));
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
     mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value) && !is_slug(value)
-}
-
-/// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
-pub(super) fn is_reference(value: &[u8]) -> bool {
-    const OPENINGS: &[&[u8]] = &[
-        b"${",
-        b"$(",
-        b"{",
-        b"<",
-        b"[",
-        b"%(",
-        b"***",
-        b"...",
-        b"os.environ",
-        b"os.getenv",
-        b"process.env",
-        b"env.",
-        b"getenv",
-        b"secrets.",
-        b"vault:",
-        b"your",
-        b"YOUR",
-        b"sk-...",
-        b"*const",
-        b"*mut",
-        b"&mut",
-        b"&[",
-        b"&str",
-        b"!ref",
-        b"!secret",
-        b"op://",
-        b"arn:aws",
-        b"vault://",
-        b"ssm:",
-        b"ENC[",
-    ];
-    const STAND_INS: &[&[u8]] = &[
-        b"none",
-        b"null",
-        b"true",
-        b"false",
-        b"nil",
-        b"undefined",
-        b"string",
-        b"str",
-        b"redacted",
-        b"required",
-        b"optional",
-        b"xxx",
-    ];
-    let first = value.first().copied().unwrap_or(0);
-    let shell = first == b'$'
-        && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
-        && value.len() > 1;
-    shell
-        || value.iter().all(|b| *b == first)
-        || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
-        || OPENINGS.iter().any(|o| value.starts_with(o))
-        || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
 }

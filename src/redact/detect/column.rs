@@ -5,7 +5,9 @@ use super::{Finding, Scan, assignment};
 
 /// How far above a row its column's name may stand, in bytes and in rows.
 const TABLE_MAX: usize = 1024;
-const ROWS_MAX: usize = 64;
+const ROWS_MAX: usize = 32;
+/// A longer heading is a sentence.
+const HEADING_MAX: usize = 32;
 const VALUE_MAX: usize = 64;
 
 fn separates(b: u8) -> bool {
@@ -30,7 +32,8 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let classes = Classes::of(value);
-    if classes.lower + classes.upper < 2 || classes.kinds() < 2 {
+    let constant = classes.lower == 0 && value.contains(&b'_');
+    if constant || classes.lower + classes.upper < 2 || classes.kinds() < 2 {
         return None;
     }
     let name = name(text, open, close)?;
@@ -46,7 +49,7 @@ fn name(text: &[u8], start: usize, end: usize) -> Option<&[u8]> {
     let sign = match before.iter().rev().find(|b| separates(**b)) {
         Some(sign) => *sign,
         // The first field of a row.
-        None if separates(byte(text, end)) => byte(text, end),
+        None if separates(byte(text, end)) && !byte(text, end + 1).is_ascii_whitespace() => byte(text, end),
         None => return None,
     };
     let place = memchr::memchr_iter(sign, before).count();
@@ -64,5 +67,9 @@ fn name(text: &[u8], start: usize, end: usize) -> Option<&[u8]> {
         }
         bottom = from - 1;
     }
-    top?.split(|b| *b == sign).nth(place).filter(|name| name.len() <= VALUE_MAX)
+    let name = top?.split(|b| *b == sign).nth(place)?;
+    // A heading, and no expression.
+    let written =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'_' | b'-' | b'.' | b'"' | b'\r' | b'*');
+    (name.len() <= HEADING_MAX && name.iter().all(written)).then_some(name)
 }

@@ -1,8 +1,8 @@
 //! PASSWORD and URL_PASSWORD in commands: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
-use super::assignment::is_reference;
 use super::bytes::{before, byte, is_space, run_end, run_start, slice};
+use super::reference::is_reference;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -136,7 +136,7 @@ fn piped(text: &[u8], at: usize) -> Option<Finding> {
 /// `sqlplus user/password@database`, at the `@`.
 pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    let word = run_start(text, at, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\''));
+    let word = run_start(text, at, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'@'));
     let slash = word + slice(text, word, at).iter().position(|b| *b == b'/')?;
     let line = slice(text, word.saturating_sub(48), word);
     let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();

@@ -20,6 +20,7 @@ mod password;
 mod payment;
 mod pem;
 mod phone;
+mod reference;
 mod run;
 mod sibling;
 mod speech;

@@ -1,11 +1,12 @@
 //! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "… comme mot de passe", "credentials are admin:…",
 //! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
-use super::assignment::{is_code, is_long_number, is_reference};
+use super::assignment::is_long_number;
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::words::{is_passphrase, is_random_letters};
+use super::reference::{is_code, is_reference};
+use super::words::{is_passphrase, is_scattered};
 use super::{Finding, Scan, column, speech};
 use crate::redact::entity::Entity;
 
@@ -237,8 +238,9 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     };
     let from = at + word.len();
     let prior = before(text, at);
-    // `pass_over` is another word.
-    if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
+    // `pass_over` is another word; `Einmalpasswort` is one.
+    let inside = prior.is_ascii_alphanumeric() && !word.ends_with(b"wort");
+    if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -324,7 +326,7 @@ fn is_scrambled(value: &[u8]) -> bool {
         }
     }
     let letters = letters.get(..count).unwrap_or_default();
-    (1..4).contains(&signs) && count > 6 && is_random_letters(letters)
+    (1..4).contains(&signs) && count > 6 && is_scattered(letters)
 }
 
 /// Before the noun at `at`: "… as the password", "… (password)".
@@ -408,7 +410,7 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
-    (told || is_jumbled(value) || is_random_letters(value) || (symbol && letters > 3 && classes.kinds() > 2))
+    (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
 }
 
@@ -437,11 +439,7 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
     let symbol = value.iter().any(|b| b"!@#$%^&*+=~|?".contains(b));
     value.len() >= 6
         && classes.kinds() > 1
-        && (classes.digit > 0
-            || symbol
-            || is_jumbled(value)
-            || is_random_letters(value)
-            || is_passphrase(value))
+        && (classes.digit > 0 || symbol || is_jumbled(value) || is_scattered(value) || is_passphrase(value))
         && !is_reference(value)
         && !value.windows(3).any(|w| w == b"://")
 }
@@ -465,7 +463,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     }
     let pair = whole.iter().position(|b| *b == b':');
     // "root/… are the credentials".
-    let both = || is_called(text, to, LOGINS) || is_login(text, from, to);
+    let both = || is_called(text, to, LOGINS) || speech::is_pair(text, from, to);
     let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| both()));
     let value = from + pair.map_or(0, |at| at + 1);
     let secret = slice(text, value, to);

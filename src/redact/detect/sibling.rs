@@ -23,7 +23,11 @@ const NAME_MAX: usize = 48;
 /// Blanks, quotes and signs between the two members.
 const BETWEEN_MAX: usize = 48;
 
-/// The name in the member before `value`, which begins at `start`.
+fn quotes(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\')
+}
+
+/// The name in the member before `value`, which begins at `start`, or of the object that it begins.
 pub(super) fn name(text: &[u8], start: usize) -> Option<&[u8]> {
     let gap = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'\\' | b',' | b';');
     // The letter of a literal line break is none of a name.
@@ -37,12 +41,18 @@ pub(super) fn name(text: &[u8], start: usize) -> Option<&[u8]> {
             break;
         }
     }
+    let open = run_start(text, end, 3, |b| matches!(b, b'{' | b' '));
+    if before(text, open) == b':' && end < start {
+        let end = run_start(text, open - 1, 4, quotes);
+        let from = run_start(text, end, NAME_MAX, is_name);
+        return Some(slice(text, from, end));
+    }
     let from = run_start(text, end, NAME_MAX, is_name);
-    let sign = run_start(text, from, 6, |b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\'));
+    let sign = run_start(text, from, 6, quotes);
     if end == start || from == end || !matches!(before(text, sign), b':' | b'=') {
         return None;
     }
-    let member_end = run_start(text, sign - 1, 4, |b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\'));
+    let member_end = run_start(text, sign - 1, 4, quotes);
     let member = slice(text, run_start(text, member_end, 12, is_name), member_end);
     is_name_member(member).then(|| slice(text, from, end))
 }

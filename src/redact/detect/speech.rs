@@ -2,7 +2,7 @@
 //! "the API key is …".
 
 use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
-use super::words::{is_plainly_random_letters, is_random_letters};
+use super::words::{is_plainly_random_letters, is_scattered};
 use super::{Finding, Scan, password};
 use crate::redact::entity::Entity;
 
@@ -111,6 +111,24 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     spoken || (is(second, BOTH) && signs) || (first == Some(b"/") && is(third, BOTH))
 }
 
+/// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.
+pub(super) fn is_pair(text: &[u8], from: usize, to: usize) -> bool {
+    let whole = slice(text, from, to);
+    let Some(slash) = whole.iter().position(|b| *b == b'/') else { return false };
+    let (name, secret) = (slice(whole, 0, slash), slice(whole, slash + 1, whole.len()));
+    let classes = Classes::of(secret);
+    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let named = name.len() > 1 && name.iter().any(u8::is_ascii_lowercase);
+    if !named || secret.contains(&b'/') || classes.digit < 2 || !(signs || classes.upper > 0) {
+        return false;
+    }
+    let mut buffer = [0; AROUND];
+    let length = said(text, from, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    let words = line.rsplit(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(3).any(|word| BOTH.contains(&word))
+}
+
 /// `Office2019`, `October27`: a name and a year or a small number.
 fn is_dated(value: &[u8]) -> bool {
     let letters = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
@@ -159,7 +177,13 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if name == from || value == name {
         return None;
     }
-    password::password_at(text, value).filter(|found| is_meant(text, found))
+    // A blank alone may stand between two words of a sentence.
+    let apart = slice(text, name, value).iter().any(|b| !is_space(*b));
+    password::password_at(text, value).filter(|found| {
+        let secret = slice(text, found.start, found.end);
+        let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+        is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
+    })
 }
 
 /// Whether a password looks like no word and no number.
@@ -168,7 +192,7 @@ fn is_meant(text: &[u8], found: &Finding) -> bool {
     let classes = Classes::of(value);
     let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));
     let made = classes.digit > 1 || (signs && (classes.digit > 0 || classes.upper > 1));
-    classes.lower + classes.upper > 2 && (made || is_random_letters(value))
+    classes.lower + classes.upper > 2 && (made || is_scattered(value))
 }
 
 /// At the `k` of `key` or `token`, or the `C` of `SECRET`: a run of letters alone, made at random, a few words on.

@@ -1,7 +1,7 @@
 //! Telling what was made at random from what is written of words: by its capitals and by pairs of letters that no word of
 //! English, German, French or of names in code has often.
 
-use super::bytes::{Classes, byte, slice};
+use super::bytes::{Classes, before, byte, slice};
 
 /// For each letter, those that hardly ever stand behind it.
 const RARE_BEHIND: [&[u8]; 26] = [
@@ -67,15 +67,19 @@ struct Look {
     odd: usize,
     /// Pairs that hardly any word has.
     rare: usize,
+    /// Those of them within a part.
+    within: usize,
 }
 
 impl Look {
     fn of(letters: &[u8]) -> Self {
-        let mut look = Self { odd: 0, rare: rare_pairs(letters) };
+        let mut look = Self { odd: 0, rare: rare_pairs(letters), within: 0 };
         let mut from = 0;
         while from < letters.len() {
             let end = part_end(letters, from);
-            look.odd += usize::from(is_odd(slice(letters, from, end)));
+            let part = slice(letters, from, end);
+            look.within += rare_pairs(part);
+            look.odd += usize::from(is_odd(part));
             from = end.max(from + 1);
         }
         look
@@ -116,19 +120,32 @@ fn is_odd(part: &[u8]) -> bool {
     }
 }
 
-/// Whether letters alone were made at random.
+/// Whether letters alone were made at random, where a name says that a credential stands.
 pub(super) fn is_random_letters(value: &[u8]) -> bool {
+    looks_random(value, |look| look.odd > 1 || look.within > 1 || (look.odd > 0 && look.rare > 0))
+}
+
+/// The same in a sentence, where the name of something may stand.
+pub(super) fn is_scattered(value: &[u8]) -> bool {
+    looks_random(value, |look| look.odd > 1 || look.within > 1)
+}
+
+fn looks_random(value: &[u8], mixed: fn(Look) -> bool) -> bool {
     let head = value.get(..MOST).unwrap_or(value);
     if head.len() < 6 || !head.iter().all(u8::is_ascii_alphabetic) {
         return false;
     }
+    // A capital at the end is a mark, as of `ProviderA`.
+    let marked = head.len() > 8 && before(head, head.len() - 1).is_ascii_lowercase();
+    let last = before(head, head.len()).is_ascii_uppercase();
+    let head = if marked && last { slice(head, 0, head.len() - 1) } else { head };
     let classes = Classes::of(head);
     let look = Look::of(head);
     if classes.lower == 0 || classes.upper == 0 || (classes.upper == 1 && byte(head, 0).is_ascii_uppercase())
     {
         return head.len() >= 8 && classes.lower > 0 && look.rare > 1;
     }
-    look.odd > 1 || (look.odd > 0 && look.rare > 0) || look.rare > 1
+    mixed(look)
 }
 
 /// The same, where little else says that a value is meant: no name in code looks so.
