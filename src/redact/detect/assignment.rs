@@ -177,9 +177,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let beside = if name.eq_ignore_ascii_case(sibling::VALUE) { sibling::name(text, start) } else { None };
     let kind = match beside {
         Some(beside) => {
-            self::kind(beside, false).map(|kind| if kind == Kind::Password { Kind::MadeUp } else { kind })
+            kind(beside, false).map(|kind| if kind == Kind::Password { Kind::MadeUp } else { kind })
         }
-        None => self::kind(name, query),
+        None => kind(name, query),
     }?;
     // Of a path or a number with colons the last part only.
     if kind == Kind::Random && before(text, start) == b':' {

@@ -108,7 +108,9 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let (first, second, third) = (near.next(), near.next(), near.next());
     let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
     let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
-    spoken || (is(second, BOTH) && signs) || (first == Some(b"/") && is(third, BOTH))
+    spoken
+        || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
+        || (first == Some(b"/") && is(third, BOTH))
 }
 
 /// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.

@@ -35,7 +35,7 @@ fn made_up(dice: &mut Dice) -> String {
 fn key(dice: &mut Dice) -> String {
     loop {
         let key = dice.symbols(ALNUM, 24);
-        let has = |of: fn(&u8) -> bool| key.bytes().filter(|b| of(b)).count() > 2;
+        let has = |of: fn(&u8) -> bool| key.bytes().filter(of).count() > 2;
         if has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) {
             return key;
         }
