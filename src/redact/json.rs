@@ -7,9 +7,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Redactor;
+use super::detect;
 use super::resolve::Tally;
 
 const DEPTH_MAX: usize = 128;
+/// Blanks before the end of a pair.
+const BLANKS_MAX: usize = 64;
+/// A longer string names no credential.
+const NAME_MAX: usize = 48;
 
 /// The redacted document, `Some(None)` if nothing changes, None if it is not JSON or too deep.
 pub(super) fn rewrite(
@@ -44,6 +49,12 @@ struct Rewriter<'a> {
 struct Frame {
     close: u8,
     key: Rc<str>,
+    /// The key that the object or array itself stands under.
+    outer: Rc<str>,
+    /// What the member before says that the next value is called: `"name": "DB_PASSWORD"`.
+    named: Option<Rc<str>>,
+    /// Of an array, whether no string has been read.
+    is_empty: bool,
     /// Keys of the object that were redacted, or look so, and how many became the same.
     taken: HashMap<String, usize>,
 }
@@ -79,8 +90,9 @@ impl<'a> Rewriter<'a> {
             b'{' => self.open(b'}'),
             b'[' => self.open(b']'),
             b'"' => {
-                let key = self.under();
-                self.string(&key).map(|_| false)
+                let read = self.string()?;
+                self.note(&read);
+                Some(false)
             }
             b't' => self.literal("true"),
             b'f' => self.literal("false"),
@@ -95,7 +107,15 @@ impl<'a> Rewriter<'a> {
         }
         self.at += 1;
         let inherited = self.under();
-        self.frames.push(Frame { close, key: inherited, taken: HashMap::new() });
+        let outer = Rc::clone(&inherited);
+        self.frames.push(Frame {
+            close,
+            key: inherited,
+            outer,
+            named: None,
+            is_empty: true,
+            taken: HashMap::new(),
+        });
         self.blanks();
         if self.peek() == close {
             self.at += 1;
@@ -156,11 +176,53 @@ impl<'a> Rewriter<'a> {
         self.frames.last().map_or_else(|| Rc::from(""), |frame| Rc::clone(&frame.key))
     }
 
+    /// What a string is called: by its key, or, if that is `value`, by the member before it or the object's own key; in a
+    /// pair by the string before it.
+    fn called(&self, text: &str) -> Rc<str> {
+        let Some(frame) = self.frames.last() else { return Rc::from("") };
+        let is_value = detect::is_value(&frame.key) || (frame.close == b']' && self.is_last());
+        let behind = || self.name_behind().filter(|_| frame.close == b'}').map(Rc::from);
+        let named = if is_value { frame.named.clone().or_else(behind) } else { None };
+        let name = match &named {
+            Some(name) if detect::named_value(name, text) => name,
+            _ if frame.close == b'}' && is_value && detect::names_value(&frame.outer) => &frame.outer,
+            _ => &frame.key,
+        };
+        Rc::clone(name)
+    }
+
+    /// Keeps what a string says about the next one.
+    fn note(&mut self, read: &str) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let names = if frame.close == b']' { frame.is_empty } else { detect::is_name_member(&frame.key) };
+        if names || frame.close == b']' {
+            frame.named = (names && detect::names_value(read)).then(|| Rc::from(read));
+        }
+        frame.is_empty = false;
+    }
+
+    /// The name in the member behind a value.
+    fn name_behind(&self) -> Option<&str> {
+        let rest =
+            self.json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+        let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
+        let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
+        (detect::is_name_member(member) && detect::names_value(name)).then_some(name)
+    }
+
+    /// Whether the array ends here.
+    fn is_last(&self) -> bool {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        rest.iter().take(BLANKS_MAX).find(|b| !b.is_ascii_whitespace()) == Some(&b']')
+    }
+
     /// Redacts a string; gives back what it holds now.
-    fn string(&mut self, key: &str) -> Option<Cow<'a, str>> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let decoded = self.decode()?;
-        let Some(changed) = self.redactor.any(&decoded, key, self.nested + 1, self.tally) else {
+        let key = self.called(&decoded);
+        let Some(changed) = self.redactor.any(&decoded, &key, self.nested + 1, self.tally) else {
             return Some(decoded);
         };
         self.replace(start, &changed);

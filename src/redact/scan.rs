@@ -185,18 +185,29 @@ const fn candidates(word: u64) -> u64 {
 }
 
 /// Whether the letter may begin one of the words for a password: it begins a word, and the next letters fit.
-/// `mdp` is seen at its last letter, which is the rarer one.
+/// `mdp` is seen at its last letter and `token` at its third, which are the rarer ones.
 fn may_be_noun(text: &[u8], at: usize) -> bool {
     let next = |ahead: usize| text.get(at + ahead).map_or(0, |b| b | 0x20);
     let begins =
         at.checked_sub(1).and_then(|prior| text.get(prior)).is_none_or(|b| !b.is_ascii_alphanumeric());
-    let fits = matches!((next(1), next(2)), (b'a', b's') | (b'w', _) | (b'e', b'n'));
-    if begins {
-        return fits;
+    // `/` with the bit of small letters is itself.
+    let fits = matches!((next(1), next(2)), (b'a', b's') | (b'w', _) | (b'e', b'n' | b'y') | (b'/', b'w'));
+    if begins || !fits {
+        // `token`, and `mdp` at its end, begin elsewhere.
+        return fits || is_late_letter(text, at);
     }
-    at.checked_sub(2)
-        .and_then(|start| text.get(start..at))
-        .is_some_and(|head| head.eq_ignore_ascii_case(b"md"))
+    // At the end of a German word: `Einmalpasswort`.
+    text.get(at..at + 8)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"passwort") || word.eq_ignore_ascii_case(b"kennwort"))
+        || is_late_letter(text, at)
+}
+
+/// Whether a word is seen here that has no `p` or `k` at its beginning: the `p` of `mdp`, the `k` of `token`.
+fn is_late_letter(text: &[u8], at: usize) -> bool {
+    at.checked_sub(2).and_then(|start| text.get(start..at)).is_some_and(|head| {
+        head.eq_ignore_ascii_case(b"md")
+            || (head.eq_ignore_ascii_case(b"to") && text.get(at + 1).is_some_and(|b| b | 0x20 == b'e'))
+    })
 }
 
 /// Whether the capital may stand in one of the prefixes: `eyJ`, `AKIA` and its like, `AIza`, `SG.`, `ABSK`, `Bearer `, `Basic `.
@@ -205,10 +216,19 @@ fn may_be_prefix(text: &[u8], at: usize) -> bool {
     match super::bytes::byte(text, at) {
         b'J' => before == b'y',
         // Of `ACCA`, the second one.
-        b'C' => before == b'C' && super::bytes::byte(text, at + 1) == b'A',
+        b'C' => match super::bytes::byte(text, at + 1) {
+            b'A' => before == b'C',
+            // `SECRET`.
+            b'R' => before == b'E',
+            _ => false,
+        },
         b'I' => matches!(before, b'K' | b'S' | b'B' | b'A'),
         b'G' => matches!(before, b'S' | b'A'),
-        _ => before == b'A' || matches!(super::bytes::byte(text, at + 1) | 0x20, b'e' | b'a'),
+        // `IDENTIFIED BY`, and the others.
+        _ => {
+            let next = super::bytes::byte(text, at + 1);
+            before == b'A' || matches!(next | 0x20, b'e' | b'a') || (next == b'Y' && before == b' ')
+        }
     }
 }
 

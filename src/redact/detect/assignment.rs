@@ -3,9 +3,11 @@
 
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
-    run_start, slice,
+    run_start, slice, starts_with_ignoring_case,
 };
-use super::{Finding, Scan};
+use super::reference::{is_code, is_reference};
+use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
+use super::{Finding, Scan, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -23,10 +25,26 @@ const HEAD: usize = 64;
 enum Kind {
     /// Something a person made up.
     Password,
+    /// The same, if it looks made up: the name is short and means other things as well.
+    MadeUp,
     /// Something a machine made.
     Key(Entity),
     /// The same, if it was made at random.
     Random,
+}
+
+impl Kind {
+    fn entity(self) -> Entity {
+        match self {
+            Self::Password | Self::MadeUp => Entity::Password,
+            Self::Key(entity) => entity,
+            Self::Random => Entity::ApiKey,
+        }
+    }
+
+    fn is_password(self) -> bool {
+        matches!(self, Self::Password | Self::MadeUp)
+    }
 }
 
 /// Endings of names, without `_`, `-` and `.`, lower case.
@@ -46,6 +64,45 @@ const PASSWORDS: &[&[u8]] = &[
     b"userpass",
     b"dbpass",
     b"passw",
+    b"smtppass",
+    b"mailpass",
+    b"redispass",
+    b"adminpass",
+    b"rootpass",
+    b"sshpass",
+    b"becomepass",
+    b"vaultpass",
+    b"wifikey",
+    b"wlankey",
+];
+/// What a name may end in behind a sign, or as a word that begins with a capital: `SMTP_PASS`, `adminPw`.
+const LAST_WORDS: &[(&[u8], Kind)] = &[
+    (b"pass", Kind::MadeUp),
+    (b"pw", Kind::MadeUp),
+    (b"pat", Kind::Key(Entity::ApiKey)),
+    (b"salt", Kind::Random),
+];
+/// Before `pass` these are about something else.
+const PASSES: &[&[u8]] = &[
+    b"render",
+    b"first",
+    b"second",
+    b"test",
+    b"tests",
+    b"low",
+    b"high",
+    b"band",
+    b"single",
+    b"multi",
+    b"two",
+    b"shadow",
+    b"depth",
+    b"last",
+    b"next",
+    b"by",
+    b"compiler",
+    b"post",
+    b"pre",
 ];
 const KEYS: &[(&[u8], Entity)] = &[
     (b"secretaccesskey", Entity::AwsSecretKey),
@@ -68,6 +125,7 @@ const KEYS: &[(&[u8], Entity)] = &[
     (b"clientkey", Entity::ApiKey),
     (b"authkey", Entity::ApiKey),
     (b"sessid", Entity::ApiKey),
+    (b"secretkeybase", Entity::ApiKey),
 ];
 /// Names that end so hold a key if the value was made at random, unless they are one of the others.
 const RANDOM_KEYS: &[u8] = b"key";
@@ -96,8 +154,9 @@ const OTHER_KEYS: &[&[u8]] = &[
     b"bucketkey",
 ];
 /// Whole names; too short to be endings. The second list counts in a query only.
-const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass"];
-const AUTH: &[u8] = b"auth";
+const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
+/// Whole names of what was made at random, or of something else.
+const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
 const PARAMETERS: &[&[u8]] =
     &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
 
@@ -114,34 +173,76 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let start = run_start(text, name_end, NAME_MAX, is_name);
     let query = !colon && matches!(before(text, start), b'?' | b'&');
-    let kind = kind(slice(text, start, name_end), query)?;
-    let mut value = value(text, at, query, kind)?;
-    let found = slice(text, value.start, value.end);
-    let accepted = match kind {
-        Kind::Password => {
-            is_password(found, &value)
-                && (value.quotes != Quotes::None || !is_generic(text, value.start, value.end))
+    let name = slice(text, start, name_end);
+    let beside = if name.eq_ignore_ascii_case(sibling::VALUE) { sibling::name(text, start) } else { None };
+    let kind = match beside {
+        Some(beside) => {
+            kind(beside, false).map(|kind| if kind == Kind::Password { Kind::MadeUp } else { kind })
         }
-        Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
-        Kind::Random => is_key(found) && is_random(found.get(..HEAD).unwrap_or(found)),
-        Kind::Key(_) => {
-            is_key(found)
-                || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
-        }
-    };
-    let entity = match kind {
-        Kind::Password => Entity::Password,
-        Kind::Key(entity) => entity,
-        Kind::Random => Entity::ApiKey,
-    };
-    if !accepted {
+        None => kind(name, query),
+    }?;
+    // Of a path or a number with colons the last part only.
+    if kind == Kind::Random && before(text, start) == b':' {
         return None;
     }
+    let mut value = value(text, at, query, kind)?;
+    if value.quotes == Quotes::None
+        && starts_with_ignoring_case(text, name_end.saturating_sub(10), b"passphrase")
+    {
+        let line = run_end(text, value.start, 128, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\\' | b'<'));
+        if is_passphrase(slice(text, value.start, line)) {
+            return Some(Finding::outer(Entity::Password, value.start, line, at + 1));
+        }
+    }
+    let found = slice(text, value.start, value.end);
+    let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
+    if compared || !is_accepted(text, kind, &value, query) {
+        return None;
+    }
+    let entity = kind.entity();
     if found.len() == VALUE_MAX {
         value.end = run_end(text, value.end, usize::MAX, is_key_byte);
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
+    let found = slice(text, value.start, value.end);
+    match kind {
+        Kind::Password | Kind::MadeUp => {
+            is_password(found, value)
+                && (kind == Kind::Password || password::is_made_up(found) || is_random_letters(found))
+                && (value.quotes != Quotes::None || !is_code(text, value.start, value.end))
+        }
+        Kind::Key(_) if byte(text, value.end) == b'<' && byte(text, value.end + 1) != b'/' => false,
+        Kind::Random => {
+            is_key(found) && is_random(found.get(..HEAD).unwrap_or(found))
+                || is_short_key(found) && !is_reference(found)
+        }
+        Kind::Key(_) => {
+            is_key(found)
+                || ((is_short_key(found) || password::is_strong(found))
+                    && !is_reference(found)
+                    && !is_code(text, value.start, value.end))
+                || (query && found.len() >= 8 && Classes::of(found).digit > 0 && !is_reference(found))
+        }
+    }
+}
+
+/// What a person or a machine made, under a name that says so less than others: in a pair, or a column.
+pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
+    let kind = kind(name, false)?;
+    let accepted = match kind {
+        Kind::Password | Kind::MadeUp => {
+            value.len() <= PASSWORD_MAX && (password::is_made_up(value) || is_random_letters(value))
+        }
+        Kind::Key(_) => {
+            is_key(value) || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
+        }
+        Kind::Random => is_key(value) && is_random(value.get(..HEAD).unwrap_or(value)),
+    };
+    accepted.then(|| kind.entity())
 }
 
 /// The entity of a JSON string that stands under a key which names a credential.
@@ -151,12 +252,22 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
     let single = !bytes.iter().any(u8::is_ascii_whitespace);
     match kind(key.as_bytes(), true)? {
         Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
+        Kind::MadeUp => {
+            let made = password::is_made_up(bytes) || is_random_letters(bytes);
+            (single && made && bytes.len() <= PASSWORD_MAX).then_some(Entity::Password)
+        }
         Kind::Key(Entity::Authorization) => {
             (bytes.len() >= 8 && (single || scheme)).then_some(Entity::Authorization)
         }
-        Kind::Key(entity) => (single && is_key(bytes)).then_some(entity),
-        Kind::Random => (single && is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)))
-            .then_some(Entity::ApiKey),
+        Kind::Key(entity) => {
+            let short = is_short_key(bytes) || password::is_strong(bytes);
+            (single && (is_key(bytes) || (short && !is_reference(bytes)))).then_some(entity)
+        }
+        Kind::Random => {
+            let random =
+                is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)) || is_short_key(bytes);
+            (single && random).then_some(Entity::ApiKey)
+        }
     }
 }
 
@@ -167,10 +278,11 @@ pub(in crate::redact) fn names_value(key: &str) -> bool {
 
 /// What a word names, if it names a credential that a machine made.
 pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
+    // A session in a sentence is none of a key, and of a resource's name neither.
     match kind(word, false)? {
-        Kind::Password => None,
-        Kind::Key(entity) => Some(entity),
-        Kind::Random => Some(Entity::ApiKey),
+        Kind::Random if word.eq_ignore_ascii_case(b"session") => None,
+        Kind::Password | Kind::MadeUp => None,
+        kind => Some(kind.entity()),
     }
 }
 
@@ -188,7 +300,7 @@ fn may_be_listed(name: &[u8]) -> bool {
 
 /// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
 static ENDINGS: [u32; 26] = {
-    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), AUTH);
+    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), sibling::VALUE);
     let mut row = 0;
     while let Some((name, _)) = row_of(KEYS, row) {
         table = with_ending(table, name);
@@ -201,6 +313,16 @@ static ENDINGS: [u32; 26] = {
     }
     row = 0;
     while let Some(name) = row_of(SHORT_PASSWORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some((name, _)) = row_of(LAST_WORDS, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
+    while let Some(name) = row_of(RANDOM_NAMES, row) {
         table = with_ending(table, name);
         row += 1;
     }
@@ -234,6 +356,9 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     if name.len() <= NAME_MAX && !may_be_listed(name) {
         return None;
     }
+    let last = last_word(name);
+    // `AWS::Macie::Session`.
+    let path = name.contains(&b':');
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
     let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -242,17 +367,39 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
         length += 1;
     }
     let name = letters.get(..length)?;
-    if PASSWORDS.iter().any(|p| name.ends_with(p)) || SHORT_PASSWORDS.contains(&name) {
+    if PASSWORDS.iter().any(|p| ends(name, p)) || SHORT_PASSWORDS.contains(&name) {
         return Some(Kind::Password);
     }
-    if let Some((_, entity)) = KEYS.iter().find(|(ending, _)| name.ends_with(ending)) {
+    if let Some((_, entity)) = KEYS.iter().find(|(ending, _)| ends(name, ending)) {
         return Some(Kind::Key(*entity));
     }
-    let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| name.ends_with(other));
-    if name == AUTH || (name.ends_with(RANDOM_KEYS) && !other) {
+    let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| ends(name, other));
+    if (RANDOM_NAMES.contains(&name) && !path) || (name.ends_with(RANDOM_KEYS) && !other) {
         return Some(Kind::Random);
     }
+    if let Some((word, kind)) = LAST_WORDS.iter().find(|(word, _)| last.eq_ignore_ascii_case(word))
+        && let Some(first) = name.strip_suffix(*word)
+        && !first.is_empty()
+        && !(*word == b"pass" && PASSES.iter().any(|other| first.ends_with(other)))
+    {
+        return Some(*kind);
+    }
     (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
+}
+
+/// As `ends_with`, which is slower where most of a list ends otherwise.
+fn ends(name: &[u8], ending: &[u8]) -> bool {
+    name.last() == ending.last() && name.ends_with(ending)
+}
+
+/// The last word of a name: behind its last sign, or from its last capital behind a small letter.
+fn last_word(name: &[u8]) -> &[u8] {
+    let begins = |at: &usize| {
+        let (last, here) = (before(name, *at), byte(name, *at));
+        !last.is_ascii_alphanumeric() || (last.is_ascii_lowercase() && here.is_ascii_uppercase())
+    };
+    let from = (name.len().saturating_sub(8)..name.len()).rev().find(begins).unwrap_or(0);
+    slice(name, from, name.len())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -286,7 +433,7 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
             start += scheme.len();
         }
     }
-    let most = if kind == Kind::Password { PASSWORD_MAX + 1 } else { VALUE_MAX };
+    let most = if kind.is_password() { PASSWORD_MAX + 1 } else { VALUE_MAX };
     let stops = |b: u8| match b {
         b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
         b' ' | b'\t' | b';' => !quoted,
@@ -296,14 +443,14 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let json =
         quote == b'"' && byte(text, at) == b':' && before(text, run_start(text, at, 2, is_space)) == b'"';
     let mut end = run_end(text, start, most, |b| !stops(b));
-    if json && kind == Kind::Password && quote_start == open {
+    if json && kind.is_password() && quote_start == open {
         end = string_end(text, start, most);
     }
     // A quote within a word opens and closes nothing.
-    while !quoted && kind == Kind::Password && byte(text, end) == b'"' && is_within_word(text, end) {
+    while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
         end = run_end(text, end + 1, most, |b| !stops(b));
     }
-    if kind != Kind::Password && !quoted {
+    if !kind.is_password() && !quoted {
         // Of a row of values the first.
         end = run_end(text, start, end - start, |b| b != b',');
     }
@@ -342,9 +489,10 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     }
     let classes = Classes::of(value);
     let code = value.iter().any(|b| matches!(b, b'(' | b'[' | b'{'))
-        || value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'));
+        || value.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || matches!(b, b'_' | b'.'));
     if how.quotes != Quotes::None {
-        return value.len() >= 4 && (how.quotes == Quotes::Json || !value.contains(&b' '));
+        let whole = how.quotes == Quotes::Json || !value.contains(&b' ') || is_passphrase(value);
+        return value.len() >= 4 && whole;
     }
     if is_long_number(value) {
         return true;
@@ -353,21 +501,17 @@ fn is_password(value: &[u8], how: &Value) -> bool {
     let long_word = how.tight && classes.kinds() == 1 && value.len() >= 8 && classes.lower == 0;
     // A member of a connection string is nothing else.
     let member = how.tight && how.member && value.len() >= 4;
-    (strong && !(code && classes.digit == 0)) || long_word || member || is_jumbled(value)
+    (strong && !(code && classes.digit == 0))
+        || long_word
+        || member
+        || is_jumbled(value)
+        || is_random_letters(value)
 }
 
 /// More digits than a count or a port has, and no day.
 pub(super) fn is_long_number(value: &[u8]) -> bool {
     let is_day = value.len() == 8 && (value.starts_with(b"19") || value.starts_with(b"20"));
     value.len() >= 8 && value.iter().all(u8::is_ascii_digit) && !is_day
-}
-
-/// `Uint8Array<ArrayBuffer>`: a type.
-pub(super) fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
-    byte(text, end) == b'<'
-        && byte(text, end + 1).is_ascii_uppercase()
-        && byte(text, end + 2).is_ascii_lowercase()
-        && slice(text, start, end).iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.
@@ -381,61 +525,7 @@ fn is_key(value: &[u8]) -> bool {
     let letters = classes.digit + classes.other == 0
         && classes.upper > 3
         && classes.lower > 3
-        && pairs_of_capitals(value) > 1;
+        && (pairs_of_capitals(value) > 1 || is_plainly_random_letters(value));
     let mixed = (classes.digit > 0 && classes.lower + classes.upper > 0 && !constant) || letters;
-    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value)
-}
-
-/// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
-pub(super) fn is_reference(value: &[u8]) -> bool {
-    const OPENINGS: &[&[u8]] = &[
-        b"${",
-        b"$(",
-        b"{",
-        b"<",
-        b"[",
-        b"%(",
-        b"***",
-        b"...",
-        b"os.environ",
-        b"os.getenv",
-        b"process.env",
-        b"env.",
-        b"getenv",
-        b"secrets.",
-        b"vault:",
-        b"your",
-        b"YOUR",
-        b"sk-...",
-        b"*const",
-        b"*mut",
-        b"&mut",
-        b"&[",
-        b"&str",
-        b"!ref",
-        b"!secret",
-    ];
-    const STAND_INS: &[&[u8]] = &[
-        b"none",
-        b"null",
-        b"true",
-        b"false",
-        b"nil",
-        b"undefined",
-        b"string",
-        b"str",
-        b"redacted",
-        b"required",
-        b"optional",
-        b"xxx",
-    ];
-    let first = value.first().copied().unwrap_or(0);
-    let shell = first == b'$'
-        && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
-        && value.len() > 1;
-    shell
-        || value.iter().all(|b| *b == first)
-        || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
-        || OPENINGS.iter().any(|o| value.starts_with(o))
-        || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
+    mixed && value.iter().all(|b| is_key_byte(*b)) && !is_reference(value) && !is_slug(value)
 }

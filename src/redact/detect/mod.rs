@@ -6,6 +6,8 @@ mod aws;
 mod bank;
 mod business;
 pub(super) mod checksum;
+mod column;
+mod command;
 mod crypto;
 mod data_url;
 mod email;
@@ -19,10 +21,14 @@ mod password;
 mod payment;
 mod pem;
 mod phone;
+mod reference;
 mod run;
+mod sibling;
+mod speech;
 mod token;
 mod url;
 mod vendors;
+mod words;
 
 use std::ops::RangeInclusive;
 
@@ -32,29 +38,47 @@ use super::scan::{Finding, Scan, Step, Trigger};
 
 pub(super) use assignment::{json_value, names_value};
 
+/// Whether a key says only that a value stands under it.
+pub(super) fn is_value(key: &str) -> bool {
+    key.as_bytes().eq_ignore_ascii_case(sibling::VALUE)
+}
+
+/// Whether a member holds the name of the value beside it.
+pub(super) fn is_name_member(key: &str) -> bool {
+    sibling::is_name_member(key.as_bytes())
+}
+
+/// Whether what stands beside a name is the credential that the name speaks of.
+pub(super) fn named_value(name: &str, value: &str) -> bool {
+    assignment::named_value(name.as_bytes(), value.as_bytes()).is_some()
+}
+
 /// What the detectors of a trigger find; those of digits are asked by `at_digit`.
 pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {
     match trigger {
         Trigger::None | Trigger::Digit => None,
-        Trigger::At => email::find(scan, at),
+        Trigger::At => email::find(scan, at).or_else(|| command::connect(scan, at)),
         Trigger::Colon => data_url::find(scan, at)
             .or_else(|| url::find(scan, at))
             .or_else(|| header::cookie(scan, at))
             .or_else(|| token::telegram(scan, at))
             .or_else(|| network::ipv6(scan, at))
             .or_else(|| network::mac(scan, at))
-            .or_else(|| assignment::find(scan, at)),
+            .or_else(|| assignment::find(scan, at))
+            .or_else(|| speech::labelled(scan, at)),
         Trigger::Equals => assignment::find(scan, at),
         Trigger::Dash => pem::find(scan, at)
             .or_else(|| token::at_sign(scan, at))
             .or_else(|| network::mac(scan, at))
-            .or_else(|| password::option(scan, at)),
+            .or_else(|| command::option(scan, at)),
         Trigger::Underscore => token::at_sign(scan, at),
-        Trigger::Noun => password::spoken(scan, at),
+        Trigger::Noun => password::spoken(scan, at).or_else(|| speech::key(scan, at)),
         Trigger::Capital => jwt::find(scan, at)
             .or_else(|| aws::access_key(scan, at))
             .or_else(|| token::lettered(scan, at))
-            .or_else(|| header::scheme(scan, at)),
+            .or_else(|| header::scheme(scan, at))
+            .or_else(|| speech::key(scan, at))
+            .or_else(|| command::identified(scan, at)),
     }
 }
 
@@ -99,6 +123,7 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
             4 => payment::loose(scan, at),
             _ => None,
         };
+        let found = found.or_else(|| password::behind_sign(scan, at, end));
         return found.map_or(Step::Skip(end), Step::Found);
     }
     // A hardware address may be all digits and dashes, which would read as a number.

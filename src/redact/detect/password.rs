@@ -1,11 +1,13 @@
 //! PASSWORD in speech: "my password is …", "das Kennwort lautet …", "… comme mot de passe", "credentials are admin:…",
 //! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
-use super::assignment::{is_generic, is_long_number, is_reference};
+use super::assignment::is_long_number;
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::{Finding, Scan};
+use super::reference::{is_code, is_reference};
+use super::words::{is_passphrase, is_scattered};
+use super::{Finding, Scan, column, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -21,6 +23,7 @@ const WORDS: &[&[u8]] = &[
     b"pass",
     b"pwd",
     b"pw",
+    b"p/w",
 ];
 const LINKS: &[&[u8]] = &[
     b"is",
@@ -65,12 +68,16 @@ const LINKS: &[&[u8]] = &[
     b"mit",
     b"with",
     b"avec",
+    b"-",
+    "\u{2013}".as_bytes(),
+    "\u{2014}".as_bytes(),
 ];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
 const ADVERBS: &[&[u8]] = &[
     b"still",
+    b"devenu",
     b"now",
     b"currently",
     b"just",
@@ -211,24 +218,6 @@ const TECHNICAL: &[&[u8]] = &[
     b"log4j",
     b"scrypt2",
 ];
-/// Commands whose `-p` is a password.
-const COMMANDS: &[&[u8]] = &[
-    b"sshpass",
-    b"docker",
-    b"podman",
-    b"registry",
-    b"nerdctl",
-    b"buildah",
-    b"skopeo",
-    b"htpasswd",
-    b"mongo",
-    b"mongosh",
-    b"mongodump",
-    b"smbclient",
-    b"ncftp",
-    b"oc",
-    b"argocd",
-];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
 /// A longer word is no word of a sentence.
@@ -240,7 +229,7 @@ const AROUND: usize = 56;
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let short = at.checked_sub(2).filter(|start| starts_with_ignoring_case(text, *start, b"mdp"));
-    if short.is_none() && !matches!(byte(text, at + 1) | 0x20, b'a' | b'e' | b'w') {
+    if short.is_none() && !matches!(byte(text, at + 1) | 0x20, b'a' | b'e' | b'w' | b'/') {
         return None;
     }
     let (at, word) = match short {
@@ -249,8 +238,9 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     };
     let from = at + word.len();
     let prior = before(text, at);
-    // `pass_over` is another word.
-    if prior.is_ascii_alphanumeric() || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
+    // `pass_over` is another word; `Einmalpasswort` is one.
+    let inside = prior.is_ascii_alphanumeric() && !word.ends_with(b"wort");
+    if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -263,7 +253,7 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    linked(text, from)
+    linked(text, from).or_else(|| called_before(text, at))
 }
 
 /// The verb within a few words, then the password.
@@ -279,7 +269,7 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         if next.len() >= WORD_MAX {
             return None;
         }
-        if is_strong(next) {
+        if is_strong(next) || is_scrambled(next) {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
@@ -304,7 +294,7 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
 }
 
 /// What nobody would take for a word: letters and a digit with a sign among them.
-fn is_strong(value: &[u8]) -> bool {
+pub(super) fn is_strong(value: &[u8]) -> bool {
     if value.len() < 8 || !value.iter().any(u8::is_ascii_digit) {
         return false;
     }
@@ -317,6 +307,60 @@ fn is_strong(value: &[u8]) -> bool {
         && !value.windows(3).any(|w| w == b"://")
         && !value.contains(&b'=')
         && !is_address(value)
+}
+
+/// Random letters with a sign or two among them.
+fn is_scrambled(value: &[u8]) -> bool {
+    let mut letters = [0; 32];
+    let (mut count, mut signs) = (0, 0);
+    for b in value {
+        match b {
+            b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' => signs += 1,
+            b if !b.is_ascii_alphabetic() => return false,
+            b => {
+                if let Some(place) = letters.get_mut(count) {
+                    *place = *b;
+                }
+                count += 1;
+            }
+        }
+    }
+    let letters = letters.get(..count).unwrap_or_default();
+    (1..4).contains(&signs) && count > 6 && is_scattered(letters)
+}
+
+/// Before the noun at `at`: "… as the password", "… (password)".
+fn called_before(text: &[u8], at: usize) -> Option<Finding> {
+    let start = at.saturating_sub(AROUND);
+    let line = slice(text, start, at);
+    let line = line.strip_suffix(b"mot de ".as_slice()).unwrap_or(line);
+    let mut end = line.len();
+    let bracket = line.last() == Some(&b'(');
+    if bracket {
+        end -= 1;
+    } else {
+        for _ in 0..3 {
+            end = run_start(line, end, 2, is_space);
+            let word = run_start(line, end, WORD_MAX, |b| !b.is_ascii_whitespace());
+            let found = slice(line, word, end);
+            end = word;
+            if is_one(found, &[b"as", b"als", b"comme"]) {
+                break;
+            }
+            if !is_one(found, ARTICLES) {
+                return None;
+            }
+        }
+    }
+    let end = start + run_start(line, end, 1, is_space);
+    let end = run_start(text, end, 2, |b| matches!(b, b'"' | b'\'' | b'`'));
+    let from =
+        run_start(text, end, 64, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'`' | b'('));
+    let value = slice(text, from, end);
+    let classes = Classes::of(value);
+    let mixed = bracket && classes.digit > 1 && classes.lower > 1 && classes.upper > 0 && classes.other == 0;
+    let made = is_scrambled(value) || is_strong(value) || (mixed && value.len() > 7);
+    made.then(|| Finding::outer(Entity::Password, from, end, at + 1))
 }
 
 /// `jane@host.example`, which is another detector's.
@@ -366,10 +410,11 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
-    (told || is_jumbled(value) || (symbol && letters > 3 && classes.kinds() > 2)).then_some(found)
+    (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
+        .then_some(found)
 }
 
-fn password_at(text: &[u8], from: usize) -> Option<Finding> {
+pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
     let mut end = run_end(text, start, 128, |b| {
         !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
@@ -377,7 +422,7 @@ fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
-    let is_one = is_made_up(slice(text, start, end)) && !is_generic(text, start, end);
+    let is_one = is_made_up(slice(text, start, end)) && !is_code(text, start, end);
     is_one.then(|| Finding::outer(Entity::Password, start, end, from))
 }
 
@@ -389,12 +434,12 @@ fn number_at(text: &[u8], start: usize) -> Option<Finding> {
         .then(|| Finding::outer(Entity::Password, start, end, start))
 }
 
-fn is_made_up(value: &[u8]) -> bool {
+pub(super) fn is_made_up(value: &[u8]) -> bool {
     let classes = Classes::of(value);
     let symbol = value.iter().any(|b| b"!@#$%^&*+=~|?".contains(b));
     value.len() >= 6
         && classes.kinds() > 1
-        && (classes.digit > 0 || symbol || is_jumbled(value))
+        && (classes.digit > 0 || symbol || is_jumbled(value) || is_scattered(value) || is_passphrase(value))
         && !is_reference(value)
         && !value.windows(3).any(|w| w == b"://")
 }
@@ -418,7 +463,8 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     }
     let pair = whole.iter().position(|b| *b == b':');
     // "root/… are the credentials".
-    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| is_called(text, to, LOGINS)));
+    let both = || is_called(text, to, LOGINS) || speech::is_pair(text, from, to);
+    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| both()));
     let value = from + pair.map_or(0, |at| at + 1);
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
@@ -428,9 +474,18 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
     let pair = value > from && is_called(text, to, LOGINS);
-    let meant = called || pair || is_login(text, from, value);
-    (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
-        .then(|| Finding::outer(Entity::Password, value, to, end))
+    let meant = called || pair || is_login(text, from, value) || speech::is_announced(text, from, secret);
+    let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
+        .then(|| Finding::outer(Entity::Password, value, to, end));
+    found.or_else(|| column::find(scan, start))
+}
+
+/// A short number at the end of a word with a sign in it, `Kestrel!48`.
+pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
+    let sign = before(scan.text, start);
+    let glued = matches!(sign, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@')
+        && before(scan.text, start - 1).is_ascii_alphabetic();
+    if glued { around(scan, start, end) } else { None }
 }
 
 /// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
@@ -461,57 +516,4 @@ fn is_login(text: &[u8], from: usize, value: usize) -> bool {
     let Some(last) = words.next() else { return false };
     (value > from && is_one(last, LOGINS))
         || ((value > from || is_one(last, joins)) && words.any(|word| is_one(word, LOGINS)))
-}
-
-/// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
-pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
-    let text = scan.text;
-    let letter = byte(text, at + 1);
-    if !matches!(letter, b'u' | b'p' | b'a' | b'w') || before(text, at).is_ascii_alphanumeric() {
-        return if letter == b'u' { user(text, at) } else { None };
-    }
-    if letter == b'u' {
-        return user(text, at);
-    }
-    let line = slice(text, at.saturating_sub(80), at);
-    let line = line.rsplit(|b| matches!(b, b'\n' | b';')).next().unwrap_or_default();
-    let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
-    let apart = is_space(byte(text, at + 2));
-    let asks = match letter {
-        b'p' if apart => holds(COMMANDS),
-        b'p' => {
-            holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
-        }
-        b'a' => apart && holds(&[b"redis"]),
-        _ => apart && holds(&[b"ldapsearch", b"ldapmodify", b"ldapadd", b"ldapwhoami"]),
-    };
-    if !asks {
-        return None;
-    }
-    let from = run_end(text, at + 2, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
-    let end =
-        run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
-    let value = slice(text, from, end);
-    let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
-    let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
-    real.then(|| Finding::outer(Entity::Password, from, end, from))
-}
-
-fn user(text: &[u8], at: usize) -> Option<Finding> {
-    let long = slice(text, at, at + 6) == b"-user ";
-    let short = slice(text, at, at + 3) == b"-u " && !before(text, at).is_ascii_alphanumeric();
-    if !long && !short {
-        return None;
-    }
-    let from = run_end(text, at + if long { 6 } else { 3 }, 4, |b| is_space(b) || matches!(b, b'"' | b'\''));
-    let colon = run_end(text, from, 64, |b| {
-        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
-    });
-    let start = colon + 1;
-    let end =
-        run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
-    let end = run_start(text, end, 1, |b| matches!(b, b',' | b';')).max(start);
-    let value = slice(text, start, end);
-    let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !is_reference(value);
-    real.then(|| Finding::outer(Entity::UrlPassword, start, end, start))
 }

@@ -176,6 +176,13 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         {
             return Some(entity);
         }
+        let session = found.eq_ignore_ascii_case(b"id") && {
+            let blank = run_start(line, begin, 1, |b| matches!(b, b' ' | b'-'));
+            blank < begin && ends_with(slice(line, blank.saturating_sub(7), blank), b"session")
+        };
+        if session && back < 2 {
+            return Some(Entity::ApiKey);
+        }
         if NOUNS.iter().any(|w| ends_with(found, w.as_bytes()) && (w.len() > 4 || found.len() == w.len())) {
             return Some(Entity::ApiKey);
         }

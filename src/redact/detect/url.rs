@@ -1,7 +1,8 @@
 //! URL_PASSWORD: the password (or lone token) before the `@` of a URL. And webhooks, which are secrets whole.
 
 use super::bytes::{Classes, byte, is_url_safe, run_end, run_start, slice};
-use super::{Finding, Scan, assignment};
+use super::reference::is_reference;
+use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
 const AUTHORITY_MAX: usize = 512;
@@ -43,7 +44,7 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let secret = slice(text, start, at);
     let classes = Classes::of(secret);
     let random = colon.is_some() || (secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2);
-    let real = !secret.is_empty() && random && !assignment::is_reference(secret);
+    let real = !secret.is_empty() && random && !is_reference(secret);
     // A vendor's token may stand here: let the scan look inside, with a bound that it has seen already.
     real.then(|| Finding::outer(Entity::UrlPassword, start, at, start))
 }

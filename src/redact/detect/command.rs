@@ -1,0 +1,164 @@
+//! PASSWORD and URL_PASSWORD in commands: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
+//! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
+
+use super::bytes::{before, byte, is_space, run_end, run_start, slice};
+use super::reference::is_reference;
+use super::{Finding, Scan};
+use crate::redact::entity::Entity;
+
+/// Commands whose `-p` is a password.
+const COMMANDS: &[&[u8]] = &[
+    b"sshpass",
+    b"docker",
+    b"podman",
+    b"registry",
+    b"nerdctl",
+    b"buildah",
+    b"skopeo",
+    b"htpasswd",
+    b"mongo",
+    b"mongosh",
+    b"mongodump",
+    b"smbclient",
+    b"ncftp",
+    b"oc",
+    b"argocd",
+];
+/// Commands that take `user/password@database`.
+const DATABASES: &[&[u8]] = &[b"sqlplus", b"sqlldr", b"expdp", b"impdp", b"rman", b"exp", b"imp", b"sql"];
+/// How far back a command may begin.
+const COMMAND_MAX: usize = 160;
+
+/// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
+pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    if let Some(found) = piped(text, at) {
+        return Some(found);
+    }
+    let letter = byte(text, at + 1);
+    if !matches!(letter, b'u' | b'p' | b'P' | b'a' | b'b' | b'w') || before(text, at).is_ascii_alphanumeric()
+    {
+        return if letter == b'u' { user(text, at) } else { None };
+    }
+    if letter == b'u' {
+        return user(text, at);
+    }
+    let line = slice(text, at.saturating_sub(80), at);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b';')).next().unwrap_or_default();
+    let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
+    let apart = is_space(byte(text, at + 2));
+    let asks = match letter {
+        b'p' if apart => holds(COMMANDS),
+        b'p' => {
+            holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
+        }
+        b'P' => holds(&[b"zip", b"unzip", b"7z", b"zipcloak"]),
+        b'a' if apart && holds(&[b"http", b"https", b"xh", b"httpie"]) => return user(text, at),
+        b'a' => apart && holds(&[b"redis"]),
+        b'b' => return if apart && holds(&[b"htpasswd"]) { batch(text, at) } else { None },
+        _ => apart && holds(&[b"ldapsearch", b"ldapmodify", b"ldapadd", b"ldapwhoami"]),
+    };
+    if !asks {
+        return None;
+    }
+    let from = run_end(text, at + 2, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    let end =
+        run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let value = slice(text, from, end);
+    let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
+    let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
+    real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+fn user(text: &[u8], at: usize) -> Option<Finding> {
+    let long = slice(text, at, at + 6) == b"-user ";
+    let short =
+        matches!(slice(text, at, at + 3), b"-u " | b"-a ") && !before(text, at).is_ascii_alphanumeric();
+    if !long && !short {
+        return None;
+    }
+    let from = run_end(text, at + if long { 6 } else { 3 }, 4, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    let colon = run_end(text, from, 64, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
+    });
+    let start = colon + 1;
+    let end =
+        run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let end = run_start(text, end, 1, |b| matches!(b, b',' | b';')).max(start);
+    let value = slice(text, start, end);
+    let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !is_reference(value);
+    real.then(|| Finding::outer(Entity::UrlPassword, start, end, start))
+}
+
+/// `htpasswd -b file user password`, at the dash.
+fn batch(text: &[u8], at: usize) -> Option<Finding> {
+    let mut from = at + 2;
+    for _ in 0..3 {
+        from = run_end(text, from, 64, |b| !b.is_ascii_whitespace());
+        from = run_end(text, from, 3, is_space);
+    }
+    argument(text, from, Entity::Password)
+}
+
+/// A word of a command line, with or without quotes.
+fn argument(text: &[u8], from: usize, entity: Entity) -> Option<Finding> {
+    let start = run_end(text, from, 2, |b| matches!(b, b'"' | b'\'' | b'\\'));
+    let end = run_end(text, start, 128, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<' | b';')
+    });
+    let value = slice(text, start, end);
+    (value.len() >= 4 && !is_reference(value) && !value.starts_with(b"-") && !value.starts_with(b"$"))
+        .then(|| Finding::outer(entity, start, end, start))
+}
+
+/// `echo … | docker login --password-stdin`, `echo … | sudo -S`, at the dash.
+fn piped(text: &[u8], at: usize) -> Option<Finding> {
+    let stdin = slice(text, at, at + 16) == b"--password-stdin" || slice(text, at, at + 7) == b"--stdin";
+    let sudo = slice(text, at, at + 2) == b"-S" && slice(text, at.saturating_sub(5), at) == b"sudo ";
+    if !stdin && !sudo {
+        return None;
+    }
+    let from = at.saturating_sub(COMMAND_MAX);
+    let line = slice(text, from, at);
+    let pipe = memchr::memrchr(b'|', line)?;
+    let said = line.get(..pipe)?;
+    let echo = said.windows(5).rposition(|w| w == b"echo ").map(|place| place + 5);
+    let print = || said.windows(12).rposition(|w| w == b"printf '%s' ").map(|place| place + 12);
+    let mut start = from + echo.or_else(print)?;
+    while slice(text, start, start + 3) == b"-n " {
+        start += 3;
+    }
+    let found = argument(text, start, Entity::Password)?;
+    // The scan has passed the value.
+    (found.end <= from + pipe).then_some(Finding { resume: at + 1, ..found })
+}
+
+/// `sqlplus user/password@database`, at the `@`.
+pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let word = run_start(text, at, 96, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'@'));
+    let slash = word + slice(text, word, at).iter().position(|b| *b == b'/')?;
+    let line = slice(text, word.saturating_sub(48), word);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
+    let asks = line.split(|b| !b.is_ascii_alphanumeric()).any(|word| DATABASES.contains(&word));
+    let value = slice(text, slash + 1, at);
+    let named =
+        slash > word && slice(text, word, slash).iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    (asks && named && value.len() >= 4 && !is_reference(value) && !value.contains(&b'/'))
+        .then(|| Finding::outer(Entity::UrlPassword, slash + 1, at, at + 1))
+}
+
+/// `IDENTIFIED BY '…'`, at the `B`.
+pub(super) fn identified(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let by = matches!(byte(text, at), b'B') && byte(text, at + 1) == b'Y' && is_space(byte(text, at + 2));
+    if !by || slice(text, at.saturating_sub(11), at) != b"IDENTIFIED " {
+        return None;
+    }
+    let from = run_end(text, at + 2, 3, is_space);
+    let quoted = matches!(byte(text, from), b'\'' | b'"' | b'\\');
+    let found = argument(text, from, Entity::Password)?;
+    let value = slice(text, found.start, found.end);
+    let word = value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    (quoted || !word && byte(text, found.start) != b'<').then_some(found)
+}

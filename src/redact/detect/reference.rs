@@ -1,0 +1,95 @@
+//! What stands where a credential would, and is none: a reference to one, a stand-in, code.
+
+use super::bytes::{byte, slice};
+use super::words::is_slug;
+
+/// `Uint8Array<ArrayBuffer>`: a type.
+fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
+    byte(text, end) == b'<'
+        && byte(text, end + 1).is_ascii_uppercase()
+        && byte(text, end + 2).is_ascii_lowercase()
+        && slice(text, start, end).iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// An element, a call, a type, a row of counts or a test's name, where a value without quotes would stand.
+pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
+    let value = slice(text, start, end);
+    let name =
+        value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':')).count();
+    let close = match byte(value, name) {
+        b'[' => b']',
+        b'(' => b')',
+        _ => 0,
+    };
+    let path = value.windows(2).any(|w| w == b"![" || w == b"!(" || w == b"::");
+    let called = path || close != 0 && name > 0 && (value.contains(&close) || byte(text, end) == close);
+    let counts = value.iter().all(|b| b.is_ascii_digit() || *b == b'/');
+    called
+        || (counts && value.contains(&b'/'))
+        || is_slug(value) && is_test(value)
+        || is_generic(text, start, end)
+}
+
+/// `test_login_v2`, `customer_id_v2`, `user.password_2`.
+fn is_test(value: &[u8]) -> bool {
+    value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
+}
+
+/// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
+pub(super) fn is_reference(value: &[u8]) -> bool {
+    const OPENINGS: &[&[u8]] = &[
+        b"${",
+        b"$(",
+        b"{",
+        b"<",
+        b"[",
+        b"%(",
+        b"***",
+        b"...",
+        b"os.environ",
+        b"os.getenv",
+        b"process.env",
+        b"env.",
+        b"getenv",
+        b"secrets.",
+        b"vault:",
+        b"your",
+        b"YOUR",
+        b"sk-...",
+        b"*const",
+        b"*mut",
+        b"&mut",
+        b"&[",
+        b"&str",
+        b"!ref",
+        b"!secret",
+        b"op://",
+        b"arn:aws",
+        b"vault://",
+        b"ssm:",
+        b"ENC[",
+    ];
+    const STAND_INS: &[&[u8]] = &[
+        b"none",
+        b"null",
+        b"true",
+        b"false",
+        b"nil",
+        b"undefined",
+        b"string",
+        b"str",
+        b"redacted",
+        b"required",
+        b"optional",
+        b"xxx",
+    ];
+    let first = value.first().copied().unwrap_or(0);
+    let shell = first == b'$'
+        && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
+        && value.len() > 1;
+    shell
+        || value.iter().all(|b| *b == first)
+        || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
+        || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o))
+        || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
+}

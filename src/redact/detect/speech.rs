@@ -1,0 +1,239 @@
+//! What a sentence or a label says about the value behind it: "WLAN-Schlüssel: …", "creds are lena/…", "code d'accès : …",
+//! "the API key is …".
+
+use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
+use super::words::{is_plainly_random_letters, is_scattered};
+use super::{Finding, Scan, password};
+use crate::redact::entity::Entity;
+
+/// Endings of what is said right before a password, in small letters. Bytes beyond ASCII stand for themselves.
+const LABELS: &[&str] = &[
+    "passwort",
+    "kennwort",
+    "password",
+    "wlan-schl\u{fc}ssel",
+    "wlan schl\u{fc}ssel",
+    "wifi-schl\u{fc}ssel",
+    "wlan-key",
+    "wlan key",
+    "wifi key",
+    "wi-fi key",
+    "wifi-key",
+    "zugangscode",
+    "zugangsschl\u{fc}ssel",
+    "geheimwort",
+    "cl\u{e9} wifi",
+    "cl\u{e9} wi-fi",
+    "cl\u{e9} wpa",
+    "cl\u{e9} du wifi",
+    "code wifi",
+    "code d'acc\u{e8}s",
+    "code d\u{2019}acc\u{e8}s",
+    "access code",
+    "passe est devenu",
+    "wrong password for",
+    "requirepass",
+    "masterauth",
+    "identified by",
+    "reset to",
+    "reset it to",
+    "zur\u{fc}ckgesetzt auf",
+];
+/// The same before a key.
+const KEY_LABELS: &[&str] = &[
+    "schl\u{fc}ssel",
+    "geheimnis",
+    "jeton",
+    "cl\u{e9} api",
+    "cl\u{e9} d'api",
+    "cl\u{e9} priv\u{e9}e",
+    "cl\u{e9} secr\u{e8}te",
+    "secret client",
+    "secret",
+];
+/// Words for a name and a password together.
+const BOTH: &[&[u8]] = &[
+    b"login",
+    b"logins",
+    b"credentials",
+    b"creds",
+    b"zugangsdaten",
+    b"zugang",
+    b"anmeldedaten",
+    b"logindaten",
+    b"identifiants",
+];
+/// Words for a password that may stand a few words before it.
+const NOUNS: &[&[u8]] =
+    &[b"password", b"passwort", b"kennwort", b"passe", b"mdp", b"passphrase", b"pw", b"pwd"];
+const AROUND: usize = 48;
+const NAME_MAX: usize = 32;
+/// How far behind the word a key may stand, and in how many words.
+const AHEAD: usize = 48;
+const WORDS_MAX: usize = 5;
+
+/// The line before `at`, as far as it is looked at, in small letters and without what joins it with a value.
+fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
+    let end =
+        run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'));
+    let line = slice(text, end.saturating_sub(AROUND), end);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    buffer.iter_mut().zip(line).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+    line.len()
+}
+
+/// Whether what stands before `from` announces a password, which `secret` has a digit and letters to be.
+pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
+    let mut buffer = [0; AROUND];
+    let length = said(text, from, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    let classes = Classes::of(secret);
+    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_".contains(b));
+    if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
+        return false;
+    }
+    if ends_with_one(line, LABELS) {
+        return true;
+    }
+    let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1);
+    if !cased || secret.len() < 8 {
+        return false;
+    }
+    let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
+    let mut words =
+        sentence.rsplit(|b| is_space(*b) || matches!(b, b':' | b',')).filter(|word| !word.is_empty());
+    // "credentials: lena …", "als Kennwort hat er … gesetzt".
+    let mut near = words.by_ref().take(3);
+    let (first, second, third) = (near.next(), near.next(), near.next());
+    let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
+    let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
+    spoken
+        || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
+        || (first == Some(b"/") && is(third, BOTH))
+}
+
+/// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.
+pub(super) fn is_pair(text: &[u8], from: usize, to: usize) -> bool {
+    let whole = slice(text, from, to);
+    let Some(slash) = whole.iter().position(|b| *b == b'/') else { return false };
+    let (name, secret) = (slice(whole, 0, slash), slice(whole, slash + 1, whole.len()));
+    let classes = Classes::of(secret);
+    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let named = name.len() > 1 && name.iter().any(u8::is_ascii_lowercase);
+    if !named || secret.contains(&b'/') || classes.digit < 2 || !(signs || classes.upper > 0) {
+        return false;
+    }
+    let mut buffer = [0; AROUND];
+    let length = said(text, from, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    let words = line.rsplit(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(3).any(|word| BOTH.contains(&word))
+}
+
+/// `Office2019`, `October27`: a name and a year or a small number.
+fn is_dated(value: &[u8]) -> bool {
+    let letters = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let digits = slice(value, letters, value.len());
+    digits.len() == 4
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits.starts_with(b"19") || digits.starts_with(b"20"))
+}
+
+fn ends_with_one(line: &[u8], of: &[&str]) -> bool {
+    let last = line.last();
+    of.iter().any(|label| label.as_bytes().last() == last && line.ends_with(label.as_bytes()))
+}
+
+/// At a colon: "login: lena / …", "WLAN-Schlüssel: …".
+pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let end = run_start(text, at, 1, is_space);
+    // The last letters of the labels.
+    if !matches!(before(text, end) | 0x20, b'n' | b's' | b'l' | b'y' | b'e' | b'i' | b'a' | b'g' | b't')
+        || !is_space(byte(text, at + 1))
+    {
+        return None;
+    }
+    let mut buffer = [0; AROUND];
+    let length = said(text, end, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    let from = run_end(text, at + 1, 2, is_space);
+    if ends_with_one(line, LABELS)
+        && let Some(found) = password::password_at(text, from).filter(|found| is_meant(text, found))
+    {
+        return Some(found);
+    }
+    if ends_with_one(line, KEY_LABELS) {
+        let end = run_end(text, from, 256, is_letter);
+        return (!is_alphanumeric(byte(text, end)) && is_plainly_random_letters(slice(text, from, end)))
+            .then(|| Finding::outer(Entity::ApiKey, from, end, end));
+    }
+    let word = line.rsplit(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
+    if !BOTH.contains(&word) {
+        return None;
+    }
+    let name =
+        run_end(text, from, NAME_MAX, |b| is_alphanumeric(b) || matches!(b, b'.' | b'_' | b'-' | b'@'));
+    let value = run_end(text, name, 3, |b| is_space(b) || matches!(b, b'/' | b'|'));
+    if name == from || value == name {
+        return None;
+    }
+    // A blank alone may stand between two words of a sentence.
+    let apart = slice(text, name, value).iter().any(|b| !is_space(*b));
+    password::password_at(text, value).filter(|found| {
+        let secret = slice(text, found.start, found.end);
+        let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+        is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
+    })
+}
+
+/// Whether a password looks like no word and no number.
+fn is_meant(text: &[u8], found: &Finding) -> bool {
+    let value = slice(text, found.start, found.end);
+    let classes = Classes::of(value);
+    let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let made = classes.digit > 1 || (signs && (classes.digit > 0 || classes.upper > 1));
+    classes.lower + classes.upper > 2 && (made || is_scattered(value))
+}
+
+/// At the `k` of `key` or `token`, or the `C` of `SECRET`: a run of letters alone, made at random, a few words on.
+pub(super) fn key(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let back = if byte(text, at) == b'C' || slice(text, at.saturating_sub(2), at).eq_ignore_ascii_case(b"to")
+    {
+        2
+    } else {
+        0
+    };
+    let word: &[u8] = match (byte(text, at) | 0x20, back) {
+        (b'c', _) => b"secret",
+        (_, 2) => b"token",
+        _ => b"key",
+    };
+    let start = at.checked_sub(back)?;
+    let mut from = start + word.len();
+    if !slice(text, start, from).eq_ignore_ascii_case(word) || is_letter(byte(text, from)) {
+        return None;
+    }
+    let last = from + AHEAD;
+    for _ in 0..WORDS_MAX {
+        let next = run_end(text, from, 6, |b| {
+            is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b':' | b'=' | b',' | b'(' | b'\\')
+        });
+        let end = run_end(text, next, 256, is_letter);
+        if next == from || end == next || next > last {
+            return None;
+        }
+        let value = slice(text, next, end);
+        let alone =
+            !matches!(byte(text, end), b'(' | b'_' | b'/' | b'=' | b'+') && !byte(text, end).is_ascii_digit();
+        if value.len() > 15 {
+            let ends = byte(text, end) != b'.' || !is_letter(byte(text, end + 1));
+            return (alone && ends && is_plainly_random_letters(value))
+                .then(|| Finding::outer(Entity::ApiKey, next, end, end));
+        }
+        from = end;
+    }
+    None
+}

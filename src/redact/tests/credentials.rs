@@ -1,0 +1,302 @@
+//! Credentials by what stands beside, above or before them: values from a generator, each form with what only looks
+//! like it.
+
+use super::*;
+
+/// A linear congruence; the seed is the case.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    fn symbols(&mut self, of: &str, count: usize) -> String {
+        (0..count).map(|_| char::from(of.as_bytes()[self.below(of.len())])).collect()
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const ALNUM: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// What a person makes up, with a sign and digits.
+fn made_up(dice: &mut Dice) -> String {
+    let word = dice.pick(&["Tulpen", "Marmot", "Kestrel", "Hibou", "Dohle", "Sturm"]);
+    format!("{word}{}{}", dice.pick(&["!", "#", "$", "&"]), 100 + dice.below(9000))
+}
+
+/// What a machine makes.
+fn key(dice: &mut Dice) -> String {
+    loop {
+        let key = dice.symbols(ALNUM, 24);
+        let has = |of: fn(&u8) -> bool| key.bytes().filter(of).count() > 2;
+        if has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) {
+            return key;
+        }
+    }
+}
+
+/// Of each form: at most `permille` of 400 values stay.
+#[track_caller]
+fn goes(permille: usize, forms: &[&str], make: fn(&mut Dice) -> String) {
+    let redactor = redactor();
+    for form in forms {
+        let stay = |seed: u64| {
+            let value = make(&mut Dice(seed));
+            let once = redactor.line(&form.replace("@@", &value));
+            assert_eq!(redactor.line(once.as_str()).as_str(), once.as_str(), "twice is once");
+            once.as_str().contains(&value).then(|| once.into_string())
+        };
+        let stayed: Vec<_> = (1..=400).filter_map(stay).collect();
+        assert!(stayed.len() * 1000 <= permille * 400, "{} of 400: {:?}", stayed.len(), stayed.first());
+    }
+}
+
+#[test]
+fn named_beside_the_value() {
+    goes(
+        0,
+        &[
+            "env:\n  - name: DB_PASSWORD\n    value: @@\n",
+            "env:\n  - name: DB_PASSWORD\n    value: \"@@\"\n",
+            "- {name: SMTP_PASS, value: '@@'}",
+            "{\"name\":\"DB_PASSWORD\",\"value\":\"@@\"}",
+            "{\"value\" : \"@@\" , \"name\" : \"DB_PASSWORD\"}",
+            "see {\"key\": \"dbPassword\", \"value\": \"@@\"}",
+            "{\"password\":{\"value\":\"@@\"}}",
+            "see {\"password\": {\"value\": \"@@\"}}",
+            "password:\n  value: @@",
+            "<add key=\"DbPassword\" value=\"@@\"/>",
+            "[\"password\",\"@@\"]",
+        ],
+        made_up,
+    );
+    goes(
+        0,
+        &[
+            "{\"name\":\"X-Api-Key\",\"value\":\"@@\"}",
+            "{\"key\":\"apiKey\",\"value\":\"@@\",\"enabled\":true}",
+            "[\"x-api-key\", \"@@\"]",
+            "- name: API_TOKEN\n  value: @@",
+        ],
+        key,
+    );
+    for text in [
+        "- name: password\n  value: Passwort",
+        "{\"name\":\"password\",\"value\":\"Mot de passe\"}",
+        "{\"name\":\"DB_HOST\",\"value\":\"Tulpen!4711\"}",
+        "{\"password\":{\"type\":\"string\",\"description\":\"Twelve characters or more, v2\"}}",
+        "[\"password\",\"username\"]",
+        "[\"password\",\"Tulpen!4711\",\"x\"]",
+        "name: DB_HOST\nvalue: Tulpen4711x",
+        "{\"name\":\"set_password\",\"description\":\"v2 of it\"}",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn named_above_the_value() {
+    goes(
+        0,
+        &[
+            "user,password\nlena,@@\n",
+            "password,user\n@@,lena\n",
+            "user;kennwort;rolle\nmoser;@@;admin",
+            "nom;mot de passe\nines;@@",
+            "Name\tPasswort\nlena\t@@",
+            "| user | password |\n|---|---|\n| bo | Dohle#11 |\n| lena | @@ |",
+            "\"user\",\"password\"\n\"lena\",\"@@\"",
+        ],
+        made_up,
+    );
+    goes(0, &["id,api_key\n1,@@\n", "name,token\nci,@@", "| id | secret |\n| 1 | @@ |"], key);
+    for text in [
+        "user,comment\nlena,Tulpen!4711",
+        "id,password_rounds\n1,rounds600000",
+        "[\n\"TR31_M3_ISO_9797_3_MAC_KEY\",\n\"TR31_M7_HMAC_KEY\",\n\"TR31_P1_PIN_KEY\"\n]",
+        "f(aes_128, TEST_128_BIT_KEY, 16);\nf(aes_256, TEST_256_BIT_KEY, 16);",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn named_by_more_names() {
+    goes(
+        0,
+        &[
+            "SMTP_PASS=@@",
+            "REDIS_PASS: @@",
+            "X_PASS=@@",
+            "DB_PW=@@",
+            "adminPw = \"@@\"",
+            "ansible_ssh_pass=@@",
+            "requirepass @@",
+            "masterauth @@",
+            "IDENTIFIED BY '@@';",
+            "http -a user:@@ example.com",
+            "htpasswd -b file user @@",
+            "zip -P @@ out.zip x",
+            "unzip -P @@ in.zip",
+            "sqlplus scott/@@@orcl",
+            "echo \"@@\" | docker login -u ci --password-stdin",
+            "echo @@ | sudo -S ls",
+        ],
+        made_up,
+    );
+    let forms = ["SECRET_KEY_BASE=@@", "GH_PAT=@@", "SALT=@@", "session id @@", "sid=@@", "session=@@"];
+    goes(15, &forms, key);
+    for text in [
+        "bypass = Tulpen4711",
+        "first_pass=done2x",
+        "salt: 2 pinches",
+        "session: 12",
+        "AWS::Macie::Session: d3f89daf6dae9887",
+        "arn:aws:devicefarm:us-west-2:1:session:EXAMPLE-GUID-123-456",
+        "zip -P",
+        "grep -P 'a1b2c3'",
+        "echo done1x | sort -S 2G",
+        "IDENTIFIED BY RANDOM_PASSWORD",
+        "path a/b1c2d3@orcl",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn letters_alone_that_no_word_is_made_of() {
+    const FORMS: &[&str] =
+        &["password=@@", "PGPASSWORD=@@ psql", "Passwort: @@", "mot de passe : @@", "pass: @@"];
+    goes(80, FORMS, |dice| dice.symbols(LETTERS, 8));
+    goes(30, FORMS, |dice| dice.symbols(LETTERS, 12));
+    goes(10, FORMS, |dice| dice.symbols(LETTERS, 20));
+    goes(330, FORMS, |dice| dice.symbols(LOWER, 8));
+    goes(110, FORMS, |dice| dice.symbols(LOWER, 12));
+    goes(30, FORMS, |dice| dice.symbols(LOWER, 20));
+    let tokens = [
+        "the token is @@",
+        "Das Token lautet @@",
+        "API key @@",
+        "define(\"SECRET\", \"@@\")",
+        ".setToken(\"@@\")",
+        "Geheimnis: @@",
+    ];
+    goes(20, &tokens, |dice| dice.symbols(LETTERS, 24));
+    goes(0, &["passphrase: @@"], |dice| {
+        let words = ["correct", "horse", "battery", "staple", "harbour", "lantern"];
+        (0..4).map(|_| dice.pick(&words)).collect::<Vec<_>>().join(" ")
+    });
+    for text in [
+        "Passwort: Geändert",
+        "Passwort: unverändert",
+        "password: Required",
+        "password: newUserPassword",
+        "password = getPasswordFromKeyring",
+        "password: abgelaufen",
+        "mot de passe : oublié",
+        "mot de passe : expiré",
+        "pass options to TbsCertificate parser",
+        "the key getUserNameByIdFromCache is used",
+        "the token is invalidatedOnLogoutByServer",
+        "passphrase: must have four words at least",
+        "the password is case-sensitive",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn keys_of_eight_to_fifteen_characters() {
+    const FORMS: &[&str] =
+        &["APP_SECRET=@@", "AUTH_TOKEN=@@", "SIGNING_KEY=@@", "{\"clientSecret\":\"@@\"}", "api_key=@@"];
+    goes(30, FORMS, |dice| {
+        loop {
+            let length = 8 + dice.below(8);
+            let key = dice.symbols(ALNUM, length);
+            let has = |of: fn(&u8) -> bool| key.bytes().any(|b| of(&b));
+            if has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) {
+                return key;
+            }
+        }
+    });
+    for text in [
+        "token = TOKEN_IDENT2",
+        "secret: my-secret-name-1",
+        "apiKeyRef: openai-key-v2",
+        "api_key=API_KEY_2",
+        "token: Token = Identifier2",
+        "primary_key: customerId2",
+        "let private_key = RsaKeyPair::from_pkcs8($key).unwrap();",
+        "secret = vec![42u8; 12]",
+        "colon2_token: node.colon2_token",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn passwords_in_labels_and_sentences() {
+    goes(
+        0,
+        &[
+            "Zugangsdaten: moser / @@",
+            "WLAN-Schlüssel: @@",
+            "WLAN-Key: @@",
+            "als Kennwort hat er @@ gesetzt",
+            "Zugangscode: @@",
+            "Einmalpasswort @@",
+            "clé wifi : @@",
+            "code d'accès : @@",
+            "mon mot de passe est devenu @@",
+            "login: lena / @@",
+            "creds are lena/@@",
+            "credentials: lena @@",
+            "Password - @@",
+            "p/w: @@",
+            "it was reset to @@",
+            "it says wrong password for @@",
+            "use @@ as the password",
+            "le code, c'est @@ (mot de passe)",
+        ],
+        made_up,
+    );
+    for text in [
+        "login: see the wiki",
+        "login: see wiki/page12",
+        "credentials are stored/kept in Vault",
+        "return log(1/arg + sqrt(1/arg**2 + 1))",
+        "password - see below",
+        "Password reset is available in Settings2 now",
+        "The password is stored in LastPass2.",
+        "Zugangscode: siehe Brief",
+        "code d'accès : voir le coffre",
+        "PASS: test_login_v2",
+        "tests pass: 812/812",
+        "PINs reset to default",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn references_and_code_under_the_name_of_a_password() {
+    for text in [
+        "password = auth[2]",
+        "password == sim_auth[1]",
+        "if password != stored_password1:",
+        "pw = pw[:-1]",
+        "password = user.password_v2",
+        "password: op://vault/db/password1",
+        "password: arn:aws:secretsmanager:eu-central-1:1:secret:db-1",
+        "password: ENC[AES256_GCM,data:abc123]",
+    ] {
+        stays(text);
+    }
+}
