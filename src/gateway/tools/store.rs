@@ -6,7 +6,7 @@ use crate::{
     authorize::{self, Description, Findings, Permit, Reach, ToolPermit},
     call::Place,
     clock,
-    gateway::{Body, Visit, answer::JSON, apart},
+    gateway::{Body, Visit, answer::JSON, apart, room::Held},
     json, operator,
     refusal::{Crowded, Refusal},
     retrieval::{Conversation, Cursors, Fence, Found, Lookup, Operation, Reply, Step, Store, Told},
@@ -56,12 +56,13 @@ pub(super) async fn respond(
     store: Store,
     (api, upstream, reach): (&ToolApi, Arc<Upstream>, Reach),
     head: &Parts,
-    bytes: &Bytes,
+    (bytes, held): (&Bytes, &mut Held),
 ) -> Result<Response<Body>, Refusal> {
     let (path, query) = (rest(head), head.uri.query());
     let nesting_max = visit.snapshot().limits.nesting;
     let leave = apart::turn(visit, bytes.len()).await?;
     let body = leave.work(|| store.body(path, bytes, nesting_max))?;
+    body.iter().try_for_each(|body| held.keep(body))?;
     let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
     let tenant = visit.asked()?.identity.tenant();
     let cursors =
