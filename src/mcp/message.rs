@@ -299,18 +299,17 @@ mod tests {
         };
         assert_eq!(read(text), Ok(()));
         for name in [MEMBERS.as_slice(), &PARAMS, &META].concat() {
-            let upper = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
-            for twin in [upper, name.to_uppercase(), name.replace('s', "\u{17f}")] {
+            for twin in [name.to_uppercase(), name.to_lowercase(), name.replace('s', "\u{17f}")] {
                 if twin == name {
                     continue;
                 }
                 let member = format!("\"{twin}\":0");
                 let place = match name {
-                    _ if MEMBERS.contains(&name) => r#"{"jsonrpc""#,
-                    _ if PARAMS.contains(&name) => r#"{"name""#,
-                    _ => r#"{"progressToken""#,
+                    _ if MEMBERS.contains(&name) => r#""jsonrpc""#,
+                    _ if PARAMS.contains(&name) => r#""name""#,
+                    _ => r#""progressToken""#,
                 };
-                let text = text.replacen(place, &format!("{{{member},{}", &place[1..]), 1);
+                let text = text.replacen(place, &format!("{member},{place}"), 1);
                 assert_eq!(read(&text), Err(400), "{text}");
             }
         }
