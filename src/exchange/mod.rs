@@ -118,7 +118,9 @@ impl Terms {
     /// What was used: as the provider counted, or an estimate where it did not, or not to the end. Whether it is one.
     fn usage(&self, told: &Told, held: u64, end: &End) -> (Option<Usage>, bool) {
         let produced = tokens::of_length(told.produced.saturating_add(held));
-        if self.input_estimate == 0 {
+        // Of a whole answer that cannot be understood nobody gets anything, and nobody knows what was used.
+        let is_void = !self.stream && matches!(end, End::Refused(_)) && told.usage.is_none() && produced == 0;
+        if self.input_estimate == 0 || is_void {
             return (None, false);
         }
         // What cannot be true is no usage.

@@ -58,6 +58,24 @@ fn what_a_cut_answer_reported_is_believed_only_where_it_can_be_true() {
     }
 }
 
+/// Of a whole answer that is refused unread nothing was used; of a stream, what came.
+#[test]
+fn a_whole_answer_that_cannot_be_understood_uses_nothing() {
+    let of = |stream, usage, produced, end| {
+        let terms = Terms { input_estimate: 10, stream, ..Terms::plain(Api::Messages, LIMITS) };
+        terms.usage(&Told { usage, produced, ..Told::default() }, 0, &end).0.map(|usage| usage.tokens())
+    };
+    let refused = || End::Refused(Refusal::UpstreamTimeout);
+    let counted = Some(Usage { input: 12, output: 3, ..Usage::default() });
+    assert_eq!(of(false, None, 0, refused()), None);
+    assert_eq!(of(false, counted, 0, refused()), Some(15), "it was read");
+    assert_eq!(of(false, None, 100, refused()), Some(35), "some of it was seen");
+    assert_eq!(of(true, None, 0, refused()), Some(10));
+    for end in [End::Complete, End::ClientGone] {
+        assert_eq!(of(false, None, 0, end), Some(10));
+    }
+}
+
 /// What a request that goes on from an answer is billed for again.
 #[test]
 fn an_answers_tokens_are_what_it_used_or_what_it_says_when_it_is_looked_up() {

@@ -1,9 +1,10 @@
 //! Work on large bodies, apart from everybody else's requests: a body of a million values takes a thread for a tenth of a
 //! second, and whoever else is served by that thread would wait as long. It is done on a thread that serves nobody and gives
-//! way to those that do, and by half of the processors at most, so that the others stay free for small ones. Whose body is
+//! way to those that do, and by half of the processors at most, so that the others stay free for small ones; by fewer where
+//! there is little memory, of which a body of many small values takes a hundred times its length while it is read. Whose body is
 //! next is decided as at a full upstream: a tenant that sends many waits for itself.
 
-use super::{Gateway, Visit};
+use super::{Gateway, Visit, memory};
 use crate::{
     quota::fair::{Claim, FairQueue},
     refusal::Refusal,
@@ -25,6 +26,8 @@ use tokio::{
 const LARGE_BYTES: usize = 128 * 1024;
 /// A body that waits for longer is told to come again. How many wait is bounded by the room that they take.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// What the work on one may take: a million values are 140 MB and more.
+const MEMORY_EACH: u64 = 256 << 20;
 /// So many bytes are as much work as a token counts.
 const BYTES_PER_TOKEN: usize = 64;
 /// By how much a thread that works on a large body gives way to the others, as Linux counts it: of a processor that they
@@ -44,18 +47,33 @@ pub struct Apart(Queues);
 pub(super) struct Leave(Option<Place>);
 
 impl Apart {
-    /// As many places as half of the processors, and one at least.
+    /// As many places as this machine has processors and memory for.
     pub fn on_this_machine() -> Self {
-        let half = available_parallelism().map_or(1, |count| count.get().div_ceil(2));
-        let max_in_flight = u32::try_from(half).unwrap_or(u32::MAX);
+        let processors = available_parallelism().map_or(1, usize::from);
+        let max_in_flight = places(processors, memory::bytes());
         let queue = FairQueue { max_in_flight, per_tenant: usize::MAX, wait: WAIT_MAX };
         Self(Queues::of(&HashMap::from([(BODIES.into(), queue)])))
     }
 }
 
+/// As many places as half of the processors, and no more than there is memory for; one at least.
+fn places(processors: usize, memory: Option<u64>) -> u32 {
+    let half = u32::try_from(processors.div_ceil(2)).unwrap_or(u32::MAX);
+    let for_memory = memory.map_or(u32::MAX, |bytes| u32::try_from(bytes / MEMORY_EACH).unwrap_or(u32::MAX));
+    half.min(for_memory).max(1)
+}
+
 /// Waits for the turn of a request with a body of so many bytes.
 pub(super) async fn turn(visit: &mut Visit, bytes: usize) -> Result<Leave, Refusal> {
-    if bytes < LARGE_BYTES || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+    if bytes < LARGE_BYTES {
+        return Ok(Leave(None));
+    }
+    turn_of_any(visit, bytes).await
+}
+
+/// The same of a body that is to be worked on apart whatever its size.
+pub(super) async fn turn_of_any(visit: &mut Visit, bytes: usize) -> Result<Leave, Refusal> {
+    if Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
         return Ok(Leave(None));
     }
     let gateway: Arc<Gateway> = Arc::clone(visit.gateway());
@@ -120,6 +138,23 @@ mod tests {
         let own = getpriority_process(None).unwrap();
         assert_eq!(giving_way(|| getpriority_process(None).unwrap()), (own + GIVES_WAY).min(19));
         assert_eq!(getpriority_process(None).unwrap(), own);
+    }
+
+    #[test]
+    fn places_are_for_half_of_the_processors_and_within_the_memory() {
+        for (processors, memory, expected) in [
+            (1, None, 1),
+            (2, None, 1),
+            (3, None, 2),
+            (64, None, 32),
+            (64, Some(64 << 30), 32),
+            (64, Some(2 << 30), 8),
+            (64, Some(256 << 20), 1),
+            (64, Some(1 << 20), 1),
+            (2, Some(u64::MAX), 1),
+        ] {
+            assert_eq!(places(processors, memory), expected, "{processors} {memory:?}");
+        }
     }
 
     #[test]

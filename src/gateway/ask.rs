@@ -1,6 +1,6 @@
 //! Understand and authorize: from a body to what is sent, and where.
 
-use super::{Visit, cache, reserve, sent};
+use super::{Visit, apart, cache, reserve, sent};
 use crate::{
     asked::AskedModel,
     authorize::{self, Body, Brought, Findings, Permit, Remembered},
@@ -53,10 +53,8 @@ pub(super) struct Named {
     pub(super) ids: Vec<String>,
 }
 
-/// A longer body is covered beside the tasks of other requests.
+/// A longer body is covered apart from other requests.
 const COVERED_AT_ONCE: usize = 64 << 10;
-const UNCOVERED: &str =
-    "what this request holds could not be looked through, so that it is not sent to the provider";
 
 /// So many items may be named in a request.
 const REFERENCES_MAX: usize = 1024;
@@ -235,7 +233,7 @@ impl Ask {
     ) -> Result<Received, Refusal> {
         let journal = Arc::clone(&visit.asked()?.identity.tenant().journal);
         let wire = visit.asked()?.identity.tenant().wire;
-        let parcels = self.parcels(wire, &journal.redactor, headers).await?;
+        let parcels = self.parcels(visit, wire, &journal.redactor, headers).await?;
         if let Some(knowing) = journal.knowing(&self.masks) {
             visit.asked()?.knowing = Some(Arc::new(knowing));
         }
@@ -306,6 +304,7 @@ impl Ask {
     /// The call in the dialect of every kind of upstream that it may go to.
     async fn parcels(
         &mut self,
+        visit: &mut Visit,
         wire: Wire,
         redactor: &Arc<Redactor>,
         headers: &HeaderMap,
@@ -316,11 +315,16 @@ impl Ask {
             if parcels.of(upstream.speaks).is_some() {
                 continue;
             }
-            match self.spoken(upstream.speaks) {
+            let is_translated = upstream.speaks != self.api.family();
+            let bytes = if is_translated { self.permit.body().len() } else { 0 };
+            let leave = apart::turn(visit, bytes).await?;
+            match leave.work(|| self.spoken(upstream.speaks)) {
                 Ok((api, permit)) => {
                     let permit = match wire {
                         Wire::Off => permit,
-                        Wire::Block | Wire::Mask => cover(wire, redactor, permit, &mut self.masks).await?,
+                        Wire::Block | Wire::Mask => {
+                            cover(visit, wire, redactor, permit, &mut self.masks).await?
+                        }
                     };
                     let headers = sent::headers(upstream.speaks, wire, redactor, headers);
                     let target =
@@ -393,18 +397,19 @@ fn copied(visit: &mut Visit, key: cache::Key, received: Received) -> Received {
 
 /// A body as the provider gets to see it: covered last of all, so that nothing is added behind it.
 async fn cover(
+    visit: &mut Visit,
     wire: Wire,
-    redactor: &Arc<Redactor>,
+    redactor: &Redactor,
     permit: Permit,
     masks: &mut Masks,
 ) -> Result<Permit, Refusal> {
-    let covered = if permit.body().len() < COVERED_AT_ONCE {
-        wire::cover(wire, redactor, permit.body())
+    let bytes = permit.body().len();
+    let leave = if bytes < COVERED_AT_ONCE {
+        apart::turn(visit, bytes).await?
     } else {
-        let (redactor, body) = (Arc::clone(redactor), permit.body().clone());
-        let covering = tokio::task::spawn_blocking(move || wire::cover(wire, &redactor, &body));
-        covering.await.map_err(|_| Refusal::ContentBlocked { message: UNCOVERED.to_owned(), place: None })?
-    }?;
+        apart::turn_of_any(visit, bytes).await?
+    };
+    let covered = leave.work(|| wire::cover(wire, redactor, permit.body()))?;
     masks.add(covered.masks);
     Ok(permit.covered(covered.body))
 }

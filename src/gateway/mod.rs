@@ -13,6 +13,7 @@ mod cache;
 mod form;
 mod identify;
 mod mcp;
+mod memory;
 mod models;
 mod pace;
 mod person;

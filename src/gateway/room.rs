@@ -1,11 +1,13 @@
 //! Room for request bodies: what all that are being read and forwarded may take at once, and of it no tenant more than half.
 //! Beyond it a request is told to come again, instead of the system ending the process. What a client announces is taken
-//! at once: many bodies that each came half would keep each other out.
+//! at once: many bodies that each came half would keep each other out. What was read of a body takes room as well where it
+//! is kept for as long as the request runs: many small values take a hundred times the bytes that they are written in.
 
-use crate::refusal::Refusal;
+use super::memory;
+use crate::{json::Value, refusal::Refusal};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -65,6 +67,20 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Takes what a value takes that was read and is kept. One that would never find room is told so.
+    pub(super) fn keep(&mut self, value: &Value<'_>) -> Result<(), Refusal> {
+        let bytes = u64::try_from(value.weight()).unwrap_or(u64::MAX);
+        let half = self.bytes_max / 2;
+        if bytes > half {
+            let message = "the body holds more JSON values than there is room for; send fewer, or let `limits.bodies` be larger";
+            return Err(Refusal::invalid(message, None));
+        }
+        // A body of the largest size finds room, with what is read of it.
+        self.grow(bytes.min(half.saturating_sub(self.bytes)))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         if self.bytes == 0 {
@@ -83,13 +99,7 @@ impl Drop for Held {
 
 /// What bodies may take on this machine, or in this container.
 fn usual() -> u64 {
-    static USUAL: OnceLock<u64> = OnceLock::new();
-    *USUAL.get_or_init(|| {
-        let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-        let limit =
-            files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
-        limit.map_or(BYTES_MAX, |limit| limit / MEMORY_SHARE).clamp(BYTES_MIN, BYTES_MAX)
-    })
+    memory::bytes().map_or(BYTES_MAX, |bytes| bytes / MEMORY_SHARE).clamp(BYTES_MIN, BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -116,5 +126,28 @@ mod tests {
     fn the_largest_body_finds_room() {
         let room = Arc::new(Room::default());
         assert!(room.held("a".into(), Some(1), 10).grow(10).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_body_takes_room() {
+        let room = Arc::new(Room::default());
+        let value = crate::json::parse(b"[1,[],{\"a\":[2]}]", 8).unwrap();
+        let weight = u64::try_from(value.weight()).unwrap();
+        let held = || room.held("a".into(), Some(weight * 2 + 10), 1);
+        let mut first = held();
+        assert!(first.grow(5).is_ok() && first.keep(&value).is_ok());
+        assert_eq!(room.taken(), (weight + 5, 1));
+        let mut second = held();
+        assert_eq!(second.keep(&value), Err(Refusal::NoRoom { retry_after: RETRY_AFTER }));
+        drop((first, second));
+        assert_eq!(room.taken(), (0, 0));
+        // A body of the largest size.
+        let mut largest = room.held("a".into(), Some(1), weight);
+        assert!(largest.grow(weight).is_ok() && largest.keep(&value).is_ok());
+        drop(largest);
+        // What never fits is not told to come again.
+        let mut never = room.held("a".into(), Some(weight), 1);
+        assert_eq!(never.keep(&value).unwrap_err().status(), 400);
+        assert_eq!(room.taken(), (0, 0));
     }
 }

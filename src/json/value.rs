@@ -31,6 +31,28 @@ impl<'a> Value<'a> {
         Self::Object(members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect())
     }
 
+    /// The bytes that it takes in memory beside the text that it was read from.
+    pub fn weight(&self) -> usize {
+        let text = |text: &Cow<'_, str>| match text {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(owned) => owned.capacity(),
+        };
+        match self {
+            Self::Array(items) => {
+                let own = items.capacity().saturating_mul(size_of::<Self>());
+                items.iter().map(Self::weight).fold(own, usize::saturating_add)
+            }
+            Self::Object(members) => {
+                let own = members.capacity().saturating_mul(size_of::<(Cow<'_, str>, Self)>());
+                let of_each = members.iter().map(|(key, value)| text(key).saturating_add(value.weight()));
+                of_each.fold(own, usize::saturating_add)
+            }
+            Self::Number(digits) => text(digits),
+            Self::String(string) => text(string),
+            Self::Bool(_) | Self::Null => 0,
+        }
+    }
+
     /// The member of an object, `None` for a missing one or for anything else.
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.members()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)

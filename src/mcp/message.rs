@@ -1,7 +1,7 @@
 //! JSON-RPC messages: what came, and what is said back.
 
 use super::Revision;
-use crate::json::{self, Value};
+use crate::json::{self, Value, keys};
 
 /// So many messages may come in one body, where a revision has batches.
 pub const BATCH_MAX: usize = 100;
@@ -95,6 +95,55 @@ impl Fault {
         let fault = Self::new(UNSUPPORTED_VERSION, "Unsupported protocol version");
         Self { status: 400, data: Some(data), ..fault }
     }
+}
+
+/// What is decided on in a client's message, in its parameters and in their `_meta`.
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+const PARAMS: [&str; 16] = [
+    "_meta",
+    "argument",
+    "arguments",
+    "capabilities",
+    "context",
+    "cursor",
+    "inputResponses",
+    "level",
+    "name",
+    "notifications",
+    "protocolVersion",
+    "ref",
+    "requestId",
+    "requestState",
+    "taskId",
+    "uri",
+];
+const META: [&str; 5] = [
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/logLevel",
+    "io.modelcontextprotocol/protocolVersion",
+    "progressToken",
+    "traceparent",
+];
+
+/// Reads one message of a client's. No key in it may be read as one that is decided on by a reader who folds case.
+///
+/// # Errors
+/// As of `read`, and such keys.
+pub fn read_of_client<'v>(value: &'v Value<'v>) -> Result<Message<'v>, Fault> {
+    no_twins(value, &MEMBERS)?;
+    if let Some(params) = value.get("params") {
+        no_twins(params, &PARAMS)?;
+        params.get("_meta").map_or(Ok(()), |meta| no_twins(meta, &META))?;
+    }
+    read(value)
+}
+
+fn no_twins(object: &Value<'_>, names: &[&str]) -> Result<(), Fault> {
+    let keys = object.members().unwrap_or_default().iter().map(|(key, _)| key);
+    let twin = keys.flat_map(|key| names.iter().filter(move |name| keys::are_twins(key, name))).next();
+    twin.map_or(Ok(()), |name| {
+        Err(Fault::bad(format!("a key could be read as `{name}`; write it exactly so, or leave it out")))
+    })
 }
 
 /// Reads one message.
@@ -238,6 +287,31 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1}"#,
         ] {
             check(bad, "400 -32600");
+        }
+    }
+
+    #[test]
+    fn nothing_a_client_says_can_be_read_in_two_ways() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"n","arguments":{"Name":1,"name":2},"taskId":"t","_meta":{"progressToken":1,"Free":1,"free":2}}}"#;
+        let read = |text: &str| {
+            let value = json::parse(text.as_bytes(), 16).unwrap();
+            read_of_client(&value).map(|_| ()).map_err(|fault| fault.status)
+        };
+        assert_eq!(read(text), Ok(()));
+        for name in [MEMBERS.as_slice(), &PARAMS, &META].concat() {
+            for twin in [name.to_uppercase(), name.to_lowercase(), name.replace('s', "\u{17f}")] {
+                if twin == name {
+                    continue;
+                }
+                let member = format!("\"{twin}\":0");
+                let place = match name {
+                    _ if MEMBERS.contains(&name) => r#""jsonrpc""#,
+                    _ if PARAMS.contains(&name) => r#""name""#,
+                    _ => r#""progressToken""#,
+                };
+                let text = text.replacen(place, &format!("{member},{place}"), 1);
+                assert_eq!(read(&text), Err(400), "{text}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! An HTTP/1 connection as hyper gets to see it: whole heads that were found good (`head`), and bodies framed by the
-//! book. Instead of anything else it sees one request that asks to be refused, and says why; nothing behind it is read.
+//! book. Empty lines before a head, which some clients send behind a body, are left out (RFC 9112, section 2.2), a few of
+//! them. Instead of anything else it sees one request that asks to be refused, and says why; nothing behind it is read.
 
 use super::{
     head::{self, Length, Refused, TOO_SLOW},
@@ -26,6 +27,9 @@ const LINGER_BYTES_MAX: usize = 64 << 10;
 /// The same of a client that was answered in the middle of its body.
 const LINGER_BODY_BYTES_MAX: usize = 16 << 20;
 const LINGER_MAX: Duration = Duration::from_secs(2);
+/// So many empty lines may stand before a head.
+const EMPTY_LINES_MAX: u8 = 4;
+const EMPTY_LINE: &[u8] = b"\r\n";
 /// Bytes that are read at once.
 const READ_BYTES: usize = 4096;
 
@@ -77,6 +81,8 @@ pub(super) struct Guard<T> {
     /// Of an incomplete head, so much was looked at.
     seen: usize,
     place: Place,
+    /// Empty lines before the head that comes next.
+    empty_lines: u8,
     /// Heads that were found good.
     heads: u64,
     standing: Arc<Standing>,
@@ -94,6 +100,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             passed: 0,
             seen: 0,
             place: Place::Head,
+            empty_lines: 0,
             heads: 0,
             standing: Arc::default(),
             head_bytes_max,
@@ -145,11 +152,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
                         self.place = Place::Head;
                     }
                 }
-                Place::Head => match self.head(rest) {
-                    Some(length) => at += length,
-                    None => return at,
-                },
+                Place::Head => {
+                    // An empty line is left out once it stands in front.
+                    if self.begins_empty(rest) {
+                        return at;
+                    }
+                    let Some(length) = self.head(rest) else { return at };
+                    at += length;
+                }
             }
+        }
+    }
+
+    /// Whether an empty line that may be left out stands at the start of these bytes, or may come to.
+    fn begins_empty(&self, bytes: &[u8]) -> bool {
+        let is_one = bytes.starts_with(EMPTY_LINE) || (!bytes.is_empty() && EMPTY_LINE.starts_with(bytes));
+        is_one && self.empty_lines < EMPTY_LINES_MAX
+    }
+
+    /// Leaves out the empty lines before a head.
+    fn leave_out(&mut self) {
+        while matches!(self.place, Place::Head)
+            && self.kept.starts_with(EMPTY_LINE)
+            && self.begins_empty(&self.kept)
+        {
+            self.kept.advance(EMPTY_LINE.len());
+            self.empty_lines += 1;
+            // The time of a head is its own.
+            self.head_limit.stop();
         }
     }
 
@@ -169,6 +199,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             Ok(length) => {
                 self.head_limit.stop();
                 self.heads += 1;
+                self.empty_lines = 0;
                 self.place = match length {
                     Length::Bytes(0) => Place::Head,
                     Length::Bytes(left) => Place::Body(left),
@@ -197,6 +228,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Judges what is kept, where that was not done yet.
     fn judge_kept(&mut self) {
+        if self.passed == 0 {
+            self.leave_out();
+        }
         if self.passed == 0 && !self.kept.is_empty() && !matches!(self.place, Place::Broken | Place::Refused)
         {
             let kept = std::mem::take(&mut self.kept);
@@ -257,14 +291,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Ready once a client began a request (`true`), or ended.
     pub(super) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if !self.kept.is_empty() {
-            return Poll::Ready(true);
+        loop {
+            if self.passed == 0 {
+                self.leave_out();
+            }
+            if !self.kept.is_empty() {
+                return Poll::Ready(true);
+            }
+            if !matches!(self.place, Place::Head) {
+                return Poll::Ready(false);
+            }
+            if !ready!(self.read_more(cx)).is_ok_and(|got| got == Got::Kept) {
+                return Poll::Ready(false);
+            }
         }
-        if !matches!(self.place, Place::Head) {
-            return Poll::Ready(false);
-        }
-        let got = ready!(self.read_more(cx));
-        Poll::Ready(got.is_ok_and(|got| got == Got::Kept))
     }
 
     /// Ready once a whole head, or a refusal, can be passed on (`true`), or the client ended.
@@ -277,7 +317,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             if !matches!(self.place, Place::Head) {
                 return Poll::Ready(false);
             }
-            if !ready!(self.read_more(cx)).is_ok_and(|got| got == Got::Kept) {
+            let read = self.read_more(cx);
+            // What came was an empty line, and nothing comes behind it.
+            if read.is_pending() && self.kept.is_empty() && self.head_limit.poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            if !ready!(read).is_ok_and(|got| got == Got::Kept) {
                 return Poll::Ready(false);
             }
         }

@@ -174,7 +174,7 @@ impl Progress {
     }
 
     /// Says how long this wait took.
-    fn end(&mut self) -> Duration {
+    pub(super) fn end(&mut self) -> Duration {
         let now = clock::now();
         let waited = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.queued = self.queued(now);

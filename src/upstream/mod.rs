@@ -230,6 +230,12 @@ impl Upstream {
         affords
     }
 
+    /// What a request that began at `started` has left of the time that it may take here. `None` where that has no end.
+    fn left(&self, started: Instant) -> Option<Duration> {
+        let total = self.endpoints.first()?.client.total()?;
+        Some(total.saturating_sub(clock::now().saturating_duration_since(started)))
+    }
+
     /// How long a further try waits: only where it goes to the same place, in the same way.
     fn pause_before(&self, round: usize) -> Duration {
         let elsewhere = self.endpoints.len() > 1 || self.credentials.len() > 1;

@@ -8,7 +8,7 @@
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     circuit::Watch,
-    http1::{Answer, Outgoing, SendError, SendErrorKind},
+    http1::{Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
     retry_after,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{sync::Arc, time::Instant};
+use tokio::time::timeout;
 
 /// What is told while a circuit is open.
 const LEFT_ALONE: Refusal = Refusal::UpstreamError {
@@ -130,6 +131,7 @@ impl Destination {
     ) -> Result<Received, (Arc<str>, Refusal)> {
         let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
+        let started = clock::now();
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
         let mut places = Places::default();
         for (index, upstream) in self.upstreams.iter().cycle().take(tries_max + 1).enumerate() {
@@ -137,10 +139,15 @@ impl Destination {
                 failed = failed.or(Some((upstream, Failure::Refusal(LEFT_ALONE))));
                 continue;
             }
+            // A try begins within the time that the request may take, all its tries together.
+            if upstream.left(started).is_some_and(|left| left.is_zero()) {
+                failed = failed.or(Some((upstream, Failure::Refusal(Refusal::UpstreamTimeout))));
+                continue;
+            }
             if !upstream.affords(index / self.upstreams.len()).await {
                 break;
             }
-            match places.at(upstream, turn).await {
+            match places.at(upstream, turn, started).await {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(refusal @ Refusal::Overloaded { .. }) => {
@@ -150,7 +157,7 @@ impl Destination {
                 Err(refusal) => return Err((upstream.name.shared(), refusal)),
             }
             turn.sent();
-            match try_once(upstream, parcels, turn).await {
+            match try_once(upstream, parcels, turn, started).await {
                 Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
                 Tried::Again(failure) => failed = Some((upstream, failure)),
                 Tried::Failed(failure) => {
@@ -183,7 +190,12 @@ struct Places {
 impl Places {
     /// Waits until the call may go to an upstream. Another try there keeps the place; who was sent away is not asked
     /// to wait again.
-    async fn at(&mut self, upstream: &Upstream, turn: &mut Turn<'_>) -> Result<bool, Refusal> {
+    async fn at(
+        &mut self,
+        upstream: &Upstream,
+        turn: &mut Turn<'_>,
+        started: Instant,
+    ) -> Result<bool, Refusal> {
         let name = upstream.name.as_str();
         if self.held.as_ref().is_some_and(|(held, _)| **held == *name) {
             return Ok(true);
@@ -192,7 +204,14 @@ impl Places {
             return Ok(false);
         }
         self.held = None;
-        match turn.at(name).await {
+        let place = match upstream.left(started) {
+            Some(left) => timeout(left, turn.at(name)).await.unwrap_or_else(|_| {
+                turn.progress.end();
+                Err(Refusal::UpstreamTimeout)
+            }),
+            None => turn.at(name).await,
+        };
+        match place {
             Ok(place) => self.held = Some((upstream.name.shared(), place)),
             Err(refusal) => {
                 self.overloaded.push(upstream.name.shared());
@@ -211,7 +230,7 @@ impl Places {
     }
 }
 
-async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>) -> Tried {
+async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, started: Instant) -> Tried {
     let Some(Parcel { permit, target }) = parcels.of(upstream.speaks) else {
         return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
             message: "the upstream does not speak what is asked of it",
@@ -237,8 +256,8 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>) -
     let outgoing =
         Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
     let sent = match target.repeat {
-        Repeat::Always => endpoint.client.send(outgoing).await,
-        Repeat::IfUnsent => endpoint.client.apart().send(outgoing).await,
+        Repeat::Always => endpoint.client.send_since(outgoing, started.into()).await,
+        Repeat::IfUnsent => endpoint.client.apart().send_since(outgoing, started.into()).await,
     };
     end(underway, &sent);
     upstream.health.note(Came::of(&sent));
@@ -340,13 +359,14 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
 /// What a request that got no answer is told as.
 pub(super) fn unanswered(error: SendError) -> Refusal {
     match error.kind {
+        SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout)
+        | SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => {
             Refusal::UpstreamError { message: "the upstream cannot be reached" }
         }
         SendErrorKind::ClosedBeforeAnswer => {
             Refusal::UpstreamError { message: "the upstream closed the connection without an answer" }
         }
-        SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
         SendErrorKind::MalformedAnswer(_) => {
             Refusal::UpstreamError { message: "the upstream's answer is not valid HTTP" }
         }

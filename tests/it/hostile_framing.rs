@@ -199,6 +199,35 @@ const PROBES: &[(&str, &str, u16)] = &[
     ),
 ];
 
+/// Empty lines in front of a request (RFC 9112, section 2.2) are left out, where they end as lines do and are few. Whatever
+/// is behind them is what it would be without.
+#[test]
+fn empty_lines_before_a_request_are_left_out() {
+    let (gateway, upstream) = recorded();
+    let good = good("behind");
+    let of = |text: &str| statuses(&talk(gateway.port, text.as_bytes(), Duration::from_millis(1200)));
+    assert_eq!(of(&format!("\r\n{good}")), [200]);
+    assert_eq!(of(&format!("\r\n\r\n{good}\r\n{good}\r\n\r\n\r\n{good}\r\n")), [200, 200, 200]);
+    assert_eq!(upstream.requests(), 4);
+    for bad in ["\n", "\r\n\n", "\r", "\r\r\n", " \r\n", "\r\n \r\n", &"\r\n".repeat(100)] {
+        assert_eq!(of(&format!("{bad}{good}")), [400], "{bad:?}");
+        assert_eq!(of(&format!("{good}{bad}{good}")), [200, 400], "{bad:?}");
+    }
+    // What smuggles does so behind them as little.
+    for text in ["bare_lf", "cl_te", "te_space_colon", "two_hosts", "nul"] {
+        let (_, text, status) = PROBES.iter().find(|(name, ..)| *name == text).unwrap();
+        assert_eq!(of(&format!("\r\n{}{good}", probe(text))), [*status], "{text}");
+    }
+    // One that idles with an empty line, as some clients send behind a body, is still good.
+    let mut socket = gateway.connect();
+    for _ in 0..3 {
+        socket.write_all(format!("{good}\r\n").as_bytes()).unwrap();
+        let (text, ended) = read_until_end(&mut socket, Duration::from_millis(1500));
+        assert!(!ended, "{text}");
+        assert_eq!(statuses(&text), [200]);
+    }
+}
+
 fn probe(text: &str) -> String {
     let body = body("probe");
     let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());

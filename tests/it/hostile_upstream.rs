@@ -489,3 +489,45 @@ fn a_stream_is_read_whole_behind_an_early_answer() {
     socket.shutdown(Shutdown::Write).unwrap();
     assert!(read_until_end(&mut socket, Duration::from_secs(5)).1);
 }
+
+/// U2: `total` is for the request, whatever is tried meanwhile; what does not connect in time is too late as well.
+#[test]
+fn u2_total_holds_for_all_tries_together_and_a_connection_has_its_time() {
+    let silent = Upstream::acting(|_, _| {
+        std::thread::sleep(Duration::from_secs(20));
+        false
+    });
+    let busy = Upstream::acting(|_, socket| {
+        std::thread::sleep(Duration::from_millis(1500));
+        socket.write_all(whole(503, "{}").as_bytes()).is_ok()
+    });
+    let short = ", timeout: { first_byte: 2s, total: 3s }, retry: { attempts: 3 }";
+    let short_busy = ", timeout: { total: 2s }, retry: { attempts: 3 }";
+    let (port, black) = (silent.port, ", timeout: { connect: 1s }, retry: { attempts: 0 }");
+    let tls = format!(
+        "  black: {{ kind: openai, url: \"https://127.0.0.1:{port}/v1\"{black} }}\n  blacktotal: {{ kind: openai, url: \"https://127.0.0.1:{port}/v1\", timeout: {{ connect: 20s, total: 1s }}, retry: {{ attempts: 3 }} }}\n  refused: {{ kind: openai, url: \"https://127.0.0.1:1/v1\"{black} }}\n  nameless: {{ kind: openai, url: \"https://nothing.invalid/v1\"{black} }}\n"
+    );
+    let yaml = [silent.yaml("silent", short), busy.yaml("busy", short_busy), tls].concat();
+    let models: String = ["silent", "busy", "black", "blacktotal", "refused", "nameless"]
+        .map(|name| format!("  {name}: {{ upstream: {name} }}\n"))
+        .concat();
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), &models, &[]);
+    let timed = |model: &str| {
+        let started = Instant::now();
+        let told = ask(&gateway, model);
+        (told.status, told.code(), started.elapsed())
+    };
+    // A second try began, and had the second that was left.
+    let (status, code, took) = timed("silent");
+    assert_eq!((status, code.as_str(), silent.requests()), (504, "upstream_timeout", 2));
+    assert!(took > Duration::from_millis(2900) && took < Duration::from_millis(3900), "{took:?}");
+    let (status, _, took) = timed("busy");
+    assert!(status == 504 && busy.requests() == 2, "{status}, {} tries", busy.requests());
+    assert!(took < Duration::from_millis(2900), "{took:?}");
+    for (model, expected) in [("black", 504), ("blacktotal", 504), ("refused", 502), ("nameless", 502)] {
+        let (status, code, took) = timed(model);
+        assert_eq!(status, expected, "{model}: {code}");
+        assert!(took < Duration::from_millis(1900), "{model}: {took:?}");
+    }
+    gateway.in_flight(0);
+}

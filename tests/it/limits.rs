@@ -1,9 +1,12 @@
 //! Tokens, money and the ledger on the real binary: what is held, what is settled, what is told, what stays.
 
-use crate::support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, run};
+use crate::{
+    fault::{Upstream, stream, whole},
+    support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, run},
+};
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     thread,
     time::Duration,
 };
@@ -564,4 +567,83 @@ fn each_turn_holds_what_the_one_before_it_used() {
     assert!(unknown < 40, "{unknown}");
     let (known, _) = held(&gateway, &id);
     assert!((3007..3047).contains(&known), "{known}");
+}
+
+/// What is told as an upstream's failure costs nothing, in whatever way its answer cannot be understood; what was read
+/// costs what its provider counted, and a stream what came of it.
+#[test]
+fn an_answer_that_cannot_be_understood_is_given_back() {
+    let counted = r#""usage":{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27}"#;
+    let message = r#"{"role":"assistant","content":"hi"}"#;
+    let of = |choice: &str, more: &str| {
+        format!(
+            r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{message},"finish_reason":"stop"{choice}}}],{counted}{more}}}"#
+        )
+    };
+    let good = of("", "");
+    let cut = whole(200, &good).replace("content-length: ", "content-length: 9");
+    let json = "content-type: application/json\r\n";
+    // The answer, and the tokens that are paid for it.
+    let answers: Vec<(&str, String, u16, Option<u64>)> = vec![
+        ("good", whole(200, &good), 200, Some(27)),
+        ("empty", "HTTP/1.1 204 X\r\n\r\n".to_owned(), 502, None),
+        ("text", whole(200, "it works"), 502, None),
+        ("nothing", whole(200, ""), 502, None),
+        ("twice", whole(200, &of("", r#","model":"n""#)), 502, None),
+        ("error", whole(200, r#"{"error":{"message":"no"}}"#), 502, None),
+        ("other", whole(200, r#"{"result":1}"#), 502, None),
+        ("short", cut, 502, None),
+        ("chunk", format!("HTTP/1.1 200 X\r\n{json}transfer-encoding: chunked\r\n\r\nff\r\n{{"), 502, None),
+        ("gzip", whole(200, &good).replace(json, &format!("{json}content-encoding: gzip\r\n")), 502, None),
+        ("status", whole(500, &good), 502, None),
+        // Read, and refused for what stands in it.
+        (
+            "stray",
+            whole(
+                200,
+                &of(
+                    r#","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]"#,
+                    "",
+                ),
+            ),
+            502,
+            Some(27),
+        ),
+    ];
+    let sent = answers.clone();
+    let upstream = Upstream::reading(move |request, socket| {
+        let found = sent.iter().find(|(name, ..)| request.contains(&format!(r#""model":"m-{name}""#)));
+        let text = found.map_or_else(|| stream(3), |(_, text, ..)| text.clone());
+        drop(socket.write_all(text.as_bytes()));
+        false
+    });
+    let yaml = upstream.yaml("faulty", ", retry: { attempts: 0 }");
+    let names = answers.iter().map(|(name, ..)| *name).chain(["streamed"]);
+    let models: String = names
+        .map(|name| {
+            format!("  m-{name}: {{ upstream: faulty, price: {{ input: 1000000, output: 1000000 }} }}\n")
+        })
+        .collect();
+    let tenants = "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [\"*\"]\n    tools: [{ allow: \"*\" }]\n    budget: 100000 USD/day\n    limits: { tokens: 1000000/day }\n";
+    let gateway = Gateway::with_all(tenants, &|_| yaml.clone(), &models, &[]);
+    let mut paid = 0_u64;
+    for (name, _, status, tokens) in &answers {
+        let told = gateway.chat(ACME, &chat("hi", "").replace("gpt-5", &format!("m-{name}")));
+        assert_eq!(told.status, *status, "{name}: {told:?}");
+        gateway.in_flight(0);
+        paid += tokens.unwrap_or(0);
+        let rows = gateway.get("/v1/usage", ACME).json();
+        let cost = rows["budgets"][0]["spent_usd"].as_f64().unwrap();
+        let expected = f64::from(u32::try_from(paid).unwrap());
+        assert!((cost - expected).abs() < 0.5, "{name}: {cost} USD, not {paid}: {rows}");
+        let left = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+        // Some come back meanwhile.
+        assert!(left >= 1_000_000 - paid && left <= 1_000_000 - paid + 600, "{name}: {left}, {paid} used");
+    }
+    // A stream that breaks off is paid for as far as it came.
+    let told = gateway.chat(ACME, &chat("hi", r#","stream":true"#).replace("gpt-5", "m-streamed"));
+    assert!(told.status == 200 && told.body.contains("w2"), "{told:?}");
+    gateway.in_flight(0);
+    let left = number(&gateway.get("/v1/models", ACME), "x-ratelimit-remaining-tokens");
+    assert!(left < 1_000_000 - paid, "{left}");
 }

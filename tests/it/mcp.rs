@@ -518,3 +518,37 @@ fn a_limit_of_the_tenants_is_told_within_the_protocol() {
     socket.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 401"), "{text}");
 }
+
+/// A key that a reader who folds case takes for one that is decided on is refused, as in every other dialect.
+#[test]
+fn keys_in_another_case_are_refused() {
+    let gateway = gateway();
+    let params = json!({ "name": "crm__get_weather", "arguments": { "city": "Bern" } });
+    let (headers, body) = modern_parts("tools/call", params.clone());
+    let told = ask(&gateway, "/mcp", ACME, &headers, &body);
+    assert_eq!(told.status, 200, "{told:?}");
+    let seen = gateway.seen().to_string().matches("tools/call").count();
+    assert!(seen > 0);
+    let variants = [
+        (r#""method":"#, r#""Method":"tools/list","method":"#),
+        (r#""params":"#, r#""PARAMS":{"name":"crm__delete_user"},"params":"#),
+        (r#""name":"#, r#""Name":"crm__delete_user","name":"#),
+        (r#""arguments":"#, r#""Arguments":{"city":"Basel"},"arguments":"#),
+        (r#""arguments":"#, "\"argument\u{17f}\":{},\"arguments\":"),
+        (r#""id":"#, r#""ID":8,"id":"#),
+    ];
+    let session = Session::open(&gateway, "/mcp", ACME, "2025-06-18");
+    let old = json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": params }).to_string();
+    for (plain, twin) in variants {
+        assert!(body.contains(plain) && old.contains(plain), "{plain}");
+        for told in [
+            ask(&gateway, "/mcp", ACME, &headers, &body.replacen(plain, twin, 1)),
+            session.send("", &old.replacen(plain, twin, 1)),
+        ] {
+            assert_eq!(told.status, 400, "{twin}: {told:?}");
+            assert!(told.body.contains("a key could be read as"), "{twin}: {told:?}");
+        }
+    }
+    let all = gateway.seen().to_string();
+    assert_eq!(all.matches("tools/call").count(), seen, "nothing of it went on: {all}");
+}

@@ -140,7 +140,7 @@ async fn post(mut visit: Visit, target: Target, head: Parts, mut body: Incoming)
     };
     let session = resumable(&mut visit, &target, &head);
     let prefers_stream = head.prefers_stream;
-    let work = Post { target, head, bytes };
+    let work = Post { target, head, bytes, held };
     let mut events = Events::of(|sink| work.answer(visit, sink));
     let first = tokio::select! {
         first = events.next() => first,
@@ -296,7 +296,7 @@ async fn over_limit(
         let modern = Head::of(&head.headers)
             .is_ok_and(|head| head.version.as_deref() == Some(Revision::MODERN.as_str()));
         let revision = if modern { Revision::MODERN } else { Revision::LEGACY };
-        Some(match message::read(&value).ok()? {
+        Some(match message::read_of_client(&value).ok()? {
             Message::Request(request) => post::limited(&request, refusal.clone(), revision),
             told @ (Message::Notification { .. } | Message::Response { .. }) => {
                 // It belongs to a call that was let in.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     asked::End,
-    gateway::{apart, reserve},
+    gateway::{apart, reserve, room::Held},
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
@@ -44,6 +44,8 @@ pub(super) struct Post {
     pub(super) target: Target,
     pub(super) head: Head,
     pub(super) bytes: Bytes,
+    /// The room that it takes.
+    pub(super) held: Held,
 }
 
 /// What a client gets.
@@ -115,13 +117,13 @@ impl Reply {
 impl Post {
     /// Answers, and records.
     pub(super) async fn answer(self, visit: Visit, sink: Sink) {
-        let Self { target, mut head, bytes } = self;
+        let Self { target, mut head, bytes, mut held } = self;
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
         let stated = mem::take(&mut head.arguments);
         let (session, revision, streams) = (None, Revision::MODERN, head.streams);
         let mut talk =
             Talk { visit, target, sink, session, revision, streams, stated, patience, completion: None };
-        let reply = talk.answer(&head, &bytes).await;
+        let reply = talk.answer(&head, &bytes, &mut held).await;
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
         // A client that left has no use for it.
@@ -130,7 +132,7 @@ impl Post {
 }
 
 impl Talk {
-    async fn answer(&mut self, head: &Head, bytes: &Bytes) -> Reply {
+    async fn answer(&mut self, head: &Head, bytes: &Bytes, held: &mut Held) -> Reply {
         let nesting_max = self.visit.snapshot().limits.nesting;
         let leave = match apart::turn(&mut self.visit, bytes.len()).await {
             Ok(leave) => leave,
@@ -143,10 +145,14 @@ impl Talk {
                 return Reply::fault(None, &fault);
             }
         };
+        // It is there until the call is answered.
+        if let Err(refusal) = held.keep(&value) {
+            return Reply::refusal(None, refusal);
+        }
         if let Some(messages) = value.items() {
             return self.batch(head, messages).await;
         }
-        let request = match message::read(&value) {
+        let request = match message::read_of_client(&value) {
             Ok(Message::Request(request)) => request,
             Ok(Message::Notification { .. }) if is_modern(head) => return Reply::accepted(),
             Ok(Message::Response { .. }) if is_modern(head) => {
@@ -190,7 +196,7 @@ impl Talk {
         self.streams = false;
         let (mut body, mut asked) = (vec![b'['], 0_usize);
         for value in messages {
-            let reply = match message::read(value) {
+            let reply = match message::read_of_client(value) {
                 Ok(Message::Request(request)) if request.method == "initialize" => {
                     let fault = Fault::new(INVALID_REQUEST, "`initialize` comes alone");
                     Reply::fault(Some(request.id), &fault)

@@ -5,7 +5,7 @@ use crate::{
     asked::End,
     authorize::{self, Findings},
     clock,
-    gateway::{Body, Visit, apart},
+    gateway::{Body, Visit, apart, room::Held},
     json,
     refusal::Refusal,
     retrieval::Sending,
@@ -29,11 +29,12 @@ pub(super) async fn respond(
     operations: &Operations,
     upstream: Arc<Upstream>,
     head: &Parts,
-    bytes: &Bytes,
+    (bytes, held): (&Bytes, &mut Held),
 ) -> Result<Response<Body>, Refusal> {
     let nesting_max = visit.snapshot().limits.nesting;
     let leave = apart::turn(visit, bytes.len()).await?;
     let body = leave.work(|| tool_api::body(bytes, nesting_max))?;
+    body.iter().try_for_each(|body| held.keep(body))?;
     let request = Request::read(&head.method, rest(head), head.uri.query(), body)?;
     let name = upstream.name.as_str().to_owned();
     let unknown = || Refusal::ToolNotAllowed { tool: name.clone(), reason: NO_OPERATION.to_owned() };

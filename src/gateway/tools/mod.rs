@@ -108,9 +108,11 @@ pub(super) async fn respond(
         return Err(refusal);
     }
     match &api.kind {
-        ToolKind::Http(operations) => http::respond(visit, operations, upstream, head, &bytes).await,
+        ToolKind::Http(operations) => {
+            http::respond(visit, operations, upstream, head, (&bytes, &mut held)).await
+        }
         ToolKind::Store { store, .. } => {
-            store::respond(visit, *store, (api, upstream, reach), (head, &bytes), held).await
+            store::respond(visit, *store, (api, upstream, reach), head, (&bytes, held)).await
         }
     }
 }

@@ -48,6 +48,7 @@ pub(in crate::gateway) async fn respond(
     } else {
         apart::turn(visit, bytes.len()).await?.work(|| tool_api::body(&bytes, nesting_max))?
     };
+    parsed.iter().try_for_each(|parsed| held.keep(parsed))?;
     let path = head.uri.path().strip_prefix("/v1").unwrap_or_default();
     let request = Request::read(&head.method, path, head.uri.query(), parsed)?;
     let plan = object::plan(&request)?;

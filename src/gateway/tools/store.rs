@@ -56,13 +56,14 @@ pub(super) async fn respond(
     visit: &mut Visit,
     store: Store,
     (api, upstream, reach): (&ToolApi, Arc<Upstream>, Reach),
-    (head, bytes): (&Parts, &Bytes),
-    held: Held,
+    head: &Parts,
+    (bytes, mut held): (&Bytes, Held),
 ) -> Result<Response<Body>, Refusal> {
     let (path, query) = (rest(head), head.uri.query());
     let nesting_max = visit.snapshot().limits.nesting;
     let leave = apart::turn(visit, bytes.len()).await?;
     let body = leave.work(|| store.body(path, bytes, nesting_max))?;
+    body.iter().try_for_each(|body| held.keep(body))?;
     let request = Request::read_with_lists(&head.method, path, query, body, store.lists())?;
     let tenant = visit.asked()?.identity.tenant();
     let cursors =

@@ -88,7 +88,65 @@ async fn broken_chunks_end_the_body_badly() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn empty_lines_are_few_and_end_as_lines_do() {
+    let get = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let few = "\r\n".repeat(usize::from(EMPTY_LINES_MAX));
+    let (out, ended) = seen(&[few.as_bytes(), get.as_bytes(), few.as_bytes(), get.as_bytes()]).await;
+    assert!(ended.is_ok());
+    assert_eq!(String::from_utf8(out).unwrap(), get.repeat(2));
+    assert_eq!(refused(&format!("{few}\r\n"), get).await, "");
+    assert_eq!(refused(&format!("{get}{few}\r\n"), get).await, get);
+    for other in ["\n", "\r", "\r\r\n", " \r\n", "\r\n\n", "\0\r\n"] {
+        assert_eq!(refused(other, get).await, "", "{other:?}");
+        assert_eq!(refused(&format!("{get}{other}"), get).await, get, "{other:?}");
+    }
+    // Where nothing follows, there was no request.
+    assert_eq!(seen(&[get.as_bytes(), few.as_bytes()]).await.0, get.as_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_empty_lines_has_the_time_of_a_head() {
+    let (mut client, server) = duplex(1 << 20);
+    let mut guard = Guard::new(server, 32 << 10);
+    client.write_all(b"\r\n\r").await.unwrap();
+    assert!(std::future::poll_fn(|cx| guard.poll_begun(cx)).await, "a line began");
+    client.write_all(b"\n").await.unwrap();
+    let started = tokio::time::Instant::now();
+    assert!(!std::future::poll_fn(|cx| guard.poll_head(cx)).await);
+    assert_eq!(started.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+    // A head that comes later has a time of its own.
+    let (mut client, server) = duplex(1 << 20);
+    let mut guard = Guard::new(server, 32 << 10);
+    client.write_all(b"\r").await.unwrap();
+    let writing = tokio::spawn(async move {
+        let pause = HEAD_TIMEOUT.mul_f32(0.7);
+        for piece in ["\n", "GET / HTTP/1.1\r\n", "Host: a\r\n\r\n"] {
+            tokio::time::sleep(pause).await;
+            client.write_all(piece.as_bytes()).await.unwrap();
+        }
+        client
+    });
+    let mut chunk = [0; 512];
+    let length = guard.read(&mut chunk).await.unwrap();
+    assert_eq!(&chunk[..length], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    drop(writing.await.unwrap());
+}
+
 proptest! {
+    #[test]
+    fn empty_lines_before_requests_are_left_out_at_every_split(split in 1_usize..80, counts in prop::array::uniform3(0..=usize::from(EMPTY_LINES_MAX))) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let mut text = GOOD.to_owned();
+        for (at, count) in ["POST /a", "POST /b", "GET /c"].into_iter().zip(counts) {
+            text = text.replace(at, &format!("{}{at}", "\r\n".repeat(count)));
+        }
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(split).collect();
+        let (out, ended) = runtime.block_on(seen(&pieces));
+        prop_assert!(ended.is_ok());
+        prop_assert_eq!(String::from_utf8(out).unwrap(), GOOD);
+    }
+
     #[test]
     fn good_requests_pass_as_they_are_at_every_split(split in 1_usize..80) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();

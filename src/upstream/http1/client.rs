@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::body::AnswerBody;
 use super::connect::{Way, connect};
-use super::error::{SendError, SendErrorKind};
+use super::error::{ConnectFailure, SendError, SendErrorKind};
 use super::exchange::Exchange;
 use super::origin::Origin;
 use super::pool::Pool;
@@ -97,6 +97,12 @@ impl Client {
         }
     }
 
+    /// How long a request may take, all tries together.
+    #[must_use]
+    pub const fn total(&self) -> Option<Duration> {
+        self.timeouts.total
+    }
+
     #[must_use]
     pub const fn origin(&self) -> &Origin {
         &self.origin
@@ -119,18 +125,26 @@ impl Client {
     /// # Errors
     /// No connection, no answer in time, or none that can be believed; see [`SendErrorKind`].
     pub async fn send(&self, request: Outgoing<'_>) -> Result<Answer, SendError> {
+        self.send_since(request, Instant::now()).await
+    }
+
+    /// The same of a request that began at `started`: `timeouts.total` is what all tries take together.
+    ///
+    /// # Errors
+    /// As of `send`.
+    pub async fn send_since(&self, request: Outgoing<'_>, started: Instant) -> Result<Answer, SendError> {
         let head = request::head(self.origin.authority(), &request)
             .ok_or(SendError::before_sending(SendErrorKind::InvalidRequest))?;
         if let Some(wire) = self.pool.take(Instant::now()) {
-            let mut exchange = self.exchange(wire, &request, head.clone());
+            let mut exchange = self.exchange(wire, &request, head.clone(), started);
             match exchange.run(request.method).await {
                 Err(error) if error.kind == SendErrorKind::ClosedBeforeAnswer && exchange.heard_nothing() => {
                 }
                 result => return result,
             }
         }
-        let wire = self.dial().await?;
-        self.exchange(wire, &request, head).run(request.method).await
+        let wire = self.dial_before(started).await?;
+        self.exchange(wire, &request, head, started).run(request.method).await
     }
 
     /// A new connection that belongs to the caller, for another protocol than HTTP/1.1.
@@ -138,16 +152,36 @@ impl Client {
     /// # Errors
     /// No connection; see [`SendErrorKind`].
     pub async fn dial(&self) -> Result<Wire, SendError> {
+        self.connect(self.timeouts.connect).await
+    }
+
+    /// The same for a request that began at `started`, while it has time.
+    async fn dial_before(&self, started: Instant) -> Result<Wire, SendError> {
+        let limit = self.timeouts.connect;
+        match self.timeouts.total.map(|total| total.saturating_sub(started.elapsed())) {
+            Some(left) if left < limit => self.connect(left).await.map_err(|error| match error.kind {
+                // What was too short is not the time to connect.
+                SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout) => {
+                    SendError::before_sending(SendErrorKind::FirstByteTimeout)
+                }
+                _ => error,
+            }),
+            Some(_) | None => self.connect(limit).await,
+        }
+    }
+
+    async fn connect(&self, limit: Duration) -> Result<Wire, SendError> {
         let way = Way {
             origin: &self.origin,
             tls: self.tls.as_ref(),
             proxy: self.proxy.as_ref(),
             deny_private: self.deny_private,
         };
-        connect(&way, self.timeouts.connect).await.map_err(SendError::before_sending)
+        connect(&way, limit).await.map_err(SendError::before_sending)
     }
 
-    fn exchange(&self, wire: Wire, request: &Outgoing<'_>, head: Bytes) -> Exchange {
-        Exchange::new(wire, head, request.body.clone(), self.timeouts, Arc::clone(&self.pool))
+    fn exchange(&self, wire: Wire, request: &Outgoing<'_>, head: Bytes, started: Instant) -> Exchange {
+        let sent = (head, request.body.clone());
+        Exchange::new(wire, sent, self.timeouts, started, Arc::clone(&self.pool))
     }
 }

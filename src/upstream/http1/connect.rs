@@ -44,6 +44,7 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
         None => reach((origin.host(), origin.port()), limit, way.deny_private).await,
         Some(proxy) => match reach((proxy.host(), proxy.port()), limit, false).await {
             Ok(stream) => proxy.tunnel(stream, origin).await,
+            Err(ConnectFailure::Timeout) => Err(ConnectFailure::ProxyTimeout),
             Err(_) => Err(ConnectFailure::Proxy("it cannot be reached")),
         },
     };

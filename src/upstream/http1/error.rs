@@ -43,6 +43,8 @@ pub enum ConnectFailure {
     Io(io::ErrorKind),
     #[error("timed out")]
     Timeout,
+    #[error("the proxy: it cannot be reached in time")]
+    ProxyTimeout,
     #[error("the name resolves to private addresses alone, which `deny_private` denies")]
     Private,
     #[error("the proxy: {0}")]

@@ -45,14 +45,21 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(wire: Wire, head: Bytes, body: Bytes, timeouts: Timeouts, pool: Arc<Pool>) -> Self {
+    /// `started` is when the request began that `timeouts.total` is for: this may be a further try.
+    pub(super) fn new(
+        wire: Wire,
+        (head, body): (Bytes, Bytes),
+        timeouts: Timeouts,
+        started: Instant,
+        pool: Arc<Pool>,
+    ) -> Self {
         Self {
             wire: Some(wire),
             sending: Sending::Going(Upload::new(head, body)),
             answer: Incoming::default(),
             timer: LazyTimer::default(),
             last_sent: Instant::now(),
-            started: Instant::now(),
+            started,
             timeouts,
             pool,
         }
