@@ -175,7 +175,7 @@ pub struct Outcomes {
 impl Asked {
     /// Where its records go.
     pub fn journal(&self) -> &Arc<Journal> {
-        self.knowing.as_ref().unwrap_or(&self.identity.tenant().journal)
+        self.knowing.as_ref().unwrap_or_else(|| &self.identity.tenant().journal)
     }
 
     /// The same who, apart from the request: what follows it long after takes no place in flight.

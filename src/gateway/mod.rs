@@ -193,14 +193,8 @@ impl Gateway {
                 body::discard(&head, body, snapshot.limits.body).await;
                 Err(refusal)
             }
-            Ok(Route::Models) => match visit.check_records().await {
-                Ok(()) => models::list(&mut visit),
-                Err(refusal) => Err(refusal),
-            },
-            Ok(Route::Model(id)) => match visit.check_records().await {
-                Ok(()) => models::one(&mut visit, &id),
-                Err(refusal) => Err(refusal),
-            },
+            Ok(Route::Models) => models::list(&mut visit).await,
+            Ok(Route::Model(id)) => models::one(&mut visit, &id).await,
             Ok(Route::Stored { id, act }) => {
                 body::discard(&head, body, snapshot.limits.body).await;
                 stored::respond(&mut visit, id, act, &head).await

@@ -10,7 +10,8 @@ use crate::{
 use http::Response;
 
 /// The models of the tenant and key, in the shape that the client knows.
-pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
+pub(super) async fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
+    visit.check_records().await?;
     let snapshot = visit.snapshot().clone();
     let family = visit.family;
     let asked = visit.asked()?;
@@ -42,7 +43,8 @@ pub(super) fn list(visit: &mut Visit) -> Result<Response<Body>, Refusal> {
 }
 
 /// One model; one that is not the tenant's does not exist.
-pub(super) fn one(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal> {
+pub(super) async fn one(visit: &mut Visit, id: &str) -> Result<Response<Body>, Refusal> {
+    visit.check_records().await?;
     let snapshot = visit.snapshot().clone();
     let asked = visit.asked()?;
     let mine = asked.identity.tenant().may_use(asked.identity.key(), id);
