@@ -1,8 +1,8 @@
 //! Work on large bodies, apart from everybody else's requests: a body of a million values takes a thread for a tenth of a
-//! second, and whoever else is served by that thread would wait as long. It is done on a thread that serves nobody and gives
-//! way to those that do, and by half of the processors at most, so that the others stay free for small ones; by fewer where
-//! there is little memory, of which a body of many small values takes a hundred times its length while it is read. Whose body is
-//! next is decided as at a full upstream: a tenant that sends many waits for itself.
+//! second, and whoever else is served by that thread would wait as long. It is done on a thread that serves nobody, and by
+//! half of the processors at most, so that the others stay free for small ones; by fewer where there is little memory, of
+//! which a body of many small values takes a hundred times its length while it is read. Whose body is next is decided as at
+//! a full upstream: a tenant that sends many waits for itself.
 
 use super::{Gateway, Visit, memory};
 use crate::{
@@ -10,13 +10,7 @@ use crate::{
     refusal::Refusal,
     upstream::{Place, Progress, Queues, Turn},
 };
-use std::{
-    collections::HashMap,
-    panic,
-    sync::Arc,
-    thread::{self, available_parallelism},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, thread::available_parallelism, time::Duration};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -30,11 +24,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const MEMORY_EACH: u64 = 256 << 20;
 /// So many bytes are as much work as a token counts.
 const BYTES_PER_TOKEN: usize = 64;
-/// By how much a thread that works on a large body gives way to the others, as Linux counts it: of a processor that they
-/// want, it gets a tenth of what each of them gets.
-#[cfg(target_os = "linux")]
-const GIVES_WAY: i32 = 10;
-/// What the only queue is called, and the threads that work on bodies.
+/// What the only queue is called.
 const BODIES: &str = "bodies";
 
 /// Places for work on large bodies.
@@ -92,12 +82,12 @@ pub(super) async fn turn_of_any(visit: &mut Visit, bytes: usize) -> Result<Leave
 }
 
 impl Leave {
-    /// Does the work; on a large body on a thread of its own, while the one that waits for it serves nobody.
-    pub(super) fn work<T: Send>(self, work: impl FnOnce() -> T + Send) -> T {
+    /// Does the work; on a large body on a thread that serves nobody meanwhile.
+    pub(super) fn work<T>(self, work: impl FnOnce() -> T) -> T {
         match self.0 {
             None => work(),
             Some(place) => {
-                let done = block_in_place(|| giving_way(work));
+                let done = block_in_place(work);
                 drop(place);
                 done
             }
@@ -105,40 +95,9 @@ impl Leave {
     }
 }
 
-/// Does work on a thread that the system runs when no other of this process wants its processor. A thread cannot come back
-/// from that, so each lives for one body: what it costs is little beside what a large one does.
-fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let (mut waiting, mut done) = (Some(work), None);
-    let ended = thread::scope(|scope| {
-        let started = thread::Builder::new().name(BODIES.to_owned()).spawn_scoped(scope, || {
-            #[cfg(target_os = "linux")]
-            // Where the system says no, all are alike.
-            let _lower = rustix::process::nice(GIVES_WAY);
-            done = waiting.take().map(|work| work());
-        });
-        started.map(thread::ScopedJoinHandle::join)
-    });
-    match (done, waiting, ended) {
-        (Some(done), ..) => done,
-        // The system has no more threads.
-        (None, Some(work), _) => work(),
-        (None, None, Ok(Err(panicked))) => panic::resume_unwind(panicked),
-        (None, None, _) => panic::resume_unwind(Box::new(BODIES)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn large_bodies_give_way_and_nothing_else_does() {
-        use rustix::process::getpriority_process;
-        let own = getpriority_process(None).unwrap();
-        assert_eq!(giving_way(|| getpriority_process(None).unwrap()), (own + GIVES_WAY).min(19));
-        assert_eq!(getpriority_process(None).unwrap(), own);
-    }
 
     #[test]
     fn places_are_for_half_of_the_processors_and_within_the_memory() {
@@ -155,11 +114,5 @@ mod tests {
         ] {
             assert_eq!(places(processors, memory), expected, "{processors} {memory:?}");
         }
-    }
-
-    #[test]
-    fn work_that_panics_is_no_work_done() {
-        let told = panic::catch_unwind(|| giving_way(|| panic::resume_unwind(Box::new(7))));
-        assert_eq!(*told.unwrap_err().downcast::<i32>().unwrap(), 7);
     }
 }

