@@ -16,8 +16,8 @@ use tokio::{
 const RUN_BYTES: usize = 64 << 10;
 /// A stream that takes longer for it is not held up.
 const SLOW: Duration = Duration::from_millis(64);
-/// A core is busy for about a quarter of this with as much: some three hundred events, read and judged.
-const RUN_TIME: Duration = Duration::from_micros(640);
+/// A core is busy for about a quarter of this with as much.
+const RUN_TIME: Duration = Duration::from_micros(160);
 /// Nobody waits for longer until its next go.
 const WAIT_MAX: Duration = Duration::from_millis(250);
 /// A shorter wait is none: the runtime's clock is no finer.
