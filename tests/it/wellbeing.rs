@@ -26,9 +26,9 @@ pub(crate) struct Before {
 }
 
 /// What may stay of a few requests.
-pub(crate) const LITTLE_KIB: usize = 16 << 10;
+pub(crate) const LITTLE_KIB: usize = 32 << 10;
 /// Of megabytes that were read in several threads the allocator keeps some: as much after one round as after twenty.
-pub(crate) const MUCH_KIB: usize = 96 << 10;
+pub(crate) const MUCH_KIB: usize = 160 << 10;
 
 /// Looks at a gateway that runs still, or at what it left behind.
 pub(crate) fn check(gateway: &Gateway, before: Before, is_restarted: bool) {
