@@ -31,7 +31,7 @@ fn is_closed(socket: &mut TcpStream) -> bool {
 fn f4_idle_connections_cost_little_and_go_on() {
     const COUNT: usize = 1000;
     // 10 KiB in a release build (`cargo bench --bench hostile -- idle`); this one's tasks are larger.
-    const EACH_MAX: usize = 12 << 10;
+    const EACH_MAX: usize = 16 << 10;
     let (gateway, _upstream) = recorded();
     let open = |_| {
         let mut socket = gateway.connect();

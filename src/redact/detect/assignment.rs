@@ -389,7 +389,8 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
 
 /// As `ends_with`, which is slower where most of a list ends otherwise.
 fn ends(name: &[u8], ending: &[u8]) -> bool {
-    name.last() == ending.last() && name.ends_with(ending)
+    let first = name.len().checked_sub(ending.len()).and_then(|at| name.get(at));
+    name.last() == ending.last() && first == ending.first() && name.ends_with(ending)
 }
 
 /// The last word of a name: behind its last sign, or from its last capital behind a small letter.

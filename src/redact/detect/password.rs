@@ -234,13 +234,17 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let (at, word) = match short {
         Some(start) => (start, &b"mdp"[..]),
-        None => (at, *WORDS.iter().find(|w| starts_with_ignoring_case(text, at, w))?),
+        None => (at, *WORDS.iter().find(|word| begins(text, at, word))?),
     };
     let from = at + word.len();
     let prior = before(text, at);
     // `pass_over` is another word; `Einmalpasswort` is one.
     let inside = prior.is_ascii_alphanumeric() && !word.ends_with(b"wort");
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
+        return None;
+    }
+    // `my_pass=…` is assigned, and not spoken of.
+    if prior == b'_' && byte(text, from) == b'=' {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -254,6 +258,14 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return Some(found);
     }
     linked(text, from).or_else(|| called_before(text, at))
+}
+
+/// Whether a word begins there, whatever its case. Most begin alike: what they differ in is looked at first.
+fn begins(text: &[u8], at: usize, word: &[u8]) -> bool {
+    let fits = |place: usize| {
+        word.get(place).is_none_or(|letter| !letter.is_ascii() || *letter == byte(text, at + place) | 0x20)
+    };
+    fits(4) && fits(5) && starts_with_ignoring_case(text, at, word)
 }
 
 /// The verb within a few words, then the password.
