@@ -123,7 +123,8 @@ impl Gateway {
     /// Results of these calls of a tenant's are let in.
     fn trust<'c>(&self, tenant: &Arc<str>, calls: impl Iterator<Item = &'c denials::Call>) {
         let (mut denials, now) = (self.denials(), clock::now());
-        self.note(tenant, calls.filter_map(|call| denials.trust(tenant, call, now)));
+        // Others are not told: one of them may be about to say that the call was denied.
+        self.note(tenant, None, calls.filter_map(|call| denials.trust(tenant, call, now)));
     }
 
     /// Remembers what became of calls that a limit or a person could deny, before anything of it leaves.
@@ -133,14 +134,20 @@ impl Gateway {
             let tenant = exchange.asked().identity.tenant().id.shared();
             let (mut denials, now) = (self.denials(), clock::now());
             let news = fates.iter().flat_map(|(call, fate)| denials.remember(&tenant, call, *fate, now));
-            self.note(&tenant, news);
+            self.note(&tenant, self.fleet.as_ref(), news);
         }
     }
 
-    fn note(&self, tenant: &Arc<str>, news: impl Iterator<Item = (denials::Mark, denials::Fate)>) {
+    /// Writes down what is news of calls, and tells these others.
+    fn note(
+        &self,
+        tenant: &Arc<str>,
+        others: Option<&Fleet>,
+        news: impl Iterator<Item = (denials::Mark, denials::Fate)>,
+    ) {
         let time = clock::unix_seconds(clock::wall());
         news.for_each(|(mark, fate)| {
-            if let Some(fleet) = &self.fleet {
+            if let Some(fleet) = others {
                 fleet.keep(tenant, &denials::name(&mark), fate.as_str(), denials::KEPT_FOR.as_secs());
             }
             self.stored.note(Noted { tenant: Arc::clone(tenant), mark, fate, time });
