@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter};
 /// A request line is no longer.
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// A request has no more headers.
-const HEADERS_MAX: usize = 100;
+pub(super) const HEADERS_MAX: usize = 100;
 /// More digits are no length of anything.
 const LENGTH_DIGITS_MAX: usize = 15;
 
@@ -31,7 +31,7 @@ const fn bad(why: &'static str) -> Refused {
 
 pub(super) const TOO_SLOW: Refused =
     Refused { status: 408, why: "the head of the request came too slowly; send it again" };
-const TOO_LARGE: Refused =
+pub(super) const TOO_LARGE: Refused =
     Refused { status: 431, why: "the headers are larger than `limits.header`, or more than 100" };
 const LINE_TOO_LONG: Refused = Refused { status: 414, why: "the request line is longer than 8 KiB" };
 

@@ -16,6 +16,7 @@ mod uris;
 mod validity;
 
 use begun::Begun;
+pub use crowd::{Caller, WaitedFor};
 use crowd::{Answering, Crowd, Place};
 use paced::Paced;
 use tls::Peer;
@@ -149,6 +150,10 @@ impl Malformed {
     fn of(head: &http::request::Parts) -> Option<Self> {
         let wrong = match head.version {
             // The guard looked at it, and says so by a header; one that a client writes itself is not believed.
+            Version::HTTP_2 if head.headers.len() > head::HEADERS_MAX => {
+                let head::Refused { status, why } = head::TOO_LARGE;
+                return Some(Self { status, message: why.to_owned() });
+            }
             Version::HTTP_2 => ambiguity(head),
             _ => match head.headers.get(guard::REFUSED).and_then(Self::told) {
                 Some(told) => return Some(told),
@@ -185,6 +190,12 @@ fn ambiguity(head: &http::request::Parts) -> Option<&'static str> {
     }
     if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Some("`:scheme` is neither http nor https");
+    }
+    // RFC 9113, 8.2.1; others take it off.
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = head.headers.values().map(http::HeaderValue::as_bytes);
+    if values.any(|value| is_blank(value.first()) || is_blank(value.last())) {
+        return Some("the value of a header begins or ends with a blank");
     }
     differs(head)
 }
@@ -378,9 +389,10 @@ async fn serve_http2<S, F, B>(
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         client.mark(&mut head);
+        let (stalled, busy) = (stalled.clone(), requests.busy());
+        place_of(&requests, &mut head, &body);
         // Boxed: it is large, and would be held for as long as its answer streams.
         let answer = Box::pin(service(Request::from_parts(head, body)));
-        let (stalled, busy) = (stalled.clone(), requests.busy());
         async move {
             Ok::<_, Infallible>(answer.await.map(|body| Answering::new(Paced::new(body, stalled), busy)))
         }
@@ -404,6 +416,13 @@ async fn serve_http2<S, F, B>(
     tokio::select! {
         () = served => {}
         () = given_up.cancelled() => {}
+    }
+}
+
+/// Notes on a request with a body where it came on.
+fn place_of(place: &Arc<Place>, head: &mut http::request::Parts, body: &Incoming) {
+    if !hyper::body::Body::is_end_stream(body) {
+        head.extensions.insert(place.caller());
     }
 }
 

@@ -124,7 +124,13 @@ fn f4_connections_that_ask_nothing_keep_nobody_out() {
     // 96 connections.
     assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
     let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
-    let ways: [(&str, &[u8]); 5] = [
+    let half = |key: &str| format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{key}content-length: 1000\r\n\r\n{{");
+    let (nobody, bad) = (half(""), half("x-api-key: nobody\r\n"));
+    let elsewhere = half(&format!("x-api-key: {ACME}\r\n")).replace("chat/completions", "nowhere");
+    let ways: [(&str, &[u8]); 8] = [
+        ("half a body of nobody's", nobody.as_bytes()),
+        ("half a body with a key that is none", bad.as_bytes()),
+        ("half a body that nobody wants", elsewhere.as_bytes()),
         ("silent", b""),
         ("a head that is not whole", b"POST /v1/chat/completions HTTP/1.1\r\nx: "),
         ("idle behind a refusal", b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"),
