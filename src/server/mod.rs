@@ -16,8 +16,8 @@ mod uris;
 mod validity;
 
 use begun::Begun;
-pub use crowd::{Caller, WaitedFor};
 use crowd::{Answering, Crowd, Place};
+pub use crowd::{Caller, WaitedFor};
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};

@@ -4,7 +4,7 @@
 
 use super::{
     Endpoint,
-    http1::{Answer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
+    http1::{Again, Answer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
 };
 use crate::{
     clock,
@@ -166,8 +166,13 @@ impl Published {
         headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let outgoing =
-            Outgoing { method: &Method::GET, path: base_path, headers: &headers, body: Bytes::new() };
+        let outgoing = Outgoing {
+            method: &Method::GET,
+            path: base_path,
+            headers: &headers,
+            body: Bytes::new(),
+            again: Again::Freely,
+        };
         let answer = client.send(outgoing).await.map_err(|error| error.to_string())?;
         let Answer { status, headers, body } = answer;
         if status != StatusCode::OK {

@@ -124,7 +124,11 @@ fn f4_connections_that_ask_nothing_keep_nobody_out() {
     // 96 connections.
     assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
     let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
-    let half = |key: &str| format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{key}content-length: 1000\r\n\r\n{{");
+    let half = |key: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{key}content-length: 1000\r\n\r\n{{"
+        )
+    };
     let (nobody, bad) = (half(""), half("x-api-key: nobody\r\n"));
     let elsewhere = half(&format!("x-api-key: {ACME}\r\n")).replace("chat/completions", "nowhere");
     let ways: [(&str, &[u8]); 8] = [
@@ -175,4 +179,35 @@ fn f4_one_too_many_is_closed_at_once() {
     assert!(newcomer(gateway.port));
     drop(held);
     gateway.in_flight(0);
+}
+
+/// Where the system gives no more files, who comes is told to come again: it is no failure of the upstream, which is asked
+/// again as soon as there are some.
+#[test]
+fn o8_files_that_run_out_are_no_fault_of_an_upstreams() {
+    let upstreams = Upstreams::beside(endless());
+    let yaml = upstreams.yaml();
+    let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    // 24 connections, for which it needs as many to upstreams.
+    assert!(gateway.restart_by("ulimit -n 48; exec SERVE"));
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "endless");
+    let (mut held, mut shed) = (Vec::new(), 0);
+    for _ in 0..60 {
+        let mut socket = gateway.begin("/v1/chat/completions", ACME, &body);
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = [0; 4096];
+        let Ok(length @ 1..) = socket.read(&mut head) else { continue };
+        let head = String::from_utf8_lossy(&head[..length]).into_owned();
+        if head.starts_with("HTTP/1.1 200") {
+            held.push(socket);
+            continue;
+        }
+        assert!(head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 1\r\n"), "{head}");
+        shed += 1;
+    }
+    assert!(!held.is_empty() && shed > 0, "{} held, {shed} shed", held.len());
+    drop(held);
+    gateway.in_flight(0);
+    assert!(newcomer(gateway.port), "{}", gateway.stderr());
+    assert!(gateway.stderr().contains("ulimit -n"), "{}", gateway.stderr());
 }

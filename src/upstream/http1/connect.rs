@@ -45,6 +45,7 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
         Some(proxy) => match reach((proxy.host(), proxy.port()), limit, false).await {
             Ok(stream) => proxy.tunnel(stream, origin).await,
             Err(ConnectFailure::Timeout) => Err(ConnectFailure::ProxyTimeout),
+            Err(ConnectFailure::NoneLeft) => Err(ConnectFailure::NoneLeft),
             Err(_) => Err(ConnectFailure::Proxy("it cannot be reached")),
         },
     };
@@ -65,7 +66,11 @@ async fn reach(
     deny_private: bool,
 ) -> Result<TcpStream, ConnectFailure> {
     let started = Instant::now();
-    let found = lookup_host(server).await.map_err(|e| ConnectFailure::Resolve(e.kind()))?;
+    let unresolved = |error: std::io::Error| match ConnectFailure::of(&error) {
+        ConnectFailure::NoneLeft => ConnectFailure::NoneLeft,
+        _ => ConnectFailure::Resolve(error.kind()),
+    };
+    let found = lookup_host(server).await.map_err(unresolved)?;
     let found: Vec<SocketAddr> = found.collect();
     let allowed = found.iter().filter(|address| !deny_private || !is_private(address.ip()));
     // What is checked is what is connected to: the name is not looked up again.
@@ -80,7 +85,7 @@ async fn reach(
                 Ok(()) => return Ok(stream),
                 Err(error) => ConnectFailure::Io(error.kind()),
             },
-            Ok(Err(error)) => ConnectFailure::Io(error.kind()),
+            Ok(Err(error)) => ConnectFailure::of(&error),
             Err(_) => ConnectFailure::Timeout,
         };
     }
