@@ -23,7 +23,7 @@ use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
 pub use validity::Validity;
 
-use crate::{clock, identity::certificate::Certificate};
+use crate::{clock, descriptors, identity::certificate::Certificate};
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
@@ -426,13 +426,10 @@ fn place_of(place: &Arc<Place>, head: &mut http::request::Parts, body: &Incoming
     }
 }
 
-/// A connection needs a file, and one towards an upstream; a quarter is kept for everything else.
+/// A connection needs a file, and one towards an upstream; of the last quarter connections that rest have one half, and
+/// everything else the other.
 fn connections_max() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
-    files.map_or(CONNECTIONS_MAX, |files: usize| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
+    descriptors::allowed().map_or(CONNECTIONS_MAX, |files| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
 }
 
 fn http1_builder(header_bytes_max: usize) -> http1::Builder {

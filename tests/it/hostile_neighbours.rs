@@ -3,7 +3,8 @@
 
 use crate::{
     attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
-    fault::{read_until_end, statuses},
+    before::{ask, before},
+    fault::{self, read_until_end, statuses},
     frames::{SETTINGS, frame},
     support::{ACME, Gateway, chat, read_answer},
 };
@@ -189,7 +190,7 @@ fn o8_files_that_run_out_are_no_fault_of_an_upstreams() {
     let yaml = upstreams.yaml();
     let mut gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
     // 24 connections, for which it needs as many to upstreams.
-    assert!(gateway.restart_by("ulimit -n 48; exec SERVE"));
+    assert!(gateway.restart_by("ulimit -n 64; exec SERVE"));
     let body = chat("hi", r#","stream":true"#).replace("gpt-5", "endless");
     let (mut held, mut shed) = (Vec::new(), 0);
     for _ in 0..60 {
@@ -210,4 +211,31 @@ fn o8_files_that_run_out_are_no_fault_of_an_upstreams() {
     gateway.in_flight(0);
     assert!(newcomer(gateway.port), "{}", gateway.stderr());
     assert!(gateway.stderr().contains("ulimit -n"), "{}", gateway.stderr());
+}
+
+/// Connections to upstreams that rest share what files there are, whoever's they are: they keep nobody from asking others.
+#[test]
+fn o8_connections_that_rest_make_room() {
+    let upstreams: Vec<(String, fault::Upstream)> = (0..4)
+        .map(|number| {
+            let slow = fault::Upstream::acting(|_, socket| {
+                std::thread::sleep(Duration::from_millis(300));
+                socket.write_all(fault::answer("ok").as_bytes()).is_ok()
+            });
+            (format!("up{number}"), slow)
+        })
+        .collect();
+    let named: Vec<(&str, &fault::Upstream, &str)> =
+        upstreams.iter().map(|(name, upstream)| (name.as_str(), upstream, "")).collect();
+    let mut gateway = before(&named, "");
+    assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
+    for (name, _) in &upstreams {
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..80).map(|_| scope.spawn(|| ask(&gateway, name).status)).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert!(statuses.iter().all(|status| *status == 200), "{name}: {statuses:?}");
+    }
+    // Its own, and those that rest.
+    assert!(gateway.files() < 128, "{}", gateway.files());
 }

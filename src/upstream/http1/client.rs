@@ -82,7 +82,7 @@ impl Client {
     #[must_use]
     pub fn new(origin: Origin, timeouts: Timeouts, tls: Option<Arc<ClientConfig>>) -> Self {
         let proxy = Proxies::here().of(&origin).cloned();
-        Self { origin, timeouts, tls, proxy, deny_private: false, pool: Arc::default() }
+        Self { origin, timeouts, tls, proxy, deny_private: false, pool: Pool::new() }
     }
 
     /// The same, through this proxy or none.
@@ -106,7 +106,7 @@ impl Client {
             tls: self.tls.clone(),
             proxy: self.proxy.clone(),
             deny_private: self.deny_private,
-            pool: Arc::default(),
+            pool: Pool::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::address::is_private;
 use super::error::{ConnectFailure, SendErrorKind};
 use super::origin::{Origin, Scheme};
+use super::pool;
 use super::proxy::Proxy;
 use super::tls::handshake_failure;
 use super::wire::Wire;
@@ -60,6 +61,16 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
     }
 }
 
+/// Where the system gives no more connections, those that rest make room.
+async fn open(address: &SocketAddr) -> std::io::Result<TcpStream> {
+    match TcpStream::connect(address).await {
+        Err(error) if ConnectFailure::of(&error) == ConnectFailure::NoneLeft && pool::close_all() => {
+            TcpStream::connect(address).await
+        }
+        opened => opened,
+    }
+}
+
 async fn reach(
     server: (&str, u16),
     limit: Duration,
@@ -80,7 +91,7 @@ async fn reach(
         // A black hole among several addresses must leave time for the rest.
         let waiting = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(1).max(1);
         let share = limit.saturating_sub(started.elapsed()) / waiting;
-        failure = match timeout(share, TcpStream::connect(address)).await {
+        failure = match timeout(share, open(address)).await {
             Ok(Ok(stream)) => match stream.set_nodelay(true) {
                 Ok(()) => return Ok(stream),
                 Err(error) => ConnectFailure::Io(error.kind()),
