@@ -1,6 +1,7 @@
 //! Text to value. One pass, borrowed, bounded in depth; every refusal says what and where.
 
 use super::Value;
+use crate::clock;
 use std::{borrow::Cow, collections::HashSet};
 
 /// Why a text is not JSON that the gateway accepts.
@@ -121,7 +122,7 @@ impl<'a> Parser<'a> {
             return Err(self.error(Kind::TooMany));
         }
         if self.values.is_multiple_of(VALUES_AT_A_GO) {
-            std::thread::yield_now();
+            clock::give_way();
         }
         Ok(match self.peek() {
             Some(b'"') => put(Value::String(self.string()?)),

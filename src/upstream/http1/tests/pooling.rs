@@ -169,7 +169,7 @@ async fn what_is_not_to_be_done_twice_is_sent_once() {
             drop(peer);
             let mut sent = 1;
             while let Ok(mut peer) =
-                tokio::time::timeout(std::time::Duration::from_millis(300), accept(&listener)).await
+                tokio::time::timeout(Duration::from_millis(300), accept(&listener)).await
             {
                 peer.request().await;
                 sent += 1;
@@ -222,7 +222,7 @@ async fn what_nobody_sends_again_goes_out_on_a_warm_connection() {
         let asking = async {
             for _ in 0..2 {
                 send_again(&client, &Method::POST, "{}", again).await.unwrap();
-                tokio::time::advance(std::time::Duration::from_millis(rested)).await;
+                tokio::time::advance(Duration::from_millis(rested)).await;
             }
         };
         assert_eq!(tokio::join!(serving, asking).0, expected, "{again:?} {rested}");
