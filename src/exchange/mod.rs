@@ -125,9 +125,11 @@ impl Terms {
         }
         // What cannot be true is no usage.
         let seen = |usage: Usage| match end {
-            End::Complete => usage,
-            // Providers tell the output at the end.
-            End::ClientGone | End::Refused(_) => Usage { output: usage.output.max(produced), ..usage },
+            // Providers tell the output of a stream at its end.
+            End::ClientGone | End::Refused(_) if self.stream => {
+                Usage { output: usage.output.max(produced), ..usage }
+            }
+            End::Complete | End::ClientGone | End::Refused(_) => usage,
         };
         let reported = told.usage.map(seen).filter(|usage| usage.is_plausible(self.input_estimate, produced));
         match reported {

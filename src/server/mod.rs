@@ -185,8 +185,12 @@ fn ambiguity(head: &http::request::Parts) -> Option<&'static str> {
     if authority.is_none() && count(header::HOST) == 0 {
         return Some("it names no host: neither `:authority` nor `host` is there");
     }
-    if authority.is_some_and(|authority| authority.contains('@')) {
-        return Some("`:authority` holds more than a host and a port");
+    let mut hosts = authority
+        .map(str::as_bytes)
+        .into_iter()
+        .chain(head.headers.get(header::HOST).map(http::HeaderValue::as_bytes));
+    if !hosts.all(head::is_host) {
+        return Some("`:authority` or `host` is no host, or more than a host and a port");
     }
     if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Some("`:scheme` is neither http nor https");

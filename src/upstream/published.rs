@@ -149,6 +149,11 @@ impl Published {
                 if std::mem::take(&mut tries.is_failing) {
                     operator::info(&format!("the key set at {host} can be fetched again"));
                 }
+                if keys.is_empty() && self.kept.load().as_ref().is_none_or(|kept| !kept.keys.is_empty()) {
+                    operator::warn(&format!(
+                        "the key set at {host} holds no key that tokens can be checked with: every token of its issuer is refused"
+                    ));
+                }
                 let kept = Kept { keys: Arc::new(keys), since: clock::now(), fresh };
                 self.kept.store(Some(Arc::new(kept)));
             }
@@ -179,7 +184,7 @@ impl Published {
             return Err(format!("it answered with {}", status.as_u16()));
         }
         let bytes = body.collect(KEY_SET_BYTES_MAX).await.map_err(|error| error.to_string())?;
-        let keys = KeySet::read(&bytes).map_err(|bad| bad.to_string())?;
+        let keys = KeySet::published(&bytes).map_err(|bad| bad.to_string())?;
         Ok((keys, fresh_for(&headers)))
     }
 

@@ -306,6 +306,28 @@ fn usage_that_cannot_be_true_is_estimated_in_every_dialect_and_form() {
     assert!((100_000 - tokens..100_002 - tokens).contains(&left), "{left} {tokens}");
 }
 
+/// A provider that answers whole where a stream was asked for has done its work: the client cannot read it, and what it
+/// took is settled all the same.
+#[test]
+fn an_answer_in_another_form_costs_what_its_provider_says() {
+    let hostile = Hostile::start();
+    for way in WAYS {
+        let good = way.usage(&[(IN, "10"), (OUT, "5")]);
+        *hostile.answer.lock().unwrap() = way.whole(Some(&good));
+        let told = if way.path == "/v1/messages" {
+            hostile.gateway.messages(way.path, ACME, &way.ask(true))
+        } else {
+            hostile.gateway.post(way.path, ACME, &way.ask(true))
+        };
+        assert!(told.status == 502 && told.body.contains("answers whole"), "{way:?} {told:?}");
+        assert!(!told.body.contains(TEXT), "{way:?} {told:?}");
+    }
+    for line in hostile.gateway.lines("log", "acme", WAYS.len()) {
+        assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&10.into(), &5.into()), "{line}");
+        assert_eq!((&line["status"], &line["error"]), (&502.into(), &"upstream_error".into()), "{line}");
+    }
+}
+
 /// Of several the last one counts; one that cannot be true makes those before it void.
 #[test]
 fn of_two_usages_in_a_stream_the_last_counts() {

@@ -168,8 +168,7 @@ async fn what_is_not_to_be_done_twice_is_sent_once() {
             peer.request().await;
             drop(peer);
             let mut sent = 1;
-            while let Ok(mut peer) =
-                tokio::time::timeout(Duration::from_millis(300), accept(&listener)).await
+            while let Ok(mut peer) = tokio::time::timeout(Duration::from_millis(300), accept(&listener)).await
             {
                 peer.request().await;
                 sent += 1;
