@@ -495,6 +495,8 @@ impl Exchange {
             completion,
             tools_denied: court.tools_denied,
             ttft: self.ttft,
+            // One that is only looked up is there, whatever it says.
+            failed: told.failed && terms.input_estimate > 0,
             status: Some(status),
         };
         asks.extend(court.evidence);
