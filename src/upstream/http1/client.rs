@@ -156,9 +156,13 @@ impl Client {
         if let Some(wire) = pooled {
             let mut exchange = self.exchange(wire, &request, head.clone(), started);
             let result = exchange.run(request.method).await;
-            let is_dead = |error: &SendError| error.kind == SendErrorKind::ClosedBeforeAnswer;
-            let goes_again = request.again == Again::Freely && exchange.heard_nothing();
-            if !(goes_again && result.as_ref().is_err_and(is_dead)) {
+            let is_closed = |error: &SendError| error.kind == SendErrorKind::ClosedBeforeAnswer;
+            let is_dead = exchange.heard_nothing() && result.as_ref().is_err_and(is_closed);
+            if is_dead {
+                // The others rested for longer: whoever tries next is not to find them dead one by one.
+                self.pool.close();
+            }
+            if !is_dead || request.again != Again::Freely {
                 return result;
             }
         }

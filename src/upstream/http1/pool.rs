@@ -62,11 +62,7 @@ fn resting_max() -> usize {
 /// Closes every connection that rests: whoever needs one that the system does not give can have it then. Whether there
 /// was any.
 pub(super) fn close_all() -> bool {
-    let mut closed = Vec::new();
-    for pool in all() {
-        closed.append(&mut pool.lock().drain(..).collect());
-    }
-    !closed.is_empty()
+    all().iter().filter(|pool| pool.close()).count() > 0
 }
 
 /// Closes the one that has rested the longest of all.
@@ -134,6 +130,12 @@ impl Pool {
             close_oldest();
         }
         self.sweep(now);
+    }
+
+    /// Closes all that rest in it. Whether there were any.
+    pub(super) fn close(&self) -> bool {
+        let closed = std::mem::take(&mut *self.lock());
+        !closed.is_empty()
     }
 
     /// Drops the connections that rested for too long.

@@ -185,6 +185,40 @@ async fn what_is_not_to_be_done_twice_is_sent_once() {
     }
 }
 
+/// Where one that rested is dead, those that rested for longer may be, too: the next try does not go there.
+#[tokio::test]
+async fn one_dead_connection_speaks_for_those_that_rested_longer() {
+    let (listener, client) = listen().await;
+    let serving = async {
+        let (mut first, mut second) = (accept(&listener).await, accept(&listener).await);
+        for peer in [&mut first, &mut second] {
+            peer.request().await;
+        }
+        for peer in [&mut first, &mut second] {
+            peer.put("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+        // Whichever is used again, is closed unheard; the next try is on a third.
+        tokio::select! {
+            _ = first.request() => {}
+            _ = second.request() => {}
+        }
+        drop((first, second));
+        let mut third = accept(&listener).await;
+        third.request().await;
+        third.put("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    };
+    let asking = async {
+        let send = || send_again(&client, &Method::POST, "{}", Again::ByCaller);
+        let (one, two) = tokio::join!(send(), send());
+        drop((one.unwrap(), two.unwrap()));
+        assert_eq!(client.idle_connections(), 2);
+        assert_eq!(send().await.unwrap_err().kind, SendErrorKind::ClosedBeforeAnswer);
+        assert_eq!(client.idle_connections(), 0);
+        assert_eq!(send().await.unwrap().status, StatusCode::OK);
+    };
+    tokio::join!(serving, asking);
+}
+
 /// A connection that rested is one that its server may close just now: what nobody sends again does not go there.
 #[tokio::test(start_paused = true)]
 async fn what_nobody_sends_again_goes_out_on_a_warm_connection() {
