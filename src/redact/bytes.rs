@@ -226,7 +226,7 @@ const TABLE_MAX: usize = 1024;
 
 /// The name of the column that a value stands in: the same field of the first of the rows above it, which are lines with
 /// as many fields or more.
-fn column(text: &[u8], start: usize) -> Option<&[u8]> {
+pub(super) fn column(text: &[u8], start: usize) -> Option<&[u8]> {
     let from = start.saturating_sub(TABLE_MAX);
     let above = slice(text, from, start);
     let row = memchr::memrchr(b'\n', above)?;

@@ -300,7 +300,8 @@ fn soft_break(text: &[u8], at: usize) -> Option<(char, usize)> {
         - run_start(text, at, LINE_MAX, |b| {
             b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
         });
-    let padding = before(text, at) == b'=' || (run >= 15 && (run + 1).is_multiple_of(4));
+    // No line of such a text is so long.
+    let padding = before(text, at) == b'=' || run == LINE_MAX || (run >= 15 && (run + 1).is_multiple_of(4));
     let goes_on = !matches!(byte(text, feed), b'\r' | b'\n' | 0);
     (goes_on && !padding).then_some((NOTHING, feed - at))
 }
