@@ -71,28 +71,35 @@ pub(super) fn fr_nir_named(number: &Number<'_>) -> Range {
     (shaped && is_nir_body(taken.digits) && number.near(&taken, WORDS)).then(|| taken.range())?
 }
 
-/// FR_NIR of Corsica: 2A and 2B count as 19 and 18.
-pub(super) fn fr_nir_corsica(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    let word = slice(scan.text, start, end);
-    let letter = word.get(6)?;
-    if word.len() != 15 || !matches!(letter, b'A' | b'B' | b'a' | b'b') || word.get(5) != Some(&b'2') {
-        return None;
-    }
+/// FR_NIR of Corsica, 15 characters or 13 and the key apart: 2A and 2B count as 19 and 18.
+pub(super) fn fr_nir_corsica(scan: &Scan<'_>, start: usize, _: usize) -> Option<usize> {
+    corsican(scan.text, start)
+}
+
+/// The same in groups, seen from its digits: `2 44 11 2A 002 802 37`.
+pub(super) fn fr_nir_corsica_spaced(number: &Number<'_>) -> Range {
+    let start = number.start();
+    let sex = matches!(number.digits, [1 | 2, ..]) && number.groups.first()?.len == 1;
+    if sex { corsican(number.scan.text, start).map(|end| (start, end)) } else { None }
+}
+
+/// Where such a number ends that begins at `start`, with a blank, dash or point between any two groups.
+fn corsican(text: &[u8], start: usize) -> Option<usize> {
     let mut digits = [0_u8; 15];
-    for (place, (to, from)) in digits.iter_mut().zip(word).enumerate() {
-        *to = match place {
-            5 => 1,
-            6 => {
-                if letter.eq_ignore_ascii_case(&b'A') {
-                    9
-                } else {
-                    8
-                }
-            }
-            _ => from.checked_sub(b'0').filter(|d| *d < 10)?,
+    let mut at = start;
+    for (place, to) in digits.iter_mut().enumerate() {
+        at += usize::from(place > 0 && place != 6 && matches!(byte(text, at), b' ' | b'-' | b'.'));
+        *to = match (place, byte(text, at)) {
+            (5, b'2') => 1,
+            (6, b'A' | b'a') => 9,
+            (6, b'B' | b'b') => 8,
+            (5 | 6, _) => return None,
+            (_, digit @ b'0'..=b'9') => digit - b'0',
+            _ => return None,
         };
+        at += 1;
     }
-    is_nir(&digits).then_some(end)
+    (is_nir(&digits) && !byte(text, at).is_ascii_alphanumeric()).then_some(at)
 }
 
 /// US_SSN: area, group and serial are never zero, the area never 666 or 9xx.

@@ -77,3 +77,30 @@ fn a_version_is_what_its_word_stands_right_before() {
         dotted,
     );
 }
+
+/// A French number of Corsica, in groups.
+fn corsican(dice: &mut Dice) -> String {
+    let (letter, worth) = [("A", "19"), ("B", "18")][dice.below(2)];
+    let (head, tail) =
+        (format!("{}{:02}{:02}", 1 + dice.below(2), dice.below(99), 1 + dice.below(12)), dice.digits(6));
+    let number: u64 = format!("{head}{worth}{tail}").parse().unwrap();
+    let key = format!("{:02}", 97 - number % 97);
+    let plain = format!("{head}2{letter}{tail}{key}");
+    let shapes: [&[usize]; 5] =
+        [&[1, 2, 2, 2, 3, 3, 2], &[13, 2], &[1, 4, 2, 3, 3, 2], &[1, 2, 2, 5, 3, 2], &[15]];
+    let shape = shapes[dice.below(5)];
+    dice.grouped(&plain, shape, &[" ", "-", "."])
+}
+
+#[test]
+fn numbers_of_corsica_in_groups() {
+    let forms =
+        ["NIR @@", "@@", "Numéro de sécurité sociale : @@", "756.9217.0769.85 @@", "NIR @@, +43 664 1234567"];
+    goes(&forms, corsican);
+    // Another key is that of another number.
+    kept(&["pièce @@ en stock", "@@"], |dice| {
+        let number = corsican(dice);
+        let key: u64 = number[number.len() - 2..].parse().unwrap();
+        format!("{}{:02}", &number[..number.len() - 2], (key + 1) % 97 + 1)
+    });
+}
