@@ -2,7 +2,8 @@
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
 use super::bytes::{
-    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free,
+    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, slice,
+    starts_free,
 };
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
@@ -180,10 +181,24 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
             end - at == 3 || (whole < 3 && separator(text, end).is_none() && end - at < 12)
         }
         b'.' | b',' | b'\'' | b'#' => {
-            prior.is_ascii_digit() || (before(text, at) == b'.' && prior.is_ascii_alphabetic())
+            let dot = before(text, at) == b'.';
+            prior.is_ascii_digit() || (dot && prior.is_ascii_alphabetic() && !is_abbreviated(text, at - 1))
         }
         _ => false,
     }
+}
+
+/// `Tel.0676/…`: the point at `dot` ends a word before a number.
+fn is_abbreviated(text: &[u8], dot: usize) -> bool {
+    const WORDS: &[&str] = &[
+        "tel", "t\u{e9}l", "T\u{c9}L", "telefon", "fax", "mob", "mobil", "ph", "phone", "cell", "handy",
+        "no", "num",
+    ];
+    let word = |b: u8| is_letter(b) || b >= 0x80;
+    let start = run_start(text, dot, 16, word);
+    let name = slice(text, start, dot);
+    before(text, start) != b'.'
+        && (super::lead::is_one_of(name, WORDS) || name.ends_with(b"Nr") || name.ends_with(b"nr"))
 }
 
 fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
@@ -243,7 +258,9 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     {
         return Step::Found(card);
     }
-    Step::Skip(last.map_or(first_end, |g| g.end()))
+    // The first digits of a word are that word's.
+    let of_word = |group: &&Group| group.start > at && is_letter(byte(scan.text, group.end()));
+    Step::Skip(last.map_or(first_end, |g| if of_word(&g) { g.start } else { g.end() }))
 }
 
 /// Fills the tables from `at` on; a group that does not fit ends the sequence before it.

@@ -104,3 +104,46 @@ fn numbers_of_corsica_in_groups() {
         format!("{}{:02}", &number[..number.len() - 2], (key + 1) % 97 + 1)
     });
 }
+
+#[test]
+fn a_word_that_begins_with_digits_may_stand_behind_a_number() {
+    let forms = [
+        "ISBN 9796257292848 @@",
+        "due on 2026-03-12 @@",
+        "am 12.03.2026 @@",
+        "part no. 666-40-7165 @@",
+        "firmware 98.22.94.1 @@",
+        "npm i react@18.3.1 @@",
+        "page=2 @@ ok",
+        "total 12 @@",
+    ];
+    goes(&forms, |dice| format!("0x{}", dice.symbols("0123456789abcdef", 40)));
+    goes(&forms, |dice| format!("15070649C103{}", dice.pick(&["", " ", "."])).trim_end().to_owned());
+    goes(&forms, |dice| {
+        dice.pick(&["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"]).to_owned()
+    });
+    kept(&forms, |dice| {
+        format!("{}{}", 1 + dice.below(99), dice.pick(&["kg", "px", "x", "th", "GB", "er-Pack"]))
+    });
+}
+
+#[test]
+fn a_point_that_ends_an_abbreviation_is_none_of_the_number() {
+    let phone = |dice: &mut Dice| {
+        let (six, seven) = (dice.digits(6), dice.digits(7));
+        dice.pick(&[
+            &format!("0676/{seven}"),
+            &format!("0170-9{seven}"),
+            &format!("07810 {six}"),
+            &format!("0043664{seven}"),
+        ])
+        .to_owned()
+    };
+    goes(&["Tel.@@", "Tél.@@", "Fax.@@ (Büro)", "(Mob.@@)", "Meine Tel.@@."], phone);
+    goes(&["AHV-Nr.@@", "Nr.@@ (AHV)"], |dice| {
+        dice.checked("756", 13, super::super::detect::checksum::ean13)
+    });
+    kept(&["hotel.@@", "obj.@@", "foo.tel.@@", "v1.@@", "Kapitel Nr.5.@@"], |dice| {
+        format!("0676/033{}", dice.digits(4))
+    });
+}
