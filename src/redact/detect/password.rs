@@ -101,6 +101,12 @@ const ADVERBS: &[&[u8]] = &[
     b"changed",
     b"nur",
     b"bien",
+    b"below",
+    b"follows",
+    b"unten",
+    b"folgt",
+    b"wie",
+    b"ci-dessous",
 ];
 /// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
 const CALLS: &[&[u8]] = &[
@@ -224,6 +230,8 @@ const BETWEEN_MAX: usize = 5;
 const WORD_MAX: usize = 24;
 /// How far a sentence is looked at before and behind a password.
 const AROUND: usize = 56;
+/// Blanks and signs that quote or indent a line.
+const INDENT_MAX: usize = 12;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -274,6 +282,10 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
     if from > 0 && matches!(before(text, from), b's') && matches!(byte(text, from - 2), b'\'' | 0x99) {
         return password_at(text, run_end(text, from, 2, is_space));
     }
+    // A form: the word alone above the value.
+    if let Some(line) = next_line(text, from) {
+        return alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
+    }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
         let end = run_end(text, from, WORD_MAX, |b| !b.is_ascii_whitespace());
@@ -286,12 +298,18 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
+            }
             for _ in 0..2 {
                 let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
                 let word = slice(text, value, adverb);
                 if is_one(word.strip_suffix(b":").unwrap_or(word), ADVERBS) || is_one(word, LINKS) {
                     value = run_end(text, adverb, 2, is_space);
                 }
+            }
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
             }
             return password_at(text, value)
                 .or_else(|| number_at(text, value).filter(|_| is_one(next, VERBS)))
@@ -303,6 +321,25 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// Where the next line that is not empty begins, past what quotes or indents it; `at` ends a line.
+fn next_line(text: &[u8], at: usize) -> Option<usize> {
+    let feeds = |from: usize| run_end(text, from, 4, |b| matches!(b, b'\r' | b'\n'));
+    let end = feeds(at);
+    (end > at)
+        .then(|| feeds(run_end(text, end, INDENT_MAX, |b| is_space(b) || matches!(b, b'>' | b'*' | b'-'))))
+}
+
+/// What stands below its label: one word in a line, or what is no word at all.
+fn alone(text: &[u8], from: usize) -> Option<Finding> {
+    let found = password_at(text, run_end(text, from, INDENT_MAX, is_space))?;
+    let behind =
+        run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.' | b'?'));
+    let ends = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
+    let value = slice(text, found.start, found.end);
+    let told = ends && speech::is_meant(text, &found) && !is_one(value, TECHNICAL);
+    (is_strong(value) || told).then_some(found)
 }
 
 /// What nobody would take for a word: letters and a digit with a sign among them.

@@ -2,8 +2,8 @@
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
 use super::bytes::{
-    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice,
-    starts_apart,
+    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, is_space, run_end, run_start,
+    slice, starts_apart,
 };
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
@@ -138,19 +138,21 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     if dotted || path || public || !is_random(body) {
         return None;
     }
-    let entity = naming(text, start, mixed && run.len() >= 20)?;
+    let entity = naming(text, (start, padded), mixed && run.len() >= 20)?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
 }
 
 /// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
 /// the same sentence is enough; else the word, and what joins it with the value, stand right before it.
-fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
+fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<Entity> {
     let from = start.saturating_sub(BEFORE);
     let line = slice(text, from, start);
-    let line = line
-        .iter()
-        .rposition(|b| matches!(b, b'\n' | b'\r'))
-        .map_or(line, |at| line.get(at + 1..).unwrap_or_default());
+    let line = match line.iter().rposition(|b| matches!(b, b'\n' | b'\r')) {
+        None => line,
+        Some(at) => label_above(line, at)
+            .filter(|_| matches!(byte(text, stop), b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'*'))
+            .unwrap_or_else(|| line.get(at + 1..).unwrap_or_default()),
+    };
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\'') || b >= 0x80;
     let mut end = line.len();
     for back in 0..WORDS_MAX {
@@ -196,6 +198,17 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         end = begin;
     }
     None
+}
+
+/// The line before a value that begins one, if a colon at its end says that the value is below.
+fn label_above(head: &[u8], feed: usize) -> Option<&[u8]> {
+    let indents = |b: &u8| is_space(*b) || matches!(b, b'>' | b'*' | b'-' | b'"' | b'\'' | b'`');
+    let above = slice(head, 0, feed);
+    let above = slice(above, 0, run_start(above, feed, 4, |b| matches!(b, b'\r' | b'\n' | b' ')));
+    if above.last() != Some(&b':') || !slice(head, feed + 1, head.len()).iter().all(indents) {
+        return None;
+    }
+    above.rsplit(|b| matches!(b, b'\r' | b'\n')).next()
 }
 
 fn ends_with(word: &[u8], ending: &[u8]) -> bool {

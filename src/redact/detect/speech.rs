@@ -189,7 +189,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 }
 
 /// Whether a password looks like no word and no number.
-fn is_meant(text: &[u8], found: &Finding) -> bool {
+pub(super) fn is_meant(text: &[u8], found: &Finding) -> bool {
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
     let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));

@@ -300,3 +300,50 @@ fn references_and_code_under_the_name_of_a_password() {
         stays(text);
     }
 }
+
+#[test]
+fn named_in_the_line_above() {
+    goes(
+        0,
+        &[
+            "Passwort:\n@@",
+            "Password:\r\n  @@\r\n",
+            "Ihr Kennwort lautet:\n\n    @@\n\nLiebe Grüße",
+            "Benutzer:\neva\nPasswort:\n@@",
+            "Your temporary password is below:\n\n`@@`",
+            "Dein Passwort lautet wie folgt:\n> @@\n",
+            "Votre mot de passe est :\n@@",
+            "{\"text\":\"Mot de passe :\\n@@\"}",
+            "User\neva\nPassword\n@@\n",
+            "Passwort:\n@@ Viele Grüße",
+        ],
+        made_up,
+    );
+    goes(
+        15,
+        &[
+            "API key:\n@@",
+            "Secret:\n\n@@\n",
+            "API-Schlüssel:\n  @@",
+            "Your token is:\n`@@`",
+            "Clé API :\n@@\nMerci",
+            "{\"text\":\"Your API key:\\n@@\"}",
+        ],
+        key,
+    );
+    for text in [
+        "Password:\n- at least 8 characters",
+        "password:\n  type: string\n  minLength: 8",
+        "Passwords:\n\nsee section2 below",
+        "Password:\nsha256",
+        "Passwort:\nTestfall42 ist rot",
+        "the password\nis stored in LastPass2.",
+        "I forgot my password\nVersion-4.2 says",
+        "change the password:\n1. open the app",
+        "reset your password here:\nhttps://example.com/reset/a1",
+        "The key point is:\n9ce5d6e951cc8a12110eb35814bd805bb7e39e00 is the commit",
+        "see the key\n9ce5d6e951cc8a12110eb35814bd805bb7e39e00",
+    ] {
+        stays(text);
+    }
+}
