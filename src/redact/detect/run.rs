@@ -5,6 +5,7 @@ use super::bytes::{
     Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, is_space, run_end, run_start,
     slice, starts_apart,
 };
+use super::words::is_scraps;
 use super::{Finding, Scan, assignment, password, token};
 use crate::redact::entity::Entity;
 
@@ -135,10 +136,12 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let mixed = classes.lower > 1 && classes.upper > 1;
     // A public key, and a digest that says which it is.
     let public = run.starts_with(b"AAAA") || run.starts_with(b"sha");
-    if dotted || path || public || !is_random(body) {
+    // What looks like it less often needs the word right before it.
+    let random = is_random(body);
+    if dotted || path || public || !(random || is_scraps(body)) {
         return None;
     }
-    let entity = naming(text, (start, padded), mixed && run.len() >= 20)?;
+    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
 }
 

@@ -347,3 +347,36 @@ fn named_in_the_line_above() {
         stays(text);
     }
 }
+
+#[test]
+fn keys_that_look_like_none_under_a_name_that_says_all() {
+    // One of a thousand secrets has no digit, and some keys change seldom between capitals and small letters.
+    let secret = |dice: &mut Dice| {
+        let capitals = dice.symbols("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10);
+        format!("{}+{capitals}/{}", dice.symbols(LOWER, 14), dice.symbols(LETTERS, 14))
+    };
+    goes(
+        0,
+        &["AWS_SECRET_ACCESS_KEY=@@", "aws_secret_access_key = @@", "{\"SecretAccessKey\":\"@@\"}"],
+        secret,
+    );
+    let seldom = |dice: &mut Dice| {
+        let capitals = dice.symbols("BCDFGHJKLMNPQRSTVWXZ", 8);
+        format!(
+            "{}{capitals}{}{}",
+            dice.symbols("bcdfghjkmnpqrstvwxz", 5),
+            dice.below(10),
+            dice.symbols(LETTERS, 10)
+        )
+    };
+    goes(15, &["Token @@", "API-Schlüssel: @@", "the secret is @@", "clé : @@"], seldom);
+    for text in [
+        "AWS_SECRET_ACCESS_KEY=path/to/my/secret/in/vault/production/xy",
+        "the token CSRFProtectMiddlewareV2HTTPXyz is read",
+        "the key UTF8ToUTF16LEConverter is used",
+        "secret SSLv3HTTPSXMLRPCServer",
+        "key KeyboardLayoutQWERTZ105DE",
+    ] {
+        stays(text);
+    }
+}
