@@ -5,6 +5,7 @@ mod assignment;
 mod aws;
 mod bank;
 mod business;
+mod called;
 pub(super) mod checksum;
 mod column;
 mod command;

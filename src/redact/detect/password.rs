@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, column, speech};
+use super::{Finding, Scan, called, column, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -200,6 +200,7 @@ const TECHNICAL: &[&[u8]] = &[
     b"oauth2.0",
     b"saml2",
     b"utf8",
+    b"utf8mb4",
     b"utf-8",
     b"ipv4",
     b"ipv6",
@@ -505,6 +506,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     while to > end && matches!(before(text, to), b'.' | b':' | b';' | b')' | b'?') {
         to -= 1;
     }
+    let to = called::past_question_mark(text, to);
     let whole = slice(text, from, to);
     // The common case, a number: nothing was made up.
     if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
@@ -523,7 +525,12 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
     let pair = value > from && is_called(text, to, LOGINS);
-    let meant = called || pair || is_login(text, from, value) || speech::is_announced(text, from, secret);
+    let meant = called
+        || pair
+        || is_login(text, from, value)
+        || speech::is_announced(text, from, secret)
+        || called::is_argument(text, value, to)
+        || called::is_asked(text, value, to);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))

@@ -380,3 +380,41 @@ fn keys_that_look_like_none_under_a_name_that_says_all() {
         stays(text);
     }
 }
+
+#[test]
+fn told_by_the_call_or_the_question_around_it() {
+    goes(
+        0,
+        &[
+            "requests.get(url, auth=HTTPBasicAuth('svc', '@@'))",
+            "auth=(\"admin\", \"@@\")",
+            "auth = ( 'admin' , '@@' )",
+            "smtp.login(\"a@b.example\", \"@@\")",
+            "new NetworkCredential(\"svc\", \"@@\")",
+            "client.authenticate('eva',\"@@\")",
+            "Is @@ a strong password?",
+            "Is \"@@\" really a good password for this?",
+            "Ist @@ ein sicheres Kennwort?",
+            "would @@ be a good passphrase?",
+            "Est-ce que @@ est un bon mot de passe ?",
+            "use @@? as the password",
+            "j'ai mis @@? comme mot de passe",
+        ],
+        made_up,
+    );
+    for text in [
+        "client.login(\"de-AT\", \"utf8mb4\")",
+        "login(\"page1.html\", \"page2.html\")",
+        "login('x1', 'test_login_v2')",
+        "connect('host1', 'Tulpen!4711')",
+        "auth=(\"admin\", os.environ[\"PW2\"])",
+        "auth=('admin', '${ADMIN_PW2}')",
+        "Is bcrypt2 a strong password hash?",
+        "Is Office2019 a good password manager?",
+        "Ist KeePass2 ein gutes Passwort-Tool?",
+        "Is Kestrel48 a strong release?",
+        "does it work with step2x? as the user said",
+    ] {
+        stays(text);
+    }
+}
