@@ -1,10 +1,10 @@
 //! Numbers that states give to people. A check of mod 10 or 11 lets a tenth of all numbers through,
 //! so such a number needs its usual grouping or a word beside it.
 
-use super::Scan;
 use super::bytes::{self, before, byte, holds_word, slice, starts_free};
 use super::checksum::{ean13, mod_11_10, modulo, verhoeff, weighted};
 use super::number::{Number, Taken};
+use super::{Scan, lead};
 
 type Range = Option<(usize, usize)>;
 
@@ -166,7 +166,9 @@ pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
     let repeated = counts.iter().filter(|c| **c > 1).count() == 1 && counts.iter().all(|c| *c < 4);
     let shaped = taken.is_joined() || taken.has_lengths(&[2, 3, 3, 3]) || taken.is_spaced();
     let issued = taken.digits.first() != Some(&0) && repeated && mod_11_10(taken.digits);
-    (shaped && issued).then(|| taken.range())?
+    let words = ["steuer", "steuerid", "steuernummer", "steueridentifikationsnummer", "idnr", "tin", "tax"];
+    let other = || taken.is_joined() && lead::names_other(number.scan.text, taken.start, &words);
+    (shaped && issued && !other()).then(|| taken.range())?
 }
 
 /// IN_AADHAAR: Verhoeff; does not begin with 0 or 1.
@@ -211,6 +213,7 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "e-card",
         "ecard",
         "social insurance",
+        "insurance number",
         "social security",
         "assurance sociale",
         "s\u{e9}curit\u{e9} sociale",

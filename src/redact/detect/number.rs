@@ -110,8 +110,9 @@ impl<'a> Number<'a> {
         if taken.is_spaced() && !self.first {
             return false;
         }
-        super::bytes::near(self.scan.text, taken.start, taken.end, words)
-            || super::bytes::holds_word(self.scan.key.as_bytes(), words)
+        super::bytes::holds_word(self.scan.key.as_bytes(), words)
+            || (super::bytes::near(self.scan.text, taken.start, taken.end, words)
+                && !super::lead::names_other(self.scan.text, taken.start, words))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What stands beside a value is about that value, or about something else: a word that has a number of its own names no
 //! other, a value does not end where another begins.
 
+use super::super::detect::checksum;
 use super::varied::Dice;
 use super::*;
 
@@ -140,10 +141,68 @@ fn a_point_that_ends_an_abbreviation_is_none_of_the_number() {
         .to_owned()
     };
     goes(&["Tel.@@", "Tél.@@", "Fax.@@ (Büro)", "(Mob.@@)", "Meine Tel.@@."], phone);
-    goes(&["AHV-Nr.@@", "Nr.@@ (AHV)"], |dice| {
-        dice.checked("756", 13, super::super::detect::checksum::ean13)
-    });
+    goes(&["AHV-Nr.@@", "Nr.@@ (AHV)"], |dice| dice.checked("756", 13, checksum::ean13));
     kept(&["hotel.@@", "obj.@@", "foo.tel.@@", "v1.@@", "Kapitel Nr.5.@@"], |dice| {
         format!("0676/033{}", dice.digits(4))
     });
+}
+
+/// Numbers of eleven digits that pass for a German tax number, of thirteen that begin as a French one, of nine, of ten.
+fn alike(dice: &mut Dice, kind: usize) -> String {
+    match kind {
+        0 => "29186300475".to_owned(),
+        1 => format!("17{}0{}{}", 1 + dice.below(9), 1 + dice.below(9), dice.digits(8)),
+        2 => format!("4{}", dice.digits(2)) + &format!("{}{}", 11 + dice.below(80), 1111 + dice.below(8000)),
+        _ => dice.checked("4", 10, |digits| {
+            checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0
+        }),
+    }
+}
+
+#[test]
+fn a_word_that_has_a_number_of_its_own_names_no_other() {
+    let named =
+        ["IdNr. 86095742719", "NIR 255081416802538", "My SSN is 219-09-9999.", "NHS number 943 476 5919"];
+    for (kind, value) in named.iter().enumerate() {
+        for join in [" ", ", ", "\n"] {
+            for label in [
+                "ts=@@",
+                "created_at: @@",
+                "Bestellnummer @@ fehlt",
+                "Order number @@ has not shipped",
+                "order_id=@@",
+                "ticket @@",
+                "compute @@",
+            ] {
+                for seed in 1..=40 {
+                    let number = alike(&mut Dice(seed), kind);
+                    let item = label.replace("@@", &number);
+                    for text in [format!("{item}{join}{value}"), format!("{value}{join}{item}")] {
+                        let out = redactor().line(&text);
+                        assert!(out.as_str().contains(&item), "{text}: {out}");
+                        assert_eq!(out.counts().map(|(_, count)| count).sum::<u32>(), 1, "{text}: {out}");
+                    }
+                }
+            }
+        }
+    }
+    for text in
+        ["phone: +4917679150382, why is 13! = 6227020800?", "compute 13! = 6227020800 Tél. +49 176 17928169"]
+    {
+        assert!(redactor().line(text).as_str().contains("13! = 6227020800"), "{text}");
+    }
+    // The word is there, right before it or behind it, and has no other number.
+    for text in [
+        "@@ is my SSN",
+        "@@ (SSN), phone 4155552671",
+        "@@ is my SSN and 4155552671 my phone",
+        "SSN for this order: @@",
+        "the SSN ref. @@",
+        "ssn 219-09-9999 or @@",
+    ] {
+        goes(&[text], |dice| alike(dice, 2));
+    }
+    goes(&["NHS ref @@", "patient case @@", "@@ NHS", "nhs 943 476 5919, @@"], |dice| alike(dice, 3));
+    goes(&["Steuer-ID zur Rechnung: @@", "@@", "IdNr @@"], |dice| alike(dice, 0));
+    goes(&["Sécurité sociale - numéro : @@", "NIR: 255081416802538, @@"], |dice| alike(dice, 1));
 }
