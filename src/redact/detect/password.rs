@@ -5,7 +5,7 @@ use super::assignment::is_long_number;
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
 use super::{Finding, Scan, called, column, speech};
 use crate::redact::entity::Entity;
@@ -252,8 +252,8 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
-    // `my_pass=…` is assigned, and not spoken of.
-    if prior == b'_' && byte(text, from) == b'=' {
+    // `my_pass=…` is assigned, and not spoken of; `${DB_PASSWORD}` stands for what is not there.
+    if (prior == b'_' && byte(text, from) == b'=') || is_variable(text, at, from) {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -279,6 +279,11 @@ fn begins(text: &[u8], at: usize, word: &[u8]) -> bool {
 
 /// The verb within a few words, then the password.
 fn linked(text: &[u8], from: usize) -> Option<Finding> {
+    // What is assigned stands right there, and no further on.
+    let assigned = matches!(byte(text, from), b'=' | b':') && !byte(text, from + 1).is_ascii_whitespace();
+    if assigned && from + 1 < text.len() {
+        return None;
+    }
     let mut from = from + owner(text, from);
     if from > 0 && matches!(before(text, from), b's') && matches!(byte(text, from - 2), b'\'' | 0x99) {
         return password_at(text, run_end(text, from, 2, is_space));

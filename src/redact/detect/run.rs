@@ -5,8 +5,9 @@ use super::bytes::{
     Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, is_space, run_end, run_start,
     slice, starts_apart,
 };
+use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, password, token};
+use super::{Finding, Scan, assignment, lead, password, token};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -73,6 +74,26 @@ const LINKS: &[&str] = &[
     "voici",
     "d'acc\u{e8}s",
     "value",
+];
+
+/// Words for what was made of something else and tells nothing of it.
+const DIGESTS: &[&str] = &[
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha-256",
+    "sha-512",
+    "md5",
+    "digest",
+    "checksum",
+    "commit",
+    "hash",
+    "etag",
+    "fingerprint",
+    "integrity",
+    "pr\u{fc}fsumme",
+    "empreinte",
 ];
 
 /// At a digit.
@@ -176,6 +197,13 @@ fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<E
             return None;
         }
         let found = found.strip_prefix(b"--").unwrap_or(found);
+        // A digest says what it is; a variable's name and a stand-in name nothing behind them.
+        if lead::is_one_of(found, DIGESTS)
+            || found.len() > 3 && is_reference(found)
+            || is_variable(line, begin, gap)
+        {
+            return None;
+        }
         if back < 2
             && let Some(entity) = assignment::names_key(found)
         {

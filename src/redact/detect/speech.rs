@@ -107,10 +107,20 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let mut near = words.by_ref().take(3);
     let (first, second, third) = (near.next(), near.next(), near.next());
     let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
-    let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
+    // Of the words behind the noun one may be its value already.
+    let passed = [first, second, third].into_iter().take_while(|word| !word.is_some_and(is_value));
+    let spoken = (classes.upper > 0 || signs) && passed.into_iter().any(|word| is(word, NOUNS));
     spoken
         || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
+}
+
+/// What a password looks like, of at least six characters with a digit; or what stands for one.
+fn is_value(word: &[u8]) -> bool {
+    if matches!(word, [b'$' | b'%' | b'{' | b'<', ..]) {
+        return true;
+    }
+    word.len() > 5 && word.iter().any(u8::is_ascii_digit) && word.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.

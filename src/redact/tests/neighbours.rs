@@ -206,3 +206,44 @@ fn a_word_that_has_a_number_of_its_own_names_no_other() {
     goes(&["Steuer-ID zur Rechnung: @@", "@@", "IdNr @@"], |dice| alike(dice, 0));
     goes(&["Sécurité sociale - numéro : @@", "NIR: 255081416802538, @@"], |dice| alike(dice, 1));
 }
+
+#[test]
+fn a_credential_that_has_its_value_names_no_other() {
+    let others = [
+        "why is 299792458?",
+        "compute 1/7 = 0.142857142857",
+        "authorized_keys: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDWt7IiG67oleEaL7+qvufpuw0oeiziLZxiSpGSVuXMk",
+        "\"integrity\": \"sha256-TYM5GRa763vyoHgcx2lgMxh25AmavhH2Xn2yANVhJEK=\"",
+        "trace_id=5530d389-c9c0-4d33-a607-b36c2a441c5b",
+        "digest sha256:a7667f3d89d1478692690ad2fcf4181f0df4c6215c8b477d29a3d702d35d5265",
+    ];
+    for other in others {
+        for join in [" ", ", ", "\n"] {
+            // Nothing is told here.
+            for name in [
+                "config has ${DB_PASSWORD}",
+                "use %API_KEY% here",
+                "use $OPENAI_API_KEY here",
+                "use YOUR_API_KEY here",
+                "password: %API_KEY%",
+            ] {
+                stays(&format!("{name}{join}{other}"));
+            }
+            for form in ["password=@@", "mein Passwort ist @@", "le mot de passe est @@", "DB_PASSWORD=@@"] {
+                for seed in 1..=40 {
+                    let dice = &mut Dice(seed);
+                    let word = dice.pick(&["Tulpen", "Marmot", "Kestrel", "Hibou"]);
+                    let value = format!(
+                        "{word}{}{}{}",
+                        dice.pick(&["!", "&", "#", ""]),
+                        dice.digits(4),
+                        dice.pick(&["x", "$", "qz"])
+                    );
+                    let text = format!("{}{join}{other}", form.replace("@@", &value));
+                    let out = redactor().line(&text);
+                    assert!(out.as_str().ends_with(other) && !out.as_str().contains(&value), "{text}: {out}");
+                }
+            }
+        }
+    }
+}
