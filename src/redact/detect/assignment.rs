@@ -196,7 +196,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let found = slice(text, value.start, value.end);
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
-    if compared || !is_accepted(text, kind, &value, query) {
+    // The identifier of an access key and what it was used for: the first is found by its shape.
+    let scope = memchr::memmem::find(found, b"aws4_request").is_some();
+    if compared || scope || !is_accepted(text, kind, &value, query) {
         return None;
     }
     let entity = kind.entity();

@@ -465,6 +465,11 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
+    // `KEY=…`: the beginning of something else.
+    let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 {
+        return None;
+    }
     (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
 }
