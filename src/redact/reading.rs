@@ -278,7 +278,10 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
         b'=' if matches!(byte(text, at + 1), b'\r' | b'\n') => soft_break(text, at),
         b'=' => {
             let upper = !slice(text, at + 1, at + 3).iter().any(u8::is_ascii_lowercase);
-            if upper { bytes_in_hex(text, at, b'=') } else { None }
+            let read = if upper { bytes_in_hex(text, at, b'=') } else { None };
+            // Nobody encodes a letter alone: `trace_id=5530` is assigned.
+            let alone = |c: char| !c.is_ascii_alphanumeric() && !"`*~<_".contains(c);
+            read.filter(|(c, _)| alone(*c) || stands_in_quoted_printable(text, at))
         }
         b'&' => entity(text, at),
         b'\\' => escape(text, at),
@@ -291,6 +294,19 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
         b'~' => (byte(text, at + 1) == b'~').then_some((NOTHING, 2)),
         _ => tag(text, at).or_else(|| spelled(text, at)),
     }
+}
+
+/// Whether another byte is encoded near the one at `at`, in the same word.
+fn stands_in_quoted_printable(text: &[u8], at: usize) -> bool {
+    const NEAR: usize = 12;
+    let holds = |part: &[u8]| {
+        part.windows(3).any(|w| {
+            matches!(w, [b'=', a, b] if [a, b].iter().all(|b| b.is_ascii_digit() || matches!(b, b'A'..=b'F')))
+        })
+    };
+    let end = run_end(text, at + 3, NEAR, |b| !b.is_ascii_whitespace());
+    let start = run_start(text, at, NEAR, |b| !b.is_ascii_whitespace());
+    holds(slice(text, at + 3, end)) || holds(slice(text, start, at))
 }
 
 /// `=` at the end of a line of quoted-printable text; not the padding of base64.

@@ -54,6 +54,11 @@ pub(super) fn named_value(name: &str, value: &str) -> bool {
     assignment::named_value(name.as_bytes(), value.as_bytes()).is_some()
 }
 
+/// Whether a token that says whose it is begins there.
+pub(super) fn begins_token(text: &[u8], at: usize) -> bool {
+    token::matched(text, at).is_some() || aws::is_access_key(text, at)
+}
+
 /// What the detectors of a trigger find; those of digits are asked by `at_digit`.
 pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {
     match trigger {

@@ -247,3 +247,62 @@ fn a_credential_that_has_its_value_names_no_other() {
         }
     }
 }
+
+/// A key as a vendor makes it.
+fn token(dice: &mut Dice, prefix: &str) -> String {
+    const ALNUM: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    format!("{prefix}a{}B7", dice.symbols(ALNUM, 21))
+}
+
+#[test]
+fn a_value_ends_with_its_line_where_another_begins() {
+    let redactor = redactor();
+    for seed in 1..=200 {
+        let dice = &mut Dice(seed);
+        let first = token(dice, "rk_live_");
+        let hex = dice.pick(&["55", "60", "42", "4B", "31"]);
+        for (next, rest) in [
+            (format!("MAIL_PASSWORD={hex}Falcon*zitrone"), "MAIL_PASSWORD=[PASSWORD]"),
+            (format!("nhs_number={}", "943-476-5919"), "nhs_number=[UK_NHS]"),
+            (token(dice, "glpat-"), "[GITLAB_TOKEN]"),
+            (format!("AKIA{}", dice.symbols("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)), "[AWS_ACCESS_KEY]"),
+            (format!("2026-09-24T18:0{}:54.416Z INFO started", dice.below(10)), ""),
+        ] {
+            let rest = if rest.is_empty() { next.as_str() } else { rest };
+            let text = format!("STRIPE_KEY={first}\n{next}\nAPP_NAME=web");
+            let out = redactor.line(&text);
+            assert_eq!(
+                shape(out.as_str()),
+                format!("STRIPE_KEY=[STRIPE_KEY]\n{rest}\nAPP_NAME=web"),
+                "{text}"
+            );
+        }
+        let count = 100 + dice.below(9000);
+        let key = format!("AKIA{}", dice.symbols("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16));
+        check(&format!("max_tokens={count}\n{key}"), &format!("max_tokens={count}\n[AWS_ACCESS_KEY]"));
+    }
+}
+
+#[test]
+fn an_account_and_a_scope_end_where_words_begin() {
+    for text in ["SKU FR57690647290335097833 out of stock", "SKU FR19600138280212200359 out of stock"] {
+        stays(text);
+    }
+    check(
+        "NINO: BA933219B Order number 6388066743 has not shipped",
+        "NINO: [UK_NINO] Order number 6388066743 has not shipped",
+    );
+    check("iban fr1420041010050500013m02606 ok", "iban [IBAN_CODE] ok");
+    check("FR14 2004 1010 0505\n0001 3M02 606", "[IBAN_CODE]");
+    goes(
+        &[
+            "Credential=@@/20261101/eu-west-1/s3/aws4_request, x",
+            "X-Amz-Credential=@@%2F20261101%2Feu-west-1%2Fs3%2Faws4_request&x=1",
+        ],
+        |dice| format!("AKIA{}", dice.symbols("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
+    );
+    check(
+        "Credential=AKIAQ7Q7Q7Q7Q7Q7Q7Q7/20261101/eu-west-1/s3/aws4_request",
+        "Credential=[AWS_ACCESS_KEY]/20261101/eu-west-1/s3/aws4_request",
+    );
+}
