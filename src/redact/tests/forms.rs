@@ -362,3 +362,34 @@ fn a_disguised_number_on_an_invoice_goes() {
     check("steht auf der Rechnung: 0171 / 3144114", "steht auf der Rechnung: [PHONE_NUMBER]");
     stays("invoice 0171 / 3144114");
 }
+
+#[test]
+fn characters_that_stand_alone_in_groups() {
+    let wide = |value: &str| value.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    let found = leaks(600, |dice| {
+        let (value, label) = match dice.below(3) {
+            0 => (dice.checked("4", 16, checksum::luhn), "paid with "),
+            1 => (dice.checked("5", 12, checksum::verhoeff), "Aadhaar no. "),
+            _ => (
+                format!("4{}4{}", dice.below(10), 1_000_000 + dice.below(8_000_000)).replace("00", "11"),
+                "SSN ",
+            ),
+        };
+        let lengths: &[usize] = match value.len() {
+            16 => &[4, 4, 4, 4],
+            12 => &[4, 4, 4],
+            _ => &[3, 2, 4],
+        };
+        let value = value.get(..lengths.iter().sum()).unwrap_or(&value).to_owned();
+        let value = wide(&dice.grouped(&value, lengths, &[" "]));
+        (value.clone(), format!("{label}{value} ok"))
+    });
+    at_most(0, 600, &found);
+    for text in [
+        "a b c   d e f   g h i   j k l m n o",
+        "x = 1 2 3   4 5 6   7 8 9   1 0 1   1 2",
+        "1 0 0   0 1 0   0 0 1",
+    ] {
+        stays(text);
+    }
+}
