@@ -6,7 +6,9 @@ mod spelled;
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, find, is_space, may_be_mark, run_end, run_start, slice};
+use super::bytes::{
+    before, byte, find, is_alphanumeric, is_digit, is_space, is_word, may_be_mark, run_end, run_start, slice,
+};
 use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
@@ -285,7 +287,8 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
         b'\\' => escape(text, at),
         b'*' => {
             let run = run_end(text, at, STARS.end, |b| b == b'*') - at;
-            let inside = before(text, at) != b'*' && STARS.contains(&run);
+            let inside =
+                before(text, at) != b'*' && (STARS.contains(&run) || run == 1 && is_emphasis(text, at));
             inside.then_some((NOTHING, run))
         }
         b'`' => Some((NOTHING, 1)),
@@ -305,6 +308,31 @@ fn stands_in_quoted_printable(text: &[u8], at: usize) -> bool {
     let end = run_end(text, at + 3, NEAR, |b| !b.is_ascii_whitespace());
     let start = run_start(text, at, NEAR, |b| !b.is_ascii_whitespace());
     holds(slice(text, at + 3, end)) || holds(slice(text, start, at))
+}
+
+/// Whether a star within a word begins or ends emphasis of which the other star stands at an edge of a word: `12*34*`,
+/// `*12*34`; not `12*34`, which is a product.
+fn is_emphasis(text: &[u8], at: usize) -> bool {
+    const NEAR: usize = 48;
+    let inner = |b: u8| is_alphanumeric(b);
+    // Between digits a blank or dash may stand beside the star.
+    let gap = |b: u8| matches!(b, b' ' | b'-');
+    let next = at + 1 + usize::from(gap(byte(text, at + 1)) && is_digit(byte(text, at + 2)));
+    let prior = at - usize::from(at > 1 && gap(before(text, at)) && is_digit(byte(text, at - 2)));
+    let edges = next > at + 1 && prior < at;
+    if edges
+        || !inner(before(text, prior))
+        || !inner(byte(text, next))
+        || prior < at && !is_digit(byte(text, next))
+    {
+        return false;
+    }
+    let of_line = |b: u8| !matches!(b, b'*' | b'\n' | b'\r');
+    let end = run_end(text, at + 1, NEAR, of_line);
+    let start = run_start(text, at, NEAR, of_line);
+    let closes = byte(text, end) == b'*' && !inner(byte(text, end + 1)) && inner(before(text, end));
+    let open = start.saturating_sub(1);
+    closes || (before(text, start) == b'*' && !inner(before(text, open)) && inner(byte(text, start)))
 }
 
 /// `=` at the end of a line of quoted-printable text; not the padding of base64.
@@ -451,7 +479,11 @@ fn run_start_of_spaced(text: &[u8], mut blank: usize, from: usize) -> usize {
     }
     // The last character of a word does not stand alone.
     let other = blank.checked_sub(2).map_or(b' ', |at| byte(text, at));
-    if other.is_ascii_graphic() || other >= 0x80 { blank + 2 } else { blank }
+    if is_of_word(other) { blank + 2 } else { blank }
+}
+
+fn is_of_word(b: u8) -> bool {
+    is_word(b) || b >= 0x80
 }
 
 /// A character that others of a word follow.
@@ -473,7 +505,7 @@ const SPACED_MIN: usize = 9;
 fn is_spaced_run(text: &[u8], blank: usize) -> bool {
     let alone = |at: usize| stands_alone(text, at);
     byte(text, blank.saturating_sub(1)).is_ascii_graphic()
-        && blank.checked_sub(2).is_none_or(|at| !byte(text, at).is_ascii_graphic() && byte(text, at) < 0x80)
+        && blank.checked_sub(2).is_none_or(|at| !is_of_word(byte(text, at)))
         && (0..SPACED_MIN).all(|place| alone(blank + 2 * place))
         && byte(text, blank + 2) == b' '
 }

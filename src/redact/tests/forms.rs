@@ -393,3 +393,23 @@ fn characters_that_stand_alone_in_groups() {
         stays(text);
     }
 }
+
+#[test]
+fn emphasis_of_one_star_within_a_value() {
+    let found = leaks(400, |dice| {
+        let card = dice.checked("4", 16, checksum::luhn);
+        let card = dice.grouped(&card, &[4, 4, 4, 4], &["", " ", "-"]);
+        let middle = 3 + dice.below(card.len() - 6);
+        let (head, tail) = card.split_at(middle);
+        let value = match dice.below(3) {
+            0 => format!("{head}*{tail}*"),
+            1 => format!("*{head}*{tail}"),
+            _ => format!("{head}**{tail}**"),
+        };
+        (value.clone(), format!("my card {value} was charged"))
+    });
+    at_most(0, 400, &found);
+    for text in ["x = 2*3*4, y=*p*q", "4111*1111*1111*1111", "*Note* 3 items, *12* 4 x", "1234*5678*"] {
+        stays(text);
+    }
+}
