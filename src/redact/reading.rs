@@ -2,13 +2,12 @@
 //! escapes are decoded, emphasis is dropped, lines that were wrapped inside a value are joined.
 //! Detectors read these beside the text itself; only what spans a place that was changed counts.
 
+mod alone;
 mod spelled;
 
 use std::ops::Range;
 
-use super::bytes::{
-    before, byte, find, is_alphanumeric, is_digit, is_space, is_word, may_be_mark, run_end, run_start, slice,
-};
+use super::bytes::{before, byte, find, is_space, is_word, may_be_mark, run_end, run_start, slice};
 use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
@@ -281,58 +280,20 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
             let read = if upper { bytes_in_hex(text, at, b'=') } else { None };
             // Nobody encodes a letter alone: `trace_id=5530` is assigned.
             let alone = |c: char| !c.is_ascii_alphanumeric() && !"`*~<_".contains(c);
-            read.filter(|(c, _)| alone(*c) || stands_in_quoted_printable(text, at))
+            read.filter(|(c, _)| alone(*c) || alone::stands_in_quoted_printable(text, at))
         }
         b'&' => entity(text, at),
         b'\\' => escape(text, at),
         b'*' => {
             let run = run_end(text, at, STARS.end, |b| b == b'*') - at;
-            let inside =
-                before(text, at) != b'*' && (STARS.contains(&run) || run == 1 && is_emphasis(text, at));
+            let inside = before(text, at) != b'*'
+                && (STARS.contains(&run) || run == 1 && alone::is_emphasis(text, at));
             inside.then_some((NOTHING, run))
         }
         b'`' => Some((NOTHING, 1)),
         b'~' => (byte(text, at + 1) == b'~').then_some((NOTHING, 2)),
         _ => tag(text, at).or_else(|| spelled(text, at)),
     }
-}
-
-/// Whether another byte is encoded near the one at `at`, in the same word.
-fn stands_in_quoted_printable(text: &[u8], at: usize) -> bool {
-    const NEAR: usize = 12;
-    let holds = |part: &[u8]| {
-        part.windows(3).any(|w| {
-            matches!(w, [b'=', a, b] if [a, b].iter().all(|b| b.is_ascii_digit() || matches!(b, b'A'..=b'F')))
-        })
-    };
-    let end = run_end(text, at + 3, NEAR, |b| !b.is_ascii_whitespace());
-    let start = run_start(text, at, NEAR, |b| !b.is_ascii_whitespace());
-    holds(slice(text, at + 3, end)) || holds(slice(text, start, at))
-}
-
-/// Whether a star within a word begins or ends emphasis of which the other star stands at an edge of a word: `12*34*`,
-/// `*12*34`; not `12*34`, which is a product.
-fn is_emphasis(text: &[u8], at: usize) -> bool {
-    const NEAR: usize = 48;
-    let inner = |b: u8| is_alphanumeric(b);
-    // Between digits a blank or dash may stand beside the star.
-    let gap = |b: u8| matches!(b, b' ' | b'-');
-    let next = at + 1 + usize::from(gap(byte(text, at + 1)) && is_digit(byte(text, at + 2)));
-    let prior = at - usize::from(at > 1 && gap(before(text, at)) && is_digit(byte(text, at - 2)));
-    let edges = next > at + 1 && prior < at;
-    if edges
-        || !inner(before(text, prior))
-        || !inner(byte(text, next))
-        || prior < at && !is_digit(byte(text, next))
-    {
-        return false;
-    }
-    let of_line = |b: u8| !matches!(b, b'*' | b'\n' | b'\r');
-    let end = run_end(text, at + 1, NEAR, of_line);
-    let start = run_start(text, at, NEAR, of_line);
-    let closes = byte(text, end) == b'*' && !inner(byte(text, end + 1)) && inner(before(text, end));
-    let open = start.saturating_sub(1);
-    closes || (before(text, start) == b'*' && !inner(before(text, open)) && inner(byte(text, start)))
 }
 
 /// `=` at the end of a line of quoted-printable text; not the padding of base64.

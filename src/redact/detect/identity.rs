@@ -102,6 +102,9 @@ fn corsican(text: &[u8], start: usize) -> Option<usize> {
     (is_nir(&digits) && !byte(text, at).is_ascii_alphanumeric()).then_some(at)
 }
 
+pub(super) const SSN_WORDS: &[&str] =
+    &["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
+
 /// US_SSN: area, group and serial are never zero, the area never 666 or 9xx.
 pub(super) fn us_ssn(number: &Number<'_>) -> Range {
     let taken = number.take(9)?;
@@ -114,12 +117,10 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
     if !issued {
         return None;
     }
-    let words =
-        ["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
     let grouped = taken.has_lengths(&[3, 2, 4]) && is_dashed_or_blank(&taken);
     let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
     let plain = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 2, 4]);
-    (grouped || spaced || (plain && number.near(&taken, &words))).then(|| taken.range())?
+    (grouped || spaced || (plain && number.near(&taken, SSN_WORDS))).then(|| taken.range())?
 }
 
 /// US_ITIN: 9xx and a group of 50-65, 70-88, 90-92, 94-99; only where it is named.
@@ -132,13 +133,14 @@ pub(super) fn us_itin(number: &Number<'_>) -> Range {
         .then(|| taken.range())?
 }
 
+pub(super) const NHS_WORDS: &[&str] =
+    &["nhs", "nhs_number", "nhsnumber", "patient", "patient_id", "health service"];
+
 /// UK_NHS where it is named, in any grouping.
 pub(super) fn uk_nhs_named(number: &Number<'_>) -> Range {
     let taken = number.take(10)?;
     let shaped = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 3, 4]);
-    let named = || {
-        number.near(&taken, &["nhs", "nhs_number", "nhsnumber", "patient", "patient_id", "health service"])
-    };
+    let named = || number.near(&taken, NHS_WORDS);
     (shaped && is_nhs(taken.digits) && named()).then(|| taken.range())?
 }
 
@@ -171,26 +173,23 @@ pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
     (shaped && issued && !other()).then(|| taken.range())?
 }
 
+pub(super) const AADHAAR_WORDS: &[&str] = &[
+    "aadhaar",
+    "aadhar",
+    "adhaar",
+    "aadhaar_number",
+    "aadhaar_no",
+    "uidai",
+    "uid",
+    "\u{906}\u{927}\u{93e}\u{930}",
+];
+
 /// IN_AADHAAR: Verhoeff; does not begin with 0 or 1.
 pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let taken = number.take(12)?;
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
-    let named = || {
-        number.near(
-            &taken,
-            &[
-                "aadhaar",
-                "aadhar",
-                "adhaar",
-                "aadhaar_number",
-                "aadhaar_no",
-                "uidai",
-                "uid",
-                "\u{906}\u{927}\u{93e}\u{930}",
-            ],
-        )
-    };
+    let named = || number.near(&taken, AADHAAR_WORDS);
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
 

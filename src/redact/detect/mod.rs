@@ -35,7 +35,7 @@ use std::ops::RangeInclusive;
 
 use super::bytes;
 use super::entity::Entity;
-use super::scan::{Finding, Scan, Step, Trigger};
+use super::scan::{Finding, Scan, Step, Trigger, What};
 
 pub(super) use assignment::{json_value, names_value};
 
@@ -58,6 +58,23 @@ pub(super) fn named_value(name: &str, value: &str) -> bool {
 pub(super) fn begins_token(text: &[u8], at: usize) -> bool {
     token::matched(text, at).is_some() || aws::is_access_key(text, at)
 }
+
+/// Whether a word for a number stands right before it, in its line.
+pub(super) fn is_labelled(what: What, text: &[u8], start: usize) -> bool {
+    let words = match what {
+        What::Entity(Entity::PhoneNumber) => phone::WORDS,
+        What::Entity(Entity::UsSsn) => identity::SSN_WORDS,
+        What::Entity(Entity::InAadhaar) => identity::AADHAAR_WORDS,
+        What::Entity(Entity::UkNhs) => identity::NHS_WORDS,
+        _ => return false,
+    };
+    let head = bytes::slice(text, start.saturating_sub(LABEL), start);
+    let line = head.rsplit(|b| matches!(b, b'\n' | b'\r' | b',' | b';')).next().unwrap_or_default();
+    !line.iter().any(u8::is_ascii_digit) && bytes::holds_word(line, words)
+}
+
+/// How far it is looked for.
+const LABEL: usize = 32;
 
 /// What the detectors of a trigger find; those of digits are asked by `at_digit`.
 pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {

@@ -6,7 +6,7 @@ use super::bytes::{self, before, byte, is_word};
 use super::lead;
 use super::number::{Group, Number, Taken};
 
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "tel",
     "tél",
     "tel.",

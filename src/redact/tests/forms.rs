@@ -413,3 +413,35 @@ fn emphasis_of_one_star_within_a_value() {
         stays(text);
     }
 }
+
+#[test]
+fn national_and_telephone_numbers_with_a_line_broken_in_them() {
+    let found = leaks(800, |dice| {
+        let (value, label) = match dice.below(4) {
+            0 => {
+                let number = dice.checked("5", 12, checksum::verhoeff);
+                (dice.grouped(&number, &[4, 4, 4], &["", " ", "-"]), "my Aadhaar: ")
+            }
+            1 => (
+                format!("4{}-{}-{}", 10 + dice.below(80), 11 + dice.below(80), 1111 + dice.below(8000)),
+                "ssn=",
+            ),
+            2 => {
+                let nhs =
+                    |digits: &[u8]| checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0;
+                let number = dice.checked("4", 10, nhs);
+                (dice.grouped(&number, &[3, 3, 4], &["", " ", "-"]), "her NHS number is ")
+            }
+            _ => (format!("0176-9{}", dice.digits(7)), "Tel.: "),
+        };
+        let (head, tail) = value.split_at(value.len() / 2);
+        let broken = format!("{}\n{tail}", head.trim_end());
+        (broken.clone(), format!("{label}{broken} ok"))
+    });
+    at_most(0, 800, &found);
+    check("Tel. 0664 1234567\n12 Stück", "Tel. [PHONE_NUMBER]\n12 Stück");
+    check("SSN 219-09-9999\n12 foo", "SSN [US_SSN]\n12 foo");
+    check("NHS number 943 476 5919\n12 beds", "NHS number [UK_NHS]\n12 beds");
+    stays("sizes: 693-3\n2-4157");
+    stays("Tel. 0664\n12 Stück");
+}
