@@ -71,7 +71,14 @@ const LINKS: &[&[u8]] = &[
     b"-",
     "\u{2013}".as_bytes(),
     "\u{2014}".as_bytes(),
+    "\u{2192}".as_bytes(),
+    b"typed",
+    b"entered",
+    b"tap\xC3\xA9",
+    b"saisi",
 ];
+/// Those of them behind which something else may stand.
+const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi"];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
@@ -165,6 +172,7 @@ const LOGINS: &[&[u8]] = &[
     b"credentials",
     b"credential",
     b"creds",
+    b"cred",
     b"login",
     b"logins",
     b"zugangsdaten",
@@ -317,7 +325,9 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
             if let Some(line) = next_line(text, value) {
                 return alone(text, line);
             }
+            let typed = is_one(next, TYPED);
             return password_at(text, value)
+                .filter(|found| !typed || speech::is_meant(text, found))
                 .or_else(|| number_at(text, value).filter(|_| is_one(next, VERBS)))
                 .or_else(|| second(text, value));
         }
@@ -540,7 +550,8 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
         || is_login(text, from, value)
         || speech::is_announced(text, from, secret)
         || called::is_argument(text, value, to)
-        || called::is_asked(text, value, to);
+        || called::is_asked(text, value, to)
+        || called::is_of_command(text, value, to);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))
@@ -559,7 +570,7 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = sentence
-        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')'))
+        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b';' | b')'))
         .filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;

@@ -255,5 +255,7 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
     let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
-    if letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
+    let sign =
+        b"!#%^*?&@".contains(&before(scan.text, start)) && before(scan.text, start - 1).is_ascii_alphabetic();
+    if sign || letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
 }

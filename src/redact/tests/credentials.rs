@@ -418,3 +418,37 @@ fn told_by_the_call_or_the_question_around_it() {
         stays(text);
     }
 }
+
+#[test]
+fn told_in_still_other_words() {
+    goes(
+        0,
+        &[
+            "changed my password from old?pw2x to @@",
+            "Passwort von Marmot!77x auf @@ geändert",
+            "mot de passe changé de Hibou#77x à @@",
+            "it says wrong password but I typed @@",
+            "@@ war das Passwort; jetzt nicht mehr",
+            "cred: admin @@",
+            "le code d'accès est @@",
+            "Zugriffscode ist @@",
+            "the access code is @@",
+            "root password \u{2192} @@",
+            "admin:@@ are the credentials",
+            "net use Z: //srv/share @@ /user:jane",
+            "bind as cn=admin,dc=acme,dc=net / @@",
+        ],
+        made_up,
+    );
+    for text in [
+        "the access code is in Vault2",
+        "le code est HTTP404x",
+        "I entered the password and typed step2x",
+        "code wifi est sur la box2",
+        "use Z: //srv/share Tulpen!4711 /user:jane",
+        "read a,b / Tulpen4711",
+    ] {
+        stays(text);
+    }
+    check("document number VK4N5GF1F6", "document number [DE_ID_CARD]");
+}
