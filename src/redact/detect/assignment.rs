@@ -454,6 +454,14 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
         end = run_end(text, end + 1, most, |b| !stops(b));
     }
+    // A sign of a query may be one of the password, where no other parameter follows.
+    while query && kind.is_password() && matches!(byte(text, end), b'&' | b'#') {
+        let next = run_end(text, end + 1, most, |b| !stops(b));
+        if byte(text, end) == b'&' && slice(text, end, next).contains(&b'=') || next == end + 1 {
+            break;
+        }
+        end = next;
+    }
     if !kind.is_password() && !quoted {
         // Of a row of values the first.
         end = run_end(text, start, end - start, |b| b != b',');

@@ -147,7 +147,8 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
     let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
     let version = || is_version(text, start, end) || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
-    (!is_nobody(text, parts, end) && !heading && !version()).then_some((start, end))
+    let broadcast = is_one_of(lead::words(text, start)[0], &["brd", "broadcast"]);
+    (!is_nobody(text, parts, end) && !broadcast && !heading && !version()).then_some((start, end))
 }
 
 /// Whether a word for a version stands right before, with nothing but signs and words that link between: no comma, no line
@@ -281,12 +282,22 @@ pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if !scan.on.has(Entity::IpAddress) || !plausible || follows.is_ascii_alphanumeric() || follows == b'_' {
         return None;
     }
-    let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
+    let read = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<Ipv6Addr>().ok();
+    // Behind all eight groups a port may stand.
+    let port = || {
+        let cut = memchr::memrchr(b':', word)?;
+        let digits = slice(word, cut + 1, word.len()).iter().all(u8::is_ascii_digit);
+        let full = memchr::memchr_iter(b':', word).count() == 8 && digits;
+        read(slice(word, 0, cut)).filter(|_| full).map(|address| (address, start + cut))
+    };
+    let (address, end) = read(word).map(|address| (address, end)).or_else(port)?;
     let network = prefix(text, end)
         .is_some_and(|bits| bits <= 64 && u128::from(address).checked_shl(bits).unwrap_or(0) == 0);
     // Eight pairs are the bytes of a fingerprint.
     let bytes = word.split(|b| *b == b':').all(|g| g.len() == 2);
-    (!network && !bytes && !address.is_loopback() && !address.is_unspecified())
+    // All hosts' and routers' on the link.
+    let everybody = matches!(address.segments(), [0xFF01 | 0xFF02, ..]);
+    (!network && !bytes && !everybody && !address.is_loopback() && !address.is_unspecified())
         .then(|| Finding::whole(Entity::IpAddress, start, end))
 }
 

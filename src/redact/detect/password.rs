@@ -76,9 +76,10 @@ const LINKS: &[&[u8]] = &[
     b"entered",
     b"tap\xC3\xA9",
     b"saisi",
+    b"en",
 ];
 /// Those of them behind which something else may stand.
-const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi"];
+const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi", b"en"];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.

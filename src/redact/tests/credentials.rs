@@ -435,6 +435,9 @@ fn told_in_still_other_words() {
             "the access code is @@",
             "root password \u{2192} @@",
             "admin:@@ are the credentials",
+            "user=root&password=@@",
+            "j'ai changé le mot de passe en @@",
+            "-p '@@' -u root",
             "net use Z: //srv/share @@ /user:jane",
             "bind as cn=admin,dc=acme,dc=net / @@",
         ],
@@ -445,6 +448,8 @@ fn told_in_still_other_words() {
         "le code est HTTP404x",
         "I entered the password and typed step2x",
         "code wifi est sur la box2",
+        "docker run -p '8080:80' -u root",
+        "tar -p 'dist' -u root",
         "use Z: //srv/share Tulpen!4711 /user:jane",
         "read a,b / Tulpen4711",
     ] {

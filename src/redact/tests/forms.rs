@@ -317,6 +317,9 @@ fn addresses_of_machines_in_other_forms() {
         stays(text);
     }
     check("from 203.0.113.7/24, 8.8.8.8/32", "from [IP_ADDRESS]/24, [IP_ADDRESS]/32");
+    check("http://2001:6377:85eb:bfac:770f:9414:4423:11ac:8080/x", "http://[IP_ADDRESS]:8080/x");
+    stays("ping ff02::1 and ff02::1:ff00:1234");
+    check("inet 10.0.0.7/24 brd 10.0.0.255 scope", "inet [IP_ADDRESS]/24 brd 10.0.0.255 scope");
     check("10.0.0.16/30 and 2001:db8::1/64", "[IP_ADDRESS]/30 and [IP_ADDRESS]/64");
 }
 
