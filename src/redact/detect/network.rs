@@ -106,6 +106,8 @@ const CHANGES: &[&str] = &[
     "updating",
     "downgrade",
     "downgraded",
+    "patch",
+    "patched",
     "aktualisiert",
     "aktualisieren",
     "mise \u{e0} jour",
@@ -186,7 +188,9 @@ fn names_version(head: &[u8], goes_on: impl Fn() -> bool) -> bool {
             let parts = slice(head, from, stop).split(|b| *b == b'.').filter(|part| !part.is_empty()).count();
             let pair = is_one_of(last, JOINS) || is_one_of(last, GOALS);
             if parts != 4 || other || !pair {
-                return false;
+                // "Upgrade V8 to …", "upgrade to V8 …".
+                let thing = word.first().is_some_and(u8::is_ascii_alphabetic);
+                return thing && (last.is_empty() || is_one_of(last, GOALS)) && is_changed(head, stop);
             }
             (end, other) = (from, true);
             continue;

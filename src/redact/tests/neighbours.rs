@@ -53,6 +53,8 @@ fn a_version_is_what_its_word_stands_right_before() {
             "Here is the new version. @@ is down",
             "deploy release 1.2.3.44 to @@",
             "upgraded the server to @@",
+            "upgrade to v2 from @@",
+            "POST /v2 @@",
         ],
         dotted,
     );
@@ -72,6 +74,9 @@ fn a_version_is_what_its_word_stands_right_before() {
             "AssemblyVersion(\"@@\")",
             "<FileVersion>@@</FileVersion>",
             "ver. @@",
+            "**deps**: upgrade V8 to @@ (#1)",
+            "Upgrade to V8 @@",
+            "patch V8 to @@",
             "name,version\nfoo,@@",
             "| name | version |\n|---|---|\n| foo | @@ |",
         ],
