@@ -347,9 +347,7 @@ pub(super) fn mac_named(scan: &Scan<'_>, start: usize, end: usize) -> Option<usi
     const WORDS: &[&str] =
         &["mac", "mac_address", "mac_addr", "macaddress", "hwaddr", "hw_addr", "bssid", "hwaddress"];
     let hex = slice(scan.text, start, end).iter().all(u8::is_ascii_hexdigit);
-    let named = || {
-        lead::is_one_of(scan.key.as_bytes(), WORDS)
-            || lead::is_one_of(lead::words(scan.text, start)[0], WORDS)
-    };
+    let named =
+        || is_one_of(scan.key.as_bytes(), WORDS) || is_one_of(lead::words(scan.text, start)[0], WORDS);
     (hex && named()).then_some(end)
 }
