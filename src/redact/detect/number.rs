@@ -259,9 +259,21 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     {
         return Step::Found(card);
     }
-    // The first digits of a word are that word's.
-    let of_word = |group: &&Group| group.start > at && is_letter(byte(scan.text, group.end()));
-    Step::Skip(last.map_or(first_end, |g| if of_word(&g) { g.start } else { g.end() }))
+    Step::Skip(last.map_or(first_end, |group| {
+        word_start(scan.text, groups, group).filter(|start| *start > at).unwrap_or_else(|| group.end())
+    }))
+}
+
+/// Where the word begins that the last digits of a sequence belong to: `2 61-75-d8-…`, `2 1BvBM…`.
+fn word_start(text: &[u8], groups: &[Group], last: &Group) -> Option<usize> {
+    let next = byte(text, last.end());
+    let dash = next == b'-' && is_letter(byte(text, last.end() + 1));
+    if !dash && !is_letter(next) {
+        return None;
+    }
+    let before = groups.iter().rev().skip_while(|group| group.start >= last.start);
+    let dashed = before.take_while(|group| group.sep == b'-').last();
+    Some(dashed.map_or(last.start, |group| group.start))
 }
 
 /// Fills the tables from `at` on; a group that does not fit ends the sequence before it.

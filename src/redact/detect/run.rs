@@ -193,7 +193,8 @@ fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<E
         let begin = run_start(line, gap, 48, word);
         let found = slice(line, begin, gap);
         // Another value stands there.
-        if found.is_empty() || found.len() > WORD_MAX {
+        let value = found.len() > 15 && is_random(found);
+        if found.is_empty() || found.len() > WORD_MAX || value {
             return None;
         }
         let found = found.strip_prefix(b"--").unwrap_or(found);

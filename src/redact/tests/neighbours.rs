@@ -234,7 +234,13 @@ fn a_credential_that_has_its_value_names_no_other() {
             ] {
                 stays(&format!("{name}{join}{other}"));
             }
-            for form in ["password=@@", "mein Passwort ist @@", "le mot de passe est @@", "DB_PASSWORD=@@"] {
+            for form in [
+                "client_secret=a@@b9K2ly1hiQHH",
+                "password=@@",
+                "mein Passwort ist @@",
+                "le mot de passe est @@",
+                "DB_PASSWORD=@@",
+            ] {
                 for seed in 1..=40 {
                     let dice = &mut Dice(seed);
                     let word = dice.pick(&["Tulpen", "Marmot", "Kestrel", "Hibou"]);
