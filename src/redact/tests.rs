@@ -50,4 +50,5 @@ mod forms;
 mod found;
 mod kept;
 mod laws;
+mod neighbours;
 mod varied;

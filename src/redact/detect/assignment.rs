@@ -2,8 +2,8 @@
 //! and values under such a key in JSON.
 
 use super::bytes::{
-    Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
-    run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
+    pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
@@ -196,7 +196,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let found = slice(text, value.start, value.end);
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
-    if compared || !is_accepted(text, kind, &value, query) {
+    // The identifier of an access key and what it was used for: the first is found by its shape.
+    let scope = memchr::memmem::find(found, b"aws4_request").is_some();
+    if compared || scope || !is_accepted(text, kind, &value, query) {
         return None;
     }
     let entity = kind.entity();
@@ -220,8 +222,8 @@ fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
             is_key(found) && is_random(found.get(..HEAD).unwrap_or(found))
                 || is_short_key(found) && !is_reference(found)
         }
-        Kind::Key(_) => {
-            is_key(found)
+        Kind::Key(entity) => {
+            is_key_of(entity, found)
                 || ((is_short_key(found) || password::is_strong(found))
                     && !is_reference(found)
                     && !is_code(text, value.start, value.end))
@@ -237,8 +239,9 @@ pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
         Kind::Password | Kind::MadeUp => {
             value.len() <= PASSWORD_MAX && (password::is_made_up(value) || is_random_letters(value))
         }
-        Kind::Key(_) => {
-            is_key(value) || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
+        Kind::Key(entity) => {
+            is_key_of(entity, value)
+                || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
         }
         Kind::Random => is_key(value) && is_random(value.get(..HEAD).unwrap_or(value)),
     };
@@ -261,7 +264,7 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
         }
         Kind::Key(entity) => {
             let short = is_short_key(bytes) || password::is_strong(bytes);
-            (single && (is_key(bytes) || (short && !is_reference(bytes)))).then_some(entity)
+            (single && (is_key_of(entity, bytes) || (short && !is_reference(bytes)))).then_some(entity)
         }
         Kind::Random => {
             let random =
@@ -451,6 +454,14 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
         end = run_end(text, end + 1, most, |b| !stops(b));
     }
+    // A sign of a query may be one of the password, where no other parameter follows.
+    while query && kind.is_password() && matches!(byte(text, end), b'&' | b'#') {
+        let next = run_end(text, end + 1, most, |b| !stops(b));
+        if byte(text, end) == b'&' && slice(text, end, next).contains(&b'=') || next == end + 1 {
+            break;
+        }
+        end = next;
+    }
     if !kind.is_password() && !quoted {
         // Of a row of values the first.
         end = run_end(text, start, end - start, |b| b != b',');
@@ -513,6 +524,18 @@ fn is_password(value: &[u8], how: &Value) -> bool {
 pub(super) fn is_long_number(value: &[u8]) -> bool {
     let is_day = value.len() == 8 && (value.starts_with(b"19") || value.starts_with(b"20"));
     value.len() >= 8 && value.iter().all(u8::is_ascii_digit) && !is_day
+}
+
+/// The same, where the name says what it looks like: one of a thousand secrets of AWS has no digit.
+fn is_key_of(entity: Entity, value: &[u8]) -> bool {
+    let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
+    let secret = entity == Entity::AwsSecretKey
+        && value.len() == 40
+        && classes.lower > 4
+        && classes.upper > 4
+        && pairs_of_capitals(value) > 1
+        && value.iter().all(|b| is_base64(*b));
+    secret || is_key(value)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.

@@ -2,6 +2,7 @@
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
 use super::bytes::{before, byte, is_space, run_end, run_start, slice};
+use super::password::is_made_up;
 use super::reference::is_reference;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -48,7 +49,7 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
     let asks = match letter {
-        b'p' if apart => holds(COMMANDS),
+        b'p' if apart => holds(COMMANDS) || is_quoted_beside_user(text, at + 2),
         b'p' => {
             holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
         }
@@ -68,6 +69,17 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
     let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
     real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+/// `-p '…' -u root`, whatever the command is.
+fn is_quoted_beside_user(text: &[u8], at: usize) -> bool {
+    let open = run_end(text, at, 2, is_space);
+    let quote = byte(text, open);
+    let end = run_end(text, open + 1, 64, |b| b != quote && !b.is_ascii_whitespace());
+    matches!(quote, b'"' | b'\'')
+        && byte(text, end) == quote
+        && slice(text, end + 1, end + 5) == b" -u "
+        && is_made_up(slice(text, open + 1, end))
 }
 
 fn user(text: &[u8], at: usize) -> Option<Finding> {

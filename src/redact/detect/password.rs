@@ -5,9 +5,9 @@ use super::assignment::is_long_number;
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, column, speech};
+use super::{Finding, Scan, called, column, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -71,7 +71,15 @@ const LINKS: &[&[u8]] = &[
     b"-",
     "\u{2013}".as_bytes(),
     "\u{2014}".as_bytes(),
+    "\u{2192}".as_bytes(),
+    b"typed",
+    b"entered",
+    b"tap\xC3\xA9",
+    b"saisi",
+    b"en",
 ];
+/// Those of them behind which something else may stand.
+const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi", b"en"];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
@@ -101,6 +109,12 @@ const ADVERBS: &[&[u8]] = &[
     b"changed",
     b"nur",
     b"bien",
+    b"below",
+    b"follows",
+    b"unten",
+    b"folgt",
+    b"wie",
+    b"ci-dessous",
 ];
 /// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
 const CALLS: &[&[u8]] = &[
@@ -159,6 +173,7 @@ const LOGINS: &[&[u8]] = &[
     b"credentials",
     b"credential",
     b"creds",
+    b"cred",
     b"login",
     b"logins",
     b"zugangsdaten",
@@ -194,6 +209,7 @@ const TECHNICAL: &[&[u8]] = &[
     b"oauth2.0",
     b"saml2",
     b"utf8",
+    b"utf8mb4",
     b"utf-8",
     b"ipv4",
     b"ipv6",
@@ -224,6 +240,8 @@ const BETWEEN_MAX: usize = 5;
 const WORD_MAX: usize = 24;
 /// How far a sentence is looked at before and behind a password.
 const AROUND: usize = 56;
+/// Blanks and signs that quote or indent a line.
+const INDENT_MAX: usize = 12;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -243,8 +261,8 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
-    // `my_pass=…` is assigned, and not spoken of.
-    if prior == b'_' && byte(text, from) == b'=' {
+    // `my_pass=…` is assigned, and not spoken of; `${DB_PASSWORD}` stands for what is not there.
+    if (prior == b'_' && byte(text, from) == b'=') || is_variable(text, at, from) {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -270,9 +288,18 @@ fn begins(text: &[u8], at: usize, word: &[u8]) -> bool {
 
 /// The verb within a few words, then the password.
 fn linked(text: &[u8], from: usize) -> Option<Finding> {
+    // What is assigned stands right there, and no further on.
+    let assigned = matches!(byte(text, from), b'=' | b':') && !byte(text, from + 1).is_ascii_whitespace();
+    if assigned && from + 1 < text.len() {
+        return None;
+    }
     let mut from = from + owner(text, from);
     if from > 0 && matches!(before(text, from), b's') && matches!(byte(text, from - 2), b'\'' | 0x99) {
         return password_at(text, run_end(text, from, 2, is_space));
+    }
+    // A form: the word alone above the value.
+    if let Some(line) = next_line(text, from) {
+        return alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
     }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
@@ -286,6 +313,9 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
+            }
             for _ in 0..2 {
                 let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
                 let word = slice(text, value, adverb);
@@ -293,7 +323,12 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
                     value = run_end(text, adverb, 2, is_space);
                 }
             }
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
+            }
+            let typed = is_one(next, TYPED);
             return password_at(text, value)
+                .filter(|found| !typed || speech::is_meant(text, found))
                 .or_else(|| number_at(text, value).filter(|_| is_one(next, VERBS)))
                 .or_else(|| second(text, value));
         }
@@ -303,6 +338,25 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// Where the next line that is not empty begins, past what quotes or indents it; `at` ends a line.
+fn next_line(text: &[u8], at: usize) -> Option<usize> {
+    let feeds = |from: usize| run_end(text, from, 4, |b| matches!(b, b'\r' | b'\n'));
+    let end = feeds(at);
+    (end > at)
+        .then(|| feeds(run_end(text, end, INDENT_MAX, |b| is_space(b) || matches!(b, b'>' | b'*' | b'-'))))
+}
+
+/// What stands below its label: one word in a line, or what is no word at all.
+fn alone(text: &[u8], from: usize) -> Option<Finding> {
+    let found = password_at(text, run_end(text, from, INDENT_MAX, is_space))?;
+    let behind =
+        run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.' | b'?'));
+    let ends = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
+    let value = slice(text, found.start, found.end);
+    let told = ends && speech::is_meant(text, &found) && !is_one(value, TECHNICAL);
+    (is_strong(value) || told).then_some(found)
 }
 
 /// What nobody would take for a word: letters and a digit with a sign among them.
@@ -422,6 +476,11 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
+    // `KEY=…`: the beginning of something else.
+    let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 {
+        return None;
+    }
     (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
 }
@@ -468,6 +527,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     while to > end && matches!(before(text, to), b'.' | b':' | b';' | b')' | b'?') {
         to -= 1;
     }
+    let to = called::past_question_mark(text, to);
     let whole = slice(text, from, to);
     // The common case, a number: nothing was made up.
     if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
@@ -486,7 +546,13 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
     let pair = value > from && is_called(text, to, LOGINS);
-    let meant = called || pair || is_login(text, from, value) || speech::is_announced(text, from, secret);
+    let meant = called
+        || pair
+        || is_login(text, from, value)
+        || speech::is_announced(text, from, secret)
+        || called::is_argument(text, value, to)
+        || called::is_asked(text, value, to)
+        || called::is_of_command(text, value, to);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))
@@ -505,7 +571,7 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = sentence
-        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')'))
+        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b';' | b')'))
         .filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;

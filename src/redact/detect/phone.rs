@@ -6,7 +6,7 @@ use super::bytes::{self, before, byte, is_word};
 use super::lead;
 use super::number::{Group, Number, Taken};
 
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "tel",
     "tél",
     "tel.",
@@ -105,72 +105,6 @@ const LISTS: &[&str] = &[
     "vector",
 ];
 
-/// Words before a number that is none of a telephone, however it is grouped.
-const OTHERS: &[&str] = &[
-    "part",
-    "artikel",
-    "art",
-    "article",
-    "sku",
-    "item",
-    "order",
-    "bestellung",
-    "bestellnummer",
-    "commande",
-    "rechnung",
-    "invoice",
-    "facture",
-    "ticket",
-    "case",
-    "vorgang",
-    "aktenzeichen",
-    "ref",
-    "r\u{e9}f",
-    "reference",
-    "model",
-    "modell",
-    "mod\u{e8}le",
-    "serial",
-    "seriennummer",
-    "isbn",
-    "ean",
-    "gtin",
-    "issue",
-    "batch",
-    "charge",
-    "lot",
-    "version",
-    "build",
-    "firmware",
-    "port",
-    "ports",
-    "rma",
-    "tracking",
-    "dossier",
-    "auftrag",
-    "kundennummer",
-    "teilenummer",
-    "teilenr",
-    "artikelnummer",
-    "artikelnr",
-    "materialnummer",
-    "z\u{e4}hlerstand",
-    "z\u{e4}hlernummer",
-    "z\u{e4}hler",
-    "meter",
-    "compteur",
-    "dpi",
-    "perms",
-    "permissions",
-    "chmod",
-    "ids",
-    "coords",
-];
-
-/// What makes such a word a place, not the name of the number: `put it on the invoice: …`.
-const PLACES: &[&str] =
-    &["on the", "on my", "on your", "auf der", "auf die", "auf meine", "sur la", "sur le", "sur ma"];
-
 /// Country codes with the lengths of their national numbers, where we know the plan.
 const PLANS: &[(&[u8], usize, usize)] = &[
     (&[4, 3], 5, 13),
@@ -207,8 +141,8 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     let end = trunk(number, true).or_else(|| north_american(number)).or_else(|| named(number))?;
     let head = bytes::slice(text, start.saturating_sub(LOOK), start);
     let key = number.scan.key.as_bytes();
-    let other = (bytes::holds_word(head, OTHERS) && !bytes::holds_word(head, PLACES))
-        || (!key.is_empty() && bytes::holds_word(key, OTHERS));
+    let other = (bytes::holds_word(head, lead::OTHERS) && !bytes::holds_word(head, lead::PLACES))
+        || (!key.is_empty() && bytes::holds_word(key, lead::OTHERS));
     (!other || bytes::holds_word(head, WORDS) || bytes::holds_word(head, VERBS)).then_some((start, end))
 }
 

@@ -1,7 +1,9 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
-use super::bytes::{byte, slice};
+use super::bytes::{before, byte, is_word, run_start, slice};
 use super::words::is_slug;
+
+const NAME_MAX: usize = 48;
 
 /// `Uint8Array<ArrayBuffer>`: a type.
 fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
@@ -33,6 +35,17 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
 /// `test_login_v2`, `customer_id_v2`, `user.password_2`.
 fn is_test(value: &[u8]) -> bool {
     value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
+}
+
+/// Whether a word at `start..end` is of the name of a variable: `${X}`, `$X`, `%X%`.
+pub(super) fn is_variable(text: &[u8], start: usize, end: usize) -> bool {
+    let sign = before(text, run_start(text, start, NAME_MAX, is_word));
+    match sign {
+        b'$' => true,
+        b'{' => byte(text, end) == b'}',
+        b'%' => byte(text, end) == b'%',
+        _ => false,
+    }
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -87,7 +100,11 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     let shell = first == b'$'
         && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
         && value.len() > 1;
+    let windows = value.strip_prefix(b"%").and_then(|rest| rest.strip_suffix(b"%")).is_some_and(|name| {
+        name.len() > 2 && name.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+    });
     shell
+        || windows
         || value.iter().all(|b| *b == first)
         || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
         || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o))

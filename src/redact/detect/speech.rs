@@ -30,6 +30,7 @@ const LABELS: &[&str] = &[
     "code d'acc\u{e8}s",
     "code d\u{2019}acc\u{e8}s",
     "access code",
+    "zugriffscode",
     "passe est devenu",
     "wrong password for",
     "requirepass",
@@ -57,6 +58,7 @@ const BOTH: &[&[u8]] = &[
     b"logins",
     b"credentials",
     b"creds",
+    b"cred",
     b"zugangsdaten",
     b"zugang",
     b"anmeldedaten",
@@ -78,8 +80,15 @@ fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
         run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'));
     let line = slice(text, end.saturating_sub(AROUND), end);
     let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    let line = without_verb(line);
     buffer.iter_mut().zip(line).for_each(|(to, from)| *to = from.to_ascii_lowercase());
     line.len()
+}
+
+/// "code d'accès est", "Zugriffscode lautet": the verb joins, too.
+fn without_verb(line: &[u8]) -> &[u8] {
+    const VERBS: &[&[u8]] = &[b" est", b" ist", b" is", b" lautet"];
+    VERBS.iter().find_map(|verb| line.strip_suffix(*verb)).unwrap_or(line)
 }
 
 /// Whether what stands before `from` announces a password, which `secret` has a digit and letters to be.
@@ -89,11 +98,12 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let line = buffer.get(..length).unwrap_or_default();
     let classes = Classes::of(secret);
     let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
-    let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_".contains(b));
+    let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_.".contains(b))
+        && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
     if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
         return false;
     }
-    if ends_with_one(line, LABELS) {
+    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) {
         return true;
     }
     let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1);
@@ -107,10 +117,37 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let mut near = words.by_ref().take(3);
     let (first, second, third) = (near.next(), near.next(), near.next());
     let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
-    let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
+    // Of the words behind the noun one may be its value already.
+    let passed = [first, second, third].into_iter().take_while(|word| !word.is_some_and(is_value));
+    let spoken = (classes.upper > 0 || signs) && passed.into_iter().any(|word| is(word, NOUNS));
     spoken
         || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
+}
+
+/// "… the password from A to", "Passwort von A auf"; and, of what holds two digits, "… the password from".
+fn is_changed(line: &[u8], digits: bool) -> bool {
+    const SOURCES: &[&[u8]] = &[b"from", b"von", b"de"];
+    let goals: &[&[u8]] = &[b"to", b"auf", "\u{e0}".as_bytes(), b"en", b"vers"];
+    let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
+    let Some(mut last) = words.next() else { return false };
+    let goal = goals.contains(&last);
+    if goal {
+        if !words.next().is_some_and(is_value) {
+            return false;
+        }
+        last = words.next().unwrap_or_default();
+    }
+    let mut nouns = words.take(if goal { 3 } else { 1 });
+    (goal || digits) && SOURCES.contains(&last) && nouns.any(|word| NOUNS.contains(&word))
+}
+
+/// What a password looks like, of at least six characters with a digit; or what stands for one.
+fn is_value(word: &[u8]) -> bool {
+    if matches!(word, [b'$' | b'%' | b'{' | b'<', ..]) {
+        return true;
+    }
+    word.len() > 5 && word.iter().any(u8::is_ascii_digit) && word.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.
@@ -189,7 +226,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 }
 
 /// Whether a password looks like no word and no number.
-fn is_meant(text: &[u8], found: &Finding) -> bool {
+pub(super) fn is_meant(text: &[u8], found: &Finding) -> bool {
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
     let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));
