@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
-use super::{Finding, Scan, password, sibling};
+use super::{Finding, Scan, ends, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -448,8 +448,13 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         end = string_end(text, start, most);
     }
     // A quote within a word opens and closes nothing.
-    while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
-        end = run_end(text, end + 1, most, |b| !stops(b));
+    if kind.is_password() && !quoted {
+        end = ends::unquoted(text, start, end, most, stops);
+    } else if kind.is_password()
+        && quote_start == open
+        && let Some(close) = ends::quoted(text, start, most, quote)
+    {
+        end = close;
     }
     if !kind.is_password() && !quoted {
         // Of a row of values the first.
@@ -477,10 +482,6 @@ fn string_end(text: &[u8], start: usize, most: usize) -> usize {
         end += if byte(text, end) == b'\\' { 2 } else { 1 };
     }
     end.min(text.len())
-}
-
-fn is_within_word(text: &[u8], at: usize) -> bool {
-    before(text, at).is_ascii_alphanumeric() && byte(text, at + 1).is_ascii_alphanumeric()
 }
 
 /// What a person would choose, told apart from code, templates and prose.

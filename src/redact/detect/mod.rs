@@ -11,6 +11,7 @@ mod command;
 mod crypto;
 mod data_url;
 mod email;
+mod ends;
 mod header;
 mod identity;
 mod jwt;

@@ -8,7 +8,7 @@ use super::bytes::{
 use super::pair::LOGINS;
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, column, noun, pair, speech};
+use super::{Finding, Scan, column, ends, noun, pair, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -204,6 +204,7 @@ const BETWEEN_MAX: usize = 5;
 const WORD_MAX: usize = 24;
 /// How far a sentence is looked at before and behind a password.
 const AROUND: usize = 56;
+const VALUE_MAX: usize = 128;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -415,9 +416,16 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
-    let mut end = run_end(text, start, 128, |b| {
-        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
-    });
+    let stops = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|');
+    let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    let quote = before(text, start);
+    let closed =
+        matches!(quote, b'"' | b'\'' | b'`') && start > from && !matches!(byte(text, start - 2), b'\\');
+    let mut end = match closed.then(|| ends::quoted(text, start, VALUE_MAX, quote)).flatten() {
+        Some(close) => close,
+        None if closed => end,
+        None => ends::unquoted(text, start, end, VALUE_MAX, stops),
+    };
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }

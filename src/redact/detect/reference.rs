@@ -21,6 +21,9 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
         b'(' => b')',
         _ => 0,
     };
+    // `K(nt7)er2x` calls nothing.
+    let behind = value.iter().position(|b| *b == close).map_or(0, |at| byte(value, at + 1));
+    let close = if behind.is_ascii_alphanumeric() { 0 } else { close };
     let path = value.windows(2).any(|w| w == b"![" || w == b"!(" || w == b"::");
     let called = path || close != 0 && name > 0 && (value.contains(&close) || byte(text, end) == close);
     let counts = value.iter().all(|b| b.is_ascii_digit() || *b == b'/');
@@ -33,6 +36,19 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
 /// `test_login_v2`, `customer_id_v2`, `user.password_2`.
 fn is_test(value: &[u8]) -> bool {
     value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
+}
+
+/// `[nt7er2xQ!`: a bracket that nothing closes, before what no code looks like.
+fn is_bracketed(value: &[u8]) -> bool {
+    let close = match value.first() {
+        Some(b'[') => b']',
+        Some(b'{') => b'}',
+        _ => return false,
+    };
+    let inner = slice(value, 2, value.len());
+    inner.iter().any(|b| b"!#%^?".contains(b))
+        && inner.iter().any(u8::is_ascii_digit)
+        && !value.iter().any(|b| *b == close || b"\"'$:=,;()".contains(b))
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -90,6 +106,6 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     shell
         || value.iter().all(|b| *b == first)
         || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
-        || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o))
+        || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o)) && !is_bracketed(value)
         || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
 }
