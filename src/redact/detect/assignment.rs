@@ -5,7 +5,7 @@ use super::bytes::{
     Classes, before, byte, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
     run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_member, is_path, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
 use super::{Finding, Scan, ends, password, sibling};
 use crate::redact::entity::Entity;
@@ -19,6 +19,8 @@ const PASSWORD_MAX: usize = 64;
 const INNER_MAX: usize = 128;
 /// Bytes in which a key shows that it is made of letters and digits.
 const HEAD: usize = 64;
+/// What stands before the last part of a resource's name.
+const RESOURCE_MAX: usize = 96;
 
 /// What a name says about the value behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -196,7 +198,8 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let found = slice(text, value.start, value.end);
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
-    if compared || !is_accepted(text, kind, &value, query) {
+    let member = value.quotes == Quotes::None && is_member(found, |last| names_key(last).is_some());
+    if compared || member || is_resource(text, start) || !is_accepted(text, kind, &value, query) {
         return None;
     }
     let entity = kind.entity();
@@ -205,6 +208,12 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+/// Whether the name at `start` is of the name of a resource: `arn:aws:secretsmanager:…:secret:…`.
+fn is_resource(text: &[u8], start: usize) -> bool {
+    let from = run_start(text, start, RESOURCE_MAX, |b| is_name(b) || b == b':');
+    before(text, start) == b':' && slice(text, from, from + 4) == b"arn:"
 }
 
 fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
@@ -486,7 +495,7 @@ fn string_end(text: &[u8], start: usize, most: usize) -> usize {
 
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
-    if value.len() > PASSWORD_MAX || is_reference(value) {
+    if value.len() > PASSWORD_MAX || is_reference(value) || is_path(value) {
         return false;
     }
     let classes = Classes::of(value);

@@ -139,8 +139,8 @@ const WEAK: &[&str] = &["to", "as", "with", "via", "auf", "zu", "als", "mit", "a
 
 /// Whether the noun at `at..from` names no password.
 pub(super) fn is_other(text: &[u8], at: usize, from: usize) -> bool {
-    // `passé`.
-    if byte(text, from) == 0xC3 {
+    // `passé`, `/etc/passwd`.
+    if byte(text, from) == 0xC3 || slice(text, at.saturating_sub(4), at) == b"etc/" {
         return true;
     }
     let gap = run_end(text, from, 2, |b| is_space(b) || b == b'-');
@@ -192,6 +192,63 @@ pub(super) fn goes_on(text: &[u8], from: usize) -> bool {
         || sentence.iter().any(|b| matches!(b, b':' | b'='))
 }
 
+/// Whether the word before `at` says that the password goes to a place: "sent to …", "stored with …".
+pub(super) fn is_moved(text: &[u8], at: usize) -> bool {
+    const MOVES: &[&str] = &[
+        "sent",
+        "send",
+        "sends",
+        "stored",
+        "saved",
+        "written",
+        "logged",
+        "passed",
+        "forwarded",
+        "copied",
+        "emailed",
+        "mailed",
+        "submitted",
+        "redirected",
+        "given",
+        "points",
+        "leads",
+        "posted",
+        "exposed",
+        "gesendet",
+        "geschickt",
+        "gespeichert",
+        "\u{fc}bergeben",
+        "envoy\u{e9}",
+        "transmis",
+        "enregistr\u{e9}",
+        "hashed",
+        "compared",
+        "encrypted",
+        "gehasht",
+    ];
+    let end = run_start(text, at, 2, is_space);
+    let begin = run_start(text, end, WORD_MAX, |b| !b.is_ascii_whitespace());
+    is_one_of(slice(text, begin, end), MOVES)
+}
+
+/// `12chars`, `14Zeichen`: how many.
+fn is_count(value: &[u8]) -> bool {
+    const UNITS: &[&str] = &[
+        "chars",
+        "char",
+        "characters",
+        "zeichen",
+        "caract\u{e8}res",
+        "digits",
+        "ziffern",
+        "stellen",
+        "chiffres",
+        "letters",
+    ];
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    digits > 0 && is_one_of(slice(value, run_end(value, digits, 1, |b| b == b'-'), value.len()), UNITS)
+}
+
 /// `Argon2id`, `rfc7613`, `SHA-256`, `MD5-Authentifizierung`: a standard's name and its number.
 pub(super) fn is_standard(value: &[u8]) -> bool {
     const NAMES: &[&str] = &[
@@ -206,5 +263,5 @@ pub(super) fn is_standard(value: &[u8]) -> bool {
     let tail = slice(value, digits, value.len());
     let words = tail.iter().all(|b| b.is_ascii_lowercase() || *b >= 0x80)
         || matches!(tail, [b'-', rest @ ..] if rest.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'-' || b.is_ascii_digit()));
-    digits > number && words && is_one_of(slice(value, 0, letters), NAMES)
+    is_count(value) || digits > number && words && is_one_of(slice(value, 0, letters), NAMES)
 }

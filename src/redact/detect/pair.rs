@@ -95,12 +95,16 @@ pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     let classes = Classes::of(secret);
     // `eu-west-1`, `worker-3`: the name of something.
     let slug = is_slug(secret) && classes.digit < 2;
+    // Behind a word alone, `WebAuthn2` and `AADSTS50011!` are none.
+    let signed =
+        secret.iter().rev().skip_while(|b| matches!(b, b'!' | b'?')).any(|b| !b.is_ascii_alphanumeric());
+    let made = signed || (classes.lower > 0 && classes.upper > 0 && classes.digit > 1);
     let is = |word: &[u8], of: &[&[u8]]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
     let mut behind: &[u8] = b"";
     let mut joined = paired;
     for (place, word) in words.enumerate() {
         if place == 0 && !paired {
-            joined = is(word, SIGNS) || (is(word, JOINS) && classes.kinds() > 2);
+            joined = is(word, SIGNS) || (is(word, JOINS) && made);
         }
         let verb = word.eq_ignore_ascii_case(b"log") || word.eq_ignore_ascii_case(b"sign");
         if joined && is(word, LOGINS) && (paired || place > 0) && (!verb || is(behind, IN)) {

@@ -6,7 +6,7 @@ use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::pair::LOGINS;
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_path, is_reference};
 use super::words::{is_passphrase, is_scattered};
 use super::{Finding, Scan, column, ends, noun, pair, speech};
 use crate::redact::entity::Entity;
@@ -273,6 +273,9 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
+            if noun::is_moved(text, from) {
+                return None;
+            }
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
             for _ in 0..2 {
                 let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
@@ -448,6 +451,7 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
         && classes.kinds() > 1
         && (classes.digit > 0 || symbol || is_jumbled(value) || is_scattered(value) || is_passphrase(value))
         && !is_reference(value)
+        && !is_path(value)
         && !noun::is_standard(value)
         && !is_issue(value)
         && !value.windows(3).any(|w| w == b"://")

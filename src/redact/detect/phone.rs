@@ -261,7 +261,12 @@ fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
     // "0.026/0.031" are no two zeros before a country; an area or an exchange of North America begins with 2 or more.
     let american =
         digits.get(2) == Some(&1) && [3, 6].iter().any(|at| digits.get(*at).is_none_or(|d| *d < 2));
-    if apart || american {
+    // `10.1016/0021-…`: a document's number.
+    let start = number.start();
+    let part = first
+        && before(number.scan.text, start) == b'/'
+        && before(number.scan.text, start - 1).is_ascii_digit();
+    if apart || american || part {
         return None;
     }
     let end = international(number, 2, first)?;

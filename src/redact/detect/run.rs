@@ -126,6 +126,10 @@ fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
 /// A random string behind its name: `the secret key is …`, `--api-key …`, `setApiKey("…")`, `"ApiKey" value="…"`.
 fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let text = scan.text;
+    // `derive_poly1305_key(…`.
+    if byte(text, end) == b'(' && is_snake(slice(text, start, end)) {
+        return None;
+    }
     let padded = run_end(text, end, 2, |b| b == b'=');
     let run = slice(text, start, end);
     let body = run.get(..128).unwrap_or(run);
@@ -140,6 +144,11 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     }
     let entity = naming(text, start, mixed && run.len() >= 20)?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
+}
+
+/// A name of small letters and digits with `_` between.
+fn is_snake(run: &[u8]) -> bool {
+    run.contains(&b'_') && run.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
 /// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
