@@ -159,8 +159,17 @@ const OTHER_KEYS: &[&[u8]] = &[
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
 /// Whole names of what was made at random, or of something else.
 const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
-const PARAMETERS: &[&[u8]] =
-    &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
+const PARAMETERS: &[&[u8]] = &[
+    b"key",
+    b"sig",
+    b"signature",
+    b"auth",
+    b"code",
+    b"xamzsignature",
+    b"xgoogsignature",
+    b"xamzsecuritytoken",
+    b"session",
+];
 
 /// At `=` or `:`.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {

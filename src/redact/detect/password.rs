@@ -8,7 +8,7 @@ use super::bytes::{
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, column, ends, noun, pair, speech};
+use super::{Finding, Scan, column, command, ends, noun, pair, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -492,7 +492,8 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let glued = value > from;
     let pair = glued && is_called(text, to, LOGINS);
     let login = pair::is_told(slice(text, from.saturating_sub(AROUND), from), glued, secret);
-    let meant = called || pair || login || speech::is_announced(text, from, secret);
+    let meant =
+        called || pair || login || command::is_of_net(text, from) || speech::is_announced(text, from, secret);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))

@@ -5,7 +5,7 @@ use super::bytes::{
     Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice,
     starts_apart,
 };
-use super::{Finding, Scan, assignment, password, token};
+use super::{Finding, Scan, assignment, password, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -104,7 +104,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    secret(text, start, end).or_else(|| named(scan, start, end)).or_else(|| told(scan, start, end))
+    secret(text, start, end)
+        .or_else(|| url::entry(text, start, end))
+        .or_else(|| named(scan, start, end))
+        .or_else(|| told(scan, start, end))
 }
 
 /// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).

@@ -20,6 +20,7 @@ const LABELS: &[&str] = &[
     "wi-fi key",
     "wifi-key",
     "zugangscode",
+    "zugriffscode",
     "zugangsschl\u{fc}ssel",
     "geheimwort",
     "cl\u{e9} wifi",
@@ -38,6 +39,21 @@ const LABELS: &[&str] = &[
     "reset to",
     "reset it to",
     "zur\u{fc}ckgesetzt auf",
+];
+/// Those of them that a verb may stand behind, where no other word names a password.
+const CODES: &[&str] = &[
+    "zugangscode",
+    "zugriffscode",
+    "geheimwort",
+    "wlan-schl\u{fc}ssel",
+    "wlan-key",
+    "code wifi",
+    "code d'acc\u{e8}s",
+    "code d\u{2019}acc\u{e8}s",
+    "access code",
+    "wifi key",
+    "cl\u{e9} wifi",
+    "cl\u{e9} wpa",
 ];
 /// The same before a key.
 const KEY_LABELS: &[&str] = &[
@@ -89,6 +105,12 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let line = buffer.get(..length).unwrap_or_default();
     let classes = Classes::of(secret);
     let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    // "le code d'accès est …".
+    let said =
+        [b" is".as_slice(), b" ist", b" est", b" lautet"].iter().find_map(|verb| line.strip_suffix(*verb));
+    if said.is_some_and(|said| ends_with_one(said, CODES)) && classes.digit > 0 && secret.len() > 5 {
+        return true;
+    }
     let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_".contains(b));
     if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
         return false;
