@@ -97,6 +97,7 @@ pub(super) fn putty(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         lines = lines * 10 + usize::from(b - b'0');
     }
     let (mut start, mut end, mut next) = (from, from, from);
+    let mut found = 0;
     for line in 0..lines.min(LINES_MAX) {
         let begin = behind_break(text, next);
         let stop = run_end(text, begin, LINE_MAX, is_of_body);
@@ -105,8 +106,11 @@ pub(super) fn putty(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         }
         start = if line == 0 { begin } else { start };
         (end, next) = (stop, stop);
+        found += 1;
     }
-    (end - start >= WIDTH_MIN / 2).then(|| Finding::whole(Entity::PrivateKey, start, end))
+    // Fewer, if what follows was cut.
+    let whole = found == lines || matches!(byte(text, end), 0 | b'"' | b'\'' | b'`');
+    (whole && end - start >= WIDTH_MIN / 2).then(|| Finding::whole(Entity::PrivateKey, start, end))
 }
 
 /// Behind one line break, real or literal, and what indents the line behind it.
