@@ -5,7 +5,7 @@ use super::bytes::{before, byte, is_space, run_start, slice};
 /// How much of a line is looked at for what opened a quote.
 const LINE: usize = 96;
 /// A longer tag is none.
-const TAG: usize = 24;
+const TAG: usize = 48;
 
 /// Behind `quote` at `start - 1`: before the same quote, if it closes a word without blanks in at most `most` bytes. What
 /// is put together (`'" + name + "'`) or marked up ends earlier.
@@ -86,9 +86,8 @@ fn is_open(text: &[u8], start: usize, quote: u8) -> bool {
 }
 
 fn is_tag(text: &[u8], at: usize) -> bool {
-    let name = slice(text, at + 1, text.len().min(at + TAG));
-    let word = name.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'!')).count();
-    matches!(name.first(), Some(b'/' | b'!'))
-        || (word > 0
-            && (matches!(name.get(word), Some(b'>')) || name.get(word).is_some_and(|b| is_space(*b))))
+    let rest = slice(text, at + 1, text.len().min(at + TAG));
+    let of_tag = |b: &u8| b.is_ascii_alphanumeric() || is_space(*b) || b"/!=\"'-#:;.".contains(b);
+    let close = rest.iter().position(|b| *b == b'>');
+    matches!(rest.first(), Some(b'/')) || close.is_some_and(|close| slice(rest, 0, close).iter().all(of_tag))
 }

@@ -2,6 +2,7 @@
 //! addresses of hosts, versions.
 
 use super::bytes::{Classes, byte, is_space, slice};
+use super::noun;
 use super::words::is_slug;
 
 /// Words for a name and a password together.
@@ -74,6 +75,16 @@ fn is_other(name: &[u8], rest: &[u8]) -> bool {
     scheme || rest.starts_with(b"//") || rest.starts_with(b":") || host || path || is_version(rest)
 }
 
+/// `main2.rs:42`, `Login20.java`.
+pub(super) fn is_file(value: &[u8]) -> bool {
+    let name = value.split(|b| *b == b':').next().unwrap_or_default();
+    let Some(dot) = memchr::memrchr(b'.', name) else { return false };
+    let ending = slice(name, dot + 1, name.len());
+    (1..6).contains(&ending.len())
+        && ending.iter().all(u8::is_ascii_lowercase)
+        && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'))
+}
+
 /// `v1.2.3`, `1.25-alpine3`.
 fn is_version(value: &[u8]) -> bool {
     let digits = value.strip_prefix(b"v").unwrap_or(value);
@@ -96,9 +107,11 @@ pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     // `eu-west-1`, `worker-3`: the name of something.
     let slug = is_slug(secret) && classes.digit < 2;
     // Behind a word alone, `WebAuthn2` and `AADSTS50011!` are none.
-    let signed =
-        secret.iter().rev().skip_while(|b| matches!(b, b'!' | b'?')).any(|b| !b.is_ascii_alphanumeric());
-    let made = signed || (classes.lower > 0 && classes.upper > 0 && classes.digit > 1);
+    let marks = secret.iter().rev().take_while(|b| matches!(b, b'!' | b'?')).count();
+    let bare = slice(secret, 0, secret.len() - marks);
+    let signed = bare.iter().any(|b| !b.is_ascii_alphanumeric());
+    let cased = classes.lower > 0 && classes.upper > 0 && classes.digit > 1;
+    let made = (signed || cased) && !noun::is_standard(bare);
     let is = |word: &[u8], of: &[&[u8]]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
     let mut behind: &[u8] = b"";
     let mut joined = paired;

@@ -223,5 +223,9 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
     let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
-    if letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
+    if letters.nth(1).is_some() {
+        password::around(scan, start, end)
+    } else {
+        password::behind_sign(scan, start, end)
+    }
 }

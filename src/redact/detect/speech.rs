@@ -3,7 +3,7 @@
 
 use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
 use super::words::{is_plainly_random_letters, is_scattered};
-use super::{Finding, Scan, password};
+use super::{Finding, Scan, pair, password};
 use crate::redact::entity::Entity;
 
 /// Endings of what is said right before a password, in small letters. Bytes beyond ASCII stand for themselves.
@@ -125,13 +125,15 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
     let mut words =
         sentence.rsplit(|b| is_space(*b) || matches!(b, b':' | b',')).filter(|word| !word.is_empty());
+    // A mark at the end of the sentence: `WebAuthn2!`.
+    let marked = classes.digit < 2 && classes.other == 1 && matches!(secret.last(), Some(b'!' | b'?'));
     // "credentials: lena …", "als Kennwort hat er … gesetzt".
     let mut near = words.by_ref().take(3);
     let (first, second, third) = (near.next(), near.next(), near.next());
     let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
     let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
     spoken
-        || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
+        || (is(second, BOTH) && ((signs && !marked) || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
 }
 
@@ -206,7 +208,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     password::password_at(text, value).filter(|found| {
         let secret = slice(text, found.start, found.end);
         let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
-        is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
+        is_meant(text, found) && !secret.contains(&b'/') && !pair::is_file(secret) && (apart || signs)
     })
 }
 

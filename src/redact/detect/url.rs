@@ -2,7 +2,6 @@
 
 use super::bytes::{Classes, byte, is_random, is_url_safe, run_end, run_start, slice};
 use super::reference::is_reference;
-use super::words::is_slug;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -64,8 +63,18 @@ pub(super) fn entry(text: &[u8], start: usize, end: usize) -> Option<Finding> {
     let mixed = classes.lower > 1 && classes.upper > 1 && classes.digit > 0;
     let asks = is(ENTRIES) || (mixed && is(CHECKS));
     let fits = (20..=256).contains(&token.len()) && token.iter().all(|b| is_url_safe(*b)) && asks;
-    (fits && is_random(token) && !is_slug(token))
+    (fits && is_random(token) && !is_title(token))
         .then(|| Finding::whole(Entity::ApiKey, start + cut + 1, end))
+}
+
+/// `team-platform-2026-q4`: short words of small letters and numbers.
+fn is_title(token: &[u8]) -> bool {
+    let mut parts = 0;
+    let short = token.split(|b| matches!(b, b'-' | b'_')).all(|part| {
+        parts += 1;
+        part.len() < 14 && !part.iter().any(u8::is_ascii_uppercase)
+    });
+    short && parts > 2
 }
 
 /// Up to the last `@` before the host ends; a password may hold `/`, `#` or `@` that should have been escaped.
