@@ -45,6 +45,7 @@ fn random(len: usize) -> String {
     (0..len).map(next).collect()
 }
 
+mod clean;
 mod credentials;
 mod forms;
 mod found;

@@ -5,9 +5,9 @@ use super::bytes::{
     Classes, before, byte, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
     pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_member, is_path, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
-use super::{Finding, Scan, password, sibling};
+use super::{Finding, Scan, ends, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -19,6 +19,8 @@ const PASSWORD_MAX: usize = 64;
 const INNER_MAX: usize = 128;
 /// Bytes in which a key shows that it is made of letters and digits.
 const HEAD: usize = 64;
+/// What stands before the last part of a resource's name.
+const RESOURCE_MAX: usize = 96;
 
 /// What a name says about the value behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,8 +159,17 @@ const OTHER_KEYS: &[&[u8]] = &[
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
 /// Whole names of what was made at random, or of something else.
 const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
-const PARAMETERS: &[&[u8]] =
-    &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
+const PARAMETERS: &[&[u8]] = &[
+    b"key",
+    b"sig",
+    b"signature",
+    b"auth",
+    b"code",
+    b"xamzsignature",
+    b"xgoogsignature",
+    b"xamzsecuritytoken",
+    b"session",
+];
 
 /// At `=` or `:`.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -198,7 +209,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
     // The identifier of an access key and what it was used for: the first is found by its shape.
     let scope = memchr::memmem::find(found, b"aws4_request").is_some();
-    if compared || scope || !is_accepted(text, kind, &value, query) {
+    let member = value.quotes == Quotes::None && is_member(found, |last| names_key(last).is_some());
+    let other = compared || scope || member || is_resource(text, start);
+    if other || !is_accepted(text, kind, &value, query) {
         return None;
     }
     let entity = kind.entity();
@@ -207,6 +220,12 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+/// Whether the name at `start` is of the name of a resource: `arn:aws:secretsmanager:…:secret:…`.
+fn is_resource(text: &[u8], start: usize) -> bool {
+    let from = run_start(text, start, RESOURCE_MAX, |b| is_name(b) || b == b':');
+    before(text, start) == b':' && slice(text, from, from + 4) == b"arn:"
 }
 
 fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
@@ -451,8 +470,13 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         end = string_end(text, start, most);
     }
     // A quote within a word opens and closes nothing.
-    while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
-        end = run_end(text, end + 1, most, |b| !stops(b));
+    if kind.is_password() && !quoted {
+        end = ends::unquoted(text, start, end, most, stops);
+    } else if kind.is_password()
+        && quote_start == open
+        && let Some(close) = ends::quoted(text, start, most, quote)
+    {
+        end = close;
     }
     // A sign of a query may be one of the password, where no other parameter follows.
     while query && kind.is_password() && matches!(byte(text, end), b'&' | b'#') {
@@ -490,13 +514,9 @@ fn string_end(text: &[u8], start: usize, most: usize) -> usize {
     end.min(text.len())
 }
 
-fn is_within_word(text: &[u8], at: usize) -> bool {
-    before(text, at).is_ascii_alphanumeric() && byte(text, at + 1).is_ascii_alphanumeric()
-}
-
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
-    if value.len() > PASSWORD_MAX || is_reference(value) {
+    if value.len() > PASSWORD_MAX || is_reference(value) || is_path(value) {
         return false;
     }
     let classes = Classes::of(value);

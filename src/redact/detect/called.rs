@@ -88,12 +88,8 @@ pub(super) fn past_question_mark(text: &[u8], to: usize) -> usize {
     if behind > to && next > behind && byte(text, next).is_ascii_lowercase() { behind } else { to }
 }
 
-/// `net use Z: \\server\share … /user:jane`; `cn=admin,dc=acme / …`, as who binds to a directory is written.
-pub(super) fn is_of_command(text: &[u8], from: usize, to: usize) -> bool {
-    if slice(text, to, to + 7).eq_ignore_ascii_case(b" /user:") {
-        let head = slice(text, from.saturating_sub(AHEAD), from);
-        return head.windows(8).any(|w| w.eq_ignore_ascii_case(b"net use "));
-    }
+/// `cn=admin,dc=acme / …`, as who binds to a directory is written.
+pub(super) fn is_of_directory(text: &[u8], from: usize) -> bool {
     let slash = run_start(text, from, 2, is_space);
     let end = run_start(text, slash.saturating_sub(1), 2, is_space);
     let word = slice(text, run_start(text, end, AHEAD, |b| !b.is_ascii_whitespace()), end);

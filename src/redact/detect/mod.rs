@@ -12,12 +12,15 @@ mod command;
 mod crypto;
 mod data_url;
 mod email;
+mod ends;
 mod header;
 mod identity;
 mod jwt;
 mod lead;
 mod network;
+mod noun;
 mod number;
+mod pair;
 mod password;
 mod payment;
 mod pem;
@@ -85,6 +88,7 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| url::find(scan, at))
             .or_else(|| header::cookie(scan, at))
             .or_else(|| token::telegram(scan, at))
+            .or_else(|| pem::putty(scan, at))
             .or_else(|| network::ipv6(scan, at))
             .or_else(|| network::mac(scan, at))
             .or_else(|| assignment::find(scan, at))

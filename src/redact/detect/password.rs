@@ -5,9 +5,10 @@ use super::assignment::is_long_number;
 use super::bytes::{
     Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference, is_variable};
+use super::pair::LOGINS;
+use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, called, column, speech};
+use super::{Finding, Scan, called, column, command, ends, noun, pair, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -168,28 +169,6 @@ const ARTICLES: &[&[u8]] = &[
     b"current",
     b"temporary",
 ];
-/// Words for a name and a password together.
-const LOGINS: &[&[u8]] = &[
-    b"credentials",
-    b"credential",
-    b"creds",
-    b"cred",
-    b"login",
-    b"logins",
-    b"zugangsdaten",
-    b"zugang",
-    b"anmeldedaten",
-    b"logindaten",
-    b"anmeldung",
-    b"identifiants",
-    b"identifiant",
-    b"acc\xC3\xA8s",
-    b"connexion",
-    b"account",
-    b"konto",
-    b"log",
-    b"sign",
-];
 /// Words that hold digits and are no password.
 const TECHNICAL: &[&[u8]] = &[
     b"sha1",
@@ -242,6 +221,7 @@ const WORD_MAX: usize = 24;
 const AROUND: usize = 56;
 /// Blanks and signs that quote or indent a line.
 const INDENT_MAX: usize = 12;
+const VALUE_MAX: usize = 128;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -259,6 +239,9 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     // `pass_over` is another word; `Einmalpasswort` is one.
     let inside = prior.is_ascii_alphanumeric() && !word.ends_with(b"wort");
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
+        return None;
+    }
+    if noun::is_other(text, at, from) {
         return None;
     }
     // `my_pass=…` is assigned, and not spoken of; `${DB_PASSWORD}` stands for what is not there.
@@ -301,6 +284,10 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
     if let Some(line) = next_line(text, from) {
         return alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
     }
+    // "a password, which goes with …".
+    if byte(text, from) == b',' && !noun::goes_on(text, from) {
+        return None;
+    }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
         let end = run_end(text, from, WORD_MAX, |b| !b.is_ascii_whitespace());
@@ -312,6 +299,9 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
+            if noun::is_moved(text, from) {
+                return None;
+            }
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
             if let Some(line) = next_line(text, value) {
                 return alone(text, line);
@@ -487,9 +477,16 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
-    let mut end = run_end(text, start, 128, |b| {
-        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
-    });
+    let stops = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|');
+    let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    let quote = before(text, start);
+    let closed =
+        matches!(quote, b'"' | b'\'' | b'`') && start > from && !matches!(byte(text, start - 2), b'\\');
+    let mut end = match closed.then(|| ends::quoted(text, start, VALUE_MAX, quote)).flatten() {
+        Some(close) => close,
+        None if closed => end,
+        None => ends::unquoted(text, start, end, VALUE_MAX, stops),
+    };
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
@@ -512,7 +509,15 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
         && classes.kinds() > 1
         && (classes.digit > 0 || symbol || is_jumbled(value) || is_scattered(value) || is_passphrase(value))
         && !is_reference(value)
+        && !is_path(value)
+        && !noun::is_standard(value)
+        && !is_issue(value)
         && !value.windows(3).any(|w| w == b"://")
+}
+
+/// `#1051062`.
+fn is_issue(value: &[u8]) -> bool {
+    value.strip_prefix(b"#").is_some_and(|number| number.iter().all(u8::is_ascii_digit))
 }
 
 /// A word with a digit at `start..end`, which a sentence may call a password behind it ("… as the password") or, with a
@@ -533,11 +538,9 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
         return None;
     }
-    let pair = whole.iter().position(|b| *b == b':');
     // "root/… are the credentials".
     let both = || is_called(text, to, LOGINS) || speech::is_pair(text, from, to);
-    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| both()));
-    let value = from + pair.map_or(0, |at| at + 1);
+    let Some(value) = pair::value(whole, both).map(|at| from + at) else { return column::find(scan, start) };
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
     if secret.len() < 6 || classes.digit == 0 || classes.lower + classes.upper < 3 {
@@ -545,14 +548,17 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     }
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
-    let pair = value > from && is_called(text, to, LOGINS);
+    let glued = value > from;
+    let pair = glued && is_called(text, to, LOGINS);
+    let login = pair::is_told(slice(text, from.saturating_sub(AROUND), from), glued, secret);
     let meant = called
         || pair
-        || is_login(text, from, value)
+        || login
+        || command::is_of_net(text, from)
         || speech::is_announced(text, from, secret)
         || called::is_argument(text, value, to)
         || called::is_asked(text, value, to)
-        || called::is_of_command(text, value, to);
+        || called::is_of_directory(text, value);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))
@@ -580,18 +586,4 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
         .take(4)
         .find(|word| !is_one(word, ARTICLES))
         .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
-}
-
-/// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
-fn is_login(text: &[u8], from: usize, value: usize) -> bool {
-    let head = slice(text, from.saturating_sub(AROUND), from);
-    let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = line
-        .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
-        .filter(|w| !w.is_empty())
-        .take(5);
-    let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
-    let Some(last) = words.next() else { return false };
-    (value > from && is_one(last, LOGINS))
-        || ((value > from || is_one(last, joins)) && words.any(|word| is_one(word, LOGINS)))
 }

@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, lead, password, token};
+use super::{Finding, Scan, assignment, lead, password, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -126,7 +126,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    secret(text, start, end).or_else(|| named(scan, start, end)).or_else(|| told(scan, start, end))
+    secret(text, start, end)
+        .or_else(|| url::entry(text, start, end))
+        .or_else(|| named(scan, start, end))
+        .or_else(|| told(scan, start, end))
 }
 
 /// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).
@@ -148,6 +151,10 @@ fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
 /// A random string behind its name: `the secret key is …`, `--api-key …`, `setApiKey("…")`, `"ApiKey" value="…"`.
 fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let text = scan.text;
+    // `derive_poly1305_key(…`.
+    if byte(text, end) == b'(' && is_snake(slice(text, start, end)) {
+        return None;
+    }
     let padded = run_end(text, end, 2, |b| b == b'=');
     let run = slice(text, start, end);
     let body = run.get(..128).unwrap_or(run);
@@ -164,6 +171,11 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     }
     let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
+}
+
+/// A name of small letters and digits with `_` between.
+fn is_snake(run: &[u8]) -> bool {
+    run.contains(&b'_') && run.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
 /// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
@@ -256,7 +268,9 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
     let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
-    let sign =
-        b"!#%^*?&@".contains(&before(scan.text, start)) && before(scan.text, start - 1).is_ascii_alphabetic();
-    if sign || letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
+    if letters.nth(1).is_some() {
+        password::around(scan, start, end)
+    } else {
+        password::behind_sign(scan, start, end)
+    }
 }

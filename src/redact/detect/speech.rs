@@ -3,7 +3,7 @@
 
 use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
 use super::words::{is_plainly_random_letters, is_scattered};
-use super::{Finding, Scan, password};
+use super::{Finding, Scan, pair, password};
 use crate::redact::entity::Entity;
 
 /// Endings of what is said right before a password, in small letters. Bytes beyond ASCII stand for themselves.
@@ -20,6 +20,7 @@ const LABELS: &[&str] = &[
     "wi-fi key",
     "wifi-key",
     "zugangscode",
+    "zugriffscode",
     "zugangsschl\u{fc}ssel",
     "geheimwort",
     "cl\u{e9} wifi",
@@ -39,6 +40,21 @@ const LABELS: &[&str] = &[
     "reset to",
     "reset it to",
     "zur\u{fc}ckgesetzt auf",
+];
+/// Those of them that a verb may stand behind, where no other word names a password.
+const CODES: &[&str] = &[
+    "zugangscode",
+    "zugriffscode",
+    "geheimwort",
+    "wlan-schl\u{fc}ssel",
+    "wlan-key",
+    "code wifi",
+    "code d'acc\u{e8}s",
+    "code d\u{2019}acc\u{e8}s",
+    "access code",
+    "wifi key",
+    "cl\u{e9} wifi",
+    "cl\u{e9} wpa",
 ];
 /// The same before a key.
 const KEY_LABELS: &[&str] = &[
@@ -98,6 +114,10 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let line = buffer.get(..length).unwrap_or_default();
     let classes = Classes::of(secret);
     let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    // "le code d'accès est …".
+    if ends_with_one(line, CODES) && classes.digit > 0 && secret.len() > 5 {
+        return true;
+    }
     let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_.".contains(b))
         && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
     if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
@@ -113,6 +133,10 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
     let mut words =
         sentence.rsplit(|b| is_space(*b) || matches!(b, b':' | b',')).filter(|word| !word.is_empty());
+    // A mark at the end of the sentence: `WebAuthn2!`, `OAuth2.0!`.
+    let dots = secret.iter().filter(|b| **b == b'.').count();
+    let marked =
+        classes.digit < 2 + dots && classes.other == 1 + dots && matches!(secret.last(), Some(b'!' | b'?'));
     // "credentials: lena …", "als Kennwort hat er … gesetzt".
     let mut near = words.by_ref().take(3);
     let (first, second, third) = (near.next(), near.next(), near.next());
@@ -121,7 +145,7 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let passed = [first, second, third].into_iter().take_while(|word| !word.is_some_and(is_value));
     let spoken = (classes.upper > 0 || signs) && passed.into_iter().any(|word| is(word, NOUNS));
     spoken
-        || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
+        || (is(second, BOTH) && ((signs && !marked) || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
 }
 
@@ -221,7 +245,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     password::password_at(text, value).filter(|found| {
         let secret = slice(text, found.start, found.end);
         let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
-        is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
+        is_meant(text, found) && !secret.contains(&b'/') && !pair::is_file(secret) && (apart || signs)
     })
 }
 
