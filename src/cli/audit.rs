@@ -137,6 +137,13 @@ fn tell(report: &records::Report, means: Means<'_>) {
                 let signed = tenant.attested.as_ref().filter(|attested| attested.is_checked);
                 let signed = signed.map(|attested| signed_text(attested, tenant)).unwrap_or_default();
                 print::line(&format!("ok     {}: {} records{signed}", tenant.tenant, tenant.records));
+                if tenant.left > 0 {
+                    let left = print::plural(tenant.left, "file");
+                    print::line(&format!(
+                        "note: retention was interrupted when it removed {left} of {}: the gateway's next start goes on with it",
+                        tenant.tenant
+                    ));
+                }
             }
         }
     }

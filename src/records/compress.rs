@@ -22,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Warning,
-    day_file::{DayFile, compressed, day_path, days},
+    before_base::kept_days,
+    day_file::{DayFile, compressed, day_path},
     disk::{self, BLOCK_BYTES},
     entry::is_recordable,
     stamp::Day,
@@ -93,9 +94,8 @@ fn round(dirs: &[PathBuf], today: Day, is_stopping: &AtomicBool) -> Result<(), (
             if !dir.is_dir() {
                 continue;
             }
-            for day in
-                days(&dir).map_err(|error| (dir.clone(), error))?.into_iter().filter(|day| *day < today)
-            {
+            let days = kept_days(&dir).map_err(|error| (dir.clone(), error))?;
+            for day in days.into_iter().filter(|day| *day < today) {
                 let plain = day_path(&dir, day);
                 if plain.exists() {
                     match compress(&plain, is_stopping) {

@@ -27,6 +27,13 @@ pub(super) fn day_path(dir: &Path, day: Day) -> PathBuf {
     dir.join(file_name(day))
 }
 
+/// The file of a day that is there.
+pub(super) fn there(dir: &Path, day: Day) -> PathBuf {
+    let plain = day_path(dir, day);
+    let packed = compressed(&plain);
+    if !plain.exists() && packed.exists() { packed } else { plain }
+}
+
 /// A file's name when it is compressed.
 pub(super) fn compressed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -7,6 +7,7 @@
 
 mod attest;
 mod audit_files;
+mod before_base;
 mod chain;
 mod checkpoint;
 mod compress;

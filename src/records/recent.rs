@@ -11,11 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    audit_files::each_line,
-    day_file::{day_path, days},
-    stamp::Day,
-};
+use super::{audit_files::each_line, before_base::kept_days as days, day_file::day_path, stamp::Day};
 
 const BLOCK_BYTES: usize = 64 << 10;
 /// No record comes near it.

@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     attest::{Attest, Attested, BadCheckpoint, FoundHead},
+    before_base::BeforeBase,
     chain::{Broken, Digest, Walk},
     day_file::{self, days},
     disk::{self, Lines, Next},
@@ -61,6 +62,8 @@ pub struct TenantReport {
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
     pub torn: u64,
+    /// Days whose files retention was removing when it was interrupted: the next start goes on with that.
+    pub left: usize,
     /// How far it is signed; None: there is no checkpoint, or none of a given key.
     pub attested: Option<Attested>,
     /// The first thing that is wrong.
@@ -73,7 +76,7 @@ impl TenantReport {
         let tenant = "(all)".to_owned();
         let place = Some((roll::path(audit), 1));
         let finding = Some(Finding { tenant: tenant.clone(), place, fault });
-        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, attested: None, finding }
+        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, left: 0, attested: None, finding }
     }
 }
 
@@ -137,6 +140,10 @@ pub enum Fault {
     Beside(PathBuf),
     #[error("records stand behind the place where its head says that it ended: they were put there")]
     Planted,
+    #[error(
+        "this file is of a day that retention had removed, and not of the chain: it was put there. Look into it, and move it out of the directory"
+    )]
+    Stranger,
     #[error("its chain and its head are gone, but it is on the roll of chains: it was removed")]
     Removed,
     #[error("{0}")]
@@ -279,6 +286,17 @@ pub(super) fn verify_tenant(
     verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress)
 }
 
+/// How many days' files are left of a removal that was interrupted, and the first other one of such days.
+fn before_base(dir: &Path, base: &Base, is_removing: bool) -> (usize, Option<(PathBuf, Fault)>) {
+    match BeforeBase::find(dir, base, is_removing) {
+        Ok(BeforeBase { own, strangers }) => {
+            let strange = strangers.first().map(|day| (day_file::there(dir, *day), Fault::Stranger));
+            (own.len(), strange)
+        }
+        Err(error) => (0, Some((dir.to_owned(), Fault::Read(error)))),
+    }
+}
+
 type HeadFile = io::Result<Option<Result<Head, BadHead>>>;
 
 fn verify_against(
@@ -322,6 +340,12 @@ fn verify_against(
         Err(error) => Some(Fault::Read(io::Error::from(error.kind()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
+    let is_removing = matches!(head, Ok(Some(Ok(head))) if head.is_removing);
+    let (left, strange) = before_base(&dir, &base, is_removing);
+    if let (None, Some((file, _))) = (&fault, &strange) {
+        reading.place = Some((file.clone(), 1));
+    }
+    let fault = fault.or_else(|| strange.map(|(_, fault)| fault));
     let sealed = match head {
         Ok(Some(Ok(head))) => head.records,
         Ok(Some(Err(_)) | None) | Err(_) => 0,
@@ -333,6 +357,7 @@ fn verify_against(
         removed: base.records,
         unsealed: reading.walk.records.saturating_sub(sealed),
         torn: reading.torn,
+        left,
         attested: reading.attest.as_ref().and_then(Attest::attested),
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
@@ -434,7 +459,7 @@ impl Reading<'_, '_> {
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
         let (mut before, late) = (None::<Day>, self.seal.map(|head| head.late.clone()));
         for day in days(dir).map_err(Fault::Read)? {
-            // What is older than the base was removed by retention, or is about to be.
+            // What is older than the base is looked at apart from this.
             if base.day.is_some_and(|base| day < base) {
                 continue;
             }
