@@ -4,6 +4,7 @@ use super::{
     Config, Format, Status, audit_show,
     bar::Bar,
     configuration_at, print,
+    serve::chain,
     tenant::{Stopped, stopped},
 };
 use crate::{
@@ -82,7 +83,7 @@ pub(super) fn run(command: &Command) -> Status {
     bar.clear();
     let report = match verified {
         Ok(report) => report,
-        Err(error) => return print::failed(&error.to_string()),
+        Err(error) => return print::failed(&print::tame(&chain(&error))),
     };
     match verify.format {
         Format::Json => print::line(&as_json(&report).to_string()),
@@ -116,8 +117,7 @@ fn key(path: &Path) -> Result<PublicKey, String> {
 
 fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, String> {
     let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
-    let open =
-        |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| error.to_string());
+    let open = |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| chain(&error));
     if let Some(config) = config {
         let loaded = config::load(config);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
@@ -125,7 +125,7 @@ fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, S
             return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
         }
     }
-    let own = secret::existing(data_dir).map_err(|error| error.to_string())?;
+    let own = secret::existing(data_dir).map_err(|error| chain(&error))?;
     own.map(|master| open(master, Master::Own)).transpose()
 }
 

@@ -130,7 +130,7 @@ pub(super) fn aside(plain: &Path) -> PathBuf {
 
 /// The first step: all of it is beside, synced and read back. Fails when it is told to stop.
 pub(super) fn write_aside(plain: &Path, aside: &Path, is_stopping: &AtomicBool) -> io::Result<()> {
-    let file = disk::private().write(true).create(true).truncate(true).open(aside)?;
+    let file = disk::open(disk::private().write(true).create(true).truncate(true), aside)?;
     let mut encoder = GzEncoder::new(BufWriter::with_capacity(BLOCK_BYTES / 4, file), Compression::default());
     let written = copy(&mut DayFile::open(plain)?, &mut encoder, is_stopping)?;
     let file = encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -375,14 +375,15 @@ impl DataDirLock {
 
     /// The process that has taken it, as far as it is written down.
     pub fn holder(data_dir: &std::path::Path) -> Option<i32> {
-        std::fs::read_to_string(data_dir.join("lock")).ok()?.trim().parse().ok()
+        String::from_utf8(disk::read(&data_dir.join("lock")).ok()?).ok()?.trim().parse().ok()
     }
 }
 
 fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
     let path = data_dir.to_owned();
-    let opened = disk::create_dir(data_dir)
-        .and_then(|()| disk::private().write(true).create(true).truncate(false).open(data_dir.join("lock")));
+    let opened = disk::create_dir(data_dir).and_then(|()| {
+        disk::open(disk::private().write(true).create(true).truncate(false), &data_dir.join("lock"))
+    });
     let file = match opened {
         Ok(file) => file,
         Err(source) => return Err(OpenError::Directory { path, source }),

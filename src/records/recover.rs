@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -71,7 +71,7 @@ pub(super) fn read_head(
     tenant: &str,
     secret: Option<&TenantSecret>,
 ) -> io::Result<Option<Result<Head, BadHead>>> {
-    match fs::read(head_path(audit, tenant)) {
+    match disk::read(&head_path(audit, tenant)) {
         Ok(bytes) => {
             let text = std::str::from_utf8(&bytes).map_err(|_| BadHead::Shape);
             Ok(Some(text.and_then(|text| Head::parse(text, tenant, secret))))

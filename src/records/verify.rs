@@ -337,7 +337,7 @@ fn verify_against(
         Ok(Some(Err(BadHead::Mac))) => Some(Fault::HeadMac),
         Ok(None) if reading.walk.records == 0 => None,
         Ok(None) => Some(Fault::HeadMissing(tenant.to_owned())),
-        Err(error) => Some(Fault::Read(io::Error::from(error.kind()))),
+        Err(error) => Some(Fault::Read(io::Error::new(error.kind(), error.to_string()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
     let is_removing = matches!(head, Ok(Some(Ok(head))) if head.is_removing);
