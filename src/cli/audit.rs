@@ -154,6 +154,10 @@ fn tell(report: &records::Report, means: Means<'_>) {
     if means.keys.is_empty() && has_checkpoints {
         print::line("note: there are signed checkpoints; their signatures are checked with --key PUBLIC.pem");
     }
+    for stray in &report.strays {
+        let stray = stray.display().to_string();
+        print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
+    }
     let broken = report.findings().count();
     print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
 }

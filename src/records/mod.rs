@@ -28,6 +28,7 @@ mod signing;
 mod sink;
 mod stamp;
 mod stream;
+mod strays;
 mod study;
 mod sync;
 mod tenant_secrets;

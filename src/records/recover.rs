@@ -35,6 +35,18 @@ pub enum Warning {
     #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
     Uncompressed { file: PathBuf, why: String },
     #[error(
+        "{file}: the gateway had ended cleanly, but {bytes} bytes stood behind its last record: they were put there. They were moved to {file}.torn; look into it", file = .file.display()
+    )]
+    Planted { file: PathBuf, bytes: u64 },
+    #[error(
+        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right"
+    )]
+    Clock { today: Day, believed: Day },
+    #[error(
+        "retention removed what is older than {before}: {audit_files} audit files ({records} records) and {log_files} log files"
+    )]
+    Removed { before: Day, audit_files: usize, records: u64, log_files: usize },
+    #[error(
         "{file} is of a day that retention had removed, and not of the audit chain of {tenant}: it was put there. It stays as it is, and nothing shows it as a record; look into it, and move it out of the directory", file = .file.display()
     )]
     Stranger { tenant: String, file: PathBuf },
@@ -95,10 +107,10 @@ pub(super) fn recover(
     let days: Vec<Day> = days(&dir)?.into_iter().filter(|day| base.is_none_or(|base| *day >= base)).collect();
     let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
-    let at = last_file(&dir, &days, &mut warnings)?;
+    let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
+    let at = last_file(&dir, &days, is_ended, &mut warnings)?;
     let has_head = matches!(head, Some(Ok(_)));
     let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
-    let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
     let is_removing = matches!(&head, Some(Ok(head)) if head.is_removing);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
@@ -162,13 +174,23 @@ fn without_head(
 }
 
 /// The last file that holds anything, and how long that is, after mending a torn last line.
-fn last_file(dir: &Path, days: &[Day], warnings: &mut Vec<Warning>) -> io::Result<Option<(Day, u64)>> {
+fn last_file(
+    dir: &Path,
+    days: &[Day],
+    is_ended: bool,
+    warnings: &mut Vec<Warning>,
+) -> io::Result<Option<(Day, u64)>> {
     for &day in days.iter().rev() {
         let file = day_path(dir, day);
         let (length, torn) =
             if file.exists() { disk::mend(&file)? } else { (day_file::length(dir, day)?, 0) };
         if torn > 0 {
-            warnings.push(Warning::Torn { file, bytes: torn });
+            // A crash cuts no line of a chain that had ended.
+            warnings.push(if is_ended {
+                Warning::Planted { file, bytes: torn }
+            } else {
+                Warning::Torn { file, bytes: torn }
+            });
         }
         if length > 0 {
             return Ok(Some((day, length)));

@@ -160,7 +160,9 @@ impl Sink {
     fn chains(&self) -> io::Result<BTreeSet<String>> {
         let heads = disk::names(&self.audit.join(".heads"))?;
         let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned);
-        Ok(disk::names(&self.audit)?.into_iter().chain(heads).filter(|name| is_recordable(name)).collect())
+        // Whatever else lies there is no chain, and the verifier names it.
+        let dirs = disk::names(&self.audit)?.into_iter().filter(|name| self.audit.join(name).is_dir());
+        Ok(dirs.chain(heads).filter(|name| is_recordable(name)).collect())
     }
 
     /// A tenant's stream, made if this is its first use.

@@ -20,12 +20,12 @@ use super::{
     chain::{Broken, Digest, Walk},
     day_file::{self, days},
     disk::{self, Lines, Next},
-    entry::is_recordable,
     head::{BadHead, Base, Head},
     recover::{head_path, read_head},
     roll::{self, BadRoll, Loss, Roll},
     signing::PublicKey,
     stamp::Day,
+    strays::{self, Entries},
     tenant_secrets::TenantSecrets,
 };
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub tenants: Vec<TenantReport>,
     /// Bytes read.
     pub bytes: u64,
+    /// What lies in the directory, is of no chain, and does not look as if it were.
+    pub strays: Vec<PathBuf>,
 }
 
 impl Report {
@@ -71,10 +73,10 @@ pub struct TenantReport {
 }
 
 impl TenantReport {
-    /// What is no tenant's: the roll of them all.
-    fn of_roll(fault: Fault, audit: &Path) -> Self {
-        let tenant = "(all)".to_owned();
-        let place = Some((roll::path(audit), 1));
+    /// What is no tenant's, such as the roll of them all.
+    fn of_none(whose: &str, fault: Fault, path: PathBuf) -> Self {
+        let tenant = whose.to_owned();
+        let place = Some((path, 1));
         let finding = Some(Finding { tenant: tenant.clone(), place, fault });
         Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, left: 0, attested: None, finding }
     }
@@ -144,6 +146,14 @@ pub enum Fault {
         "this file is of a day that retention had removed, and not of the chain: it was put there. Look into it, and move it out of the directory"
     )]
     Stranger,
+    #[error(
+        "{0} bytes that no line's end closes stand behind the place where its head says that it ended: they were put there"
+    )]
+    PlantedBytes(u64),
+    #[error(
+        "this looks like records, but is of no chain: it was put there. Look into it, and move it out of the directory"
+    )]
+    Unaccounted,
     #[error("its chain and its head are gone, but it is on the roll of chains: it was removed")]
     Removed,
     #[error("{0}")]
@@ -189,15 +199,16 @@ pub fn verify(
         return Err(VerifyError::NoAudit { path: dir.to_owned() });
     }
     let list = |path: PathBuf| disk::names(&path).map_err(|source| VerifyError::List { path, source });
-    let mut names: BTreeSet<String> =
-        list(audit.clone())?.into_iter().filter(|name| is_recordable(name)).collect();
     let heads = list(audit.join(".heads"))?;
-    names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
+    let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
+    let Entries { chains, strays, unaccounted } =
+        strays::sort(&audit, &heads).map_err(|source| VerifyError::List { path: audit.clone(), source })?;
+    let mut names: BTreeSet<String> = chains.into_iter().chain(heads).collect();
     let (roll, bad_roll) = read_roll(&audit, !names.is_empty(), means)?;
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let mut report = Report { tenants: Vec::new(), bytes: 0 };
+    let mut report = Report { tenants: Vec::new(), bytes: 0, strays };
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -232,7 +243,9 @@ pub fn verify(
     });
     let lost = lost.into_iter().map(|Loss { what, seen }| Fault::Lost { what, seen });
     let faults = bad_roll.map(Fault::Roll).into_iter().chain(lost);
-    report.tenants.extend(faults.map(|fault| TenantReport::of_roll(fault, &audit)));
+    report.tenants.extend(faults.map(|fault| TenantReport::of_none("(all)", fault, roll::path(&audit))));
+    let unaccounted = unaccounted.into_iter();
+    report.tenants.extend(unaccounted.map(|path| TenantReport::of_none("(none)", Fault::Unaccounted, path)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
 }
@@ -321,6 +334,7 @@ fn verify_against(
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
         attest,
         torn: 0,
+        is_end: matches!(head, Ok(Some(Ok(head))) if head.is_end),
         day: None,
         last_made: None,
         progress,
@@ -332,6 +346,7 @@ fn verify_against(
             Some(Fault::Cut { found: reading.walk.records, counted: head.records })
         }
         Ok(Some(Ok(head))) if head.is_end && reading.walk.records > head.records => Some(Fault::Planted),
+        Ok(Some(Ok(head))) if head.is_end && reading.torn > 0 => Some(Fault::PlantedBytes(reading.torn)),
         Ok(Some(Ok(_))) => None,
         Ok(Some(Err(BadHead::Shape))) => Some(Fault::HeadShape),
         Ok(Some(Err(BadHead::Mac))) => Some(Fault::HeadMac),
@@ -399,6 +414,8 @@ struct Reading<'a, 'p> {
     /// The signed checkpoints; None where they cannot be read.
     attest: Option<Attest<'a>>,
     torn: u64,
+    /// The head says that the chain ends where it does.
+    is_end: bool,
     /// The day whose file is read.
     day: Option<Day>,
     /// The time of the line that was read last.
@@ -504,6 +521,9 @@ impl Reading<'_, '_> {
                     }
                     Next::Torn(bytes) => {
                         self.torn = bytes as u64;
+                        if self.is_end {
+                            self.place = Some((file, number));
+                        }
                         break;
                     }
                     Next::End => break,
