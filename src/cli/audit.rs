@@ -136,7 +136,14 @@ fn tell(report: &records::Report, means: Means<'_>) {
             None => {
                 let signed = tenant.attested.as_ref().filter(|attested| attested.is_checked);
                 let signed = signed.map(|attested| signed_text(attested, tenant)).unwrap_or_default();
-                print::line(&format!("ok     {}: {} records{signed}", tenant.tenant, tenant.records));
+                let removed = match tenant.removed {
+                    0 => String::new(),
+                    removed => format!(" ({removed} removed by retention)"),
+                };
+                print::line(&format!(
+                    "ok     {}: {} records{removed}{signed}",
+                    tenant.tenant, tenant.records
+                ));
                 if tenant.left > 0 {
                     let left = print::plural(tenant.left, "file");
                     print::line(&format!(
@@ -147,16 +154,16 @@ fn tell(report: &records::Report, means: Means<'_>) {
             }
         }
     }
+    for stray in &report.strays {
+        let stray = stray.display().to_string();
+        print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
+    }
     if means.secrets.is_none() {
         print::line("note: no secret was found, so that the seals of the chains' ends were not checked");
     }
     let has_checkpoints = report.tenants.iter().any(|tenant| tenant.attested.is_some());
     if means.keys.is_empty() && has_checkpoints {
         print::line("note: there are signed checkpoints; their signatures are checked with --key PUBLIC.pem");
-    }
-    for stray in &report.strays {
-        let stray = stray.display().to_string();
-        print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
     }
     let broken = report.findings().count();
     print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));

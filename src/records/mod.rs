@@ -8,6 +8,7 @@
 mod attest;
 mod audit_files;
 mod before_base;
+mod calendar;
 mod chain;
 mod checkpoint;
 mod compress;
@@ -27,8 +28,8 @@ mod signed;
 mod signing;
 mod sink;
 mod stamp;
-mod stream;
 mod strays;
+mod stream;
 mod study;
 mod sync;
 mod tenant_secrets;
@@ -43,7 +44,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
@@ -53,6 +54,7 @@ use crate::trace::Traced;
 
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
+use calendar::Calendar;
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
@@ -167,6 +169,7 @@ pub struct Records {
     thread: Option<JoinHandle<()>>,
     /// Those of all tenants who wait for room.
     turns: Turns,
+    removes_until: Arc<AtomicI64>,
     /// Held until all is written.
     _lock: Arc<DataDirLock>,
 }
@@ -223,8 +226,14 @@ impl Records {
         let path = options.data_dir;
         let secrets = Arc::clone(&options.secrets);
         let now = writer::wall_clock();
-        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now)
-            .map_err(|source| OpenError::Recover { path, source })?;
+        let today = Day::of(now);
+        let opened = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now);
+        let opened = opened.and_then(|sink| {
+            let calendar = Calendar::open(&path, || calendar::newest(&sink.dirs()), today)?;
+            Ok((sink, calendar))
+        });
+        let (mut sink, calendar) = opened.map_err(|source| OpenError::Recover { path, source })?;
+        let removes_until = calendar.until();
         secrets.save(&lock)?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
@@ -241,7 +250,12 @@ impl Records {
         let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
         let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
         let compressor = compressor.transpose().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(Arc::clone(&shared), sink, (syncer, compressor), options.on_failure);
+        let writer = writer::Writer::new(
+            Arc::clone(&shared),
+            (sink, calendar),
+            (syncer, compressor),
+            options.on_failure,
+        );
         let thread =
             Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self {
@@ -250,6 +264,7 @@ impl Records {
             queue_bytes_max: options.queue_bytes_max,
             thread: Some(thread),
             turns: Turns::default(),
+            removes_until,
             _lock: lock,
         })
     }
@@ -309,6 +324,11 @@ impl Records {
     pub fn has_room_for(&self, journal: &Journal) -> bool {
         let share = self.queue_bytes_max / TENANT_SHARE;
         self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share
+    }
+
+    /// Where retention takes the present to be at most, in seconds since 1970: a clock that jumped is not believed at once.
+    pub fn removes_until(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.removes_until)
     }
 
     /// Those who wait until [`Records::accepts`].

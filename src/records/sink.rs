@@ -376,12 +376,22 @@ impl Sink {
         }
     }
 
-    /// Removes day files older than `retain`. Everything must be written and synced.
-    pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
-        let cutoff = Day::of(now).before(self.retain);
+    /// Removes day files that are older than `retain` on a day. Everything must be written and synced.
+    pub(super) fn prune(&mut self, now: SystemTime, today: Day) -> io::Result<()> {
+        let cutoff = today.before(self.retain);
+        let mut gone = Gone::default();
+        let outcome = self.prune_before(cutoff, now, &mut gone);
+        if gone != Gone::default() {
+            let Gone { audit_files, records, log_files } = gone;
+            self.warnings.push(Warning::Removed { before: cutoff, audit_files, records, log_files });
+        }
+        outcome
+    }
+
+    fn prune_before(&mut self, cutoff: Day, now: SystemTime, gone: &mut Gone) -> io::Result<()> {
         // The operator's chain proves what is gone: it outlasts it.
         for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
-            self.prune_chain(&tenant.into(), cutoff, now)?;
+            self.prune_chain(&tenant.into(), (cutoff, now), gone)?;
         }
         for tenant in disk::names(&self.log)? {
             let dir = self.log.join(&tenant);
@@ -390,13 +400,19 @@ impl Sink {
             }
             for day in days(&dir)?.into_iter().filter(|day| *day < cutoff) {
                 remove_day(&dir, day)?;
+                gone.log_files += 1;
             }
         }
         Ok(())
     }
 
     /// First checkpoint and head say from where on there are records, then the files go.
-    fn prune_chain(&mut self, tenant: &Arc<str>, cutoff: Day, now: SystemTime) -> io::Result<()> {
+    fn prune_chain(
+        &mut self,
+        tenant: &Arc<str>,
+        (cutoff, now): (Day, SystemTime),
+        all_gone: &mut Gone,
+    ) -> io::Result<()> {
         let dir = self.audit.join(&**tenant);
         let is_signed = self.signer.is_some();
         let heads = self.audit.join(".heads");
@@ -408,6 +424,7 @@ impl Sink {
         if rebased.is_some() || old_checkpoints.is_some() || chain.is_removing {
             let (base, old) = rebased.unwrap_or_else(|| (chain.base.clone(), Vec::new()));
             own.extend(old);
+            let records = base.records.saturating_sub(chain.base.records);
             let before = (std::mem::replace(&mut chain.base, base), chain.is_removing);
             chain.is_removing = !own.is_empty();
             let (gone, first) = old_checkpoints.unzip();
@@ -422,7 +439,11 @@ impl Sink {
                 disk::sync_dir(&heads)?;
             }
             // The oldest first: what a crash leaves leads up to the base without a gap.
-            own.iter().try_for_each(|day| remove_day(&dir, *day))?;
+            for day in &own {
+                remove_day(&dir, *day)?;
+                all_gone.audit_files += 1;
+            }
+            all_gone.records += records;
             gone.iter().flatten().try_for_each(|day| trail::remove(&dir, *day))?;
             Self::removed(stream, &dir, !own.is_empty())?;
         }
@@ -446,6 +467,14 @@ impl Sink {
         }
         done
     }
+}
+
+/// What retention removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Gone {
+    audit_files: usize,
+    records: u64,
+    log_files: usize,
 }
 
 /// Which chains are signed in a round.

@@ -41,8 +41,9 @@ fn six_days(dir: &Dir) -> Vec<Vec<u8>> {
 /// The warnings of a start and its retention.
 fn started(dir: &Dir, day: u64) -> Vec<Warning> {
     let mut sink = sink(dir);
-    drop(sink.prune(time(day)));
-    std::mem::take(&mut sink.warnings)
+    drop(sink.prune(time(day), Day::of(time(day))));
+    let warnings = std::mem::take(&mut sink.warnings).into_iter();
+    warnings.filter(|warning| !matches!(warning, Warning::Removed { .. })).collect()
 }
 
 fn shown(dir: &Dir) -> usize {

@@ -92,15 +92,15 @@ fn retention_removes_days_and_the_rest_still_verifies() {
     write(&mut sink, [0, 0, 1, 2].map(|day| decided("acme", day, 0)));
     write(&mut sink, [answered("acme")]);
     sync(&mut sink);
-    sink.prune(time(364)).unwrap();
+    sink.prune(time(364), Day::of(time(364))).unwrap();
     assert_eq!(files(&dir.0.join("audit/acme")).len(), 3);
-    sink.prune(time(366)).unwrap();
+    sink.prune(time(366), Day::of(time(366))).unwrap();
     assert_eq!(files(&dir.0.join("audit/acme")).len(), 2);
     assert!(files(&dir.0.join("log/acme")).is_empty());
     let found = report(&dir);
     assert!(found.finding.is_none(), "{found:?}");
     assert_eq!((found.removed, found.records), (2, 2));
-    sink.prune(time(900)).unwrap();
+    sink.prune(time(900), Day::of(time(900))).unwrap();
     drop(sink);
     let mut again = self::sink(&dir);
     assert!(again.warnings.is_empty(), "{:?}", again.warnings);
