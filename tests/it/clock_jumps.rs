@@ -46,10 +46,9 @@ fn with_a_clock_that_jumps(gateway: &mut Gateway) -> impl Fn(i64) + use<> {
     compiler.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]).current_dir(&dir);
     assert!(compiler.status().is_ok_and(|status| status.success()), "there is no C compiler");
     // Replaced at once: a half-written one would be another time.
-    let at = dir.clone();
     let set = move |seconds: i64| {
-        std::fs::write(at.join("fresh"), seconds.to_string()).unwrap();
-        std::fs::rename(at.join("fresh"), at.join("offset")).unwrap();
+        std::fs::write(dir.join("fresh"), seconds.to_string()).unwrap();
+        std::fs::rename(dir.join("fresh"), dir.join("offset")).unwrap();
     };
     set(0);
     again(gateway);
