@@ -425,6 +425,26 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_jumps_forgets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let day = 86_400;
+        let (retain, until) = (Duration::from_secs(400 * 86_400), Arc::new(AtomicI64::new(1000 * day)));
+        let open = |now| {
+            let removes_until = Arc::clone(&until);
+            Ledger::open(&Options { data_dir: dir.path().to_owned(), retain, now, removes_until }).unwrap()
+        };
+        // Opened with such a clock, and writing with it.
+        for now in [1000, 2100, 2101] {
+            let ledger = open(now * day);
+            assert!(ledger.add(charge("acme", now * day, 5)));
+            ledger.flush();
+        }
+        assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(15));
+        until.store(2102 * day, Relaxed);
+        assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(10));
+    }
+
+    #[test]
     fn what_was_added_is_there_after_a_restart_and_for_others() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path(), &Filter::default()).unwrap(), None);
