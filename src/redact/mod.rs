@@ -7,6 +7,7 @@
 //! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
 
 mod allow;
+mod block;
 mod bytes;
 mod detect;
 mod encoded;
