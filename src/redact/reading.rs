@@ -6,7 +6,8 @@ mod spelled;
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, find, is_space, may_be_mark, run_end, run_start, slice};
+use super::block::Places;
+use super::bytes::{before, byte, is_space, run_end, run_start, slice};
 use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
@@ -86,11 +87,12 @@ impl Reading {
     /// With encodings undone and emphasis dropped. None if there are none.
     pub(super) fn decoded(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let (at, ..) = next_mark(bytes, 0)?;
+        let mut places = Places::of(bytes, may_be_mark);
+        let (at, ..) = next_mark(bytes, &mut places, 0)?;
         let first = if byte(bytes, at) != b' ' && before(bytes, at) == b' ' { at - 1 } else { at };
         let mut writer = Writer::new(bytes, first);
         let mut from = first;
-        while let Some((at, value, length)) = next_mark(bytes, from) {
+        while let Some((at, value, length)) = next_mark(bytes, &mut places, from) {
             writer.keep(from..at);
             writer.read(at, value, length);
             from = at + length;
@@ -247,11 +249,28 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones.
+#[inline(always)]
+fn may_be_mark(b: u8) -> bool {
+    (b == b'%')
+        | (b == b'&')
+        | (b & 0xFD == b'(')
+        | (b & 0xFE == b'<')
+        | (b & 0xDF == b'[')
+        | (b == b'\\')
+        | (b == b'`')
+        | (b == b'~')
+}
+
 /// The next place that reads as something else, as what, and how many bytes do.
-fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
+fn next_mark(
+    text: &[u8],
+    places: &mut Places<'_, impl Fn(u8) -> bool>,
+    from: usize,
+) -> Option<(usize, char, usize)> {
     let mut at = from;
     loop {
-        at = find(text, at, may_be_mark)?;
+        at = places.next(at)?;
         // A blank before a bracket belongs to what is spelled.
         let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
         if let Some((value, length)) = blank {

@@ -1,7 +1,7 @@
 //! The one pass over a text: jump from trigger byte to trigger byte, ask the detectors of that trigger.
 //! Apart from the detectors, which know nothing of each other or of the order they run in.
 
-use super::block;
+use super::block::Places;
 use super::detect;
 use super::entity::{Detectors, Entity};
 
@@ -68,8 +68,8 @@ impl Scan<'_> {
     /// All findings, by ascending place of their trigger.
     pub(super) fn run(&self, mut out: impl FnMut(Finding)) {
         let mut at = 0;
-        let mut triggers = Triggers::of(self.text);
-        while let Some(found) = triggers.next(at) {
+        let mut candidates = Places::of(self.text, has_trigger);
+        while let Some(found) = next_trigger(&mut candidates, self.text, at) {
             at = found;
             let next = match self.step(at) {
                 Step::Found(finding) => {
@@ -142,61 +142,30 @@ const fn table() -> [Trigger; 256] {
 
 static TABLE: [Trigger; 256] = table();
 
-/// The places where a detector has to look. Prose has few of them: a block of bytes is passed over at once.
-struct Triggers<'a> {
-    text: &'a [u8],
-    /// Where the block begins that `places` are of.
-    block: usize,
-    /// Those of the block that may be triggers and were not looked at.
-    places: u32,
-}
-
-impl<'a> Triggers<'a> {
-    fn of(text: &'a [u8]) -> Self {
-        Self { text, block: 0, places: candidates(text, 0) }
-    }
-
-    /// The first from `at` on, which is never before the last one.
-    fn next(&mut self, at: usize) -> Option<usize> {
-        match at.checked_sub(self.block) {
-            Some(passed @ 0..block::LEN) => self.places &= u32::MAX << passed,
-            _ => self.go_to(at),
+/// The next place from `at` where a detector has to look.
+fn next_trigger(candidates: &mut Places<'_, impl Fn(u8) -> bool>, text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = candidates.next(at)?;
+        if is_trigger(text, at) {
+            return Some(at);
         }
-        loop {
-            while self.places != 0 {
-                let place = self.block + self.places.trailing_zeros() as usize;
-                self.places &= self.places - 1;
-                if is_trigger(self.text, place) {
-                    return Some(place);
-                }
-            }
-            if self.block + block::LEN >= self.text.len() {
-                return None;
-            }
-            self.go_to(self.block + block::LEN);
-        }
-    }
-
-    fn go_to(&mut self, at: usize) {
-        self.block = at;
-        self.places = candidates(self.text, at);
+        at += 1;
     }
 }
 
-/// A bit for every trigger in the block at `at`.
-fn candidates(text: &[u8], at: usize) -> u32 {
-    block::places(&block::block(text, at), |b| {
-        (b.wrapping_sub(b'0') < 11)
-            | (b == b'@')
-            | (b & 0xFE == b'B')
-            | (b == b'G')
-            | (b.wrapping_sub(b'I') < 3)
-            | (b | 0x20 == b'p')
-            | (b == b'k')
-            | (b == b'=')
-            | (b == b'-')
-            | (b == b'_')
-    })
+/// As the table has it, without a look into one.
+#[inline(always)]
+fn has_trigger(b: u8) -> bool {
+    (b.wrapping_sub(b'0') < 11)
+        | (b == b'@')
+        | (b & 0xFE == b'B')
+        | (b == b'G')
+        | (b.wrapping_sub(b'I') < 3)
+        | (b | 0x20 == b'p')
+        | (b == b'k')
+        | (b == b'=')
+        | (b == b'-')
+        | (b == b'_')
 }
 
 fn is_trigger(text: &[u8], at: usize) -> bool {
@@ -268,10 +237,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_trigger_is_passed_over(text in proptest::collection::vec(any::<u8>(), 0..200), steps in proptest::collection::vec(1..80_usize, 200)) {
-            let (mut triggers, mut at) = (Triggers::of(&text), 0);
+            let (mut candidates, mut at) = (Places::of(&text, has_trigger), 0);
             for step in steps {
                 let plain = (at..text.len()).find(|place| is_trigger(&text, *place));
-                let found = triggers.next(at);
+                let found = next_trigger(&mut candidates, &text, at);
                 prop_assert_eq!(found, plain);
                 at = found.unwrap_or(at) + if step > 40 { step - 40 } else { 1 };
             }
