@@ -104,7 +104,15 @@ impl Reading {
     /// With lines joined that break inside a value. None if there are none.
     pub(super) fn joined(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let first = memchr::memchr_iter(b'\n', bytes).find(|at| wrap(bytes, *at).is_some())?;
+        let mut feeds = Places::of(bytes, |b| b == b'\n');
+        let mut from = 0;
+        let first = loop {
+            let feed = feeds.next(from)?;
+            if wrap(bytes, feed).is_some() {
+                break feed;
+            }
+            from = feed + 1;
+        };
         let first = if before(bytes, first) == b'\r' { first - 1 } else { first };
         let mut writer = Writer::new(bytes, first);
         let mut at = first;
