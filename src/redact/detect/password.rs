@@ -519,6 +519,7 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
 fn is_login(text: &[u8], from: usize, value: usize) -> bool {
     let head = slice(text, from.saturating_sub(AROUND), from);
+    let head = slice(text, from.saturating_sub(AROUND), from);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = line
         .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))

@@ -1,7 +1,9 @@
 //! What a sentence or a label says about the value behind it: "WLAN-Schlüssel: …", "creds are lena/…", "code d'accès : …",
 //! "the API key is …".
 
-use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
+};
 use super::words::{is_plainly_random_letters, is_scattered};
 use super::{Finding, Scan, password};
 use crate::redact::entity::Entity;
@@ -72,10 +74,60 @@ const NAME_MAX: usize = 32;
 const AHEAD: usize = 48;
 const WORDS_MAX: usize = 5;
 
+/// For each last letter of a label before a password: what stands before it, a bit each, the last for all that is no letter.
+static LABEL_ENDS: [u32; 26] = with_ends([0; 26], LABELS);
+
+/// The same of all that may stand before a colon.
+static ENDS: [u32; 26] = {
+    let mut table = with_ends(with_ends([0; 26], LABELS), KEY_LABELS);
+    let mut row = 0;
+    while row < BOTH.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+        let word = BOTH[row];
+        table = with_end(table, word);
+        row += 1;
+    }
+    table
+};
+
+const fn with_ends(mut table: [u32; 26], labels: &[&str]) -> [u32; 26] {
+    let mut row = 0;
+    while row < labels.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+        let label = labels[row];
+        table = with_end(table, label.as_bytes());
+        row += 1;
+    }
+    table
+}
+
+#[expect(clippy::indexing_slicing, reason = "labels end in a small letter, which building the table proves")]
+const fn with_end(mut table: [u32; 26], label: &[u8]) -> [u32; 26] {
+    let [.., before, last] = label else { return table };
+    table[(*last - b'a') as usize] |= 1 << place(*before);
+    table
+}
+
+/// Which letter it is; 26 for all others.
+const fn place(b: u8) -> u8 {
+    let place = (b | 0x20).wrapping_sub(b'a');
+    if place < 26 { place } else { 26 }
+}
+
+/// Whether a label of the table may end at `end`: most words do not end so.
+fn may_end(text: &[u8], end: usize, table: &[u32; 26]) -> bool {
+    let row = table.get(usize::from(place(before(text, end))));
+    row.is_some_and(|row| row >> place(before(text, end.saturating_sub(1))) & 1 == 1)
+}
+
+/// Where the line ends that is said before a value at `at`, without what joins it with the value.
+fn said_end(text: &[u8], at: usize) -> usize {
+    run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'))
+}
+
 /// The line before `at`, as far as it is looked at, in small letters and without what joins it with a value.
 fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
-    let end =
-        run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'));
+    let end = said_end(text, at);
     let line = slice(text, end.saturating_sub(AROUND), end);
     let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
     buffer.iter_mut().zip(line).for_each(|(to, from)| *to = from.to_ascii_lowercase());
@@ -84,20 +136,30 @@ fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
 
 /// Whether what stands before `from` announces a password, which `secret` has a digit and letters to be.
 pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
-    let mut buffer = [0; AROUND];
-    let length = said(text, from, &mut buffer);
-    let line = buffer.get(..length).unwrap_or_default();
     let classes = Classes::of(secret);
-    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
-    let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_".contains(b));
+    let (signs, plain) = secret.iter().fold((false, true), |(signs, plain), b| {
+        let sign = is_sign(*b);
+        (signs | sign, plain & (sign | is_url_safe(*b)))
+    });
     if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
         return false;
     }
-    if ends_with_one(line, LABELS) {
+    let cased =
+        classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
+    // Small letters and digits alone count behind a label, or behind `/`, which may have a comma behind it.
+    let end = said_end(text, from);
+    let told = cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
+    let labelled = may_end(text, end, &LABEL_ENDS);
+    if !labelled && !told {
+        return false;
+    }
+    let mut buffer = [0; AROUND];
+    let length = said(text, from, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    if labelled && ends_with_one(line, LABELS) {
         return true;
     }
-    let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1);
-    if !cased || secret.len() < 8 {
+    if !told {
         return false;
     }
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
@@ -113,13 +175,18 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
         || (first == Some(b"/") && is(third, BOTH))
 }
 
+/// What a password has that a word has not.
+fn is_sign(b: u8) -> bool {
+    matches!(b, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' | b'+')
+}
+
 /// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.
 pub(super) fn is_pair(text: &[u8], from: usize, to: usize) -> bool {
     let whole = slice(text, from, to);
     let Some(slash) = whole.iter().position(|b| *b == b'/') else { return false };
     let (name, secret) = (slice(whole, 0, slash), slice(whole, slash + 1, whole.len()));
     let classes = Classes::of(secret);
-    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let signs = secret.iter().any(|b| is_sign(*b));
     let named = name.len() > 1 && name.iter().any(u8::is_ascii_lowercase);
     if !named || secret.contains(&b'/') || classes.digit < 2 || !(signs || classes.upper > 0) {
         return false;
@@ -152,6 +219,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     // The last letters of the labels.
     if !matches!(before(text, end) | 0x20, b'n' | b's' | b'l' | b'y' | b'e' | b'i' | b'a' | b'g' | b't')
         || !is_space(byte(text, at + 1))
+        || !may_end(text, end, &ENDS)
     {
         return None;
     }
@@ -183,7 +251,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let apart = slice(text, name, value).iter().any(|b| !is_space(*b));
     password::password_at(text, value).filter(|found| {
         let secret = slice(text, found.start, found.end);
-        let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+        let signs = secret.iter().any(|b| is_sign(*b));
         is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
     })
 }
@@ -192,7 +260,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 fn is_meant(text: &[u8], found: &Finding) -> bool {
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
-    let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let signs = value.iter().any(|b| is_sign(*b));
     let made = classes.digit > 1 || (signs && (classes.digit > 0 || classes.upper > 1));
     classes.lower + classes.upper > 2 && (made || is_scattered(value))
 }
