@@ -14,27 +14,27 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-const WORD: u16 = 1;
-const URL_SAFE: u16 = 2;
-const BASE64: u16 = 4;
-const RUN: u16 = 8;
-const TOKEN: u16 = 16;
-const SYMBOL: u16 = 32;
-const KEY: u16 = 64;
-const MARK: u16 = 128;
-const LETTER: u16 = 256;
-const DIGIT: u16 = 512;
-const NAME: u16 = 1024;
-const DOTTED: u16 = 2048;
-const SIGN: u16 = 4096;
-const CAPITAL: u16 = 8192;
+const WORD: u32 = 1;
+const URL_SAFE: u32 = 2;
+const BASE64: u32 = 4;
+const RUN: u32 = 8;
+const TOKEN: u32 = 16;
+const SYMBOL: u32 = 32;
+const KEY: u32 = 64;
+const FIELD: u32 = 128;
+const LETTER: u32 = 256;
+const DIGIT: u32 = 512;
+const NAME: u32 = 1024;
+const DOTTED: u32 = 2048;
+const SIGN: u32 = 4096;
+const CAPITAL: u32 = 8192;
 
 /// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
-static KINDS: [u16; 256] = kinds();
+static KINDS: [u32; 256] = kinds();
 
-const fn kinds() -> [u16; 256] {
-    const ALL: u16 = WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY | NAME | DOTTED;
-    let mut table = [0_u16; 256];
+const fn kinds() -> [u32; 256] {
+    const ALL: u32 = WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY | NAME | DOTTED;
+    let mut table = [0_u32; 256];
     let mut at = 0_usize;
     while at < 256 {
         #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
@@ -47,12 +47,14 @@ const fn kinds() -> [u16; 256] {
                 b'-' => URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
                 b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL | KEY | SIGN,
                 b'.' => RUN | TOKEN | KEY | NAME | DOTTED,
-                b'~' => RUN | KEY | MARK,
+                b'~' => RUN | KEY,
                 b'$' => RUN,
                 b':' => KEY,
-                b'=' | b'%' => KEY | MARK,
-                b'&' | b'\\' | b'*' | b'`' | b'<' | b'(' | b'[' | b'{' => MARK,
+                b'=' | b'%' => KEY,
                 _ => 0,
+            } | match at as u8 {
+                b' ' | b'\t' | b'\n' | b'\r' | b'\x0C' | b',' | b';' | b'|' | b'"' => 0,
+                _ => FIELD,
             };
         }
         at += 1;
@@ -60,11 +62,11 @@ const fn kinds() -> [u16; 256] {
     table
 }
 
-fn kinds_of(b: u8) -> u16 {
+fn kinds_of(b: u8) -> u32 {
     KINDS.get(usize::from(b)).copied().unwrap_or(0)
 }
 
-fn is(b: u8, kind: u16) -> bool {
+fn is(b: u8, kind: u32) -> bool {
     kinds_of(b) & kind != 0
 }
 
@@ -121,7 +123,7 @@ pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
         return true;
     };
     let token = tail.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
-    let code = |kinds: u16| kinds & (DIGIT | CAPITAL) != 0;
+    let code = |kinds: u32| kinds & (DIGIT | CAPITAL) != 0;
     let [.., second, last] = tail.map(kinds_of);
     token | (code(second | last) & code(kinds_of(byte(text, next)) | kinds_of(byte(text, next + 1))))
 }
@@ -141,9 +143,9 @@ pub(super) fn is_url_safe(b: u8) -> bool {
     is(b, URL_SAFE)
 }
 
-/// What may begin something that reads as something else.
-pub(super) fn may_be_mark(b: u8) -> bool {
-    is(b, MARK)
+/// What a field of a row may be written of: no blanks, quotes and what separates fields.
+pub(super) fn is_field(b: u8) -> bool {
+    is(b, FIELD)
 }
 
 /// What a key under its name may be written of.

@@ -502,10 +502,25 @@ pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<F
 
 /// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
 fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
+    let ends = |b: u8| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')');
+    // Most words begin otherwise.
+    let first = run_end(text, end, AROUND, ends);
+    if !matches!(
+        (byte(text, first) | 0x20, byte(text, first + 1) | 0x20),
+        (b'a', b's' | b'l' | b'r')
+            | (b'c', b'o' | b'\'')
+            | (b'i' | b'e', b's')
+            | (b's', b'i' | b'o')
+            | (b'f' | b'=', _)
+            | (b'p', b'o')
+            | (b'w', b'a')
+    ) {
+        return false;
+    }
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = sentence
-        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')'))
+        .split(|b| ends(*b))
         .filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;
@@ -516,13 +531,23 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
         .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }
 
+/// What stands between the words before a value.
+fn parts(b: u8) -> bool {
+    is_space(b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b',')
+}
+
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
 fn is_login(text: &[u8], from: usize, value: usize) -> bool {
     let head = slice(text, from.saturating_sub(AROUND), from);
+    // Without a name before it only what joins it with one: most words end otherwise.
+    let last = before(text, run_start(text, from, AROUND, parts)) | 0x20;
+    if value == from && !matches!(last, b'/' | b'|' | b'-' | b'h' | b't' | b'c' | b'd') {
+        return false;
+    }
     let head = slice(text, from.saturating_sub(AROUND), from);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = line
-        .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
+        .rsplit(|b| parts(*b))
         .filter(|w| !w.is_empty())
         .take(5);
     let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
