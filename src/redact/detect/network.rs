@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::bytes::{before, byte, holds_word, near, run_end, run_start, slice, starts_apart};
+use super::bytes::{before, byte, digits_end, holds_word, near, run_end, run_start, slice, starts_apart};
 use super::number::Number;
 use super::{Finding, Scan, lead};
 use crate::redact::entity::Entity;
@@ -106,7 +106,7 @@ fn is_nobody(text: &[u8], parts: [u32; 4], end: usize) -> bool {
 
 /// `/24`.
 fn prefix(text: &[u8], at: usize) -> Option<u32> {
-    let end = run_end(text, at + 1, 4, |b| b.is_ascii_digit());
+    let end = digits_end(text, at + 1, 4);
     if byte(text, at) != b'/' || end > at + 4 {
         return None;
     }

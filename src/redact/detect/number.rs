@@ -2,7 +2,8 @@
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
 use super::bytes::{
-    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, starts_free,
+    before, byte, digits_end, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start,
+    starts_free,
 };
 use super::{CODES, Finding, NUMBERS, Scan, Step};
 
@@ -143,7 +144,7 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
     if is_run(before(text, at)) {
         return None;
     }
-    let end = run_end(text, at, SHORT, is_digit);
+    let end = digits_end(text, at, SHORT);
     (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
 }
 
@@ -152,7 +153,7 @@ pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
     let start = run_start(text, at, WORD_MAX, is_letter);
     let end = run_end(text, at, WORD_MAX, is_alphanumeric);
-    let digits_end = run_end(text, at, WORD_MAX, is_digit);
+    let digits_end = digits_end(text, at, WORD_MAX);
     let glued = start < at || before(text, at) == b'_';
     if glued
         && digits_end == end
@@ -250,7 +251,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
 fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
     let (mut count, mut used, mut from) = (0, 0, at);
     for group in groups {
-        let end = run_end(text, from, DIGITS_MAX + 1, is_digit);
+        let end = digits_end(text, from, DIGITS_MAX + 1);
         let len = end - from;
         let Some(room) = digits.get_mut(used..used + len) else { break };
         room.iter_mut().zip(text.get(from..end).unwrap_or_default()).for_each(|(to, b)| *to = b - b'0');

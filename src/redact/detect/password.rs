@@ -3,7 +3,7 @@
 
 use super::assignment::is_long_number;
 use super::bytes::{
-    Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, digits_end, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_scattered};
@@ -439,7 +439,7 @@ pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
 }
 
 fn number_at(text: &[u8], start: usize) -> Option<Finding> {
-    let end = run_end(text, start, 64, |b| b.is_ascii_digit());
+    let end = digits_end(text, start, 64);
     let behind = byte(text, end);
     let ends = !behind.is_ascii_alphanumeric() && !matches!(behind, b'-' | b'/' | b'_');
     (ends && is_long_number(slice(text, start, end)))
