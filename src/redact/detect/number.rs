@@ -5,7 +5,7 @@ use super::bytes::{
     before, byte, digits_end, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start,
     starts_free,
 };
-use super::{CODES, Finding, NUMBERS, Scan, Step};
+use super::{CODES, Finding, Scan, Step};
 
 const GROUPS_MAX: usize = 24;
 const DIGITS_MAX: usize = 64;
@@ -54,7 +54,7 @@ pub(in crate::redact) struct Number<'a> {
     pub(super) digits: &'a [u8],
     pub(super) groups: &'a [Group],
     /// Bit n: after n digits a group ends where a number may end.
-    ends: u128,
+    pub(super) ends: u128,
     /// Whether no other group stands before it.
     pub(super) first: bool,
     /// The group that stands before it.
@@ -152,8 +152,8 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
 pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
     let start = run_start(text, at, WORD_MAX, is_letter);
-    let end = run_end(text, at, WORD_MAX, is_alphanumeric);
     let digits_end = digits_end(text, at, WORD_MAX);
+    let end = run_end(text, digits_end, WORD_MAX - (digits_end - at), is_alphanumeric);
     let glued = start < at || before(text, at) == b'_';
     if glued
         && digits_end == end
@@ -228,13 +228,8 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             first: index == 0,
             prior: index.checked_sub(1).and_then(|last| groups.get(last).copied()),
         };
-        for (entity, counts, check) in NUMBERS {
-            if (number.ends & counts != 0 || *counts == ANY)
-                && scan.on.has(*entity)
-                && let Some((start, end)) = check(&number)
-            {
-                return Step::Found(Finding::whole(*entity, start, end));
-            }
+        if let Some(found) = super::numeric(&number) {
+            return Step::Found(found);
         }
     }
     let last = tried.checked_sub(1).and_then(|i| groups.get(i));
