@@ -13,6 +13,7 @@ mod detect;
 mod encoded;
 mod entity;
 mod error;
+mod holds;
 mod json;
 mod known;
 mod marked;
@@ -38,6 +39,7 @@ use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{AllowError, PatternError, UnknownEntity};
+use self::holds::Holds;
 use self::known::Known;
 pub use self::known::{is_telling, stands_for_itself};
 pub use self::marked::Mark;
@@ -161,14 +163,15 @@ impl Redactor {
         if is_plain && scan::is_short_word(text) {
             return None;
         }
-        let mut changed = self.pass(text, key, tally)?;
+        let mut holds = Holds::of(text);
+        let mut changed = self.pass(text, key, &mut holds, tally)?;
         for _ in 1..PASSES_MAX {
-            match self.pass(&changed, key, tally) {
+            match self.pass(&changed, key, &mut holds, tally) {
                 Some(next) => changed = next,
                 None => return Some(changed),
             }
         }
-        if self.pass(&changed, key, &mut tally.fresh()).is_some() {
+        if self.pass(&changed, key, &mut holds, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
             changed.clear();
             self.placeholder(&mut changed, Entity::Unstable.name(), text.as_bytes());
@@ -177,10 +180,14 @@ impl Redactor {
     }
 
     /// Finds and replaces once. None if there is nothing to find.
-    fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
-        let shadow = Shadow::of(text);
+    fn pass(&self, text: &str, key: &str, holds: &mut Holds, tally: &mut Tally) -> Option<String> {
+        let shadow = if holds.folded { Shadow::of(text) } else { None };
+        holds.folded = shadow.is_some();
         let view = shadow.as_ref().map_or(text, Shadow::text);
-        let mut findings = self.findings(view, key, 0);
+        let mut findings = match &shadow {
+            Some(_) => self.findings(view, key, 0),
+            None => self.findings_of(view, key, 0, holds),
+        };
         if tally.masks() {
             // Pictures and files go where the text goes.
             findings.retain(|found| !found.is_data());
@@ -205,14 +212,20 @@ impl Redactor {
 
     /// What stands in a text, in its other readings and in what is encoded in it, as places of the text.
     fn findings(&self, view: &str, key: &str, depth: usize) -> Vec<Located> {
+        self.findings_of(view, key, depth, &mut Holds::of(view))
+    }
+
+    /// The same of a text of which is known what it holds.
+    fn findings_of(&self, view: &str, key: &str, depth: usize, holds: &mut Holds) -> Vec<Located> {
         let mut all = Vec::new();
+        let mut runs = false;
         for stretch in placeholder::stretches(view, &self.patterns) {
             self.scan(view, stretch.clone(), key, &mut all);
-            if depth >= DECODED_MAX {
+            if depth >= DECODED_MAX || !holds.runs {
                 continue;
             }
             let text = view.get(stretch.clone()).unwrap_or_default();
-            for (run, decoded) in encoded::runs(text) {
+            for (run, decoded) in encoded::runs(text, &mut runs) {
                 let run = run.start + stretch.start..run.end + stretch.start;
                 all.extend(self.within(view, (&run, &decoded), key, depth));
             }
@@ -220,16 +233,17 @@ impl Redactor {
         if depth >= DECODED_MAX {
             return all;
         }
-        if let Some(reading) = Reading::decoded(view) {
+        holds.runs = runs;
+        if let Some(reading) = holds.marks.then(|| Reading::decoded(view)).flatten() {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
-        let joined =
-            Reading::joined(view).map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
+        let joined = holds.feeds.then(|| Reading::joined(view)).flatten();
+        let joined = joined.map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
         let unspaced =
             Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
-        let spelled =
-            Reading::spelled(view).map(|reading| (reading, Located::is_address as fn(&Located) -> bool));
+        let spelled = holds.points.then(|| Reading::spelled(view)).flatten();
+        let spelled = spelled.map(|reading| (reading, Located::is_address as fn(&Located) -> bool));
         for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {

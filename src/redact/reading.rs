@@ -4,9 +4,11 @@
 
 mod spelled;
 
+pub(super) use self::spelled::holds_point;
+
 use std::ops::Range;
 
-use super::block::Places;
+use super::block::{self, Places};
 use super::bytes::{before, byte, is_space, run_end, run_start, slice};
 use super::wrapped::wrap;
 
@@ -268,6 +270,11 @@ fn may_be_mark(b: u8) -> bool {
         | (b == b'\\')
         | (b == b'`')
         | (b == b'~')
+}
+
+/// Whether anything in a text may read as something else.
+pub(super) fn holds_mark(text: &[u8]) -> bool {
+    block::find(text, 0, may_be_mark).is_some()
 }
 
 /// The next place that reads as something else, as what, and how many bytes do.
