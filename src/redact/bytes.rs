@@ -275,10 +275,13 @@ const STEM_MIN: usize = 7;
 /// Whether one of `words` stands alone in `text`, whatever its case. A capital behind a small letter begins a word, too:
 /// `contactPhone` holds `phone`.
 pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
+    // Five bits of a letter are the same in both cases; most words of a text begin with none of these.
+    let firsts = words.iter().fold(0_u32, |firsts, w| firsts | 1 << (before(w.as_bytes(), 1) & 31));
     (0..text.len()).any(|at| {
         let first = byte(text, at);
         let letter = first.is_ascii_alphabetic() || first >= 0xC0;
         letter
+            && firsts >> (first & 31) & 1 == 1
             && opens_word(text, at)
             && words.iter().any(|w| {
                 starts_with_ignoring_case(text, at, w.as_bytes())

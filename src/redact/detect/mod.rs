@@ -62,8 +62,7 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| url::find(scan, at))
             .or_else(|| header::cookie(scan, at))
             .or_else(|| token::telegram(scan, at))
-            .or_else(|| network::ipv6(scan, at))
-            .or_else(|| network::mac(scan, at))
+            .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
             .or_else(|| speech::labelled(scan, at)),
         Trigger::Equals => assignment::find(scan, at),

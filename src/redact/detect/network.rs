@@ -117,8 +117,17 @@ fn parse(digits: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// At the first colon of either address, behind which most colons have a blank.
+pub(super) fn colons(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let next = byte(scan.text, at + 1);
+    if !next.is_ascii_hexdigit() && next != b':' {
+        return None;
+    }
+    ipv6(scan, at).or_else(|| mac(scan, at))
+}
+
 /// At the first colon of an IPv6 address.
-pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let start = run_start(text, at, 5, |b| b.is_ascii_hexdigit());
     if at - start > 4
