@@ -116,16 +116,23 @@ pub(super) fn is_token(b: u8) -> bool {
     is(b, TOKEN)
 }
 
-/// Whether a line may end inside a value: behind eight bytes of a token, or near a digit or capital on either side of the
-/// break. Most do not, and which do nobody foretells: so all of it is looked at, without a branch.
+/// Whether a line may end inside a value: behind eight bytes of a token, where it goes on with eight or with capitals, or near
+/// a digit or capital on either side of the break. Most do not, and which do nobody foretells: so all of it is looked at,
+/// without a branch.
 pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
     let Some(tail) = text.get(..end).and_then(|head| head.last_chunk::<8>()) else {
         return true;
     };
-    let token = tail.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
+    let Some(ahead) = text.get(next..).and_then(|rest| rest.first_chunk::<8>()) else {
+        return true;
+    };
+    let all = |eight: &[u8; 8]| eight.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
+    let [first, small, ..] = *ahead;
+    let quoted = is_space(first) | (first == b'>');
+    let token = all(tail) & (quoted | all(ahead) | (is_token(first) & !small.is_ascii_lowercase()));
     let code = |kinds: u32| kinds & (DIGIT | CAPITAL) != 0;
     let [.., second, last] = tail.map(kinds_of);
-    token | (code(second | last) & code(kinds_of(byte(text, next)) | kinds_of(byte(text, next + 1))))
+    token | (code(second | last) & code(kinds_of(first) | kinds_of(small)))
 }
 
 /// Both alphabets of base64, and hexadecimal digits.

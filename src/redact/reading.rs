@@ -272,6 +272,23 @@ fn may_be_mark(b: u8) -> bool {
         | (b == b'~')
 }
 
+/// Whether a mark may go on so behind its first byte: most are none by their second.
+fn may_go_on(first: u8, next: u8) -> bool {
+    let letter = next | 0x20;
+    match first {
+        b'<' if next == b'/' || TAGS.iter().any(|tag| tag.first() == Some(&letter)) => true,
+        b'(' | b'[' | b'{' | b'<' => {
+            matches!(next, b' ' | b'\t' | b'@' | b'.' | 0xC3) || matches!(letter, b'a' | b'k' | b'd' | b'p')
+        }
+        b'*' | b'~' => next == first,
+        b'=' => matches!(next, b'\r' | b'\n' | b'0'..=b'9' | b'A'..=b'F'),
+        b'%' => next.is_ascii_hexdigit(),
+        b'&' => next == b'#' || next.is_ascii_alphabetic(),
+        b'\\' => matches!(next, b'\\' | b'u' | b'x' | b'/'),
+        _ => true,
+    }
+}
+
 /// Whether anything in a text may read as something else.
 pub(super) fn holds_mark(text: &[u8]) -> bool {
     block::find(text, 0, may_be_mark).is_some()
@@ -286,6 +303,10 @@ fn next_mark(
     let mut at = from;
     loop {
         at = places.next(at)?;
+        if !may_go_on(byte(text, at), byte(text, at + 1)) {
+            at += 1;
+            continue;
+        }
         // A blank before a bracket belongs to what is spelled.
         let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
         if let Some((value, length)) = blank {

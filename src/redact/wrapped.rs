@@ -24,10 +24,6 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     if !is_token(byte(text, next)) || !is_token(before(text, end)) {
         return false;
     }
-    // A line that begins with a short word, unless that is of capitals.
-    if !slice(text, next, next + 8).iter().all(|b| is_token(*b)) && byte(text, next + 1).is_ascii_lowercase() {
-        return false;
-    }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
     if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
         return false;
