@@ -178,7 +178,9 @@ mod tests {
     #[test]
     fn only_text_is_decoded() {
         let found = |text: &str| {
-            runs(text, &mut false).map(|(range, found)| (text.get(range).unwrap().to_owned(), found)).collect::<Vec<_>>()
+            runs(text, &mut false)
+                .map(|(range, found)| (text.get(range).unwrap().to_owned(), found))
+                .collect::<Vec<_>>()
         };
         let one = |run: &str, text: &str| vec![(run.to_owned(), text.to_owned())];
         assert_eq!(

@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Redactor;
+use super::block;
 use super::detect;
 use super::resolve::Tally;
 
 const DEPTH_MAX: usize = 128;
 /// Blanks before the end of a pair.
 const BLANKS_MAX: usize = 64;
+/// Bytes of a string that are looked at one by one.
+const SHORT: usize = 16;
 /// A longer string names no credential.
 const NAME_MAX: usize = 48;
 
@@ -31,6 +34,15 @@ pub(super) fn rewrite(
     }
     rewriter.copy_to(json.len());
     Some(Some(rewriter.out))
+}
+
+/// Where a string ends, or something in it that is not written as it reads.
+fn string_end(rest: &[u8]) -> Option<usize> {
+    let stops = |b: u8| (b == b'"') | (b == b'\\') | (b < 0x20);
+    // Most keys are short.
+    let head = rest.get(..SHORT).unwrap_or(rest);
+    let at = head.iter().position(|b| stops(*b));
+    at.or_else(|| block::find(rest, head.len(), stops)).filter(|at| *at < rest.len())
 }
 
 struct Rewriter<'a> {
@@ -235,7 +247,7 @@ impl<'a> Rewriter<'a> {
         }
         let json = self.json;
         let rest = json.as_bytes().get(self.at..)?;
-        let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+        let plain = string_end(rest)?;
         if rest.get(plain) == Some(&b'"') {
             let text = json.get(self.at..self.at + plain)?;
             self.at += plain + 1;
@@ -248,7 +260,7 @@ impl<'a> Rewriter<'a> {
         let mut text = String::new();
         loop {
             let rest = self.json.as_bytes().get(self.at..)?;
-            let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+            let plain = string_end(rest)?;
             text.push_str(self.json.get(self.at..self.at + plain)?);
             self.at += plain;
             match self.next()? {

@@ -143,7 +143,11 @@ const fn table() -> [Trigger; 256] {
 static TABLE: [Trigger; 256] = table();
 
 /// The next place from `at` where a detector has to look.
-fn next_trigger(candidates: &mut Places<'_, impl Fn(u8) -> bool>, text: &[u8], mut at: usize) -> Option<usize> {
+fn next_trigger(
+    candidates: &mut Places<'_, impl Fn(u8) -> bool>,
+    text: &[u8],
+    mut at: usize,
+) -> Option<usize> {
     loop {
         at = candidates.next(at)?;
         if is_trigger(text, at) {

@@ -2,8 +2,8 @@
 //! and values under such a key in JSON.
 
 use super::bytes::{
-    Classes, before, byte, is_alphanumeric, is_jumbled, is_key_byte, is_name, is_random, is_space, pairs_of_capitals, run_end,
-    run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, is_alphanumeric, is_jumbled, is_key_byte, is_name, is_random, is_space,
+    pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};

@@ -3,7 +3,8 @@
 
 use super::assignment::is_long_number;
 use super::bytes::{
-    Classes, before, byte, digits_end, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, digits_end, is_jumbled, is_space, run_end, run_start, slice,
+    starts_with_ignoring_case,
 };
 use super::reference::{is_code, is_reference};
 use super::words::{is_passphrase, is_scattered};
@@ -519,9 +520,7 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     }
     let rest = slice(text, end, text.len().min(end + AROUND));
     let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = sentence
-        .split(|b| ends(*b))
-        .filter(|w| !w.is_empty());
+    let mut words = sentence.split(|b| ends(*b)).filter(|w| !w.is_empty());
     if !words.next().is_some_and(|word| is_one(word, CALLS)) {
         return false;
     }
@@ -546,10 +545,7 @@ fn is_login(text: &[u8], from: usize, value: usize) -> bool {
     }
     let head = slice(text, from.saturating_sub(AROUND), from);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = line
-        .rsplit(|b| parts(*b))
-        .filter(|w| !w.is_empty())
-        .take(5);
+    let mut words = line.rsplit(|b| parts(*b)).filter(|w| !w.is_empty()).take(5);
     let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
     let Some(last) = words.next() else { return false };
     (value > from && is_one(last, LOGINS))

@@ -2,7 +2,9 @@
 //! Groups that something else than one blank, dash or point stands between, and numbers that are glued to a word, are
 //! read apart.
 
-use super::bytes::{before, byte, digits_end, is_alphanumeric, is_digit, is_letter, near, run_end, run_start, slice};
+use super::bytes::{
+    before, byte, digits_end, is_alphanumeric, is_digit, is_letter, near, run_end, run_start, slice,
+};
 use super::checksum::luhn;
 use super::lead::is_one_of;
 use super::number::{Number, Taken};

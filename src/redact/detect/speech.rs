@@ -144,8 +144,7 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
         return false;
     }
-    let cased =
-        classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
+    let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
     // Small letters and digits alone count behind a label, or behind `/`, which may have a comma behind it.
     let end = said_end(text, from);
     let told = cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
