@@ -4,6 +4,8 @@
 //! ASCII; its bracket opens nothing that reads as something else, for a colon stands behind its name. So they see nothing of
 //! what was not in the text before.
 
+use std::ops::Range;
+
 use super::reading;
 
 /// Each is true where it is not known.
@@ -17,6 +19,10 @@ pub(super) struct Holds {
     pub(super) points: bool,
     /// Runs that may be encoded text.
     pub(super) runs: bool,
+    /// Placeholders.
+    pub(super) walls: bool,
+    /// The stretches between those that the pass before wrote, if all are.
+    pub(super) free: Option<Vec<Range<usize>>>,
 }
 
 impl Holds {
@@ -29,6 +35,8 @@ impl Holds {
             feeds: memchr::memchr(b'\n', bytes).is_some(),
             points: reading::holds_point(bytes),
             runs: true,
+            walls: true,
+            free: None,
         }
     }
 }

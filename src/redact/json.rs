@@ -215,8 +215,7 @@ impl<'a> Rewriter<'a> {
     /// The name in the member behind a value.
     fn name_behind(&self) -> Option<&'a str> {
         let json = self.json;
-        let rest =
-            json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+        let rest = json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
         let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
         let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
         let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;

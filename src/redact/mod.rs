@@ -198,15 +198,22 @@ impl Redactor {
         }
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
+        let mut free = (shadow.is_none() && !holds.walls).then(Vec::new);
+        let mut wall = 0;
         for piece in &pieces {
             let range = view.floor_char_boundary(piece.start)..view.ceil_char_boundary(piece.end);
             let range = shadow.as_ref().map_or_else(|| range.clone(), |s| s.original(&range, text));
             out.push_str(text.get(from..range.start).unwrap_or_default());
             let source = text.get(range.clone()).unwrap_or_default();
+            free = free.filter(|_| !piece.best.is_data());
+            free.iter_mut().for_each(|free| free.push(wall..out.len()));
             self.write(&mut out, (view, source), piece, tally);
+            wall = out.len();
             from = range.end.max(from);
         }
         out.push_str(text.get(from..).unwrap_or_default());
+        free.iter_mut().for_each(|free| free.push(wall..out.len()));
+        (holds.walls, holds.free) = (true, free);
         Some(out)
     }
 
@@ -219,7 +226,12 @@ impl Redactor {
     fn findings_of(&self, view: &str, key: &str, depth: usize, holds: &mut Holds) -> Vec<Located> {
         let mut all = Vec::new();
         let mut runs = false;
-        for stretch in placeholder::stretches(view, &self.patterns) {
+        let free = holds.free.take();
+        let parsed = free.is_none().then(|| placeholder::stretches(view, &self.patterns));
+        let parsed = parsed.into_iter().flatten();
+        let written = free.into_iter().flatten().filter(|stretch| !stretch.is_empty());
+        for stretch in written.chain(parsed) {
+            holds.walls = stretch.len() < view.len();
             self.scan(view, stretch.clone(), key, &mut all);
             if depth >= DECODED_MAX || !holds.runs {
                 continue;
