@@ -99,3 +99,25 @@ pub(super) fn find(text: &[u8], mut at: usize, is: impl Fn(u8) -> bool) -> Optio
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_place_is_passed_over(text in "[a-c\n]{0,40}(z{0,99}[a-c\n]{0,9}){0,3}", steps in prop::collection::vec(0..90_usize, 1..9)) {
+            let text = text.as_bytes();
+            let is = |b: u8| (b == b'b') | (b == b'\n');
+            let plain = |from: usize| (from..text.len()).find(|at| is(text[*at]));
+            let mut places = Places::of(text, is);
+            let mut at = 0;
+            for step in steps {
+                prop_assert_eq!(places.next(at), plain(at));
+                prop_assert_eq!(find(text, at, is), plain(at));
+                at += step;
+            }
+        }
+    }
+}

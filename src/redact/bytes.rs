@@ -424,3 +424,16 @@ pub(super) fn pairs_of_capitals(text: &[u8]) -> usize {
         .filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase())
         .count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn digits_end_where_a_loop_ends(text in prop::collection::vec(prop_oneof![4 => b'0'..=b'9', 1 => any::<u8>()], 0..40), at in 0..40_usize, max in 0..40_usize) {
+            prop_assert_eq!(digits_end(&text, at, max), run_end(&text, at, max, is_digit));
+        }
+    }
+}

@@ -559,6 +559,16 @@ mod tests {
     }
 
     proptest! {
+        /// What `may_go_on` says is no mark, is none.
+        #[test]
+        fn no_mark_is_passed_over(text in "[ (<\\[{*~%=&\\\\`][ \\t@.äÄaAkKdDpPtT/#<xXu0-9a-fA-F\\r\\n*~bBsSwW()>;]{0,8}") {
+            let bytes = text.as_bytes();
+            let first = usize::from(byte(bytes, 0) == b' ');
+            if mark(bytes, 0).is_some() {
+                prop_assert!(may_be_mark(byte(bytes, first)) && may_go_on(byte(bytes, first), byte(bytes, first + 1)));
+            }
+        }
+
         #[test]
         fn every_byte_leads_back_into_the_source(source in "([a-c4é%&#;\\\\*<>b()\\[\\]=\n ]|%40|&#64;|%C3%A9|%E2%80|=E2=82=AC|\\\\u20ac|\\\\ud83d\\\\ude00|\\(at\\)|4444\n5555|a 1 b 2 c 3 |a AT b DOT de|é x punkt b ät c punkt at ){0,40}") {
             for reading in [Reading::decoded(&source), Reading::joined(&source), Reading::unspaced(&source), Reading::spelled(&source)].into_iter().flatten() {

@@ -504,18 +504,8 @@ pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<F
 /// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
 fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
     let ends = |b: u8| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')');
-    // Most words begin otherwise.
     let first = run_end(text, end, AROUND, ends);
-    if !matches!(
-        (byte(text, first) | 0x20, byte(text, first + 1) | 0x20),
-        (b'a', b's' | b'l' | b'r')
-            | (b'c', b'o' | b'\'')
-            | (b'i' | b'e', b's')
-            | (b's', b'i' | b'o')
-            | (b'f' | b'=', _)
-            | (b'p', b'o')
-            | (b'w', b'a')
-    ) {
+    if !may_call(byte(text, first), byte(text, first + 1)) {
         return false;
     }
     let rest = slice(text, end, text.len().min(end + AROUND));
@@ -530,24 +520,62 @@ fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
         .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }
 
+/// Whether one of `CALLS` may begin so: most words begin otherwise.
+fn may_call(first: u8, second: u8) -> bool {
+    matches!(
+        (first | 0x20, second | 0x20),
+        (b'a', b's' | b'l' | b'r')
+            | (b'c', b'o' | b'\'')
+            | (b'i' | b'e', b's')
+            | (b's', b'i' | b'o')
+            | (b'f' | b'=', _)
+            | (b'p', b'o')
+            | (b'w', b'a')
+    )
+}
+
 /// What stands between the words before a value.
 fn parts(b: u8) -> bool {
     is_space(b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b',')
 }
 
+/// What stands between the word for both and the value.
+const JOINS: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
+
+/// Whether one of them may end so: most words end otherwise.
+fn may_join(last: u8) -> bool {
+    matches!(last | 0x20, b'/' | b'|' | b'-' | b'h' | b't' | b'c' | b'd')
+}
+
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
 fn is_login(text: &[u8], from: usize, value: usize) -> bool {
-    let head = slice(text, from.saturating_sub(AROUND), from);
-    // Without a name before it only what joins it with one: most words end otherwise.
-    let last = before(text, run_start(text, from, AROUND, parts)) | 0x20;
-    if value == from && !matches!(last, b'/' | b'|' | b'-' | b'h' | b't' | b'c' | b'd') {
+    // Without a name before it only what joins it with one.
+    if value == from && !may_join(before(text, run_start(text, from, AROUND, parts))) {
         return false;
     }
     let head = slice(text, from.saturating_sub(AROUND), from);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
     let mut words = line.rsplit(|b| parts(*b)).filter(|w| !w.is_empty()).take(5);
-    let joins: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
     let Some(last) = words.next() else { return false };
     (value > from && is_one(last, LOGINS))
-        || ((value > from || is_one(last, joins)) && words.any(|word| is_one(word, LOGINS)))
+        || ((value > from || is_one(last, JOINS)) && words.any(|word| is_one(word, LOGINS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_passed_over_by_its_letters() {
+        for word in CALLS {
+            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
+                assert!(may_call(byte(&word, 0), byte(&word, 1)), "{word:?}");
+            }
+        }
+        for word in JOINS {
+            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
+                assert!(may_join(before(&word, word.len())), "{word:?}");
+            }
+        }
+    }
 }

@@ -304,3 +304,24 @@ pub(super) fn key(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_passed_over_by_its_letters() {
+        for (label, tables) in LABELS
+            .iter()
+            .map(|label| (label.as_bytes(), vec![&LABEL_ENDS, &ENDS]))
+            .chain(KEY_LABELS.iter().map(|label| (label.as_bytes(), vec![&ENDS])))
+            .chain(BOTH.iter().map(|label| (*label, vec![&ENDS])))
+        {
+            for table in tables {
+                assert!(may_end(label, label.len(), table), "{label:?}");
+                let label = label.to_ascii_uppercase();
+                assert!(may_end(&label, label.len(), table), "{label:?}");
+            }
+        }
+    }
+}

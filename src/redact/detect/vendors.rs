@@ -277,6 +277,10 @@ mod tests {
         for (at, vendor) in VENDORS.iter().enumerate() {
             let hidden = VENDORS[..at].iter().find(|earlier| vendor.prefix.starts_with(earlier.prefix));
             assert!(hidden.is_none(), "{}", String::from_utf8_lossy(vendor.prefix));
+            if let Some(sign) = vendor.prefix.iter().position(|b| matches!(b, b'-' | b'_')) {
+                let prior = sign.checked_sub(2).map_or(b' ', |at| vendor.prefix[at]);
+                assert!(may_end(prior, vendor.prefix[sign - 1]));
+            }
         }
     }
 }
