@@ -17,9 +17,6 @@ const WORD_MAX: usize = 9;
 
 /// At `-` or `_`: the word that it ends begins a prefix.
 pub(super) fn at_sign(scan: &Scan<'_>, at: usize) -> Option<Finding> {
-    if !vendors::may_end(before(scan.text, at.saturating_sub(1)), before(scan.text, at)) {
-        return None;
-    }
     let start = run_start(scan.text, at, WORD_MAX, is_dotted);
     if start == at { None } else { matched(scan.text, start) }
 }

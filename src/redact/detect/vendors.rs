@@ -236,30 +236,6 @@ const fn beginnings() -> [u8; 257] {
     table
 }
 
-/// For each byte before the first `-` or `_` of a prefix: what stands before that, a bit for each value of its last five bits.
-static ENDINGS: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut row = 0;
-    #[expect(clippy::indexing_slicing, reason = "within the rows and prefixes; `get` is not const")]
-    while row < VENDORS.len() {
-        let prefix = VENDORS[row].prefix;
-        let mut at = 1;
-        while at < prefix.len() && prefix[at] != b'-' && prefix[at] != b'_' {
-            at += 1;
-        }
-        if at < prefix.len() {
-            table[prefix[at - 1] as usize] |= if at > 1 { 1 << (prefix[at - 2] & 31) } else { u32::MAX };
-        }
-        row += 1;
-    }
-    table
-};
-
-/// Whether a prefix may have these two bytes before its first `-` or `_`: most words have others.
-pub(super) fn may_end(prior: u8, last: u8) -> bool {
-    ENDINGS.get(usize::from(last)).is_some_and(|priors| priors >> (prior & 31) & 1 == 1)
-}
-
 /// The rows whose prefix begins with this byte.
 pub(super) fn beginning(first: u8) -> &'static [Vendor] {
     let row = |byte: usize| BEGINNINGS.get(byte).map_or(0, |row| usize::from(*row));
@@ -277,10 +253,6 @@ mod tests {
         for (at, vendor) in VENDORS.iter().enumerate() {
             let hidden = VENDORS[..at].iter().find(|earlier| vendor.prefix.starts_with(earlier.prefix));
             assert!(hidden.is_none(), "{}", String::from_utf8_lossy(vendor.prefix));
-            if let Some(sign) = vendor.prefix.iter().position(|b| matches!(b, b'-' | b'_')) {
-                let prior = sign.checked_sub(2).map_or(b' ', |at| vendor.prefix[at]);
-                assert!(may_end(prior, vendor.prefix[sign - 1]));
-            }
         }
     }
 }
