@@ -184,24 +184,6 @@ pub(super) fn is_escape(text: &[u8], at: usize) -> bool {
     matches!(before(text, at), b'n' | b'r' | b't') && at > 1 && byte(text, at - 2) == b'\\'
 }
 
-/// A bit for each of eight bytes that satisfies `of`. Runs are short and end anywhere: eight bytes are looked at without a
-/// branch, which costs less than a loop whose end nobody foretells.
-fn places(eight: &[u8; 8], of: impl Fn(u8) -> bool) -> u32 {
-    eight.iter().enumerate().fold(0, |places, (place, b)| places | u32::from(of(*b)) << place)
-}
-
-/// The first place from `at` on whose byte satisfies `of`.
-pub(super) fn find(text: &[u8], mut at: usize, of: impl Fn(u8) -> bool) -> Option<usize> {
-    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let places = places(eight, &of);
-        if places != 0 {
-            return Some(at + places.trailing_zeros() as usize);
-        }
-        at += 8;
-    }
-    (at..text.len()).find(|at| of(byte(text, *at)))
-}
-
 /// The end of the run of bytes that satisfy `of`, at most `max` long.
 pub(super) fn run_end(text: &[u8], at: usize, max: usize, of: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();

@@ -9,6 +9,10 @@ use std::ops::Range;
 use super::reading;
 
 /// Each is true where it is not known.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is of another kind of thing, and all can be together"
+)]
 pub(super) struct Holds {
     /// Characters that may read as others.
     pub(super) folded: bool,

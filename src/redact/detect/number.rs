@@ -13,9 +13,6 @@ const WORD_MAX: usize = 128;
 /// Digits that are too few for a value without others behind them.
 const SHORT: usize = 7;
 
-/// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
-pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
-
 /// How many digits a value may have: a bit for each count.
 pub(in crate::redact) type Counts = u128;
 
