@@ -168,6 +168,8 @@ pub struct Outcomes {
     pub completion: Option<Raw>,
     pub tools_denied: Vec<String>,
     pub ttft: Option<Duration>,
+    /// Whether the answer, which came to its end, says that it failed.
+    pub failed: bool,
     /// The HTTP status that the client saw, once it did.
     pub status: Option<u16>,
 }
@@ -315,7 +317,7 @@ impl Asked {
     pub fn finish(mut self, end: &End, outcomes: Outcomes, now: Instant) -> Entry {
         let (status, error) = match end {
             End::ClientGone => (outcomes.status.unwrap_or(499), Some("client_gone")),
-            End::Complete => (outcomes.status.unwrap_or(200), None),
+            End::Complete => (outcomes.status.unwrap_or(200), outcomes.failed.then_some("upstream_error")),
             End::Refused(refusal) => {
                 (outcomes.status.unwrap_or_else(|| refusal.status()), Some(refusal.code()))
             }

@@ -1,4 +1,5 @@
-//! The one place where the clock is read. Everything pure takes the time as an argument.
+//! The one place where the clock is read, and where the time of a core is given up. Everything pure takes the time as an
+//! argument.
 
 use std::time::{Instant, SystemTime};
 
@@ -12,6 +13,12 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the shell's one wall clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Lets whoever waits for this thread's core have it: for work that takes longer than others should wait. It has no other
+/// effect, so that what is pure may do it.
+pub fn give_way() {
+    std::thread::yield_now();
 }
 
 /// Milliseconds since 1970, UTC.

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod denials;
+pub mod descriptors;
 pub mod dialect;
 pub mod exchange;
 pub mod fleet;

@@ -76,6 +76,8 @@ pub enum Crowded {
     Waited { upstream: Arc<str>, waited: Duration, places: u32 },
     /// Writes that came before it were not done in time.
     Writes,
+    /// The system opens no more connections towards upstreams.
+    Connections,
 }
 
 impl fmt::Display for Crowded {
@@ -97,6 +99,9 @@ impl fmt::Display for Crowded {
             Self::Writes => {
                 f.write_str("writes that came before this one were not done in time; try again later")
             }
+            Self::Connections => f.write_str(
+                "the gateway has no connection left for this; try again in a second, and tell its operator, who reads why on stderr",
+            ),
         }
     }
 }

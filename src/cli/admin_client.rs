@@ -3,7 +3,7 @@
 use crate::{
     config::{self, compile},
     json::{self, Value},
-    upstream::http1::{Client, Origin, Outgoing, Timeouts},
+    upstream::http1::{Again, Client, Origin, Outgoing, Timeouts},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -81,7 +81,8 @@ impl AdminClient {
         path: &str,
         body: String,
     ) -> Result<Value<'static>, String> {
-        let outgoing = Outgoing { method, path, headers: &self.headers, body: Bytes::from(body) };
+        let (headers, body) = (&self.headers, Bytes::from(body));
+        let outgoing = Outgoing { method, path, headers, body, again: Again::Never };
         let answer = self.client.send(outgoing).await;
         let answer = answer.map_err(|_| format!("no gateway answers at {}; {}", self.url, self.hint))?;
         let (status, body) = (answer.status, answer.body.collect(ANSWER_BYTES_MAX).await);

@@ -16,7 +16,7 @@ use crate::{
     clock,
     config::{self, Colour, Loaded, Problem, Secret, Texts, Watched, compile},
     denials::Denials,
-    fleet,
+    descriptors, fleet,
     gateway::{self, Apart, Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
@@ -285,6 +285,7 @@ impl Reloader {
 impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
     pub(super) async fn start(path: &Path, take_over: bool, lent: Option<Lent>) -> Result<Self, String> {
+        descriptors::raise();
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());

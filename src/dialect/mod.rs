@@ -195,6 +195,8 @@ pub struct Told {
     pub kept: Option<KeptAnswer>,
     /// What it says of itself, where a span is to tell it.
     pub reply: Option<Reply>,
+    /// Whether it says that it failed, in a form that its client reads to the end.
+    pub failed: bool,
 }
 
 /// An answer that the provider keeps under an id.

@@ -125,9 +125,11 @@ impl Terms {
         }
         // What cannot be true is no usage.
         let seen = |usage: Usage| match end {
-            End::Complete => usage,
-            // Providers tell the output at the end.
-            End::ClientGone | End::Refused(_) => Usage { output: usage.output.max(produced), ..usage },
+            // Providers tell the output of a stream at its end.
+            End::ClientGone | End::Refused(_) if self.stream => {
+                Usage { output: usage.output.max(produced), ..usage }
+            }
+            End::Complete | End::ClientGone | End::Refused(_) => usage,
         };
         let reported = told.usage.map(seen).filter(|usage| usage.is_plausible(self.input_estimate, produced));
         match reported {
@@ -493,6 +495,8 @@ impl Exchange {
             completion,
             tools_denied: court.tools_denied,
             ttft: self.ttft,
+            // One that is only looked up is there, whatever it says.
+            failed: told.failed && terms.input_estimate > 0,
             status: Some(status),
         };
         asks.extend(court.evidence);

@@ -37,7 +37,7 @@ fn approved() -> Ruling {
 /// A cut stream is settled on what came until then, if that can be true; its output is told at the end.
 #[test]
 fn what_a_cut_answer_reported_is_believed_only_where_it_can_be_true() {
-    let terms = Terms { input_estimate: 10, ..Terms::plain(Api::Messages, LIMITS) };
+    let terms = Terms { input_estimate: 10, stream: true, ..Terms::plain(Api::Messages, LIMITS) };
     let used = |input, cached_input, output| Usage { input, cached_input, output, ..Usage::default() };
     let refused = End::Refused(Refusal::UpstreamTimeout);
     let check = |usage: Option<Usage>, produced, complete, cut| {
@@ -69,6 +69,8 @@ fn a_whole_answer_that_cannot_be_understood_uses_nothing() {
     let counted = Some(Usage { input: 12, output: 3, ..Usage::default() });
     assert_eq!(of(false, None, 0, refused()), None);
     assert_eq!(of(false, counted, 0, refused()), Some(15), "it was read");
+    assert_eq!(of(false, counted, 100, refused()), Some(15), "it says all that was used");
+    assert_eq!(of(true, counted, 100, refused()), Some(37), "the rest was not heard");
     assert_eq!(of(false, None, 100, refused()), Some(35), "some of it was seen");
     assert_eq!(of(true, None, 0, refused()), Some(10));
     for end in [End::Complete, End::ClientGone] {
@@ -80,7 +82,7 @@ fn a_whole_answer_that_cannot_be_understood_uses_nothing() {
 #[test]
 fn an_answers_tokens_are_what_it_used_or_what_it_says_when_it_is_looked_up() {
     let of = |input_estimate, usage, end| {
-        let terms = Terms { input_estimate, ..Terms::plain(Api::Responses, LIMITS) };
+        let terms = Terms { input_estimate, stream: true, ..Terms::plain(Api::Responses, LIMITS) };
         let mut exchange = Exchange::new(asked(OnDeny::Notice), terms, Vec::new());
         exchange.told = Told { usage, produced: 40, ..Told::default() };
         exchange.tokens(&end)

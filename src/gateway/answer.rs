@@ -90,15 +90,20 @@ pub(super) async fn inspect(
         return Err(told(visit, &upstream, answer).await);
     }
     let Answer { headers, body, .. } = answer;
-    form::check(&headers, terms.stream)?;
-    if terms.stream {
+    let unread = match form::check(&headers, terms.stream) {
+        // What it took is told in a whole answer, too, and the provider has it paid.
+        Err(refusal) if terms.stream => Some(refusal),
+        checked => checked.map(|()| None)?,
+    };
+    if terms.stream && unread.is_none() {
         return stream(visit, terms, translation, body);
     }
+    let terms = Terms { stream: false, ..terms };
     let waiting = clock::now();
     let collected = body.collect(WHOLE_BYTES_MAX).await;
     visit.waited += clock::now().saturating_duration_since(waiting);
     let bytes = collected.map_err(broke_off)?;
-    whole(visit, terms, translation, bytes).await
+    whole(visit, terms, translation, bytes, unread).await
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
@@ -125,11 +130,13 @@ pub(super) fn broke_off(error: BodyError) -> Refusal {
     }
 }
 
+/// `unread` is why the client could not read it, whatever it holds.
 async fn whole(
     visit: &mut Visit,
     terms: Terms,
     translation: Option<translate::Answer>,
     bytes: Bytes,
+    unread: Option<Refusal>,
 ) -> Result<Response<Body>, Refusal> {
     let gateway = Arc::clone(visit.gateway());
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
@@ -139,7 +146,11 @@ async fn whole(
     let exchange = Exchange::new(asked, terms, denied).translated(translation);
     let (keeping, is_alone) = (visit.keeping.take(), gateway.fleet.is_none());
     let mut answering = Answering { gateway, exchange: Some(exchange), waited, keeping };
-    let (mut response, end) = match answering.judged(bytes).await {
+    let judged = match unread {
+        None => answering.judged(bytes).await,
+        Some(refusal) => answering.counted(bytes).and(Err(refusal)),
+    };
+    let (mut response, end) = match judged {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
@@ -170,10 +181,16 @@ struct Answering {
 }
 
 impl Answering {
+    /// Reads what it took, of an answer that goes nowhere.
+    fn counted(&mut self, bytes: Bytes) -> Result<(), Refusal> {
+        let exchange = self.exchange.as_mut().ok_or(ANSWERED)?;
+        exchange.take_whole(bytes, clock::now())?;
+        exchange.whole().map(drop)
+    }
+
     /// The answer as it leaves, once everybody who is asked about a call has answered.
     async fn judged(&mut self, bytes: Bytes) -> Result<Bytes, Refusal> {
-        let gone = Refusal::UpstreamError { message: "the request is already answered" };
-        let exchange = self.exchange.as_mut().ok_or_else(|| gone.clone())?;
+        let exchange = self.exchange.as_mut().ok_or(ANSWERED)?;
         exchange.take_whole(bytes, clock::now())?;
         let mut waits = Waits::default();
         loop {
@@ -221,6 +238,8 @@ impl Drop for Answering {
         drop(self.finish(&End::ClientGone, None));
     }
 }
+
+const ANSWERED: Refusal = Refusal::UpstreamError { message: "the request is already answered" };
 
 /// What is told to those who wait when the time to drain is over.
 pub(super) const SHUTTING_DOWN: Refusal =

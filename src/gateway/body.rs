@@ -1,7 +1,7 @@
 //! Reading a request's body: bounded in size and in patience, and only what the gateway can read.
 
 use super::room::Held;
-use crate::{clock, refusal::Refusal};
+use crate::{clock, refusal::Refusal, server::Caller};
 use bytes::{Bytes, BytesMut};
 use http::{header, request::Parts};
 use http_body_util::BodyExt;
@@ -123,11 +123,13 @@ async fn read_whole(
 
 /// Reads what a client still sends of a request that is refused, within bounds: a client that is cut off while it
 /// writes never reads the answer, and one that is read out can go on. Who waits to be told to go on (`Expect`), or
-/// announces more than `bytes_max`, hears at once; what it sends is read once the answer is out.
+/// announces more than `bytes_max`, hears at once; what it sends is read once the answer is out. Where connections are
+/// scarce, this one makes room meanwhile.
 pub(super) async fn discard(head: &Parts, mut body: Incoming, bytes_max: u64) {
     if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > bytes_max {
         return;
     }
+    let _waited_for = head.extensions.get::<Caller>().map(Caller::is_waited_for);
     let reading = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

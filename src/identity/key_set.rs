@@ -76,7 +76,7 @@ pub struct KeySet {
 }
 
 /// A key that signatures of tokens are checked with.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct PublicKey {
     id: Option<Box<str>>,
     /// The only algorithm that it is good for, where the set says so.
@@ -84,7 +84,7 @@ pub struct PublicKey {
     material: Material,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Material {
     Rsa {
         n: Vec<u8>,
@@ -111,6 +111,15 @@ impl KeySet {
     /// # Errors
     /// When it is none, or holds no key that can be used.
     pub fn read(bytes: &[u8]) -> Result<Self, BadKeySet> {
+        let set = Self::published(bytes)?;
+        if set.is_empty() { Err(BadKeySet::NoKey) } else { Ok(set) }
+    }
+
+    /// The same of what an issuer publishes, which may take back all of its keys.
+    ///
+    /// # Errors
+    /// When it is no key set.
+    pub fn published(bytes: &[u8]) -> Result<Self, BadKeySet> {
         if bytes.len() > KEY_SET_BYTES_MAX {
             return Err(BadKeySet::TooLarge);
         }
@@ -119,11 +128,19 @@ impl KeySet {
         if listed.len() > KEYS_MAX {
             return Err(BadKeySet::TooLarge);
         }
-        let keys: Vec<PublicKey> = listed.iter().filter_map(PublicKey::read).collect();
-        if keys.is_empty() {
-            return Err(BadKeySet::NoKey);
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for key in listed.iter().filter_map(PublicKey::read) {
+            // One that stands there twice is one.
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
         Ok(Self { digest: Sha256::digest(bytes).into(), keys })
+    }
+
+    /// Whether nothing can be checked with it.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Tells this set from another one.

@@ -1,6 +1,7 @@
 //! Text to value. One pass, borrowed, bounded in depth; every refusal says what and where.
 
 use super::Value;
+use crate::clock;
 use std::{borrow::Cow, collections::HashSet};
 
 /// Why a text is not JSON that the gateway accepts.
@@ -45,6 +46,10 @@ impl Kind {
 /// A document of many small values takes far more memory than its text.
 const VALUES_MAX: usize = 1_000_000;
 
+/// After so many values a thread that reads them lets others have its core: a million take a hundredth of a second and more,
+/// and who waits for a core that is busy waits for the system's next look otherwise, four milliseconds on many machines.
+const VALUES_AT_A_GO: usize = 1 << 12;
+
 /// Reads one JSON document, arrays and objects nested at most `nesting_max` deep.
 pub fn parse(bytes: &[u8], nesting_max: usize) -> Result<Value<'_>, ParseError> {
     read(bytes, nesting_max, Vectors::AsArrays)
@@ -80,7 +85,7 @@ fn read(bytes: &[u8], nesting_max: usize, vectors: Vectors) -> Result<Value<'_>,
         .map_err(|error| ParseError { kind: Kind::NotUtf8, offset: error.valid_up_to() })?;
     let mut parser = Parser { text, bytes, at: 0, vectors, values: 0 };
     parser.space();
-    let value = parser.value(nesting_max)?;
+    let value = parser.value(nesting_max, |value| value)?;
     parser.space();
     if parser.at < bytes.len() { Err(parser.error(Kind::Syntax)) } else { Ok(value) }
 }
@@ -110,21 +115,28 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+    /// Reads a value, which is put where it belongs at once: handing it on as one of any kind takes as long as reading it.
+    fn value<T>(&mut self, depth: usize, put: impl FnOnce(Value<'a>) -> T) -> Result<T, ParseError> {
         self.values += 1;
         if self.values > VALUES_MAX {
             return Err(self.error(Kind::TooMany));
         }
-        match self.peek() {
-            Some(b'"') => self.string().map(Value::String),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
-            _ => Err(self.error(Kind::Syntax)),
+        if self.values.is_multiple_of(VALUES_AT_A_GO) {
+            clock::give_way();
         }
+        Ok(match self.peek() {
+            Some(b'"') => put(Value::String(self.string()?)),
+            Some(b'{') => put(Value::Object(self.object(depth)?)),
+            Some(b'[') => match self.vector(depth)? {
+                Some(vector) => put(Value::Number(Cow::Borrowed(vector))),
+                None => put(Value::Array(self.array(depth)?)),
+            },
+            Some(b'-' | b'0'..=b'9') => put(Value::Number(self.number()?)),
+            Some(b't') => put(self.word("true", Value::Bool(true))?),
+            Some(b'f') => put(self.word("false", Value::Bool(false))?),
+            Some(b'n') => put(self.word("null", Value::Null)?),
+            _ => return Err(self.error(Kind::Syntax)),
+        })
     }
 
     fn word(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, ParseError> {
@@ -135,37 +147,35 @@ impl<'a> Parser<'a> {
         Err(self.error(Kind::Syntax))
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+    fn array(&mut self, depth: usize) -> Result<Vec<Value<'a>>, ParseError> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
-        if self.vectors != Vectors::AsArrays
-            && let Some(vector) = self.vector()?
-        {
-            return Ok(Value::Number(Cow::Borrowed(vector)));
-        }
         self.at += 1;
         let mut items = Vec::new();
         self.space();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Value::Array(items));
+            return Ok(items);
         }
         loop {
             self.space();
-            items.push(self.value(depth)?);
+            self.value(depth, |item| items.push(item))?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Value::Array(items));
+                    return Ok(items);
                 }
                 _ => return Err(self.error(Kind::Syntax)),
             }
         }
     }
 
-    /// The array that begins here as its text, if it holds nothing but numbers, one at least.
-    fn vector(&mut self) -> Result<Option<&'a str>, ParseError> {
+    /// The array that begins here as its text, if it is to stay text: it holds nothing but numbers, one at least.
+    fn vector(&mut self, depth: usize) -> Result<Option<&'a str>, ParseError> {
+        if self.vectors == Vectors::AsArrays || depth == 0 {
+            return Ok(None);
+        }
         let start = self.at;
         let inner = self.bytes.get(start + 1..).unwrap_or_default();
         let length = vector_length(inner);
@@ -196,7 +206,7 @@ impl<'a> Parser<'a> {
         self.text.get(start..self.at).map(Some).ok_or_else(|| self.error(Kind::Syntax))
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value<'a>, ParseError> {
+    fn object(&mut self, depth: usize) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, ParseError> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.error(Kind::TooDeep))?;
         let start = self.at;
         self.at += 1;
@@ -204,7 +214,7 @@ impl<'a> Parser<'a> {
         self.space();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Value::Object(members));
+            return Ok(members);
         }
         loop {
             self.space();
@@ -218,7 +228,7 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
             self.space();
-            members.push((key, self.value(depth)?));
+            self.value(depth, |value| members.push((key, value)))?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -230,7 +240,7 @@ impl<'a> Parser<'a> {
         if has_duplicate(&members) {
             return Err(ParseError { kind: Kind::DuplicateKey, offset: self.second_key(start, depth) });
         }
-        Ok(Value::Object(members))
+        Ok(members)
     }
 
     /// Where the second of two equal keys stands in the object that begins at `start`. It is read once more: where no
@@ -251,7 +261,7 @@ impl<'a> Parser<'a> {
             again.space();
             again.at += 1;
             again.space();
-            if again.value(depth).is_err() {
+            if again.value(depth, drop).is_err() {
                 return start;
             }
             again.space();
@@ -352,7 +362,7 @@ impl<'a> Parser<'a> {
         Ok(code)
     }
 
-    fn number(&mut self) -> Result<Value<'a>, ParseError> {
+    fn number(&mut self) -> Result<Cow<'a, str>, ParseError> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -380,7 +390,7 @@ impl<'a> Parser<'a> {
         if (exponent || digits.len() > 300) && !digits.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(ParseError { kind: Kind::NumberTooLarge, offset: start });
         }
-        Ok(Value::Number(Cow::Borrowed(digits)))
+        Ok(Cow::Borrowed(digits))
     }
 
     fn digits(&mut self) -> Result<(), ParseError> {

@@ -229,10 +229,12 @@ pub(super) fn starts_with_ignoring_case(text: &[u8], at: usize, word: &[u8]) -> 
         && text.get(at..at + word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word))
 }
 
-/// Whether one of `words` stands alone within `back` bytes before `start` or `ahead` bytes after `end`.
+/// Whether one of `words` stands alone within 64 bytes before `start` or 32 after `end`. A word behind a value that has a
+/// number of its own is that number's.
 pub(super) fn near(text: &[u8], start: usize, end: usize, words: &[&str]) -> bool {
+    let behind = slice(text, end, text.len().min(end + 32));
     holds_word(slice(text, start.saturating_sub(64), start), words)
-        || holds_word(slice(text, end, text.len().min(end + 32)), words)
+        || find_word(behind, words, |at| !leads_to_number(text, end + at))
         || column(text, start).is_some_and(|name| holds_word(name, words))
 }
 
@@ -241,7 +243,7 @@ const TABLE_MAX: usize = 1024;
 
 /// The name of the column that a value stands in: the same field of the first of the rows above it, which are lines with
 /// as many fields or more.
-fn column(text: &[u8], start: usize) -> Option<&[u8]> {
+pub(super) fn column(text: &[u8], start: usize) -> Option<&[u8]> {
     let from = start.saturating_sub(TABLE_MAX);
     let above = slice(text, from, start);
     let row = memchr::memrchr(b'\n', above)?;
@@ -264,6 +266,11 @@ const STEM_MIN: usize = 7;
 /// Whether one of `words` stands alone in `text`, whatever its case. A capital behind a small letter begins a word, too:
 /// `contactPhone` holds `phone`.
 pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
+    find_word(text, words, |_| true)
+}
+
+/// The same, of those whose end `counts`.
+fn find_word(text: &[u8], words: &[&str], counts: impl Fn(usize) -> bool) -> bool {
     // Five bits of a letter are the same in both cases; most words of a text begin with none of these.
     let firsts = words.iter().fold(0_u32, |firsts, w| firsts | 1 << (before(w.as_bytes(), 1) & 31));
     (0..text.len()).any(|at| {
@@ -275,8 +282,36 @@ pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
             && words.iter().any(|w| {
                 starts_with_ignoring_case(text, at, w.as_bytes())
                     && (closes_word(text, at + w.len()) || w.len() >= STEM_MIN)
+                    && counts(at + w.len())
             })
     })
+}
+
+/// How far a number may stand behind a word, in words, and how many digits it has.
+const LEAD_WORDS: usize = 3;
+const NUMBER_MIN: usize = 7;
+
+/// Whether a number stands right behind a word that ends at `at`: "SSN is 219-09-9999", "sociale : 1 63 …".
+fn leads_to_number(text: &[u8], at: usize) -> bool {
+    let word = |b: u8| b.is_ascii_alphabetic() || b >= 0x80 || matches!(b, b'\'' | b'_');
+    let mut at = run_end(text, at, 24, word);
+    for _ in 0..=LEAD_WORDS {
+        let point = usize::from(byte(text, at) == b'.' && matches!(byte(text, at + 1), b' ' | b'0'..=b'9'));
+        let from =
+            run_end(text, at + point, 4, |b| is_space(b) || matches!(b, b':' | b'=' | b'#' | b'-' | b'"'));
+        if is_digit(byte(text, from)) {
+            let stop = run_end(text, from, 24, |b| is_digit(b) || matches!(b, b' ' | b'-' | b'.' | b'/'));
+            return slice(text, from, stop).iter().filter(|b| is_digit(**b)).count() >= NUMBER_MIN;
+        }
+        let end = run_end(text, from, 16, word);
+        // Another sentence, or another part of it.
+        let joins: [&[u8]; 6] = [b"and", b"und", b"et", b"or", b"oder", b"ou"];
+        if point > 0 || end == from || joins.contains(&slice(text, from, end)) {
+            return false;
+        }
+        at = end;
+    }
+    false
 }
 
 fn opens_word(text: &[u8], at: usize) -> bool {

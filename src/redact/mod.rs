@@ -250,23 +250,28 @@ impl Redactor {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
+        type Counts = fn(&Located, &str) -> bool;
         let joined = holds.feeds.then(|| Reading::joined(view)).flatten();
-        let joined = joined.map(|reading| (reading, Located::is_certain as fn(&Located) -> bool));
-        let unspaced =
-            Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as fn(&Located) -> bool));
+        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts));
+        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts));
         let spelled = holds.points.then(|| Reading::spelled(view)).flatten();
-        let spelled = spelled.map(|reading| (reading, Located::is_address as fn(&Located) -> bool));
+        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts));
         for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {
                 self.scan(reading.text(), stretch, "", &mut inner);
             }
-            let joined: Vec<Located> =
-                inner.into_iter().filter(counts).filter_map(|found| found.read_in(&reading)).collect();
-            // Two values under each other are two.
+            let joined: Vec<Located> = inner
+                .into_iter()
+                .filter(|found| counts(found, reading.text()))
+                .filter_map(|found| found.read_in(&reading))
+                .collect();
+            // Two values under each other are two; and what is one without its second line is no more with it.
             let apart = |found: &Located| {
-                !all.iter()
-                    .any(|one| one.what == found.what && one.start > found.start && one.start < found.end)
+                !all.iter().any(|one| {
+                    let second = one.start > found.start && one.start < found.end;
+                    one.what == found.what && (second || one.start == found.start && found.needs_word())
+                })
             };
             let joined: Vec<Located> = joined.into_iter().filter(apart).collect();
             all.extend(joined);

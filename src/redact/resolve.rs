@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::detect;
 use super::entity::{Entity, Form, Rank};
 use super::mask::Masks;
 use super::reading::Reading;
@@ -63,15 +64,27 @@ impl Located {
         }
     }
 
+    /// The same, and national and telephone numbers whose word stands right before them.
+    pub(super) fn is_certain_or_named(&self, text: &str) -> bool {
+        self.is_certain()
+            || (self.needs_word() && detect::is_labelled(self.what, text.as_bytes(), self.start))
+    }
+
+    /// Of those that a word has to tell when lines are read as one.
+    pub(super) fn needs_word(&self) -> bool {
+        use Entity::{InAadhaar, PhoneNumber, UkNhs, UsSsn};
+        matches!(self.what, What::Entity(InAadhaar | PhoneNumber | UkNhs | UsSsn)) && !self.is_certain()
+    }
+
     /// What has a shape of its own: no password of a sentence.
-    pub(super) fn is_shaped(&self) -> bool {
+    pub(super) fn is_shaped(&self, _: &str) -> bool {
         !matches!(
             self.what,
             What::Entity(Entity::Password | Entity::UrlPassword) | What::Own(_) | What::Data { .. }
         )
     }
 
-    pub(super) fn is_address(&self) -> bool {
+    pub(super) fn is_address(&self, _: &str) -> bool {
         matches!(self.what, What::Entity(Entity::EmailAddress))
     }
 

@@ -45,9 +45,11 @@ fn random(len: usize) -> String {
     (0..len).map(next).collect()
 }
 
+mod clean;
 mod credentials;
 mod forms;
 mod found;
 mod kept;
 mod laws;
+mod neighbours;
 mod varied;

@@ -1,6 +1,10 @@
 //! Lines that were broken inside a value: wrapped at a fixed width, or quoted in a mail.
 
-use super::bytes::{Classes, before, byte, is_space, is_token, may_be_cut, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_alphanumeric, is_space, is_token, may_be_cut, run_end, run_start, slice,
+};
+
+use super::detect::begins_token;
 
 /// How far a line or word is looked at around a line break.
 const LINE_MAX: usize = 96;
@@ -25,7 +29,7 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
         return false;
     }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') {
+    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') || begins_token(text, next) {
         return false;
     }
     let random = |word: &[u8]| {
@@ -56,13 +60,32 @@ fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
         return false;
     }
     let (start, stop) = (run_start(text, end, LINE_MAX, part), run_end(text, next, LINE_MAX, part));
+    let (front, rest) = (slice(text, start, end), slice(text, next, stop));
+    // The end of a word, a day at the beginning of a line, and letters that belong to no account.
+    let inside = code(byte(text, start)) && is_alphanumeric(before(text, start));
+    let letters = rest.iter().filter(|b| b.is_ascii_uppercase()).count();
+    if inside || is_day(rest) || (letters > 4 && !holds_country(front)) {
+        return false;
+    }
     let digits = |range: &[u8]| range.iter().filter(|b| b.is_ascii_digit()).count();
-    if digits(slice(text, start, end)) < 2 || digits(slice(text, next, stop)) < 2 {
+    if digits(front) < 2 || digits(rest) < 2 {
         return false;
     }
     let above = start > 1 && before(text, start) == b'\n' && is_number_row(above_row(text, start - 1));
     let below = byte(text, stop) == b'\n' && is_number_row(row(text, stop + 1));
     !above && !below && byte(text, stop) != b','
+}
+
+/// `2026-09-24`.
+fn is_day(row: &[u8]) -> bool {
+    matches!(row, [b'1' | b'2', a, b, c, b'-', d, e, b'-', f, g, ..] if [a, b, c, d, e, f, g].iter().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether an account begins in it: two capitals and two digits.
+fn holds_country(head: &[u8]) -> bool {
+    head.split(|b| !is_alphanumeric(*b)).any(|word| {
+        matches!(word, [a, b, c, d, ..] if a.is_ascii_uppercase() && b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit())
+    })
 }
 
 fn row(text: &[u8], start: usize) -> &[u8] {

@@ -20,6 +20,8 @@ pub struct Sending {
     pub body: Bytes,
     /// Whether the body is not JSON but lines of it.
     pub lines: bool,
+    /// Done twice, it does more than done once: the store chooses an id, or adds to what is there.
+    pub once: bool,
 }
 
 impl Sending {
@@ -29,7 +31,12 @@ impl Sending {
     }
 
     pub(super) fn new(method: Method, target: String, body: Bytes) -> Self {
-        Self { method, target, body, lines: false }
+        Self { method, target, body, lines: false, once: false }
+    }
+
+    /// The same, which may do more when it is done twice, if `once`.
+    pub(super) fn only(self, once: bool) -> Self {
+        Self { once, ..self }
     }
 
     /// A request whose body is read and written in lines.
@@ -39,7 +46,7 @@ impl Sending {
             json::write(line, &mut body);
             body.push(b'\n');
         }
-        Self { method: request.method.clone(), target: request.target(), body: body.into(), lines: true }
+        Self { lines: true, ..Self::new(request.method.clone(), request.target(), body.into()) }
     }
 }
 

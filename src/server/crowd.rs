@@ -25,7 +25,7 @@ pub(super) struct Crowd(Arc<Mutex<Lines>>);
 #[derive(Debug, Default)]
 struct Lines {
     next: u64,
-    /// They have asked nothing yet.
+    /// They have asked nothing yet, or nothing that is answered by more than a refusal.
     fresh: BTreeMap<u64, (Instant, Arc<Notify>)>,
     /// They were answered.
     served: BTreeMap<u64, Arc<Notify>>,
@@ -50,6 +50,15 @@ struct Standing {
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Place>);
 
+/// Stands among the extensions of a request: the connection that it came on.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<Place>);
+
+/// Of a request under way nothing more is wanted but its end: its connection waits for its client, as one that asked nothing.
+#[derive(Debug)]
+#[must_use]
+pub struct WaitedFor(Arc<Place>);
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -58,10 +67,7 @@ impl Crowd {
     /// A connection that was just accepted.
     pub(super) fn place(&self) -> Arc<Place> {
         let go = Arc::new(Notify::new());
-        let mut lines = lock(&self.0);
-        let at = lines.number();
-        lines.fresh.insert(at, (clock::now(), Arc::clone(&go)));
-        drop(lines);
+        let at = lock(&self.0).begin(&go);
         Arc::new(Place { crowd: self.clone(), go, standing: Mutex::new(Standing { requests: 0, at }) })
     }
 
@@ -79,6 +85,20 @@ impl Crowd {
 }
 
 impl Lines {
+    /// Places one at the end of those that asked nothing.
+    fn begin(&mut self, go: &Arc<Notify>) -> u64 {
+        let at = self.number();
+        self.fresh.insert(at, (clock::now(), Arc::clone(go)));
+        at
+    }
+
+    /// Places one at the end of those that were answered.
+    fn idle(&mut self, go: &Arc<Notify>) -> u64 {
+        let at = self.number();
+        self.served.insert(at, Arc::clone(go));
+        at
+    }
+
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -88,12 +108,30 @@ impl Lines {
 impl Place {
     /// A request is under way for as long as this is held.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.one_more();
+        Busy(Arc::clone(self))
+    }
+
+    fn one_more(&self) {
         let mut standing = lock(&self.standing);
         standing.requests += 1;
         if standing.requests == 1 {
             self.leave(standing.at);
         }
-        Busy(Arc::clone(self))
+    }
+
+    fn one_less(&self, to: fn(&mut Lines, &Arc<Notify>) -> u64) {
+        let mut standing = lock(&self.standing);
+        let Some(left) = standing.requests.checked_sub(1) else { return };
+        standing.requests = left;
+        if left == 0 {
+            standing.at = to(&mut lock(&self.crowd.0), &self.go);
+        }
+    }
+
+    /// For the extensions of a request that came on it.
+    pub(super) fn caller(self: &Arc<Self>) -> Caller {
+        Caller(Arc::clone(self))
     }
 
     /// Whether a request is under way.
@@ -124,16 +162,24 @@ impl Place {
     }
 }
 
+impl Caller {
+    /// As long as this is held, the connection may be told to make room, and goes with what is under way on it. One at a
+    /// time for each request.
+    pub fn is_waited_for(&self) -> WaitedFor {
+        self.0.one_less(Lines::begin);
+        WaitedFor(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for WaitedFor {
+    fn drop(&mut self) {
+        self.0.one_more();
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        let place = &self.0;
-        let mut standing = lock(&place.standing);
-        standing.requests = standing.requests.saturating_sub(1);
-        if standing.requests == 0 {
-            let mut lines = lock(&place.crowd.0);
-            standing.at = lines.number();
-            lines.served.insert(standing.at, Arc::clone(&place.go));
-        }
+        self.0.one_less(Lines::idle);
     }
 }
 
@@ -191,9 +237,17 @@ mod tests {
     /// What a test knows of a connection.
     struct Known {
         place: Arc<Place>,
+        /// For whose clients it waits within a request.
+        waited_for: Vec<WaitedFor>,
         requests: Vec<Busy>,
         was_served: bool,
         since: u64,
+    }
+
+    impl Known {
+        fn waits(&self) -> bool {
+            self.requests.len() == self.waited_for.len()
+        }
     }
 
     proptest! {
@@ -201,7 +255,7 @@ mod tests {
         /// that never asked before one that did, that before one that has just come; one whose request is under way never is.
         /// None is told while none waits, and nothing is kept of who is gone.
         #[test]
-        fn the_longest_waiting_makes_room(steps in prop::collection::vec((0..5_u8, any::<prop::sample::Index>(), 0..900_u64), 0..200)) {
+        fn the_longest_waiting_makes_room(steps in prop::collection::vec((0..7_u8, any::<prop::sample::Index>(), 0..900_u64), 0..200)) {
             let (crowd, start) = (Crowd::default(), clock::now());
             let (mut all, mut now, mut number): (Vec<Known>, _, _) = (Vec::new(), start, 0);
             for (step, which, pause) in steps {
@@ -213,15 +267,28 @@ mod tests {
                         let place = crowd.place();
                         let since = lock(&place.standing).at;
                         lock(&crowd.0).fresh.get_mut(&since).unwrap().0 = now;
-                        all.push(Known { place, requests: Vec::new(), was_served: false, since: number });
+                        all.push(Known { place, requests: Vec::new(), waited_for: Vec::new(), was_served: false, since: number });
                     }
                     1 if !all.is_empty() => {
                         let busy = all[at].place.busy();
                         all[at].requests.push(busy);
                     }
-                    2 if !all.is_empty() && all[at].requests.pop().is_some() && all[at].requests.is_empty() => {
-                        (all[at].was_served, all[at].since) = (true, number);
+                    2 if !all.is_empty() && !all[at].waits() => {
+                        all[at].requests.pop();
+                        if all[at].waits() {
+                            (all[at].was_served, all[at].since) = (true, number);
+                        }
                     }
+                    5 if !all.is_empty() && !all[at].waits() => {
+                        let caller = all[at].place.caller();
+                        all[at].waited_for.push(caller.is_waited_for());
+                        if all[at].waits() {
+                            (all[at].was_served, all[at].since) = (false, number);
+                            let since = lock(&all[at].place.standing).at;
+                            lock(&crowd.0).fresh.get_mut(&since).unwrap().0 = now;
+                        }
+                    }
+                    6 if !all.is_empty() => drop(all[at].waited_for.pop()),
                     3 if !all.is_empty() => drop(all.swap_remove(at)),
                     _ => {
                         let late = |one: &Known| {
@@ -229,7 +296,7 @@ mod tests {
                             let since = lines.fresh.get(&lock(&one.place.standing).at).unwrap().0;
                             now.saturating_duration_since(since) >= FRESH
                         };
-                        let waits = |one: &&Known| one.requests.is_empty();
+                        let waits = |one: &&Known| one.waits();
                         let rank = |one: &Known| match one.was_served {
                             false if late(one) => 0,
                             true => 1,

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter};
 /// A request line is no longer.
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// A request has no more headers.
-const HEADERS_MAX: usize = 100;
+pub(super) const HEADERS_MAX: usize = 100;
 /// More digits are no length of anything.
 const LENGTH_DIGITS_MAX: usize = 15;
 
@@ -31,7 +31,7 @@ const fn bad(why: &'static str) -> Refused {
 
 pub(super) const TOO_SLOW: Refused =
     Refused { status: 408, why: "the head of the request came too slowly; send it again" };
-const TOO_LARGE: Refused =
+pub(super) const TOO_LARGE: Refused =
     Refused { status: 431, why: "the headers are larger than `limits.header`, or more than 100" };
 const LINE_TOO_LONG: Refused = Refused { status: 414, why: "the request line is longer than 8 KiB" };
 
@@ -163,9 +163,7 @@ impl<'h> Found<'h> {
             self.chunked = true;
             if is_known { Ok(()) } else { Err(bad("a transfer-encoding other than one `chunked`")) }
         } else if name.eq_ignore_ascii_case(b"host") {
-            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
-            let is_host = !value.is_empty() && value.iter().all(plain);
-            if self.host.is_some() || !is_host {
+            if self.host.is_some() || !is_host(value) {
                 return Err(bad("the header `host` stands twice, or is no host"));
             }
             self.host = Some(value);
@@ -184,6 +182,31 @@ impl<'h> Found<'h> {
         self.length = length;
         Ok(())
     }
+}
+
+/// Whether it is a name or an address, with or without a port.
+pub(super) fn is_host(text: &[u8]) -> bool {
+    let end = match text.first() {
+        Some(b'[') => memchr(b']', text).map(|end| end + 1),
+        _ => Some(memchr(b':', text).unwrap_or(text.len())),
+    };
+    let Some((name, rest)) = end.and_then(|end| text.split_at_checked(end)) else { return false };
+    let is_name = match name {
+        [b'[', address @ .., b']'] => {
+            address.contains(&b':')
+                && address.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte))
+        }
+        _ => {
+            !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+        }
+    };
+    // RFC 3986 lets a port be empty.
+    let port = match rest {
+        [] => Some("0"),
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits).ok(),
+        _ => None,
+    };
+    is_name && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
 }
 
 /// Whether a byte may stand in a method or in a header's name.
@@ -240,6 +263,9 @@ mod tests {
         check("POST /x?y HTTP/1.1\r\nhOST:a:80\r\nContent-Length:\t2 \r\n\r\n", Ok(Length::Bytes(2)));
         check("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", Ok(Length::Chunked));
         check("POST HTTP://A/x HTTP/1.1\r\nHost: a\r\n\r\n", Ok(Length::Bytes(0)));
+        check("GET / HTTP/1.1\r\nHost: a_b-c.d:\r\n\r\n", Ok(Length::Bytes(0)));
+        check("GET / HTTP/1.1\r\nHost: [::ffff:1.2.3.4]\r\n\r\n", Ok(Length::Bytes(0)));
+        check("GET / HTTP/1.1\r\nHost: 10.0.0.1:65535\r\n\r\n", Ok(Length::Bytes(0)));
         check("GET /x HTTP/1.1\r\nHost: [::1]:8080\r\nX: \u{e4}\r\n\r\n", Ok(Length::Bytes(0)));
     }
 
@@ -276,6 +302,15 @@ mod tests {
             "GET / HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\nHost:\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a:+1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a:1:2\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: :80\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: [a]\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n",
             "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://b/ HTTP/1.0\r\n\r\n",
             "GET a HTTP/1.1\r\nHost: a\r\n\r\n",

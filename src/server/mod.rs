@@ -17,12 +17,13 @@ mod validity;
 
 use begun::Begun;
 use crowd::{Answering, Crowd, Place};
+pub use crowd::{Caller, WaitedFor};
 use paced::Paced;
 use tls::Peer;
 pub use tls::{BadTls, Tls, TlsFiles};
 pub use validity::Validity;
 
-use crate::{clock, identity::certificate::Certificate};
+use crate::{clock, descriptors, identity::certificate::Certificate};
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
@@ -149,6 +150,10 @@ impl Malformed {
     fn of(head: &http::request::Parts) -> Option<Self> {
         let wrong = match head.version {
             // The guard looked at it, and says so by a header; one that a client writes itself is not believed.
+            Version::HTTP_2 if head.headers.len() > head::HEADERS_MAX => {
+                let head::Refused { status, why } = head::TOO_LARGE;
+                return Some(Self { status, message: why.to_owned() });
+            }
             Version::HTTP_2 => ambiguity(head),
             _ => match head.headers.get(guard::REFUSED).and_then(Self::told) {
                 Some(told) => return Some(told),
@@ -180,11 +185,21 @@ fn ambiguity(head: &http::request::Parts) -> Option<&'static str> {
     if authority.is_none() && count(header::HOST) == 0 {
         return Some("it names no host: neither `:authority` nor `host` is there");
     }
-    if authority.is_some_and(|authority| authority.contains('@')) {
-        return Some("`:authority` holds more than a host and a port");
+    let mut hosts = authority
+        .map(str::as_bytes)
+        .into_iter()
+        .chain(head.headers.get(header::HOST).map(http::HeaderValue::as_bytes));
+    if !hosts.all(head::is_host) {
+        return Some("`:authority` or `host` is no host, or more than a host and a port");
     }
     if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Some("`:scheme` is neither http nor https");
+    }
+    // RFC 9113, 8.2.1; others take it off.
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = head.headers.values().map(http::HeaderValue::as_bytes);
+    if values.any(|value| is_blank(value.first()) || is_blank(value.last())) {
+        return Some("the value of a header begins or ends with a blank");
     }
     differs(head)
 }
@@ -378,9 +393,10 @@ async fn serve_http2<S, F, B>(
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         client.mark(&mut head);
+        let (stalled, busy) = (stalled.clone(), requests.busy());
+        place_of(&requests, &mut head, &body);
         // Boxed: it is large, and would be held for as long as its answer streams.
         let answer = Box::pin(service(Request::from_parts(head, body)));
-        let (stalled, busy) = (stalled.clone(), requests.busy());
         async move {
             Ok::<_, Infallible>(answer.await.map(|body| Answering::new(Paced::new(body, stalled), busy)))
         }
@@ -407,13 +423,17 @@ async fn serve_http2<S, F, B>(
     }
 }
 
-/// A connection needs a file, and one towards an upstream; a quarter is kept for everything else.
+/// Notes on a request with a body where it came on.
+fn place_of(place: &Arc<Place>, head: &mut http::request::Parts, body: &Incoming) {
+    if !hyper::body::Body::is_end_stream(body) {
+        head.extensions.insert(place.caller());
+    }
+}
+
+/// A connection needs a file, and one towards an upstream; of the last quarter connections that rest have one half, and
+/// everything else the other.
 fn connections_max() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
-    files.map_or(CONNECTIONS_MAX, |files: usize| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
+    descriptors::allowed().map_or(CONNECTIONS_MAX, |files| files / 8 * 3).clamp(16, CONNECTIONS_MAX)
 }
 
 fn http1_builder(header_bytes_max: usize) -> http1::Builder {

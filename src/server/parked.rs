@@ -84,10 +84,11 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         client.mark(&mut head);
-        // Boxed: it is large, and would be held for as long as its answer streams.
-        let answer = Box::pin(service(Request::from_parts(head, body)));
         let (standing, number) = (Arc::clone(&standing), standing.next());
         let busy = underway.busy();
+        super::place_of(&underway, &mut head, &body);
+        // Boxed: it is large, and would be held for as long as its answer streams.
+        let answer = Box::pin(service(Request::from_parts(head, body)));
         async move {
             let mut answer = answer.await;
             if standing.is_in_body_of(number) {

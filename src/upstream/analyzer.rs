@@ -4,7 +4,7 @@
 
 use super::{
     Endpoint,
-    http1::{Answer as HttpAnswer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
+    http1::{Again, Answer as HttpAnswer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
 };
 use crate::{
     operator,
@@ -120,6 +120,7 @@ impl Inner {
             path: base_path,
             headers: &headers,
             body: Bytes::from(body.to_string()),
+            again: Again::Freely,
         };
         let answer = client.send(outgoing).await.map_err(|error| error.to_string())?;
         let HttpAnswer { status, body, .. } = answer;

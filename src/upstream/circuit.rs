@@ -343,6 +343,13 @@ impl Watch {
         }
     }
 
+    /// Nothing was tried, for want of something here: no failure of the address.
+    pub(super) fn untried(self, why: &dyn Display) {
+        if self.circuit.fault().tells(clock::now(), false) {
+            operator::warn(&format!("upstream {}: {why}; clients are told 503", self.name));
+        }
+    }
+
     /// There was no connection. `why` holds nothing that others wrote.
     pub(super) fn unreachable(self, why: &dyn Display) {
         self.fails(Kind::Unreachable, why);

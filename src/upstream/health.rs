@@ -1,6 +1,6 @@
 //! How an upstream answers: its tries by what came of them, and whether they fail one after the other.
 
-use super::http1::{Answer, SendError, SendErrorKind};
+use super::http1::{Answer, ConnectFailure, SendError, SendErrorKind};
 use http::StatusCode;
 use std::sync::{
     Arc, OnceLock,
@@ -40,6 +40,7 @@ impl Came {
             Ok(answer) if answer.status.is_server_error() => Self::Failed,
             Ok(_) => Self::Answered,
             Err(error) => match error.kind {
+                SendErrorKind::Connect(ConnectFailure::NoneLeft) => return None,
                 SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Self::Unreachable,
                 SendErrorKind::ClosedBeforeAnswer
                 | SendErrorKind::FirstByteTimeout

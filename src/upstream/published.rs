@@ -4,7 +4,7 @@
 
 use super::{
     Endpoint,
-    http1::{Answer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
+    http1::{Again, Answer, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
 };
 use crate::{
     clock,
@@ -149,6 +149,11 @@ impl Published {
                 if std::mem::take(&mut tries.is_failing) {
                     operator::info(&format!("the key set at {host} can be fetched again"));
                 }
+                if keys.is_empty() && self.kept.load().as_ref().is_none_or(|kept| !kept.keys.is_empty()) {
+                    operator::warn(&format!(
+                        "the key set at {host} holds no key that tokens can be checked with: every token of its issuer is refused"
+                    ));
+                }
                 let kept = Kept { keys: Arc::new(keys), since: clock::now(), fresh };
                 self.kept.store(Some(Arc::new(kept)));
             }
@@ -166,15 +171,20 @@ impl Published {
         headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let outgoing =
-            Outgoing { method: &Method::GET, path: base_path, headers: &headers, body: Bytes::new() };
+        let outgoing = Outgoing {
+            method: &Method::GET,
+            path: base_path,
+            headers: &headers,
+            body: Bytes::new(),
+            again: Again::Freely,
+        };
         let answer = client.send(outgoing).await.map_err(|error| error.to_string())?;
         let Answer { status, headers, body } = answer;
         if status != StatusCode::OK {
             return Err(format!("it answered with {}", status.as_u16()));
         }
         let bytes = body.collect(KEY_SET_BYTES_MAX).await.map_err(|error| error.to_string())?;
-        let keys = KeySet::read(&bytes).map_err(|bad| bad.to_string())?;
+        let keys = KeySet::published(&bytes).map_err(|bad| bad.to_string())?;
         Ok((keys, fresh_for(&headers)))
     }
 

@@ -8,24 +8,30 @@
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
     circuit::Watch,
-    http1::{Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
+    http1::{Again, Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
     retry_after,
 };
 use crate::{
     authorize::Permit,
     clock,
     dialect::Family,
-    refusal::Refusal,
+    refusal::{Crowded, Refusal},
     trace::{self, Going, Outbound, Underway},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time::timeout;
 
 /// What is told while a circuit is open.
-const LEFT_ALONE: Refusal = Refusal::UpstreamError {
+pub(super) const LEFT_ALONE: Refusal = Refusal::UpstreamError {
     message: "the upstream failed several times in a row, and is left alone for some seconds",
 };
+
+/// Who finds no connection left is told to come again after so long.
+const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where a model's calls go: these upstreams, tried in order.
 #[derive(Debug, Clone)]
@@ -49,8 +55,8 @@ pub struct Target<'t> {
 pub enum Repeat {
     /// Whenever that can help: done twice, it does no more than done once.
     Always,
-    /// Only where nothing of it can have reached the upstream. It goes out on a connection of its own: one that
-    /// rested may be closed by the other side just now, and nobody knows what was read of it.
+    /// Only where nothing of it can have reached the upstream. It goes out on a connection that is new or was used just
+    /// now: one that rested may be closed by the other side just then, and nobody knows what was read of it.
     IfUnsent,
 }
 
@@ -253,12 +259,13 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
         underway.context.tell(&mut headers);
     }
     let path = format!("{}{}", endpoint.base_path, target.path);
-    let outgoing =
-        Outgoing { method: &target.method, path: &path, headers: &headers, body: permit.body().clone() };
-    let sent = match target.repeat {
-        Repeat::Always => endpoint.client.send_since(outgoing, started.into()).await,
-        Repeat::IfUnsent => endpoint.client.apart().send_since(outgoing, started.into()).await,
+    let again = match target.repeat {
+        Repeat::Always if upstream.retries > 0 => Again::ByCaller,
+        Repeat::Always | Repeat::IfUnsent => Again::Never,
     };
+    let (method, body) = (&target.method, permit.body().clone());
+    let outgoing = Outgoing { method, path: &path, headers: &headers, body, again };
+    let sent = endpoint.client.send_since(outgoing, started.into()).await;
     end(underway, &sent);
     upstream.health.note(Came::of(&sent));
     let tried = match sent {
@@ -280,7 +287,7 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
 }
 
 /// Notes how the address answers; of what is not complete yet, how it ends.
-fn watched(answer: Answer, mut watch: Watch) -> Answer {
+pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
     let status = answer.status;
     if status.is_success() {
         watch.answers();
@@ -297,11 +304,11 @@ fn watched(answer: Answer, mut watch: Watch) -> Answer {
 }
 
 /// Notes that there was no answer.
-fn tell(watch: Watch, error: &SendError) {
-    if matches!(error.kind, SendErrorKind::Connect(_) | SendErrorKind::Tls(_)) {
-        watch.unreachable(error);
-    } else {
-        watch.failed(error);
+pub(super) fn tell(watch: Watch, error: &SendError) {
+    match error.kind {
+        SendErrorKind::Connect(ConnectFailure::NoneLeft) => watch.untried(error),
+        SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => watch.unreachable(error),
+        _ => watch.failed(error),
     }
 }
 
@@ -361,6 +368,9 @@ pub(super) fn unanswered(error: SendError) -> Refusal {
     match error.kind {
         SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout)
         | SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
+        SendErrorKind::Connect(ConnectFailure::NoneLeft) => {
+            Refusal::Overloaded { why: Crowded::Connections, retry_after: COME_AGAIN }
+        }
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => {
             Refusal::UpstreamError { message: "the upstream cannot be reached" }
         }
@@ -379,6 +389,7 @@ pub(super) fn unanswered(error: SendError) -> Refusal {
 fn failed(error: SendError) -> Tried {
     let refusal = unanswered(error);
     match error.kind {
+        SendErrorKind::Connect(ConnectFailure::NoneLeft) => Tried::Failed(Failure::Unsent(refusal)),
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(Failure::Unsent(refusal)),
         SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => {
             Tried::Again(Failure::Refusal(refusal))

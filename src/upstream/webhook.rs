@@ -3,7 +3,7 @@
 
 use super::{
     Endpoint,
-    http1::{Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
+    http1::{Again, Client, Origin, Outgoing, Scheme, Timeouts, tls_config},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -78,7 +78,9 @@ impl Webhook {
     async fn try_once(&self, headers: &HeaderMap, body: &str) -> Result<(), Undelivered> {
         let Endpoint { client, base_path, .. } = &self.endpoint;
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let outgoing = Outgoing { method: &Method::POST, path: base_path, headers, body };
+        // Whoever is told knows it by its id.
+        let outgoing =
+            Outgoing { method: &Method::POST, path: base_path, headers, body, again: Again::Freely };
         match client.send(outgoing).await {
             Ok(answer) if answer.status.is_success() => Ok(()),
             Ok(answer) => Err(Undelivered::Status(answer.status.as_u16())),

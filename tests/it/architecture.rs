@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 /// Lowest first. A module may import only from above its line, and only the shell may touch the world.
 const LAYERS: &[&str] = &[
     "clock",
+    "descriptors",
     "names",
     "json",
     "sse",
@@ -51,6 +52,7 @@ const LAYERS: &[&str] = &[
 /// Modules, or files of them, that may touch the network, the disk, the runtime or the clock.
 const SHELL: &[&str] = &[
     "clock",
+    "descriptors",
     "operator",
     "fleet",
     "upstream",

@@ -95,9 +95,12 @@ impl Heard {
         String::from_utf8_lossy(self.data.get(&stream).map_or(&[], Vec::as_slice)).into_owned()
     }
 
-    /// 200 is 0x88 in HPACK's static table, 400 is 0x8c.
+    /// 200 is 0x88 in HPACK's static table, 400 is 0x8c; 431 is none of it, and written in Huffman's code.
     pub(crate) fn status(&self, stream: u32) -> Option<u16> {
         let (_, head) = self.heads.iter().find(|(id, _)| *id == stream)?;
+        if head.starts_with(&[0x48, 0x83, 0x69, 0x90, 0xff]) {
+            return Some(431);
+        }
         Some(match head.iter().find(|byte| **byte >= 0x80).copied() {
             Some(0x88) => 200,
             Some(0x8c) => 400,

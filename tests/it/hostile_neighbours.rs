@@ -3,11 +3,13 @@
 
 use crate::{
     attacks::{Attack, HTTP1, HTTP2, MODELS, REQUESTS, TENANTS, Target, Upstreams, endless, neighbours},
-    fault::{read_until_end, statuses},
+    before::{ask, before},
+    fault::{self, read_until_end, statuses},
     frames::{SETTINGS, frame},
     support::{ACME, Gateway, chat, read_answer},
 };
 use std::{
+    collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -124,7 +126,17 @@ fn f4_connections_that_ask_nothing_keep_nobody_out() {
     // 96 connections.
     assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
     let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
-    let ways: [(&str, &[u8]); 5] = [
+    let half = |key: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{key}content-length: 1000\r\n\r\n{{"
+        )
+    };
+    let (nobody, bad) = (half(""), half("x-api-key: nobody\r\n"));
+    let elsewhere = half(&format!("x-api-key: {ACME}\r\n")).replace("chat/completions", "nowhere");
+    let ways: [(&str, &[u8]); 8] = [
+        ("half a body of nobody's", nobody.as_bytes()),
+        ("half a body with a key that is none", bad.as_bytes()),
+        ("half a body that nobody wants", elsewhere.as_bytes()),
         ("silent", b""),
         ("a head that is not whole", b"POST /v1/chat/completions HTTP/1.1\r\nx: "),
         ("idle behind a refusal", b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"),
@@ -169,4 +181,70 @@ fn f4_one_too_many_is_closed_at_once() {
     assert!(newcomer(gateway.port));
     drop(held);
     gateway.in_flight(0);
+}
+
+/// Where the system gives no more files, who comes is told to come again: it is no failure of the upstream, which is asked
+/// again as soon as there are some.
+#[test]
+fn o8_files_that_run_out_are_no_fault_of_an_upstreams() {
+    let upstreams = Upstreams::beside(endless());
+    let yaml = upstreams.yaml();
+    let gateway = Gateway::with_all(TENANTS, &|_| yaml.clone(), MODELS, &[]);
+    // What is written for both tenants is open.
+    assert!(newcomer(gateway.port) && ask(&gateway, "probe").status == 200);
+    // A few more than are open: for clients, and for some of their requests.
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "endless");
+    assert!(gateway.limit_files(gateway.files() + 30));
+    let held: Vec<TcpStream> = (0..20).map(|_| gateway.begin("/v1/chat/completions", ACME, &body)).collect();
+    let mut told = BTreeMap::new();
+    for mut socket in &held {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = [0; 4096];
+        let length = socket.read(&mut head).unwrap();
+        let head = String::from_utf8_lossy(&head[..length]).into_owned();
+        let status = head.get(9..12).unwrap_or_default().to_owned();
+        assert!(status != "503" || head.contains("retry-after: 1\r\n"), "{head}");
+        *told.entry(status).or_insert(0) += 1;
+    }
+    assert!(told.keys().eq(["200", "503"]), "{told:?}");
+    drop(held);
+    gateway.in_flight(0);
+    // Records may need a moment to be written again; the upstream needs none.
+    let begin = Instant::now();
+    loop {
+        let told = ask(&gateway, "probe");
+        match told.status {
+            200 => break,
+            status => assert!(status == 503 && begin.elapsed() < PATIENCE, "{told:?} {}", gateway.stderr()),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!gateway.stderr().contains("left alone"), "{}", gateway.stderr());
+}
+
+/// Connections to upstreams that rest share what files there are, whoever's they are: they keep nobody from asking others.
+#[test]
+fn o8_connections_that_rest_make_room() {
+    let upstreams: Vec<(String, fault::Upstream)> = (0..4)
+        .map(|number| {
+            let slow = fault::Upstream::acting(|_, socket| {
+                std::thread::sleep(Duration::from_millis(300));
+                socket.write_all(fault::answer("ok").as_bytes()).is_ok()
+            });
+            (format!("up{number}"), slow)
+        })
+        .collect();
+    let named: Vec<(&str, &fault::Upstream, &str)> =
+        upstreams.iter().map(|(name, upstream)| (name.as_str(), upstream, "")).collect();
+    let mut gateway = before(&named, "");
+    assert!(gateway.restart_by("ulimit -n 256; exec SERVE"));
+    for (name, _) in &upstreams {
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..80).map(|_| scope.spawn(|| ask(&gateway, name).status)).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert!(statuses.iter().all(|status| *status == 200), "{name}: {statuses:?}");
+    }
+    // Its own, and those that rest.
+    assert!(gateway.files() < 128, "{}", gateway.files());
 }

@@ -306,6 +306,56 @@ fn usage_that_cannot_be_true_is_estimated_in_every_dialect_and_form() {
     assert!((100_000 - tokens..100_002 - tokens).contains(&left), "{left} {tokens}");
 }
 
+/// A provider that answers whole where a stream was asked for has done its work: the client cannot read it, and what it
+/// took is settled all the same.
+#[test]
+fn an_answer_in_another_form_costs_what_its_provider_says() {
+    let hostile = Hostile::start();
+    for way in WAYS {
+        let good = way.usage(&[(IN, "10"), (OUT, "5")]);
+        *hostile.answer.lock().unwrap() = way.whole(Some(&good));
+        let told = if way.path == "/v1/messages" {
+            hostile.gateway.messages(way.path, ACME, &way.ask(true))
+        } else {
+            hostile.gateway.post(way.path, ACME, &way.ask(true))
+        };
+        assert!(told.status == 502 && told.body.contains("answers whole"), "{way:?} {told:?}");
+        assert!(!told.body.contains(TEXT), "{way:?} {told:?}");
+    }
+    for line in hostile.gateway.lines("log", "acme", WAYS.len()) {
+        assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&10.into(), &5.into()), "{line}");
+        assert_eq!((&line["status"], &line["error"]), (&502.into(), &"upstream_error".into()), "{line}");
+    }
+}
+
+/// A response that says that it failed is the client's to read as it is, and on record for what it is.
+#[test]
+fn a_response_that_failed_is_on_record_as_that() {
+    let hostile = Hostile::start();
+    let way = WAYS.into_iter().find(|way| way.path == "/v1/responses" && way.speaks == "responses").unwrap();
+    let good = way.usage(&[(IN, "10"), (OUT, "5")]);
+    let failed = |text: String| {
+        let error = r#""status":"failed","error":{"code":"server_error","message":"of the provider"}"#;
+        let text = text.replace("response.completed", "response.failed");
+        let at = text.rfind(r#""status":"completed","output""#).unwrap();
+        let (before, behind) = text.split_at(at);
+        let text = before.to_owned() + &behind.replacen(r#""status":"completed""#, error, 1);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let head: Vec<&str> = head.lines().filter(|line| !line.starts_with("content-length")).collect();
+        format!("{}\r\ncontent-length: {}\r\n\r\n{body}", head.join("\r\n"), body.len())
+    };
+    for (stream, answer) in [(false, way.whole(Some(&good))), (true, way.stream(&[Some(&good)]))] {
+        *hostile.answer.lock().unwrap() = failed(answer);
+        let told = hostile.gateway.post(way.path, ACME, &way.ask(stream));
+        assert!(told.status == 200 && told.body.contains("server_error"), "{told:?}");
+        assert!(!told.body.contains("of the provider"), "{told:?}");
+    }
+    for line in hostile.gateway.lines("log", "acme", 2) {
+        assert_eq!((&line["status"], &line["error"]), (&200.into(), &"upstream_error".into()), "{line}");
+        assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&10.into(), &5.into()), "{line}");
+    }
+}
+
 /// Of several the last one counts; one that cannot be true makes those before it void.
 #[test]
 fn of_two_usages_in_a_stream_the_last_counts() {

@@ -249,6 +249,22 @@ fn keys_under_a_url_rotate_and_outlive_their_issuer() {
     assert_eq!(status(&never, "never"), 401);
 }
 
+/// An issuer that takes back all of its keys is there, and says so.
+#[test]
+fn an_issuer_that_publishes_no_key_is_believed() {
+    let (old, never) = (Signer::of("EdDSA"), Signer::of("EdDSA"));
+    let issuer = Issuer::publishing(jwks(&[(&old, "old"), (&old, "old")]));
+    let gateway = gateway(&format!("{{ url: \"http://127.0.0.1:{}/keys\" }}", issuer.port), &[], "");
+    let status = |signer: &Signer, kid: &str| {
+        gateway.chat(&token_of(signer, "EdDSA", kid, &json!({})), &chat("hi", "")).status
+    };
+    assert_eq!(status(&old, "old"), 200);
+    issuer.publish(200, "{\"keys\":[]}".to_owned());
+    // A key that is not there has the set fetched.
+    assert_eq!((status(&never, "never"), status(&old, "old")), (401, 401));
+    assert!(gateway.stderr().contains("holds no key"), "{}", gateway.stderr());
+}
+
 #[test]
 fn without_any_keys_no_token_is_good() {
     let signer = Signer::of("EdDSA");

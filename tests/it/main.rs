@@ -58,6 +58,7 @@ mod mcp_streams;
 mod metrics;
 mod mirrors;
 mod mtls;
+mod once;
 mod pins;
 mod queue;
 mod redact_quality;

@@ -7,7 +7,7 @@ use super::{
     events::{Numbers, call_events, message_events},
     item::{Call, Judged, Kind, Shell, call_id, judge, message, remember, tell},
     slot::{Held, Queue, Slot, State, id_of, start_of},
-    whole::{conceal_error, judge_item, judge_ran, keep, keep_item, read_usage, told_instead},
+    whole::{conceal_error, has_failed, judge_item, judge_ran, keep, keep_item, read_usage, told_instead},
 };
 use crate::{
     dialect::{
@@ -364,6 +364,7 @@ impl Reader {
         let response = event.get_mut("response").ok_or_else(uninspectable)?;
         keep(response, desk.told);
         let mut changed = conceal_error(response);
+        desk.told.failed = has_failed(response);
         if let Some(usage) = response.present("usage") {
             desk.told.usage = read_usage(usage);
         }

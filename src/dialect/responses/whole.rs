@@ -44,6 +44,7 @@ pub fn whole(
         return Err(if answer.present("error").is_some() { reported_error() } else { unreadable() });
     };
     let mut changed = conceal_error(&mut answer);
+    desk.told.failed = has_failed(&answer);
     if stray_call(&answer) {
         return Err(unreadable());
     }
@@ -160,6 +161,10 @@ pub(super) fn told_instead(message: &Value<'_>, text: String, told: &mut Told) {
     if let (Some(kept), Some(id)) = (&mut told.kept, message.get("id").and_then(Value::as_str)) {
         kept.notices.push(Notice { id: id.to_owned(), text });
     }
+}
+
+pub(super) fn has_failed(response: &Value<'_>) -> bool {
+    response.get("status").and_then(Value::as_str) == Some("failed")
 }
 
 /// A failed response tells why in the provider's words; these stay here. Whether there were any.

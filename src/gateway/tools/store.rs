@@ -230,7 +230,8 @@ async fn steps(
     for _ in 0..STEPS_MAX {
         match conversation.next(reply.take())? {
             Step::Send(sending) => {
-                let sent = (headers_for(&sending), Repeat::Always);
+                let repeat = if sending.once { Repeat::IfUnsent } else { Repeat::Always };
+                let sent = (headers_for(&sending), repeat);
                 let received = speaker.send(leave.body(sending.body.clone()), &sending, sent).await?;
                 headers = received.headers;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });

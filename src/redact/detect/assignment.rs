@@ -2,12 +2,12 @@
 //! and values under such a key in JSON.
 
 use super::bytes::{
-    Classes, before, byte, is_alphanumeric, is_jumbled, is_key_byte, is_name, is_random, is_space,
+    Classes, before, byte, is_alphanumeric, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
     pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::reference::{is_code, is_member, is_path, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
-use super::{Finding, Scan, password, sibling};
+use super::{Finding, Scan, ends, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -19,6 +19,8 @@ const PASSWORD_MAX: usize = 64;
 const INNER_MAX: usize = 128;
 /// Bytes in which a key shows that it is made of letters and digits.
 const HEAD: usize = 64;
+/// What stands before the last part of a resource's name.
+const RESOURCE_MAX: usize = 96;
 
 /// What a name says about the value behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,8 +159,17 @@ const OTHER_KEYS: &[&[u8]] = &[
 const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
 /// Whole names of what was made at random, or of something else.
 const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
-const PARAMETERS: &[&[u8]] =
-    &[b"key", b"sig", b"signature", b"auth", b"code", b"xamzsignature", b"xamzsecuritytoken", b"session"];
+const PARAMETERS: &[&[u8]] = &[
+    b"key",
+    b"sig",
+    b"signature",
+    b"auth",
+    b"code",
+    b"xamzsignature",
+    b"xgoogsignature",
+    b"xamzsecuritytoken",
+    b"session",
+];
 
 /// At `=` or `:`.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -196,7 +207,11 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let found = slice(text, value.start, value.end);
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
-    if compared || !is_accepted(text, kind, &value, query) {
+    // The identifier of an access key and what it was used for: the first is found by its shape.
+    let scope = memchr::memmem::find(found, b"aws4_request").is_some();
+    let member = value.quotes == Quotes::None && is_member(found, |last| names_key(last).is_some());
+    let other = compared || scope || member || is_resource(text, start);
+    if other || !is_accepted(text, kind, &value, query) {
         return None;
     }
     let entity = kind.entity();
@@ -205,6 +220,12 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+/// Whether the name at `start` is of the name of a resource: `arn:aws:secretsmanager:…:secret:…`.
+fn is_resource(text: &[u8], start: usize) -> bool {
+    let from = run_start(text, start, RESOURCE_MAX, |b| is_name(b) || b == b':');
+    before(text, start) == b':' && slice(text, from, from + 4) == b"arn:"
 }
 
 fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
@@ -220,8 +241,8 @@ fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
             is_key(found) && is_random(found.get(..HEAD).unwrap_or(found))
                 || is_short_key(found) && !is_reference(found)
         }
-        Kind::Key(_) => {
-            is_key(found)
+        Kind::Key(entity) => {
+            is_key_of(entity, found)
                 || ((is_short_key(found) || password::is_strong(found))
                     && !is_reference(found)
                     && !is_code(text, value.start, value.end))
@@ -237,8 +258,9 @@ pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
         Kind::Password | Kind::MadeUp => {
             value.len() <= PASSWORD_MAX && (password::is_made_up(value) || is_random_letters(value))
         }
-        Kind::Key(_) => {
-            is_key(value) || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
+        Kind::Key(entity) => {
+            is_key_of(entity, value)
+                || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
         }
         Kind::Random => is_key(value) && is_random(value.get(..HEAD).unwrap_or(value)),
     };
@@ -261,7 +283,7 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
         }
         Kind::Key(entity) => {
             let short = is_short_key(bytes) || password::is_strong(bytes);
-            (single && (is_key(bytes) || (short && !is_reference(bytes)))).then_some(entity)
+            (single && (is_key_of(entity, bytes) || (short && !is_reference(bytes)))).then_some(entity)
         }
         Kind::Random => {
             let random =
@@ -448,8 +470,21 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         end = string_end(text, start, most);
     }
     // A quote within a word opens and closes nothing.
-    while !quoted && kind.is_password() && byte(text, end) == b'"' && is_within_word(text, end) {
-        end = run_end(text, end + 1, most, |b| !stops(b));
+    if kind.is_password() && !quoted {
+        end = ends::unquoted(text, start, end, most, stops);
+    } else if kind.is_password()
+        && quote_start == open
+        && let Some(close) = ends::quoted(text, start, most, quote)
+    {
+        end = close;
+    }
+    // A sign of a query may be one of the password, where no other parameter follows.
+    while query && kind.is_password() && matches!(byte(text, end), b'&' | b'#') {
+        let next = run_end(text, end + 1, most, |b| !stops(b));
+        if byte(text, end) == b'&' && slice(text, end, next).contains(&b'=') || next == end + 1 {
+            break;
+        }
+        end = next;
     }
     if !kind.is_password() && !quoted {
         // Of a row of values the first.
@@ -479,13 +514,9 @@ fn string_end(text: &[u8], start: usize, most: usize) -> usize {
     end.min(text.len())
 }
 
-fn is_within_word(text: &[u8], at: usize) -> bool {
-    before(text, at).is_ascii_alphanumeric() && byte(text, at + 1).is_ascii_alphanumeric()
-}
-
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
-    if value.len() > PASSWORD_MAX || is_reference(value) {
+    if value.len() > PASSWORD_MAX || is_reference(value) || is_path(value) {
         return false;
     }
     let classes = Classes::of(value);
@@ -513,6 +544,18 @@ fn is_password(value: &[u8], how: &Value) -> bool {
 pub(super) fn is_long_number(value: &[u8]) -> bool {
     let is_day = value.len() == 8 && (value.starts_with(b"19") || value.starts_with(b"20"));
     value.len() >= 8 && value.iter().all(u8::is_ascii_digit) && !is_day
+}
+
+/// The same, where the name says what it looks like: one of a thousand secrets of AWS has no digit.
+fn is_key_of(entity: Entity, value: &[u8]) -> bool {
+    let classes = Classes::of(value.get(..HEAD).unwrap_or(value));
+    let secret = entity == Entity::AwsSecretKey
+        && value.len() == 40
+        && classes.lower > 4
+        && classes.upper > 4
+        && pairs_of_capitals(value) > 1
+        && value.iter().all(|b| is_base64(*b));
+    secret || is_key(value)
 }
 
 /// What a machine would make: long, with letters and digits or both cases.

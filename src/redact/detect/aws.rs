@@ -13,7 +13,8 @@ pub(super) fn access_key(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     is_access_key(scan.text, start).then(|| Finding::whole(Entity::AwsAccessKey, start, start + KEY_LEN))
 }
 
-fn is_access_key(text: &[u8], start: usize) -> bool {
+/// Whether one begins at `start`.
+pub(super) fn is_access_key(text: &[u8], start: usize) -> bool {
     let word = slice(text, start, start + KEY_LEN);
     PREFIXES.iter().any(|p| word.starts_with(p))
         && word.len() == KEY_LEN

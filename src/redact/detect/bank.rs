@@ -48,7 +48,9 @@ fn read(scan: &Scan<'_>, start: usize) -> Option<usize> {
             at += 1;
         }
         let b = byte(scan.text, at);
-        if !b.is_ascii_alphanumeric() {
+        // Small letters behind a country in capitals are words.
+        let word = b.is_ascii_lowercase() && byte(scan.text, start).is_ascii_uppercase();
+        if !b.is_ascii_alphanumeric() || word {
             return None;
         }
         *cell = b.to_ascii_uppercase();

@@ -1,7 +1,8 @@
 //! PASSWORD and URL_PASSWORD in commands: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
-use super::bytes::{before, byte, is_space, run_end, run_start, slice};
+use super::bytes::{before, byte, is_space, run_end, run_start, slice, starts_with_ignoring_case};
+use super::password::is_made_up;
 use super::reference::is_reference;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -36,6 +37,11 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return Some(found);
     }
     let letter = byte(text, at + 1);
+    if letter | 0x20 == b's'
+        && let Some(found) = secure_string(text, at)
+    {
+        return Some(found);
+    }
     if !matches!(letter, b'u' | b'p' | b'P' | b'a' | b'b' | b'w') || before(text, at).is_ascii_alphanumeric()
     {
         return if letter == b'u' { user(text, at) } else { None };
@@ -48,7 +54,7 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
     let asks = match letter {
-        b'p' if apart => holds(COMMANDS),
+        b'p' if apart => holds(COMMANDS) || is_quoted_beside_user(text, at + 2),
         b'p' => {
             holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
         }
@@ -68,6 +74,17 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
     let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
     real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+/// `-p '…' -u root`, whatever the command is.
+fn is_quoted_beside_user(text: &[u8], at: usize) -> bool {
+    let open = run_end(text, at, 2, is_space);
+    let quote = byte(text, open);
+    let end = run_end(text, open + 1, 64, |b| b != quote && !b.is_ascii_whitespace());
+    matches!(quote, b'"' | b'\'')
+        && byte(text, end) == quote
+        && slice(text, end + 1, end + 5) == b" -u "
+        && is_made_up(slice(text, open + 1, end))
 }
 
 fn user(text: &[u8], at: usize) -> Option<Finding> {
@@ -133,6 +150,42 @@ fn piped(text: &[u8], at: usize) -> Option<Finding> {
     (found.end <= from + pipe).then_some(Finding { resume: at + 1, ..found })
 }
 
+/// `ConvertTo-SecureString "…" -AsPlainText`, at the dash.
+fn secure_string(text: &[u8], at: usize) -> Option<Finding> {
+    if !starts_with_ignoring_case(text, at.checked_sub(9)?, b"convertto-securestring") {
+        return None;
+    }
+    let mut from = run_end(text, at + 13, 3, is_space);
+    for _ in 0..3 {
+        if byte(text, from) == b'-' {
+            from = run_end(text, run_end(text, from, 16, |b| !b.is_ascii_whitespace()), 3, is_space);
+        }
+    }
+    argument(text, from, Entity::Password).filter(|found| !matches!(byte(text, found.start), b'(' | b'|'))
+}
+
+/// Whether an argument at `from` is the password of `net user NAME …` or `net use Z: \\\\host\\share …`.
+pub(super) fn is_of_net(text: &[u8], from: usize) -> bool {
+    if !is_space(before(text, from)) || matches!(byte(text, from), b'/' | b'\\') {
+        return false;
+    }
+    let line = slice(text, from.saturating_sub(96), from);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
+    let (Some(first), Some(second)) = (words.next(), words.next()) else { return false };
+    let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
+    let mut net = || words.next().is_some_and(|word| is(word, b"net"));
+    if is(second, b"user") && !first.contains(&b'/') {
+        return net();
+    }
+    let share = (first.starts_with(b"\\\\") || first.starts_with(b"//")) && first.len() > 4;
+    share
+        && (is(second, b"use") && net()
+            || second.ends_with(b":")
+                && words.next().is_some_and(|word| is(word, b"use"))
+                && words.next().is_some_and(|word| is(word, b"net")))
+}
+
 /// `sqlplus user/password@database`, at the `@`.
 pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
@@ -140,8 +193,11 @@ pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let slash = word + slice(text, word, at).iter().position(|b| *b == b'/')?;
     let line = slice(text, word.saturating_sub(48), word);
     let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
-    let asks = line.split(|b| !b.is_ascii_alphanumeric()).any(|word| DATABASES.contains(&word));
+    // `jdbc:oracle:thin:scott/…`.
+    let driver = slice(text, word, word + 12) == b"jdbc:oracle:";
+    let asks = driver || line.split(|b| !b.is_ascii_alphanumeric()).any(|word| DATABASES.contains(&word));
     let value = slice(text, slash + 1, at);
+    let word = if driver { run_start(text, slash, 48, |b| b != b':') } else { word };
     let named =
         slash > word && slice(text, word, slash).iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
     (asks && named && value.len() >= 4 && !is_reference(value) && !value.contains(&b'/'))

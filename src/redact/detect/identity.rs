@@ -1,10 +1,10 @@
 //! Numbers that states give to people. A check of mod 10 or 11 lets a tenth of all numbers through,
 //! so such a number needs its usual grouping or a word beside it.
 
-use super::Scan;
 use super::bytes::{self, before, byte, holds_word, slice, starts_free};
 use super::checksum::{ean13, mod_11_10, modulo, verhoeff, weighted};
 use super::number::{Number, Taken};
+use super::{Scan, lead};
 
 type Range = Option<(usize, usize)>;
 
@@ -71,29 +71,39 @@ pub(super) fn fr_nir_named(number: &Number<'_>) -> Range {
     (shaped && is_nir_body(taken.digits) && number.near(&taken, WORDS)).then(|| taken.range())?
 }
 
-/// FR_NIR of Corsica: 2A and 2B count as 19 and 18.
-pub(super) fn fr_nir_corsica(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    let word = slice(scan.text, start, end);
-    let letter = word.get(6)?;
-    if word.len() != 15 || !matches!(letter, b'A' | b'B' | b'a' | b'b') || word.get(5) != Some(&b'2') {
-        return None;
-    }
-    let mut digits = [0_u8; 15];
-    for (place, (to, from)) in digits.iter_mut().zip(word).enumerate() {
-        *to = match place {
-            5 => 1,
-            6 => {
-                if letter.eq_ignore_ascii_case(&b'A') {
-                    9
-                } else {
-                    8
-                }
-            }
-            _ => from.checked_sub(b'0').filter(|d| *d < 10)?,
-        };
-    }
-    is_nir(&digits).then_some(end)
+/// FR_NIR of Corsica, 15 characters or 13 and the key apart: 2A and 2B count as 19 and 18.
+pub(super) fn fr_nir_corsica(scan: &Scan<'_>, start: usize, _: usize) -> Option<usize> {
+    corsican(scan.text, start)
 }
+
+/// The same in groups, seen from its digits: `2 44 11 2A 002 802 37`.
+pub(super) fn fr_nir_corsica_spaced(number: &Number<'_>) -> Range {
+    let start = number.start();
+    let sex = matches!(number.digits, [1 | 2, ..]) && number.groups.first()?.len == 1;
+    if sex { corsican(number.scan.text, start).map(|end| (start, end)) } else { None }
+}
+
+/// Where such a number ends that begins at `start`, with a blank, dash or point between any two groups.
+fn corsican(text: &[u8], start: usize) -> Option<usize> {
+    let mut digits = [0_u8; 15];
+    let mut at = start;
+    for (place, to) in digits.iter_mut().enumerate() {
+        at += usize::from(place > 0 && place != 6 && matches!(byte(text, at), b' ' | b'-' | b'.'));
+        *to = match (place, byte(text, at)) {
+            (5, b'2') => 1,
+            (6, b'A' | b'a') => 9,
+            (6, b'B' | b'b') => 8,
+            (5 | 6, _) => return None,
+            (_, digit @ b'0'..=b'9') => digit - b'0',
+            _ => return None,
+        };
+        at += 1;
+    }
+    (is_nir(&digits) && !byte(text, at).is_ascii_alphanumeric()).then_some(at)
+}
+
+pub(super) const SSN_WORDS: &[&str] =
+    &["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
 
 /// US_SSN: area, group and serial are never zero, the area never 666 or 9xx.
 pub(super) fn us_ssn(number: &Number<'_>) -> Range {
@@ -107,12 +117,10 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
     if !issued {
         return None;
     }
-    let words =
-        ["ssn", "ssns", "social", "social security", "social security number", "socialsecuritynumber"];
     let grouped = taken.has_lengths(&[3, 2, 4]) && is_dashed_or_blank(&taken);
     let spaced = taken.is_spaced() && taken.separators().filter(|s| *s == b'-').count() == 2;
     let plain = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 2, 4]);
-    (grouped || spaced || (plain && number.near(&taken, &words))).then(|| taken.range())?
+    (grouped || spaced || (plain && number.near(&taken, SSN_WORDS))).then(|| taken.range())?
 }
 
 /// US_ITIN: 9xx and a group of 50-65, 70-88, 90-92, 94-99; only where it is named.
@@ -125,13 +133,14 @@ pub(super) fn us_itin(number: &Number<'_>) -> Range {
         .then(|| taken.range())?
 }
 
+pub(super) const NHS_WORDS: &[&str] =
+    &["nhs", "nhs_number", "nhsnumber", "patient", "patient_id", "health service"];
+
 /// UK_NHS where it is named, in any grouping.
 pub(super) fn uk_nhs_named(number: &Number<'_>) -> Range {
     let taken = number.take(10)?;
     let shaped = taken.is_joined() || taken.is_spaced() || taken.has_lengths(&[3, 3, 4]);
-    let named = || {
-        number.near(&taken, &["nhs", "nhs_number", "nhsnumber", "patient", "patient_id", "health service"])
-    };
+    let named = || number.near(&taken, NHS_WORDS);
     (shaped && is_nhs(taken.digits) && named()).then(|| taken.range())?
 }
 
@@ -159,29 +168,28 @@ pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
     let repeated = counts.iter().filter(|c| **c > 1).count() == 1 && counts.iter().all(|c| *c < 4);
     let shaped = taken.is_joined() || taken.has_lengths(&[2, 3, 3, 3]) || taken.is_spaced();
     let issued = taken.digits.first() != Some(&0) && repeated && mod_11_10(taken.digits);
-    (shaped && issued).then(|| taken.range())?
+    let words = ["steuer", "steuerid", "steuernummer", "steueridentifikationsnummer", "idnr", "tin", "tax"];
+    let other = || taken.is_joined() && lead::names_other(number.scan.text, taken.start, &words);
+    (shaped && issued && !other()).then(|| taken.range())?
 }
+
+pub(super) const AADHAAR_WORDS: &[&str] = &[
+    "aadhaar",
+    "aadhar",
+    "adhaar",
+    "aadhaar_number",
+    "aadhaar_no",
+    "uidai",
+    "uid",
+    "\u{906}\u{927}\u{93e}\u{930}",
+];
 
 /// IN_AADHAAR: Verhoeff; does not begin with 0 or 1.
 pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let taken = number.take(12)?;
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
-    let named = || {
-        number.near(
-            &taken,
-            &[
-                "aadhaar",
-                "aadhar",
-                "adhaar",
-                "aadhaar_number",
-                "aadhaar_no",
-                "uidai",
-                "uid",
-                "\u{906}\u{927}\u{93e}\u{930}",
-            ],
-        )
-    };
+    let named = || number.near(&taken, AADHAAR_WORDS);
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
 
@@ -204,6 +212,7 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         "e-card",
         "ecard",
         "social insurance",
+        "insurance number",
         "social security",
         "assurance sociale",
         "s\u{e9}curit\u{e9} sociale",
@@ -302,6 +311,9 @@ pub(super) fn de_id_card(scan: &Scan<'_>, start: usize, end: usize) -> Option<us
         "personalausweisnr",
         "ausweisdokument",
         "dokumentennummer",
+        "document number",
+        "document no",
+        "num\u{e9}ro de document",
         "passnr",
         "pass-nr",
         "passeport",

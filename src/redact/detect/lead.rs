@@ -1,6 +1,6 @@
 //! The words that stand right before a value, nearest first, past signs and past words that only link.
 
-use super::bytes::{is_alphanumeric, is_digit, run_start, slice};
+use super::bytes::{holds_word, is_alphanumeric, is_digit, run_start, slice};
 
 /// How far they are looked at.
 const LOOK: usize = 48;
@@ -13,6 +13,119 @@ const LINKS: &[&str] = &[
     "unter", "under", "via", "per", "to", "for", "me", "mich", "mir", "moi", "us", "uns", "nous", "here",
     "hier", "new", "neue", "neuer", "nouveau", "private", "privat", "direct", "addr", "address", "adresse",
 ];
+
+/// Words before a number of something that is no person.
+pub(super) const OTHERS: &[&str] = &[
+    "part",
+    "artikel",
+    "art",
+    "article",
+    "sku",
+    "item",
+    "order",
+    "bestellung",
+    "bestellnummer",
+    "commande",
+    "rechnung",
+    "invoice",
+    "facture",
+    "ticket",
+    "case",
+    "vorgang",
+    "aktenzeichen",
+    "ref",
+    "r\u{e9}f",
+    "reference",
+    "model",
+    "modell",
+    "mod\u{e8}le",
+    "serial",
+    "seriennummer",
+    "isbn",
+    "ean",
+    "gtin",
+    "issue",
+    "batch",
+    "charge",
+    "lot",
+    "version",
+    "build",
+    "firmware",
+    "port",
+    "ports",
+    "rma",
+    "tracking",
+    "dossier",
+    "auftrag",
+    "kundennummer",
+    "teilenummer",
+    "teilenr",
+    "artikelnummer",
+    "artikelnr",
+    "materialnummer",
+    "z\u{e4}hlerstand",
+    "z\u{e4}hlernummer",
+    "z\u{e4}hler",
+    "meter",
+    "compteur",
+    "dpi",
+    "perms",
+    "permissions",
+    "chmod",
+    "ids",
+    "coords",
+];
+
+/// What makes such a word a place, not the name of the number: `put it on the invoice: …`.
+pub(super) const PLACES: &[&str] =
+    &["on the", "on my", "on your", "auf der", "auf die", "auf meine", "sur la", "sur le", "sur ma"];
+
+/// The same before a moment or a sum.
+const SUMS: &[&str] = &[
+    "ts",
+    "timestamp",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "epoch",
+    "unix",
+    "time",
+    "zeitstempel",
+    "horodatage",
+    "compute",
+    "calculate",
+    "berechne",
+    "calcule",
+    "why is",
+    "warum ist",
+    "pourquoi",
+    "sum",
+    "summe",
+    "somme",
+    "hash",
+    "seed",
+];
+
+/// Whether what stands right before a number says that it is of something else: `ts=…`, "Order number …", `13! = …`; but
+/// not if one of `words` stands there, too.
+pub(super) fn names_other(text: &[u8], start: usize, words: &[&str]) -> bool {
+    let head = slice(text, start.saturating_sub(LOOK), start);
+    let mut from = head
+        .iter()
+        .rposition(|b| is_digit(*b) || matches!(b, b'\n' | b'\r' | b',' | b';'))
+        .map_or(0, |at| at + 1);
+    if let Some(end) = head.windows(2).rposition(|two| matches!(two, b". " | b"! " | b"? ")) {
+        // A word that a point shortens belongs to the number: "Nr. …".
+        let last = run_start(head, end, 12, is_of_word);
+        from = from.max(if end - last > 4 { end + 2 } else { from });
+    }
+    let own = slice(head, from, head.len());
+    let sum = own.contains(&b'=')
+        && own.iter().any(|b| b"!*^+)".contains(b))
+        && !own.iter().any(u8::is_ascii_alphabetic);
+    !holds_word(own, words)
+        && (sum || holds_word(own, SUMS) || (holds_word(own, OTHERS) && !holds_word(own, PLACES)))
+}
 
 /// The last word before `at` that does not link, and the one before it; empty where there is none.
 pub(super) fn words(text: &[u8], at: usize) -> [&[u8]; 2] {

@@ -4,19 +4,24 @@
 mod assignment;
 mod aws;
 mod bank;
+mod behind;
 mod business;
+mod called;
 pub(super) mod checksum;
 mod column;
 mod command;
 mod crypto;
 mod data_url;
 mod email;
+mod ends;
 mod header;
 mod identity;
 mod jwt;
 mod lead;
 mod network;
+mod noun;
 mod number;
+mod pair;
 mod password;
 mod payment;
 mod pem;
@@ -34,7 +39,7 @@ use std::ops::RangeInclusive;
 
 use super::bytes;
 use super::entity::Entity;
-use super::scan::{Finding, Scan, Step, Trigger};
+use super::scan::{Finding, Scan, Step, Trigger, What};
 
 pub(super) use assignment::{json_value, names_value};
 
@@ -53,6 +58,28 @@ pub(super) fn named_value(name: &str, value: &str) -> bool {
     assignment::named_value(name.as_bytes(), value.as_bytes()).is_some()
 }
 
+/// Whether a token that says whose it is begins there.
+pub(super) fn begins_token(text: &[u8], at: usize) -> bool {
+    token::matched(text, at).is_some() || aws::is_access_key(text, at)
+}
+
+/// Whether a word for a number stands right before it, in its line.
+pub(super) fn is_labelled(what: What, text: &[u8], start: usize) -> bool {
+    let words = match what {
+        What::Entity(Entity::PhoneNumber) => phone::WORDS,
+        What::Entity(Entity::UsSsn) => identity::SSN_WORDS,
+        What::Entity(Entity::InAadhaar) => identity::AADHAAR_WORDS,
+        What::Entity(Entity::UkNhs) => identity::NHS_WORDS,
+        _ => return false,
+    };
+    let head = bytes::slice(text, start.saturating_sub(LABEL), start);
+    let line = head.rsplit(|b| matches!(b, b'\n' | b'\r' | b',' | b';')).next().unwrap_or_default();
+    !line.iter().any(u8::is_ascii_digit) && bytes::holds_word(line, words)
+}
+
+/// How far it is looked for.
+const LABEL: usize = 32;
+
 /// What the detectors of a trigger find; those of digits are asked by `at_digit`.
 pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding> {
     match trigger {
@@ -62,6 +89,7 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| url::find(scan, at))
             .or_else(|| header::cookie(scan, at))
             .or_else(|| token::telegram(scan, at))
+            .or_else(|| pem::putty(scan, at))
             .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
             .or_else(|| speech::labelled(scan, at)),
@@ -103,6 +131,7 @@ pub(super) fn numeric(number: &number::Number<'_>) -> Option<Finding> {
         ChAhv number::digits(13, 13), identity::ch_ahv;
         CreditCard number::digits(13, 19), payment::card;
         FrNir number::digits(15, 15), identity::fr_nir;
+        FrNir number::ANY, identity::fr_nir_corsica_spaced;
         IpAddress number::ANY, network::ipv4;
         UsSsn number::digits(9, 9), identity::us_ssn;
         UsItin number::digits(9, 9), identity::us_itin;
@@ -126,7 +155,7 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
     (Entity::DeSocialSecurity, 12..=12, identity::de_social_security),
     (Entity::UkNino, 9..=9, identity::uk_nino),
     (Entity::DeIdCard, 9..=10, identity::de_id_card),
-    (Entity::FrNir, 15..=15, identity::fr_nir_corsica),
+    (Entity::FrNir, 13..=15, identity::fr_nir_corsica),
     (Entity::MacAddress, 12..=12, network::mac_named),
     (Entity::DeVatId, 11..=11, business::german),
     (Entity::AtVatId, 11..=11, business::austrian),

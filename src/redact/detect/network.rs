@@ -2,7 +2,11 @@
 
 use std::net::Ipv6Addr;
 
-use super::bytes::{before, byte, digits_end, holds_word, near, run_end, run_start, slice, starts_apart};
+use super::bytes::{
+    before, byte, column, digits_end, holds_word, is_alphanumeric, near, run_end, run_start, slice,
+    starts_apart,
+};
+use super::lead::is_one_of;
 use super::number::Number;
 use super::{Finding, Scan, lead};
 use crate::redact::entity::Entity;
@@ -59,6 +63,63 @@ const HEADINGS: &[&str] = &[
     "schritt",
 ];
 
+/// Words that link what a number is of with the number: "version number is now …".
+const LINKS: &[&str] = &[
+    "is",
+    "ist",
+    "est",
+    "was",
+    "wurde",
+    "war",
+    "to",
+    "from",
+    "auf",
+    "von",
+    "vers",
+    "de",
+    "du",
+    "number",
+    "nummer",
+    "nr",
+    "no",
+    "num\u{e9}ro",
+    "now",
+    "jetzt",
+    "currently",
+    "aktuell",
+    "actuellement",
+    "the",
+    "der",
+    "die",
+    "le",
+    "la",
+];
+/// Behind a verb of `CHANGES` a version follows these, whatever is changed: "upgraded the driver to …".
+const GOALS: &[&str] = &["to", "auf", "vers", "\u{e0}"];
+const SOURCES: &[&str] = &["from", "von", "de"];
+const CHANGES: &[&str] = &[
+    "upgrade",
+    "upgrades",
+    "upgraded",
+    "upgrading",
+    "update",
+    "updated",
+    "updating",
+    "downgrade",
+    "downgraded",
+    "patch",
+    "patched",
+    "aktualisiert",
+    "aktualisieren",
+    "mise \u{e0} jour",
+    "mis \u{e0} jour",
+];
+/// Between two of a kind: "version 1.2.3.4 or 1.2.3.5".
+const JOINS: &[&str] = &["and", "und", "et", "or", "oder", "ou"];
+/// How far a version's word is looked at, and past how many others.
+const VERSION_LOOK: usize = 48;
+const VERSION_STEPS: usize = 5;
+
 const HOST_WORDS: &[&str] =
     &["ip", "host", "server", "dns", "address", "addr", "from", "ping", "client", "peer", "gateway"];
 
@@ -88,11 +149,94 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
         parts.iter().all(|p| Some(p) == parts.first()) || matches!(parts, [8, 8, 4, 4] | [1, 0, 0, 1]);
     let titled = || holds_word(slice(text, start.saturating_sub(24), start), HEADINGS);
     let heading = small && (titled() || !known && !near(text, start, end, HOST_WORDS));
-    let version = || {
-        holds_word(slice(text, start.saturating_sub(24), start), VERSION_WORDS)
-            || holds_word(number.scan.key.as_bytes(), VERSION_WORDS)
-    };
-    (!is_nobody(text, parts, end) && !heading && !version()).then_some((start, end))
+    let version = || is_version(text, start, end) || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
+    let broadcast = is_one_of(lead::words(text, start)[0], &["brd", "broadcast"]);
+    (!is_nobody(text, parts, end) && !broadcast && !heading && !version()).then_some((start, end))
+}
+
+/// Whether a word for a version stands right before, with nothing but signs and words that link between: no comma, no line
+/// break, no other number (but that of "from 1.2.3.4 to …"), no word of its own ("client ip"). Or the column's name is one.
+fn is_version(text: &[u8], start: usize, end: usize) -> bool {
+    let head = slice(text, start.saturating_sub(VERSION_LOOK), start);
+    names_version(head, || goes_to_version(text, end))
+        || column(text, start).is_some_and(|name| is_heading(name) && holds_word(name, VERSION_WORDS))
+}
+
+fn is_heading(name: &[u8]) -> bool {
+    name.len() < VERSION_LOOK && !name.iter().any(u8::is_ascii_digit)
+}
+
+/// " to 1.2.3.5", the other end of a change.
+fn goes_to_version(text: &[u8], end: usize) -> bool {
+    let from = end + usize::from(byte(text, end) == b' ');
+    let stop = run_end(text, from, 5, |b| is_alphanumeric(b) || b >= 0x80);
+    from > end && is_one_of(slice(text, from, stop), GOALS) && byte(text, stop + 1).is_ascii_digit()
+}
+
+fn names_version(head: &[u8], goes_on: impl Fn() -> bool) -> bool {
+    let (mut end, mut last, mut other) = (head.len(), &b""[..], false);
+    for _ in 0..VERSION_STEPS {
+        let stop = run_start(head, end, VERSION_LOOK, is_gap);
+        let abbreviated = before(head, stop) == b'.';
+        let stop = stop - usize::from(abbreviated);
+        let from = run_start(head, stop, VERSION_LOOK, |b| is_alphanumeric(b) || b == b'_' || b >= 0x80);
+        let word = slice(head, from, stop);
+        if word.is_empty() || (abbreviated && !is_one_of(word, &["v", "ver", "vers", "rev"])) {
+            return false;
+        }
+        if word.iter().any(u8::is_ascii_digit) {
+            let from = run_start(head, stop, VERSION_LOOK, |b| b.is_ascii_digit() || b == b'.');
+            let parts = slice(head, from, stop).split(|b| *b == b'.').filter(|part| !part.is_empty()).count();
+            let pair = is_one_of(last, JOINS) || is_one_of(last, GOALS);
+            if parts != 4 || other || !pair {
+                // "Upgrade V8 to …", "upgrade to V8 …".
+                let thing = word.first().is_some_and(u8::is_ascii_alphabetic);
+                return thing && (last.is_empty() || is_one_of(last, GOALS)) && is_changed(head, stop);
+            }
+            (end, other) = (from, true);
+            continue;
+        }
+        // "Deploy release 1.2.3.4 to …" is no way from one version to another.
+        if other && is_one_of(last, GOALS) && !is_one_of(word, SOURCES) {
+            return false;
+        }
+        if !is_one_of(word, LINKS) && !is_one_of(word, JOINS) && !is_one_of(word, GOALS) {
+            let end = is_one_of(last, GOALS) || (is_one_of(last, SOURCES) && (other || goes_on()));
+            return holds_word(word, VERSION_WORDS) || (end && is_changed(head, stop));
+        }
+        (end, last) = (from, word);
+    }
+    false
+}
+
+/// Whether the clause before `end` says that something is brought to a version; not that a machine is.
+fn is_changed(head: &[u8], end: usize) -> bool {
+    let clause = slice(head, 0, end)
+        .rsplit(|b| matches!(b, b',' | b';' | b'\n' | b'.' | b':'))
+        .next()
+        .unwrap_or_default();
+    holds_word(clause, CHANGES) && !holds_word(clause, HOST_WORDS)
+}
+
+fn is_gap(b: u8) -> bool {
+    matches!(
+        b,
+        b' ' | b'\t'
+            | b':'
+            | b'='
+            | b'"'
+            | b'\''
+            | b'`'
+            | b'('
+            | b'['
+            | b'>'
+            | b'|'
+            | b'*'
+            | b'#'
+            | b'/'
+            | b'-'
+            | b'\\'
+    )
 }
 
 /// All routers', all hosts' (224.0.0.…), or the name of a network: `10.0.0.0/8`, where the part that tells
@@ -152,12 +296,22 @@ fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if !scan.on.has(Entity::IpAddress) || !plausible || follows.is_ascii_alphanumeric() || follows == b'_' {
         return None;
     }
-    let address: Ipv6Addr = std::str::from_utf8(word).ok()?.parse().ok()?;
+    let read = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<Ipv6Addr>().ok();
+    // Behind all eight groups a port may stand.
+    let port = || {
+        let cut = memchr::memrchr(b':', word)?;
+        let digits = slice(word, cut + 1, word.len()).iter().all(u8::is_ascii_digit);
+        let full = memchr::memchr_iter(b':', word).count() == 8 && digits;
+        read(slice(word, 0, cut)).filter(|_| full).map(|address| (address, start + cut))
+    };
+    let (address, end) = read(word).map(|address| (address, end)).or_else(port)?;
     let network = prefix(text, end)
         .is_some_and(|bits| bits <= 64 && u128::from(address).checked_shl(bits).unwrap_or(0) == 0);
     // Eight pairs are the bytes of a fingerprint.
     let bytes = word.split(|b| *b == b':').all(|g| g.len() == 2);
-    (!network && !bytes && !address.is_loopback() && !address.is_unspecified())
+    // All hosts' and routers' on the link.
+    let everybody = matches!(address.segments(), [0xFF01 | 0xFF02, ..]);
+    (!network && !bytes && !everybody && !address.is_loopback() && !address.is_unspecified())
         .then(|| Finding::whole(Entity::IpAddress, start, end))
 }
 
@@ -203,9 +357,7 @@ pub(super) fn mac_named(scan: &Scan<'_>, start: usize, end: usize) -> Option<usi
     const WORDS: &[&str] =
         &["mac", "mac_address", "mac_addr", "macaddress", "hwaddr", "hw_addr", "bssid", "hwaddress"];
     let hex = slice(scan.text, start, end).iter().all(u8::is_ascii_hexdigit);
-    let named = || {
-        lead::is_one_of(scan.key.as_bytes(), WORDS)
-            || lead::is_one_of(lead::words(scan.text, start)[0], WORDS)
-    };
+    let named =
+        || is_one_of(scan.key.as_bytes(), WORDS) || is_one_of(lead::words(scan.text, start)[0], WORDS);
     (hex && named()).then_some(end)
 }

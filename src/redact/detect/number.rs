@@ -3,7 +3,7 @@
 
 use super::bytes::{
     before, byte, digits_end, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start,
-    starts_free,
+    slice, starts_free,
 };
 use super::{CODES, Finding, Scan, Step};
 
@@ -107,8 +107,9 @@ impl<'a> Number<'a> {
         if taken.is_spaced() && !self.first {
             return false;
         }
-        super::bytes::near(self.scan.text, taken.start, taken.end, words)
-            || super::bytes::holds_word(self.scan.key.as_bytes(), words)
+        super::bytes::holds_word(self.scan.key.as_bytes(), words)
+            || (super::bytes::near(self.scan.text, taken.start, taken.end, words)
+                && !super::lead::names_other(self.scan.text, taken.start, words))
     }
 }
 
@@ -178,10 +179,24 @@ fn is_inside(text: &[u8], at: usize, end: usize) -> bool {
             end - at == 3 || (whole < 3 && separator(text, end).is_none() && end - at < 12)
         }
         b'.' | b',' | b'\'' | b'#' => {
-            prior.is_ascii_digit() || (before(text, at) == b'.' && prior.is_ascii_alphabetic())
+            let dot = before(text, at) == b'.';
+            prior.is_ascii_digit() || (dot && prior.is_ascii_alphabetic() && !is_abbreviated(text, at - 1))
         }
         _ => false,
     }
+}
+
+/// `Tel.0676/…`: the point at `dot` ends a word before a number.
+fn is_abbreviated(text: &[u8], dot: usize) -> bool {
+    const WORDS: &[&str] = &[
+        "tel", "t\u{e9}l", "T\u{c9}L", "telefon", "fax", "mob", "mobil", "ph", "phone", "cell", "handy",
+        "no", "num",
+    ];
+    let word = |b: u8| is_letter(b) || b >= 0x80;
+    let start = run_start(text, dot, 16, word);
+    let name = slice(text, start, dot);
+    before(text, start) != b'.'
+        && (super::lead::is_one_of(name, WORDS) || name.ends_with(b"Nr") || name.ends_with(b"nr"))
 }
 
 fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
@@ -236,7 +251,21 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     {
         return Step::Found(card);
     }
-    Step::Skip(last.map_or(first_end, |g| g.end()))
+    Step::Skip(last.map_or(first_end, |group| {
+        word_start(scan.text, groups, group).filter(|start| *start > at).unwrap_or_else(|| group.end())
+    }))
+}
+
+/// Where the word begins that the last digits of a sequence belong to: `2 61-75-d8-…`, `2 1BvBM…`.
+fn word_start(text: &[u8], groups: &[Group], last: &Group) -> Option<usize> {
+    let next = byte(text, last.end());
+    let dash = next == b'-' && is_letter(byte(text, last.end() + 1));
+    if !dash && !is_letter(next) {
+        return None;
+    }
+    let before = groups.iter().rev().skip_while(|group| group.start >= last.start);
+    let dashed = before.take_while(|group| group.sep == b'-').last();
+    Some(dashed.map_or(last.start, |group| group.start))
 }
 
 /// Fills the tables from `at` on; a group that does not fit ends the sequence before it.

@@ -2,13 +2,15 @@
 //! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
 use super::assignment::is_long_number;
+use super::behind::{ARTICLES, is_called};
 use super::bytes::{
     Classes, before, byte, digits_end, is_jumbled, is_space, run_end, run_start, slice,
     starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_reference};
+use super::pair::LOGINS;
+use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, column, speech};
+use super::{Finding, Scan, called, column, command, ends, noun, pair, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -72,7 +74,15 @@ const LINKS: &[&[u8]] = &[
     b"-",
     "\u{2013}".as_bytes(),
     "\u{2014}".as_bytes(),
+    "\u{2192}".as_bytes(),
+    b"typed",
+    b"entered",
+    b"tap\xC3\xA9",
+    b"saisi",
+    b"en",
 ];
+/// Those of them behind which something else may stand.
+const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi", b"en"];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
@@ -102,79 +112,12 @@ const ADVERBS: &[&[u8]] = &[
     b"changed",
     b"nur",
     b"bien",
-];
-/// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
-const CALLS: &[&[u8]] = &[
-    b"as",
-    b"als",
-    b"comme",
-    b"is",
-    b"ist",
-    b"est",
-    b"are",
-    b"sind",
-    b"sont",
-    b"for",
-    b"f\xC3\xBCr",
-    b"pour",
-    b"was",
-    b"war",
-    b"=",
-    b"c'est",
-];
-const ARTICLES: &[&[u8]] = &[
-    b"the",
-    b"a",
-    b"my",
-    b"your",
-    b"our",
-    b"his",
-    b"her",
-    b"its",
-    b"their",
-    b"new",
-    b"das",
-    b"ein",
-    b"mein",
-    b"dein",
-    b"unser",
-    b"neues",
-    b"le",
-    b"un",
-    b"mon",
-    b"ton",
-    b"notre",
-    b"votre",
-    b"nouveau",
-    b"mot",
-    b"de",
-    b"admin",
-    b"root",
-    b"wifi",
-    b"wlan",
-    b"current",
-    b"temporary",
-];
-/// Words for a name and a password together.
-const LOGINS: &[&[u8]] = &[
-    b"credentials",
-    b"credential",
-    b"creds",
-    b"login",
-    b"logins",
-    b"zugangsdaten",
-    b"zugang",
-    b"anmeldedaten",
-    b"logindaten",
-    b"anmeldung",
-    b"identifiants",
-    b"identifiant",
-    b"acc\xC3\xA8s",
-    b"connexion",
-    b"account",
-    b"konto",
-    b"log",
-    b"sign",
+    b"below",
+    b"follows",
+    b"unten",
+    b"folgt",
+    b"wie",
+    b"ci-dessous",
 ];
 /// Words that hold digits and are no password.
 const TECHNICAL: &[&[u8]] = &[
@@ -195,6 +138,7 @@ const TECHNICAL: &[&[u8]] = &[
     b"oauth2.0",
     b"saml2",
     b"utf8",
+    b"utf8mb4",
     b"utf-8",
     b"ipv4",
     b"ipv6",
@@ -225,6 +169,9 @@ const BETWEEN_MAX: usize = 5;
 const WORD_MAX: usize = 24;
 /// How far a sentence is looked at before and behind a password.
 const AROUND: usize = 56;
+/// Blanks and signs that quote or indent a line.
+const INDENT_MAX: usize = 12;
+const VALUE_MAX: usize = 128;
 
 /// At the first letter of the noun.
 pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -244,8 +191,11 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
-    // `my_pass=…` is assigned, and not spoken of.
-    if prior == b'_' && byte(text, from) == b'=' {
+    if noun::is_other(text, at, from) {
+        return None;
+    }
+    // `my_pass=…` is assigned, and not spoken of; `${DB_PASSWORD}` stands for what is not there.
+    if (prior == b'_' && byte(text, from) == b'=') || is_variable(text, at, from) {
         return None;
     }
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
@@ -271,9 +221,22 @@ fn begins(text: &[u8], at: usize, word: &[u8]) -> bool {
 
 /// The verb within a few words, then the password.
 fn linked(text: &[u8], from: usize) -> Option<Finding> {
+    // What is assigned stands right there, and no further on.
+    let assigned = matches!(byte(text, from), b'=' | b':') && !byte(text, from + 1).is_ascii_whitespace();
+    if assigned && from + 1 < text.len() {
+        return None;
+    }
     let mut from = from + owner(text, from);
     if from > 0 && matches!(before(text, from), b's') && matches!(byte(text, from - 2), b'\'' | 0x99) {
         return password_at(text, run_end(text, from, 2, is_space));
+    }
+    // A form: the word alone above the value.
+    if let Some(line) = next_line(text, from) {
+        return alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
+    }
+    // "a password, which goes with …".
+    if byte(text, from) == b',' && !noun::goes_on(text, from) {
+        return None;
     }
     for _ in 0..BETWEEN_MAX {
         from = run_end(text, from, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
@@ -286,7 +249,13 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
+            if noun::is_moved(text, from) {
+                return None;
+            }
             let mut value = run_end(text, end, 3, |b| is_space(b) || b == b':');
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
+            }
             for _ in 0..2 {
                 let adverb = run_end(text, value, WORD_MAX, |b| !b.is_ascii_whitespace());
                 let word = slice(text, value, adverb);
@@ -294,7 +263,12 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
                     value = run_end(text, adverb, 2, is_space);
                 }
             }
+            if let Some(line) = next_line(text, value) {
+                return alone(text, line);
+            }
+            let typed = is_one(next, TYPED);
             return password_at(text, value)
+                .filter(|found| !typed || speech::is_meant(text, found))
                 .or_else(|| number_at(text, value).filter(|_| is_one(next, VERBS)))
                 .or_else(|| second(text, value));
         }
@@ -304,6 +278,25 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// Where the next line that is not empty begins, past what quotes or indents it; `at` ends a line.
+fn next_line(text: &[u8], at: usize) -> Option<usize> {
+    let feeds = |from: usize| run_end(text, from, 4, |b| matches!(b, b'\r' | b'\n'));
+    let end = feeds(at);
+    (end > at)
+        .then(|| feeds(run_end(text, end, INDENT_MAX, |b| is_space(b) || matches!(b, b'>' | b'*' | b'-'))))
+}
+
+/// What stands below its label: one word in a line, or what is no word at all.
+fn alone(text: &[u8], from: usize) -> Option<Finding> {
+    let found = password_at(text, run_end(text, from, INDENT_MAX, is_space))?;
+    let behind =
+        run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.' | b'?'));
+    let ends = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
+    let value = slice(text, found.start, found.end);
+    let told = ends && speech::is_meant(text, &found) && !is_one(value, TECHNICAL);
+    (is_strong(value) || told).then_some(found)
 }
 
 /// What nobody would take for a word: letters and a digit with a sign among them.
@@ -401,7 +394,7 @@ fn owner(text: &[u8], from: usize) -> usize {
     found.filter(|form| is_space(byte(text, from + form.len()))).map_or(0, |form| form.len())
 }
 
-fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
+pub(super) fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
     of.iter().any(|one| word.eq_ignore_ascii_case(one))
 }
 
@@ -423,15 +416,27 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
+    // `KEY=…`: the beginning of something else.
+    let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 {
+        return None;
+    }
     (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
 }
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
-    let mut end = run_end(text, start, 128, |b| {
-        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|')
-    });
+    let stops = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|');
+    let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    let quote = before(text, start);
+    let closed =
+        matches!(quote, b'"' | b'\'' | b'`') && start > from && !matches!(byte(text, start - 2), b'\\');
+    let mut end = match closed.then(|| ends::quoted(text, start, VALUE_MAX, quote)).flatten() {
+        Some(close) => close,
+        None if closed => end,
+        None => ends::unquoted(text, start, end, VALUE_MAX, stops),
+    };
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
     }
@@ -454,7 +459,15 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
         && classes.kinds() > 1
         && (classes.digit > 0 || symbol || is_jumbled(value) || is_scattered(value) || is_passphrase(value))
         && !is_reference(value)
+        && !is_path(value)
+        && !noun::is_standard(value)
+        && !is_issue(value)
         && !value.windows(3).any(|w| w == b"://")
+}
+
+/// `#1051062`.
+fn is_issue(value: &[u8]) -> bool {
+    value.strip_prefix(b"#").is_some_and(|number| number.iter().all(u8::is_ascii_digit))
 }
 
 /// A word with a digit at `start..end`, which a sentence may call a password behind it ("… as the password") or, with a
@@ -469,16 +482,15 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     while to > end && matches!(before(text, to), b'.' | b':' | b';' | b')' | b'?') {
         to -= 1;
     }
+    let to = called::past_question_mark(text, to);
     let whole = slice(text, from, to);
     // The common case, a number: nothing was made up.
     if whole.len() < 6 || whole.len() > 64 || !whole.iter().any(u8::is_ascii_alphabetic) {
         return None;
     }
-    let pair = whole.iter().position(|b| *b == b':');
     // "root/… are the credentials".
     let both = || is_called(text, to, LOGINS) || speech::is_pair(text, from, to);
-    let pair = pair.or_else(|| whole.iter().position(|b| *b == b'/').filter(|_| both()));
-    let value = from + pair.map_or(0, |at| at + 1);
+    let Some(value) = pair::value(whole, both).map(|at| from + at) else { return column::find(scan, start) };
     let secret = slice(text, value, to);
     let classes = Classes::of(secret);
     if secret.len() < 6 || classes.digit == 0 || classes.lower + classes.upper < 3 {
@@ -486,8 +498,17 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     }
     let behind = run_end(text, to, 2, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\'));
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
-    let pair = value > from && is_called(text, to, LOGINS);
-    let meant = called || pair || is_login(text, from, value) || speech::is_announced(text, from, secret);
+    let glued = value > from;
+    let pair = glued && is_called(text, to, LOGINS);
+    let login = || pair::is_told(slice(text, from.saturating_sub(AROUND), from), glued, secret);
+    let meant = called
+        || pair
+        || login()
+        || command::is_of_net(text, from)
+        || speech::is_announced(text, from, secret)
+        || called::is_argument(text, value, to)
+        || called::is_asked(text, value, to)
+        || called::is_of_directory(text, value);
     let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))
@@ -499,83 +520,4 @@ pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<F
     let glued = matches!(sign, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@')
         && before(scan.text, start - 1).is_ascii_alphabetic();
     if glued { around(scan, start, end) } else { None }
-}
-
-/// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
-fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
-    let ends = |b: u8| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b')');
-    let first = run_end(text, end, AROUND, ends);
-    if !may_call(byte(text, first), byte(text, first + 1)) {
-        return false;
-    }
-    let rest = slice(text, end, text.len().min(end + AROUND));
-    let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = sentence.split(|b| ends(*b)).filter(|w| !w.is_empty());
-    if !words.next().is_some_and(|word| is_one(word, CALLS)) {
-        return false;
-    }
-    words
-        .take(4)
-        .find(|word| !is_one(word, ARTICLES))
-        .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
-}
-
-/// Whether one of `CALLS` may begin so: most words begin otherwise.
-fn may_call(first: u8, second: u8) -> bool {
-    matches!(
-        (first | 0x20, second | 0x20),
-        (b'a', b's' | b'l' | b'r')
-            | (b'c', b'o' | b'\'')
-            | (b'i' | b'e', b's')
-            | (b's', b'i' | b'o')
-            | (b'f' | b'=', _)
-            | (b'p', b'o')
-            | (b'w', b'a')
-    )
-}
-
-/// What stands between the words before a value.
-fn parts(b: u8) -> bool {
-    is_space(b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b',')
-}
-
-/// What stands between the word for both and the value.
-const JOINS: &[&[u8]] = &[b"/", b"|", b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
-
-/// Whether one of them may end so: most words end otherwise.
-fn may_join(last: u8) -> bool {
-    matches!(last | 0x20, b'/' | b'|' | b'-' | b'h' | b't' | b'c' | b'd')
-}
-
-/// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both, then a name and the value.
-fn is_login(text: &[u8], from: usize, value: usize) -> bool {
-    // Without a name before it only what joins it with one.
-    if value == from && !may_join(before(text, run_start(text, from, AROUND, parts))) {
-        return false;
-    }
-    let head = slice(text, from.saturating_sub(AROUND), from);
-    let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = line.rsplit(|b| parts(*b)).filter(|w| !w.is_empty()).take(5);
-    let Some(last) = words.next() else { return false };
-    (value > from && is_one(last, LOGINS))
-        || ((value > from || is_one(last, JOINS)) && words.any(|word| is_one(word, LOGINS)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_word_is_passed_over_by_its_letters() {
-        for word in CALLS {
-            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
-                assert!(may_call(byte(&word, 0), byte(&word, 1)), "{word:?}");
-            }
-        }
-        for word in JOINS {
-            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
-                assert!(may_join(before(&word, word.len())), "{word:?}");
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use super::bytes::{self, before, byte, is_word};
 use super::lead;
 use super::number::{Group, Number, Taken};
 
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "tel",
     "tél",
     "tel.",
@@ -105,72 +105,6 @@ const LISTS: &[&str] = &[
     "vector",
 ];
 
-/// Words before a number that is none of a telephone, however it is grouped.
-const OTHERS: &[&str] = &[
-    "part",
-    "artikel",
-    "art",
-    "article",
-    "sku",
-    "item",
-    "order",
-    "bestellung",
-    "bestellnummer",
-    "commande",
-    "rechnung",
-    "invoice",
-    "facture",
-    "ticket",
-    "case",
-    "vorgang",
-    "aktenzeichen",
-    "ref",
-    "r\u{e9}f",
-    "reference",
-    "model",
-    "modell",
-    "mod\u{e8}le",
-    "serial",
-    "seriennummer",
-    "isbn",
-    "ean",
-    "gtin",
-    "issue",
-    "batch",
-    "charge",
-    "lot",
-    "version",
-    "build",
-    "firmware",
-    "port",
-    "ports",
-    "rma",
-    "tracking",
-    "dossier",
-    "auftrag",
-    "kundennummer",
-    "teilenummer",
-    "teilenr",
-    "artikelnummer",
-    "artikelnr",
-    "materialnummer",
-    "z\u{e4}hlerstand",
-    "z\u{e4}hlernummer",
-    "z\u{e4}hler",
-    "meter",
-    "compteur",
-    "dpi",
-    "perms",
-    "permissions",
-    "chmod",
-    "ids",
-    "coords",
-];
-
-/// What makes such a word a place, not the name of the number: `put it on the invoice: …`.
-const PLACES: &[&str] =
-    &["on the", "on my", "on your", "auf der", "auf die", "auf meine", "sur la", "sur le", "sur ma"];
-
 /// Country codes with the lengths of their national numbers, where we know the plan.
 const PLANS: &[(&[u8], usize, usize)] = &[
     (&[4, 3], 5, 13),
@@ -190,7 +124,7 @@ const PLANS: &[(&[u8], usize, usize)] = &[
 pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     let text = number.scan.text;
     let mut start = number.start();
-    if before(text, start) == b'-' {
+    if before(text, start) == b'-' || is_clock(number) {
         return None;
     }
     let open = before(text, start) == b'(';
@@ -198,6 +132,9 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
         start -= 1;
     }
     if before(text, start) == b'+' && !is_word(before(text, start - 1)) {
+        if is_version(text, start - 1) || is_fraction(number) {
+            return None;
+        }
         let end = international(number, 0, true)?;
         return Some((start - 1, end));
     }
@@ -207,9 +144,42 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     let end = trunk(number, true).or_else(|| north_american(number)).or_else(|| named(number))?;
     let head = bytes::slice(text, start.saturating_sub(LOOK), start);
     let key = number.scan.key.as_bytes();
-    let other = (bytes::holds_word(head, OTHERS) && !bytes::holds_word(head, PLACES))
-        || (!key.is_empty() && bytes::holds_word(key, OTHERS));
+    let other = (bytes::holds_word(head, lead::OTHERS) && !bytes::holds_word(head, lead::PLACES))
+        || (!key.is_empty() && bytes::holds_word(key, lead::OTHERS));
     (!other || bytes::holds_word(head, WORDS) || bytes::holds_word(head, VERBS)).then_some((start, end))
+}
+
+/// `18:34:08 2016 -0400`, `18:08 2016 -0400`, `00.24.33 -1200`: a time, and the year or the zone behind it.
+fn is_clock(number: &Number<'_>) -> bool {
+    let start = number.start();
+    let pair = |at: usize| {
+        at.checked_sub(3).is_some_and(|from| {
+            let head = bytes::slice(number.scan.text, from, at);
+            matches!(head, [tens, ones, b':'] if tens.is_ascii_digit() && ones.is_ascii_digit())
+        })
+    };
+    let sixty = number.digits.first().is_some_and(|tens| *tens < 6);
+    let lens = |of: &[usize]| {
+        number.groups.len() > of.len() && number.groups.iter().zip(of).all(|(g, len)| g.len == *len)
+    };
+    let year = matches!(number.digits.get(2..4), Some([1, 9] | [2, 0])) && lens(&[2, 4]);
+    let dotted =
+        lens(&[2, 2, 2]) && number.groups.iter().take(3).map(|g| g.sep == b'.').eq([true, true, false]);
+    sixty && (dotted || (lens(&[2]) && pair(start) && (year || pair(start - 3))))
+}
+
+/// The `+` of `1:14~++20220202` and `1.0~+20191229`: what goes on in a version.
+fn is_version(text: &[u8], plus: usize) -> bool {
+    let sign = before(text, plus);
+    sign == b'+' || (sign == b'~' && is_word(before(text, plus - 1)))
+}
+
+/// `+35236450.6`: a number and its decimals.
+fn is_fraction(number: &Number<'_>) -> bool {
+    match number.groups {
+        [whole, part] => whole.len > 4 && whole.sep == b'.' && part.len < 3,
+        _ => false,
+    }
 }
 
 /// How far a word before a number is looked for that makes it none of a telephone.
@@ -225,7 +195,12 @@ fn zeros(number: &Number<'_>, first: bool) -> Option<usize> {
     // "0.026/0.031" are no two zeros before a country; an area or an exchange of North America begins with 2 or more.
     let american =
         digits.get(2) == Some(&1) && [3, 6].iter().any(|at| digits.get(*at).is_none_or(|d| *d < 2));
-    if apart || american {
+    // `10.1016/0021-…`: a document's number.
+    let start = number.start();
+    let part = first
+        && before(number.scan.text, start) == b'/'
+        && before(number.scan.text, start - 1).is_ascii_digit();
+    if apart || american || part {
         return None;
     }
     let end = international(number, 2, first)?;
@@ -440,8 +415,10 @@ fn north_american(number: &Number<'_>) -> Option<usize> {
     // "300 600 1200": sizes.
     let round =
         || taken.separators().all(|s| s == b' ') && [2, 5, 9].iter().all(|at| digits.get(*at) == Some(&0));
+    // `252.227-7013`: a clause of a law.
+    let clause = taken.separators().eq(*b".-");
     let fits = if shaped {
-        !round() || is_near(number, &taken)
+        !(clause || round()) || is_near(number, &taken)
     } else {
         taken.is_joined() && !is_bound(taken.digits) && is_named(number, &taken)
     };

@@ -1,7 +1,9 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
-use super::bytes::{byte, slice};
+use super::bytes::{before, byte, is_word, run_start, slice};
 use super::words::is_slug;
+
+const NAME_MAX: usize = 48;
 
 /// `Uint8Array<ArrayBuffer>`: a type.
 fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
@@ -14,6 +16,13 @@ fn is_generic(text: &[u8], start: usize, end: usize) -> bool {
 /// An element, a call, a type, a row of counts or a test's name, where a value without quotes would stand.
 pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
     let value = slice(text, start, end);
+    // `(self.password.encode('utf-8') …`: a call of a member, whatever its quote did to the end.
+    let bare = value.iter().position(|b| *b != b'(').map_or(value, |from| slice(value, from, value.len()));
+    let head = bare.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    let quoted = matches!(byte(text, end), b'"' | b'\'') && bare.len() == head + 1;
+    let cut = byte(bare, head) == b'('
+        && slice(bare, 0, head).contains(&b'.')
+        && (quoted || bare.len() < value.len() || matches!(byte(bare, head + 1), b'"' | b'\''));
     let name =
         value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':')).count();
     let close = match byte(value, name) {
@@ -21,18 +30,85 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
         b'(' => b')',
         _ => 0,
     };
+    // `K(nt7)er2x` calls nothing.
+    let behind = value.iter().position(|b| *b == close).map_or(0, |at| byte(value, at + 1));
+    let close = if behind.is_ascii_alphanumeric() { 0 } else { close };
     let path = value.windows(2).any(|w| w == b"![" || w == b"!(" || w == b"::");
     let called = path || close != 0 && name > 0 && (value.contains(&close) || byte(text, end) == close);
     let counts = value.iter().all(|b| b.is_ascii_digit() || *b == b'/');
     called
+        || cut
         || (counts && value.contains(&b'/'))
         || is_slug(value) && is_test(value)
         || is_generic(text, start, end)
 }
 
+/// `/home/jane/app2`, `~/src/app2`: where a file or a page is.
+pub(super) fn is_path(value: &[u8]) -> bool {
+    let rest =
+        value.strip_prefix(b"~").or_else(|| value.strip_prefix(b"..")).or_else(|| value.strip_prefix(b"."));
+    let rest = rest.unwrap_or(value);
+    rest.first() == Some(&b'/')
+        && (rest.len() < value.len() || rest.iter().filter(|b| **b == b'/').count() > 1)
+        && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b >= 0x80 || b"/._-@+".contains(b))
+}
+
+/// `PASSWORD`, `DB_PASSWORT`: a word in capitals that the value is to be put in the place of.
+fn is_capital_noun(value: &[u8]) -> bool {
+    const NOUNS: &[&[u8]] =
+        &[b"PASSWORD", b"PASSWORT", b"PASSWD", b"KENNWORT", b"PASSPHRASE", b"MOT_DE_PASSE", b"MOTDEPASSE"];
+    value.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'-'))
+        && NOUNS.iter().any(|noun| value.ends_with(noun))
+}
+
+/// `%s:%s`, `{}:{}`: what is filled in later, and signs.
+fn is_format(value: &[u8]) -> bool {
+    let percent = value.windows(2).any(|w| matches!(w, [b'%', b's' | b'd' | b'v' | b'@']) || w == b"{}");
+    percent
+        && value.iter().zip([b' '].iter().chain(value)).all(|(b, last)| {
+            !b.is_ascii_alphanumeric() || (*last == b'%' && matches!(b, b's' | b'd' | b'v' | b'@'))
+        })
+}
+
+/// `settings.API_KEY`, `win32api.RegEnumKey`: a member, by the dots between names; `names` says whether the last is one of a
+/// credential.
+pub(super) fn is_member(value: &[u8], names: impl Fn(&[u8]) -> bool) -> bool {
+    let mut parts = value.rsplit(|b| *b == b'.');
+    let last = parts.next().unwrap_or_default();
+    let is_name = |part: &[u8]| {
+        part.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+            && part.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
+    last.len() < value.len() && is_name(last) && names(last) && parts.all(is_name)
+}
+
 /// `test_login_v2`, `customer_id_v2`, `user.password_2`.
 fn is_test(value: &[u8]) -> bool {
     value.starts_with(b"test_") || value.contains(&b'.') || value.iter().filter(|b| **b == b'_').count() > 1
+}
+
+/// Whether a word at `start..end` is of the name of a variable: `${X}`, `$X`, `%X%`.
+pub(super) fn is_variable(text: &[u8], start: usize, end: usize) -> bool {
+    let sign = before(text, run_start(text, start, NAME_MAX, is_word));
+    match sign {
+        b'$' => true,
+        b'{' => byte(text, end) == b'}',
+        b'%' => byte(text, end) == b'%',
+        _ => false,
+    }
+}
+
+/// `[nt7er2xQ!`: a bracket that nothing closes, before what no code looks like.
+fn is_bracketed(value: &[u8]) -> bool {
+    let close = match value.first() {
+        Some(b'[') => b']',
+        Some(b'{') => b'}',
+        _ => return false,
+    };
+    let inner = slice(value, 2, value.len());
+    inner.iter().any(|b| b"!#%^?".contains(b))
+        && inner.iter().any(u8::is_ascii_digit)
+        && !value.iter().any(|b| *b == close || b"\"'$:=,;()".contains(b))
 }
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
@@ -70,6 +146,13 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"ENC[",
     ];
     const STAND_INS: &[&[u8]] = &[
+        b"!vault",
+        b"!sub",
+        b"!getatt",
+        b"!env",
+        b"!env_var",
+        b"!encrypted",
+        b"!reference",
         b"none",
         b"null",
         b"true",
@@ -87,9 +170,15 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     let shell = first == b'$'
         && value.iter().skip(1).all(|b| b.is_ascii_uppercase() || *b == b'_')
         && value.len() > 1;
+    let windows = value.strip_prefix(b"%").and_then(|rest| rest.strip_suffix(b"%")).is_some_and(|name| {
+        name.len() > 2 && name.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+    });
     shell
+        || windows
+        || is_capital_noun(value)
+        || (matches!(first, b'%' | b'{') && is_format(value))
         || value.iter().all(|b| *b == first)
         || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
-        || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o))
+        || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o)) && !is_bracketed(value)
         || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
 }

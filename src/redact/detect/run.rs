@@ -2,10 +2,12 @@
 //! secret beside an access key, or a random string that the sentence, name or call before it makes a credential.
 
 use super::bytes::{
-    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, run_end, run_start, slice,
-    starts_apart,
+    Classes, before, byte, is_base64, is_random, is_run, is_run_of_no_digits, is_space, run_end, run_start,
+    slice, starts_apart,
 };
-use super::{Finding, Scan, assignment, password, token};
+use super::reference::{is_reference, is_variable};
+use super::words::is_scraps;
+use super::{Finding, Scan, assignment, lead, password, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -74,6 +76,26 @@ const LINKS: &[&str] = &[
     "value",
 ];
 
+/// Words for what was made of something else and tells nothing of it.
+const DIGESTS: &[&str] = &[
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha-256",
+    "sha-512",
+    "md5",
+    "digest",
+    "checksum",
+    "commit",
+    "hash",
+    "etag",
+    "fingerprint",
+    "integrity",
+    "pr\u{fc}fsumme",
+    "empreinte",
+];
+
 /// At a digit.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
@@ -104,7 +126,10 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    secret(text, start, end).or_else(|| named(scan, start, end)).or_else(|| told(scan, start, end))
+    secret(text, start, end)
+        .or_else(|| url::entry(text, start, end))
+        .or_else(|| named(scan, start, end))
+        .or_else(|| told(scan, start, end))
 }
 
 /// Forty characters of base64 within a few lines behind an access key (or a placeholder of one).
@@ -126,6 +151,10 @@ fn secret(text: &[u8], start: usize, end: usize) -> Option<Finding> {
 /// A random string behind its name: `the secret key is …`, `--api-key …`, `setApiKey("…")`, `"ApiKey" value="…"`.
 fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let text = scan.text;
+    // `derive_poly1305_key(…`.
+    if byte(text, end) == b'(' && is_snake(slice(text, start, end)) {
+        return None;
+    }
     let padded = run_end(text, end, 2, |b| b == b'=');
     let run = slice(text, start, end);
     let body = run.get(..128).unwrap_or(run);
@@ -135,22 +164,31 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     let mixed = classes.lower > 1 && classes.upper > 1;
     // A public key, and a digest that says which it is.
     let public = run.starts_with(b"AAAA") || run.starts_with(b"sha");
-    if dotted || path || public || !is_random(body) {
+    // What looks like it less often needs the word right before it.
+    let random = is_random(body);
+    if dotted || path || public || !(random || is_scraps(body)) {
         return None;
     }
-    let entity = naming(text, start, mixed && run.len() >= 20)?;
+    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
+}
+
+/// A name of small letters and digits with `_` between.
+fn is_snake(run: &[u8]) -> bool {
+    run.contains(&b'_') && run.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
 /// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
 /// the same sentence is enough; else the word, and what joins it with the value, stand right before it.
-fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
+fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<Entity> {
     let from = start.saturating_sub(BEFORE);
     let line = slice(text, from, start);
-    let line = line
-        .iter()
-        .rposition(|b| matches!(b, b'\n' | b'\r'))
-        .map_or(line, |at| line.get(at + 1..).unwrap_or_default());
+    let line = match line.iter().rposition(|b| matches!(b, b'\n' | b'\r')) {
+        None => line,
+        Some(at) => label_above(line, at)
+            .filter(|_| matches!(byte(text, stop), b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'*'))
+            .unwrap_or_else(|| line.get(at + 1..).unwrap_or_default()),
+    };
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\'') || b >= 0x80;
     let mut end = line.len();
     for back in 0..WORDS_MAX {
@@ -167,10 +205,18 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
         let begin = run_start(line, gap, 48, word);
         let found = slice(line, begin, gap);
         // Another value stands there.
-        if found.is_empty() || found.len() > WORD_MAX {
+        let value = found.len() > 15 && is_random(found);
+        if found.is_empty() || found.len() > WORD_MAX || value {
             return None;
         }
         let found = found.strip_prefix(b"--").unwrap_or(found);
+        // A digest says what it is; a variable's name and a stand-in name nothing behind them.
+        if lead::is_one_of(found, DIGESTS)
+            || found.len() > 3 && is_reference(found)
+            || is_variable(line, begin, gap)
+        {
+            return None;
+        }
         if back < 2
             && let Some(entity) = assignment::names_key(found)
         {
@@ -198,6 +244,17 @@ fn naming(text: &[u8], start: usize, certain: bool) -> Option<Entity> {
     None
 }
 
+/// The line before a value that begins one, if a colon at its end says that the value is below.
+fn label_above(head: &[u8], feed: usize) -> Option<&[u8]> {
+    let indents = |b: &u8| is_space(*b) || matches!(b, b'>' | b'*' | b'-' | b'"' | b'\'' | b'`');
+    let above = slice(head, 0, feed);
+    let above = slice(above, 0, run_start(above, feed, 4, |b| matches!(b, b'\r' | b'\n' | b' ')));
+    if above.last() != Some(&b':') || !slice(head, feed + 1, head.len()).iter().all(indents) {
+        return None;
+    }
+    above.rsplit(|b| matches!(b, b'\r' | b'\n')).next()
+}
+
 fn ends_with(word: &[u8], ending: &[u8]) -> bool {
     let last = |word: &[u8]| word.last().map(|b| b | 0x20);
     last(word) == last(ending)
@@ -211,5 +268,9 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
 fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
     let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
-    if letters.nth(1).is_some() { password::around(scan, start, end) } else { None }
+    if letters.nth(1).is_some() {
+        password::around(scan, start, end)
+    } else {
+        password::behind_sign(scan, start, end)
+    }
 }

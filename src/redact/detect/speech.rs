@@ -5,7 +5,7 @@ use super::bytes::{
     Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
 };
 use super::words::{is_plainly_random_letters, is_scattered};
-use super::{Finding, Scan, password};
+use super::{Finding, Scan, pair, password};
 use crate::redact::entity::Entity;
 
 /// Endings of what is said right before a password, in small letters. Bytes beyond ASCII stand for themselves.
@@ -22,6 +22,7 @@ const LABELS: &[&str] = &[
     "wi-fi key",
     "wifi-key",
     "zugangscode",
+    "zugriffscode",
     "zugangsschl\u{fc}ssel",
     "geheimwort",
     "cl\u{e9} wifi",
@@ -32,6 +33,7 @@ const LABELS: &[&str] = &[
     "code d'acc\u{e8}s",
     "code d\u{2019}acc\u{e8}s",
     "access code",
+    "zugriffscode",
     "passe est devenu",
     "wrong password for",
     "requirepass",
@@ -40,6 +42,21 @@ const LABELS: &[&str] = &[
     "reset to",
     "reset it to",
     "zur\u{fc}ckgesetzt auf",
+];
+/// Those of them that a verb may stand behind, where no other word names a password.
+const CODES: &[&str] = &[
+    "zugangscode",
+    "zugriffscode",
+    "geheimwort",
+    "wlan-schl\u{fc}ssel",
+    "wlan-key",
+    "code wifi",
+    "code d'acc\u{e8}s",
+    "code d\u{2019}acc\u{e8}s",
+    "access code",
+    "wifi key",
+    "cl\u{e9} wifi",
+    "cl\u{e9} wpa",
 ];
 /// The same before a key.
 const KEY_LABELS: &[&str] = &[
@@ -59,6 +76,7 @@ const BOTH: &[&[u8]] = &[
     b"logins",
     b"credentials",
     b"creds",
+    b"cred",
     b"zugangsdaten",
     b"zugang",
     b"anmeldedaten",
@@ -74,12 +92,20 @@ const NAME_MAX: usize = 32;
 const AHEAD: usize = 48;
 const WORDS_MAX: usize = 5;
 
+/// Verbs that join a label with the value.
+const VERBS: &[&str] = &[" est", " ist", " is", " lautet"];
+/// What a password is changed from, and to; `à` is the last of these.
+const SOURCES: &[&str] = &["from", "von", "de"];
+const GOALS: &[&str] = &["to", "auf", "en", "vers"];
+const GOAL: &str = "\u{e0}";
+
 /// For each last letter of a label before a password: what stands before it, a bit each, the last for all that is no letter.
-static LABEL_ENDS: [u32; 26] = with_ends([0; 26], LABELS);
+static LABEL_ENDS: [u32; 26] =
+    with_ends(with_ends(with_ends(with_ends(with_ends([0; 26], LABELS), CODES), VERBS), SOURCES), GOALS);
 
 /// The same of all that may stand before a colon.
 static ENDS: [u32; 26] = {
-    let mut table = with_ends(with_ends([0; 26], LABELS), KEY_LABELS);
+    let mut table = with_ends(with_ends(with_ends([0; 26], LABELS), KEY_LABELS), VERBS);
     let mut row = 0;
     while row < BOTH.len() {
         #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
@@ -120,6 +146,12 @@ fn may_end(text: &[u8], end: usize, table: &[u32; 26]) -> bool {
     row.is_some_and(|row| row >> place(before(text, end.saturating_sub(1))) & 1 == 1)
 }
 
+/// Whether the line that ends at `end` may announce a password by its last words, behind which blanks may be left.
+fn may_announce(text: &[u8], end: usize) -> bool {
+    let last = before(text, end);
+    last >= 0x80 || is_space(last) || may_end(text, end, &LABEL_ENDS)
+}
+
 /// Where the line ends that is said before a value at `at`, without what joins it with the value.
 fn said_end(text: &[u8], at: usize) -> usize {
     run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'))
@@ -130,53 +162,95 @@ fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
     let end = said_end(text, at);
     let line = slice(text, end.saturating_sub(AROUND), end);
     let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    let line = without_verb(line);
     buffer.iter_mut().zip(line).for_each(|(to, from)| *to = from.to_ascii_lowercase());
     line.len()
+}
+
+/// "code d'accès est", "Zugriffscode lautet": the verb joins, too.
+fn without_verb(line: &[u8]) -> &[u8] {
+    VERBS.iter().find_map(|verb| line.strip_suffix(verb.as_bytes())).unwrap_or(line)
 }
 
 /// Whether what stands before `from` announces a password, which `secret` has a digit and letters to be.
 pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     let classes = Classes::of(secret);
+    // Where nothing that announces may end, the line has to tell; of small letters and digits alone only behind `/`.
+    let end = said_end(text, from);
     let (signs, plain) = secret.iter().fold((false, true), |(signs, plain), b| {
         let sign = is_sign(*b);
-        (signs | sign, plain & (sign | is_url_safe(*b)))
+        (signs | sign, plain & (sign | is_url_safe(*b) | (*b == b'.')))
     });
-    if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
-        return false;
-    }
+    let plain = plain
+        && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
+    let meant = plain && (signs || classes.digit > 1) && !is_dated(secret);
     let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
-    // Small letters and digits alone count behind a label, or behind `/`, which may have a comma behind it.
-    let end = said_end(text, from);
-    let told = cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
-    let labelled = may_end(text, end, &LABEL_ENDS);
-    if !labelled && !told {
+    let told = meant && cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
+    if !told && !may_announce(text, end) {
         return false;
     }
     let mut buffer = [0; AROUND];
     let length = said(text, from, &mut buffer);
     let line = buffer.get(..length).unwrap_or_default();
-    if labelled && ends_with_one(line, LABELS) {
+    // "le code d'accès est …".
+    if ends_with_one(line, CODES) && classes.digit > 0 && secret.len() > 5 {
         return true;
     }
-    if !told {
+    if !meant {
+        return false;
+    }
+    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) {
+        return true;
+    }
+    if !cased {
         return false;
     }
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
     let mut words =
         sentence.rsplit(|b| is_space(*b) || matches!(b, b':' | b',')).filter(|word| !word.is_empty());
+    // A mark at the end of the sentence: `WebAuthn2!`, `OAuth2.0!`.
+    let dots = secret.iter().filter(|b| **b == b'.').count();
+    let marked =
+        classes.digit < 2 + dots && classes.other == 1 + dots && matches!(secret.last(), Some(b'!' | b'?'));
     // "credentials: lena …", "als Kennwort hat er … gesetzt".
     let mut near = words.by_ref().take(3);
     let (first, second, third) = (near.next(), near.next(), near.next());
     let is = |word: Option<&[u8]>, of: &[&[u8]]| word.is_some_and(|word| of.contains(&word));
-    let spoken = (classes.upper > 0 || signs) && [first, second, third].iter().any(|word| is(*word, NOUNS));
+    // Of the words behind the noun one may be its value already.
+    let passed = [first, second, third].into_iter().take_while(|word| !word.is_some_and(is_value));
+    let spoken = (classes.upper > 0 || signs) && passed.into_iter().any(|word| is(word, NOUNS));
     spoken
-        || (is(second, BOTH) && (signs || (classes.upper > 0 && sentence.contains(&b':'))))
+        || (is(second, BOTH) && ((signs && !marked) || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
 }
 
 /// What a password has that a word has not.
 fn is_sign(b: u8) -> bool {
     matches!(b, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' | b'+')
+}
+
+/// "… the password from A to", "Passwort von A auf"; and, of what holds two digits, "… the password from".
+fn is_changed(line: &[u8], digits: bool) -> bool {
+    let is = |word: &[u8], of: &[&str]| of.iter().any(|one| one.as_bytes() == word);
+    let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
+    let Some(mut last) = words.next() else { return false };
+    let goal = is(last, GOALS) || last == GOAL.as_bytes();
+    if goal {
+        if !words.next().is_some_and(is_value) {
+            return false;
+        }
+        last = words.next().unwrap_or_default();
+    }
+    let mut nouns = words.take(if goal { 3 } else { 1 });
+    (goal || digits) && is(last, SOURCES) && nouns.any(|word| NOUNS.contains(&word))
+}
+
+/// What a password looks like, of at least six characters with a digit; or what stands for one.
+fn is_value(word: &[u8]) -> bool {
+    if matches!(word, [b'$' | b'%' | b'{' | b'<', ..]) {
+        return true;
+    }
+    word.len() > 5 && word.iter().any(u8::is_ascii_digit) && word.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// "creds are lena/…": `from..to` is a name, a slash and what nobody takes for a path.
@@ -251,12 +325,12 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     password::password_at(text, value).filter(|found| {
         let secret = slice(text, found.start, found.end);
         let signs = secret.iter().any(|b| is_sign(*b));
-        is_meant(text, found) && !secret.contains(&b'/') && (apart || signs)
+        is_meant(text, found) && !secret.contains(&b'/') && !pair::is_file(secret) && (apart || signs)
     })
 }
 
 /// Whether a password looks like no word and no number.
-fn is_meant(text: &[u8], found: &Finding) -> bool {
+pub(super) fn is_meant(text: &[u8], found: &Finding) -> bool {
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
     let signs = value.iter().any(|b| is_sign(*b));
@@ -311,16 +385,17 @@ mod tests {
 
     #[test]
     fn no_label_is_passed_over_by_its_letters() {
-        for (label, tables) in LABELS
-            .iter()
-            .map(|label| (label.as_bytes(), vec![&LABEL_ENDS, &ENDS]))
-            .chain(KEY_LABELS.iter().map(|label| (label.as_bytes(), vec![&ENDS])))
-            .chain(BOTH.iter().map(|label| (*label, vec![&ENDS])))
-        {
-            for table in tables {
-                assert!(may_end(label, label.len(), table), "{label:?}");
-                let label = label.to_ascii_uppercase();
-                assert!(may_end(&label, label.len(), table), "{label:?}");
+        let labels = || LABELS.iter().chain(VERBS).map(|label| label.as_bytes());
+        let keys = KEY_LABELS.iter().map(|label| label.as_bytes());
+        for label in labels().chain(keys).chain(BOTH.iter().copied()) {
+            for label in [label.to_vec(), label.to_ascii_uppercase()] {
+                assert!(may_end(&label, label.len(), &ENDS), "{label:?}");
+            }
+        }
+        let words = CODES.iter().chain(SOURCES).chain(GOALS).chain([&GOAL]).map(|word| word.as_bytes());
+        for label in labels().chain(words) {
+            for label in [label.to_vec(), label.to_ascii_uppercase(), [label, b"  "].concat()] {
+                assert!(may_announce(&label, label.len()), "{label:?}");
             }
         }
     }

@@ -6,6 +6,7 @@ use super::bytes::{
     starts_apart,
 };
 use super::vendors::{self, Body, Vendor};
+use super::words::is_slug;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -38,7 +39,10 @@ pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
     let from = start + vendor.prefix.len();
     let end = body_end(text, from, vendor.body)?;
     let body = slice(text, from, end);
-    (fits(body, vendor) && body.len() >= vendor.least).then(|| Finding::whole(vendor.entity, start, end))
+    // Our own prefix is short: what is made of words is the name of something.
+    let words = || vendor.entity == Entity::TollgateKey && is_slug(&body.to_ascii_lowercase());
+    (fits(body, vendor) && body.len() >= vendor.least && !words())
+        .then(|| Finding::whole(vendor.entity, start, end))
 }
 
 fn body_end(text: &[u8], from: usize, body: Body) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! URL_PASSWORD: the password (or lone token) before the `@` of a URL. And webhooks, which are secrets whole.
 
-use super::bytes::{Classes, byte, is_url_safe, run_end, run_start, slice};
+use super::bytes::{Classes, byte, is_random, is_url_safe, run_end, run_start, slice};
 use super::reference::is_reference;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -29,6 +29,52 @@ fn webhook(text: &[u8], at: usize) -> Option<Finding> {
     let end = run_end(text, path, 256, |b| is_url_safe(b) || b == b'/');
     let start = run_start(text, at, 8, |b| b.is_ascii_alphabetic());
     (end - path >= 16).then(|| Finding::whole(*entity, start, end))
+}
+
+/// Parts of a path behind which a token lets its holder in.
+const ENTRIES: &[&[u8]] = &[
+    b"reset",
+    b"reset-password",
+    b"reset_password",
+    b"password-reset",
+    b"passwordreset",
+    b"magic",
+    b"magic-link",
+    b"recover",
+    b"activate",
+    b"activation",
+    b"unlock",
+    b"invite",
+    b"invitation",
+];
+/// The same, behind which digests and numbers stand as well.
+const CHECKS: &[&[u8]] =
+    &[b"verify", b"verification", b"confirm", b"confirmation", b"token", b"signin", b"login"];
+
+/// `…/reset/TOKEN`, of a run that has slashes.
+pub(super) fn entry(text: &[u8], start: usize, end: usize) -> Option<Finding> {
+    let run = slice(text, start, end);
+    let cut = memchr::memrchr(b'/', run)?;
+    let head = run.get(..cut)?;
+    let part = memchr::memrchr(b'/', head).map_or(head, |at| slice(head, at + 1, cut));
+    let token = run.get(cut + 1..)?;
+    let is = |of: &[&[u8]]| of.iter().any(|one| part.eq_ignore_ascii_case(one));
+    let classes = Classes::of(token);
+    let mixed = classes.lower > 1 && classes.upper > 1 && classes.digit > 0;
+    let asks = is(ENTRIES) || (mixed && is(CHECKS));
+    let fits = (20..=256).contains(&token.len()) && token.iter().all(|b| is_url_safe(*b)) && asks;
+    (fits && is_random(token) && !is_title(token))
+        .then(|| Finding::whole(Entity::ApiKey, start + cut + 1, end))
+}
+
+/// `team-platform-2026-q4`: short words of small letters and numbers.
+fn is_title(token: &[u8]) -> bool {
+    let mut parts = 0;
+    let short = token.split(|b| matches!(b, b'-' | b'_')).all(|part| {
+        parts += 1;
+        part.len() < 14 && !part.iter().any(u8::is_ascii_uppercase)
+    });
+    short && parts > 2
 }
 
 /// Up to the last `@` before the host ends; a password may hold `/`, `#` or `@` that should have been escaped.

@@ -183,6 +183,26 @@ pub(super) fn is_short_key(value: &[u8]) -> bool {
     odd > 1 || (odd > 0 && (count > 2 || classes.digit > 1))
 }
 
+/// A longer key of capitals, small letters and digits that are no words, however seldom they change.
+pub(super) fn is_scraps(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    if !(16..=MOST).contains(&value.len())
+        || classes.digit == 0
+        || classes.lower < 3
+        || classes.upper < 3
+        || classes.other > 0
+    {
+        return false;
+    }
+    let parts = value.split(u8::is_ascii_digit).filter(|part| !part.is_empty());
+    // A word.
+    if value.split(|b| !b.is_ascii_lowercase()).any(|run| run.len() > 7) {
+        return false;
+    }
+    let odd: usize = parts.map(Look::of).map(|look| look.odd + look.rare).sum();
+    odd > 4
+}
+
 /// Words with signs between, as names of things are written: `my-secret-name-1`, `customer_id_v2`, `prod/db/main`.
 pub(super) fn is_slug(value: &[u8]) -> bool {
     let mut parts = 0;

@@ -300,3 +300,160 @@ fn references_and_code_under_the_name_of_a_password() {
         stays(text);
     }
 }
+
+#[test]
+fn named_in_the_line_above() {
+    goes(
+        0,
+        &[
+            "Passwort:\n@@",
+            "Password:\r\n  @@\r\n",
+            "Ihr Kennwort lautet:\n\n    @@\n\nLiebe Grüße",
+            "Benutzer:\neva\nPasswort:\n@@",
+            "Your temporary password is below:\n\n`@@`",
+            "Dein Passwort lautet wie folgt:\n> @@\n",
+            "Votre mot de passe est :\n@@",
+            "{\"text\":\"Mot de passe :\\n@@\"}",
+            "User\neva\nPassword\n@@\n",
+            "Passwort:\n@@ Viele Grüße",
+        ],
+        made_up,
+    );
+    goes(
+        15,
+        &[
+            "API key:\n@@",
+            "Secret:\n\n@@\n",
+            "API-Schlüssel:\n  @@",
+            "Your token is:\n`@@`",
+            "Clé API :\n@@\nMerci",
+            "{\"text\":\"Your API key:\\n@@\"}",
+        ],
+        key,
+    );
+    for text in [
+        "Password:\n- at least 8 characters",
+        "password:\n  type: string\n  minLength: 8",
+        "Passwords:\n\nsee section2 below",
+        "Password:\nsha256",
+        "Passwort:\nTestfall42 ist rot",
+        "the password\nis stored in LastPass2.",
+        "I forgot my password\nVersion-4.2 says",
+        "change the password:\n1. open the app",
+        "reset your password here:\nhttps://example.com/reset/a1",
+        "The key point is:\n9ce5d6e951cc8a12110eb35814bd805bb7e39e00 is the commit",
+        "see the key\n9ce5d6e951cc8a12110eb35814bd805bb7e39e00",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn keys_that_look_like_none_under_a_name_that_says_all() {
+    // One of a thousand secrets has no digit, and some keys change seldom between capitals and small letters.
+    let secret = |dice: &mut Dice| {
+        let capitals = dice.symbols("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10);
+        format!("{}+{capitals}/{}", dice.symbols(LOWER, 14), dice.symbols(LETTERS, 14))
+    };
+    goes(
+        0,
+        &["AWS_SECRET_ACCESS_KEY=@@", "aws_secret_access_key = @@", "{\"SecretAccessKey\":\"@@\"}"],
+        secret,
+    );
+    let seldom = |dice: &mut Dice| {
+        let capitals = dice.symbols("BCDFGHJKLMNPQRSTVWXZ", 8);
+        format!(
+            "{}{capitals}{}{}",
+            dice.symbols("bcdfghjkmnpqrstvwxz", 5),
+            dice.below(10),
+            dice.symbols(LETTERS, 10)
+        )
+    };
+    goes(15, &["Token @@", "API-Schlüssel: @@", "the secret is @@", "clé : @@"], seldom);
+    for text in [
+        "AWS_SECRET_ACCESS_KEY=path/to/my/secret/in/vault/production/xy",
+        "the token CSRFProtectMiddlewareV2HTTPXyz is read",
+        "the key UTF8ToUTF16LEConverter is used",
+        "secret SSLv3HTTPSXMLRPCServer",
+        "key KeyboardLayoutQWERTZ105DE",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn told_by_the_call_or_the_question_around_it() {
+    goes(
+        0,
+        &[
+            "requests.get(url, auth=HTTPBasicAuth('svc', '@@'))",
+            "auth=(\"admin\", \"@@\")",
+            "auth = ( 'admin' , '@@' )",
+            "smtp.login(\"a@b.example\", \"@@\")",
+            "new NetworkCredential(\"svc\", \"@@\")",
+            "client.authenticate('eva',\"@@\")",
+            "Is @@ a strong password?",
+            "Is \"@@\" really a good password for this?",
+            "Ist @@ ein sicheres Kennwort?",
+            "would @@ be a good passphrase?",
+            "Est-ce que @@ est un bon mot de passe ?",
+            "use @@? as the password",
+            "j'ai mis @@? comme mot de passe",
+        ],
+        made_up,
+    );
+    for text in [
+        "client.login(\"de-AT\", \"utf8mb4\")",
+        "login(\"page1.html\", \"page2.html\")",
+        "login('x1', 'test_login_v2')",
+        "connect('host1', 'Tulpen!4711')",
+        "auth=(\"admin\", os.environ[\"PW2\"])",
+        "auth=('admin', '${ADMIN_PW2}')",
+        "Is bcrypt2 a strong password hash?",
+        "Is Office2019 a good password manager?",
+        "Ist KeePass2 ein gutes Passwort-Tool?",
+        "Is Kestrel48 a strong release?",
+        "does it work with step2x? as the user said",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn told_in_still_other_words() {
+    goes(
+        0,
+        &[
+            "changed my password from old?pw2x to @@",
+            "Passwort von Marmot!77x auf @@ geändert",
+            "mot de passe changé de Hibou#77x à @@",
+            "it says wrong password but I typed @@",
+            "@@ war das Passwort; jetzt nicht mehr",
+            "cred: admin @@",
+            "le code d'accès est @@",
+            "Zugriffscode ist @@",
+            "the access code is @@",
+            "root password \u{2192} @@",
+            "admin:@@ are the credentials",
+            "user=root&password=@@",
+            "j'ai changé le mot de passe en @@",
+            "-p '@@' -u root",
+            "net use Z: //srv/share @@ /user:jane",
+            "bind as cn=admin,dc=acme,dc=net / @@",
+        ],
+        made_up,
+    );
+    for text in [
+        "the access code is in Vault2",
+        "le code est HTTP404x",
+        "I entered the password and typed step2x",
+        "code wifi est sur la box2",
+        "docker run -p '8080:80' -u root",
+        "tar -p 'dist' -u root",
+        "use Z: //srv/share Tulpen!4711 /user:jane",
+        "read a,b / Tulpen4711",
+    ] {
+        stays(text);
+    }
+    check("document number VK4N5GF1F6", "document number [DE_ID_CARD]");
+}

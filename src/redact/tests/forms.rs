@@ -317,6 +317,9 @@ fn addresses_of_machines_in_other_forms() {
         stays(text);
     }
     check("from 203.0.113.7/24, 8.8.8.8/32", "from [IP_ADDRESS]/24, [IP_ADDRESS]/32");
+    check("http://2001:6377:85eb:bfac:770f:9414:4423:11ac:8080/x", "http://[IP_ADDRESS]:8080/x");
+    stays("ping ff02::1 and ff02::1:ff00:1234");
+    check("inet 10.0.0.7/24 brd 10.0.0.255 scope", "inet [IP_ADDRESS]/24 brd 10.0.0.255 scope");
     check("10.0.0.16/30 and 2001:db8::1/64", "[IP_ADDRESS]/30 and [IP_ADDRESS]/64");
 }
 
@@ -361,4 +364,87 @@ fn a_disguised_number_on_an_invoice_goes() {
     check("put this on the invoice: 0171=20=2F=203144114", "put this on the invoice: [PHONE_NUMBER]");
     check("steht auf der Rechnung: 0171 / 3144114", "steht auf der Rechnung: [PHONE_NUMBER]");
     stays("invoice 0171 / 3144114");
+}
+
+#[test]
+fn characters_that_stand_alone_in_groups() {
+    let wide = |value: &str| value.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    let found = leaks(600, |dice| {
+        let (value, label) = match dice.below(3) {
+            0 => (dice.checked("4", 16, checksum::luhn), "paid with "),
+            1 => (dice.checked("5", 12, checksum::verhoeff), "Aadhaar no. "),
+            _ => (
+                format!("4{}4{}", dice.below(10), 1_000_000 + dice.below(8_000_000)).replace("00", "11"),
+                "SSN ",
+            ),
+        };
+        let lengths: &[usize] = match value.len() {
+            16 => &[4, 4, 4, 4],
+            12 => &[4, 4, 4],
+            _ => &[3, 2, 4],
+        };
+        let value = value.get(..lengths.iter().sum()).unwrap_or(&value).to_owned();
+        let value = wide(&dice.grouped(&value, lengths, &[" "]));
+        (value.clone(), format!("{label}{value} ok"))
+    });
+    at_most(0, 600, &found);
+    for text in [
+        "a b c   d e f   g h i   j k l m n o",
+        "x = 1 2 3   4 5 6   7 8 9   1 0 1   1 2",
+        "1 0 0   0 1 0   0 0 1",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn emphasis_of_one_star_within_a_value() {
+    let found = leaks(400, |dice| {
+        let card = dice.checked("4", 16, checksum::luhn);
+        let card = dice.grouped(&card, &[4, 4, 4, 4], &["", " ", "-"]);
+        let middle = 3 + dice.below(card.len() - 6);
+        let (head, tail) = card.split_at(middle);
+        let value = match dice.below(3) {
+            0 => format!("{head}*{tail}*"),
+            1 => format!("*{head}*{tail}"),
+            _ => format!("{head}**{tail}**"),
+        };
+        (value.clone(), format!("my card {value} was charged"))
+    });
+    at_most(0, 400, &found);
+    for text in ["x = 2*3*4, y=*p*q", "4111*1111*1111*1111", "*Note* 3 items, *12* 4 x", "1234*5678*"] {
+        stays(text);
+    }
+}
+
+#[test]
+fn national_and_telephone_numbers_with_a_line_broken_in_them() {
+    let found = leaks(800, |dice| {
+        let (value, label) = match dice.below(4) {
+            0 => {
+                let number = dice.checked("5", 12, checksum::verhoeff);
+                (dice.grouped(&number, &[4, 4, 4], &["", " ", "-"]), "my Aadhaar: ")
+            }
+            1 => (
+                format!("4{}-{}-{}", 10 + dice.below(80), 11 + dice.below(80), 1111 + dice.below(8000)),
+                "ssn=",
+            ),
+            2 => {
+                let nhs =
+                    |digits: &[u8]| checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0;
+                let number = dice.checked("4", 10, nhs);
+                (dice.grouped(&number, &[3, 3, 4], &["", " ", "-"]), "her NHS number is ")
+            }
+            _ => (format!("0176-9{}", dice.digits(7)), "Tel.: "),
+        };
+        let (head, tail) = value.split_at(value.len() / 2);
+        let broken = format!("{}\n{tail}", head.trim_end());
+        (broken.clone(), format!("{label}{broken} ok"))
+    });
+    at_most(0, 800, &found);
+    check("Tel. 0664 1234567\n12 Stück", "Tel. [PHONE_NUMBER]\n12 Stück");
+    check("SSN 219-09-9999\n12 foo", "SSN [US_SSN]\n12 foo");
+    check("NHS number 943 476 5919\n12 beds", "NHS number [UK_NHS]\n12 beds");
+    stays("sizes: 693-3\n2-4157");
+    stays("Tel. 0664\n12 Stück");
 }

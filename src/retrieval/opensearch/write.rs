@@ -186,7 +186,7 @@ pub(super) fn add(asking: &Asking<'_>) -> Begun {
     members::parameters(asking, &["refresh", "timeout", "wait_for_active_shards"])?;
     let body = asking.request.body.as_ref().unwrap_or(&Value::Null);
     let record = stamped(asking, body, &Place::Body)?;
-    let sending = sent(&outside(asking)?, Method::POST, &["_doc"], Some(&record));
+    let sending = sent(&outside(asking)?, Method::POST, &["_doc"], Some(&record)).only(true);
     let fence = asking.fence.clone();
     Ok(Chain::new(asking, Then::send(sending, move |reply| tell(&fence, &reply))).boxed())
 }
@@ -309,7 +309,9 @@ pub(super) fn bulk(asking: &Asking<'_>) -> Begun {
             let body = told_of((&fence, &index), &changes, &is_sent, &mut none)?;
             return Ok(Then::tell(200, body, 0));
         }
-        Ok(Then::send(Sending::of_lines(&request, &lines), move |reply| {
+        let makes_ids = changes.iter().any(|change| change.id.is_none());
+        let sending = Sending::of_lines(&request, &lines).only(makes_ids);
+        Ok(Then::send(sending, move |reply| {
             let mut answer = wire::parse(&reply.body)?;
             let body = told_of((&fence, &index), &changes, &is_sent, &mut answer)?;
             Ok(Then::tell(reply.status, body, 0))
@@ -352,7 +354,9 @@ pub(super) fn delete_by_query(asking: &Asking<'_>) -> Begun {
     scoped.set("query", query::beside(asking.fence, Some(given.clone())).unwrap_or(given));
     let mut request = outside(asking)?;
     request.body = None;
-    let sending = Sending { body: wire::written(&scoped), ..Sending::of(&request) };
+    // As many more would go each time.
+    let is_part = body.present("max_docs").is_some() || asking.request.parameter("max_docs").is_some();
+    let sending = Sending { body: wire::written(&scoped), ..Sending::of(&request) }.only(is_part);
     Ok(Chain::once(asking, sending, |reply| {
         let mut answer = wire::parse(&reply.body)?;
         let members = answer.members_mut().ok_or_else(wire::unreadable)?;

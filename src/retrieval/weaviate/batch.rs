@@ -41,7 +41,8 @@ pub(super) fn write(asking: &Asking<'_>) -> Begun {
     let mut request = outside(asking, &["v1", "batch", "objects"])?;
     request.query.retain(|(name, _)| name != "tenant");
     let body = Value::object([("objects", Value::Array(records))]);
-    let sending = Sending { body: wire::written(&body), ..Sending::of(&request) };
+    let makes_ids = asked.iter().any(Option::is_none);
+    let sending = Sending { body: wire::written(&body), ..Sending::of(&request) }.only(makes_ids);
     let (fence, class) = (asking.fence.clone(), class(asking)?.to_owned());
     let claims = object::claims(asking, &ids);
     let main = Then::send(sending, move |reply| {

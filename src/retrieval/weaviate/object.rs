@@ -227,7 +227,7 @@ fn put(asking: &Asking<'_>, mut request: Request<'static>, record: &Value<'_>, i
     members::parameters(asking, &[CONSISTENCY])?;
     // It stands in the record.
     request.query.retain(|(name, _)| name != "tenant");
-    let sending = Sending { body: wire::written(record), ..Sending::of(&request) };
+    let sending = Sending { body: wire::written(record), ..Sending::of(&request) }.only(id.is_none());
     let (fence, class, ids) = (asking.fence.clone(), class(asking)?.to_owned(), Vec::from_iter(id.clone()));
     let claims = claims(asking, &ids);
     let main = Then::send(sending, move |reply| {

@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use http::Method;
 use std::collections::BTreeMap;
 
 /// More records are not referred to in one request.
@@ -45,7 +46,9 @@ pub(super) fn write(asking: &Asking<'_>) -> Begun {
     }
     let mut request = object::at_record(asking)?;
     request.path.extend(["references".to_owned(), property.to_owned()]);
-    let sending = Sending { body: wire::written(&body), ..Sending::of(&request) };
+    // A reference that is added twice is there twice.
+    let adds = asking.request.method == Method::POST;
+    let sending = Sending { body: wire::written(&body), ..Sending::of(&request) }.only(adds);
     let mut then = Then::send(sending, |reply| Ok(Then::tell(reply.status, Bytes::new(), 0)));
     if asking.fence.field.is_some() {
         for (class, ids) in named {

@@ -3,7 +3,7 @@
 use super::grpc;
 use crate::upstream::{
     Credential, Endpoint,
-    http1::{Answer, Client, Origin, Outgoing, Scheme, Timeouts, http2_tls_config, tls_config},
+    http1::{Again, Answer, Client, Origin, Outgoing, Scheme, Timeouts, http2_tls_config, tls_config},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -121,7 +121,8 @@ impl Target {
 
     async fn post(&self, path: &str, body: Bytes) -> Tried {
         let path = format!("{}{path}", self.endpoint.base_path);
-        let outgoing = Outgoing { method: &Method::POST, path: &path, headers: &self.headers, body };
+        let (method, headers) = (&Method::POST, &self.headers);
+        let outgoing = Outgoing { method, path: &path, headers, body, again: Again::Freely };
         let Answer { status, headers, body } = match self.endpoint.client.send(outgoing).await {
             Ok(answer) => answer,
             Err(error) => return again(&error),

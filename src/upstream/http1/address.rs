@@ -11,7 +11,8 @@ pub(super) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Source: the IANA IPv4 Special-Purpose Address Registry.
+/// Source: the IANA IPv4 Special-Purpose Address Registry. 168.63.129.16 is a public address by that, and in Azure the
+/// platform's own, which knows what it gave to a machine.
 fn is_private_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     matches!(
@@ -25,7 +26,7 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
             | (198, 18 | 19, _)
             | (198, 51, 100)
             | (203, 0, 113)
-    )
+    ) || address.octets() == [168, 63, 129, 16]
 }
 
 /// Source: the IANA IPv6 Special-Purpose Address Registry. Addresses that hold an IPv4 one are what that one is.
@@ -70,6 +71,7 @@ mod tests {
                 "127.0.0.1",
                 "127.8.8.8",
                 "169.254.169.254",
+                "168.63.129.16",
                 "172.16.0.1",
                 "192.168.1.1",
             ],

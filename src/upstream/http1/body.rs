@@ -149,6 +149,11 @@ impl AnswerBody {
         }
     }
 
+    /// What mattered of it is there: how it ends says nothing any more.
+    pub fn suffices(&mut self) {
+        self.watch.take().into_iter().for_each(Watch::succeeded);
+    }
+
     /// Holds a place at the upstream until its end.
     #[must_use]
     pub fn holding(self, place: Option<Place>) -> Self {

@@ -32,6 +32,18 @@ pub struct Timeouts {
     pub total: Option<Duration>,
 }
 
+/// Whether a request may be carried out more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Done twice, it does no more than done once: it goes out once more where a pooled connection turns out to be dead.
+    Freely,
+    /// It goes out once; the caller sends it again, or not.
+    ByCaller,
+    /// Nobody sends it again: it goes out on a connection that is new or was used just now, which its server does not close
+    /// for having rested.
+    Never,
+}
+
 /// A request. Hop-by-hop headers in `headers`, and those that `connection` names, are not sent: a caller that relays a
 /// client's headers removes the client's `connection` before it adds its own.
 #[derive(Debug)]
@@ -42,6 +54,7 @@ pub struct Outgoing<'a> {
     /// `host` replaces the origin's; `content-length` is set by the client.
     pub headers: &'a HeaderMap,
     pub body: Bytes,
+    pub again: Again,
 }
 
 /// An answer whose head has arrived. The headers are as the upstream wrote them, those of the connection included.
@@ -69,7 +82,7 @@ impl Client {
     #[must_use]
     pub fn new(origin: Origin, timeouts: Timeouts, tls: Option<Arc<ClientConfig>>) -> Self {
         let proxy = Proxies::here().of(&origin).cloned();
-        Self { origin, timeouts, tls, proxy, deny_private: false, pool: Arc::default() }
+        Self { origin, timeouts, tls, proxy, deny_private: false, pool: Pool::new() }
     }
 
     /// The same, through this proxy or none.
@@ -93,7 +106,7 @@ impl Client {
             tls: self.tls.clone(),
             proxy: self.proxy.clone(),
             deny_private: self.deny_private,
-            pool: Arc::default(),
+            pool: Pool::new(),
         }
     }
 
@@ -120,7 +133,7 @@ impl Client {
     }
 
     /// Sends `request` and waits for the answer's head. When a pooled connection turns out to be dead before the first
-    /// byte of an answer, the request goes out once more on a new one.
+    /// byte of an answer, the request goes out once more on a new one, if it may.
     ///
     /// # Errors
     /// No connection, no answer in time, or none that can be believed; see [`SendErrorKind`].
@@ -135,12 +148,22 @@ impl Client {
     pub async fn send_since(&self, request: Outgoing<'_>, started: Instant) -> Result<Answer, SendError> {
         let head = request::head(self.origin.authority(), &request)
             .ok_or(SendError::before_sending(SendErrorKind::InvalidRequest))?;
-        if let Some(wire) = self.pool.take(Instant::now()) {
+        let now = Instant::now();
+        let pooled = match request.again {
+            Again::Freely | Again::ByCaller => self.pool.take(now),
+            Again::Never => self.pool.take_warm(now),
+        };
+        if let Some(wire) = pooled {
             let mut exchange = self.exchange(wire, &request, head.clone(), started);
-            match exchange.run(request.method).await {
-                Err(error) if error.kind == SendErrorKind::ClosedBeforeAnswer && exchange.heard_nothing() => {
-                }
-                result => return result,
+            let result = exchange.run(request.method).await;
+            let is_closed = |error: &SendError| error.kind == SendErrorKind::ClosedBeforeAnswer;
+            let is_dead = exchange.heard_nothing() && result.as_ref().is_err_and(is_closed);
+            if is_dead {
+                // The others rested for longer: whoever tries next is not to find them dead one by one.
+                self.pool.close();
+            }
+            if !is_dead || request.again != Again::Freely {
+                return result;
             }
         }
         let wire = self.dial_before(started).await?;

@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::address::is_private;
 use super::error::{ConnectFailure, SendErrorKind};
 use super::origin::{Origin, Scheme};
+use super::pool;
 use super::proxy::Proxy;
 use super::tls::handshake_failure;
 use super::wire::Wire;
@@ -45,6 +46,7 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
         Some(proxy) => match reach((proxy.host(), proxy.port()), limit, false).await {
             Ok(stream) => proxy.tunnel(stream, origin).await,
             Err(ConnectFailure::Timeout) => Err(ConnectFailure::ProxyTimeout),
+            Err(ConnectFailure::NoneLeft) => Err(ConnectFailure::NoneLeft),
             Err(_) => Err(ConnectFailure::Proxy("it cannot be reached")),
         },
     };
@@ -59,13 +61,27 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
     }
 }
 
+/// Where the system gives no more connections, those that rest make room.
+async fn open(address: &SocketAddr) -> std::io::Result<TcpStream> {
+    match TcpStream::connect(address).await {
+        Err(error) if ConnectFailure::of(&error) == ConnectFailure::NoneLeft && pool::close_all() => {
+            TcpStream::connect(address).await
+        }
+        opened => opened,
+    }
+}
+
 async fn reach(
     server: (&str, u16),
     limit: Duration,
     deny_private: bool,
 ) -> Result<TcpStream, ConnectFailure> {
     let started = Instant::now();
-    let found = lookup_host(server).await.map_err(|e| ConnectFailure::Resolve(e.kind()))?;
+    let unresolved = |error: std::io::Error| match ConnectFailure::of(&error) {
+        ConnectFailure::NoneLeft => ConnectFailure::NoneLeft,
+        _ => ConnectFailure::Resolve(error.kind()),
+    };
+    let found = lookup_host(server).await.map_err(unresolved)?;
     let found: Vec<SocketAddr> = found.collect();
     let allowed = found.iter().filter(|address| !deny_private || !is_private(address.ip()));
     // What is checked is what is connected to: the name is not looked up again.
@@ -75,12 +91,12 @@ async fn reach(
         // A black hole among several addresses must leave time for the rest.
         let waiting = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(1).max(1);
         let share = limit.saturating_sub(started.elapsed()) / waiting;
-        failure = match timeout(share, TcpStream::connect(address)).await {
+        failure = match timeout(share, open(address)).await {
             Ok(Ok(stream)) => match stream.set_nodelay(true) {
                 Ok(()) => return Ok(stream),
                 Err(error) => ConnectFailure::Io(error.kind()),
             },
-            Ok(Err(error)) => ConnectFailure::Io(error.kind()),
+            Ok(Err(error)) => ConnectFailure::of(&error),
             Err(_) => ConnectFailure::Timeout,
         };
     }

@@ -43,12 +43,30 @@ pub enum ConnectFailure {
     Io(io::ErrorKind),
     #[error("timed out")]
     Timeout,
+    /// It is for want of something here: nobody else can help, and the origin has nothing to do with it.
+    #[error(
+        "this machine gives the gateway no more connections: raise `ulimit -n`, or look for ports and memory"
+    )]
+    NoneLeft,
     #[error("the proxy: it cannot be reached in time")]
     ProxyTimeout,
     #[error("the name resolves to private addresses alone, which `deny_private` denies")]
     Private,
     #[error("the proxy: {0}")]
     Proxy(&'static str),
+}
+
+impl ConnectFailure {
+    /// Why the system opened no connection.
+    pub(super) fn of(error: &io::Error) -> Self {
+        use rustix::io::Errno;
+        match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
+                Self::NoneLeft
+            }
+            _ => Self::Io(error.kind()),
+        }
+    }
 }
 
 /// What kept an answer from arriving.

@@ -25,7 +25,7 @@ mod wire;
 mod tests;
 
 pub use body::{AnswerBody, Read};
-pub use client::{Answer, Client, Outgoing, Timeouts};
+pub use client::{Again, Answer, Client, Outgoing, Timeouts};
 pub use error::{BodyError, ConnectFailure, SendError, SendErrorKind, TlsError, UrlError};
 pub(crate) use framing::Framing;
 pub use origin::{Origin, Scheme};

@@ -65,6 +65,7 @@ fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::Again;
     use super::*;
 
     fn written(
@@ -80,7 +81,8 @@ mod tests {
                 map.append(n, v);
                 map
             });
-        let request = Outgoing { method, path, headers: &headers, body: Bytes::from_static(body.as_bytes()) };
+        let (body, again) = (Bytes::from_static(body.as_bytes()), Again::Freely);
+        let request = Outgoing { method, path, headers: &headers, body, again };
         head("up.example:8000", &request).map(|h| String::from_utf8(h.to_vec()).unwrap())
     }
 

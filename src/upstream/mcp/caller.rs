@@ -49,6 +49,8 @@ impl Caller {
 /// A session at a server of the older era.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
+    /// Whose it is.
+    pub(super) tenant: Arc<str>,
     pub(super) id: Option<HeaderValue>,
     pub(super) revision: Revision,
     /// What the server says of itself.

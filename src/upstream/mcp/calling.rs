@@ -215,7 +215,7 @@ impl Server {
     pub(super) async fn say(&self, message: Vec<u8>, session: &Session) {
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, session.revision);
-        if let Ok(answer) = self.post(Envelope { body: message, headers }, Some(session)).await {
+        if let Ok(answer) = self.post_in(session, Envelope { body: message, headers }).await {
             drop(answer.body.collect(wire::MESSAGE_BYTES_MAX).await);
         }
     }

@@ -6,6 +6,7 @@ mod calling;
 mod catalogue;
 mod link;
 mod listening;
+mod sending;
 mod stdio;
 mod wire;
 
@@ -15,11 +16,7 @@ pub use calling::{Answerer, Calling, Happened};
 pub use listening::{Changes, Heard, Wanted};
 pub use stdio::Program;
 
-use super::{
-    Came, Health, Upstream,
-    http1::{Answer, Outgoing},
-    route,
-};
+use super::{Health, Upstream, http1::Again, route};
 use crate::{
     authorize::ToolPermit,
     clock,
@@ -36,10 +33,9 @@ use crate::{
     pins::Watch,
     refusal::Refusal,
 };
-use bytes::Bytes;
 use caller::{Session, Sessions};
 use catalogue::Catalogue;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use link::{Link, Reply};
 use listening::WatcherPlace;
 use std::{
@@ -293,9 +289,11 @@ impl Server {
                 Era::Modern => None,
             };
             let revision = session.as_ref().map_or(Revision::MODERN, |session| session.revision);
-            let sealed = ask(id).sealed(revision, &caller.capabilities);
+            let ask = ask(id);
+            let again = sending::again(&ask);
+            let sealed = ask.sealed(revision, &caller.capabilities);
             let unanswered = Unanswered::new(self, session.as_ref(), id);
-            let answer = self.post(sealed, session.as_ref()).await;
+            let answer = self.post(sealed, (&caller.tenant, session.as_ref()), again).await;
             unanswered.answered();
             let answer = answer?;
             let refused = match wire::Reply::of(answer, id).await {
@@ -370,7 +368,8 @@ impl Server {
     async fn probe(&self) -> Result<Era, Failed> {
         let id = self.next_id();
         let ask = Ask { id, method: "server/discover", name: None, params: &[], wishes: None };
-        let answer = self.post(ask.sealed(Revision::MODERN, &Value::object([])), None).await?;
+        let sealed = ask.sealed(Revision::MODERN, &Value::object([]));
+        let answer = self.post(sealed, (&"".into(), None), Again::Freely).await?;
         let mut reply = match wire::Reply::of(answer, id).await {
             Ok(reply) => reply,
             Err(Err(failed)) => return Err(failed),
@@ -415,12 +414,13 @@ impl Server {
         let ask = Ask { id, method: "initialize", name: None, params: &params, wishes: None };
         // No revision is agreed on yet: no header names one.
         let envelope = Envelope { headers: HeaderMap::new(), ..ask.sealed(Revision::LEGACY, capabilities) };
-        let answer = self.post(envelope, None).await?;
+        let answer = self.post(envelope, (&caller.tenant, None), Again::Freely).await?;
         let session_id = answer.headers.get(envelope::session_header()).cloned();
         let reply = wire::Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
-        let session = Session { id: session_id, revision: Revision::LEGACY, about: Arc::default() };
+        let tenant = Arc::clone(&caller.tenant);
+        let session = Session { tenant, id: session_id, revision: Revision::LEGACY, about: Arc::default() };
         let mut calling = Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), id);
         let result = calling.result().await?;
         let revision = agreed(&result)?;
@@ -432,7 +432,7 @@ impl Server {
         let mut headers = HeaderMap::new();
         envelope::insert_version(&mut headers, revision);
         let envelope = Envelope { body: envelope::INITIALIZED.to_vec(), headers };
-        let answer = self.post(envelope, Some(&session)).await?;
+        let answer = self.post_in(&session, envelope).await?;
         if !answer.status.is_success() {
             return Err(failed("the upstream does not open a session"));
         }
@@ -456,7 +456,7 @@ impl Server {
     /// Asks something in a session of which only the effect matters.
     async fn ask_in(self: &Arc<Self>, session: &Session, ask: &Ask<'_>) {
         let sealed = ask.sealed(session.revision, &Value::object([]));
-        let Ok(answer) = self.post(sealed, Some(session)).await else { return };
+        let Ok(answer) = self.post_in(session, sealed).await else { return };
         if let Ok(reply) = wire::Reply::of(answer, ask.id).await {
             drop(Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), ask.id).result().await);
         }
@@ -494,58 +494,9 @@ impl Server {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let server = Arc::clone(self);
             runtime.spawn(async move {
-                let mut headers = HeaderMap::new();
-                envelope::insert_version(&mut headers, session.revision);
-                drop(server.send(&Method::DELETE, headers, Some(&session), Bytes::new()).await);
+                server.delete(&session).await;
             });
         }
-    }
-
-    async fn post(&self, envelope: Envelope, session: Option<&Session>) -> Result<Answer, Failed> {
-        let Envelope { body, mut headers } = envelope;
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        self.send(&Method::POST, headers, session, body.into()).await
-    }
-
-    /// Asks for a stream of a session's: for what answers no request, or for the rest of one behind this event.
-    async fn get(&self, session: &Session, behind: Option<&str>) -> Result<Answer, Failed> {
-        let mut headers = HeaderMap::new();
-        envelope::insert_version(&mut headers, session.revision);
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(behind) = behind {
-            let value = HeaderValue::from_str(behind);
-            let value = value.map_err(|_| failed("the upstream's event id cannot be sent back"))?;
-            headers.insert(envelope::last_event_header(), value);
-        }
-        self.send(&Method::GET, headers, Some(session), Bytes::new()).await
-    }
-
-    async fn send(
-        &self,
-        method: &Method,
-        mut headers: HeaderMap,
-        session: Option<&Session>,
-        body: Bytes,
-    ) -> Result<Answer, Failed> {
-        let Link::Http(upstream) = &self.link else {
-            return Err(failed("the upstream is not asked by HTTP"));
-        };
-        let Some((endpoint, credential)) = upstream.first() else {
-            return Err(failed("the upstream has no address"));
-        };
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(id) = session.and_then(|session| session.id.as_ref()) {
-            headers.insert(envelope::session_header(), id.clone());
-        }
-        if let Some(credential) = credential {
-            headers.insert(credential.header.clone(), credential.value.clone());
-        }
-        let path = if endpoint.base_path.is_empty() { "/" } else { &endpoint.base_path };
-        let outgoing = Outgoing { method, path, headers: &headers, body };
-        let sent = endpoint.client.send(outgoing).await;
-        upstream.health.note(Came::of(&sent));
-        sent.map_err(|error| Failed::Refusal(route::unanswered(error)))
     }
 }
 

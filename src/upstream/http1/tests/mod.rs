@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Answer, BodyError, Client, Origin, Outgoing, SendError, SendErrorKind, Timeouts};
+use super::{Again, Answer, BodyError, Client, Origin, Outgoing, SendError, SendErrorKind, Timeouts};
 
 const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
@@ -92,7 +92,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 }
 
 async fn send(client: &Client, method: &Method, body: impl Into<Bytes>) -> Result<Answer, SendError> {
-    client.send(Outgoing { method, path: "/v1/x", headers: &HeaderMap::new(), body: body.into() }).await
+    send_again(client, method, body, Again::Freely).await
+}
+
+async fn send_again(
+    client: &Client,
+    method: &Method,
+    body: impl Into<Bytes>,
+    again: Again,
+) -> Result<Answer, SendError> {
+    client
+        .send(Outgoing { method, path: "/v1/x", headers: &HeaderMap::new(), body: body.into(), again })
+        .await
 }
 
 /// Status and body of a POST.

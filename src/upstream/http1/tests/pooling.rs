@@ -156,6 +156,112 @@ async fn a_reused_connection_that_dies_unheard_costs_one_more_try() {
     server.await.unwrap();
 }
 
+/// Only what may be done twice is sent twice: nobody knows what a server did that died unheard.
+#[tokio::test]
+async fn what_is_not_to_be_done_twice_is_sent_once() {
+    for (again, expected) in [(Again::Freely, 2), (Again::ByCaller, 1), (Again::Never, 1)] {
+        let (listener, client) = listen().await;
+        let serving = async {
+            let mut peer = accept(&listener).await;
+            peer.request().await;
+            peer.put("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            peer.request().await;
+            drop(peer);
+            let mut sent = 1;
+            while let Ok(mut peer) = tokio::time::timeout(Duration::from_millis(300), accept(&listener)).await
+            {
+                peer.request().await;
+                sent += 1;
+            }
+            sent
+        };
+        let asking = async {
+            let first = send_again(&client, &Method::POST, "{}", again).await.unwrap();
+            assert_eq!(first.body.collect(9).await.unwrap(), "ok");
+            send_again(&client, &Method::POST, "{}", again).await.map(drop).map_err(|error| error.kind)
+        };
+        let (sent, told) = tokio::join!(serving, asking);
+        assert_eq!((sent, told), (expected, Err(SendErrorKind::ClosedBeforeAnswer)), "{again:?}");
+    }
+}
+
+/// Where one that rested is dead, those that rested for longer may be, too: the next try does not go there.
+#[tokio::test]
+async fn one_dead_connection_speaks_for_those_that_rested_longer() {
+    let (listener, client) = listen().await;
+    let serving = async {
+        let (mut first, mut second) = (accept(&listener).await, accept(&listener).await);
+        for peer in [&mut first, &mut second] {
+            peer.request().await;
+        }
+        for peer in [&mut first, &mut second] {
+            peer.put("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+        // Whichever is used again, is closed unheard; the next try is on a third.
+        tokio::select! {
+            _ = first.request() => {}
+            _ = second.request() => {}
+        }
+        drop((first, second));
+        let mut third = accept(&listener).await;
+        third.request().await;
+        third.put("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    };
+    let asking = async {
+        let send = || send_again(&client, &Method::POST, "{}", Again::ByCaller);
+        let (one, two) = tokio::join!(send(), send());
+        drop((one.unwrap(), two.unwrap()));
+        assert_eq!(client.idle_connections(), 2);
+        assert_eq!(send().await.unwrap_err().kind, SendErrorKind::ClosedBeforeAnswer);
+        assert_eq!(client.idle_connections(), 0);
+        assert_eq!(send().await.unwrap().status, StatusCode::OK);
+    };
+    tokio::join!(serving, asking);
+}
+
+/// A connection that rested is one that its server may close just now: what nobody sends again does not go there.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_sends_again_goes_out_on_a_warm_connection() {
+    for (again, rested, expected) in [
+        (Again::Never, 999, 1),
+        (Again::Never, 1000, 2),
+        (Again::Freely, 1000, 1),
+        (Again::ByCaller, 59_000, 1),
+    ] {
+        let (listener, client) = listen().await;
+        let serving = async {
+            let mut connections = 0;
+            let mut peers = Vec::new();
+            for _ in 0..2 {
+                let again = async {
+                    match peers.last_mut() {
+                        Some(peer) => Peer::request(peer).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let fresh = tokio::select! {
+                    _ = again => None,
+                    peer = accept(&listener) => Some(peer),
+                };
+                if let Some(mut peer) = fresh {
+                    peer.request().await;
+                    connections += 1;
+                    peers.push(peer);
+                }
+                peers.last_mut().unwrap().put("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+            connections
+        };
+        let asking = async {
+            for _ in 0..2 {
+                send_again(&client, &Method::POST, "{}", again).await.unwrap();
+                tokio::time::advance(Duration::from_millis(rested)).await;
+            }
+        };
+        assert_eq!(tokio::join!(serving, asking).0, expected, "{again:?} {rested}");
+    }
+}
+
 #[tokio::test]
 async fn a_reused_connection_that_was_heard_is_not_tried_again() {
     let (listener, client) = listen().await;

@@ -72,7 +72,13 @@ async fn an_answer_that_begins_early_still_gets_the_whole_request() {
 async fn a_request_that_cannot_be_one_is_not_sent() {
     let (listener, client) = listen().await;
     let method = Method::GET;
-    let request = Outgoing { method: &method, path: "/a b", headers: &HeaderMap::new(), body: Bytes::new() };
+    let request = Outgoing {
+        method: &method,
+        path: "/a b",
+        headers: &HeaderMap::new(),
+        body: Bytes::new(),
+        again: Again::Freely,
+    };
     let error = client.send(request).await.unwrap_err();
     assert_eq!(error.kind, SendErrorKind::InvalidRequest);
     assert!(!error.may_have_been_processed());

@@ -1,0 +1,148 @@
+//! What is sent to an upstream once, and no more: whoever takes a request and dies without an answer may have done it.
+
+use crate::{
+    before::{NO_RETRY, ask, ask_as, before, behind},
+    fault::{Upstream, answer, whole},
+    support::{ACME, Answer, GLOBEX, Gateway},
+};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// What an MCP server does with a call of `deed`.
+type Deed = fn(usize, &mut std::net::TcpStream) -> bool;
+
+/// An MCP server with a tool `deed`, and one that works. It counts the calls of the former.
+fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
+    let deeds = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&deeds);
+    let upstream = Upstream::reading(move |text, socket| {
+        let body: serde_json::Value =
+            serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap_or_default();
+        let id = &body["id"];
+        let result = match body["method"].as_str() {
+            Some("initialize") => serde_json::json!({
+                "protocolVersion": "2025-06-18", "capabilities": { "tools": {} },
+                "serverInfo": { "name": "desk", "version": "1" },
+            }),
+            Some("tools/list") => serde_json::json!({ "tools": [
+                { "name": "deed", "inputSchema": { "type": "object" } },
+                { "name": "look", "inputSchema": { "type": "object" } },
+            ] }),
+            Some("tools/call") if body["params"]["name"] == "deed" => {
+                return deed(counted.fetch_add(1, Ordering::SeqCst), socket);
+            }
+            Some("tools/call") => serde_json::json!({ "content": [{ "type": "text", "text": "ok" }] }),
+            Some("server/discover") => return socket.write_all(whole(404, "").as_bytes()).is_ok(),
+            _ => return socket.write_all(whole(202, "").as_bytes()).is_ok(),
+        };
+        let told = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
+        socket.write_all(whole(200, &told.to_string()).as_bytes()).is_ok()
+    });
+    (upstream, deeds)
+}
+
+fn before_desk(desk: &Upstream, more: &str) -> Gateway {
+    behind(&format!("  desk: {{ kind: mcp, url: \"http://127.0.0.1:{}/mcp\"{more} }}\n", desk.port), &[], "")
+}
+
+fn call(gateway: &Gateway, key: &str, tool: &str) -> Answer {
+    let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{meta}}}}}"#
+    );
+    let request = format!(
+        "POST /mcp/desk HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+        accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+        mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    gateway.raw(&request)
+}
+
+#[test]
+fn a_tool_is_called_once_whoever_dies_of_it() {
+    let (server, deeds) = desk(|_, _| false);
+    for more in ["", NO_RETRY] {
+        let gateway = before_desk(&server, more);
+        deeds.store(0, Ordering::SeqCst);
+        for number in 1..=3 {
+            // There is a connection that was used just now.
+            let told = call(&gateway, ACME, "look");
+            assert!(told.status == 200 && told.body.contains("ok"), "{told:?}");
+            let told = call(&gateway, ACME, "deed");
+            assert!(told.body.contains("without an answer"), "{told:?}");
+            assert_eq!(deeds.load(Ordering::SeqCst), number);
+        }
+    }
+}
+
+#[test]
+fn a_call_to_a_model_is_sent_as_often_as_it_may() {
+    let upstream = Upstream::reading(|text, socket| {
+        !text.contains("poison") && socket.write_all(answer("ok").as_bytes()).is_ok()
+    });
+    for (more, expected) in [(NO_RETRY, 1), (", retry: { attempts: 1 }", 2), ("", 3)] {
+        let gateway = before(&[("probe", &upstream, more)], "");
+        assert_eq!(ask(&gateway, "probe").status, 200);
+        let sent = upstream.requests();
+        let told = ask_as(&gateway, ACME, "probe", "poison");
+        assert_eq!((told.status, upstream.requests() - sent), (502, expected), "{told:?}");
+    }
+}
+
+/// Where a store chooses a record's id, the same write is another record.
+#[test]
+fn a_record_whose_id_the_store_makes_is_written_once() {
+    let upstream = Upstream::acting(|_, _| false);
+    let yaml = format!(
+        "  found: {{ kind: opensearch, url: \"http://127.0.0.1:{}\", scope: collection }}\n",
+        upstream.port
+    );
+    let lines = |id: &str| format!("{{\"index\":{{{id}}}}}\n{{\"a\":1}}\n");
+    let cases = [
+        ("found/notes/_doc", r#"{"a":1}"#.to_owned(), 1),
+        ("found/notes/_bulk", lines(""), 1),
+        ("found/notes/_bulk", lines("\"_id\":\"1\""), 3),
+        ("found/notes/_delete_by_query", r#"{"query":{"match_all":{}}}"#.to_owned(), 3),
+        ("found/notes/_delete_by_query", r#"{"query":{"match_all":{}},"max_docs":1}"#.to_owned(), 1),
+    ];
+    for (path, body, expected) in cases {
+        let gateway = behind(&yaml, &[], "");
+        let sent = upstream.requests();
+        let told = gateway.post(&format!("/tools/{path}"), ACME, &body);
+        assert_eq!((told.status, upstream.requests() - sent), (502, expected), "{path} {body} {told:?}");
+    }
+}
+
+/// U4 of MCP servers: one that fails several times in a row is left alone by whoever it fails.
+#[test]
+fn u4_an_mcp_server_that_fails_is_left_alone() {
+    let ways: [(&str, Deed); 3] = [
+        ("500", |_, socket| socket.write_all(whole(500, "").as_bytes()).is_ok()),
+        ("closes", |_, _| false),
+        ("a stream that is cut", |_, socket| {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n2\r\n:\n\r\n";
+            drop(socket.write_all(head.as_bytes()));
+            false
+        }),
+    ];
+    for (way, deed) in ways {
+        let (server, deeds) = desk(deed);
+        let gateway = before_desk(&server, "");
+        assert_eq!(call(&gateway, ACME, "look").status, 200);
+        for _ in 0..5 {
+            let told = call(&gateway, ACME, "deed");
+            assert!(!told.body.contains("left alone"), "{way}: {told:?}");
+        }
+        let told = call(&gateway, ACME, "deed");
+        assert!(told.body.contains("left alone") && deeds.load(Ordering::SeqCst) == 5, "{way}: {told:?}");
+        // It may be for what that tenant asks: another one is not kept away.
+        let told = call(&gateway, GLOBEX, "look");
+        assert!(told.status == 200 && told.body.contains("\"ok\""), "{way}: {told:?}");
+    }
+}
