@@ -159,7 +159,13 @@ const RECORDS: usize = 20_000;
 fn records_to_the_ledger_and_to_disk(bencher: Bencher<'_, '_>) {
     let dir = tempfile::tempdir().unwrap();
     let retain = Duration::from_secs(400 * 86_400);
-    let ledger = Ledger::open(&Options { data_dir: dir.path().to_owned(), retain, now: 0 }).unwrap();
+    let ledger = Ledger::open(&Options {
+        data_dir: dir.path().to_owned(),
+        retain,
+        now: 0,
+        removes_until: Arc::new(i64::MAX.into()),
+    })
+    .unwrap();
     let tenants: Vec<Arc<str>> = (0..1000).map(|number| format!("tenant-{number}").into()).collect();
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
         for tenant in tenants.iter().cycle().take(RECORDS) {
@@ -174,7 +180,13 @@ fn records_to_the_ledger_and_to_disk(bencher: Bencher<'_, '_>) {
 fn one_record_handed_over(bencher: Bencher<'_, '_>) {
     let dir = tempfile::tempdir().unwrap();
     let retain = Duration::from_secs(400 * 86_400);
-    let ledger = Ledger::open(&Options { data_dir: dir.path().to_owned(), retain, now: 0 }).unwrap();
+    let ledger = Ledger::open(&Options {
+        data_dir: dir.path().to_owned(),
+        retain,
+        now: 0,
+        removes_until: Arc::new(i64::MAX.into()),
+    })
+    .unwrap();
     let tenant: Arc<str> = "acme".into();
     bencher.counter(ItemsCount::new(1_usize)).bench(|| ledger.add(charge(&tenant)));
 }

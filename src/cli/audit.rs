@@ -4,6 +4,7 @@ use super::{
     Config, Format, Status, audit_show,
     bar::Bar,
     configuration_at, print,
+    serve::chain,
     tenant::{Stopped, stopped},
 };
 use crate::{
@@ -82,7 +83,7 @@ pub(super) fn run(command: &Command) -> Status {
     bar.clear();
     let report = match verified {
         Ok(report) => report,
-        Err(error) => return print::failed(&error.to_string()),
+        Err(error) => return print::failed(&print::tame(&chain(&error))),
     };
     match verify.format {
         Format::Json => print::line(&as_json(&report).to_string()),
@@ -116,8 +117,7 @@ fn key(path: &Path) -> Result<PublicKey, String> {
 
 fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, String> {
     let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
-    let open =
-        |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| error.to_string());
+    let open = |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| chain(&error));
     if let Some(config) = config {
         let loaded = config::load(config);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
@@ -125,7 +125,7 @@ fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, S
             return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
         }
     }
-    let own = secret::existing(data_dir).map_err(|error| error.to_string())?;
+    let own = secret::existing(data_dir).map_err(|error| chain(&error))?;
     own.map(|master| open(master, Master::Own)).transpose()
 }
 
@@ -136,9 +136,27 @@ fn tell(report: &records::Report, means: Means<'_>) {
             None => {
                 let signed = tenant.attested.as_ref().filter(|attested| attested.is_checked);
                 let signed = signed.map(|attested| signed_text(attested, tenant)).unwrap_or_default();
-                print::line(&format!("ok     {}: {} records{signed}", tenant.tenant, tenant.records));
+                let removed = match tenant.removed {
+                    0 => String::new(),
+                    removed => format!(" ({removed} removed by retention)"),
+                };
+                print::line(&format!(
+                    "ok     {}: {} records{removed}{signed}",
+                    tenant.tenant, tenant.records
+                ));
+                if tenant.left > 0 {
+                    let left = print::plural(tenant.left, "file");
+                    print::line(&format!(
+                        "note: retention was interrupted when it removed {left} of {}: the gateway's next start goes on with it",
+                        tenant.tenant
+                    ));
+                }
             }
         }
+    }
+    for stray in &report.strays {
+        let stray = stray.display().to_string();
+        print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
     }
     if means.secrets.is_none() {
         print::line("note: no secret was found, so that the seals of the chains' ends were not checked");

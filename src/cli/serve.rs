@@ -304,7 +304,7 @@ impl Running {
         }
         let options = kept_records(&serve, Arc::clone(&secrets), &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
-        let (stored, ledger) = kept(&serve)?;
+        let (stored, ledger) = kept(&serve, &records)?;
         let fleet = reloader.join(&serve, &secrets)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
@@ -538,10 +538,15 @@ fn known(stored: &Shelf, alone: bool) -> Denials {
 }
 
 /// What providers keep for tenants, and what these used.
-fn kept(serve: &compile::Serve) -> Result<(Shelf, Ledger), String> {
+fn kept(serve: &compile::Serve, records: &Records) -> Result<(Shelf, Ledger), String> {
     let now = clock::unix_seconds(clock::wall());
     let stored = Shelf::open(&serve.data_dir, now).map_err(|error| error.to_string())?;
-    let ledger = ledger::Options { data_dir: serve.data_dir.clone(), retain: serve.retain, now };
+    let ledger = ledger::Options {
+        data_dir: serve.data_dir.clone(),
+        retain: serve.retain,
+        now,
+        removes_until: records.removes_until(),
+    };
     Ok((stored, Ledger::open(&ledger).map_err(|error| error.to_string())?))
 }
 

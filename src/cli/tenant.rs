@@ -1,6 +1,6 @@
 //! `tollgate tenant erase`: takes away all that was recorded of a tenant, and the secret that its tokens were made with.
 
-use super::{Config, Format, Status, print};
+use super::{Config, Format, Status, print, serve::chain};
 use crate::{
     clock,
     config::{Loaded, compile},
@@ -57,8 +57,8 @@ pub(super) fn run(command: &Command) -> Status {
 pub(super) fn secrets(place: &compile::RecordsPlace) -> Result<TenantSecrets, String> {
     let given = place.secret.as_ref().map(|secret| secret.expose().as_bytes().to_vec());
     let whose = if given.is_some() { Master::Given } else { Master::Own };
-    let master = secret::master(&place.data_dir, given).map_err(|error| error.to_string())?;
-    TenantSecrets::open(&place.data_dir, master, whose).map_err(|error| error.to_string())
+    let master = secret::master(&place.data_dir, given).map_err(|error| chain(&error))?;
+    TenantSecrets::open(&place.data_dir, master, whose).map_err(|error| chain(&error))
 }
 
 /// Where the records of a gateway are that does not run, with all that is needed to add to them.

@@ -77,6 +77,27 @@ impl SecretRef {
     }
 }
 
+/// The mode of a secret's file where others can read it, or anybody but its owner can write it.
+pub(super) fn open_mode(path: &Path) -> Option<u32> {
+    let mode = mode(path)? & 0o777;
+    // What Kubernetes mounts is in a directory of its own, `..DATE`, which the pod's containers alone have.
+    let is_mounted = path.canonicalize().is_ok_and(|path| {
+        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".."))
+    });
+    (mode & 0o026 != 0 && !is_mounted).then_some(mode)
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(path.metadata().ok()?.mode())
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<u32> {
+    None
+}
+
 /// Why a file cannot be read, in words for people.
 pub fn why_unread(error: &std::io::Error) -> String {
     match error.kind() {

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
@@ -46,6 +46,8 @@ pub struct Options {
     pub retain: Duration,
     /// Now, in seconds since 1970, UTC.
     pub now: i64,
+    /// The latest present that rows are forgotten by, in the same seconds, whatever the clock says.
+    pub removes_until: Arc<AtomicI64>,
 }
 
 #[derive(Debug)]
@@ -86,8 +88,14 @@ impl Ledger {
         let (messages, received) = channel();
         let shared = Arc::<Shared>::default();
         let retain = i64::try_from(options.retain.as_secs()).unwrap_or(i64::MAX);
-        let mut book =
-            Book { connection: writer, gathered: Gathered::default(), retain, swept: 0, failures: 0 };
+        let mut book = Book {
+            connection: writer,
+            gathered: Gathered::default(),
+            retain,
+            removes_until: Arc::clone(&options.removes_until),
+            swept: 0,
+            failures: 0,
+        };
         book.sweep(options.now);
         let told = Arc::clone(&shared);
         // It ends when the ledger, and with it the sender, is dropped.
@@ -289,6 +297,7 @@ struct Book {
     connection: Connection,
     gathered: Gathered,
     retain: i64,
+    removes_until: Arc<AtomicI64>,
     /// The last day on which old rows were forgotten.
     swept: i64,
     failures: u64,
@@ -297,6 +306,7 @@ struct Book {
 impl Book {
     /// Forgets rows that are older than records are kept, once a day.
     fn sweep(&mut self, now: i64) {
+        let now = now.min(self.removes_until.load(Relaxed));
         let day = now.div_euclid(86_400);
         let before = now.saturating_sub(self.retain);
         let forget = "DELETE FROM usage WHERE hour < ?1";
@@ -403,7 +413,8 @@ mod tests {
 
     fn open(dir: &Path, now: i64) -> Ledger {
         let retain = Duration::from_secs(400 * 86_400);
-        Ledger::open(&Options { data_dir: dir.to_owned(), retain, now }).unwrap()
+        let removes_until = Arc::new(AtomicI64::new(i64::MAX));
+        Ledger::open(&Options { data_dir: dir.to_owned(), retain, now, removes_until }).unwrap()
     }
 
     fn charge(tenant: &str, time: i64, cost: u64) -> Charge {
@@ -411,6 +422,26 @@ mod tests {
             Counts { requests: 1, input_tokens: 10, output_tokens: 2, cost_micro_usd: cost, denied: 0 };
         let (key, model) = ("prod".into(), Some("gpt-5".into()));
         Charge { tenant: tenant.into(), key, model, tool: None, time, counts }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_forgets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let day = 86_400;
+        let (retain, until) = (Duration::from_secs(400 * 86_400), Arc::new(AtomicI64::new(1000 * day)));
+        let open = |now| {
+            let removes_until = Arc::clone(&until);
+            Ledger::open(&Options { data_dir: dir.path().to_owned(), retain, now, removes_until }).unwrap()
+        };
+        // Opened with such a clock, and writing with it.
+        for now in [1000, 2100, 2101] {
+            let ledger = open(now * day);
+            assert!(ledger.add(charge("acme", now * day, 5)));
+            ledger.flush();
+        }
+        assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(15));
+        until.store(2102 * day, Relaxed);
+        assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(10));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     OPERATOR,
+    before_base::kept_from,
     day_file::{compressed, parse_day},
     disk::{Lines, Next},
 };
@@ -22,7 +23,8 @@ pub enum NoAuditFiles {
     Unreadable(PathBuf, io::ErrorKind),
 }
 
-/// The audit files that a path leads to, by tenant, the oldest first; the operator's are none. A file is taken whatever its name.
+/// The audit files that a path leads to, by tenant, the oldest first; the operator's are none, nor is what
+/// is from before a chain's base. A file is taken whatever its name.
 pub fn audit_files(path: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let kind = fs::metadata(path).map_err(|error| refused(path, &error))?;
     if !kind.is_dir() {
@@ -60,8 +62,9 @@ pub fn each_line(path: &Path, heard: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -
 
 fn day_files(dir: &Path) -> Result<Vec<PathBuf>, NoAuditFiles> {
     let names = names(dir)?;
-    let mut files: Vec<PathBuf> =
-        names.iter().filter(|name| parse_day(name).is_some()).map(|name| dir.join(name)).collect();
+    let base = kept_from(dir);
+    let is_kept = |name: &&String| parse_day(name).is_some_and(|day| base.is_none_or(|base| day >= base));
+    let mut files: Vec<PathBuf> = names.iter().filter(is_kept).map(|name| dir.join(name)).collect();
     // Of a day that is both plain and compressed the plain one counts; it sorts before the other.
     files.dedup_by(|next, file| *next == compressed(file));
     Ok(files)

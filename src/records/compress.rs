@@ -22,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Warning,
-    day_file::{DayFile, compressed, day_path, days},
+    before_base::kept_days,
+    day_file::{DayFile, compressed, day_path},
     disk::{self, BLOCK_BYTES},
     entry::is_recordable,
     stamp::Day,
@@ -93,9 +94,8 @@ fn round(dirs: &[PathBuf], today: Day, is_stopping: &AtomicBool) -> Result<(), (
             if !dir.is_dir() {
                 continue;
             }
-            for day in
-                days(&dir).map_err(|error| (dir.clone(), error))?.into_iter().filter(|day| *day < today)
-            {
+            let days = kept_days(&dir).map_err(|error| (dir.clone(), error))?;
+            for day in days.into_iter().filter(|day| *day < today) {
                 let plain = day_path(&dir, day);
                 if plain.exists() {
                     match compress(&plain, is_stopping) {
@@ -130,7 +130,7 @@ pub(super) fn aside(plain: &Path) -> PathBuf {
 
 /// The first step: all of it is beside, synced and read back. Fails when it is told to stop.
 pub(super) fn write_aside(plain: &Path, aside: &Path, is_stopping: &AtomicBool) -> io::Result<()> {
-    let file = disk::private().write(true).create(true).truncate(true).open(aside)?;
+    let file = disk::open(disk::private().write(true).create(true).truncate(true), aside)?;
     let mut encoder = GzEncoder::new(BufWriter::with_capacity(BLOCK_BYTES / 4, file), Compression::default());
     let written = copy(&mut DayFile::open(plain)?, &mut encoder, is_stopping)?;
     let file = encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -5,7 +5,7 @@
 //! counts: the other was not finished, or the plain one was not removed yet. What a file is, its first bytes say.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufRead, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -13,7 +13,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 
 use super::{
-    disk::{BLOCK_BYTES, names},
+    disk::{self, BLOCK_BYTES, names},
     head::{file_name, parse_file_name},
     stamp::Day,
 };
@@ -25,6 +25,13 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The file of a day that is being written.
 pub(super) fn day_path(dir: &Path, day: Day) -> PathBuf {
     dir.join(file_name(day))
+}
+
+/// The file of a day that is there.
+pub(super) fn there(dir: &Path, day: Day) -> PathBuf {
+    let plain = day_path(dir, day);
+    let packed = compressed(&plain);
+    if !plain.exists() && packed.exists() { packed } else { plain }
 }
 
 /// A file's name when it is compressed.
@@ -84,10 +91,13 @@ impl DayFile {
     /// # Errors
     /// Where neither is there or can be read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let (path, mut file) = match File::open(path) {
+        let (path, mut file) = match disk::open(OpenOptions::new().read(true), path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = compressed(path);
-                let file = File::open(&path).map_err(|_| error)?;
+                let file = match disk::open(OpenOptions::new().read(true), &path) {
+                    Err(own) if own.kind() == io::ErrorKind::NotFound => return Err(error),
+                    opened => opened?,
+                };
                 (path, file)
             }
             opened => (path.to_path_buf(), opened?),
@@ -166,8 +176,9 @@ pub(super) fn differs_beside(dir: &Path, day: Day) -> io::Result<bool> {
     if !packed.exists() || !plain.exists() {
         return Ok(false);
     }
-    let mut plain = io::BufReader::with_capacity(BLOCK_BYTES, File::open(&plain)?);
-    let packed = MultiGzDecoder::new(io::BufReader::new(File::open(&packed)?));
+    let open = |path: &Path| disk::open(OpenOptions::new().read(true), path);
+    let mut plain = io::BufReader::with_capacity(BLOCK_BYTES, open(&plain)?);
+    let packed = MultiGzDecoder::new(io::BufReader::new(open(&packed)?));
     let mut packed = io::BufReader::with_capacity(BLOCK_BYTES, packed);
     loop {
         let (left, right) = match (plain.fill_buf(), packed.fill_buf()) {

@@ -32,6 +32,24 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
+/// Opens a file. What is no regular one is refused: a named pipe would be waited for, and a device has no end.
+pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => {
+            let what = if meta.is_dir() { "a directory" } else { "a pipe, socket or device" };
+            Err(io::Error::other(format!("{} is {what}, not a file: remove it", path.display())))
+        }
+        Ok(_) | Err(_) => options.open(path),
+    }
+}
+
+/// What a small file holds.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut held = Vec::new();
+    open(OpenOptions::new().read(true), path)?.read_to_end(&mut held)?;
+    Ok(held)
+}
+
 /// The names in a directory that are UTF-8, sorted; none if there is no directory.
 pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
@@ -51,7 +69,7 @@ pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
 /// the directory is synced.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let fresh = path.with_extension("tmp");
-    let mut file = private().write(true).create(true).truncate(true).open(&fresh)?;
+    let mut file = open(private().write(true).create(true).truncate(true), &fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_data()?;
     fs::rename(&fresh, path)
@@ -64,14 +82,14 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 
 /// Opens a file to append lines to, and returns its length too.
 pub(super) fn open_append(path: &Path) -> io::Result<(File, u64)> {
-    let file = private().read(true).append(true).create(true).open(path)?;
+    let file = open(private().read(true).append(true).create(true), path)?;
     let length = file.metadata()?.len();
     Ok((file, length))
 }
 
 /// Writes what a file holds there once more: after a failed sync no other writes it.
 pub(super) fn write_again(path: &Path, from: u64, to: u64) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = open(OpenOptions::new().read(true).write(true), path)?;
     let (mut at, mut block) = (from, Vec::new());
     while at < to {
         let wanted = (to - at).min(BLOCK_BYTES as u64);
@@ -104,7 +122,7 @@ pub(super) fn is_still(path: &Path, file: &File) -> Option<u64> {
 /// Moves a last line without its end (a crash in the middle of a write) into `NAME.torn` beside the file. Returns the
 /// length of what is whole, and how many bytes were moved.
 pub(super) fn mend(path: &Path) -> io::Result<(u64, u64)> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = open(OpenOptions::new().read(true).write(true), path)?;
     let length = file.metadata()?.len();
     let whole = whole_length(&mut file, length)?;
     if whole == length {
@@ -112,7 +130,7 @@ pub(super) fn mend(path: &Path) -> io::Result<(u64, u64)> {
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".torn");
-    let mut aside = private().append(true).create(true).open(name)?;
+    let mut aside = open(private().append(true).create(true), Path::new(&name))?;
     file.seek(SeekFrom::Start(whole))?;
     io::copy(&mut file, &mut aside)?;
     aside.sync_data()?;

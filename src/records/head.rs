@@ -26,6 +26,8 @@ pub(super) struct Head {
     pub(super) signed: Option<(u64, Digest)>,
     /// Days whose files begin with a record of the day before, of which there is no file: it came after that was closed.
     pub(super) late: BTreeSet<Day>,
+    /// Retention is removing the files from before the base, or was when it was interrupted.
+    pub(super) is_removing: bool,
     /// Whoever wrote it ended there: no record is behind it before it is put in place anew.
     pub(super) is_end: bool,
 }
@@ -107,6 +109,9 @@ impl Head {
         if let (Value::Object(members), false) = (&mut document, self.late.is_empty()) {
             members.insert("late".into(), self.late.iter().map(|day| file(*day)).collect());
         }
+        if let (Value::Object(members), true) = (&mut document, self.is_removing) {
+            members.insert("removing".into(), Value::Bool(true));
+        }
         if let (Value::Object(members), true) = (&mut document, self.is_end) {
             members.insert("end".into(), Value::Bool(true));
         }
@@ -139,6 +144,7 @@ impl Head {
             base: Base { day: day(base.get("file")?)?, prev: digest(base.get("prev")?)?, records: removed },
             signed,
             late,
+            is_removing: document.get("removing").is_some(),
             is_end: document.get("end").is_some(),
         })
     }
@@ -162,7 +168,8 @@ mod tests {
         let base = Base { day: base_day, ..Base::genesis("acme") };
         let signed = at.map(|(_, bytes)| (bytes, genesis("y")));
         let late = base_day.into_iter().collect();
-        Head { records: 7, last: genesis("x"), at, base, signed, late, is_end: at.is_none() }
+        let (is_removing, is_end) = (at.is_some(), at.is_none());
+        Head { records: 7, last: genesis("x"), at, base, signed, late, is_removing, is_end }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 mod attest;
 mod audit_files;
+mod before_base;
+mod calendar;
 mod chain;
 mod checkpoint;
 mod compress;
@@ -26,6 +28,7 @@ mod signed;
 mod signing;
 mod sink;
 mod stamp;
+mod strays;
 mod stream;
 mod study;
 mod sync;
@@ -41,7 +44,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
@@ -51,6 +54,7 @@ use crate::trace::Traced;
 
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
+use calendar::Calendar;
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
@@ -165,6 +169,7 @@ pub struct Records {
     thread: Option<JoinHandle<()>>,
     /// Those of all tenants who wait for room.
     turns: Turns,
+    removes_until: Arc<AtomicI64>,
     /// Held until all is written.
     _lock: Arc<DataDirLock>,
 }
@@ -221,8 +226,14 @@ impl Records {
         let path = options.data_dir;
         let secrets = Arc::clone(&options.secrets);
         let now = writer::wall_clock();
-        let mut sink = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now)
-            .map_err(|source| OpenError::Recover { path, source })?;
+        let today = Day::of(now);
+        let opened = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now);
+        let opened = opened.and_then(|sink| {
+            let calendar = Calendar::open(&path, || calendar::newest(&sink.dirs()), today)?;
+            Ok((sink, calendar))
+        });
+        let (mut sink, calendar) = opened.map_err(|source| OpenError::Recover { path, source })?;
+        let removes_until = calendar.until();
         secrets.save(&lock)?;
         for warning in std::mem::take(&mut sink.warnings) {
             options.observer.warned(&warning);
@@ -239,7 +250,12 @@ impl Records {
         let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
         let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
         let compressor = compressor.transpose().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(Arc::clone(&shared), sink, (syncer, compressor), options.on_failure);
+        let writer = writer::Writer::new(
+            Arc::clone(&shared),
+            (sink, calendar),
+            (syncer, compressor),
+            options.on_failure,
+        );
         let thread =
             Builder::new().name("records".into()).spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self {
@@ -248,6 +264,7 @@ impl Records {
             queue_bytes_max: options.queue_bytes_max,
             thread: Some(thread),
             turns: Turns::default(),
+            removes_until,
             _lock: lock,
         })
     }
@@ -307,6 +324,11 @@ impl Records {
     pub fn has_room_for(&self, journal: &Journal) -> bool {
         let share = self.queue_bytes_max / TENANT_SHARE;
         self.on_failure == OnFailure::Drop || journal.queued.load(Relaxed) < share
+    }
+
+    /// Where retention takes the present to be at most, in seconds since 1970: a clock that jumped is not believed at once.
+    pub fn removes_until(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.removes_until)
     }
 
     /// Those who wait until [`Records::accepts`].
@@ -374,14 +396,15 @@ impl DataDirLock {
 
     /// The process that has taken it, as far as it is written down.
     pub fn holder(data_dir: &std::path::Path) -> Option<i32> {
-        std::fs::read_to_string(data_dir.join("lock")).ok()?.trim().parse().ok()
+        String::from_utf8(disk::read(&data_dir.join("lock")).ok()?).ok()?.trim().parse().ok()
     }
 }
 
 fn lock(data_dir: &std::path::Path) -> Result<File, OpenError> {
     let path = data_dir.to_owned();
-    let opened = disk::create_dir(data_dir)
-        .and_then(|()| disk::private().write(true).create(true).truncate(false).open(data_dir.join("lock")));
+    let opened = disk::create_dir(data_dir).and_then(|()| {
+        disk::open(disk::private().write(true).create(true).truncate(false), &data_dir.join("lock"))
+    });
     let file = match opened {
         Ok(file) => file,
         Err(source) => return Err(OpenError::Directory { path, source }),

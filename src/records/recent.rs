@@ -5,17 +5,13 @@
 use std::{
     collections::VecDeque,
     fmt,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use super::{
-    audit_files::each_line,
-    day_file::{day_path, days},
-    stamp::Day,
-};
+use super::{audit_files::each_line, before_base::kept_days as days, day_file::day_path, disk, stamp::Day};
 
 const BLOCK_BYTES: usize = 64 << 10;
 /// No record comes near it.
@@ -340,7 +336,7 @@ fn forward(
         *at = begins.saturating_add(bytes);
         if left.is_used_up() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    match File::open(&path) {
+    match disk::open(OpenOptions::new().read(true), &path) {
         Ok(mut file) => {
             at = file.metadata()?.len().min(from.offset);
             file.seek(SeekFrom::Start(at))?;
@@ -538,7 +534,7 @@ struct Backwards {
 impl Backwards {
     /// Before an offset, from the last whole line on.
     fn open(path: &Path, before: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = disk::open(OpenOptions::new().read(true), path)?;
         let start = file.metadata()?.len().min(before);
         let mut lines = Self { file, start, buffer: Vec::new(), end: 0 };
         while lines.fill()? {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +34,22 @@ pub enum Warning {
     Tampered { tenant: String, what: &'static str },
     #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
     Uncompressed { file: PathBuf, why: String },
+    #[error(
+        "{file}: the gateway had ended cleanly, but {bytes} bytes stood behind its last record: they were put there. They were moved to {file}.torn; look into it", file = .file.display()
+    )]
+    Planted { file: PathBuf, bytes: u64 },
+    #[error(
+        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right"
+    )]
+    Clock { today: Day, believed: Day },
+    #[error(
+        "retention removed what is older than {before}: {audit_files} audit files ({records} records) and {log_files} log files"
+    )]
+    Removed { before: Day, audit_files: usize, records: u64, log_files: usize },
+    #[error(
+        "{file} is of a day that retention had removed, and not of the audit chain of {tenant}: it was put there. It stays as it is, and nothing shows it as a record; look into it, and move it out of the directory", file = .file.display()
+    )]
+    Stranger { tenant: String, file: PathBuf },
 }
 
 /// A chain as it was found.
@@ -48,6 +64,8 @@ pub(super) struct Recovered {
     /// The last day that is compressed.
     pub(super) compressed: Option<Day>,
     pub(super) has_head: bool,
+    /// The removal of what is from before the base did not get to its end.
+    pub(super) is_removing: bool,
     /// Its head says that it ends there.
     pub(super) is_ended: bool,
     pub(super) checkpoints: Found,
@@ -65,7 +83,7 @@ pub(super) fn read_head(
     tenant: &str,
     secret: Option<&TenantSecret>,
 ) -> io::Result<Option<Result<Head, BadHead>>> {
-    match fs::read(head_path(audit, tenant)) {
+    match disk::read(&head_path(audit, tenant)) {
         Ok(bytes) => {
             let text = std::str::from_utf8(&bytes).map_err(|_| BadHead::Shape);
             Ok(Some(text.and_then(|text| Head::parse(text, tenant, secret))))
@@ -83,14 +101,17 @@ pub(super) fn recover(
     is_known: bool,
 ) -> io::Result<Recovered> {
     let dir = audit.join(tenant);
-    let days = days(&dir)?;
+    let head = read_head(audit, tenant, Some(secret))?;
+    let base = head.as_ref().and_then(|head| head.as_ref().ok()?.base.day);
+    // What is from before the base is no more of the chain, or never was.
+    let days: Vec<Day> = days(&dir)?.into_iter().filter(|day| base.is_none_or(|base| *day >= base)).collect();
     let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
-    let at = last_file(&dir, &days, &mut warnings)?;
-    let head = read_head(audit, tenant, Some(secret))?;
+    let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
+    let at = last_file(&dir, &days, is_ended, &mut warnings)?;
     let has_head = matches!(head, Some(Ok(_)));
     let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
-    let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
+    let is_removing = matches!(&head, Some(Ok(head)) if head.is_removing);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
@@ -123,7 +144,7 @@ pub(super) fn recover(
         None => without_head(&dir, &days, (tenant, is_known), None, &mut tampered)?,
         Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut tampered)?,
     };
-    Ok(Recovered { walk, base, late, at, compressed, has_head, is_ended, checkpoints, warnings })
+    Ok(Recovered { walk, base, late, at, compressed, has_head, is_removing, is_ended, checkpoints, warnings })
 }
 
 /// Where a chain goes on that has no head that can be believed.
@@ -153,13 +174,23 @@ fn without_head(
 }
 
 /// The last file that holds anything, and how long that is, after mending a torn last line.
-fn last_file(dir: &Path, days: &[Day], warnings: &mut Vec<Warning>) -> io::Result<Option<(Day, u64)>> {
+fn last_file(
+    dir: &Path,
+    days: &[Day],
+    is_ended: bool,
+    warnings: &mut Vec<Warning>,
+) -> io::Result<Option<(Day, u64)>> {
     for &day in days.iter().rev() {
         let file = day_path(dir, day);
         let (length, torn) =
             if file.exists() { disk::mend(&file)? } else { (day_file::length(dir, day)?, 0) };
         if torn > 0 {
-            warnings.push(Warning::Torn { file, bytes: torn });
+            // A crash cuts no line of a chain that had ended.
+            warnings.push(if is_ended {
+                Warning::Planted { file, bytes: torn }
+            } else {
+                Warning::Torn { file, bytes: torn }
+            });
         }
         if length > 0 {
             return Ok(Some((day, length)));
@@ -201,7 +232,6 @@ enum Followed {
 
 /// Walks from the record that the head names to the end of the files.
 fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<Followed> {
-    let kept = days.iter().copied().filter(|day| head.base.day.is_none_or(|base| *day >= base));
     let sealed = head.at.filter(|(day, _)| head.base.day.is_none_or(|base| *day >= base));
     if let Some((day, bytes)) = sealed {
         if !days.contains(&day) || !ends_with(dir, day, bytes, &head.last)? {
@@ -211,7 +241,7 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
         return Ok(Followed::Astray);
     }
     let mut broken = false;
-    for day in kept.filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
+    for day in days.iter().copied().filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
         let from = sealed.filter(|(sealed, _)| *sealed == day).map_or(0, |(_, bytes)| bytes);
         let mut lines = Lines::of(dir, day, from)?;
         loop {
@@ -237,21 +267,21 @@ fn ends_with(dir: &Path, day: Day, bytes: u64, last: &Digest) -> io::Result<bool
     Ok(tail.is_some_and(|tail| tail == *format!("{}\"}}\n", last.as_str()).as_bytes()))
 }
 
-/// The base of a chain when the files before `cutoff` go, and their days. None if there are none.
+/// The base of a chain when its files before `cutoff` go, and their days. None if there are none.
 pub(super) fn rebase(
     dir: &Path,
     cutoff: Day,
     base: &Base,
     last: Digest,
 ) -> io::Result<Option<(Base, Vec<Day>)>> {
-    let days = days(dir)?;
+    let mut days = days(dir)?;
+    days.retain(|day| base.day.is_none_or(|base| *day >= base));
     let old: Vec<Day> = days.iter().copied().filter(|day| *day < cutoff).collect();
     if old.is_empty() {
         return Ok(None);
     }
     let mut records = base.records;
-    // Files before the base were counted when it was set; the removal of those did not get to its end.
-    for &day in old.iter().filter(|day| base.day.is_none_or(|base| **day >= base)) {
+    for &day in &old {
         records += count_lines(dir, day)?;
     }
     let mut prev = last;

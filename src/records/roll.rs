@@ -79,7 +79,7 @@ impl Roll {
 
 /// Reads the roll. Without secrets its MAC is not checked.
 pub(super) fn read(audit: &Path, secrets: Option<&TenantSecrets>) -> io::Result<Result<Roll, BadRoll>> {
-    match fs::read(path(audit)) {
+    match disk::read(&path(audit)) {
         Ok(text) => Ok(parse(&text, secrets)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadRoll::Missing)),
         Err(error) => Err(error),

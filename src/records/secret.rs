@@ -49,7 +49,7 @@ pub fn master(data_dir: &Path, given: Option<Vec<u8>>) -> Result<Vec<u8>, Secret
 /// The secret that was made in `data_dir` earlier, if one was. Creates nothing.
 pub fn existing(data_dir: &Path) -> Result<Option<Vec<u8>>, SecretError> {
     let path = data_dir.join("secret");
-    match fs::read(&path) {
+    match disk::read(&path) {
         Ok(found) if found.len() < BYTES_MIN => Err(SecretError::FoundTooShort { path, found: found.len() }),
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -4,13 +4,14 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::{
-    day_file::{days, last_compressed, remove_day},
+    before_base::BeforeBase,
+    day_file::{self, days, last_compressed, remove_day},
     disk,
     entry::{Entry, is_recordable},
     erase::OPERATOR,
@@ -56,7 +57,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Takes up every chain that is there.
     pub(super) fn open(
-        data_dir: &std::path::Path,
+        data_dir: &Path,
         secrets: Arc<TenantSecrets>,
         signer: Option<Arc<Signer>>,
         retain: Duration,
@@ -159,7 +160,9 @@ impl Sink {
     fn chains(&self) -> io::Result<BTreeSet<String>> {
         let heads = disk::names(&self.audit.join(".heads"))?;
         let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned);
-        Ok(disk::names(&self.audit)?.into_iter().chain(heads).filter(|name| is_recordable(name)).collect())
+        // Whatever else lies there is no chain, and the verifier names it.
+        let dirs = disk::names(&self.audit)?.into_iter().filter(|name| self.audit.join(name).is_dir());
+        Ok(dirs.chain(heads).filter(|name| is_recordable(name)).collect())
     }
 
     /// A tenant's stream, made if this is its first use.
@@ -373,12 +376,22 @@ impl Sink {
         }
     }
 
-    /// Removes day files older than `retain`. Everything must be written and synced.
-    pub(super) fn prune(&mut self, now: SystemTime) -> io::Result<()> {
-        let cutoff = Day::of(now).before(self.retain);
+    /// Removes day files that are older than `retain` on a day. Everything must be written and synced.
+    pub(super) fn prune(&mut self, now: SystemTime, today: Day) -> io::Result<()> {
+        let cutoff = today.before(self.retain);
+        let mut gone = Gone::default();
+        let outcome = self.prune_before(cutoff, now, &mut gone);
+        if gone != Gone::default() {
+            let Gone { audit_files, records, log_files } = gone;
+            self.warnings.push(Warning::Removed { before: cutoff, audit_files, records, log_files });
+        }
+        outcome
+    }
+
+    fn prune_before(&mut self, cutoff: Day, now: SystemTime, gone: &mut Gone) -> io::Result<()> {
         // The operator's chain proves what is gone: it outlasts it.
         for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
-            self.prune_chain(&tenant.into(), cutoff, now)?;
+            self.prune_chain(&tenant.into(), (cutoff, now), gone)?;
         }
         for tenant in disk::names(&self.log)? {
             let dir = self.log.join(&tenant);
@@ -387,38 +400,81 @@ impl Sink {
             }
             for day in days(&dir)?.into_iter().filter(|day| *day < cutoff) {
                 remove_day(&dir, day)?;
+                gone.log_files += 1;
             }
         }
         Ok(())
     }
 
     /// First checkpoint and head say from where on there are records, then the files go.
-    fn prune_chain(&mut self, tenant: &Arc<str>, cutoff: Day, now: SystemTime) -> io::Result<()> {
+    fn prune_chain(
+        &mut self,
+        tenant: &Arc<str>,
+        (cutoff, now): (Day, SystemTime),
+        all_gone: &mut Gone,
+    ) -> io::Result<()> {
         let dir = self.audit.join(&**tenant);
         let is_signed = self.signer.is_some();
+        let heads = self.audit.join(".heads");
         let stream = self.stream(tenant, Kind::Audit)?;
         let Some(chain) = &mut stream.chain else { return Ok(()) };
+        let BeforeBase { mut own, strangers } = BeforeBase::find(&dir, &chain.base, chain.is_removing)?;
         let rebased = rebase(&dir, cutoff, &chain.base, chain.tip.expected)?;
         let old_checkpoints = if is_signed { trail::old(&dir, cutoff)? } else { None };
-        if rebased.is_none() && old_checkpoints.is_none() {
-            return Ok(());
-        }
-        let (base, old) = rebased.unwrap_or_else(|| (chain.base.clone(), Vec::new()));
-        let before = std::mem::replace(&mut chain.base, base);
-        let (gone, first) = old_checkpoints.unzip();
-        if let Some(job) = stream.rebased(now, first.map(|first| first.saturating_sub(1))) {
-            if let Err(error) = sync::sync_job(&job) {
-                if let Some(chain) = &mut stream.chain {
-                    chain.base = before;
+        if rebased.is_some() || old_checkpoints.is_some() || chain.is_removing {
+            let (base, old) = rebased.unwrap_or_else(|| (chain.base.clone(), Vec::new()));
+            own.extend(old);
+            let records = base.records.saturating_sub(chain.base.records);
+            let before = (std::mem::replace(&mut chain.base, base), chain.is_removing);
+            chain.is_removing = !own.is_empty();
+            let (gone, first) = old_checkpoints.unzip();
+            if let Some(job) = stream.rebased(now, first.map(|first| first.saturating_sub(1))) {
+                if let Err(error) = sync::sync_job(&job) {
+                    if let Some(chain) = &mut stream.chain {
+                        (chain.base, chain.is_removing) = before;
+                    }
+                    stream.sync_failed(job);
+                    return Err(error);
                 }
-                stream.sync_failed(job);
-                return Err(error);
+                disk::sync_dir(&heads)?;
             }
-            disk::sync_dir(&self.audit.join(".heads"))?;
+            // The oldest first: what a crash leaves leads up to the base without a gap.
+            for day in &own {
+                remove_day(&dir, *day)?;
+                all_gone.audit_files += 1;
+            }
+            all_gone.records += records;
+            gone.iter().flatten().try_for_each(|day| trail::remove(&dir, *day))?;
+            Self::removed(stream, &dir, !own.is_empty())?;
         }
-        old.iter().try_for_each(|day| remove_day(&dir, *day))?;
-        gone.iter().flatten().try_for_each(|day| trail::remove(&dir, *day))
+        self.warnings.extend(
+            strangers.into_iter().map(|day| Warning::Stranger {
+                tenant: tenant.to_string(),
+                file: day_file::there(&dir, day),
+            }),
+        );
+        Ok(())
     }
+
+    /// Once what was removed is gone for good, the head says that it is.
+    fn removed(stream: &mut Stream, dir: &Path, has_removed: bool) -> io::Result<()> {
+        let Some(chain) = stream.chain.as_mut().filter(|_| has_removed) else { return Ok(()) };
+        chain.is_removing = false;
+        let job = stream.head_job();
+        let done = disk::sync_dir(dir).and_then(|()| job.as_ref().map_or(Ok(()), sync::sync_job));
+        if let Some(chain) = stream.chain.as_mut().filter(|_| done.is_err()) {
+            chain.is_removing = true;
+        }
+        done
+    }
+}
+
+/// What retention removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Gone {
+    audit_files: usize,
+    records: u64,
+    log_files: usize,
 }
 
 /// Which chains are signed in a round.

@@ -28,6 +28,17 @@ impl Day {
         Self(self.0.saturating_sub(u32::try_from(span.as_secs() / DAY_SECONDS).unwrap_or(u32::MAX)))
     }
 
+    /// Its last second, since 1970.
+    pub(super) fn end(self) -> i64 {
+        i64::from(self.0).saturating_add(1) * 86_400 - 1
+    }
+
+    /// The day so many days after this one.
+    #[cfg(test)]
+    pub(super) fn after(self, days: u32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
     /// The day after.
     pub(super) fn next(self) -> Self {
         Self(self.0.saturating_add(1))

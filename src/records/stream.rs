@@ -58,6 +58,8 @@ pub(super) struct Chain {
     /// Days whose files begin with a record of the day before, of which there is no file.
     late: BTreeSet<Day>,
     has_head: bool,
+    /// Retention removes what is from before the base, and has not got to the end of it.
+    pub(super) is_removing: bool,
     /// Its head says that it ends there.
     is_ended: bool,
     audit: PathBuf,
@@ -115,8 +117,21 @@ impl Stream {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
         let (base, tip, has_head, is_ended) = (found.base, found.walk, found.has_head, found.is_ended);
+        let is_removing = found.is_removing;
         let (signing, late) = (Signing::new(signer, found.checkpoints), found.late);
-        let chain = Chain { tenant, secret, base, tip, written, signing, late, has_head, is_ended, audit };
+        let chain = Chain {
+            tenant,
+            secret,
+            base,
+            tip,
+            written,
+            signing,
+            late,
+            has_head,
+            is_removing,
+            is_ended,
+            audit,
+        };
         Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
     }
 
@@ -272,6 +287,7 @@ impl Stream {
                 .copied()
                 .filter(|day| chain.base.day.is_none_or(|base| *day >= base))
                 .collect(),
+            is_removing: chain.is_removing,
             is_end: chain.is_ended,
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
@@ -319,6 +335,12 @@ impl Stream {
         let checkpoint = if is_signed { self.sign(now, removed_checkpoints) } else { None };
         let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
         Some(SyncJob { dirty: Vec::new(), dir: None, checkpoint, head })
+    }
+
+    /// The head alone, as it has to be now. Everything must be written and synced.
+    pub(super) fn head_job(&self) -> Option<SyncJob> {
+        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
+        head.map(|head| SyncJob { dirty: Vec::new(), dir: None, checkpoint: None, head: Some(head) })
     }
 
     fn sign(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<Append> {

@@ -102,7 +102,7 @@ pub(super) fn sync_job(job: &SyncJob) -> io::Result<()> {
     for Dirty { path, from, length, again } in &job.dirty {
         // Only a chain has a head. A log that was emptied, moved or removed since is its operator's business.
         let is_log = job.head.is_none();
-        let file = match OpenOptions::new().append(true).open(path) {
+        let file = match disk::open(OpenOptions::new().append(true), path) {
             Err(error) if is_log && error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened?,
         };

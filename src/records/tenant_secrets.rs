@@ -9,7 +9,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -83,7 +83,7 @@ impl TenantSecrets {
     /// Those of a data directory.
     pub fn open(data_dir: &Path, master: Vec<u8>, whose: Master) -> Result<Self, SecretError> {
         let path = data_dir.join(FILE);
-        let kept = match fs::read(&path) {
+        let kept = match disk::read(&path) {
             Ok(text) => parse(&text).ok_or_else(|| SecretError::Unreadable { path: path.clone() })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(source) => return Err(SecretError::Read { path, source }),

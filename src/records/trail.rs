@@ -15,7 +15,8 @@ use super::{
     stamp::Day,
 };
 
-const DIR: &str = "checkpoints";
+/// The directory of checkpoints below a chain's.
+pub(super) const DIR: &str = "checkpoints";
 
 /// A checkpoint's line on its way to the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,15 +16,16 @@ use std::{
 
 use super::{
     attest::{Attest, Attested, BadCheckpoint, FoundHead},
+    before_base::BeforeBase,
     chain::{Broken, Digest, Walk},
     day_file::{self, days},
     disk::{self, Lines, Next},
-    entry::is_recordable,
     head::{BadHead, Base, Head},
     recover::{head_path, read_head},
     roll::{self, BadRoll, Loss, Roll},
     signing::PublicKey,
     stamp::Day,
+    strays::{self, Entries},
     tenant_secrets::TenantSecrets,
 };
 
@@ -35,6 +36,8 @@ pub struct Report {
     pub tenants: Vec<TenantReport>,
     /// Bytes read.
     pub bytes: u64,
+    /// What lies in the directory, is of no chain, and does not look as if it were.
+    pub strays: Vec<PathBuf>,
 }
 
 impl Report {
@@ -61,6 +64,8 @@ pub struct TenantReport {
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
     pub torn: u64,
+    /// Days whose files retention was removing when it was interrupted: the next start goes on with that.
+    pub left: usize,
     /// How far it is signed; None: there is no checkpoint, or none of a given key.
     pub attested: Option<Attested>,
     /// The first thing that is wrong.
@@ -68,12 +73,12 @@ pub struct TenantReport {
 }
 
 impl TenantReport {
-    /// What is no tenant's: the roll of them all.
-    fn of_roll(fault: Fault, audit: &Path) -> Self {
-        let tenant = "(all)".to_owned();
-        let place = Some((roll::path(audit), 1));
+    /// What is no tenant's, such as the roll of them all.
+    fn of_none(whose: &str, fault: Fault, path: PathBuf) -> Self {
+        let tenant = whose.to_owned();
+        let place = Some((path, 1));
         let finding = Some(Finding { tenant: tenant.clone(), place, fault });
-        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, attested: None, finding }
+        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, left: 0, attested: None, finding }
     }
 }
 
@@ -137,6 +142,18 @@ pub enum Fault {
     Beside(PathBuf),
     #[error("records stand behind the place where its head says that it ended: they were put there")]
     Planted,
+    #[error(
+        "this file is of a day that retention had removed, and not of the chain: it was put there. Look into it, and move it out of the directory"
+    )]
+    Stranger,
+    #[error(
+        "{0} bytes that no line's end closes stand behind the place where its head says that it ended: they were put there"
+    )]
+    PlantedBytes(u64),
+    #[error(
+        "this looks like records, but is of no chain: it was put there. Look into it, and move it out of the directory"
+    )]
+    Unaccounted,
     #[error("its chain and its head are gone, but it is on the roll of chains: it was removed")]
     Removed,
     #[error("{0}")]
@@ -182,15 +199,16 @@ pub fn verify(
         return Err(VerifyError::NoAudit { path: dir.to_owned() });
     }
     let list = |path: PathBuf| disk::names(&path).map_err(|source| VerifyError::List { path, source });
-    let mut names: BTreeSet<String> =
-        list(audit.clone())?.into_iter().filter(|name| is_recordable(name)).collect();
     let heads = list(audit.join(".heads"))?;
-    names.extend(heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned));
+    let heads = heads.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
+    let Entries { chains, strays, unaccounted } =
+        strays::sort(&audit, &heads).map_err(|source| VerifyError::List { path: audit.clone(), source })?;
+    let mut names: BTreeSet<String> = chains.into_iter().chain(heads).collect();
     let (roll, bad_roll) = read_roll(&audit, !names.is_empty(), means)?;
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let mut report = Report { tenants: Vec::new(), bytes: 0 };
+    let mut report = Report { tenants: Vec::new(), bytes: 0, strays };
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -225,7 +243,9 @@ pub fn verify(
     });
     let lost = lost.into_iter().map(|Loss { what, seen }| Fault::Lost { what, seen });
     let faults = bad_roll.map(Fault::Roll).into_iter().chain(lost);
-    report.tenants.extend(faults.map(|fault| TenantReport::of_roll(fault, &audit)));
+    report.tenants.extend(faults.map(|fault| TenantReport::of_none("(all)", fault, roll::path(&audit))));
+    let unaccounted = unaccounted.into_iter();
+    report.tenants.extend(unaccounted.map(|path| TenantReport::of_none("(none)", Fault::Unaccounted, path)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
 }
@@ -279,6 +299,17 @@ pub(super) fn verify_tenant(
     verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress)
 }
 
+/// How many days' files are left of a removal that was interrupted, and the first other one of such days.
+fn before_base(dir: &Path, base: &Base, is_removing: bool) -> (usize, Option<(PathBuf, Fault)>) {
+    match BeforeBase::find(dir, base, is_removing) {
+        Ok(BeforeBase { own, strangers }) => {
+            let strange = strangers.first().map(|day| (day_file::there(dir, *day), Fault::Stranger));
+            (own.len(), strange)
+        }
+        Err(error) => (0, Some((dir.to_owned(), Fault::Read(error)))),
+    }
+}
+
 type HeadFile = io::Result<Option<Result<Head, BadHead>>>;
 
 fn verify_against(
@@ -303,6 +334,7 @@ fn verify_against(
         seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
         attest,
         torn: 0,
+        is_end: matches!(head, Ok(Some(Ok(head))) if head.is_end),
         day: None,
         last_made: None,
         progress,
@@ -314,14 +346,21 @@ fn verify_against(
             Some(Fault::Cut { found: reading.walk.records, counted: head.records })
         }
         Ok(Some(Ok(head))) if head.is_end && reading.walk.records > head.records => Some(Fault::Planted),
+        Ok(Some(Ok(head))) if head.is_end && reading.torn > 0 => Some(Fault::PlantedBytes(reading.torn)),
         Ok(Some(Ok(_))) => None,
         Ok(Some(Err(BadHead::Shape))) => Some(Fault::HeadShape),
         Ok(Some(Err(BadHead::Mac))) => Some(Fault::HeadMac),
         Ok(None) if reading.walk.records == 0 => None,
         Ok(None) => Some(Fault::HeadMissing(tenant.to_owned())),
-        Err(error) => Some(Fault::Read(io::Error::from(error.kind()))),
+        Err(error) => Some(Fault::Read(io::Error::new(error.kind(), error.to_string()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
+    let is_removing = matches!(head, Ok(Some(Ok(head))) if head.is_removing);
+    let (left, strange) = before_base(&dir, &base, is_removing);
+    if let (None, Some((file, _))) = (&fault, &strange) {
+        reading.place = Some((file.clone(), 1));
+    }
+    let fault = fault.or_else(|| strange.map(|(_, fault)| fault));
     let sealed = match head {
         Ok(Some(Ok(head))) => head.records,
         Ok(Some(Err(_)) | None) | Err(_) => 0,
@@ -333,6 +372,7 @@ fn verify_against(
         removed: base.records,
         unsealed: reading.walk.records.saturating_sub(sealed),
         torn: reading.torn,
+        left,
         attested: reading.attest.as_ref().and_then(Attest::attested),
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
@@ -374,6 +414,8 @@ struct Reading<'a, 'p> {
     /// The signed checkpoints; None where they cannot be read.
     attest: Option<Attest<'a>>,
     torn: u64,
+    /// The head says that the chain ends where it does.
+    is_end: bool,
     /// The day whose file is read.
     day: Option<Day>,
     /// The time of the line that was read last.
@@ -434,7 +476,7 @@ impl Reading<'_, '_> {
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
         let (mut before, late) = (None::<Day>, self.seal.map(|head| head.late.clone()));
         for day in days(dir).map_err(Fault::Read)? {
-            // What is older than the base was removed by retention, or is about to be.
+            // What is older than the base is looked at apart from this.
             if base.day.is_some_and(|base| day < base) {
                 continue;
             }
@@ -479,6 +521,9 @@ impl Reading<'_, '_> {
                     }
                     Next::Torn(bytes) => {
                         self.torn = bytes as u64;
+                        if self.is_end {
+                            self.place = Some((file, number));
+                        }
                         break;
                     }
                     Next::End => break,

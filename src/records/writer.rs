@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     OnFailure, Queue, Shared,
+    calendar::Calendar,
     compress::Compressor,
     entry::Entry,
     line::Notice,
@@ -53,7 +54,9 @@ pub(super) struct Writer {
     /// When the last sync round began, and how long it took.
     synced: Instant,
     sync_took: Duration,
-    pruned: Option<Day>,
+    calendar: Calendar,
+    /// The day on which retention ran last, and the one that it went by.
+    pruned: Option<(Day, Day)>,
     /// When compressing failed last, until it is tried again.
     uncompressed: Option<Instant>,
 }
@@ -67,7 +70,7 @@ struct Orders {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        sink: Sink,
+        (sink, calendar): (Sink, Calendar),
         (syncer, compressor): (Syncer, Option<Compressor>),
         on_failure: OnFailure,
     ) -> Self {
@@ -87,6 +90,7 @@ impl Writer {
             tried: now,
             synced: now,
             sync_took: Duration::ZERO,
+            calendar,
             pruned: None,
             uncompressed: None,
         }
@@ -308,10 +312,14 @@ impl Writer {
     fn prune(&mut self) {
         let now = wall_clock();
         let today = Day::of(now);
+        let goes_by = self.calendar.day(today, clock(), &mut self.sink.warnings);
+        if let Err(error) = self.calendar.save() {
+            self.shared.observer.failed(&error);
+        }
         // Nothing is removed while it is being compressed.
         let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
         let is_under_way = self.sink.is_pending() || !self.batch.is_empty() || !self.fresh.is_empty();
-        if self.pruned == Some(today) || self.is_failing || is_busy || is_under_way {
+        if self.pruned == Some((today, goes_by)) || self.is_failing || is_busy || is_under_way {
             return;
         }
         self.sync_all();
@@ -319,8 +327,8 @@ impl Writer {
             return;
         }
         // A file that cannot be removed is no record that cannot be written: it is told, and tried again tomorrow.
-        self.pruned = Some(today);
-        if let Err(error) = self.sink.prune(now) {
+        self.pruned = Some((today, goes_by));
+        if let Err(error) = self.sink.prune(now, goes_by) {
             self.shared.observer.failed(&error);
         }
         if let Some(compressor) = &mut self.compressor {
@@ -337,7 +345,7 @@ impl Writer {
             failed.iter().for_each(|warning| self.shared.observer.warned(warning));
         }
         let is_due = self.uncompressed.is_some_and(|since| since.elapsed() >= COMPRESS_AGAIN_AFTER);
-        if let Some(today) = self.pruned.filter(|_| is_due) {
+        if let Some((today, _)) = self.pruned.filter(|_| is_due) {
             self.uncompressed = None;
             compressor.begin(today);
         }

@@ -128,7 +128,7 @@ impl Inner {
             return Err(format!("it answered with {}", status.as_u16()));
         }
         let bytes = body.collect(ANSWER_BYTES_MAX).await.map_err(|error| error.to_string())?;
-        marks(&bytes, text.chars().count()).ok_or_else(|| "its answer makes no sense".to_owned())
+        marks(&bytes, text.chars().count(), threshold).ok_or_else(|| "its answer makes no sense".to_owned())
     }
 
     /// Tells the operator when it begins to fail, and when it works again; its own words are never shown.
@@ -154,8 +154,9 @@ impl Inner {
     }
 }
 
-/// The places of an answer; None where one is outside the text, or is none.
-fn marks(body: &[u8], characters: usize) -> Option<Vec<Mark>> {
+/// The places of an answer that it is sure enough of; None where one is outside the text, or is none. One that does not
+/// say how sure it is counts.
+fn marks(body: &[u8], characters: usize, threshold: f64) -> Option<Vec<Mark>> {
     let Value::Array(found) = serde_json::from_slice(body).ok()? else { return None };
     if found.len() > MARKS_MAX {
         return None;
@@ -164,9 +165,15 @@ fn marks(body: &[u8], characters: usize) -> Option<Vec<Mark>> {
     let mark = |one: &Value| {
         let (start, end) = (place(one.get("start"))?, place(one.get("end"))?);
         let entity = one.get("entity_type")?.as_str()?.to_owned();
-        (start < end && end <= characters).then_some(Mark { start, end, entity })
+        let score = match one.get("score") {
+            Some(score) => score.as_f64().filter(|score| (0.0..=1.0).contains(score))?,
+            None => 1.0,
+        };
+        (start < end && end <= characters).then_some((score, Mark { start, end, entity }))
     };
-    found.iter().map(mark).collect()
+    // All of it has to make sense, also what is not sure enough.
+    let found = found.iter().map(mark).collect::<Option<Vec<_>>>()?;
+    Some(found.into_iter().filter(|(score, _)| *score >= threshold).map(|(_, mark)| mark).collect())
 }
 
 impl fmt::Debug for Analyzer {
@@ -182,7 +189,7 @@ mod tests {
     #[test]
     fn only_an_answer_that_fits_the_text_is_one() {
         let check = |body: &str, expected: Option<usize>| {
-            assert_eq!(marks(body.as_bytes(), 10).map(|found| found.len()), expected, "{body}");
+            assert_eq!(marks(body.as_bytes(), 10, 0.55).map(|found| found.len()), expected, "{body}");
         };
         check("[]", Some(0));
         check(r#"[{"entity_type":"PERSON","start":0,"end":10,"score":0.85}]"#, Some(1));
@@ -192,6 +199,26 @@ mod tests {
         check(r#"[{"entity_type":"PERSON","start":1.5,"end":5}]"#, None);
         check(r#"[{"start":1,"end":5}]"#, None);
         check(r#"{"error":"no"}"#, None);
+        let scored = |score: &str| {
+            format!(
+                r#"[{{"entity_type":"PERSON","start":0,"end":4,"score":{score}}},{{"entity_type":"PERSON","start":5,"end":9,"score":0.9}}]"#
+            )
+        };
+        for (score, expected) in [
+            ("0.55", Some(2)),
+            ("1", Some(2)),
+            ("0.5499", Some(1)),
+            ("0", Some(1)),
+            ("\"0.85\"", None),
+            ("null", None),
+            ("true", None),
+            ("[0.85]", None),
+            ("-0.1", None),
+            ("1.01", None),
+            ("90", None),
+        ] {
+            check(&scored(score), expected);
+        }
         check("", None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     signer::Signer,
-    support::{ACME, GLOBEX, Gateway, chat, run},
+    support::{ACME, GLOBEX, Gateway, chat, run, tools},
 };
 use serde_json::json;
 use std::{process::Command, time::SystemTime};
@@ -46,15 +46,20 @@ fn with_a_clock_that_jumps(gateway: &mut Gateway) -> impl Fn(i64) + use<> {
     compiler.args(["-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]).current_dir(&dir);
     assert!(compiler.status().is_ok_and(|status| status.success()), "there is no C compiler");
     // Replaced at once: a half-written one would be another time.
-    let at = dir.clone();
     let set = move |seconds: i64| {
-        std::fs::write(at.join("fresh"), seconds.to_string()).unwrap();
-        std::fs::rename(at.join("fresh"), at.join("offset")).unwrap();
+        std::fs::write(dir.join("fresh"), seconds.to_string()).unwrap();
+        std::fs::rename(dir.join("fresh"), dir.join("offset")).unwrap();
     };
     set(0);
-    let script = format!("CLOCK_OFFSET={0}/offset LD_PRELOAD={0}/clock.so exec SERVE", dir.display());
-    assert!(gateway.restart_by(&script), "{}", gateway.stderr());
+    again(gateway);
     set
+}
+
+/// Starts it once more, with that clock.
+fn again(gateway: &mut Gateway) {
+    let dir = gateway.dir.path().display();
+    let script = format!("CLOCK_OFFSET={dir}/offset LD_PRELOAD={dir}/clock.so exec SERVE");
+    assert!(gateway.restart_by(&script), "{}", gateway.stderr());
 }
 
 const HOUR: i64 = 3600;
@@ -138,4 +143,57 @@ fn o6_signed_tokens_go_by_the_clock_as_it_is_set() {
     }
     set(0);
     assert_eq!(gateway.lines("log", "acme", served).len(), served);
+}
+
+/// A start with a clock that is years ahead removes nothing, however often; and what is too old goes once the days go by.
+#[test]
+fn o6_retention_does_not_follow_a_clock_that_jumps() {
+    let mut gateway = Gateway::with(
+        "\n  acme:\n    keys: [{ id: prod, sha256: @ACME@ }]\n    models: [\"*\"]\n    tools: [{ allow: \"get_*\" }]\n",
+        "records: { retain: 30d }\n",
+    );
+    let set = with_a_clock_that_jumps(&mut gateway);
+    let decide = |gateway: &Gateway| {
+        assert_eq!(gateway.chat(ACME, &chat("hi", &tools(&["get_a", "delete_b"]))).status, 200);
+    };
+    decide(&gateway);
+    let first = format!("{}.jsonl", today());
+    gateway.lines("log", "acme", 1);
+    again(&mut gateway);
+    let records = gateway.lines("audit", "acme", 1).len();
+    let is_there = |gateway: &Gateway| {
+        ["audit", "log"].map(|kind| {
+            let file = gateway.dir.path().join("data").join(kind).join("acme").join(&first);
+            file.exists() || file.with_extension("jsonl.gz").exists()
+        })
+    };
+    let verified = |gateway: &Gateway| {
+        let (status, out, err) = run(&["audit", "verify", "data"], gateway.dir.path(), "");
+        assert_eq!(status, 0, "{out}{err}");
+        out
+    };
+    for _ in 0..3 {
+        set(1100 * DAY);
+        again(&mut gateway);
+        gateway.wait("a word of it", |gateway| gateway.stderr().contains("nothing more is removed"));
+        decide(&gateway);
+        assert_eq!(is_there(&gateway), [true, true], "{}", gateway.stderr());
+        let (status, out, err) = run(&["usage", "--config", "tollgate.yaml"], gateway.dir.path(), "");
+        assert!(status == 0 && out.contains("acme"), "{out}{err}");
+        verified(&gateway);
+    }
+    for days in [0, 6, 12, 18, 24] {
+        set(days * DAY);
+        again(&mut gateway);
+        assert!(!gateway.stderr().contains("removed"), "{}", gateway.stderr());
+        assert_eq!(is_there(&gateway), [true, true], "{days}");
+    }
+    // While it runs.
+    set(31 * DAY);
+    let removed = format!("1 audit files ({records} records) and 1 log files");
+    gateway.wait("a word of it", |gateway| gateway.stderr().contains(&removed));
+    assert_eq!(is_there(&gateway), [false, false]);
+    gateway.stop();
+    let out = verified(&gateway);
+    assert!(out.contains(&format!("{records} removed by retention")), "{out}");
 }

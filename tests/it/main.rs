@@ -61,6 +61,7 @@ mod mtls;
 mod once;
 mod pins;
 mod queue;
+mod record_files;
 mod redact_quality;
 mod reload;
 mod rule_limits;

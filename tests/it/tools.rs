@@ -198,6 +198,29 @@ fn what_is_not_is_refused_and_never_sent() {
     assert_eq!((audit[0]["tool"].as_str(), audit[0]["decision"].as_str()), (Some("billing__"), Some("deny")));
 }
 
+/// A client makes up the name of an upstream: it is on record that one was asked for, and nowhere by which name.
+#[test]
+fn the_name_of_an_upstream_that_is_not_there_is_in_no_record() {
+    let upstream = Upstream::start(billing);
+    let gateway = gateway(&upstream, 1);
+    let names: Vec<String> = (0..5).map(|n| format!("zq{n}made-up")).collect();
+    for name in &names {
+        assert_eq!(gateway.get(&format!("/tools/{name}/x"), ACME).status, 404);
+    }
+    for line in gateway.lines("audit", "acme", 5) {
+        assert_eq!((line["tool"].as_str(), line["decision"].as_str()), (Some("_OTHER__"), Some("deny")));
+    }
+    for line in gateway.lines("log", "acme", 5) {
+        assert_eq!(line["tools_denied"][0], "_OTHER__");
+    }
+    let (status, out, err) =
+        crate::support::run(&["usage", "--config", "tollgate.yaml"], gateway.dir.path(), "");
+    assert_eq!(status, 0);
+    for text in [out, err, gateway.stderr()] {
+        assert!(names.iter().all(|name| !text.contains(name)), "{text}");
+    }
+}
+
 #[test]
 fn what_an_upstream_refuses_is_told_and_nothing_more() {
     let upstream = Upstream::start(billing);

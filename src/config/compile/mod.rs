@@ -333,6 +333,9 @@ impl Compiler<'_> {
             return None;
         }
         let base = self.loaded.files.base_dir(secret.at.file).to_path_buf();
+        if let SecretRef::File(path) = &secret.value {
+            self.look_at_mode(&base.join(path), Some(secret.at));
+        }
         secret
             .value
             .resolve(self.context.env, &base)
@@ -348,6 +351,17 @@ impl Compiler<'_> {
                 self.say(Problem::error("secret-missing", secret.at, missing.to_string()).hint(hint));
             })
             .ok()
+    }
+
+    /// Warns of a secret's file that others can read.
+    fn look_at_mode(&mut self, path: &Path, at: Option<Mark>) {
+        if let Some(mode) = super::secret::open_mode(path) {
+            let path = path.display();
+            let message = format!(
+                "the secret's file {path} has mode {mode:04o}: others can read it, or change it; `chmod 600 {path}`"
+            );
+            self.say(Problem::warning("open-secret", at, message));
+        }
     }
 
     fn address(&mut self, at: &At<String>) -> Option<SocketAddr> {
@@ -403,6 +417,10 @@ impl Compiler<'_> {
         let records = gateway.records.as_ref();
         let secret = records.and_then(|records| self.records_secret(records.secret.as_ref()?));
         let signer = records.and_then(|records| self.signer(records.sign.as_ref()?));
+        let data_dir = records_place(self.loaded, self.context.env).data_dir;
+        if secret.is_none() && self.purpose != Purpose::Read {
+            self.look_at_mode(&data_dir.join("secret"), None);
+        }
         let exports = self.exports(gateway);
         let on_failure = records.and_then(|records| records.on_failure.as_ref()).map(|at| at.value);
         let shared_state = gateway.shared_state.as_ref().and_then(|state| self.shared_state(state));
@@ -412,7 +430,7 @@ impl Compiler<'_> {
             admin: admin?,
             admin_token,
             probes,
-            data_dir: records_place(self.loaded, self.context.env).data_dir,
+            data_dir,
             allowed_hosts: gateway.allowed_hosts.iter().map(|at| at.value.clone()).collect(),
             retain: records
                 .and_then(|records| records.retain.as_ref())

@@ -34,6 +34,7 @@ pub const LINTS: &[Lint] = &[
     lint_of("manages-store", "A pattern lets a tenant manage the collections of all tenants."),
     lint_of("shared-key", "Two tenants with one key. An error."),
     lint_of("bare-secret", "A secret in the file itself."),
+    lint_of("open-secret", "A secret's file that others on the machine can read or change."),
     lint_of("open-admin", "A sidecar whose agent reaches the admin port, too."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),

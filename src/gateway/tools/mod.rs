@@ -39,6 +39,9 @@ use hyper::body::Incoming;
 use names::Names;
 use std::{future::poll_fn, num::NonZeroU32, sync::Arc, time::Duration};
 
+/// What stands in a record for an upstream that is not declared: a client chose its name. No upstream can have this one.
+const UNKNOWN: &str = "_OTHER";
+
 /// What the requests to vector stores share.
 #[derive(Debug, Default)]
 pub struct Stores {
@@ -95,7 +98,8 @@ pub(super) async fn respond(
     // A tool API that is not there and one that the tenant does not reach are told alike, and both are on record.
     let api = snapshot.tool_apis.get(name.as_str());
     let Some((api, reach)) = api.zip(authorize::reach(asked, name.as_str())) else {
-        let tool = format!("{name}__");
+        let declared = api.map_or(UNKNOWN, |_| name.as_str());
+        let tool = format!("{declared}__");
         let line =
             asked.evidence_of_denial(Place::Http, &tool, "{}", "there is no such upstream for this tenant");
         visit.tools_denied.push(tool);

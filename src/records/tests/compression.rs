@@ -161,7 +161,7 @@ fn a_damaged_file_stops_no_gateway_and_stays_found() {
         let mut again = self::sink(&dir);
         write(&mut again, [decided("acme", 3, 1)]);
         sync(&mut again);
-        again.prune(time(366)).unwrap();
+        again.prune(time(366), Day::of(time(366))).unwrap();
         drop(again);
         assert!(report(&dir).finding.is_some(), "{cut}");
     }
@@ -180,7 +180,7 @@ fn retention_removes_it_too_and_what_a_crash_left_beside() {
         name.push(beside);
         fs::write(name, "x").unwrap();
     }
-    sink.prune(time(366)).unwrap();
+    sink.prune(time(366), Day::of(time(366))).unwrap();
     assert!(files(&dir.0.join("log/acme")).is_empty());
     assert_eq!(files(&dir.0.join(TENANT)).len(), 2);
     let found = report(&dir);

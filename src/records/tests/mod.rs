@@ -1,5 +1,6 @@
 //! Records as a whole: on a real disk, through the thread where it matters and through the sink where a clock would.
 
+mod before_base;
 mod compression;
 pub(super) mod fixture;
 mod master;

@@ -196,7 +196,7 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     }
     // Retention says what it does.
     let mut sink = sink(&honest);
-    sink.prune(time(366)).unwrap();
+    sink.prune(time(366), Day::of(time(366))).unwrap();
     drop(sink);
     assert_eq!(files(&honest.0.join("audit/acme")).len(), 3, "two days and the checkpoints");
     assert_eq!(files(&honest.0.join("audit/acme/checkpoints")).len(), 3, "theirs, and today's");
@@ -205,7 +205,7 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     assert_eq!((report.removed, report.records), (2, 2));
     // The same without the key: no checkpoint says so.
     let mut sink = Sink::open(&forged.0, secrets(), None, YEAR, time(0)).unwrap();
-    sink.prune(time(366)).unwrap();
+    sink.prune(time(366), Day::of(time(366))).unwrap();
     check_audited(
         &forged,
         &[1],
@@ -228,8 +228,8 @@ fn retention_goes_on_for_years_and_the_newest_checkpoint_stays() {
         let day = year * 500;
         write(&mut sink, [decided("acme", day, 0), decided("acme", day + 1, 1)]);
         round(&mut sink, time(day + 1), Sign::All);
-        sink.prune(time(day + 400)).unwrap();
-        sink.prune(time(day + 401)).unwrap();
+        sink.prune(time(day + 400), Day::of(time(day + 400))).unwrap();
+        sink.prune(time(day + 401), Day::of(time(day + 401))).unwrap();
         assert!(audited(&dir, &[1]).finding.is_none(), "{:?}", audited(&dir, &[1]));
         assert!(report(&dir).finding.is_none());
         drop(sink);

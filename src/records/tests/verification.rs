@@ -92,15 +92,15 @@ fn retention_removes_days_and_the_rest_still_verifies() {
     write(&mut sink, [0, 0, 1, 2].map(|day| decided("acme", day, 0)));
     write(&mut sink, [answered("acme")]);
     sync(&mut sink);
-    sink.prune(time(364)).unwrap();
+    sink.prune(time(364), Day::of(time(364))).unwrap();
     assert_eq!(files(&dir.0.join("audit/acme")).len(), 3);
-    sink.prune(time(366)).unwrap();
+    sink.prune(time(366), Day::of(time(366))).unwrap();
     assert_eq!(files(&dir.0.join("audit/acme")).len(), 2);
     assert!(files(&dir.0.join("log/acme")).is_empty());
     let found = report(&dir);
     assert!(found.finding.is_none(), "{found:?}");
     assert_eq!((found.removed, found.records), (2, 2));
-    sink.prune(time(900)).unwrap();
+    sink.prune(time(900), Day::of(time(900))).unwrap();
     drop(sink);
     let mut again = self::sink(&dir);
     assert!(again.warnings.is_empty(), "{:?}", again.warnings);
@@ -453,4 +453,46 @@ fn chains_that_are_all_gone_are_missed() {
     let said: Value = serde_json::from_str(said.trim()).unwrap();
     assert_eq!((&said["event"], &said["by"]), (&"loss_acknowledged".into(), &"ada".into()));
     assert_eq!(said["what"]["seen"], "2026-11-25T10:00:00.000Z");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    /// Bytes that no newline closes: what a crash leaves, and never what a chain that had ended does.
+    #[test]
+    fn a_tail_without_its_end_is_no_break_after_a_crash_alone(
+        bytes in prop::collection::vec(any::<u8>().prop_filter("no newline", |byte| *byte != b'\n'), 1..200),
+        forged: bool, has_ended: bool, packed: bool,
+    ) {
+        let dir = Dir::new();
+        let mut sink = sink(&dir);
+        write(&mut sink, (0..3).map(|day| decided("acme", day, 0)));
+        if has_ended { end(&mut sink) } else { sync(&mut sink) }
+        if packed {
+            compression::compress_before(&dir, &mut sink, 2);
+        }
+        drop(sink);
+        let file = dir.0.join(format!("audit/acme/{}.jsonl", Day::of(time(2))));
+        let whole = fs::read(&file).unwrap();
+        let tail = if forged { let line = planted(&file); line[whole.len()..line.len() - 1].to_vec() } else { bytes };
+        fs::write(&file, [&whole[..], &tail].concat()).unwrap();
+        let found = report(&dir);
+        let length = tail.len() as u64;
+        match found.finding {
+            Some(Finding { fault: Fault::PlantedBytes(bytes), place, .. }) if has_ended => {
+                prop_assert_eq!((bytes, place), (length, Some((file.clone(), 2))));
+            }
+            None if !has_ended => prop_assert_eq!(found.torn, length),
+            other => prop_assert!(false, "{other:?}"),
+        }
+        let again = self::sink(&dir);
+        let expected = if has_ended {
+            Warning::Planted { file: file.clone(), bytes: length }
+        } else {
+            Warning::Torn { file: file.clone(), bytes: length }
+        };
+        prop_assert_eq!(&again.warnings, &[expected]);
+        prop_assert_eq!(fs::read(&file).unwrap(), whole);
+        prop_assert_eq!(fs::read(file.with_extension("jsonl.torn")).unwrap(), tail);
+        prop_assert!(report(&dir).finding.is_none());
+    }
 }

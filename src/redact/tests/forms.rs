@@ -430,8 +430,9 @@ fn national_and_telephone_numbers_with_a_line_broken_in_them() {
                 "ssn=",
             ),
             2 => {
-                let nhs =
-                    |digits: &[u8]| checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0;
+                let nhs = |digits: &[u8]| {
+                    checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
+                };
                 let number = dice.checked("4", 10, nhs);
                 (dice.grouped(&number, &[3, 3, 4], &["", " ", "-"]), "her NHS number is ")
             }

@@ -106,8 +106,8 @@ fn numbers_of_corsica_in_groups() {
     // Another key is that of another number.
     kept(&["pièce @@ en stock", "@@"], |dice| {
         let number = corsican(dice);
-        let key: u64 = number[number.len() - 2..].parse().unwrap();
-        format!("{}{:02}", &number[..number.len() - 2], (key + 1) % 97 + 1)
+        let (digits, key) = number.split_at(number.len() - 2);
+        format!("{digits}{:02}", (key.parse::<u64>().unwrap() + 1) % 97 + 1)
     });
 }
 
@@ -159,7 +159,7 @@ fn alike(dice: &mut Dice, kind: usize) -> String {
         1 => format!("17{}0{}{}", 1 + dice.below(9), 1 + dice.below(9), dice.digits(8)),
         2 => format!("4{}", dice.digits(2)) + &format!("{}{}", 11 + dice.below(80), 1111 + dice.below(8000)),
         _ => dice.checked("4", 10, |digits| {
-            checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0
+            checksum::weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
         }),
     }
 }

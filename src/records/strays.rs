@@ -1,0 +1,52 @@
+//! What lies in an audit directory: chains, and what somebody left there. Editors and backups leave things that are no
+//! break; but nothing that looks like records may be there of which no chain accounts.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{day_file::parse_day, disk::names, entry::is_recordable, trail};
+
+/// The entries of an audit directory.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// The names of directories that are, or may be, a tenant's.
+    pub(super) chains: BTreeSet<String>,
+    /// Of no chain, and nothing like it.
+    pub(super) strays: Vec<PathBuf>,
+    /// Of no chain, but it looks like records, or like a head.
+    pub(super) unaccounted: Vec<PathBuf>,
+}
+
+/// Sorts what is there; `heads` are the names that have one.
+pub(super) fn sort(audit: &Path, heads: &BTreeSet<String>) -> io::Result<Entries> {
+    let mut found = Entries::default();
+    for name in names(audit)?.into_iter().filter(|name| name != ".heads") {
+        let path = audit.join(&name);
+        let is_dir = fs::metadata(&path).is_ok_and(|meta| meta.is_dir());
+        if heads.contains(&name) {
+            found.chains.insert(name);
+        } else if is_dir && looks_like_a_chain(&path) {
+            if is_recordable(&name) {
+                found.chains.insert(name);
+            } else {
+                found.unaccounted.push(path);
+            }
+        } else if !is_dir && (parse_day(&name).is_some() || name.ends_with(".json")) {
+            found.unaccounted.push(path);
+        } else {
+            found.strays.push(path);
+        }
+    }
+    let heads = audit.join(".heads");
+    let is_own = |name: &str| name == "roll" || [".json", ".tmp"].iter().any(|end| name.ends_with(end));
+    found.strays.extend(names(&heads)?.iter().filter(|name| !is_own(name)).map(|name| heads.join(name)));
+    Ok(found)
+}
+
+/// Whether a directory holds records, or checkpoints of some. One that cannot be looked into might.
+fn looks_like_a_chain(dir: &Path) -> bool {
+    names(dir).map_or(true, |names| names.iter().any(|name| parse_day(name).is_some() || name == trail::DIR))
+}
