@@ -14,27 +14,27 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-const WORD: u16 = 1;
-const URL_SAFE: u16 = 2;
-const BASE64: u16 = 4;
-const RUN: u16 = 8;
-const TOKEN: u16 = 16;
-const SYMBOL: u16 = 32;
-const KEY: u16 = 64;
-const MARK: u16 = 128;
-const LETTER: u16 = 256;
-const DIGIT: u16 = 512;
-const NAME: u16 = 1024;
-const DOTTED: u16 = 2048;
-const SIGN: u16 = 4096;
-const CAPITAL: u16 = 8192;
+const WORD: u32 = 1;
+const URL_SAFE: u32 = 2;
+const BASE64: u32 = 4;
+const RUN: u32 = 8;
+const TOKEN: u32 = 16;
+const SYMBOL: u32 = 32;
+const KEY: u32 = 64;
+const FIELD: u32 = 128;
+const LETTER: u32 = 256;
+const DIGIT: u32 = 512;
+const NAME: u32 = 1024;
+const DOTTED: u32 = 2048;
+const SIGN: u32 = 4096;
+const CAPITAL: u32 = 8192;
 
 /// What each byte can be part of: one look instead of several comparisons, in the loops that see every byte.
-static KINDS: [u16; 256] = kinds();
+static KINDS: [u32; 256] = kinds();
 
-const fn kinds() -> [u16; 256] {
-    const ALL: u16 = WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY | NAME | DOTTED;
-    let mut table = [0_u16; 256];
+const fn kinds() -> [u32; 256] {
+    const ALL: u32 = WORD | URL_SAFE | BASE64 | RUN | TOKEN | SYMBOL | KEY | NAME | DOTTED;
+    let mut table = [0_u32; 256];
     let mut at = 0_usize;
     while at < 256 {
         #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "at < 256")]
@@ -47,12 +47,14 @@ const fn kinds() -> [u16; 256] {
                 b'-' => URL_SAFE | RUN | TOKEN | SYMBOL | KEY | NAME | SIGN,
                 b'+' | b'/' => BASE64 | RUN | TOKEN | SYMBOL | KEY | SIGN,
                 b'.' => RUN | TOKEN | KEY | NAME | DOTTED,
-                b'~' => RUN | KEY | MARK,
+                b'~' => RUN | KEY,
                 b'$' => RUN,
                 b':' => KEY,
-                b'=' | b'%' => KEY | MARK,
-                b'&' | b'\\' | b'*' | b'`' | b'<' | b'(' | b'[' | b'{' => MARK,
+                b'=' | b'%' => KEY,
                 _ => 0,
+            } | match at as u8 {
+                b' ' | b'\t' | b'\n' | b'\r' | b'\x0C' | b',' | b';' | b'|' | b'"' => 0,
+                _ => FIELD,
             };
         }
         at += 1;
@@ -60,11 +62,11 @@ const fn kinds() -> [u16; 256] {
     table
 }
 
-fn kinds_of(b: u8) -> u16 {
+fn kinds_of(b: u8) -> u32 {
     KINDS.get(usize::from(b)).copied().unwrap_or(0)
 }
 
-fn is(b: u8, kind: u16) -> bool {
+fn is(b: u8, kind: u32) -> bool {
     kinds_of(b) & kind != 0
 }
 
@@ -114,16 +116,23 @@ pub(super) fn is_token(b: u8) -> bool {
     is(b, TOKEN)
 }
 
-/// Whether a line may end inside a value: behind eight bytes of a token, or near a digit or capital on either side of the
-/// break. Most do not, and which do nobody foretells: so all of it is looked at, without a branch.
+/// Whether a line may end inside a value: behind eight bytes of a token, where it goes on with eight or with capitals, or near
+/// a digit or capital on either side of the break. Most do not, and which do nobody foretells: so all of it is looked at,
+/// without a branch.
 pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
     let Some(tail) = text.get(..end).and_then(|head| head.last_chunk::<8>()) else {
         return true;
     };
-    let token = tail.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
-    let code = |kinds: u16| kinds & (DIGIT | CAPITAL) != 0;
+    let Some(ahead) = text.get(next..).and_then(|rest| rest.first_chunk::<8>()) else {
+        return true;
+    };
+    let all = |eight: &[u8; 8]| eight.iter().fold(TOKEN, |common, b| common & kinds_of(*b)) != 0;
+    let [first, small, ..] = *ahead;
+    let quoted = is_space(first) | (first == b'>');
+    let token = all(tail) & (quoted | all(ahead) | (is_token(first) & !small.is_ascii_lowercase()));
+    let code = |kinds: u32| kinds & (DIGIT | CAPITAL) != 0;
     let [.., second, last] = tail.map(kinds_of);
-    token | (code(second | last) & code(kinds_of(byte(text, next)) | kinds_of(byte(text, next + 1))))
+    token | (code(second | last) & code(kinds_of(first) | kinds_of(small)))
 }
 
 /// Both alphabets of base64, and hexadecimal digits.
@@ -141,9 +150,9 @@ pub(super) fn is_url_safe(b: u8) -> bool {
     is(b, URL_SAFE)
 }
 
-/// What may begin something that reads as something else.
-pub(super) fn may_be_mark(b: u8) -> bool {
-    is(b, MARK)
+/// What a field of a row may be written of: no blanks, quotes and what separates fields.
+pub(super) fn is_field(b: u8) -> bool {
+    is(b, FIELD)
 }
 
 /// What a key under its name may be written of.
@@ -175,28 +184,34 @@ pub(super) fn is_escape(text: &[u8], at: usize) -> bool {
     matches!(before(text, at), b'n' | b'r' | b't') && at > 1 && byte(text, at - 2) == b'\\'
 }
 
-/// A bit for each of eight bytes that satisfies `of`. Runs are short and end anywhere: eight bytes are looked at without a
-/// branch, which costs less than a loop whose end nobody foretells.
-fn places(eight: &[u8; 8], of: impl Fn(u8) -> bool) -> u32 {
-    eight.iter().enumerate().fold(0, |places, (place, b)| places | u32::from(of(*b)) << place)
-}
-
-/// The first place from `at` on whose byte satisfies `of`.
-pub(super) fn find(text: &[u8], mut at: usize, of: impl Fn(u8) -> bool) -> Option<usize> {
-    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let places = places(eight, &of);
-        if places != 0 {
-            return Some(at + places.trailing_zeros() as usize);
-        }
-        at += 8;
-    }
-    (at..text.len()).find(|at| of(byte(text, *at)))
-}
-
 /// The end of the run of bytes that satisfy `of`, at most `max` long.
 pub(super) fn run_end(text: &[u8], at: usize, max: usize, of: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.iter().take(max).take_while(|b| of(**b)).count()
+}
+
+/// As `run_end` of digits, eight at once: how many there are nobody foretells.
+pub(super) fn digits_end(text: &[u8], at: usize, max: usize) -> usize {
+    let mut end = at;
+    while end - at < max
+        && let Some(eight) = text.get(end..).and_then(|rest| rest.first_chunk())
+    {
+        let digits = digits_before_others(u64::from_le_bytes(*eight));
+        end += digits;
+        if digits < 8 {
+            return end.min(at + max);
+        }
+    }
+    if end - at < max { run_end(text, end, max - (end - at), is_digit) } else { at + max }
+}
+
+/// How many of eight bytes are digits before the first that is none.
+const fn digits_before_others(eight: u64) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    // What is left of a digit is below ten; seven bits a byte, so that adding carries into no other.
+    let left = eight ^ (ONES * 0x30);
+    let others = ((left & (ONES * 0x7F)) + ONES * 0x76) | left;
+    (others & (ONES * 0x80)).trailing_zeros() as usize / 8
 }
 
 /// The start of the run that ends before `at`, at most `max` long; it stops after a literal `\n`.
@@ -256,10 +271,13 @@ pub(super) fn holds_word(text: &[u8], words: &[&str]) -> bool {
 
 /// The same, of those whose end `counts`.
 fn find_word(text: &[u8], words: &[&str], counts: impl Fn(usize) -> bool) -> bool {
+    // Five bits of a letter are the same in both cases; most words of a text begin with none of these.
+    let firsts = words.iter().fold(0_u32, |firsts, w| firsts | 1 << (before(w.as_bytes(), 1) & 31));
     (0..text.len()).any(|at| {
         let first = byte(text, at);
         let letter = first.is_ascii_alphabetic() || first >= 0xC0;
         letter
+            && firsts >> (first & 31) & 1 == 1
             && opens_word(text, at)
             && words.iter().any(|w| {
                 starts_with_ignoring_case(text, at, w.as_bytes())
@@ -422,4 +440,17 @@ pub(super) fn pairs_of_capitals(text: &[u8]) -> usize {
         .zip(text.iter().skip(1))
         .filter(|(a, b)| a.is_ascii_uppercase() && b.is_ascii_uppercase())
         .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn digits_end_where_a_loop_ends(text in prop::collection::vec(prop_oneof![4 => b'0'..=b'9', 1 => any::<u8>()], 0..40), at in 0..40_usize, max in 0..40_usize) {
+            prop_assert_eq!(digits_end(&text, at, max), run_end(&text, at, max, is_digit));
+        }
+    }
 }

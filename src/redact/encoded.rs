@@ -7,16 +7,22 @@ use super::bytes::{before, byte, is_all_symbols, is_escape, is_sign, is_symbol, 
 
 /// A shorter run holds no value worth the search.
 const RUN_MIN: usize = 16;
+/// Of a part of a text a run may be longer by one: where the backslash of a literal `\n` before it is cut off.
+const PART_MIN: usize = RUN_MIN - 1;
 /// Bytes that tell text from anything else.
 const HEAD: usize = 16;
 
-/// The runs that decode to text, with that text. Decoding shrinks, so the work is linear.
-pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
+/// The runs that decode to text, with that text. Decoding shrinks, so the work is linear. `any` becomes true if there are
+/// runs, or may be in a part of the text.
+pub(super) fn runs<'a>(
+    text: &'a str,
+    any: &'a mut bool,
+) -> impl Iterator<Item = (Range<usize>, String)> + 'a {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let run = next_run(bytes, at)?;
+            let run = next_run(bytes, at, any)?;
             at = run.end;
             if let Some(found) = decode_run(bytes, run) {
                 return Some(found);
@@ -26,7 +32,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
 }
 
 /// A run of 16 covers eight bytes that begin at a multiple of eight: only those are looked at.
-fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
+fn next_run(text: &[u8], from: usize, any: &mut bool) -> Option<Range<usize>> {
     let mut block = from.next_multiple_of(8);
     while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {
         if !holds_blank(u64::from_le_bytes(*word)) && is_all_symbols(word) {
@@ -35,6 +41,7 @@ fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
                 start -= 1;
             }
             let end = run_end(text, block, usize::MAX, is_symbol);
+            *any |= end - start >= PART_MIN;
             if end - start >= RUN_MIN {
                 return Some(start..run_end(text, end, 2, |b| b == b'='));
             }
@@ -171,7 +178,9 @@ mod tests {
     #[test]
     fn only_text_is_decoded() {
         let found = |text: &str| {
-            runs(text).map(|(range, found)| (text.get(range).unwrap().to_owned(), found)).collect::<Vec<_>>()
+            runs(text, &mut false)
+                .map(|(range, found)| (text.get(range).unwrap().to_owned(), found))
+                .collect::<Vec<_>>()
         };
         let one = |run: &str, text: &str| vec![(run.to_owned(), text.to_owned())];
         assert_eq!(
@@ -187,7 +196,7 @@ mod tests {
         #[test]
         fn no_long_run_is_passed_over(text in "[ -~]{0,30}( [a-zA-Z0-9+/]{16,40} )[ -~]{0,30}", from in 0..30_usize) {
             let bytes = text.as_bytes();
-            let found = next_run(bytes, from);
+            let found = next_run(bytes, from, &mut false);
             let plain = (from..bytes.len()).find(|start| {
                 let free = *start == from || !is_symbol(bytes[*start - 1]) || is_escape(bytes, *start);
                 free && run_end(bytes, *start, usize::MAX, is_symbol) - start >= RUN_MIN

@@ -4,15 +4,17 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::Redactor;
+use super::block;
 use super::detect;
 use super::resolve::Tally;
 
 const DEPTH_MAX: usize = 128;
 /// Blanks before the end of a pair.
 const BLANKS_MAX: usize = 64;
+/// Bytes of a string that are looked at one by one.
+const SHORT: usize = 16;
 /// A longer string names no credential.
 const NAME_MAX: usize = 48;
 
@@ -33,6 +35,15 @@ pub(super) fn rewrite(
     Some(Some(rewriter.out))
 }
 
+/// Where a string ends, or something in it that is not written as it reads.
+fn string_end(rest: &[u8]) -> Option<usize> {
+    let stops = |b: u8| (b == b'"') | (b == b'\\') | (b < 0x20);
+    // Most keys are short.
+    let head = rest.get(..SHORT).unwrap_or(rest);
+    let at = head.iter().position(|b| stops(*b));
+    at.or_else(|| block::find(rest, head.len(), stops)).filter(|at| *at < rest.len())
+}
+
 struct Rewriter<'a> {
     redactor: &'a Redactor,
     json: &'a str,
@@ -42,17 +53,17 @@ struct Rewriter<'a> {
     /// The document has been copied up to here.
     copied: usize,
     out: String,
-    frames: Vec<Frame>,
+    frames: Vec<Frame<'a>>,
 }
 
 /// An open object or array, with the key that its values stand under.
-struct Frame {
+struct Frame<'a> {
     close: u8,
-    key: Rc<str>,
+    key: Cow<'a, str>,
     /// The key that the object or array itself stands under.
-    outer: Rc<str>,
+    outer: Cow<'a, str>,
     /// What the member before says that the next value is called: `"name": "DB_PASSWORD"`.
-    named: Option<Rc<str>>,
+    named: Option<Cow<'a, str>>,
     /// Of an array, whether no string has been read.
     is_empty: bool,
     /// Keys of the object that were redacted, or look so, and how many became the same.
@@ -107,7 +118,7 @@ impl<'a> Rewriter<'a> {
         }
         self.at += 1;
         let inherited = self.under();
-        let outer = Rc::clone(&inherited);
+        let outer = inherited.clone();
         self.frames.push(Frame {
             close,
             key: inherited,
@@ -152,7 +163,7 @@ impl<'a> Rewriter<'a> {
         }
         // The redacted key is what the values stand under, so that a second pass sees the same.
         if let Some(frame) = self.frames.last_mut() {
-            frame.key = key.into();
+            frame.key = key;
         }
         Some(())
     }
@@ -172,23 +183,23 @@ impl<'a> Rewriter<'a> {
     }
 
     /// The key that a value stands under.
-    fn under(&self) -> Rc<str> {
-        self.frames.last().map_or_else(|| Rc::from(""), |frame| Rc::clone(&frame.key))
+    fn under(&self) -> Cow<'a, str> {
+        self.frames.last().map_or(Cow::Borrowed(""), |frame| frame.key.clone())
     }
 
     /// What a string is called: by its key, or, if that is `value`, by the member before it or the object's own key; in a
     /// pair by the string before it.
-    fn called(&self, text: &str) -> Rc<str> {
-        let Some(frame) = self.frames.last() else { return Rc::from("") };
+    fn called(&self, text: &str) -> Cow<'a, str> {
+        let Some(frame) = self.frames.last() else { return Cow::Borrowed("") };
         let is_value = detect::is_value(&frame.key) || (frame.close == b']' && self.is_last());
-        let behind = || self.name_behind().filter(|_| frame.close == b'}').map(Rc::from);
+        let behind = || self.name_behind().filter(|_| frame.close == b'}').map(Cow::Borrowed);
         let named = if is_value { frame.named.clone().or_else(behind) } else { None };
         let name = match &named {
             Some(name) if detect::named_value(name, text) => name,
             _ if frame.close == b'}' && is_value && detect::names_value(&frame.outer) => &frame.outer,
             _ => &frame.key,
         };
-        Rc::clone(name)
+        name.clone()
     }
 
     /// Keeps what a string says about the next one.
@@ -196,15 +207,15 @@ impl<'a> Rewriter<'a> {
         let Some(frame) = self.frames.last_mut() else { return };
         let names = if frame.close == b']' { frame.is_empty } else { detect::is_name_member(&frame.key) };
         if names || frame.close == b']' {
-            frame.named = (names && detect::names_value(read)).then(|| Rc::from(read));
+            frame.named = (names && detect::names_value(read)).then(|| Cow::Owned(read.to_owned()));
         }
         frame.is_empty = false;
     }
 
     /// The name in the member behind a value.
-    fn name_behind(&self) -> Option<&str> {
-        let rest =
-            self.json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+    fn name_behind(&self) -> Option<&'a str> {
+        let json = self.json;
+        let rest = json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
         let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
         let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
         let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
@@ -235,7 +246,7 @@ impl<'a> Rewriter<'a> {
         }
         let json = self.json;
         let rest = json.as_bytes().get(self.at..)?;
-        let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+        let plain = string_end(rest)?;
         if rest.get(plain) == Some(&b'"') {
             let text = json.get(self.at..self.at + plain)?;
             self.at += plain + 1;
@@ -248,7 +259,7 @@ impl<'a> Rewriter<'a> {
         let mut text = String::new();
         loop {
             let rest = self.json.as_bytes().get(self.at..)?;
-            let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F))?;
+            let plain = string_end(rest)?;
             text.push_str(self.json.get(self.at..self.at + plain)?);
             self.at += plain;
             match self.next()? {

@@ -7,11 +7,13 @@
 //! Text is redacted until a pass finds nothing: that is why redacting twice changes nothing.
 
 mod allow;
+mod block;
 mod bytes;
 mod detect;
 mod encoded;
 mod entity;
 mod error;
+mod holds;
 mod json;
 mod known;
 mod marked;
@@ -37,6 +39,7 @@ use self::allow::Allowed;
 use self::entity::Entity;
 pub use self::entity::{Detectors, entities};
 pub use self::error::{AllowError, PatternError, UnknownEntity};
+use self::holds::Holds;
 use self::known::Known;
 pub use self::known::{is_telling, stands_for_itself};
 pub use self::marked::Mark;
@@ -160,14 +163,15 @@ impl Redactor {
         if is_plain && scan::is_short_word(text) {
             return None;
         }
-        let mut changed = self.pass(text, key, tally)?;
+        let mut holds = Holds::of(text);
+        let mut changed = self.pass(text, key, &mut holds, tally)?;
         for _ in 1..PASSES_MAX {
-            match self.pass(&changed, key, tally) {
+            match self.pass(&changed, key, &mut holds, tally) {
                 Some(next) => changed = next,
                 None => return Some(changed),
             }
         }
-        if self.pass(&changed, key, &mut tally.fresh()).is_some() {
+        if self.pass(&changed, key, &mut holds, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
             changed.clear();
             self.placeholder(&mut changed, Entity::Unstable.name(), text.as_bytes());
@@ -176,10 +180,14 @@ impl Redactor {
     }
 
     /// Finds and replaces once. None if there is nothing to find.
-    fn pass(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
-        let shadow = Shadow::of(text);
+    fn pass(&self, text: &str, key: &str, holds: &mut Holds, tally: &mut Tally) -> Option<String> {
+        let shadow = if holds.folded { Shadow::of(text) } else { None };
+        holds.folded = shadow.is_some();
         let view = shadow.as_ref().map_or(text, Shadow::text);
-        let mut findings = self.findings(view, key, 0);
+        let mut findings = match &shadow {
+            Some(_) => self.findings(view, key, 0),
+            None => self.findings_of(view, key, 0, holds),
+        };
         if tally.masks() {
             // Pictures and files go where the text goes.
             findings.retain(|found| !found.is_data());
@@ -190,28 +198,46 @@ impl Redactor {
         }
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
+        let mut free = (shadow.is_none() && !holds.walls).then(Vec::new);
+        let mut wall = 0;
         for piece in &pieces {
             let range = view.floor_char_boundary(piece.start)..view.ceil_char_boundary(piece.end);
             let range = shadow.as_ref().map_or_else(|| range.clone(), |s| s.original(&range, text));
             out.push_str(text.get(from..range.start).unwrap_or_default());
             let source = text.get(range.clone()).unwrap_or_default();
+            free = free.filter(|_| !piece.best.is_data());
+            free.iter_mut().for_each(|free| free.push(wall..out.len()));
             self.write(&mut out, (view, source), piece, tally);
+            wall = out.len();
             from = range.end.max(from);
         }
         out.push_str(text.get(from..).unwrap_or_default());
+        free.iter_mut().for_each(|free| free.push(wall..out.len()));
+        (holds.walls, holds.free) = (true, free);
         Some(out)
     }
 
     /// What stands in a text, in its other readings and in what is encoded in it, as places of the text.
     fn findings(&self, view: &str, key: &str, depth: usize) -> Vec<Located> {
+        self.findings_of(view, key, depth, &mut Holds::of(view))
+    }
+
+    /// The same of a text of which is known what it holds.
+    fn findings_of(&self, view: &str, key: &str, depth: usize, holds: &mut Holds) -> Vec<Located> {
         let mut all = Vec::new();
-        for stretch in placeholder::stretches(view, &self.patterns) {
+        let mut runs = false;
+        let free = holds.free.take();
+        let parsed = free.is_none().then(|| placeholder::stretches(view, &self.patterns));
+        let parsed = parsed.into_iter().flatten();
+        let written = free.into_iter().flatten().filter(|stretch| !stretch.is_empty());
+        for stretch in written.chain(parsed) {
+            holds.walls = stretch.len() < view.len();
             self.scan(view, stretch.clone(), key, &mut all);
-            if depth >= DECODED_MAX {
+            if depth >= DECODED_MAX || !holds.runs {
                 continue;
             }
             let text = view.get(stretch.clone()).unwrap_or_default();
-            for (run, decoded) in encoded::runs(text) {
+            for (run, decoded) in encoded::runs(text, &mut runs) {
                 let run = run.start + stretch.start..run.end + stretch.start;
                 all.extend(self.within(view, (&run, &decoded), key, depth));
             }
@@ -219,14 +245,17 @@ impl Redactor {
         if depth >= DECODED_MAX {
             return all;
         }
-        if let Some(reading) = Reading::decoded(view) {
+        holds.runs = runs;
+        if let Some(reading) = holds.marks.then(|| Reading::decoded(view)).flatten() {
             let inner = self.findings(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
         type Counts = fn(&Located, &str) -> bool;
-        let joined = Reading::joined(view).map(|reading| (reading, Located::is_certain_or_named as Counts));
+        let joined = holds.feeds.then(|| Reading::joined(view)).flatten();
+        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts));
         let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts));
-        let spelled = Reading::spelled(view).map(|reading| (reading, Located::is_address as Counts));
+        let spelled = holds.points.then(|| Reading::spelled(view)).flatten();
+        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts));
         for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {

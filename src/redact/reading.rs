@@ -3,11 +3,17 @@
 //! Detectors read these beside the text itself; only what spans a place that was changed counts.
 
 mod alone;
+mod first;
 mod spelled;
+
+pub(super) use self::first::holds_mark;
+pub(super) use self::spelled::holds_point;
 
 use std::ops::Range;
 
-use super::bytes::{before, byte, find, is_space, is_word, may_be_mark, run_end, run_start, slice};
+use self::first::{may_be_mark, may_go_on};
+use super::block::Places;
+use super::bytes::{before, byte, is_space, is_word, run_end, run_start, slice};
 use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
@@ -87,11 +93,12 @@ impl Reading {
     /// With encodings undone and emphasis dropped. None if there are none.
     pub(super) fn decoded(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let (at, ..) = next_mark(bytes, 0)?;
+        let mut places = Places::of(bytes, may_be_mark);
+        let (at, ..) = next_mark(bytes, &mut places, 0)?;
         let first = if byte(bytes, at) != b' ' && before(bytes, at) == b' ' { at - 1 } else { at };
         let mut writer = Writer::new(bytes, first);
         let mut from = first;
-        while let Some((at, value, length)) = next_mark(bytes, from) {
+        while let Some((at, value, length)) = next_mark(bytes, &mut places, from) {
             writer.keep(from..at);
             writer.read(at, value, length);
             from = at + length;
@@ -103,7 +110,15 @@ impl Reading {
     /// With lines joined that break inside a value. None if there are none.
     pub(super) fn joined(source: &str) -> Option<Self> {
         let bytes = source.as_bytes();
-        let first = memchr::memchr_iter(b'\n', bytes).find(|at| wrap(bytes, *at).is_some())?;
+        let mut feeds = Places::of(bytes, |b| b == b'\n');
+        let mut from = 0;
+        let first = loop {
+            let feed = feeds.next(from)?;
+            if wrap(bytes, feed).is_some() {
+                break feed;
+            }
+            from = feed + 1;
+        };
         let first = if before(bytes, first) == b'\r' { first - 1 } else { first };
         let mut writer = Writer::new(bytes, first);
         let mut at = first;
@@ -247,10 +262,18 @@ impl<'a> Writer<'a> {
 }
 
 /// The next place that reads as something else, as what, and how many bytes do.
-fn next_mark(text: &[u8], from: usize) -> Option<(usize, char, usize)> {
+fn next_mark(
+    text: &[u8],
+    places: &mut Places<'_, impl Fn(u8) -> bool>,
+    from: usize,
+) -> Option<(usize, char, usize)> {
     let mut at = from;
     loop {
-        at = find(text, at, may_be_mark)?;
+        at = places.next(at)?;
+        if !may_go_on(byte(text, at), byte(text, at + 1)) {
+            at += 1;
+            continue;
+        }
         // A blank before a bracket belongs to what is spelled.
         let blank = if at > from && before(text, at) == b' ' { mark(text, at - 1) } else { None };
         if let Some((value, length)) = blank {

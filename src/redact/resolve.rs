@@ -131,14 +131,22 @@ pub(super) fn normalised(form: Form, value: &[u8]) -> Cow<'_, [u8]> {
     match form {
         Form::Exact => Cow::Borrowed(value),
         Form::Lower => Cow::Owned(value.to_ascii_lowercase()),
-        Form::Compact => Cow::Owned(
-            value
-                .iter()
-                .filter(|b| b.is_ascii_alphanumeric() || **b == b'+')
-                .map(u8::to_ascii_uppercase)
-                .collect(),
-        ),
+        Form::Compact => Cow::Owned(compact(value)),
     }
+}
+
+/// Letters, digits and `+` alone, upper case. Which bytes those are nobody foretells: each is written where the next one goes.
+fn compact(value: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; value.len()];
+    let mut length = 0;
+    for b in value {
+        if let Some(to) = out.get_mut(length) {
+            *to = b.to_ascii_uppercase();
+        }
+        length += usize::from(b.is_ascii_alphanumeric() | (*b == b'+'));
+    }
+    out.truncate(length);
+    out
 }
 
 /// The name of an entity, ours or a tenant's own.

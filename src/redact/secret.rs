@@ -88,26 +88,34 @@ impl Pseudonyms {
 
     pub(super) fn write_token(&self, out: &mut String, entity: &str, value: &[u8]) {
         let mut mac = self.0.clone();
-        mac.update(entity.as_bytes());
-        mac.update(&[0]);
-        mac.update(value);
+        let mut short = [0; BLOCK];
+        let (name, length) = (entity.as_bytes(), entity.len() + 1 + value.len());
+        // Most are short: hashing takes one piece sooner than three.
+        if let Some((head, tail)) =
+            short.get_mut(..length).and_then(|room| room.split_at_mut_checked(name.len()))
+            && let Some(body) = tail.get_mut(1..)
+        {
+            head.copy_from_slice(name);
+            body.copy_from_slice(value);
+            mac.update(short.get(..length).unwrap_or_default());
+        } else {
+            mac.update(name);
+            mac.update(&[0]);
+            mac.update(value);
+        }
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        base32(out, digest.iter().take(TOKEN_BYTES));
+        base32(out, digest.into_iter());
     }
 }
 
-fn base32<'a>(out: &mut String, bytes: impl Iterator<Item = &'a u8>) {
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for &byte in bytes {
-        held = (held << 8) | u32::from(byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            let index = usize::try_from((held >> bits) & 31).unwrap_or(0);
-            out.push(char::from(BASE32.get(index).copied().unwrap_or(b'a')));
-        }
-        held &= (1 << bits) - 1;
-    }
+fn base32(out: &mut String, bytes: impl Iterator<Item = u8>) {
+    let bits = bytes.take(TOKEN_BYTES).fold(0_u128, |bits, byte| bits << 8 | u128::from(byte));
+    let symbol = |place: usize| {
+        let index = usize::try_from(bits >> (5 * (TOKEN_LEN - 1 - place)) & 31).unwrap_or(0);
+        BASE32.get(index).copied().unwrap_or(b'a')
+    };
+    let token: [u8; TOKEN_LEN] = std::array::from_fn(symbol);
+    out.push_str(std::str::from_utf8(&token).unwrap_or_default());
 }
 
 fn hex_digit(nibble: u8) -> char {
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn base32_is_that_of_rfc_4648() {
         let mut out = String::new();
-        base32(&mut out, b"foobarfoob".iter());
+        base32(&mut out, b"foobarfoob".iter().copied());
         assert_eq!(out, "mzxw6ytbojtg633c");
     }
 

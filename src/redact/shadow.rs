@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::block;
+
 /// A folded copy with the way back.
 pub(super) struct Shadow {
     text: String,
@@ -70,11 +72,10 @@ fn first_folded(original: &str) -> Option<usize> {
         return None;
     }
     // Letters with accents begin with 0xC3 to 0xC9, and the other bytes of a character are below.
-    let may_fold = |b: &u8| *b == 0xC2 || *b >= 0xCA;
+    let may_fold = |b: u8| (b == 0xC2) | (b >= 0xCA);
     let mut from = 0;
     loop {
-        let rest = original.get(from..)?;
-        let at = from + rest.bytes().position(|b| may_fold(&b))?;
+        let at = block::find(original.as_bytes(), from, may_fold)?;
         let c = original.get(at..)?.chars().next()?;
         if !matches!(fold(c), Fold::Keep) {
             return Some(at);

@@ -2,7 +2,7 @@
 //! and values under such a key in JSON.
 
 use super::bytes::{
-    Classes, before, byte, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
+    Classes, before, byte, is_alphanumeric, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
     pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
 use super::reference::{is_code, is_member, is_path, is_reference};
@@ -383,10 +383,10 @@ fn kind(name: &[u8], query: bool) -> Option<Kind> {
     let path = name.contains(&b':');
     let mut letters = [0_u8; NAME_MAX];
     let mut length = 0;
-    let kept = name.iter().filter(|b| b.is_ascii_alphanumeric());
-    for (to, from) in letters.iter_mut().zip(kept) {
-        *to = from.to_ascii_lowercase();
-        length += 1;
+    for b in name {
+        let Some(to) = letters.get_mut(length) else { break };
+        *to = b.to_ascii_lowercase();
+        length += usize::from(is_alphanumeric(*b));
     }
     let name = letters.get(..length)?;
     if PASSWORDS.iter().any(|p| ends(name, p)) || SHORT_PASSWORDS.contains(&name) {

@@ -1,7 +1,7 @@
 //! Numbers of businesses, which name a person where one trades alone: DE_VAT_ID, AT_VAT_ID, CH_UID. The letters before
 //! them are part of the number, and each has a check digit.
 
-use super::bytes::{byte, holds_word, near, run_end, slice, starts_free};
+use super::bytes::{byte, digits_end, holds_word, near, run_end, slice, starts_free};
 use super::checksum::{mod_11_10, weighted};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
@@ -35,7 +35,7 @@ pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         if let Some(end) = german_in_groups(scan, start, at) {
             return Some(Finding::whole(Entity::DeVatId, start, end));
         }
-        let end = run_end(text, at, 10, |b| b.is_ascii_digit());
+        let end = digits_end(text, at, 10);
         let digits = digits::<9>(slice(text, at, end))?;
         let issued = digits.first() != Some(&0) && mod_11_10(&digits) && scan.on.has(Entity::DeVatId);
         return (issued && !byte(text, end).is_ascii_alphanumeric())

@@ -1,6 +1,6 @@
 //! Credentials in tables (CSV, TSV, Markdown): the first of the rows above says what the column holds.
 
-use super::bytes::{Classes, before, byte, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_field, run_end, run_start, slice};
 use super::{Finding, Scan, assignment};
 
 /// How far above a row its column's name may stand, in bytes and in rows.
@@ -17,18 +17,17 @@ fn separates(b: u8) -> bool {
 /// A field with the byte at `at` in it, if its column's name names a credential.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    let edge = |b: u8| separates(b) || matches!(b, b'\n' | b'\r' | b'"');
-    let field = |b: u8| !edge(b) && !b.is_ascii_whitespace();
-    let start = run_start(text, at, VALUE_MAX, field);
-    let end = run_end(text, at, VALUE_MAX, field);
-    let value = slice(text, start, end);
+    let edges = |b: u8| b == 0 || separates(b) || matches!(b, b'\n' | b'\r' | b'"');
+    let start = run_start(text, at, VALUE_MAX, is_field);
     let open = run_start(text, start, 2, |b| matches!(b, b' ' | b'"'));
+    // The common case, a word of a sentence.
+    if !edges(before(text, open)) && !edges(before(text, start)) {
+        return None;
+    }
+    let end = run_end(text, at, VALUE_MAX, is_field);
+    let value = slice(text, start, end);
     let close = run_end(text, end, 2, |b| b == b' ' || b == b'"');
-    let edges = |b: u8| b == 0 || edge(b);
-    if value.len() < 6
-        || !edges(before(text, open)) && !edges(before(text, start))
-        || !edges(byte(text, close))
-    {
+    if value.len() < 6 || !edges(byte(text, close)) {
         return None;
     }
     let classes = Classes::of(value);

@@ -21,23 +21,42 @@ pub(super) fn address(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize
 
 /// 25 bytes in base 58, the last four the head of a double SHA-256.
 fn is_base58check(word: &[u8]) -> bool {
-    let mut bytes = [0_u8; 25];
+    // 28 bytes, the highest four first.
+    let mut number = [0_u32; 7];
     for symbol in word {
-        let Some(worth) = BASE58.iter().position(|b| b == symbol) else { return false };
-        let mut carry = u32::try_from(worth).unwrap_or(0);
-        for byte in bytes.iter_mut().rev() {
-            carry += u32::from(*byte) * 58;
-            *byte = u8::try_from(carry & 0xFF).unwrap_or(0);
-            carry >>= 8;
+        let Some(mut carry) = WORTHS.get(usize::from(*symbol)).copied().filter(|worth| *worth < 58) else {
+            return false;
+        };
+        for part in number.iter_mut().rev() {
+            carry += u64::from(*part) * 58;
+            *part = u32::try_from(carry & 0xFFFF_FFFF).unwrap_or(0);
+            carry >>= 32;
         }
         if carry != 0 {
             return false;
         }
     }
-    let (body, check) = bytes.split_at(21);
+    let mut bytes = [0_u8; 28];
+    let (parts, _) = bytes.as_chunks_mut();
+    parts.iter_mut().zip(number).for_each(|(to, part)| *to = part.to_be_bytes());
+    let [0, 0, 0, body @ .., a, b, c, d] = bytes else { return false };
     let twice = Sha256::digest(Sha256::digest(body));
-    twice.iter().zip(check).all(|(a, b)| a == b)
+    twice.starts_with(&[a, b, c, d])
 }
+
+/// What a symbol of base 58 is worth; 58 for what is none.
+static WORTHS: [u64; 256] = {
+    let mut table = [58; 256];
+    let mut worth = 0;
+    while worth < BASE58.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the alphabet, and of a byte; `get` is not const")]
+        {
+            table[BASE58[worth] as usize] = worth as u64;
+        }
+        worth += 1;
+    }
+    table
+};
 
 /// The checksum of what follows `bc1`; 1 for version 0, another constant for later ones.
 fn is_bech32(data: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 mod assignment;
 mod aws;
 mod bank;
+mod behind;
 mod business;
 mod called;
 pub(super) mod checksum;
@@ -89,8 +90,7 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| header::cookie(scan, at))
             .or_else(|| token::telegram(scan, at))
             .or_else(|| pem::putty(scan, at))
-            .or_else(|| network::ipv6(scan, at))
-            .or_else(|| network::mac(scan, at))
+            .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
             .or_else(|| speech::labelled(scan, at)),
         Trigger::Equals => assignment::find(scan, at),
@@ -109,25 +109,43 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
     }
 }
 
-/// Sequences of digit groups, with how many digits the value has, the strictest check first.
-pub(super) const NUMBERS: &[(Entity, number::Counts, number::Check)] = &[
-    (Entity::ChAhv, number::digits(13, 13), identity::ch_ahv),
-    (Entity::CreditCard, number::digits(13, 19), payment::card),
-    (Entity::FrNir, number::digits(15, 15), identity::fr_nir),
-    (Entity::FrNir, number::ANY, identity::fr_nir_corsica_spaced),
-    (Entity::IpAddress, number::ANY, network::ipv4),
-    (Entity::UsSsn, number::digits(9, 9), identity::us_ssn),
-    (Entity::UsItin, number::digits(9, 9), identity::us_itin),
-    (Entity::DeTaxId, number::digits(11, 11), identity::de_tax_id),
-    (Entity::InAadhaar, number::digits(12, 12), identity::in_aadhaar),
-    (Entity::AtSvnr, number::digits(10, 10), identity::at_svnr),
-    (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs_named),
-    (Entity::PhoneNumber, number::digits(7, 18), phone::find),
-    (Entity::UkNhs, number::digits(10, 10), identity::uk_nhs),
-    (Entity::FrNir, number::digits(13, 13), identity::fr_nir_named),
-    (Entity::UkNino, number::ANY, identity::uk_nino_spaced),
-    (Entity::DeSocialSecurity, number::digits(8, 8), identity::de_social_security_spaced),
-];
+macro_rules! first_of {
+    ($number:expr; $($entity:ident $counts:expr, $check:path;)+) => {{
+        let number = $number;
+        $(
+            if (number.ends & $counts != 0 || $counts == number::ANY)
+                && number.scan.on.has(Entity::$entity)
+                && let Some((start, end)) = $check(number)
+            {
+                return Some(Finding::whole(Entity::$entity, start, end));
+            }
+        )+
+        None
+    }};
+}
+
+/// Sequences of digit groups, with how many digits the value has, the strictest check first. Each is asked where it stands,
+/// as a loop over them would not foretell whom it asks.
+pub(super) fn numeric(number: &number::Number<'_>) -> Option<Finding> {
+    first_of! { number;
+        ChAhv number::digits(13, 13), identity::ch_ahv;
+        CreditCard number::digits(13, 19), payment::card;
+        FrNir number::digits(15, 15), identity::fr_nir;
+        FrNir number::ANY, identity::fr_nir_corsica_spaced;
+        IpAddress number::ANY, network::ipv4;
+        UsSsn number::digits(9, 9), identity::us_ssn;
+        UsItin number::digits(9, 9), identity::us_itin;
+        DeTaxId number::digits(11, 11), identity::de_tax_id;
+        InAadhaar number::digits(12, 12), identity::in_aadhaar;
+        AtSvnr number::digits(10, 10), identity::at_svnr;
+        UkNhs number::digits(10, 10), identity::uk_nhs_named;
+        PhoneNumber number::digits(7, 18), phone::find;
+        UkNhs number::digits(10, 10), identity::uk_nhs;
+        FrNir number::digits(13, 13), identity::fr_nir_named;
+        UkNino number::ANY, identity::uk_nino_spaced;
+        DeSocialSecurity number::digits(8, 8), identity::de_social_security_spaced;
+    }
+}
 
 /// Words that hold letters and digits, by their length: `(scan, start, end of the word) -> end of the value`.
 pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = &[

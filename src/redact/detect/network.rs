@@ -3,7 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::bytes::{
-    before, byte, column, holds_word, is_alphanumeric, near, run_end, run_start, slice, starts_apart,
+    before, byte, column, digits_end, holds_word, is_alphanumeric, near, run_end, run_start, slice,
+    starts_apart,
 };
 use super::lead::is_one_of;
 use super::number::Number;
@@ -249,7 +250,7 @@ fn is_nobody(text: &[u8], parts: [u32; 4], end: usize) -> bool {
 
 /// `/24`.
 fn prefix(text: &[u8], at: usize) -> Option<u32> {
-    let end = run_end(text, at + 1, 4, |b| b.is_ascii_digit());
+    let end = digits_end(text, at + 1, 4);
     if byte(text, at) != b'/' || end > at + 4 {
         return None;
     }
@@ -260,8 +261,17 @@ fn parse(digits: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// At the first colon of either address, behind which most colons have a blank.
+pub(super) fn colons(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let next = byte(scan.text, at + 1);
+    if !next.is_ascii_hexdigit() && next != b':' {
+        return None;
+    }
+    ipv6(scan, at).or_else(|| mac(scan, at))
+}
+
 /// At the first colon of an IPv6 address.
-pub(super) fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let start = run_start(text, at, 5, |b| b.is_ascii_hexdigit());
     if at - start > 4

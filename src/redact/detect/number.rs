@@ -2,19 +2,16 @@
 //! Also words that mix letters and digits. Bounded: 24 groups, 64 digits, words of 128.
 
 use super::bytes::{
-    before, byte, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start, slice,
-    starts_free,
+    before, byte, digits_end, is_alphanumeric, is_digit, is_letter, is_run, is_space, run_end, run_start,
+    slice, starts_free,
 };
-use super::{CODES, Finding, NUMBERS, Scan, Step};
+use super::{CODES, Finding, Scan, Step};
 
 const GROUPS_MAX: usize = 24;
 const DIGITS_MAX: usize = 64;
 const WORD_MAX: usize = 128;
 /// Digits that are too few for a value without others behind them.
 const SHORT: usize = 7;
-
-/// A numeric detector: the byte range of its value, which may begin before the digits (`+`, `(`).
-pub(in crate::redact) type Check = fn(&Number<'_>) -> Option<(usize, usize)>;
 
 /// How many digits a value may have: a bit for each count.
 pub(in crate::redact) type Counts = u128;
@@ -54,7 +51,7 @@ pub(in crate::redact) struct Number<'a> {
     pub(super) digits: &'a [u8],
     pub(super) groups: &'a [Group],
     /// Bit n: after n digits a group ends where a number may end.
-    ends: u128,
+    pub(super) ends: u128,
     /// Whether no other group stands before it.
     pub(super) first: bool,
     /// The group that stands before it.
@@ -145,7 +142,7 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
     if is_run(before(text, at)) {
         return None;
     }
-    let end = run_end(text, at, SHORT, is_digit);
+    let end = digits_end(text, at, SHORT);
     (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
 }
 
@@ -153,8 +150,8 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
 pub(super) fn step(scan: &Scan<'_>, at: usize) -> Step {
     let text = scan.text;
     let start = run_start(text, at, WORD_MAX, is_letter);
-    let end = run_end(text, at, WORD_MAX, is_alphanumeric);
-    let digits_end = run_end(text, at, WORD_MAX, is_digit);
+    let digits_end = digits_end(text, at, WORD_MAX);
+    let end = run_end(text, digits_end, WORD_MAX - (digits_end - at), is_alphanumeric);
     let glued = start < at || before(text, at) == b'_';
     if glued
         && digits_end == end
@@ -243,13 +240,8 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
             first: index == 0,
             prior: index.checked_sub(1).and_then(|last| groups.get(last).copied()),
         };
-        for (entity, counts, check) in NUMBERS {
-            if (number.ends & counts != 0 || *counts == ANY)
-                && scan.on.has(*entity)
-                && let Some((start, end)) = check(&number)
-            {
-                return Step::Found(Finding::whole(*entity, start, end));
-            }
+        if let Some(found) = super::numeric(&number) {
+            return Step::Found(found);
         }
     }
     let last = tried.checked_sub(1).and_then(|i| groups.get(i));
@@ -280,7 +272,7 @@ fn word_start(text: &[u8], groups: &[Group], last: &Group) -> Option<usize> {
 fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
     let (mut count, mut used, mut from) = (0, 0, at);
     for group in groups {
-        let end = run_end(text, from, DIGITS_MAX + 1, is_digit);
+        let end = digits_end(text, from, DIGITS_MAX + 1);
         let len = end - from;
         let Some(room) = digits.get_mut(used..used + len) else { break };
         room.iter_mut().zip(text.get(from..end).unwrap_or_default()).for_each(|(to, b)| *to = b - b'0');

@@ -101,10 +101,17 @@ fn is_version(value: &[u8]) -> bool {
 /// secret. `paired`: the name is glued to it by a colon.
 pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     let line = head.rsplit(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let words = line
+    let mut words = line
         .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
         .filter(|word| !word.is_empty())
-        .take(WORDS);
+        .take(WORDS)
+        .peekable();
+    let is = |word: &[u8], of: &[&[u8]]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
+    // Without a name before it only what joins it with one: most words do not.
+    let Some(first) = words.peek() else { return false };
+    if !paired && !is(first, SIGNS) && !is(first, JOINS) {
+        return false;
+    }
     let classes = Classes::of(secret);
     // `eu-west-1`, `worker-3`: the name of something.
     let slug = is_slug(secret) && classes.digit < 2;
@@ -114,7 +121,6 @@ pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     let signed = bare.iter().any(|b| !b.is_ascii_alphanumeric());
     let cased = classes.lower > 0 && classes.upper > 0 && classes.digit > 1;
     let made = (signed || cased) && !noun::is_standard(bare);
-    let is = |word: &[u8], of: &[&[u8]]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
     let mut behind: &[u8] = b"";
     let mut joined = paired;
     for (place, word) in words.enumerate() {

@@ -2,8 +2,10 @@
 //! `--password …`, `curl -u user:…`, and where a table, a tag or an attribute has the word before the value.
 
 use super::assignment::is_long_number;
+use super::behind::{ARTICLES, is_called};
 use super::bytes::{
-    Classes, before, byte, is_jumbled, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+    Classes, before, byte, digits_end, is_jumbled, is_space, run_end, run_start, slice,
+    starts_with_ignoring_case,
 };
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
@@ -116,58 +118,6 @@ const ADVERBS: &[&[u8]] = &[
     b"folgt",
     b"wie",
     b"ci-dessous",
-];
-/// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
-const CALLS: &[&[u8]] = &[
-    b"as",
-    b"als",
-    b"comme",
-    b"is",
-    b"ist",
-    b"est",
-    b"are",
-    b"sind",
-    b"sont",
-    b"for",
-    b"f\xC3\xBCr",
-    b"pour",
-    b"was",
-    b"war",
-    b"=",
-    b"c'est",
-];
-const ARTICLES: &[&[u8]] = &[
-    b"the",
-    b"a",
-    b"my",
-    b"your",
-    b"our",
-    b"his",
-    b"her",
-    b"its",
-    b"their",
-    b"new",
-    b"das",
-    b"ein",
-    b"mein",
-    b"dein",
-    b"unser",
-    b"neues",
-    b"le",
-    b"un",
-    b"mon",
-    b"ton",
-    b"notre",
-    b"votre",
-    b"nouveau",
-    b"mot",
-    b"de",
-    b"admin",
-    b"root",
-    b"wifi",
-    b"wlan",
-    b"current",
-    b"temporary",
 ];
 /// Words that hold digits and are no password.
 const TECHNICAL: &[&[u8]] = &[
@@ -444,7 +394,7 @@ fn owner(text: &[u8], from: usize) -> usize {
     found.filter(|form| is_space(byte(text, from + form.len()))).map_or(0, |form| form.len())
 }
 
-fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
+pub(super) fn is_one(word: &[u8], of: &[&[u8]]) -> bool {
     of.iter().any(|one| word.eq_ignore_ascii_case(one))
 }
 
@@ -495,7 +445,7 @@ pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
 }
 
 fn number_at(text: &[u8], start: usize) -> Option<Finding> {
-    let end = run_end(text, start, 64, |b| b.is_ascii_digit());
+    let end = digits_end(text, start, 64);
     let behind = byte(text, end);
     let ends = !behind.is_ascii_alphanumeric() && !matches!(behind, b'-' | b'/' | b'_');
     (ends && is_long_number(slice(text, start, end)))
@@ -550,10 +500,10 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     let called = value == from && is_space(byte(text, behind)) && is_called(text, to, WORDS);
     let glued = value > from;
     let pair = glued && is_called(text, to, LOGINS);
-    let login = pair::is_told(slice(text, from.saturating_sub(AROUND), from), glued, secret);
+    let login = || pair::is_told(slice(text, from.saturating_sub(AROUND), from), glued, secret);
     let meant = called
         || pair
-        || login
+        || login()
         || command::is_of_net(text, from)
         || speech::is_announced(text, from, secret)
         || called::is_argument(text, value, to)
@@ -570,20 +520,4 @@ pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<F
     let glued = matches!(sign, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@')
         && before(scan.text, start - 1).is_ascii_alphabetic();
     if glued { around(scan, start, end) } else { None }
-}
-
-/// "… as the password", "… ist mein neues Passwort", "… comme mot de passe".
-fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
-    let rest = slice(text, end, text.len().min(end + AROUND));
-    let sentence = rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?')).next().unwrap_or_default();
-    let mut words = sentence
-        .split(|b| is_space(*b) || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b',' | b';' | b')'))
-        .filter(|w| !w.is_empty());
-    if !words.next().is_some_and(|word| is_one(word, CALLS)) {
-        return false;
-    }
-    words
-        .take(4)
-        .find(|word| !is_one(word, ARTICLES))
-        .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }

@@ -2,7 +2,9 @@
 //! Groups that something else than one blank, dash or point stands between, and numbers that are glued to a word, are
 //! read apart.
 
-use super::bytes::{before, byte, is_alphanumeric, is_digit, is_letter, near, run_end, run_start, slice};
+use super::bytes::{
+    before, byte, digits_end, is_alphanumeric, is_digit, is_letter, near, run_end, run_start, slice,
+};
 use super::checksum::luhn;
 use super::lead::is_one_of;
 use super::number::{Number, Taken};
@@ -98,7 +100,7 @@ pub(super) fn loose(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if !matches!(byte(text, at), b'2'..=b'6') || !scan.on.has(Entity::CreditCard) {
         return None;
     }
-    let first = run_end(text, at, 5, is_digit);
+    let first = digits_end(text, at, 5);
     let (_, behind) = gap(text, first)?;
     if first - at != 4 || !is_digit(byte(text, behind)) || is_alphanumeric(before(text, at)) {
         return None;
@@ -115,7 +117,7 @@ pub(super) fn loose(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         } else {
             at
         };
-        end = run_end(text, from, 8, is_digit);
+        end = digits_end(text, from, 8);
         *length = end - from;
         let room = digits.get_mut(count..count + *length)?;
         room.iter_mut().zip(slice(text, from, end)).for_each(|(to, b)| *to = b - b'0');
@@ -175,7 +177,7 @@ fn stands_behind_group(text: &[u8], start: usize) -> bool {
 /// magnetic stripe, `%B4111111111111111^`.
 pub(super) fn glued(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
-    let end = run_end(text, at, DIGITS_MAX + 1, is_digit);
+    let end = digits_end(text, at, DIGITS_MAX + 1);
     let letters = slice(text, run_start(text, at, 12, is_letter), at);
     let track = letters == b"B" && before(text, at - 1) == b'%' && byte(text, end) == b'^';
     let apart = before(text, at) == b'_' || is_one_of(letters, WORDS);

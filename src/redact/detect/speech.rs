@@ -1,7 +1,9 @@
 //! What a sentence or a label says about the value behind it: "WLAN-Schlüssel: …", "creds are lena/…", "code d'accès : …",
 //! "the API key is …".
 
-use super::bytes::{Classes, before, byte, is_alphanumeric, is_letter, is_space, run_end, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
+};
 use super::words::{is_plainly_random_letters, is_scattered};
 use super::{Finding, Scan, pair, password};
 use crate::redact::entity::Entity;
@@ -90,10 +92,74 @@ const NAME_MAX: usize = 32;
 const AHEAD: usize = 48;
 const WORDS_MAX: usize = 5;
 
+/// Verbs that join a label with the value.
+const VERBS: &[&str] = &[" est", " ist", " is", " lautet"];
+/// What a password is changed from, and to; `à` is the last of these.
+const SOURCES: &[&str] = &["from", "von", "de"];
+const GOALS: &[&str] = &["to", "auf", "en", "vers"];
+const GOAL: &str = "\u{e0}";
+
+/// For each last letter of a label before a password: what stands before it, a bit each, the last for all that is no letter.
+static LABEL_ENDS: [u32; 26] =
+    with_ends(with_ends(with_ends(with_ends(with_ends([0; 26], LABELS), CODES), VERBS), SOURCES), GOALS);
+
+/// The same of all that may stand before a colon.
+static ENDS: [u32; 26] = {
+    let mut table = with_ends(with_ends(with_ends([0; 26], LABELS), KEY_LABELS), VERBS);
+    let mut row = 0;
+    while row < BOTH.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+        let word = BOTH[row];
+        table = with_end(table, word);
+        row += 1;
+    }
+    table
+};
+
+const fn with_ends(mut table: [u32; 26], labels: &[&str]) -> [u32; 26] {
+    let mut row = 0;
+    while row < labels.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+        let label = labels[row];
+        table = with_end(table, label.as_bytes());
+        row += 1;
+    }
+    table
+}
+
+#[expect(clippy::indexing_slicing, reason = "labels end in a small letter, which building the table proves")]
+const fn with_end(mut table: [u32; 26], label: &[u8]) -> [u32; 26] {
+    let [.., before, last] = label else { return table };
+    table[(*last - b'a') as usize] |= 1 << place(*before);
+    table
+}
+
+/// Which letter it is; 26 for all others.
+const fn place(b: u8) -> u8 {
+    let place = (b | 0x20).wrapping_sub(b'a');
+    if place < 26 { place } else { 26 }
+}
+
+/// Whether a label of the table may end at `end`: most words do not end so.
+fn may_end(text: &[u8], end: usize, table: &[u32; 26]) -> bool {
+    let row = table.get(usize::from(place(before(text, end))));
+    row.is_some_and(|row| row >> place(before(text, end.saturating_sub(1))) & 1 == 1)
+}
+
+/// Whether the line that ends at `end` may announce a password by its last words, behind which blanks may be left.
+fn may_announce(text: &[u8], end: usize) -> bool {
+    let last = before(text, end);
+    last >= 0x80 || is_space(last) || may_end(text, end, &LABEL_ENDS)
+}
+
+/// Where the line ends that is said before a value at `at`, without what joins it with the value.
+fn said_end(text: &[u8], at: usize) -> usize {
+    run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'))
+}
+
 /// The line before `at`, as far as it is looked at, in small letters and without what joins it with a value.
 fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
-    let end =
-        run_start(text, at, 6, |b| is_space(b) || matches!(b, b':' | b'=' | b'"' | b'\'' | b'`' | b'*'));
+    let end = said_end(text, at);
     let line = slice(text, end.saturating_sub(AROUND), end);
     let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
     let line = without_verb(line);
@@ -103,31 +169,40 @@ fn said(text: &[u8], at: usize, buffer: &mut [u8; AROUND]) -> usize {
 
 /// "code d'accès est", "Zugriffscode lautet": the verb joins, too.
 fn without_verb(line: &[u8]) -> &[u8] {
-    const VERBS: &[&[u8]] = &[b" est", b" ist", b" is", b" lautet"];
-    VERBS.iter().find_map(|verb| line.strip_suffix(*verb)).unwrap_or(line)
+    VERBS.iter().find_map(|verb| line.strip_suffix(verb.as_bytes())).unwrap_or(line)
 }
 
 /// Whether what stands before `from` announces a password, which `secret` has a digit and letters to be.
 pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
+    let classes = Classes::of(secret);
+    // Where nothing that announces may end, the line has to tell; of small letters and digits alone only behind `/`.
+    let end = said_end(text, from);
+    let (signs, plain) = secret.iter().fold((false, true), |(signs, plain), b| {
+        let sign = is_sign(*b);
+        (signs | sign, plain & (sign | is_url_safe(*b) | (*b == b'.')))
+    });
+    let plain = plain
+        && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
+    let meant = plain && (signs || classes.digit > 1) && !is_dated(secret);
+    let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
+    let told = meant && cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
+    if !told && !may_announce(text, end) {
+        return false;
+    }
     let mut buffer = [0; AROUND];
     let length = said(text, from, &mut buffer);
     let line = buffer.get(..length).unwrap_or_default();
-    let classes = Classes::of(secret);
-    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
     // "le code d'accès est …".
     if ends_with_one(line, CODES) && classes.digit > 0 && secret.len() > 5 {
         return true;
     }
-    let plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || b"!@#$%^&*?+-_.".contains(b))
-        && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
-    if !plain || (!signs && classes.digit < 2) || is_dated(secret) {
+    if !meant {
         return false;
     }
     if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) {
         return true;
     }
-    let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1);
-    if !cased || secret.len() < 8 {
+    if !cased {
         return false;
     }
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
@@ -149,13 +224,17 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
         || (first == Some(b"/") && is(third, BOTH))
 }
 
+/// What a password has that a word has not.
+fn is_sign(b: u8) -> bool {
+    matches!(b, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' | b'+')
+}
+
 /// "… the password from A to", "Passwort von A auf"; and, of what holds two digits, "… the password from".
 fn is_changed(line: &[u8], digits: bool) -> bool {
-    const SOURCES: &[&[u8]] = &[b"from", b"von", b"de"];
-    let goals: &[&[u8]] = &[b"to", b"auf", "\u{e0}".as_bytes(), b"en", b"vers"];
+    let is = |word: &[u8], of: &[&str]| of.iter().any(|one| one.as_bytes() == word);
     let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
     let Some(mut last) = words.next() else { return false };
-    let goal = goals.contains(&last);
+    let goal = is(last, GOALS) || last == GOAL.as_bytes();
     if goal {
         if !words.next().is_some_and(is_value) {
             return false;
@@ -163,7 +242,7 @@ fn is_changed(line: &[u8], digits: bool) -> bool {
         last = words.next().unwrap_or_default();
     }
     let mut nouns = words.take(if goal { 3 } else { 1 });
-    (goal || digits) && SOURCES.contains(&last) && nouns.any(|word| NOUNS.contains(&word))
+    (goal || digits) && is(last, SOURCES) && nouns.any(|word| NOUNS.contains(&word))
 }
 
 /// What a password looks like, of at least six characters with a digit; or what stands for one.
@@ -180,7 +259,7 @@ pub(super) fn is_pair(text: &[u8], from: usize, to: usize) -> bool {
     let Some(slash) = whole.iter().position(|b| *b == b'/') else { return false };
     let (name, secret) = (slice(whole, 0, slash), slice(whole, slash + 1, whole.len()));
     let classes = Classes::of(secret);
-    let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let signs = secret.iter().any(|b| is_sign(*b));
     let named = name.len() > 1 && name.iter().any(u8::is_ascii_lowercase);
     if !named || secret.contains(&b'/') || classes.digit < 2 || !(signs || classes.upper > 0) {
         return false;
@@ -213,6 +292,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     // The last letters of the labels.
     if !matches!(before(text, end) | 0x20, b'n' | b's' | b'l' | b'y' | b'e' | b'i' | b'a' | b'g' | b't')
         || !is_space(byte(text, at + 1))
+        || !may_end(text, end, &ENDS)
     {
         return None;
     }
@@ -244,7 +324,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let apart = slice(text, name, value).iter().any(|b| !is_space(*b));
     password::password_at(text, value).filter(|found| {
         let secret = slice(text, found.start, found.end);
-        let signs = secret.iter().any(|b| b"!@#$%^&*?+".contains(b));
+        let signs = secret.iter().any(|b| is_sign(*b));
         is_meant(text, found) && !secret.contains(&b'/') && !pair::is_file(secret) && (apart || signs)
     })
 }
@@ -253,7 +333,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 pub(super) fn is_meant(text: &[u8], found: &Finding) -> bool {
     let value = slice(text, found.start, found.end);
     let classes = Classes::of(value);
-    let signs = value.iter().any(|b| b"!@#$%^&*?+".contains(b));
+    let signs = value.iter().any(|b| is_sign(*b));
     let made = classes.digit > 1 || (signs && (classes.digit > 0 || classes.upper > 1));
     classes.lower + classes.upper > 2 && (made || is_scattered(value))
 }
@@ -297,4 +377,26 @@ pub(super) fn key(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_passed_over_by_its_letters() {
+        let labels = || LABELS.iter().chain(VERBS).map(|label| label.as_bytes());
+        let keys = KEY_LABELS.iter().map(|label| label.as_bytes());
+        for label in labels().chain(keys).chain(BOTH.iter().copied()) {
+            for label in [label.to_vec(), label.to_ascii_uppercase()] {
+                assert!(may_end(&label, label.len(), &ENDS), "{label:?}");
+            }
+        }
+        let words = CODES.iter().chain(SOURCES).chain(GOALS).chain([&GOAL]).map(|word| word.as_bytes());
+        for label in labels().chain(words) {
+            for label in [label.to_vec(), label.to_ascii_uppercase(), [label, b"  "].concat()] {
+                assert!(may_announce(&label, label.len()), "{label:?}");
+            }
+        }
+    }
 }

@@ -135,6 +135,11 @@ impl Reading {
     }
 }
 
+/// Whether a word for a point may stand in a text, or in a longer one that comes of it.
+pub(in crate::redact) fn holds_point(text: &[u8]) -> bool {
+    text.len() < SHORTEST || next_dot(text, 0).is_some()
+}
+
 /// The blank before the next word for a point.
 fn next_dot(text: &[u8], from: usize) -> Option<usize> {
     let rest = text.get(from..).filter(|rest| rest.len() >= SHORTEST)?;

@@ -1,0 +1,64 @@
+//! What marks look like at a glance: by their first two bytes most are none.
+
+use super::super::block;
+use super::super::bytes::is_alphanumeric;
+use super::TAGS;
+
+/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones.
+#[inline(always)]
+pub(super) fn may_be_mark(b: u8) -> bool {
+    (b == b'%')
+        | (b == b'&')
+        | (b & 0xFD == b'(')
+        | (b & 0xFE == b'<')
+        | (b & 0xDF == b'[')
+        | (b == b'\\')
+        | (b == b'`')
+        | (b == b'~')
+}
+
+/// Whether a mark may go on so behind its first byte: most are none by their second.
+pub(super) fn may_go_on(first: u8, next: u8) -> bool {
+    let letter = next | 0x20;
+    match first {
+        b'<' if next == b'/' || TAGS.iter().any(|tag| tag.first() == Some(&letter)) => true,
+        b'(' | b'[' | b'{' | b'<' => {
+            matches!(next, b' ' | b'\t' | b'@' | b'.' | 0xC3) || matches!(letter, b'a' | b'k' | b'd' | b'p')
+        }
+        // One star of emphasis stands in a word, or beside a blank or dash between digits.
+        b'*' => is_alphanumeric(next) || matches!(next, b'*' | b' ' | b'-'),
+        b'~' => next == b'~',
+        b'=' => matches!(next, b'\r' | b'\n' | b'0'..=b'9' | b'A'..=b'F'),
+        b'%' => next.is_ascii_hexdigit(),
+        b'&' => next == b'#' || next.is_ascii_alphabetic(),
+        b'\\' => matches!(next, b'\\' | b'u' | b'x' | b'/'),
+        _ => true,
+    }
+}
+
+/// Whether anything in a text may read as something else.
+pub(in crate::redact) fn holds_mark(text: &[u8]) -> bool {
+    block::find(text, 0, may_be_mark).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::bytes::byte;
+    use super::super::mark;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What `may_go_on` says is no mark, is none.
+        #[test]
+        fn no_mark_is_passed_over(text in "([ (<\\[{*~%=&\\\\`\\]][ \t@.äÄaAkKdDpPtT/#<xXu0-9a-fA-F\\r\\n*~bBsSwW()>;-]{0,5}){1,4}|[a4]{0,2}[ -]?\\*[ -]?[a4]{1,2}[ -]?\\*?") {
+            let bytes = text.as_bytes();
+            for at in 0..bytes.len() {
+                let first = at + usize::from(byte(bytes, at) == b' ');
+                if mark(bytes, at).is_some() {
+                    prop_assert!(may_be_mark(byte(bytes, first)) && may_go_on(byte(bytes, first), byte(bytes, first + 1)));
+                }
+            }
+        }
+    }
+}
