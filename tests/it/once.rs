@@ -32,6 +32,7 @@ fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
             Some("tools/list") => serde_json::json!({ "tools": [
                 { "name": "deed", "inputSchema": { "type": "object" } },
                 { "name": "look", "inputSchema": { "type": "object" } },
+                { "name": "tell", "inputSchema": { "type": "object" } },
             ] }),
             Some("tools/call") if body["params"]["name"] == "deed" => {
                 return deed(counted.fetch_add(1, Ordering::SeqCst), socket);
@@ -41,6 +42,14 @@ fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
             _ => return socket.write_all(whole(202, "").as_bytes()).is_ok(),
         };
         let told = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
+        if body["params"]["name"] == "tell" {
+            // All in one piece, as most servers do: the result, and the end of its stream.
+            let event = format!("event: message\ndata: {told}\n\n");
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            let all = format!("{head}{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+            return socket.write_all(all.as_bytes()).is_ok();
+        }
         socket.write_all(whole(200, &told.to_string()).as_bytes()).is_ok()
     });
     (upstream, deeds)
@@ -135,6 +144,11 @@ fn u4_an_mcp_server_that_fails_is_left_alone() {
         let (server, deeds) = desk(deed);
         let gateway = before_desk(&server, "");
         assert_eq!(call(&gateway, ACME, "look").status, 200);
+        // Streams that end with their result are no failures.
+        for _ in 0..7 {
+            let told = call(&gateway, ACME, "tell");
+            assert!(told.status == 200 && told.body.contains("\"ok\""), "{way}: {told:?}");
+        }
         for _ in 0..5 {
             let told = call(&gateway, ACME, "deed");
             assert!(!told.body.contains("left alone"), "{way}: {told:?}");

@@ -100,7 +100,6 @@ impl Reply {
         let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
         let is_stream = media.eq_ignore_ascii_case("text/event-stream");
         let (buffer, scan) = (BytesMut::new(), sse::Scan::default());
-        let body = if is_stream { body.judged() } else { body };
         Ok(Self { id, body: Some(body), is_stream, buffer, scan, last_event: None, retry: None })
     }
 
@@ -161,8 +160,6 @@ impl Reply {
             read => read,
         };
         if !matches!(read, Ok(Read::More)) {
-            // One that is taken up again may end before its answer.
-            body.judge(self.last_event.is_some());
             self.body = None;
             // A line feed that may follow does not come any more.
             if self.is_stream && self.buffer.ends_with(b"\r") {
