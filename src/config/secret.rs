@@ -80,9 +80,11 @@ impl SecretRef {
 /// The mode of a secret's file where others can read it, or anybody but its owner can write it.
 pub(super) fn open_mode(path: &Path) -> Option<u32> {
     let mode = mode(path)? & 0o777;
-    // What Kubernetes mounts is in a directory of its own, `..DATE`, which the pod's containers alone have.
+    // What Kubernetes mounts is in a directory of its own, `..DATE`, and what Docker does in `/run/secrets`: the container's
+    // alone.
     let is_mounted = path.canonicalize().is_ok_and(|path| {
-        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".."))
+        path.starts_with("/run/secrets")
+            || path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".."))
     });
     (mode & 0o026 != 0 && !is_mounted).then_some(mode)
 }

@@ -209,7 +209,9 @@ impl Exchange {
         let changed = dialect::whole(api, &self.body, limits, &mut self.told, &mut self.bench);
         if self.bench.docket.waits {
             self.bench.go_back(mark);
-            self.told = told.unwrap_or_default();
+            // What it took is known, whatever becomes of its calls.
+            let usage = self.told.usage.take();
+            self.told = Told { usage, ..told.unwrap_or_default() };
             return Ok(None);
         }
         Ok(Some(changed?.map_or_else(|| self.body.clone(), Bytes::from)))

@@ -103,6 +103,19 @@ fn answer(names: &[&str]) -> Bytes {
     json!({ "choices": [choice], "usage": { "prompt_tokens": 3, "completion_tokens": 4 } }).to_string().into()
 }
 
+/// Whoever leaves while a person is asked pays for what the provider says it took.
+#[test]
+fn what_an_answer_took_is_known_while_its_calls_wait() {
+    let mut exchange = exchange(OnDeny::Notice);
+    let waiting = answer(&["pay"]);
+    exchange.take_whole(waiting, clock::now()).unwrap();
+    if exchange.whole().unwrap().is_none() {
+        assert_eq!(exchange.told.usage.map(|usage| usage.tokens()), Some(7));
+    } else {
+        panic!("nobody is asked");
+    }
+}
+
 fn request(entry: Entry) -> Box<crate::records::RequestEntry> {
     match entry {
         Entry::Request(request) => request,

@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{disk, recover::Warning, stamp::Day};
+use super::{disk, entry::is_recordable, recover::Warning, stamp::Day};
 
 /// So far ahead of the last day believed, or behind it, a day is believed at once: a gateway may stand still for a while.
 const NEAR: Duration = Duration::from_secs(7 * 86_400);
@@ -115,7 +115,8 @@ impl Calendar {
 pub(super) fn newest(dirs: &[PathBuf]) -> io::Result<Option<Day>> {
     let mut newest = None;
     for dir in dirs {
-        for tenant in disk::names(dir)? {
+        // Whatever else lies there is nobody's: a volume's `lost+found`, say.
+        for tenant in disk::names(dir)?.into_iter().filter(|name| is_recordable(name)) {
             let tenant = dir.join(tenant);
             if fs::metadata(&tenant).is_ok_and(|meta| meta.is_dir()) {
                 newest = newest.max(super::before_base::kept_days(&tenant)?.last().copied());

@@ -28,7 +28,7 @@ pub(super) fn sort(audit: &Path, heads: &BTreeSet<String>) -> io::Result<Entries
         let is_dir = fs::metadata(&path).is_ok_and(|meta| meta.is_dir());
         if heads.contains(&name) {
             found.chains.insert(name);
-        } else if is_dir && looks_like_a_chain(&path) {
+        } else if is_dir && looks_like_a_chain(&path, is_recordable(&name)) {
             if is_recordable(&name) {
                 found.chains.insert(name);
             } else {
@@ -46,7 +46,10 @@ pub(super) fn sort(audit: &Path, heads: &BTreeSet<String>) -> io::Result<Entries
     Ok(found)
 }
 
-/// Whether a directory holds records, or checkpoints of some. One that cannot be looked into might.
-fn looks_like_a_chain(dir: &Path) -> bool {
-    names(dir).map_or(true, |names| names.iter().any(|name| parse_day(name).is_some() || name == trail::DIR))
+/// Whether a directory holds records, or checkpoints of some. One that cannot be looked into might, if a tenant can have its
+/// name (a volume's `lost+found` is none).
+fn looks_like_a_chain(dir: &Path, is_recordable: bool) -> bool {
+    names(dir).map_or(is_recordable, |names| {
+        names.iter().any(|name| parse_day(name).is_some() || name == trail::DIR)
+    })
 }

@@ -42,6 +42,7 @@ impl Came {
             Err(error) => match error.kind {
                 SendErrorKind::Connect(ConnectFailure::NoneLeft) => return None,
                 SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Self::Unreachable,
+                SendErrorKind::ClosedBeforeAnswer if error.is_stale => return None,
                 SendErrorKind::ClosedBeforeAnswer
                 | SendErrorKind::FirstByteTimeout
                 | SendErrorKind::MalformedAnswer(_) => Self::Unanswered,

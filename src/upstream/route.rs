@@ -20,6 +20,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -115,6 +116,8 @@ enum Failure {
     Answer(Box<Answer>),
     /// Nothing was sent.
     Unsent(Refusal),
+    /// It went out on a connection that rested and was closed.
+    Stale(Refusal),
     Refusal(Refusal),
 }
 
@@ -122,7 +125,9 @@ impl Tried {
     /// The same of a request that is sent again only where nothing of it was.
     fn once(self) -> Self {
         match self {
-            Self::Again(failure @ (Failure::Answer(_) | Failure::Refusal(_))) => Self::Failed(failure),
+            Self::Again(failure @ (Failure::Answer(_) | Failure::Refusal(_) | Failure::Stale(_))) => {
+                Self::Failed(failure)
+            }
             other => other,
         }
     }
@@ -139,6 +144,7 @@ impl Destination {
         let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
         let started = clock::now();
         let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
+        let mut is_stale = false;
         let mut places = Places::default();
         for (index, upstream) in self.upstreams.iter().cycle().take(tries_max + 1).enumerate() {
             if !upstream.answers(turn.tenant(), clock::now()) {
@@ -150,7 +156,8 @@ impl Destination {
                 failed = failed.or(Some((upstream, Failure::Refusal(Refusal::UpstreamTimeout))));
                 continue;
             }
-            if !upstream.affords(index / self.upstreams.len()).await {
+            // What found a connection closed that had rested is no try that the upstream failed at.
+            if !mem::take(&mut is_stale) && !upstream.affords(index / self.upstreams.len()).await {
                 break;
             }
             match places.at(upstream, turn, started).await {
@@ -165,7 +172,10 @@ impl Destination {
             turn.sent();
             match try_once(upstream, parcels, turn, started).await {
                 Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
-                Tried::Again(failure) => failed = Some((upstream, failure)),
+                Tried::Again(failure) => {
+                    is_stale = matches!(failure, Failure::Stale(_));
+                    failed = Some((upstream, failure));
+                }
                 Tried::Failed(failure) => {
                     failed = Some((upstream, failure));
                     break;
@@ -174,9 +184,10 @@ impl Destination {
         }
         match failed {
             Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
-            Some((upstream, Failure::Refusal(refusal) | Failure::Unsent(refusal))) => {
-                Err((upstream.name.shared(), refusal))
-            }
+            Some((
+                upstream,
+                Failure::Refusal(refusal) | Failure::Stale(refusal) | Failure::Unsent(refusal),
+            )) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
@@ -305,6 +316,10 @@ pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
 
 /// Notes that there was no answer.
 pub(super) fn tell(watch: Watch, error: &SendError) {
+    // Whoever closes a connection that rested did not fail at what was sent on it.
+    if error.is_stale {
+        return;
+    }
     match error.kind {
         SendErrorKind::Connect(ConnectFailure::NoneLeft) => watch.untried(error),
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => watch.unreachable(error),
@@ -391,6 +406,7 @@ fn failed(error: SendError) -> Tried {
     match error.kind {
         SendErrorKind::Connect(ConnectFailure::NoneLeft) => Tried::Failed(Failure::Unsent(refusal)),
         SendErrorKind::Connect(_) | SendErrorKind::Tls(_) => Tried::Again(Failure::Unsent(refusal)),
+        SendErrorKind::ClosedBeforeAnswer if error.is_stale => Tried::Again(Failure::Stale(refusal)),
         SendErrorKind::ClosedBeforeAnswer | SendErrorKind::FirstByteTimeout => {
             Tried::Again(Failure::Refusal(refusal))
         }

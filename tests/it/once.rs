@@ -6,11 +6,13 @@ use crate::{
     support::{ACME, Answer, GLOBEX, Gateway},
 };
 use std::{
+    collections::HashSet,
     io::Write,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// What an MCP server does with a call of `deed`.
@@ -101,6 +103,29 @@ fn a_call_to_a_model_is_sent_as_often_as_it_may() {
         let sent = upstream.requests();
         let told = ask_as(&gateway, ACME, "probe", "poison");
         assert_eq!((told.status, upstream.requests() - sent), (502, expected), "{told:?}");
+    }
+}
+
+/// Connections that rested and are closed just when they are used again are no failures of the upstream: however many calls
+/// find one so, each is tried again, and nobody is kept away.
+#[test]
+fn connections_that_close_at_rest_open_no_circuit() {
+    // Each connection answers one request, and is closed at the next, unheard.
+    let upstream = Upstream::acting({
+        let seen = Mutex::new(HashSet::new());
+        move |_, socket| {
+            let first = seen.lock().unwrap().insert(socket.peer_addr().unwrap().port());
+            std::thread::sleep(Duration::from_millis(100));
+            first && socket.write_all(answer("ok").as_bytes()).is_ok()
+        }
+    });
+    let gateway = before(&[("probe", &upstream, "")], "");
+    for _ in 0..4 {
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..16).map(|_| scope.spawn(|| ask(&gateway, "probe").status)).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?} {}", gateway.stderr());
     }
 }
 

@@ -163,7 +163,7 @@ impl Client {
                 self.pool.close();
             }
             if !is_dead || request.again != Again::Freely {
-                return result;
+                return result.map_err(|error| error.stale(is_dead && request.again != Again::Never));
             }
         }
         let wire = self.dial_before(started).await?;

@@ -44,9 +44,7 @@ pub enum ConnectFailure {
     #[error("timed out")]
     Timeout,
     /// It is for want of something here: nobody else can help, and the origin has nothing to do with it.
-    #[error(
-        "this machine gives the gateway no more connections: raise `ulimit -n`, or look for ports and memory"
-    )]
+    #[error("this machine gives the gateway no more connections: raise `ulimit -n`, or look for memory")]
     NoneLeft,
     #[error("the proxy: it cannot be reached in time")]
     ProxyTimeout,
@@ -61,9 +59,7 @@ impl ConnectFailure {
     pub(super) fn of(error: &io::Error) -> Self {
         use rustix::io::Errno;
         match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
-                Self::NoneLeft
-            }
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::NoneLeft,
             _ => Self::Io(error.kind()),
         }
     }
@@ -93,6 +89,8 @@ pub enum SendErrorKind {
 pub struct SendError {
     pub kind: SendErrorKind,
     reach: Reach,
+    /// It went out on a connection that had rested, and nothing was heard there.
+    pub(in crate::upstream) is_stale: bool,
 }
 
 /// How far a request got.
@@ -104,11 +102,16 @@ pub(super) enum Reach {
 
 impl SendError {
     pub(super) const fn before_sending(kind: SendErrorKind) -> Self {
-        Self { kind, reach: Reach::NothingSent }
+        Self { kind, reach: Reach::NothingSent, is_stale: false }
     }
 
     pub(super) const fn after(reach: Reach, kind: SendErrorKind) -> Self {
-        Self { kind, reach }
+        Self { kind, reach, is_stale: false }
+    }
+
+    /// The same, of a connection that had rested for who knows how long and was dead, if `is_stale`.
+    pub(super) const fn stale(self, is_stale: bool) -> Self {
+        Self { is_stale, ..self }
     }
 
     /// False only when no byte of the request was handed to a connection.

@@ -65,13 +65,19 @@ pub(super) fn close_all() -> bool {
     all().iter().filter(|pool| pool.close()).count() > 0
 }
 
-/// Closes the one that has rested the longest of all.
+/// Closes some of those that have rested the longest: so many that all pools are not looked through for every answer.
 fn close_oldest() {
-    let pools = all();
-    let since = |pool: &Pool| pool.lock().front().map(|idle| idle.since);
-    let oldest = pools.iter().filter_map(|pool| Some((since(pool)?, pool))).min_by_key(|(since, _)| *since);
-    let closed = oldest.and_then(|(_, pool)| pool.lock().pop_front());
-    drop(closed);
+    let some = (resting_max() / 16).max(1);
+    let mut oldest = Vec::new();
+    for pool in all() {
+        let since: Vec<Instant> = pool.lock().iter().take(some).map(|idle| idle.since).collect();
+        oldest.extend(since.into_iter().map(|since| (since, Arc::clone(&pool))));
+    }
+    oldest.sort_unstable_by_key(|(since, _)| *since);
+    for (_, pool) in oldest.into_iter().take(some) {
+        let closed = pool.lock().pop_front();
+        drop(closed);
+    }
 }
 
 fn all() -> Vec<Arc<Pool>> {
