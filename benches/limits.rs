@@ -152,20 +152,19 @@ fn one_waits_and_one_goes(bencher: Bencher<'_, '_>, tenants: usize) {
     });
 }
 
+fn ledger(data_dir: &std::path::Path) -> Ledger {
+    let retain = Duration::from_secs(400 * 86_400);
+    let removes_until = Arc::new(i64::MAX.into());
+    Ledger::open(&Options { data_dir: data_dir.to_owned(), retain, now: 0, removes_until }).unwrap()
+}
+
 /// So many at once, of 1,000 tenants, and then until all is on disk.
 const RECORDS: usize = 20_000;
 
 #[divan::bench(sample_count = 20)]
 fn records_to_the_ledger_and_to_disk(bencher: Bencher<'_, '_>) {
     let dir = tempfile::tempdir().unwrap();
-    let retain = Duration::from_secs(400 * 86_400);
-    let ledger = Ledger::open(&Options {
-        data_dir: dir.path().to_owned(),
-        retain,
-        now: 0,
-        removes_until: Arc::new(i64::MAX.into()),
-    })
-    .unwrap();
+    let ledger = ledger(dir.path());
     let tenants: Vec<Arc<str>> = (0..1000).map(|number| format!("tenant-{number}").into()).collect();
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
         for tenant in tenants.iter().cycle().take(RECORDS) {
@@ -179,14 +178,7 @@ fn records_to_the_ledger_and_to_disk(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 200, sample_size = 100)]
 fn one_record_handed_over(bencher: Bencher<'_, '_>) {
     let dir = tempfile::tempdir().unwrap();
-    let retain = Duration::from_secs(400 * 86_400);
-    let ledger = Ledger::open(&Options {
-        data_dir: dir.path().to_owned(),
-        retain,
-        now: 0,
-        removes_until: Arc::new(i64::MAX.into()),
-    })
-    .unwrap();
+    let ledger = ledger(dir.path());
     let tenant: Arc<str> = "acme".into();
     bencher.counter(ItemsCount::new(1_usize)).bench(|| ledger.add(charge(&tenant)));
 }

@@ -164,7 +164,7 @@ impl<'h> Found<'h> {
             if is_known { Ok(()) } else { Err(bad("a transfer-encoding other than one `chunked`")) }
         } else if name.eq_ignore_ascii_case(b"host") {
             if self.host.is_some() || !is_host(value) {
-                return Err(bad("the header `host` stands twice, or is no host"));
+                return Err(bad("the header `host` stands twice, or is no host with or without a port"));
             }
             self.host = Some(value);
             Ok(())
