@@ -145,7 +145,9 @@ impl Stream {
     /// a chain never goes back.
     pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
         let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
-        let day = begun.into_iter().fold(Day::of(time).max(self.open_from), Day::max);
+        // What retention let go by a clock that was ahead is gone: no record is from before that.
+        let base = self.chain.as_ref().and_then(|chain| chain.base.day);
+        let day = begun.into_iter().chain(base).fold(Day::of(time).max(self.open_from), Day::max);
         if let Some(chain) = self.chain.as_mut().filter(|_| begun.is_none_or(|begun| begun.next() < day)) {
             // A file that begins late, where there is none before it, could be the one before it under another name.
             chain.late.extend((Day::of(time) < day).then_some(day));

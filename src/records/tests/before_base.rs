@@ -135,6 +135,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Retention went by a clock that was ahead, and the clock was set right: what is written from then on is the chain's,
+    /// with a restart or without.
+    #[test]
+    fn what_is_written_on_days_before_the_base_is_whole(ahead in 366_u64..400, days in prop::collection::vec((0..40_u64, any::<bool>()), 1..6)) {
+        let dir = Dir::new();
+        six_days(&dir);
+        let mut open = sink(&dir);
+        open.prune(time(ahead), Day::of(time(ahead))).unwrap();
+        let kept = report(&dir).records;
+        for (id, (day, is_start)) in days.iter().enumerate() {
+            if *is_start {
+                drop(open);
+                open = sink(&dir);
+            }
+            write(&mut open, [decided("acme", *day, 10 + id)]);
+            sync(&mut open);
+            let found = report(&dir);
+            prop_assert!(found.finding.is_none(), "{:?}", found);
+            prop_assert_eq!(found.records, kept + id as u64 + 1);
+        }
+    }
+}
+
 fn there(dir: &Dir, day: u64) -> PathBuf {
     let plain = day_file(dir, day);
     let packed = day_file::compressed(&plain);
