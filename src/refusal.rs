@@ -211,7 +211,7 @@ impl Refusal {
                 )
             }
             Self::NoRoom { .. } => {
-                "the gateway holds as many request bodies as it has memory for; try again later".into()
+                "the gateway holds as many requests and answers as it has memory for; try again later".into()
             }
             Self::NotFound => "no such path here: the base URL of an OpenAI client ends in /v1, that of an Anthropic client does not; MCP is at /mcp, stores and HTTP APIs are below /tools/".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),

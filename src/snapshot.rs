@@ -172,6 +172,8 @@ pub struct Limits {
     pub body: u64,
     /// All bodies at once; None: what there is memory for.
     pub bodies: Option<u64>,
+    /// All whole answers at once; None: what there is memory for.
+    pub answers: Option<u64>,
     pub nesting: usize,
     pub tool_arguments: usize,
     pub header: usize,
@@ -183,6 +185,7 @@ impl Default for Limits {
         Self {
             body: 10 << 20,
             bodies: None,
+            answers: None,
             nesting: 64,
             tool_arguments: 256 << 10,
             header: 32 << 10,

@@ -318,6 +318,7 @@ impl Running {
             telemetry,
             fleet,
             room: Arc::default(),
+            answers: Arc::default(),
             cache: Cache::default(),
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(gateway::WEBHOOKS_MAX)),

@@ -326,6 +326,7 @@ static LIMITS: MapShape = map(
     &[
         key("body", SIZE, "Largest request body.").or("10MiB"),
         key("bodies", SIZE, "All request bodies at once, of one tenant at most half of it; beyond it 503. Without it, a sixteenth of the memory that there is (the least of the machine and the control groups of the process), 32MiB to 1GiB.").like("256MiB"),
+        key("answers", SIZE, "All whole answers of upstreams at once until they are sent, of one tenant at most half of it, and one no longer than 64MiB; what finds no room within 10s is a 503. Without it, three eighths of the memory that there is, 64MiB to 4GiB.").like("512MiB"),
         key("nesting", scalar(Scalar::Count { min: 1, max: 1_000 }), "Deepest nesting of a JSON body.")
             .or("64"),
         key("tool_arguments", SIZE, "Longest arguments of one tool call.").or("256KiB"),

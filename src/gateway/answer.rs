@@ -2,8 +2,10 @@
 
 use super::{
     Gateway, Visit,
+    apart::{self, Leave},
     cache::Pending,
     form,
+    gathered::{self, Form, Gathered},
     mcp::Events,
     pace::Pace,
     person::Waits,
@@ -13,7 +15,7 @@ use super::{
 use crate::{
     asked::End,
     clock,
-    dialect::{self, Family, Progress},
+    dialect::{self, Api, Family, Progress},
     exchange::{Exchange, Terms},
     quota::{Left, Standing},
     records::Entry,
@@ -43,8 +45,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-/// A whole answer is held in memory while it is inspected.
-const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Of an upstream's error, more than this is not read.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// A frame towards the client is not made larger than this on purpose.
@@ -99,11 +99,22 @@ pub(super) async fn inspect(
         return stream(visit, terms, translation, body);
     }
     let terms = Terms { stream: false, ..terms };
+    // Whatever becomes of it, the provider has it paid.
+    visit.is_answered = true;
     let waiting = clock::now();
-    let collected = body.collect(WHOLE_BYTES_MAX).await;
+    let form = if terms.api == Api::Embeddings { Form::Vectors } else { Form::Json };
+    let gathered = gather(visit, body, form).await;
     visit.waited += clock::now().saturating_duration_since(waiting);
-    let bytes = collected.map_err(broke_off)?;
-    whole(visit, terms, translation, bytes, unread).await
+    whole(visit, terms, translation, gathered?, unread).await
+}
+
+/// The answer in its room, and leave to work on it.
+async fn gather(visit: &mut Visit, body: AnswerBody, form: Form) -> Result<(Gathered, Leave), Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let caller = (&*gateway, &visit.asked()?.identity);
+    let gathered = gathered::gather(caller, body, form).await?;
+    let leave = apart::turn_of_answer(caller, gathered.bytes.len()).await?;
+    Ok((gathered, leave))
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
@@ -135,9 +146,10 @@ async fn whole(
     visit: &mut Visit,
     terms: Terms,
     translation: Option<translate::Answer>,
-    bytes: Bytes,
+    (gathered, leave): (Gathered, Leave),
     unread: Option<Refusal>,
 ) -> Result<Response<Body>, Refusal> {
+    let Gathered { bytes, held } = gathered;
     let gateway = Arc::clone(visit.gateway());
     let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
     let asked = visit.hand_over()?;
@@ -147,12 +159,12 @@ async fn whole(
     let (keeping, is_alone) = (visit.keeping.take(), gateway.fleet.is_none());
     let mut answering = Answering { gateway, exchange: Some(exchange), waited, keeping };
     let judged = match unread {
-        None => answering.judged(bytes).await,
-        Some(refusal) => answering.counted(bytes).and(Err(refusal)),
+        None => answering.judged(bytes, leave).await,
+        Some(refusal) => leave.work(|| answering.counted(bytes)).and(Err(refusal)),
     };
     let (mut response, end) = match judged {
         Ok(bytes) => {
-            let mut response = Response::new(Body::full(bytes));
+            let mut response = Response::new(Body::full(held.until_sent(bytes)));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
             (response, End::Complete)
         }
@@ -189,12 +201,14 @@ impl Answering {
     }
 
     /// The answer as it leaves, once everybody who is asked about a call has answered.
-    async fn judged(&mut self, bytes: Bytes) -> Result<Bytes, Refusal> {
+    async fn judged(&mut self, bytes: Bytes, leave: Leave) -> Result<Bytes, Refusal> {
         let exchange = self.exchange.as_mut().ok_or(ANSWERED)?;
-        exchange.take_whole(bytes, clock::now())?;
         let mut waits = Waits::default();
+        let mut judged = leave.work(|| {
+            exchange.take_whole(bytes, clock::now())?;
+            exchange.whole()
+        });
         loop {
-            let judged = exchange.whole();
             self.gateway.remember(exchange);
             let evidence = exchange.evidence();
             evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line))?;
@@ -212,6 +226,7 @@ impl Answering {
                 () = closing.cancelled() => return Err(SHUTTING_DOWN),
             }
             self.waited += clock::now().saturating_duration_since(waiting);
+            judged = exchange.whole();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Work on large bodies, apart from everybody else's requests: a body of a million values takes a thread for a tenth of a
+//! Work on large bodies, of requests and of whole answers, apart from everybody else's requests: a body of a million values takes a thread for a tenth of a
 //! second, and whoever else is served by that thread would wait as long. It is done on a thread that serves nobody, and by
 //! half of the processors at most, so that the others stay free for small ones; by fewer where there is little memory, of
 //! which a body of many small values takes a hundred times its length while it is read. Whose body is next is decided as at
@@ -6,6 +6,7 @@
 
 use super::{Gateway, Visit, memory};
 use crate::{
+    identity::Identity,
     quota::fair::{Claim, FairQueue},
     refusal::Refusal,
     upstream::{Place, Progress, Queues, Turn},
@@ -63,11 +64,22 @@ pub(super) async fn turn(visit: &mut Visit, bytes: usize) -> Result<Leave, Refus
 
 /// The same of a body that is to be worked on apart whatever its size.
 pub(super) async fn turn_of_any(visit: &mut Visit, bytes: usize) -> Result<Leave, Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    wait((&gateway, &visit.asked()?.identity), bytes).await
+}
+
+/// Waits for the turn of an answer of so many bytes to this caller.
+pub(super) async fn turn_of_answer(
+    (gateway, identity): (&Gateway, &Identity),
+    bytes: usize,
+) -> Result<Leave, Refusal> {
+    if bytes < LARGE_BYTES { Ok(Leave(None)) } else { wait((gateway, identity), bytes).await }
+}
+
+async fn wait((gateway, identity): (&Gateway, &Identity), bytes: usize) -> Result<Leave, Refusal> {
     if Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
         return Ok(Leave(None));
     }
-    let gateway: Arc<Gateway> = Arc::clone(visit.gateway());
-    let identity = &visit.asked()?.identity;
     let (tenant, priority) = (identity.tenant(), identity.key().priority);
     let cost = u64::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(u64::MAX);
     let claim = Claim::new(tenant.id.shared(), tenant.weight, priority, cost);

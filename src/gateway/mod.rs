@@ -11,6 +11,7 @@ mod ask;
 mod body;
 mod cache;
 mod form;
+mod gathered;
 mod identify;
 mod mcp;
 mod memory;
@@ -84,6 +85,8 @@ pub struct Gateway {
     pub fleet: Option<Fleet>,
     /// What request bodies take.
     pub room: Arc<Room>,
+    /// What whole answers of upstreams take.
+    pub answers: Arc<Room>,
     /// Where large ones are read.
     pub apart: Apart,
     /// Who waits for upstreams that take so many requests at a time.

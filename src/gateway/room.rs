@@ -1,15 +1,19 @@
-//! Room for request bodies: what all that are being read and forwarded may take at once, and of it no tenant more than half.
-//! Beyond it a request is told to come again, instead of the system ending the process. What a client announces is taken
-//! at once: many bodies that each came half would keep each other out. What was read of a body takes room as well where it
-//! is kept for as long as the request runs: many small values take a hundred times the bytes that they are written in.
+//! Room for bodies: what all requests that are being read and forwarded may take at once, and all whole answers of
+//! upstreams until they are sent; of either no tenant more than half. Beyond it a request is told to come again, instead
+//! of the system ending the process. What a client announces is taken at once: many bodies that each came half would keep
+//! each other out. What was read of a body takes room as well where it is kept for as long as the request runs: many small
+//! values take a hundred times the bytes that they are written in.
 
 use super::memory;
 use crate::{json::Value, refusal::Refusal};
+use bytes::Bytes;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::{sync::Notify, time::sleep};
 
 /// A client comes again after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -20,7 +24,11 @@ const BYTES_MAX: u64 = 1 << 30;
 
 /// What bodies take at the moment.
 #[derive(Debug, Default)]
-pub struct Room(Mutex<Taken>);
+pub struct Room {
+    taken: Mutex<Taken>,
+    /// Told when something is given back.
+    freed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -41,12 +49,21 @@ impl Room {
     /// Nothing yet, of a tenant's. `configured` is what all may take; a body of the largest size always finds room.
     pub(super) fn held(self: &Arc<Self>, tenant: Arc<str>, configured: Option<u64>, body_max: u64) -> Held {
         let bytes_max = configured.unwrap_or_else(usual).max(body_max.saturating_mul(2));
+        self.within(tenant, bytes_max)
+    }
+
+    /// Nothing yet, of a tenant's, where all may take so many bytes.
+    pub(super) fn within(self: &Arc<Self>, tenant: Arc<str>, bytes_max: u64) -> Held {
         Held { room: Arc::clone(self), tenant, bytes: 0, bytes_max }
     }
 
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[cfg(test)]
-    fn taken(&self) -> (u64, usize) {
-        let taken = self.0.lock().unwrap();
+    pub(super) fn told(&self) -> (u64, usize) {
+        let taken = self.taken();
         (taken.all, taken.tenants.len())
     }
 }
@@ -54,7 +71,7 @@ impl Room {
 impl Held {
     /// Takes more.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.room.taken();
         let all = taken.all.saturating_add(bytes);
         let tenants = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_add(bytes);
         if all > self.bytes_max || tenants > self.bytes_max / 2 {
@@ -65,9 +82,52 @@ impl Held {
         self.bytes += bytes;
         Ok(())
     }
-}
 
-impl Held {
+    /// Whether it could take so many more if nobody else had any.
+    pub(super) fn could_grow(&self, bytes: u64) -> bool {
+        self.bytes.saturating_add(bytes) <= self.bytes_max / 2
+    }
+
+    /// Takes more, and waits so long for others to give some back.
+    pub(super) async fn wait_to_grow(&mut self, bytes: u64, patience: Duration) -> Result<(), Refusal> {
+        let room = Arc::clone(&self.room);
+        let mut late = pin!(sleep(patience));
+        loop {
+            let mut freed = pin!(room.freed.notified());
+            freed.as_mut().enable();
+            let Err(refusal) = self.grow(bytes) else { return Ok(()) };
+            tokio::select! {
+                () = freed => {}
+                () = &mut late => return Err(refusal),
+            }
+        }
+    }
+
+    /// Gives back all but so many bytes.
+    pub(super) fn shrink_to(&mut self, bytes: u64) {
+        let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) else { return };
+        self.bytes = bytes;
+        let mut taken = self.room.taken();
+        taken.all = taken.all.saturating_sub(less);
+        let left = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_sub(less);
+        if left == 0 {
+            taken.tenants.remove(&self.tenant);
+        } else {
+            taken.tenants.insert(Arc::clone(&self.tenant), left);
+        }
+        drop(taken);
+        self.room.freed.notify_waiters();
+    }
+
+    /// Holds the room of these bytes until the last of them is dropped.
+    pub(super) fn until_sent(mut self, bytes: Bytes) -> Bytes {
+        if self.bytes == 0 {
+            return bytes;
+        }
+        self.shrink_to(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Bytes::from_owner(Sent { bytes, _held: self })
+    }
+
     /// Takes what a value takes that was read and is kept. One that would never find room is told so.
     pub(super) fn keep(&mut self, value: &Value<'_>) -> Result<(), Refusal> {
         let bytes = u64::try_from(value.weight()).unwrap_or(u64::MAX);
@@ -81,19 +141,21 @@ impl Held {
     }
 }
 
+/// Bytes with their room.
+struct Sent {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.bytes == 0 {
-            return;
-        }
-        let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all = taken.all.saturating_sub(self.bytes);
-        let left = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_sub(self.bytes);
-        if left == 0 {
-            taken.tenants.remove(&self.tenant);
-        } else {
-            taken.tenants.insert(Arc::clone(&self.tenant), left);
-        }
+        self.shrink_to(0);
     }
 }
 
@@ -117,9 +179,47 @@ mod tests {
         assert!(held("d").grow(1).is_err(), "all of it is taken");
         drop(a);
         assert!(held("d").grow(30).is_ok());
-        assert_eq!(room.taken(), (70, 2));
+        assert_eq!(room.told(), (70, 2));
         drop((b, c));
-        assert_eq!(room.taken(), (0, 0));
+        assert_eq!(room.told(), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_room_has_it_once_others_give_it_back_and_no_longer_than_its_patience() {
+        let room = Arc::new(Room::default());
+        let held = |tenant: &str| room.within(tenant.into(), 100);
+        let (mut a, mut b, mut c) = (held("a"), held("a"), held("c"));
+        a.grow(40).unwrap();
+        c.grow(50).unwrap();
+        let patience = Duration::from_secs(10);
+        let began = tokio::time::Instant::now();
+        assert!(b.wait_to_grow(20, patience).await.is_err(), "half of it is a's");
+        assert_eq!(began.elapsed(), patience);
+        let (waited, ()) = tokio::join!(b.wait_to_grow(20, patience), async {
+            sleep(Duration::from_secs(3)).await;
+            a.shrink_to(30);
+        });
+        assert!(waited.is_ok());
+        assert_eq!(began.elapsed(), patience + Duration::from_secs(3));
+        assert_eq!(room.told(), (100, 2));
+        assert!(b.could_grow(30) && !b.could_grow(31));
+        drop((a, b, c));
+        assert_eq!(room.told(), (0, 0));
+    }
+
+    #[test]
+    fn bytes_on_their_way_hold_their_room() {
+        let room = Arc::new(Room::default());
+        let mut held = room.within("a".into(), 1000);
+        held.grow(300).unwrap();
+        let bytes = held.until_sent(Bytes::from(vec![7; 100]));
+        assert_eq!(room.told(), (100, 1));
+        let (mut part, rest) = (bytes.slice(50..), bytes);
+        drop(rest);
+        assert_eq!((room.told(), part.len()), ((100, 1), 50));
+        part.clear();
+        drop(part);
+        assert_eq!(room.told(), (0, 0));
     }
 
     #[test]
@@ -136,11 +236,11 @@ mod tests {
         let held = || room.held("a".into(), Some(weight * 2 + 10), 1);
         let mut first = held();
         assert!(first.grow(5).is_ok() && first.keep(&value).is_ok());
-        assert_eq!(room.taken(), (weight + 5, 1));
+        assert_eq!(room.told(), (weight + 5, 1));
         let mut second = held();
         assert_eq!(second.keep(&value), Err(Refusal::NoRoom { retry_after: RETRY_AFTER }));
         drop((first, second));
-        assert_eq!(room.taken(), (0, 0));
+        assert_eq!(room.told(), (0, 0));
         // A body of the largest size.
         let mut largest = room.held("a".into(), Some(1), weight);
         assert!(largest.grow(weight).is_ok() && largest.keep(&value).is_ok());
@@ -148,6 +248,6 @@ mod tests {
         // What never fits is not told to come again.
         let mut never = room.held("a".into(), Some(weight), 1);
         assert_eq!(never.keep(&value).unwrap_err().status(), 400);
-        assert_eq!(room.taken(), (0, 0));
+        assert_eq!(room.told(), (0, 0));
     }
 }

@@ -66,6 +66,8 @@ pub struct Visit {
     pub(super) waited: Duration,
     /// Where its answer is to be kept.
     pub(super) keeping: Option<Arc<Pending>>,
+    /// An upstream has answered a model's call: what it used is to be paid.
+    pub(super) is_answered: bool,
 }
 
 impl Visit {
@@ -126,6 +128,7 @@ impl Visit {
             progress: Progress::traced(outbound),
             waited: Duration::ZERO,
             keeping: None,
+            is_answered: false,
         };
         (visit, refused)
     }
@@ -227,10 +230,14 @@ impl Visit {
         let Some(mut asked) = self.take() else {
             return answer::refused(&refusal, self.family, "", None);
         };
-        reserve::give_back(&mut asked);
+        let usage = self.used_at_least().filter(|_| self.is_answered);
+        if usage.is_none() {
+            reserve::give_back(&mut asked);
+        }
         let response = answer::refused(&refusal, self.family, &asked.request_id, asked.standing);
         let end = End::Refused(refusal);
-        let outcomes = self.outcomes(None);
+        let usage_estimated = usage.is_some();
+        let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
         conclude(&self.gateway, asked, &end, outcomes, self.waited);
         response
     }
@@ -249,6 +256,11 @@ impl Visit {
             let outcomes = Outcomes { completion, ..self.outcomes(Some(status)) };
             conclude(&self.gateway, asked, end, outcomes, self.waited);
         }
+    }
+
+    /// What a call of a model used, if nobody says it: what it was sent.
+    fn used_at_least(&self) -> Option<Usage> {
+        (self.input_estimate > 0).then(|| Usage { input: self.input_estimate, ..Usage::default() })
     }
 
     /// What is known of the request, for its record.
@@ -276,8 +288,7 @@ fn admit(identity: &Identity) -> Result<Admission, Exceeded> {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(asked) = self.take() {
-            let is_sent = self.input_estimate > 0 && self.progress.is_sent();
-            let usage = is_sent.then(|| Usage { input: self.input_estimate, ..Usage::default() });
+            let usage = self.used_at_least().filter(|_| self.progress.is_sent());
             let usage_estimated = usage.is_some();
             let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
             conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);

@@ -84,6 +84,24 @@ proptest! {
         prop_assert_eq!(value.to_string(), text);
     }
 
+    /// What is set aside before a document is read is enough for it; where vectors stay text, of one that mixes nothing with
+    /// its numbers.
+    #[test]
+    fn no_document_weighs_more_than_its_signs_tell(document in documents(), pretty: bool, vectors in proptest::collection::vec(proptest::collection::vec(-9.0..9.0_f64, 1..40), 0..4)) {
+        let written = |document: &serde_json::Value| match pretty {
+            true => serde_json::to_string_pretty(document).unwrap(),
+            false => document.to_string(),
+        };
+        let text = written(&document);
+        let weight = parse(text.as_bytes(), 64).unwrap().weight();
+        prop_assert!(weight <= Value::weight_max(text.as_bytes(), false));
+        let data: Vec<_> = vectors.iter().map(|v| serde_json::json!({ "object": "embedding", "embedding": v, "index": 1 })).collect();
+        let text = written(&serde_json::json!({ "object": "list", "data": data, "model": "m\u{e9}" }));
+        let weight = parse_with_vectors(text.as_bytes(), 64).unwrap().weight();
+        prop_assert!(weight <= Value::weight_max(text.as_bytes(), true));
+        prop_assert!(Value::weight_max(text.as_bytes(), true) < 4000);
+    }
+
     #[test]
     fn arbitrary_bytes_agree_with_serde_json(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         if parse(&bytes, 64).is_ok() {

@@ -34,15 +34,29 @@ pub(crate) struct Upstreams {
     endless: Upstream,
 }
 
-/// The one whose streams do not end, and come as fast as they are taken.
+/// The one whose streams do not end, and come as fast as they are taken; and whose embeddings are a large batch.
 pub(crate) fn endless() -> Upstream {
-    Upstream::acting(|_, socket| {
+    let batch = whole(200, &embeddings(400));
+    Upstream::reading(move |request, socket| {
+        if request.starts_with("POST /v1/embeddings") {
+            return socket.write_all(batch.as_bytes()).is_ok();
+        }
         let text = stream(200);
         let (head, events) = text.split_once("\r\n\r\n").unwrap();
         drop(socket.write_all(format!("{head}\r\n\r\n").as_bytes()));
         while socket.write_all(events.as_bytes()).is_ok() {}
         false
     })
+}
+
+/// So many vectors of 1,536 numbers, 15 KB each.
+pub(crate) fn embeddings(count: usize) -> String {
+    let vector = "-0.012345,".repeat(1535) + "1";
+    let each = format!(r#"{{"object":"embedding","index":0,"embedding":[{vector}]}}"#);
+    let data = vec![each; count].join(",");
+    format!(
+        r#"{{"object":"list","model":"m","data":[{data}],"usage":{{"prompt_tokens":7,"total_tokens":7}}}}"#
+    )
 }
 
 impl Upstreams {
@@ -135,8 +149,12 @@ pub(crate) struct Attack {
 }
 
 fn post(key: &str, headers: &str, body: &str) -> Vec<u8> {
+    post_to("/v1/chat/completions", key, headers, body)
+}
+
+fn post_to(path: &str, key: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 fn chat(model: &str, text: &str, more: &str) -> String {
@@ -285,6 +303,24 @@ pub(crate) const REQUESTS: &[Attack] = &[
         run: |target| {
             let values = format!(r#","x":[{}1]"#, "1,".repeat(1_000_000));
             target.again(&post(ACME, "", &chat("probe", "hi", &values)));
+        },
+    },
+    Attack {
+        name: "answers of 600,000 numbers",
+        run: |target| {
+            let request = post_to(
+                "/v1/embeddings",
+                ACME,
+                "",
+                r#"{"model":"endless","input":"hi","encoding_format":"float"}"#,
+            );
+            while target.goes_on() {
+                let Some(mut socket) = target.connect() else { continue };
+                drop(socket.write_all(&request));
+                let mut chunk = vec![0; 1 << 16];
+                while matches!(socket.read(&mut chunk), Ok(1..)) {}
+                target.count(1);
+            }
         },
     },
     Attack {

@@ -2,7 +2,7 @@
 //! by itself.
 
 use crate::{
-    fault::{Upstream, answer, read_until_end},
+    fault::{Upstream, answer, read_until_end, whole},
     frames::Client,
     support::{ACME, BINARY, Gateway, TENANTS, chat, read_answer, run},
 };
@@ -232,6 +232,58 @@ fn o7_bodies_beyond_the_room_are_told_to_come_again() {
     // It recovers by itself.
     assert_eq!(gateway.chat(ACME, &body).status, 200);
     gateway.in_flight(0);
+    gateway.stop();
+    drop(std::fs::remove_dir(&group));
+}
+
+/// O7: nor do many large answers: they wait for each other, and who waits too long is told to come again.
+#[test]
+fn o7_answers_beyond_the_room_wait_or_are_told_to_come_again() {
+    let text = whole(200, &crate::attacks::embeddings(800));
+    let large = Upstream::acting(move |_, socket| socket.write_all(text.as_bytes()).is_ok());
+    let yaml = large.yaml("large", "");
+    let mut gateway =
+        Gateway::with_all(TENANTS, &|_| yaml.clone(), "  gpt-large: { upstream: large }\n", &[]).watched();
+    let group = Path::new("/sys/fs/cgroup/memory").join(format!("tollgate-answers-{}", std::process::id()));
+    let is_bounded = gateway.restart_in(&group, 256 << 20);
+    let port = gateway.port;
+    let request = |key: &str| {
+        let body = r#"{"model":"gpt-large","input":"hi","encoding_format":"float"}"#;
+        format!(
+            "POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let asking: Vec<_> = (0..60)
+        .map(|number| {
+            let request = request(ACME);
+            std::thread::spawn(move || {
+                let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                drop(socket.write_all(request.as_bytes()));
+                // Some take their time to read.
+                std::thread::sleep(Duration::from_millis(if number % 3 == 0 { 3000 } else { 0 }));
+                let (text, _) = read_until_end(&mut socket, Duration::from_secs(60));
+                (crate::fault::statuses(&text).first().copied().unwrap_or(0), text.len())
+            })
+        })
+        .collect();
+    let told: Vec<(u16, usize)> = asking.into_iter().map(|asked| asked.join().unwrap()).collect();
+    let count = |status| told.iter().filter(|(found, _)| *found == status).count();
+    assert_eq!(count(200) + count(503), 60, "{told:?}");
+    assert!(count(200) >= 10, "{told:?}");
+    assert!(told.iter().all(|(status, length)| *status != 200 || *length > 12_000_000), "{told:?}");
+    println!("in a cgroup: {is_bounded}; {} KiB at most", gateway.proc_status("VmHWM"));
+    if is_bounded {
+        assert!(gateway.proc_status("VmHWM") < 256 << 10, "{} KiB", gateway.proc_status("VmHWM"));
+    }
+    // What the provider has paid is counted, whatever became of it.
+    gateway.in_flight(0);
+    let (text, _) = {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.write_all(request(ACME).as_bytes()).unwrap();
+        read_until_end(&mut socket, Duration::from_secs(60))
+    };
+    assert!(text.starts_with("HTTP/1.1 200"), "{}", &text[..200.min(text.len())]);
     gateway.stop();
     drop(std::fs::remove_dir(&group));
 }

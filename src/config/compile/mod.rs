@@ -270,6 +270,7 @@ fn limits(gateway: &raw::Gateway) -> Limits {
         limits.body = body.value.0;
     }
     limits.bodies = raw.bodies.as_ref().map(|bodies| bodies.value.0);
+    limits.answers = raw.answers.as_ref().map(|answers| answers.value.0);
     if let Some(nesting) = &raw.nesting {
         limits.nesting = usize::try_from(nesting.value).unwrap_or(usize::MAX).min(crate::json::NESTING_MAX);
     }

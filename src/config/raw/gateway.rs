@@ -292,6 +292,7 @@ record! {
     Limits {
         body: Option<At<Size>> = "body",
         bodies: Option<At<Size>> = "bodies",
+        answers: Option<At<Size>> = "answers",
         nesting: Option<At<u64>> = "nesting",
         tool_arguments: Option<At<Size>> = "tool_arguments",
         header: Option<At<Size>> = "header",

@@ -22,7 +22,9 @@ pub fn whole(
     told: &mut Told,
     judge: &mut dyn Judge,
 ) -> Result<Option<Vec<u8>>, Refusal> {
-    let mut answer = json::parse(body, limits.nesting.max(32)).map_err(|_| unreadable())?;
+    // Nothing in a batch of vectors is looked at, and there are millions of numbers in one.
+    let parse = if api == Api::Embeddings { json::parse_with_vectors } else { json::parse };
+    let mut answer = parse(body, limits.nesting.max(32)).map_err(|_| unreadable())?;
     if has_error(&answer) {
         // With a status of 200 too, an upstream's error is told in the gateway's words.
         return Err(reported_error());

@@ -5,7 +5,7 @@ use crate::{
     asked::End,
     authorize::{self, Findings},
     clock,
-    gateway::{Body, Visit, apart, room::Held},
+    gateway::{Body, Visit, apart, gathered::Form, room::Held},
     json,
     refusal::Refusal,
     retrieval::Sending,
@@ -60,7 +60,7 @@ pub(super) async fn respond(
     let repeats = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE].contains(&sending.method);
     let repeat = if repeats { Repeat::Always } else { Repeat::IfUnsent };
     let started = clock::now();
-    let mut speaker = Speaker::new(visit, upstream)?;
+    let mut speaker = Speaker::new(visit, upstream, Form::Text)?;
     let received = speaker.send(permit.body(sending.body.clone()), &sending, (headers, repeat)).await;
     visit.progress = speaker.progress;
     visit.waited += clock::now().saturating_duration_since(started);
@@ -70,7 +70,8 @@ pub(super) async fn respond(
     }
     let json = HeaderValue::from_static("application/json");
     let content_type = received.headers.get(header::CONTENT_TYPE).cloned().unwrap_or(json);
-    let mut response = told(visit, &End::Complete, (received.status, content_type), received.body)?;
+    let body = received.held.until_sent(received.body);
+    let mut response = told(visit, &End::Complete, (received.status, content_type), body)?;
     for name in PASSED {
         if let Some(value) = received.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());

@@ -11,8 +11,10 @@ use super::{
     Body, Gateway, Visit,
     answer::{self, JSON, SHUTTING_DOWN},
     body,
+    gathered::{self, Form, Gathered},
     person::Wait,
     reserve,
+    room::Held,
 };
 use crate::{
     asked::End,
@@ -51,8 +53,6 @@ pub struct Stores {
 
 /// Lines of JSON.
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
-/// An answer is held in memory while it is verified.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A client waits so long for a person; then it is told to come again.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// An upstream's own words are told in so many characters.
@@ -63,6 +63,8 @@ struct Received {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// The room that it takes.
+    held: Held,
 }
 
 /// Answers a request.
@@ -222,16 +224,19 @@ struct Speaker {
     identity: Identity,
     upstream: Arc<Upstream>,
     progress: Progress,
+    /// What answers are read as.
+    form: Form,
 }
 
 impl Speaker {
-    fn new(visit: &mut Visit, upstream: Arc<Upstream>) -> Result<Self, Refusal> {
+    fn new(visit: &mut Visit, upstream: Arc<Upstream>, form: Form) -> Result<Self, Refusal> {
         let progress = std::mem::take(&mut visit.progress);
         Ok(Self {
             gateway: Arc::clone(visit.gateway()),
             identity: visit.asked()?.identity.clone(),
             upstream,
             progress,
+            form,
         })
     }
 
@@ -257,9 +262,10 @@ impl Speaker {
             let message = "the upstream's answer is compressed and cannot be inspected";
             return Err(Refusal::UpstreamError { message });
         }
-        let body = answer.body.collect(ANSWER_BYTES_MAX).await.map_err(answer::broke_off)?;
-        let body = self.upstream.conceal_bytes(body);
-        Ok(Received { status: answer.status, headers: answer.headers, body })
+        let Gathered { bytes, held } =
+            gathered::gather((&self.gateway, &self.identity), answer.body, self.form).await?;
+        let body = self.upstream.conceal_bytes(bytes);
+        Ok(Received { status: answer.status, headers: answer.headers, body, held })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     authorize::{self, Description, FILE_SEARCH, Findings, Permit},
     clock,
     dialect::Family,
-    gateway::{Body, Visit, answer::JSON, apart, body as bodies, reserve, room::Held, sent},
+    gateway::{Body, Visit, answer::JSON, apart, body as bodies, gathered::Form, reserve, room::Held, sent},
     json::{self, Value},
     policy::glob::Glob,
     refusal::Refusal,
@@ -84,13 +84,16 @@ pub(in crate::gateway) async fn respond(
     if sending.body.is_empty() {
         headers.remove(header::CONTENT_TYPE);
     }
-    let received = send(visit, (permit, &sending), (headers, Arc::clone(&upstream))).await?;
+    // A file is handed on as it is.
+    let form = if plan.act == Act::Content { Form::Text } else { Form::Json };
+    let received = send(visit, (permit, &sending), (headers, Arc::clone(&upstream)), form).await?;
     if !received.status.is_success() {
         return Err(failed(visit, &received));
     }
     remember(visit, &plan, (&upstream, &received.body))?;
     let media = received.headers.get(header::CONTENT_TYPE).cloned().filter(|_| plan.act == Act::Content);
-    let mut response = told(visit, &End::Complete, (received.status, media.unwrap_or(JSON)), received.body)?;
+    let body = received.held.until_sent(received.body);
+    let mut response = told(visit, &End::Complete, (received.status, media.unwrap_or(JSON)), body)?;
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -238,11 +241,12 @@ async fn send(
     visit: &mut Visit,
     (permit, sending): (Permit, &Sending),
     (headers, upstream): (HeaderMap, Arc<Upstream>),
+    form: Form,
 ) -> Result<Received, Refusal> {
     let repeats = [Method::GET, Method::DELETE].contains(&sending.method);
     let repeat = if repeats { Repeat::Always } else { Repeat::IfUnsent };
     let started = clock::now();
-    let mut speaker = Speaker::new(visit, upstream)?;
+    let mut speaker = Speaker::new(visit, upstream, form)?;
     let received = speaker.send(permit, sending, (headers, repeat)).await;
     visit.progress = speaker.progress;
     visit.waited += clock::now().saturating_duration_since(started);
@@ -302,7 +306,8 @@ async fn list(
         request.query.push(("limit".to_owned(), PAGE_MAX.to_string()));
         let sending = Sending::of(&request);
         let permit = leave.body(Bytes::new());
-        let received = send(visit, (permit, &sending), (headers.clone(), Arc::clone(&upstream))).await?;
+        let sent = (headers.clone(), Arc::clone(&upstream));
+        let received = send(visit, (permit, &sending), sent, Form::Json).await?;
         if !received.status.is_success() {
             return Err(failed(visit, &received));
         }

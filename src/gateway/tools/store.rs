@@ -6,7 +6,13 @@ use crate::{
     authorize::{self, Description, Findings, Permit, Reach, ToolPermit},
     call::Place,
     clock,
-    gateway::{Body, Visit, answer::JSON, apart, room::Held},
+    gateway::{
+        Body, Visit,
+        answer::JSON,
+        apart,
+        gathered::{self, Form},
+        room::Held,
+    },
     json, operator,
     quota::Admission,
     refusal::{Crowded, Refusal},
@@ -156,7 +162,7 @@ async fn look_up(
     }
     let started = clock::now();
     let permit = reach.asks(sending.body.clone());
-    let mut speaker = Speaker::new(visit, Arc::clone(upstream))?;
+    let mut speaker = Speaker::new(visit, Arc::clone(upstream), Form::Vectors)?;
     let received = speaker.send(permit, &sending, (HeaderMap::new(), Repeat::Always)).await;
     visit.progress = speaker.progress;
     visit.waited += clock::now().saturating_duration_since(started);
@@ -194,7 +200,7 @@ async fn converse(
         let late = |_| Refusal::Overloaded { why: Crowded::Writes, retry_after: Duration::from_secs(1) };
         Some(claimed.map_err(late)?)
     };
-    let speaker = Speaker::new(visit, Arc::clone(upstream))?;
+    let speaker = Speaker::new(visit, Arc::clone(upstream), Form::Vectors)?;
     let (ended, progress) = if conversation.writes() {
         let slot = mem::replace(&mut visit.asked()?.slot, Admission::refused(None).slot);
         let carried = tokio::spawn(async move {
@@ -226,20 +232,28 @@ async fn steps(
     leave: &Leave,
     speaker: &mut Speaker,
 ) -> Result<Outcome, Refusal> {
-    let (mut reply, mut headers) = (None, HeaderMap::new());
+    let (mut reply, mut headers): (Option<Reply>, _) = (None, HeaderMap::new());
+    let mut room = gathered::room((&speaker.gateway, &speaker.identity));
     for _ in 0..STEPS_MAX {
-        match conversation.next(reply.take())? {
+        let length = reply.as_ref().map_or(0, |reply| reply.body.len());
+        let turn = apart::turn_of_answer((&speaker.gateway, &speaker.identity), length).await?;
+        match turn.work(|| conversation.next(reply.take()))? {
             Step::Send(sending) => {
                 let repeat = if sending.once { Repeat::IfUnsent } else { Repeat::Always };
                 let sent = (headers_for(&sending), repeat);
+                room.shrink_to(0);
                 let received = speaker.send(leave.body(sending.body.clone()), &sending, sent).await?;
                 headers = received.headers;
+                room = received.held;
                 reply = Some(Reply { status: received.status.as_u16(), body: received.body });
             }
-            Step::Tell(told) => return Ok(Outcome::Told(told, headers)),
+            Step::Tell(told) => {
+                let body = room.until_sent(told.body);
+                return Ok(Outcome::Told(Told { body, ..told }, headers));
+            }
             Step::Fail(Reply { status, body }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                return Ok(Outcome::Failed(Received { status, headers, body }));
+                return Ok(Outcome::Failed(Received { status, headers, body, held: room }));
             }
         }
     }

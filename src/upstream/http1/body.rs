@@ -226,39 +226,49 @@ impl AnswerBody {
         }
     }
 
+    /// How many bytes are announced to come, if that is known.
+    ///
+    /// # Errors
+    /// It broke off already.
+    pub fn announced(&self) -> Result<Option<u64>, BodyError> {
+        match &self.state {
+            State::Open(held) => Ok(held.framing.bytes_left()),
+            State::Whole(bytes) => Ok(u64::try_from(bytes.len()).ok()),
+            State::Ended => Ok(Some(0)),
+            State::Failed(error) => Err(*error),
+        }
+    }
+
+    /// Reads on into `whole`.
+    ///
+    /// # Errors
+    /// As for [`Self::poll_read`], and `TooLarge` where it holds more than `bytes_max` bytes then.
+    pub async fn read_into(&mut self, whole: &mut Vec<u8>, bytes_max: usize) -> Result<Read, BodyError> {
+        let mut too_large = false;
+        let read = poll_fn(|cx| {
+            self.poll_read(cx, &mut |data| {
+                too_large |= data.len() > bytes_max.saturating_sub(whole.len());
+                if !too_large {
+                    whole.extend_from_slice(data);
+                }
+            })
+        })
+        .await;
+        if too_large { Err(BodyError::TooLarge) } else { read }
+    }
+
     /// The whole body.
     ///
     /// # Errors
     /// As for [`Self::poll_read`], and `TooLarge` for more than `bytes_max` bytes.
     pub async fn collect(mut self, bytes_max: usize) -> Result<Bytes, BodyError> {
-        let announced = match &self.state {
-            State::Open(held) => held.framing.bytes_left().unwrap_or(0),
-            State::Whole(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            State::Ended => 0,
-            State::Failed(error) => return Err(*error),
-        };
+        let announced = self.announced()?.unwrap_or(0);
         if usize::try_from(announced).map_or(true, |n| n > bytes_max) {
             return Err(BodyError::TooLarge);
         }
         let mut whole = Vec::with_capacity(usize::try_from(announced.min(COLLECT_BYTES_AHEAD)).unwrap_or(0));
-        loop {
-            let mut too_large = false;
-            let read = poll_fn(|cx| {
-                self.poll_read(cx, &mut |data| {
-                    too_large |= data.len() > bytes_max.saturating_sub(whole.len());
-                    if !too_large {
-                        whole.extend_from_slice(data);
-                    }
-                })
-            })
-            .await;
-            if too_large {
-                return Err(BodyError::TooLarge);
-            }
-            if read? == Read::End {
-                return Ok(Bytes::from(whole));
-            }
-        }
+        while self.read_into(&mut whole, bytes_max).await? == Read::More {}
+        Ok(Bytes::from(whole))
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Result<Read, BodyError>> {

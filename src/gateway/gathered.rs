@@ -1,0 +1,113 @@
+//! An upstream's whole answer: gathered within the room that there is for answers, worked on apart from others' requests
+//! where it is large, and in its room until it is sent. A batch of embeddings is some forty megabytes, and three times as
+//! much while it is read: a few at once would end the process where memory is small, and each would keep a thread from
+//! everybody else for a tenth of a second.
+
+use super::{Gateway, answer::broke_off, memory, room::Held};
+use crate::{
+    identity::Identity,
+    json::Value,
+    refusal::Refusal,
+    upstream::http1::{AnswerBody, BodyError, Read},
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// An answer of fewer bytes takes no room.
+const SMALL_BYTES: usize = 64 * 1024;
+/// Of an answer that does not say how long it is, room for so much is taken at a time.
+const STEP_BYTES: usize = 1 << 20;
+/// So long an answer waits for others to be sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// No answer is longer.
+const LENGTH_MAX: usize = 64 << 20;
+/// What all answers may take where nothing is configured: three eighths of the memory, between these.
+const ROOM_MIN: u64 = 64 << 20;
+const ROOM_MAX: u64 = 4 << 30;
+
+/// A whole answer, in its room.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) bytes: Bytes,
+    pub(super) held: Held,
+}
+
+/// What an answer is read as, which may take more than its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Nothing but text.
+    Text,
+    Json,
+    /// JSON of which numbers beside each other stay text.
+    Vectors,
+}
+
+/// Room for answers to this caller's requests: nothing yet.
+pub(super) fn room((gateway, identity): (&Gateway, &Identity)) -> Held {
+    let configured = gateway.snapshot.load().limits.answers;
+    let bytes_max = configured.unwrap_or_else(|| usual(memory::bytes()));
+    gateway.answers.within(identity.tenant().id.shared(), bytes_max)
+}
+
+/// Reads the answer to a request of this caller's.
+pub(super) async fn gather(
+    (gateway, identity): (&Gateway, &Identity),
+    mut body: AnswerBody,
+    form: Form,
+) -> Result<Gathered, Refusal> {
+    let mut held = room((gateway, identity));
+    let announced = body.announced().map_err(broke_off)?.unwrap_or(0);
+    let announced = usize::try_from(announced).ok().filter(|length| *length <= LENGTH_MAX);
+    let announced = announced.ok_or(BodyError::TooLarge).map_err(broke_off)?;
+    let (mut whole, mut taken) = (Vec::new(), 0);
+    loop {
+        let wanted = announced.max(whole.len());
+        if wanted > SMALL_BYTES && wanted > taken {
+            let now = if wanted > announced { wanted + STEP_BYTES } else { wanted };
+            take(&mut held, now - taken).await?;
+            taken = now;
+        }
+        if whole.is_empty() {
+            whole.reserve_exact(announced);
+        }
+        if body.read_into(&mut whole, LENGTH_MAX).await.map_err(broke_off)? == Read::End {
+            break;
+        }
+    }
+    if whole.len() > SMALL_BYTES {
+        held.shrink_to(u64::try_from(whole.len()).unwrap_or(u64::MAX));
+        let weight = match form {
+            Form::Text => 0,
+            Form::Json => Value::weight_max(&whole, false),
+            Form::Vectors => Value::weight_max(&whole, true),
+        };
+        take(&mut held, weight).await?;
+    }
+    Ok(Gathered { bytes: Bytes::from(whole), held })
+}
+
+async fn take(held: &mut Held, bytes: usize) -> Result<(), Refusal> {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    if !held.could_grow(bytes) {
+        return Err(broke_off(BodyError::TooLarge));
+    }
+    held.wait_to_grow(bytes, PATIENCE).await
+}
+
+/// What answers may take where there is so much memory.
+fn usual(memory: Option<u64>) -> u64 {
+    memory.map_or(ROOM_MAX, |bytes| bytes / 8 * 3).clamp(ROOM_MIN, ROOM_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_have_three_eighths_of_the_memory() {
+        assert_eq!(usual(Some(256 << 20)), 96 << 20);
+        assert_eq!(usual(Some(1 << 20)), ROOM_MIN);
+        assert_eq!(usual(Some(1 << 40)), ROOM_MAX);
+        assert_eq!(usual(None), ROOM_MAX);
+    }
+}
