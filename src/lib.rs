@@ -31,6 +31,7 @@ pub mod records;
 pub mod redact;
 pub mod refusal;
 pub mod retrieval;
+pub mod room;
 pub mod seal;
 pub mod server;
 pub mod snapshot;

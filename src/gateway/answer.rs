@@ -2,7 +2,7 @@
 
 use super::{
     Gateway, Visit,
-    apart::{self, Leave},
+    apart::Leave,
     cache::Pending,
     form,
     gathered::{self, Form, Gathered},
@@ -24,7 +24,7 @@ use crate::{
     translate,
     upstream::{
         self, Received, Upstream,
-        http1::{Answer, AnswerBody, BodyError, Read},
+        http1::{Answer, AnswerBody, Read},
     },
 };
 use bytes::Bytes;
@@ -99,22 +99,13 @@ pub(super) async fn inspect(
         return stream(visit, terms, translation, body);
     }
     let terms = Terms { stream: false, ..terms };
-    // Whatever becomes of it, the provider has it paid.
-    visit.is_answered = true;
     let waiting = clock::now();
     let form = if terms.api == Api::Embeddings { Form::Vectors } else { Form::Json };
-    let gathered = gather(visit, body, form).await;
+    let gathered = gathered::with_leave(visit, body, form).await;
+    // The provider has it paid, though there is no room to read it.
+    visit.is_unread = matches!(gathered, Err(Refusal::NoRoom { .. }));
     visit.waited += clock::now().saturating_duration_since(waiting);
     whole(visit, terms, translation, gathered?, unread).await
-}
-
-/// The answer in its room, and leave to work on it.
-async fn gather(visit: &mut Visit, body: AnswerBody, form: Form) -> Result<(Gathered, Leave), Refusal> {
-    let gateway = Arc::clone(visit.gateway());
-    let caller = (&*gateway, &visit.asked()?.identity);
-    let gathered = gathered::gather(caller, body, form).await?;
-    let leave = apart::turn_of_answer(caller, gathered.bytes.len()).await?;
-    Ok((gathered, leave))
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
@@ -127,18 +118,6 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
         Some(redacted.as_str().chars().take(2000).collect())
     });
     upstream::refusal_for(status, &headers, message)
-}
-
-pub(super) fn broke_off(error: BodyError) -> Refusal {
-    match error {
-        BodyError::IdleTimeout | BodyError::TotalTimeout => Refusal::UpstreamTimeout,
-        BodyError::TooLarge => {
-            Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
-        }
-        BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => {
-            Refusal::UpstreamError { message: "the upstream's answer broke off" }
-        }
-    }
 }
 
 /// `unread` is why the client could not read it, whatever it holds.
@@ -448,7 +427,7 @@ fn read(
             upstream.judge(!matches!(progress, Progress::Failed(_)));
             (progress != Progress::Continue || exchange.is_suspended()).then_some(progress)
         }
-        Err(error) => Some(exchange.break_off(broke_off(error), out)),
+        Err(error) => Some(exchange.break_off(gathered::broke_off(error), out)),
     })
 }
 

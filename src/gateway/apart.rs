@@ -4,11 +4,12 @@
 //! which a body of many small values takes a hundred times its length while it is read. Whose body is next is decided as at
 //! a full upstream: a tenant that sends many waits for itself.
 
-use super::{Gateway, Visit, memory};
+use super::{Gateway, Visit};
 use crate::{
     identity::Identity,
     quota::fair::{Claim, FairQueue},
     refusal::Refusal,
+    room::memory,
     upstream::{Place, Progress, Queues, Turn},
 };
 use std::{collections::HashMap, sync::Arc, thread::available_parallelism, time::Duration};

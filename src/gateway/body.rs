@@ -1,7 +1,6 @@
 //! Reading a request's body: bounded in size and in patience, and only what the gateway can read.
 
-use super::room::Held;
-use crate::{clock, refusal::Refusal, server::Caller};
+use crate::{clock, refusal::Refusal, room::Held, server::Caller};
 use bytes::{Bytes, BytesMut};
 use http::{header, request::Parts};
 use http_body_util::BodyExt;

@@ -3,15 +3,19 @@
 //! much while it is read: a few at once would end the process where memory is small, and each would keep a thread from
 //! everybody else for a tenth of a second.
 
-use super::{Gateway, answer::broke_off, memory, room::Held};
+use super::{
+    Gateway, Visit,
+    apart::{self, Leave},
+};
 use crate::{
     identity::Identity,
     json::Value,
     refusal::Refusal,
+    room::Held,
     upstream::http1::{AnswerBody, BodyError, Read},
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// An answer of fewer bytes takes no room.
 const SMALL_BYTES: usize = 64 * 1024;
@@ -21,9 +25,6 @@ const STEP_BYTES: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No answer is longer.
 const LENGTH_MAX: usize = 64 << 20;
-/// What all answers may take where nothing is configured: three eighths of the memory, between these.
-const ROOM_MIN: u64 = 64 << 20;
-const ROOM_MAX: u64 = 4 << 30;
 
 /// A whole answer, in its room.
 #[derive(Debug)]
@@ -45,8 +46,7 @@ pub(super) enum Form {
 /// Room for answers to this caller's requests: nothing yet.
 pub(super) fn room((gateway, identity): (&Gateway, &Identity)) -> Held {
     let configured = gateway.snapshot.load().limits.answers;
-    let bytes_max = configured.unwrap_or_else(|| usual(memory::bytes()));
-    gateway.answers.within(identity.tenant().id.shared(), bytes_max)
+    gateway.answers.for_answers(identity.tenant().id.shared(), configured)
 }
 
 /// Reads the answer to a request of this caller's.
@@ -86,6 +86,19 @@ pub(super) async fn gather(
     Ok(Gathered { bytes: Bytes::from(whole), held })
 }
 
+/// The answer in its room, and leave to work on it.
+pub(super) async fn with_leave(
+    visit: &mut Visit,
+    body: AnswerBody,
+    form: Form,
+) -> Result<(Gathered, Leave), Refusal> {
+    let gateway = Arc::clone(visit.gateway());
+    let caller = (&*gateway, &visit.asked()?.identity);
+    let gathered = gather(caller, body, form).await?;
+    let leave = apart::turn_of_answer(caller, gathered.bytes.len()).await?;
+    Ok((gathered, leave))
+}
+
 async fn take(held: &mut Held, bytes: usize) -> Result<(), Refusal> {
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     if !held.could_grow(bytes) {
@@ -94,20 +107,14 @@ async fn take(held: &mut Held, bytes: usize) -> Result<(), Refusal> {
     held.wait_to_grow(bytes, PATIENCE).await
 }
 
-/// What answers may take where there is so much memory.
-fn usual(memory: Option<u64>) -> u64 {
-    memory.map_or(ROOM_MAX, |bytes| bytes / 8 * 3).clamp(ROOM_MIN, ROOM_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_have_three_eighths_of_the_memory() {
-        assert_eq!(usual(Some(256 << 20)), 96 << 20);
-        assert_eq!(usual(Some(1 << 20)), ROOM_MIN);
-        assert_eq!(usual(Some(1 << 40)), ROOM_MAX);
-        assert_eq!(usual(None), ROOM_MAX);
+pub(super) fn broke_off(error: BodyError) -> Refusal {
+    match error {
+        BodyError::IdleTimeout | BodyError::TotalTimeout => Refusal::UpstreamTimeout,
+        BodyError::TooLarge => {
+            Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
+        }
+        BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => {
+            Refusal::UpstreamError { message: "the upstream's answer broke off" }
+        }
     }
 }

@@ -14,14 +14,12 @@ mod form;
 mod gathered;
 mod identify;
 mod mcp;
-mod memory;
 mod models;
 mod pace;
 mod person;
 mod posted;
 mod reserve;
 mod resource;
-mod room;
 mod route;
 mod sent;
 mod standing;
@@ -36,7 +34,6 @@ pub use cache::Cache;
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
 pub use posted::{decision, record, share_approvals};
-pub use room::Room;
 pub use route::{Act, Route};
 pub use standing::MetricsFormat;
 pub use tools::Stores;
@@ -53,6 +50,7 @@ use crate::{
     mcp::session::Sessions,
     records::Records,
     refusal::Refusal,
+    room::Room,
     server::Malformed,
     snapshot::Snapshot,
     stored::{Noted, Shelf},

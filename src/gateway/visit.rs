@@ -1,6 +1,6 @@
 //! A request that was let in, until it is on record. Dropped half-way (the client left), it still is.
 
-use super::{Body, Gateway, answer, cache::Pending, reserve, room::Held, usage};
+use super::{Body, Gateway, answer, cache::Pending, reserve, usage};
 use crate::{
     asked::{Asked, AskedModel, End, Outcomes},
     clock,
@@ -9,6 +9,7 @@ use crate::{
     quota::{Admission, Exceeded, Now, Quota, Standing, fair::Claim},
     records::{Entry, Journal, Raw},
     refusal::Refusal,
+    room::Held,
     snapshot::Snapshot,
     telemetry::Finished,
     trace::Trace,
@@ -66,8 +67,8 @@ pub struct Visit {
     pub(super) waited: Duration,
     /// Where its answer is to be kept.
     pub(super) keeping: Option<Arc<Pending>>,
-    /// An upstream has answered a model's call: what it used is to be paid.
-    pub(super) is_answered: bool,
+    /// A model's answer came and was not read: what it was asked is to be paid.
+    pub(super) is_unread: bool,
 }
 
 impl Visit {
@@ -128,7 +129,7 @@ impl Visit {
             progress: Progress::traced(outbound),
             waited: Duration::ZERO,
             keeping: None,
-            is_answered: false,
+            is_unread: false,
         };
         (visit, refused)
     }
@@ -230,7 +231,7 @@ impl Visit {
         let Some(mut asked) = self.take() else {
             return answer::refused(&refusal, self.family, "", None);
         };
-        let usage = self.used_at_least().filter(|_| self.is_answered);
+        let usage = self.used_at_least().filter(|_| self.is_unread);
         if usage.is_none() {
             reserve::give_back(&mut asked);
         }

@@ -53,7 +53,7 @@ fn a_store_gets_the_lines_as_they_are_written_each_tenants_as_its_own() {
         for (kind, event) in [("audit", "tollgate.decision"), ("log", "tollgate.request")] {
             let dir = gateway.dir.path().join("data").join(kind).join(tenant);
             for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let text = std::fs::read_to_string(file.path()).unwrap();
+                let text = crate::support::wellbeing::text_of(&file.path());
                 let lines = text.lines().map(str::to_owned);
                 written.entry((tenant.to_owned(), event.to_owned())).or_default().extend(lines);
             }

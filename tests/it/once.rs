@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
-/// What an MCP server does with a call of `deed`.
-type Deed = fn(usize, &mut std::net::TcpStream) -> bool;
+/// What an MCP server does with a call of `deed`: the how-manieth, and its id.
+type Deed = fn(usize, &serde_json::Value, &mut std::net::TcpStream) -> bool;
 
 /// An MCP server with a tool `deed`, and one that works. It counts the calls of the former.
-fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
+pub(crate) fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
     let deeds = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&deeds);
     let upstream = Upstream::reading(move |text, socket| {
@@ -37,7 +37,7 @@ fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
                 { "name": "tell", "inputSchema": { "type": "object" } },
             ] }),
             Some("tools/call") if body["params"]["name"] == "deed" => {
-                return deed(counted.fetch_add(1, Ordering::SeqCst), socket);
+                return deed(counted.fetch_add(1, Ordering::SeqCst), id, socket);
             }
             Some("tools/call") => serde_json::json!({ "content": [{ "type": "text", "text": "ok" }] }),
             Some("server/discover") => return socket.write_all(whole(404, "").as_bytes()).is_ok(),
@@ -57,27 +57,31 @@ fn desk(deed: Deed) -> (Upstream, Arc<AtomicUsize>) {
     (upstream, deeds)
 }
 
-fn before_desk(desk: &Upstream, more: &str) -> Gateway {
+pub(crate) fn before_desk(desk: &Upstream, more: &str) -> Gateway {
     behind(&format!("  desk: {{ kind: mcp, url: \"http://127.0.0.1:{}/mcp\"{more} }}\n", desk.port), &[], "")
 }
 
 fn call(gateway: &Gateway, key: &str, tool: &str) -> Answer {
+    gateway.raw(&calling(key, tool))
+}
+
+/// A request that calls a tool.
+pub(crate) fn calling(key: &str, tool: &str) -> String {
     let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{meta}}}}}"#
     );
-    let request = format!(
+    format!(
         "POST /mcp/desk HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
         accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    );
-    gateway.raw(&request)
+    )
 }
 
 #[test]
 fn a_tool_is_called_once_whoever_dies_of_it() {
-    let (server, deeds) = desk(|_, _| false);
+    let (server, deeds) = desk(|_, _, _| false);
     for more in ["", NO_RETRY] {
         let gateway = before_desk(&server, more);
         deeds.store(0, Ordering::SeqCst);
@@ -157,9 +161,9 @@ fn a_record_whose_id_the_store_makes_is_written_once() {
 #[test]
 fn u4_an_mcp_server_that_fails_is_left_alone() {
     let ways: [(&str, Deed); 3] = [
-        ("500", |_, socket| socket.write_all(whole(500, "").as_bytes()).is_ok()),
-        ("closes", |_, _| false),
-        ("a stream that is cut", |_, socket| {
+        ("500", |_, _, socket| socket.write_all(whole(500, "").as_bytes()).is_ok()),
+        ("closes", |_, _, _| false),
+        ("a stream that is cut", |_, _, socket| {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n2\r\n:\n\r\n";
             drop(socket.write_all(head.as_bytes()));
             false

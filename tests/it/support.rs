@@ -479,8 +479,7 @@ impl Gateway {
             let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
             // Of a line that is being written, the end is not there yet.
             let whole = |text: String| text.rfind('\n').map_or(String::new(), |end| text[..=end].to_owned());
-            let text: String =
-                files.map(|file| whole(std::fs::read_to_string(file.path()).unwrap())).collect();
+            let text: String = files.map(|file| whole(wellbeing::text_of(&file.path()))).collect();
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
         };
         self.wait("a record", |gateway| read(gateway).len() >= at_least);

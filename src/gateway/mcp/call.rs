@@ -11,7 +11,7 @@ use crate::{
     call::Place,
     clock,
     exchange::WaitingCall,
-    gateway::person::Wait,
+    gateway::{gathered, person::Wait},
     json::Value,
     mcp::{
         Request, Revision,
@@ -375,6 +375,7 @@ impl Talk {
         let wishes = Wishes { trace: underway.as_ref().map(|underway| underway.context), ..wishes };
         let started = clock::now();
         let mut answers = JoinSet::new();
+        let room = gathered::room((&gateway, &self.visit.asked().map_err(Failed::Refusal)?.identity));
         let calling = server.call(&caller, permit, retry, &wishes);
         let calling = tokio::select! {
             calling = calling => calling,
@@ -382,7 +383,7 @@ impl Talk {
             () = cancelled.cancelled() => Err(Failed::Cancelled),
         };
         let mut calling: Calling = match calling {
-            Ok(calling) => calling,
+            Ok(calling) => calling.within(room),
             Err(failed) => return self.ended(underway, started, Err(failed)),
         };
         let result = loop {
@@ -415,6 +416,7 @@ impl Talk {
                 }
             }
         };
+        self.room = calling.take_room();
         self.ended(underway, started, result)
     }
 

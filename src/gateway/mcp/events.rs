@@ -2,7 +2,6 @@
 //! drops it, and with it what it holds upstream.
 
 use super::post::Reply;
-use crate::mcp::message;
 use bytes::Bytes;
 use std::{
     fmt,
@@ -72,7 +71,7 @@ impl Events {
                 Some(Out::Pause) => continue,
                 Some(Out::Event(bytes)) => Some(bytes),
                 Some(Out::Last(reply)) if reply.body.is_empty() => None,
-                Some(Out::Last(reply)) => Some(message::event(&reply.body).into()),
+                Some(Out::Last(reply)) => Some(reply.into_event()),
             });
         }
     }

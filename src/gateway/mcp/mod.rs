@@ -237,15 +237,15 @@ fn listener(
 
 /// An answer that is not streamed.
 fn whole(reply: Reply, request_id: &str, standing: Option<Standing>) -> Response<Body> {
-    let is_empty = reply.body.is_empty();
-    let mut response = Response::new(Body::full(reply.body));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (is_empty, status, session) = (reply.body.is_empty(), reply.status, reply.session);
+    let mut response = Response::new(Body::full(reply.into_body()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     answer::label(headers, Family::Mcp, request_id, standing);
     if !is_empty {
         headers.insert(header::CONTENT_TYPE, JSON);
     }
-    if let Some(id) = reply.session.and_then(|id| HeaderValue::from_str(&shown(id)).ok()) {
+    if let Some(id) = session.and_then(|id| HeaderValue::from_str(&shown(id)).ok()) {
         headers.insert(envelope::session_header(), id);
     }
     response

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     asked::End,
-    gateway::{apart, reserve, room::Held},
+    gateway::{apart, reserve},
     json::{self, Value},
     mcp::{
         Head, Message, Request, Revision,
@@ -24,6 +24,7 @@ use crate::{
     quota::Exceeded,
     records::Raw,
     refusal::Refusal,
+    room::Held,
     trace::{Context, McpCall},
     upstream::mcp::{Failed, Server},
 };
@@ -56,6 +57,8 @@ pub(super) struct Reply {
     /// The session that was opened.
     pub(super) session: Option<u128>,
     pub(super) end: End,
+    /// The room that it takes until it is sent.
+    pub(super) room: Option<Held>,
 }
 
 /// What a request is answered with that is beyond the tenant's limits.
@@ -87,12 +90,24 @@ pub(super) struct Talk {
     pub(super) patience: Pin<Box<Sleep>>,
     /// What was answered, for the record.
     pub(super) completion: Option<Raw>,
+    /// The room that a server's result takes.
+    pub(super) room: Option<Held>,
 }
 
 impl Reply {
     /// Nothing is to be said.
     pub(super) fn accepted() -> Self {
-        Self { status: 202, body: Vec::new(), session: None, end: End::Complete }
+        Self { status: 202, body: Vec::new(), session: None, end: End::Complete, room: None }
+    }
+
+    /// What the client gets, in its room.
+    pub(super) fn into_body(self) -> Bytes {
+        in_room(self.body.into(), self.room)
+    }
+
+    /// The same as an event.
+    pub(super) fn into_event(self) -> Bytes {
+        in_room(message::event(&self.body).into(), self.room)
     }
 
     pub(super) fn result(id: &Value<'_>, result: &Value<'_>) -> Self {
@@ -102,7 +117,7 @@ impl Reply {
     /// An error of the protocol's, which is the client's.
     pub(super) fn fault(id: Option<&Value<'_>>, fault: &Fault) -> Self {
         let end = if fault.status == 200 { End::Complete } else { End::Refused(unread(fault)) };
-        Self { status: fault.status, body: message::error(id, fault), session: None, end }
+        Self { status: fault.status, body: message::error(id, fault), session: None, end, room: None }
     }
 
     /// An error of the gateway's or the server's. Only where nothing can be recorded HTTP tells of it.
@@ -110,7 +125,15 @@ impl Reply {
         let fault = answer::refused(&refusal);
         let unrecorded = refusal == Refusal::RecordsUnavailable;
         let status = if unrecorded || id.is_none() { fault.status } else { 200 };
-        Self { status, body: message::error(id, &fault), session: None, end: End::Refused(refusal) }
+        let (body, end) = (message::error(id, &fault), End::Refused(refusal));
+        Self { status, body, session: None, end, room: None }
+    }
+}
+
+fn in_room(bytes: Bytes, room: Option<Held>) -> Bytes {
+    match room {
+        Some(room) => room.until_sent(bytes),
+        None => bytes,
     }
 }
 
@@ -121,9 +144,20 @@ impl Post {
         let patience = Box::pin(tokio::time::sleep(WHOLE_WAIT));
         let stated = mem::take(&mut head.arguments);
         let (session, revision, streams) = (None, Revision::MODERN, head.streams);
-        let mut talk =
-            Talk { visit, target, sink, session, revision, streams, stated, patience, completion: None };
+        let mut talk = Talk {
+            visit,
+            target,
+            sink,
+            session,
+            revision,
+            streams,
+            stated,
+            patience,
+            completion: None,
+            room: None,
+        };
         let reply = talk.answer(&head, &bytes, &mut held).await;
+        let reply = Reply { room: talk.room.take(), ..reply };
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
         // A client that left has no use for it.

@@ -5,10 +5,11 @@ use crate::{
     asked::End,
     authorize::{self, Findings},
     clock,
-    gateway::{Body, Visit, apart, gathered::Form, room::Held},
+    gateway::{Body, Visit, apart, gathered::Form},
     json,
     refusal::Refusal,
     retrieval::Sending,
+    room::Held,
     tool_api::{self, Request, operation::Operations},
     upstream::{Repeat, Upstream},
 };

@@ -14,7 +14,6 @@ use super::{
     gathered::{self, Form, Gathered},
     person::Wait,
     reserve,
-    room::Held,
 };
 use crate::{
     asked::End,
@@ -31,6 +30,7 @@ use crate::{
     records::{Content, Said},
     refusal::Refusal,
     retrieval::Sending,
+    room::Held,
     snapshot::ToolKind,
     upstream::{self, Destination, Parcel, Parcels, Progress, Repeat, Target, Turn, Upstream},
 };

@@ -7,11 +7,12 @@ use crate::{
     authorize::{self, Description, FILE_SEARCH, Findings, Permit},
     clock,
     dialect::Family,
-    gateway::{Body, Visit, answer::JSON, apart, body as bodies, gathered::Form, reserve, room::Held, sent},
+    gateway::{Body, Visit, answer::JSON, apart, body as bodies, gathered::Form, reserve, sent},
     json::{self, Value},
     policy::glob::Glob,
     refusal::Refusal,
     retrieval::Sending,
+    room::Held,
     snapshot::{Model, Snapshot},
     stored::{
         Stored, What,

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     json::Value,
     mcp::envelope::{self, Envelope},
+    room::Held,
 };
 use http::HeaderMap;
 use std::{sync::Arc, time::Duration};
@@ -102,6 +103,23 @@ impl Calling {
                 }
                 Err(failed) => self.resume(failed).await?,
             }
+        }
+    }
+
+    /// Large messages take room, from now on.
+    #[must_use]
+    pub fn within(mut self, room: Held) -> Self {
+        if let Reply::Http(reply) = &mut self.reply {
+            reply.within(room);
+        }
+        self
+    }
+
+    /// The room of its result, which is its owner's from now on.
+    pub fn take_room(&mut self) -> Option<Held> {
+        match &mut self.reply {
+            Reply::Http(reply) => reply.take_room(),
+            Reply::Child(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
     json::{self, Value},
     mcp::message::{self, Message},
     refusal::Refusal,
+    room::Held,
     sse,
     upstream::http1::{Answer, AnswerBody, BodyError, Read},
 };
@@ -14,6 +15,12 @@ use std::{future::poll_fn, time::Duration};
 
 /// A server's message may be this long.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// A message of fewer bytes takes no room.
+const SMALL_BYTES: usize = 64 << 10;
+/// Room for so much is taken at a time.
+const STEP_BYTES: usize = 1 << 20;
+/// So long a message waits for room.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Of an error, more than this is not read.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// So long is waited for the end of a stream behind its last event.
@@ -54,6 +61,10 @@ pub(super) struct Reply {
     /// Where the stream can be taken up again when it breaks off.
     last_event: Option<Box<str>>,
     pub(super) retry: Option<Duration>,
+    /// What large messages take, where they are not few.
+    room: Option<Held>,
+    /// How many bytes of the buffer are in it.
+    taken: usize,
 }
 
 /// An answer that is no success: its status, and the error in it, if it is one of JSON-RPC.
@@ -77,7 +88,18 @@ impl Reply {
         before: &Self,
     ) -> Result<Self, Result<Refused, Failed>> {
         let reply = Self::read_on(answer, Some(id)).await?;
-        Ok(Self { last_event: before.last_event.clone(), retry: before.retry, ..reply })
+        let room = before.room.as_ref().map(Held::another);
+        Ok(Self { last_event: before.last_event.clone(), retry: before.retry, room, ..reply })
+    }
+
+    /// Large messages take room, from now on.
+    pub(super) fn within(&mut self, room: Held) {
+        self.room = Some(room);
+    }
+
+    /// The room of the last message.
+    pub(super) fn take_room(&mut self) -> Option<Held> {
+        self.room.take()
     }
 
     /// Reads on from the head of a stream that answers no request.
@@ -100,7 +122,17 @@ impl Reply {
         let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
         let is_stream = media.eq_ignore_ascii_case("text/event-stream");
         let (buffer, scan) = (BytesMut::new(), sse::Scan::default());
-        Ok(Self { id, body: Some(body), is_stream, buffer, scan, last_event: None, retry: None })
+        Ok(Self {
+            id,
+            body: Some(body),
+            is_stream,
+            buffer,
+            scan,
+            last_event: None,
+            retry: None,
+            room: None,
+            taken: 0,
+        })
     }
 
     /// Where to go on from, if the stream broke off and can be taken up again.
@@ -115,6 +147,7 @@ impl Reply {
                 self.read().await?;
             }
             let bytes = self.buffer.split().freeze();
+            self.weigh(&bytes).await?;
             return match said(&bytes, self.id)? {
                 Some(said @ (Said::Result(_) | Said::Error { .. })) => Ok(said),
                 Some(_) | None => Err(unreadable()),
@@ -132,6 +165,7 @@ impl Reply {
                 if event.name.is_some_and(|name| !matches!(name, "" | "message")) {
                     continue;
                 }
+                self.weigh(data.as_bytes()).await?;
                 let Ok(Some(said)) = said(data.as_bytes(), self.id) else { continue };
                 if matches!(said, Said::Result(_) | Said::Error { .. }) {
                     self.end();
@@ -166,7 +200,36 @@ impl Reply {
                 self.buffer.extend_from_slice(b"\n");
             }
         }
-        read.map(drop).map_err(body_failed)
+        read.map(drop).map_err(body_failed)?;
+        let length = self.buffer.len();
+        if length > SMALL_BYTES && length > self.taken {
+            self.take(length - self.taken + STEP_BYTES).await?;
+            self.taken = length + STEP_BYTES;
+        }
+        Ok(())
+    }
+
+    /// Takes room for what a message is once it is read: its text in pieces, and what holds them.
+    async fn weigh(&mut self, message: &[u8]) -> Result<(), Failed> {
+        self.taken = 0;
+        if let Some(room) = self.room.as_mut() {
+            room.shrink_to(0);
+        }
+        if message.len() > SMALL_BYTES {
+            let weight = message.len().saturating_mul(2).saturating_add(Value::weight_max(message, false));
+            self.take(weight).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, bytes: usize) -> Result<(), Failed> {
+        let Some(room) = self.room.as_mut() else { return Ok(()) };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if !room.could_grow(bytes) {
+            self.body = None;
+            return Err(body_failed(BodyError::TooLarge));
+        }
+        room.wait_to_grow(bytes, ROOM_WAIT).await.map_err(Failed::Refusal)
     }
 
     /// The end of a stream comes with its last event, or just behind: then the connection can be used again.

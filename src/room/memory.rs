@@ -17,7 +17,7 @@ const MEMORY: &str = "sys/fs/cgroup/memory";
 const MEMORY_FILES: &[&str] = &["memory.limit_in_bytes"];
 
 /// How many bytes the process may use, as the system says at its start. `None` where it does not say.
-pub(super) fn bytes() -> Option<u64> {
+pub fn bytes() -> Option<u64> {
     static BYTES: OnceLock<Option<u64>> = OnceLock::new();
     *BYTES.get_or_init(|| bytes_below(Path::new("/")))
 }

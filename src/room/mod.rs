@@ -4,7 +4,8 @@
 //! each other out. What was read of a body takes room as well where it is kept for as long as the request runs: many small
 //! values take a hundred times the bytes that they are written in.
 
-use super::memory;
+pub mod memory;
+
 use crate::{json::Value, refusal::Refusal};
 use bytes::Bytes;
 use std::{
@@ -21,6 +22,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const MEMORY_SHARE: u64 = 16;
 const BYTES_MIN: u64 = 32 << 20;
 const BYTES_MAX: u64 = 1 << 30;
+const ANSWERS_MIN: u64 = 64 << 20;
+const ANSWERS_MAX: u64 = 4 << 30;
 
 /// What bodies take at the moment.
 #[derive(Debug, Default)]
@@ -38,7 +41,7 @@ struct Taken {
 
 /// What one body takes, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub struct Held {
     room: Arc<Room>,
     tenant: Arc<str>,
     bytes: u64,
@@ -47,13 +50,18 @@ pub(super) struct Held {
 
 impl Room {
     /// Nothing yet, of a tenant's. `configured` is what all may take; a body of the largest size always finds room.
-    pub(super) fn held(self: &Arc<Self>, tenant: Arc<str>, configured: Option<u64>, body_max: u64) -> Held {
+    pub fn held(self: &Arc<Self>, tenant: Arc<str>, configured: Option<u64>, body_max: u64) -> Held {
         let bytes_max = configured.unwrap_or_else(usual).max(body_max.saturating_mul(2));
         self.within(tenant, bytes_max)
     }
 
+    /// Nothing yet, of answers to a tenant's requests. `configured` is what all may take.
+    pub fn for_answers(self: &Arc<Self>, tenant: Arc<str>, configured: Option<u64>) -> Held {
+        self.within(tenant, configured.unwrap_or_else(|| usual_for_answers(memory::bytes())))
+    }
+
     /// Nothing yet, of a tenant's, where all may take so many bytes.
-    pub(super) fn within(self: &Arc<Self>, tenant: Arc<str>, bytes_max: u64) -> Held {
+    fn within(self: &Arc<Self>, tenant: Arc<str>, bytes_max: u64) -> Held {
         Held { room: Arc::clone(self), tenant, bytes: 0, bytes_max }
     }
 
@@ -62,7 +70,7 @@ impl Room {
     }
 
     #[cfg(test)]
-    pub(super) fn told(&self) -> (u64, usize) {
+    fn told(&self) -> (u64, usize) {
         let taken = self.taken();
         (taken.all, taken.tenants.len())
     }
@@ -70,7 +78,7 @@ impl Room {
 
 impl Held {
     /// Takes more.
-    pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
+    pub fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
         let mut taken = self.room.taken();
         let all = taken.all.saturating_add(bytes);
         let tenants = taken.tenants.get(&self.tenant).copied().unwrap_or(0).saturating_add(bytes);
@@ -83,13 +91,23 @@ impl Held {
         Ok(())
     }
 
+    /// Nothing yet, of the same tenant's.
+    pub fn another(&self) -> Self {
+        Self {
+            room: Arc::clone(&self.room),
+            tenant: Arc::clone(&self.tenant),
+            bytes: 0,
+            bytes_max: self.bytes_max,
+        }
+    }
+
     /// Whether it could take so many more if nobody else had any.
-    pub(super) fn could_grow(&self, bytes: u64) -> bool {
+    pub fn could_grow(&self, bytes: u64) -> bool {
         self.bytes.saturating_add(bytes) <= self.bytes_max / 2
     }
 
     /// Takes more, and waits so long for others to give some back.
-    pub(super) async fn wait_to_grow(&mut self, bytes: u64, patience: Duration) -> Result<(), Refusal> {
+    pub async fn wait_to_grow(&mut self, bytes: u64, patience: Duration) -> Result<(), Refusal> {
         let room = Arc::clone(&self.room);
         let mut late = pin!(sleep(patience));
         loop {
@@ -104,7 +122,7 @@ impl Held {
     }
 
     /// Gives back all but so many bytes.
-    pub(super) fn shrink_to(&mut self, bytes: u64) {
+    pub fn shrink_to(&mut self, bytes: u64) {
         let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) else { return };
         self.bytes = bytes;
         let mut taken = self.room.taken();
@@ -120,7 +138,7 @@ impl Held {
     }
 
     /// Holds the room of these bytes until the last of them is dropped.
-    pub(super) fn until_sent(mut self, bytes: Bytes) -> Bytes {
+    pub fn until_sent(mut self, bytes: Bytes) -> Bytes {
         if self.bytes == 0 {
             return bytes;
         }
@@ -129,7 +147,7 @@ impl Held {
     }
 
     /// Takes what a value takes that was read and is kept. One that would never find room is told so.
-    pub(super) fn keep(&mut self, value: &Value<'_>) -> Result<(), Refusal> {
+    pub fn keep(&mut self, value: &Value<'_>) -> Result<(), Refusal> {
         let bytes = u64::try_from(value.weight()).unwrap_or(u64::MAX);
         let half = self.bytes_max / 2;
         if bytes > half {
@@ -157,6 +175,11 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.shrink_to(0);
     }
+}
+
+/// What answers may take where there is so much memory: three eighths of it.
+fn usual_for_answers(memory: Option<u64>) -> u64 {
+    memory.map_or(ANSWERS_MAX, |bytes| bytes / 8 * 3).clamp(ANSWERS_MIN, ANSWERS_MAX)
 }
 
 /// What bodies may take on this machine, or in this container.
@@ -220,6 +243,14 @@ mod tests {
         part.clear();
         drop(part);
         assert_eq!(room.told(), (0, 0));
+    }
+
+    #[test]
+    fn answers_have_three_eighths_of_the_memory() {
+        assert_eq!(usual_for_answers(Some(256 << 20)), 96 << 20);
+        assert_eq!(usual_for_answers(Some(1 << 20)), ANSWERS_MIN);
+        assert_eq!(usual_for_answers(Some(1 << 40)), ANSWERS_MAX);
+        assert_eq!(usual_for_answers(None), ANSWERS_MAX);
     }
 
     #[test]
