@@ -59,29 +59,27 @@ pub(super) async fn gather(
     let announced = body.announced().map_err(broke_off)?.unwrap_or(0);
     let announced = usize::try_from(announced).ok().filter(|length| *length <= LENGTH_MAX);
     let announced = announced.ok_or(BodyError::TooLarge).map_err(broke_off)?;
-    let (mut whole, mut taken) = (Vec::new(), 0);
+    if announced > SMALL_BYTES {
+        // With what it will most likely take: many that each came half would keep each other out.
+        take(&mut held, if form == Form::Json { 2 * announced } else { announced + announced / 4 }).await?;
+    }
+    let (mut whole, mut taken) = (Vec::with_capacity(announced), announced.max(SMALL_BYTES));
     loop {
-        let wanted = announced.max(whole.len());
-        if wanted > SMALL_BYTES && wanted > taken {
-            let now = if wanted > announced { wanted + STEP_BYTES } else { wanted };
-            take(&mut held, now - taken).await?;
-            taken = now;
-        }
-        if whole.is_empty() {
-            whole.reserve_exact(announced);
+        if whole.len() > taken {
+            taken = whole.len() + STEP_BYTES;
+            take(&mut held, taken).await?;
         }
         if body.read_into(&mut whole, LENGTH_MAX).await.map_err(broke_off)? == Read::End {
             break;
         }
     }
     if whole.len() > SMALL_BYTES {
-        held.shrink_to(u64::try_from(whole.len()).unwrap_or(u64::MAX));
         let weight = match form {
             Form::Text => 0,
             Form::Json => Value::weight_max(&whole, false),
             Form::Vectors => Value::weight_max(&whole, true),
         };
-        take(&mut held, weight).await?;
+        take(&mut held, whole.len().saturating_add(weight)).await?;
     }
     Ok(Gathered { bytes: Bytes::from(whole), held })
 }
@@ -99,12 +97,10 @@ pub(super) async fn with_leave(
     Ok((gathered, leave))
 }
 
+/// Takes so much in all.
 async fn take(held: &mut Held, bytes: usize) -> Result<(), Refusal> {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    if !held.could_grow(bytes) {
-        return Err(broke_off(BodyError::TooLarge));
-    }
-    held.wait_to_grow(bytes, PATIENCE).await
+    let taken = held.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), PATIENCE).await;
+    taken.map_err(|refusal| refusal.unwrap_or_else(|| broke_off(BodyError::TooLarge)))
 }
 
 pub(super) fn broke_off(error: BodyError) -> Refusal {

@@ -101,13 +101,23 @@ impl Held {
         }
     }
 
-    /// Whether it could take so many more if nobody else had any.
-    pub fn could_grow(&self, bytes: u64) -> bool {
-        self.bytes.saturating_add(bytes) <= self.bytes_max / 2
-    }
-
-    /// Takes more, and waits so long for others to give some back.
-    pub async fn wait_to_grow(&mut self, bytes: u64, patience: Duration) -> Result<(), Refusal> {
+    /// Takes so much in all, and waits so long for others to give some back: nothing meanwhile, so that nobody waits for
+    /// somebody who waits.
+    ///
+    /// # Errors
+    /// There is no room; `None` where it would be too much if nobody else had any.
+    pub async fn wait_to_hold(&mut self, bytes: u64, patience: Duration) -> Result<(), Option<Refusal>> {
+        if bytes > self.bytes_max / 2 {
+            return Err(None);
+        }
+        if bytes <= self.bytes {
+            self.shrink_to(bytes);
+            return Ok(());
+        }
+        if self.grow(bytes - self.bytes).is_ok() {
+            return Ok(());
+        }
+        self.shrink_to(0);
         let room = Arc::clone(&self.room);
         let mut late = pin!(sleep(patience));
         loop {
@@ -116,7 +126,7 @@ impl Held {
             let Err(refusal) = self.grow(bytes) else { return Ok(()) };
             tokio::select! {
                 () = freed => {}
-                () = &mut late => return Err(refusal),
+                () = &mut late => return Err(Some(refusal)),
             }
         }
     }
@@ -216,16 +226,24 @@ mod tests {
         c.grow(50).unwrap();
         let patience = Duration::from_secs(10);
         let began = tokio::time::Instant::now();
-        assert!(b.wait_to_grow(20, patience).await.is_err(), "half of it is a's");
+        assert!(
+            b.wait_to_hold(20, patience).await.is_err_and(|refusal| refusal.is_some()),
+            "half of it is a's"
+        );
         assert_eq!(began.elapsed(), patience);
-        let (waited, ()) = tokio::join!(b.wait_to_grow(20, patience), async {
+        let (waited, ()) = tokio::join!(b.wait_to_hold(20, patience), async {
             sleep(Duration::from_secs(3)).await;
             a.shrink_to(30);
         });
         assert!(waited.is_ok());
         assert_eq!(began.elapsed(), patience + Duration::from_secs(3));
         assert_eq!(room.told(), (100, 2));
-        assert!(b.could_grow(30) && !b.could_grow(31));
+        // What it has is given back while it waits for more; what never fits is told at once, and less is at once.
+        assert!(b.wait_to_hold(21, patience).await.is_err_and(|refusal| refusal.is_some()));
+        assert_eq!(room.told(), (80, 2));
+        assert_eq!(b.wait_to_hold(51, Duration::MAX).await, Err(None));
+        assert!(a.wait_to_hold(10, Duration::ZERO).await.is_ok());
+        assert_eq!(room.told(), (60, 2));
         drop((a, b, c));
         assert_eq!(room.told(), (0, 0));
     }

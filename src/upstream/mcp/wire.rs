@@ -17,8 +17,10 @@ use std::{future::poll_fn, time::Duration};
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// A message of fewer bytes takes no room.
 const SMALL_BYTES: usize = 64 << 10;
-/// Room for so much is taken at a time.
+/// Of one that does not say how long it is, room for so much is taken at a time.
 const STEP_BYTES: usize = 1 << 20;
+/// A message takes so many times its length: as it came, what was read of it, and as it goes out.
+const COPIES: usize = 3;
 /// So long a message waits for room.
 const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Of an error, more than this is not read.
@@ -63,7 +65,7 @@ pub(super) struct Reply {
     pub(super) retry: Option<Duration>,
     /// What large messages take, where they are not few.
     room: Option<Held>,
-    /// How many bytes of the buffer are in it.
+    /// How many bytes it holds.
     taken: usize,
 }
 
@@ -143,6 +145,15 @@ impl Reply {
     /// What the server says next. The answer to the request is the last of it. A wait that is given up loses nothing.
     pub(super) async fn next(&mut self) -> Result<Said, Failed> {
         if !self.is_stream {
+            // All at once: many that each came half would keep each other out.
+            let announced = self.body.as_ref().and_then(|body| body.announced().ok().flatten());
+            let announced = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+            if announced > MESSAGE_BYTES_MAX {
+                return Err(body_failed(BodyError::TooLarge));
+            }
+            if self.buffer.is_empty() && announced > SMALL_BYTES {
+                self.take(announced * COPIES).await?;
+            }
             while self.body.is_some() {
                 self.read().await?;
             }
@@ -203,33 +214,29 @@ impl Reply {
         read.map(drop).map_err(body_failed)?;
         let length = self.buffer.len();
         if length > SMALL_BYTES && length > self.taken {
-            self.take(length - self.taken + STEP_BYTES).await?;
-            self.taken = length + STEP_BYTES;
+            self.take(length + STEP_BYTES).await?;
         }
         Ok(())
     }
 
     /// Takes room for what a message is once it is read: its text in pieces, and what holds them.
     async fn weigh(&mut self, message: &[u8]) -> Result<(), Failed> {
-        self.taken = 0;
-        if let Some(room) = self.room.as_mut() {
-            room.shrink_to(0);
-        }
-        if message.len() > SMALL_BYTES {
-            let weight = message.len().saturating_mul(2).saturating_add(Value::weight_max(message, false));
-            self.take(weight).await?;
-        }
-        Ok(())
+        let weight = match message.len() {
+            ..=SMALL_BYTES => 0,
+            length => length.saturating_mul(COPIES).saturating_add(Value::weight_max(message, false)),
+        };
+        self.take(weight).await
     }
 
+    /// Takes so much in all.
     async fn take(&mut self, bytes: usize) -> Result<(), Failed> {
         let Some(room) = self.room.as_mut() else { return Ok(()) };
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if !room.could_grow(bytes) {
-            self.body = None;
-            return Err(body_failed(BodyError::TooLarge));
-        }
-        room.wait_to_grow(bytes, ROOM_WAIT).await.map_err(Failed::Refusal)
+        let taken = room.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), ROOM_WAIT).await;
+        self.taken = if taken.is_ok() { bytes } else { 0 };
+        taken.map_err(|refusal| match refusal {
+            Some(refusal) => Failed::Refusal(refusal),
+            None => body_failed(BodyError::TooLarge),
+        })
     }
 
     /// The end of a stream comes with its last event, or just behind: then the connection can be used again.
