@@ -266,6 +266,57 @@ mod tests {
         check("args.n != null && args.n == 'a'", r#"{"n":"a"}"#, Truth::True);
     }
 
+    /// A number that its double is not is held against nothing: `args` compares by digits, and digits reach the upstream.
+    #[test]
+    fn a_number_that_no_double_is_cannot_be_evaluated() {
+        let check =
+            |source: &str, args: &str, expected| assert_eq!(holds(source, args), expected, "{source} {args}");
+        for n in [
+            "100.00000000000000001",
+            "0.30000000000000000001",
+            "9007199254740993.0",
+            "1e-400",
+            "18446744073709551617",
+        ] {
+            let args = format!(r#"{{"n":{n},"l":[{n}],"m":{{"a":{n}}}}}"#);
+            for source in [
+                "args.n <= 100",
+                "args.n > 100",
+                "args.n == 100",
+                "args.n != 100.0",
+                "args.n in [100, 100.0]",
+                "args.n + 0.0 > 1.0",
+                "-args.n < 0.0",
+                "double(args.n) > 1.0",
+                "int(args.n) > 1",
+                "string(args.n) == '100'",
+                "args.l == [100.0]",
+                "args.l.exists(x, x > 100)",
+                "args.m == {'a': 100.0}",
+                "100.0 in args.l",
+                "args.l[0] > 1",
+                "args.m.a < 1",
+                "[1][args.n] == 1",
+                "{1: 2}[args.n] == 2",
+                "args.n == args.n",
+            ] {
+                check(source, &args, Truth::Unknown);
+            }
+            check("args.n != null && has(args.n)", &args, Truth::True);
+        }
+        // What is written otherwise is the same number.
+        for n in ["0.1", "0.10", "1e-1", "100e-3", "1.0E-1"] {
+            check("args.n == 0.1 && args.n < 1", &format!(r#"{{"n":{n}}}"#), Truth::True);
+        }
+        check("args.n == 100", r#"{"n":1e2}"#, Truth::True);
+        check("args.n > 1", r#"{"n":18446744073709551616}"#, Truth::True);
+        // Beside a double an int is what it is.
+        check("args.n == 9007199254740993", r#"{"n":9007199254740992.0}"#, Truth::False);
+        check("args.n < 9007199254740993", r#"{"n":9007199254740992.0}"#, Truth::True);
+        check("args.n > 9007199254740991", r#"{"n":9007199254740992.0}"#, Truth::True);
+        check("args.n == -9223372036854775808", r#"{"n":-9223372036854775808.0}"#, Truth::True);
+    }
+
     #[test]
     fn bad_expressions_are_refused_with_their_place() {
         let bad = Condition::compile("args.x ==").unwrap_err();

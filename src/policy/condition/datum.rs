@@ -3,7 +3,10 @@
 
 use crate::{
     json::{Value, keys},
-    policy::budget::{Budget, Stop},
+    policy::{
+        budget::{Budget, Stop},
+        number,
+    },
 };
 use cel::Value as Cel;
 use chrono::{DateTime, FixedOffset, TimeDelta};
@@ -27,6 +30,8 @@ pub(super) enum Datum<'v> {
     Text(&'v str),
     Time(DateTime<FixedOffset>),
     Uint(u64),
+    /// A number of the caller's that no int and no double is: held against nothing, as the nearest double is another one.
+    Unheld(&'v str),
     /// A text that the condition made.
     Words(Arc<str>),
 }
@@ -38,7 +43,7 @@ impl<'v> Datum<'v> {
             Value::Array(_) | Value::Object(_) => Self::Json(value),
             Value::Bool(truth) => Self::Bool(*truth),
             Value::Null => Self::Null,
-            Value::Number(digits) => number(digits),
+            Value::Number(digits) => of_digits(digits),
             Value::String(text) => Self::Text(text),
         }
     }
@@ -79,7 +84,8 @@ impl<'v> Datum<'v> {
     pub(super) fn is_like(&self, other: &Datum<'_>) -> bool {
         let class = |kind: &'static str| if matches!(kind, "double" | "uint") { "int" } else { kind };
         let (a, b) = (class(self.kind()), class(other.kind()));
-        a == b || a == "null" || b == "null"
+        let is_held = |datum: &Datum<'_>| !matches!(datum, Datum::Unheld(_));
+        a == "null" || b == "null" || a == b && is_held(self) && is_held(other)
     }
 
     /// Equality as CEL has it: numbers by value whatever their types, values of two types differ.
@@ -116,17 +122,18 @@ impl<'v> Datum<'v> {
             (Self::Uint(a), Datum::Int(b)) => Some(whole(*b, *a).reverse()),
             (Self::Time(a), Datum::Time(b)) => Some(a.cmp(b)),
             (Self::Span(a), Datum::Span(b)) => Some(a.cmp(b)),
-            _ => self.double().zip(other.double()).and_then(|(a, b)| a.partial_cmp(&b)),
+            (Self::Double(a), Datum::Double(b)) => a.partial_cmp(b),
+            (Self::Double(a), b) => b.digits().and_then(|b| by_digits(*a, &b)),
+            (a, Datum::Double(b)) => a.digits().and_then(|a| by_digits(*b, &a)).map(Ordering::reverse),
+            _ => None,
         })
     }
 
-    /// Any number as a double.
-    #[expect(clippy::cast_precision_loss, reason = "CEL compares a whole number with a double as doubles")]
-    fn double(&self) -> Option<f64> {
+    /// A whole number, written out.
+    fn digits(&self) -> Option<String> {
         match self {
-            Self::Double(number) => Some(*number),
-            Self::Int(number) => Some(*number as f64),
-            Self::Uint(number) => Some(*number as f64),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Uint(number) => Some(number.to_string()),
             _ => None,
         }
     }
@@ -143,7 +150,7 @@ impl<'v> Datum<'v> {
             Self::Time(time) => Cel::Timestamp(*time),
             Self::Uint(number) => Cel::UInt(*number),
             Self::Words(text) => Cel::from(&**text),
-            Self::Json(_) | Self::Kind(_) | Self::List(_) | Self::Map(_) => return None,
+            Self::Json(_) | Self::Kind(_) | Self::List(_) | Self::Map(_) | Self::Unheld(_) => return None,
         })
     }
 
@@ -151,7 +158,7 @@ impl<'v> Datum<'v> {
     pub(super) fn no_truth(&self) -> Option<&'static str> {
         match self {
             Self::Bool(_) | Self::Json(_) => None,
-            Self::Double(_) | Self::Int(_) | Self::Uint(_) => Some("a number"),
+            Self::Double(_) | Self::Int(_) | Self::Uint(_) | Self::Unheld(_) => Some("a number"),
             Self::Kind(_) => Some("a type"),
             Self::List(_) => Some("a list"),
             Self::Map(_) => Some("a map"),
@@ -166,7 +173,7 @@ impl<'v> Datum<'v> {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Bool(_) => "bool",
-            Self::Double(_) => "double",
+            Self::Double(_) | Self::Unheld(_) => "double",
             Self::Int(_) => "int",
             Self::Json(Value::Object(_)) | Self::Map(_) => "map",
             Self::Json(_) | Self::List(_) => "list",
@@ -202,6 +209,7 @@ impl<'v> Datum<'v> {
             Self::Text(text) => Value::string((*text).to_owned()),
             Self::Time(time) => Value::string(time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
             Self::Uint(number) => digits(number.to_string()),
+            Self::Unheld(written) => digits((*written).to_owned()),
             Self::Words(text) => Value::string(text.to_string()),
         }
     }
@@ -221,13 +229,29 @@ impl<'v> Datum<'v> {
     }
 }
 
-fn number<'v>(digits: &str) -> Datum<'v> {
-    digits
-        .parse()
-        .map(Datum::Int)
-        .or_else(|_| digits.parse().map(Datum::Uint))
-        .or_else(|_| digits.parse().map(Datum::Double))
-        .unwrap_or(Datum::Null)
+fn of_digits(digits: &str) -> Datum<'_> {
+    let whole = digits.parse().map(Datum::Int).or_else(|_| digits.parse().map(Datum::Uint));
+    whole.unwrap_or_else(|_| match digits.parse::<f64>() {
+        Ok(double) if number::compare(&written(double), digits) == Ordering::Equal => Datum::Double(double),
+        Ok(_) | Err(_) => Datum::Unheld(digits),
+    })
+}
+
+/// The shortest digits that are this double and no other; where doubles are further apart than whole numbers, all of them.
+fn written(double: f64) -> String {
+    const APART: f64 = 9_007_199_254_740_992.0;
+    if double.abs() < APART { format!("{double:?}") } else { format!("{double:.0}") }
+}
+
+/// A double beside a whole number, as they are: made a double, a large one is another number.
+fn by_digits(double: f64, whole: &str) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    if double.is_infinite() {
+        return Some(if double > 0.0 { Ordering::Greater } else { Ordering::Less });
+    }
+    Some(number::compare(&written(double), whole))
 }
 
 fn whole(int: i64, uint: u64) -> Ordering {

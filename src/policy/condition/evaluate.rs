@@ -409,7 +409,8 @@ fn key<'k, 'v>(datum: &'k Datum<'v>) -> Result<&'k Datum<'v>, Stop> {
         | Datum::Map(_)
         | Datum::Null
         | Datum::Span(_)
-        | Datum::Time(_) => Err(Stop::Fails),
+        | Datum::Time(_)
+        | Datum::Unheld(_) => Err(Stop::Fails),
     }
 }
 
@@ -471,7 +472,7 @@ fn own(datum: &Datum<'_>) -> Option<Datum<'static>> {
         Datum::Bool(truth) => Datum::Bool(*truth),
         Datum::Double(number) => Datum::Double(*number),
         Datum::Int(number) => Datum::Int(*number),
-        Datum::Json(_) => return None,
+        Datum::Json(_) | Datum::Unheld(_) => return None,
         Datum::Kind(name) => Datum::Kind(name),
         Datum::List(items) => Datum::List(items.iter().map(own).collect::<Option<Arc<[_]>>>()?),
         Datum::Map(members) => {
