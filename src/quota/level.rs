@@ -24,13 +24,15 @@ impl Level {
     /// Whether one unit is left; else how long it takes until there is.
     pub(super) fn room(&mut self, rate: &Rate, now: Instant) -> Result<(), Duration> {
         self.come_back(rate, now);
-        let wanted = self.taken().saturating_add(u128::from(self.parts));
-        let excess = wanted.saturating_sub(self.units(u64::from(rate.burst.get())));
-        if excess == 0 {
+        let burst = self.units(u64::from(rate.burst.get()));
+        let one = u128::from(self.parts);
+        if self.taken().saturating_add(one) <= burst {
             return Ok(());
         }
-        let wait = time(excess.min(self.used), rate);
-        Err(if excess > self.used { wait.max(HELD_WAIT) } else { wait })
+        // What is held may be over any moment: only what is used has to come back.
+        let excess = self.used.saturating_add(one).saturating_sub(burst);
+        let wait = time(excess, rate);
+        Err(if self.held > 0 { wait.max(HELD_WAIT) } else { wait })
     }
 
     /// Holds so many: they count as used until they are released.
@@ -153,6 +155,25 @@ mod tests {
                 let gone = 2_000_000 - u64::from(left.remaining);
                 prop_assert!(gone == used || gone == used + 1, "{gone} of {used} after {seconds} s");
             }
+        }
+
+        /// Whoever comes again when told to finds room, if what was held is over by then; and none before, where time alone
+        /// brings it.
+        #[test]
+        fn the_wait_is_for_what_is_used_alone(used in 0_u64..300, held in 0_u64..300, burst in 1_u32..200, seconds in 1_u64..100_000) {
+            let (now, rate) = (clock::now(), rate(burst, seconds));
+            let mut level = Level::default();
+            level.spend(used, &rate, now);
+            level.hold(held);
+            let told = level.room(&rate, now);
+            prop_assert_eq!(told.is_ok(), used + held < u64::from(burst));
+            let Err(wait) = told else { return Ok(()) };
+            level.release(held);
+            if wait > HELD_WAIT {
+                prop_assert!(level.room(&rate, now + wait - Duration::from_nanos(1)).is_err());
+            }
+            prop_assert!(held == 0 || wait >= HELD_WAIT);
+            prop_assert!(level.room(&rate, now + wait).is_ok());
         }
 
         /// That holds for any use of any rate: nothing is lost for want of room.
