@@ -73,6 +73,9 @@ struct Shared {
     lost: AtomicU64,
 }
 
+/// Rows are kept at least as long as the longest window of a budget, a month in any zone: what was spent is read from them.
+const BUDGETS: Duration = Duration::from_secs(33 * 86_400);
+
 impl Ledger {
     /// Opens the ledger of a data directory.
     ///
@@ -87,7 +90,7 @@ impl Ledger {
         let reader = connect(&path).map_err(failed)?;
         let (messages, received) = channel();
         let shared = Arc::<Shared>::default();
-        let retain = i64::try_from(options.retain.as_secs()).unwrap_or(i64::MAX);
+        let retain = i64::try_from(options.retain.max(BUDGETS).as_secs()).unwrap_or(i64::MAX);
         let mut book = Book {
             connection: writer,
             gathered: Gathered::default(),
@@ -442,6 +445,25 @@ mod tests {
         assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(15));
         until.store(2102 * day, Relaxed);
         assert_eq!(open(2102 * day).spent("acme", 0).unwrap(), MicroUsd(10));
+    }
+
+    #[test]
+    fn what_a_budget_is_read_from_stays_for_as_long_as_its_window() {
+        let dir = tempfile::tempdir().unwrap();
+        let day = 86_400;
+        let open = |now| {
+            let removes_until = Arc::new(AtomicI64::new(i64::MAX));
+            let options =
+                Options { data_dir: dir.path().to_owned(), retain: Duration::ZERO, now, removes_until };
+            Ledger::open(&options).unwrap()
+        };
+        let ledger = open(1000 * day);
+        for days in [0, 31, 40] {
+            ledger.add(charge("acme", (1000 - days) * day, 5));
+        }
+        ledger.flush();
+        drop(ledger);
+        assert_eq!(open(1000 * day).spent("acme", 0).unwrap(), MicroUsd(10));
     }
 
     #[test]
