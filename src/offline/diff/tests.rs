@@ -61,6 +61,17 @@ fn prices() {
 }
 
 #[test]
+fn a_rule_that_is_widened_is_not_lost_and_one_that_is_narrowed_not_gained() {
+    let gains = |name: &str| format!("gains: acme gains {name} through tenants/acme.yaml:2");
+    for (wide, name) in [("[\"get_*\", new]", "new"), ("\"g*\"", "g*"), ("\"*\"", "*")] {
+        let (narrow, wide) = ("tools: [{ allow: \"get_*\" }]", format!("tools: [{{ allow: {wide} }}]"));
+        assert_eq!(texts(narrow, &wide), [gains(name)], "{wide}");
+        let lost = texts(&wide, narrow);
+        assert!(lost.len() == 1 && lost[0].starts_with(&format!("loses: acme loses {name}, ")), "{lost:?}");
+    }
+}
+
+#[test]
 fn tools() {
     check("tools: [{ allow: a }]", "tools: [{ allow: a }]", &[]);
     check("tools: [{ allow: a }, { deny: b }]", "tools: [{ deny: b }, { allow: a }]", &[]);

@@ -28,8 +28,8 @@ struct Use {
     by: Option<String>,
 }
 
-/// How much of a rule is compared: all of it but its place.
-type Text = String;
+/// How much of a rule is compared, all of it but its place: its globs, and the rest.
+type Text = (String, String);
 
 pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2], universe: &Universe) -> Vec<Note> {
     let texts = sides.map(rule_texts);
@@ -67,13 +67,28 @@ pub(super) fn compare(tenant: &str, sides: [Side<'_>; 2], universe: &Universe) -
             notes.push(note);
         }
     }
-    let words = ["loses the rule", "gains the rule"];
-    for (rules, word) in changed.iter().zip(words) {
-        for (rule, _) in rules.iter().filter(|(rule, _)| !shown.contains(&ptr::from_ref(*rule))) {
-            notes.push(hidden(tenant, rule, word));
-        }
+    let words = [("loses the rule", new_texts), ("gains the rule", old_texts)];
+    for (rules, (word, others)) in changed.iter().zip(words) {
+        let is_hidden = |(rule, text): &&(&Rule, Text)| {
+            !shown.contains(&ptr::from_ref(*rule)) && !is_within_another(rule, text, others)
+        };
+        notes.extend(rules.iter().filter(is_hidden).map(|(rule, _)| hidden(tenant, rule, word)));
     }
     notes
+}
+
+/// Whether a rule says of all its tools what one of these says of them and of more: what was widened is not lost.
+fn is_within_another(rule: &Rule, (_, rest): &Text, others: &[(&Rule, Text)]) -> bool {
+    let encloses = |around: &Glob, name: &str| {
+        let prefix = around.as_str().strip_suffix('*').filter(|prefix| !prefix.contains(['*', '?']));
+        around.as_str() == name
+            || prefix.is_some_and(|prefix| name.starts_with(prefix))
+            || (!name.contains(['*', '?']) && around.matches(name))
+    };
+    others.iter().any(|(other, (_, theirs))| {
+        let is_enclosed = |glob: &Glob| other.tools.iter().any(|around| encloses(around, glob.as_str()));
+        theirs == rest && rule.tools.iter().all(is_enclosed)
+    })
 }
 
 /// Whether what changes for a glob, or for what two have in common, was told of a glob around it.
@@ -94,14 +109,15 @@ fn rule_texts<'c>(side: Side<'c>) -> Vec<(&'c Rule, Text)> {
         globs.sort_unstable();
         let (limit, within) = extras.find(rule);
         let mode = if rule.mode == Mode::Shadow { "shadow" } else { "" };
-        format!(
-            "{} {} {globs:?} [{}] [{}] {:?} {mode} {limit} {within}",
+        let rest = format!(
+            "{} {} [{}] [{}] {:?} {mode} {limit} {within}",
             rule.layer,
             rule.effect.as_str(),
             rule.conditions(),
             rule.forced(),
             rule.reason
-        )
+        );
+        (format!("{globs:?}"), rest)
     };
     member.tenant().policy.rules().iter().map(|rule| (rule, text(rule))).collect()
 }
@@ -305,7 +321,7 @@ fn hidden(tenant: &str, rule: &Rule, word: &str) -> Note {
 }
 
 /// What rules say that is not decided by: `limit` and `within`, as they are written.
-struct Extras(BTreeMap<(String, Text), (String, String)>);
+struct Extras(BTreeMap<(String, String), (String, String)>);
 
 impl Extras {
     fn of(side: Side<'_>) -> Self {
