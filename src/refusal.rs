@@ -41,6 +41,8 @@ pub enum Refusal {
     TokenLimit { retry_after: Duration },
     /// The bodies of all requests, or of the tenant's, take all the memory that they may.
     NoRoom { retry_after: Duration },
+    /// The MCP session that a request names is none of its caller's, or is over.
+    NoSession,
     /// What is asked cannot be written down, and the tenant's records must not have holes.
     RecordsUnavailable,
     /// The body is larger than `limits.body`.
@@ -118,7 +120,9 @@ impl Refusal {
             Self::ContentBlocked { .. } | Self::Invalid { .. } | Self::PreviousNotFound { .. } => 400,
             Self::InvalidApiKey => 401,
             Self::ForeignHost | Self::ForeignOrigin | Self::ToolNotAllowed { .. } => 403,
-            Self::ModelNotFound { .. } | Self::NotFound | Self::StoredNotFound { .. } => 404,
+            Self::ModelNotFound { .. } | Self::NoSession | Self::NotFound | Self::StoredNotFound { .. } => {
+                404
+            }
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::TooLarge { .. } => 413,
@@ -158,7 +162,7 @@ impl Refusal {
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
-            Self::NotFound | Self::StoredNotFound { .. } => "not_found",
+            Self::NoSession | Self::NotFound | Self::StoredNotFound { .. } => "not_found",
             Self::PreviousNotFound { .. } => "previous_response_not_found",
             Self::RecordsUnavailable => "records_unavailable",
             Self::TooLarge { .. } => "request_too_large",
@@ -213,6 +217,7 @@ impl Refusal {
             Self::NoRoom { .. } => {
                 "the gateway holds as many requests and answers as it has memory for; try again later".into()
             }
+            Self::NoSession => "there is no such session; begin with `initialize`".into(),
             Self::NotFound => "no such path here: the base URL of an OpenAI client ends in /v1, that of an Anthropic client does not; MCP is at /mcp, stores and HTTP APIs are below /tools/".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
             Self::StoredNotFound { id } => format!("`{id}` was not found"),
@@ -261,6 +266,7 @@ impl Refusal {
             | Self::Malformed { .. }
             | Self::MethodNotAllowed
             | Self::ModelNotFound { .. }
+            | Self::NoSession
             | Self::NotFound
             | Self::PreviousNotFound { .. }
             | Self::StoredNotFound { .. }
@@ -295,6 +301,7 @@ impl Refusal {
             | Self::Malformed { .. }
             | Self::MethodNotAllowed
             | Self::NoRoom { .. }
+            | Self::NoSession
             | Self::NotFound
             | Self::StoredNotFound { .. }
             | Self::RateLimit { .. }

@@ -2,7 +2,7 @@
 
 use crate::{clock, refusal::Refusal, room::Held, server::Caller};
 use bytes::{Bytes, BytesMut};
-use http::{header, request::Parts};
+use http::{Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::time::Duration;
@@ -126,9 +126,18 @@ async fn read_whole(
 /// scarce, this one makes room meanwhile.
 pub(super) async fn discard(head: &Parts, mut body: Incoming, bytes_max: u64) {
     if head.headers.contains_key(header::EXPECT) || body.size_hint().lower() > bytes_max {
+        // A stream of HTTP/2 is reset with its body, and some clients then look at no answer.
+        if head.version == Version::HTTP_2 {
+            tokio::spawn(async move { read_out(&mut body).await });
+        }
         return;
     }
     let _waited_for = head.extensions.get::<Caller>().map(Caller::is_waited_for);
+    read_out(&mut body).await;
+}
+
+/// Whoever sends for longer, or more, is cut off.
+async fn read_out(body: &mut Incoming) {
     let reading = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {
@@ -138,7 +147,6 @@ pub(super) async fn discard(head: &Parts, mut body: Incoming, bytes_max: u64) {
             }
         }
     };
-    // Whoever sends for longer is cut off.
     drop(tokio::time::timeout(DISCARD_MAX, reading).await);
 }
 

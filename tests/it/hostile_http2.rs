@@ -6,9 +6,9 @@ use crate::{
     fault::{Upstream, stream},
     frames::{
         CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, HEADERS, Heard, PING, PRIORITY, RST_STREAM,
-        SETTINGS, WINDOW_UPDATE, frame, head, literal,
+        SETTINGS, WINDOW_UPDATE, frame, head, head_of, literal,
     },
-    support::{ACME, Gateway, chat},
+    support::{ACME, Gateway, TENANTS, chat},
 };
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -55,6 +55,25 @@ fn h1_rapid_resets_end_the_connection_and_start_little() {
     }
     assert!(codes.iter().all(|code| *code == 11) && !codes.is_empty(), "{codes:?}");
     is_well(&gateway, rss);
+}
+
+/// What is too large to be read is answered at once, and what comes of it meanwhile is read: some clients look at no answer
+/// whose stream is reset beside it.
+#[test]
+fn a_body_that_is_too_large_is_answered_and_its_stream_not_reset() {
+    let gateway = Gateway::with(TENANTS, "limits: { body: 100KiB }\n");
+    for (key, said) in [(ACME, "larger than"), ("unknown", "invalid_api_key")] {
+        let mut client = Client::connect(gateway.port, &[]);
+        let head =
+            [head_of(key, "POST", "/v1/chat/completions"), literal("content-length", "300000")].concat();
+        let part = frame(DATA, 0, 1, &[b' '; 16_000]);
+        client.send(&[frame(HEADERS, END_HEADERS, 1, &head), part.clone()].concat());
+        let heard = client.hear_until(PATIENCE, |heard| heard.complete.contains(&1));
+        assert!(heard.complete == [1] && heard.text(1).contains(said), "{heard:?}");
+        assert!(client.send(&part));
+        let heard = client.hear(Duration::from_millis(300));
+        assert!(heard.resets.is_empty() && !heard.ended, "{heard:?}");
+    }
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn get(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Body>
     let Some(Head { session: Some(id), last_event, .. }) = head else { return not_allowed(&mut visit) };
     let Ok(owner) = owner(&mut visit, target) else { return not_allowed(&mut visit) };
     let Some(session) = session::find(visit.gateway(), &owner, &id) else {
-        return visit.refuse(Refusal::NotFound);
+        return visit.refuse(Refusal::NoSession);
     };
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
     let Ok((request_id, standing)) = labels else { return not_allowed(&mut visit) };
@@ -260,7 +260,7 @@ fn delete(mut visit: Visit, target: &Target, headers: &HeaderMap) -> Response<Bo
         return response;
     };
     if !session::close(visit.gateway(), &owner, &id) {
-        return visit.refuse(Refusal::NotFound);
+        return visit.refuse(Refusal::NoSession);
     }
     let labels = visit.asked().map(|asked| (Arc::clone(&asked.request_id), asked.standing));
     visit.ended(&End::Complete, 204, None);
