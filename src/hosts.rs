@@ -39,6 +39,11 @@ impl Hosts {
         Self { addresses, names: names.collect() }
     }
 
+    /// Whether a request can be for somebody of this name: a name or an address, with a port or without.
+    pub fn can_be(name: &str) -> bool {
+        name.parse::<Ipv6Addr>().is_ok() || name_of(name).is_some()
+    }
+
     /// From now on what listens on these addresses alone.
     pub fn listen_on(&mut self, addresses: Vec<IpAddr>) {
         self.addresses = addresses;

@@ -204,6 +204,7 @@ fn compile_for(purpose: Purpose, loaded: &Loaded, context: &Context<'_>) -> (Opt
     let public_url = compiler.public_url(gateway);
     let hosts = hosts(gateway, serve.as_ref(), public_url.as_deref());
     let limits = limits(gateway);
+    compiler.lets_requests_in(gateway);
     compiler.identity(gateway, &held);
     let problems = compiler.problems;
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -286,7 +287,38 @@ fn limits(gateway: &raw::Gateway) -> Limits {
     limits
 }
 
+/// No request's head is shorter, with a path, a host and a credential.
+const HEADER_MIN: u64 = 1 << 10;
+/// `{}`.
+const JSON_MIN: u64 = 2;
+
 impl Compiler<'_> {
+    /// Says what would keep every request out.
+    fn lets_requests_in(&mut self, gateway: &raw::Gateway) {
+        for host in gateway.allowed_hosts.iter().filter(|host| !Hosts::can_be(&host.value)) {
+            let message = format!("`{}` is no host, so no request is for it", host.value);
+            let problem = Problem::error("bad-host", host.at, message);
+            self.say(
+                problem.hint("write a name or an address, with a port or without: no scheme, path or `*`"),
+            );
+        }
+        let Some(limits) = &gateway.limits else { return };
+        let sizes = [
+            (&limits.header, HEADER_MIN, "the head of a request", "1KiB"),
+            (&limits.body, JSON_MIN, "a body", "2B"),
+            (&limits.tool_arguments, JSON_MIN, "arguments", "2B"),
+        ];
+        for (size, least, what, written) in sizes {
+            if let Some(size) = size.as_ref().filter(|size| size.value.0 < least) {
+                self.error(
+                    "too-small",
+                    size.at,
+                    format!("{what} cannot be as small as this; {written} is the least"),
+                );
+            }
+        }
+    }
+
     fn error(&mut self, code: &'static str, at: Mark, message: impl Into<String>) {
         self.say(Problem::error(code, at, message));
     }
