@@ -415,7 +415,9 @@ pub fn nearest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Opt
         let extends =
             name.len() > 2 && wrong.len() > 2 && (name.starts_with(&wrong) || wrong.starts_with(name));
         let distance = strsim::damerau_levenshtein(&wrong, &name.to_ascii_lowercase());
-        (if extends { distance.min(allowed) } else { distance }, distance, name)
+        // Of two as near, people got the first letter right.
+        let begins = wrong.chars().next() != name.chars().next().map(|first| first.to_ascii_lowercase());
+        (if extends { distance.min(allowed) } else { distance }, distance, begins, name)
     });
     scored.min().filter(|(distance, ..)| *distance <= allowed).map(|(.., name)| name)
 }

@@ -28,6 +28,9 @@ type Owners = HashMap<[u8; 32], Mark>;
 /// Rules that several tenants have, by where they stand: compiled once, and what is wrong with them is said once.
 type Shared = HashMap<Mark, Rule>;
 
+/// A pattern could have it.
+const ANY_NAME: &str = "A";
+
 impl Compiler<'_> {
     /// Every key of every tenant, and how many tenants there are.
     pub(super) fn tenants(&mut self, all: &[Held<'_>]) -> (Directory, usize) {
@@ -282,6 +285,9 @@ impl Compiler<'_> {
                 Ok(pattern) => patterns.push(pattern),
                 Err(bad @ (PatternError::Name | PatternError::Taken(_))) => {
                     self.error("bad-pattern", name.at, bad.to_string());
+                    if let Err(also) = Pattern::new(ANY_NAME, &regex.value) {
+                        self.error("bad-pattern", regex.at, also.to_string());
+                    }
                 }
                 Err(bad) => self.error("bad-pattern", regex.at, bad.to_string()),
             }
