@@ -73,3 +73,4 @@ mod tools;
 mod traces;
 mod transcripts;
 mod wire;
+mod tries;
