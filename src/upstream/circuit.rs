@@ -421,9 +421,9 @@ impl Drop for Watch {
     }
 }
 
-/// How many calls may be sent again.
-#[derive(Debug, Default)]
-pub(super) struct Budget(Mutex<Saved>);
+/// How many calls may be sent again. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budget(Arc<Mutex<Saved>>);
 
 #[derive(Debug)]
 struct Saved {

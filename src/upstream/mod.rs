@@ -29,7 +29,7 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -54,16 +54,16 @@ pub struct Upstream {
     budget: Budget,
 }
 
-/// A credential, and until when it rests.
+/// A credential, and until when it rests, over reloads.
 #[derive(Debug)]
 struct Kept {
     credential: Credential,
-    rests_until: Mutex<Option<Instant>>,
+    rests_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Kept {
     fn new(credential: Credential) -> Self {
-        Self { credential, rests_until: Mutex::new(None) }
+        Self { credential, rests_until: Arc::default() }
     }
 
     fn rests_until(&self) -> Option<Instant> {
@@ -105,6 +105,8 @@ pub struct Endpoint {
     /// `/v1` of `https://api.openai.com/v1`.
     pub base_path: String,
     circuit: Circuit,
+    /// A digest of the certificates that it trusts beside the public ones.
+    roots: Option<[u8; 32]>,
 }
 
 impl fmt::Display for Endpoint {
@@ -116,12 +118,32 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     /// A URL that nothing is known of yet.
     pub fn new(client: Client, base_path: String) -> Self {
-        Self { client, base_path, circuit: Circuit::default() }
+        Self { client, base_path, circuit: Circuit::default(), roots: None }
+    }
+
+    /// The same, whose client trusts these certificates, too.
+    #[must_use]
+    pub fn trusting(self, roots: Option<&[u8]>) -> Self {
+        Self { roots: roots.map(|roots| Sha256::digest(roots).into()), ..self }
+    }
+
+    /// Goes on with what is known of the same URL; and, where it `is_shown` the same and trusts the same, with its connections.
+    fn continuing(self, before: &[Self], is_shown: bool) -> Self {
+        let is_same =
+            |old: &&Self| old.client.origin() == self.client.origin() && old.base_path == self.base_path;
+        let Some(old) = before.iter().find(is_same) else { return self };
+        let circuit = old.circuit.clone();
+        let client = if is_shown && old.roots == self.roots {
+            self.client.continuing(&old.client)
+        } else {
+            self.client
+        };
+        Self { client, circuit, ..self }
     }
 }
 
 /// What the gateway shows to an upstream. The value is marked sensitive and never printed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     pub header: HeaderName,
     pub value: HeaderValue,
@@ -171,6 +193,7 @@ impl Upstream {
             client: endpoint.client.apart(),
             base_path: endpoint.base_path.clone(),
             circuit: endpoint.circuit.clone(),
+            roots: endpoint.roots,
         };
         Self {
             name: self.name.clone(),
@@ -181,6 +204,29 @@ impl Upstream {
             health: self.health.clone(),
             turn: AtomicUsize::new(0),
             budget: Budget::default(),
+        }
+    }
+
+    /// The same, going on where the upstream of this name in the configuration before was: with the circuits of URLs that it had,
+    /// the rests of credentials that it had, its budget, and connections that it would open no other way.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let shown = |upstream: &Self| -> Vec<Credential> {
+            upstream.credentials.iter().map(|kept| kept.credential.clone()).collect()
+        };
+        let is_shown = shown(&self) == shown(before);
+        let endpoints = self.endpoints.into_iter();
+        let endpoints = endpoints.map(|endpoint| endpoint.continuing(&before.endpoints, is_shown));
+        let kept = |kept: Kept| match before.credentials.iter().find(|old| old.credential == kept.credential)
+        {
+            Some(old) => Kept { rests_until: Arc::clone(&old.rests_until), ..kept },
+            None => kept,
+        };
+        Self {
+            endpoints: endpoints.collect(),
+            credentials: self.credentials.into_iter().map(kept).collect(),
+            budget: before.budget.clone(),
+            ..self
         }
     }
 
@@ -320,3 +366,6 @@ impl Upstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
