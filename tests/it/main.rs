@@ -68,6 +68,7 @@ mod rule_limits;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod signing;
+mod stream_ends;
 mod support;
 mod tools;
 mod traces;

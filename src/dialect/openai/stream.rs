@@ -26,6 +26,8 @@ const NO_USAGE: &[u8] = br#","usage":null"#;
 #[derive(Debug, Clone, Default)]
 pub(in crate::dialect) struct Reader {
     choices: Vec<Choice>,
+    /// So many are asked for.
+    asked: u64,
     usage: Usage,
 }
 
@@ -78,6 +80,11 @@ impl Reader {
         self.usage = Usage::Dropped;
     }
 
+    /// So many choices are to come.
+    pub(in crate::dialect) fn expect(&mut self, choices: u64) {
+        self.asked = choices;
+    }
+
     /// Whether a call is held.
     pub(in crate::dialect) fn holds(&self) -> bool {
         self.choices.iter().any(|choice| choice.held() > 0)
@@ -93,9 +100,10 @@ impl Reader {
         self.choices.iter().map(|choice| choice.said).collect()
     }
 
-    /// Whether every choice has finished, so that the stream may end without `[DONE]`.
+    /// Whether every choice that is asked for has finished, so that the stream may end without `[DONE]`.
     pub(in crate::dialect) fn is_finished(&self) -> bool {
-        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished && choice.held() == 0)
+        let count = u64::try_from(self.choices.len()).unwrap_or(u64::MAX);
+        count >= self.asked.max(1) && self.choices.iter().all(|choice| choice.finished && choice.held() == 0)
     }
 
     /// Denies what is held: the stream ends before it did.

@@ -1,0 +1,111 @@
+//! How streams end that break off late: where every word is there, and only the end is missing.
+
+use crate::{
+    before::{NO_RETRY, before},
+    fault::Upstream,
+    support::{ACME, Answer, Gateway},
+};
+use serde_json::{Value, json};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+/// How a stream's body ends: as its framing says, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    Cut,
+}
+
+/// An upstream that says what it is told to say.
+struct Script {
+    upstream: Upstream,
+    says: Arc<Mutex<(String, Option<End>)>>,
+}
+
+impl Script {
+    fn new() -> Self {
+        let says: Arc<Mutex<(String, Option<End>)>> = Arc::default();
+        let said = Arc::clone(&says);
+        let upstream = Upstream::acting(move |_, socket| {
+            let (body, end) = said.lock().unwrap().clone();
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            let end = if end == Some(End::Clean) { "0\r\n\r\n" } else { "" };
+            let all = format!("{head}{:x}\r\n{body}\r\n{end}", body.len());
+            socket.write_all(all.as_bytes()).is_ok() && !end.is_empty()
+        });
+        Self { upstream, says }
+    }
+
+    fn says(&self, events: &[String], end: End) {
+        *self.says.lock().unwrap() = (events.concat(), Some(end));
+    }
+}
+
+fn chunk(index: u64, delta: &Value, finish: Option<&str>) -> String {
+    let choice = json!({ "index": index, "delta": delta, "finish_reason": finish });
+    let chunk = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice] });
+    format!("data: {chunk}\n\n")
+}
+
+fn said(index: u64, text: &str) -> String {
+    chunk(index, &json!({ "role": "assistant", "content": text }), None)
+}
+
+fn stops(index: u64) -> String {
+    chunk(index, &json!({}), Some("stop"))
+}
+
+const DONE: &str = "data: [DONE]\n\n";
+
+fn ask(gateway: &Gateway, path: &str, model: &str, more: &Value) -> Answer {
+    let mut body = json!({ "model": model, "stream": true, "max_tokens": 500 });
+    match path {
+        "/v1/completions" => body["prompt"] = "hi".into(),
+        _ => body["messages"] = json!([{ "role": "user", "content": "hi" }]),
+    }
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    if path == "/v1/messages" {
+        gateway.messages(path, ACME, &body.to_string())
+    } else {
+        gateway.post(path, ACME, &body.to_string())
+    }
+}
+
+fn broke_off(told: &Answer) -> bool {
+    assert_eq!(told.status, 200, "{told:?}");
+    told.body.contains("broke off") || told.body.contains("upstream_error")
+}
+
+/// Without `[DONE]`, a stream is complete once every choice that was asked for is.
+#[test]
+fn a_choice_that_never_began_is_missed() {
+    let script = Script::new();
+    let gateway = before(&[("chat", &script.upstream, NO_RETRY)], "");
+    let check = |path: &str, more: Value, events: &[String], is_cut: bool| {
+        script.says(events, End::Clean);
+        let told = ask(&gateway, path, "chat", &more);
+        assert_eq!(broke_off(&told), is_cut, "{path} {more} {told:?}");
+    };
+    let one = [said(0, "a"), stops(0)];
+    let two = [said(0, "a"), said(1, "b"), stops(1), stops(0)];
+    let done = [said(0, "a"), stops(0), DONE.to_owned()];
+    let (chat, completions) = ("/v1/chat/completions", "/v1/completions");
+    check(chat, json!({}), &one, false);
+    check(chat, json!({ "n": null }), &one, false);
+    check(chat, json!({ "n": 2 }), &one, true);
+    check(chat, json!({ "n": 2 }), &two[..3], true);
+    check(chat, json!({ "n": 2 }), &two, false);
+    check(chat, json!({ "n": 3 }), &two, true);
+    check(chat, json!({ "n": 2 }), &done, false);
+    // Of completions, each prompt has choices of its own.
+    check(completions, json!({ "prompt": [1, 2, 3] }), &one, false);
+    check(completions, json!({ "prompt": ["a", "b"] }), &one, true);
+    check(completions, json!({ "prompt": [[1], [2]] }), &one, true);
+    check(completions, json!({ "prompt": ["a", "b"] }), &two, false);
+    check(completions, json!({ "prompt": ["a", "b"], "n": 2 }), &two, true);
+}
