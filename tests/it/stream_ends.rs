@@ -58,6 +58,12 @@ fn stops(index: u64) -> String {
     chunk(index, &json!({}), Some("stop"))
 }
 
+fn usage(output: u64) -> String {
+    let usage = json!({ "prompt_tokens": 11, "completion_tokens": output, "total_tokens": 11 + output });
+    let chunk = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage });
+    format!("data: {chunk}\n\n")
+}
+
 const DONE: &str = "data: [DONE]\n\n";
 
 fn ask(gateway: &Gateway, path: &str, model: &str, more: &Value) -> Answer {
@@ -108,4 +114,36 @@ fn a_choice_that_never_began_is_missed() {
     check(completions, json!({ "prompt": [[1], [2]] }), &one, true);
     check(completions, json!({ "prompt": ["a", "b"] }), &two, false);
     check(completions, json!({ "prompt": ["a", "b"], "n": 2 }), &two, true);
+}
+
+/// A client of another dialect reads no end that the upstream's stream did not have.
+#[test]
+fn a_stream_that_breaks_off_behind_its_last_word_does_not_end_well() {
+    let script = Script::new();
+    let gateway = before(&[("chat", &script.upstream, NO_RETRY)], "");
+    let told = [said(0, "a"), stops(0), usage(1)];
+    let done = [told.concat(), DONE.to_owned()];
+    let mut asked = 0;
+    for (events, end, is_cut) in [
+        (&told[..], End::Cut, true),
+        (&told[..2], End::Cut, true),
+        (&told[..], End::Clean, false),
+        (&told[..2], End::Clean, false),
+        (&done[..], End::Clean, false),
+        (&done[..], End::Cut, false),
+    ] {
+        for (path, last) in [("/v1/messages", "message_stop"), ("/v1/chat/completions", "[DONE]")] {
+            script.says(events, end);
+            let told = ask(&gateway, path, "chat", &json!({}));
+            let name = format!("{path} {events:?} {end:?} {told:?}");
+            assert_eq!(broke_off(&told), is_cut, "{name}");
+            // What is not there is made up for no client of the upstream's own dialect.
+            let has_last =
+                !is_cut && (path == "/v1/messages" || events.len() == done.len() && events[1] == DONE);
+            assert_eq!(told.body.contains(last), has_last, "{name}");
+            asked += 1;
+            let line = gateway.lines("log", "acme", asked).pop().unwrap();
+            assert_eq!(line["error"].is_null(), !is_cut, "{name} {line}");
+        }
+    }
 }

@@ -91,18 +91,13 @@ impl Reader {
         if event.name == Some("error") || has_error(&chunk) {
             return Err(refusals::upstream_error());
         }
-        let usage = chunk.present("usage").and_then(tokens);
-        if chunk.present("usage").is_some() {
+        if let Some(usage) = chunk.present("usage") {
             // The last one counts, and makes an earlier one void where it is none.
-            self.tokens = usage;
+            self.tokens = tokens(usage);
         }
-        if chunk.present("choices").is_none() {
-            // It says nothing that a client of this API reads.
-            return Ok(());
-        }
-        let said = self.chunk(&mut chunk, put).ok_or_else(refusals::unreadable_stream)??;
-        if !said && usage.is_some() && self.stop.is_some() {
-            return self.finish(put);
+        // What says nothing that a client of this API reads, has no choices.
+        if chunk.present("choices").is_some() {
+            self.chunk(&mut chunk, put).ok_or_else(refusals::unreadable_stream)??;
         }
         Ok(())
     }
@@ -145,10 +140,10 @@ impl Reader {
         Some(())
     }
 
-    /// Reads the choices of a chunk. Whether there were any; `None` if they cannot be read.
-    fn chunk(&mut self, chunk: &mut Value<'_>, put: Put<'_>) -> Option<Result<bool, Refusal>> {
+    /// Reads the choices of a chunk; `None` if they cannot be read.
+    fn chunk(&mut self, chunk: &mut Value<'_>, put: Put<'_>) -> Option<Result<(), Refusal>> {
         if chunk.get("choices")?.items()?.is_empty() {
-            return Some(Ok(false));
+            return Some(Ok(()));
         }
         self.start(chunk, put)?;
         for choice in chunk.get_mut("choices")?.items_mut()? {
@@ -178,7 +173,7 @@ impl Reader {
                 None => {}
             }
         }
-        Some(Ok(true))
+        Some(Ok(()))
     }
 
     /// Reads the choice of a whole answer; `None` if it cannot be read.
