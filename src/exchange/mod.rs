@@ -129,8 +129,8 @@ impl Terms {
         }
         // What cannot be true is no usage.
         let seen = |usage: Usage| match end {
-            // Providers tell the output of a stream at its end.
-            End::ClientGone | End::Refused(_) if self.stream => {
+            // Providers tell the output of a stream at its end: what came before that may be less than was produced.
+            End::ClientGone | End::Refused(_) if self.stream && !told.is_counted => {
                 Usage { output: usage.output.max(produced), ..usage }
             }
             End::Complete | End::ClientGone | End::Refused(_) => usage,
@@ -486,6 +486,7 @@ impl Exchange {
         let mut told = told;
         if let Some(translation) = &self.translation {
             told.usage = translation.usage();
+            told.is_counted = translation.is_counted();
         }
         let Bench { mut asked, terms, court, mut asks, .. } = self.bench;
         if let Some(trace) = &mut asked.trace {

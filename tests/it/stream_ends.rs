@@ -64,6 +64,31 @@ fn usage(output: u64) -> String {
     format!("data: {chunk}\n\n")
 }
 
+/// Text that is taken for 100 tokens, where nobody counts.
+fn long() -> String {
+    "four".repeat(100)
+}
+
+fn messages(stop: Option<&str>) -> Vec<String> {
+    let event = |kind: &str, mut data: Value| {
+        data["type"] = kind.into();
+        format!("event: {kind}\ndata: {data}\n\n")
+    };
+    let message = json!({ "id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": { "input_tokens": 11, "output_tokens": 1 } });
+    let delta = json!({ "stop_reason": stop, "stop_sequence": null });
+    vec![
+        event("message_start", json!({ "message": message })),
+        event("content_block_start", json!({ "index": 0, "content_block": { "type": "text", "text": "" } })),
+        event(
+            "content_block_delta",
+            json!({ "index": 0, "delta": { "type": "text_delta", "text": long() } }),
+        ),
+        event("content_block_stop", json!({ "index": 0 })),
+        event("message_delta", json!({ "delta": delta, "usage": { "output_tokens": 50 } })),
+    ]
+}
+
 const DONE: &str = "data: [DONE]\n\n";
 
 fn ask(gateway: &Gateway, path: &str, model: &str, more: &Value) -> Answer {
@@ -114,6 +139,40 @@ fn a_choice_that_never_began_is_missed() {
     check(completions, json!({ "prompt": [[1], [2]] }), &one, true);
     check(completions, json!({ "prompt": ["a", "b"] }), &two, false);
     check(completions, json!({ "prompt": ["a", "b"], "n": 2 }), &two, true);
+}
+
+/// What a provider said in the end was used is what is metered, though the stream broke off behind it; what it said before
+/// that is less than what was used, perhaps.
+#[test]
+fn usage_that_was_told_in_the_end_stands_though_the_stream_breaks_off() {
+    let (chat, anthropic) = (Script::new(), Script::new());
+    let port = anthropic.upstream.port;
+    let yaml = chat.upstream.yaml("chat", NO_RETRY)
+        + &format!("  claudes: {{ kind: anthropic, url: \"http://127.0.0.1:{port}/v1\"{NO_RETRY} }}\n");
+    let gateway = crate::before::behind(&yaml, &["chat", "claudes"], "");
+    let counted = vec![said(0, &long()), stops(0), usage(50)];
+    let so_far = vec![said(0, ""), usage(50), said(0, &long()), stops(0)];
+    let unfinished = vec![said(0, &long()), usage(50)];
+    let cases = [
+        ("chat", &chat, counted, (50, false)),
+        ("chat", &chat, so_far, (100, true)),
+        ("chat", &chat, unfinished, (100, true)),
+        ("claudes", &anthropic, messages(Some("end_turn")), (50, false)),
+        ("claudes", &anthropic, messages(None), (100, true)),
+    ];
+    let mut asked = 0;
+    for (model, script, events, expected) in cases {
+        for path in ["/v1/chat/completions", "/v1/messages"] {
+            script.says(&events, End::Cut);
+            let told = ask(&gateway, path, model, &json!({}));
+            assert!(broke_off(&told), "{path} {model} {told:?}");
+            asked += 1;
+            let line = gateway.lines("log", "acme", asked).pop().unwrap();
+            let is_estimated = line["usage_estimated"] == true;
+            let metered = (line["output_tokens"].as_u64().unwrap(), is_estimated);
+            assert_eq!((metered, &line["input_tokens"]), (expected, &json!(11)), "{path} {model} {line}");
+        }
+    }
 }
 
 /// A client of another dialect reads no end that the upstream's stream did not have.

@@ -124,12 +124,21 @@ impl Reader {
         if name == Some("error") || has_error(&chunk) {
             return Err(reported_error());
         }
-        let mut chunk = chunk;
         let usage = chunk.present("usage").or_else(|| chunk.get("x_groq")?.present("usage"));
+        let tells_usage = usage.is_some();
         if let Some(usage) = usage {
             // The last one counts, and makes an earlier one void where it is none.
             desk.told.usage = read_usage(usage);
         }
+        let seen = self.rest(chunk, raw, desk)?;
+        // Some providers tell with each chunk what was used so far.
+        desk.told.is_counted = self.is_finished() && (tells_usage || desk.told.is_counted);
+        Ok(seen)
+    }
+
+    /// What an event says beside its usage.
+    fn rest(&mut self, chunk: Value<'_>, raw: &[u8], desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        let mut chunk = chunk;
         desk.told.reply(&chunk);
         if chunk.get("choices").and_then(Value::items).is_none() && chunk.present("usage").is_none() {
             // It says nothing that a client of this API reads: an error in another's words, perhaps.
