@@ -152,8 +152,10 @@ fn u4_streams_that_are_cut_count_however_they_are_framed() {
         })
     };
     let (closed, chunked) = (end("connection: close", ""), end("transfer-encoding: chunked", ""));
-    let (well, chunked_well) =
-        (end("connection: close", STREAM_END), end("transfer-encoding: chunked", STREAM_END));
+    let (well, chunked_well) = (
+        end("connection: close", STREAM_END),
+        end("connection: close\r\ntransfer-encoding: chunked", STREAM_END),
+    );
     // What a chat ends with may be left out by who says why it ends.
     let finished = end("connection: close", STREAM_END.split_inclusive("\n\n").next().unwrap());
     let upstreams = [
