@@ -1,3 +1,5 @@
+//! Laws of where a call is sent next, and of what a reload keeps of an upstream.
+
 use super::*;
 use http::header;
 use http1::{Origin, Timeouts};

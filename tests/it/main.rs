@@ -73,5 +73,5 @@ mod support;
 mod tools;
 mod traces;
 mod transcripts;
-mod wire;
 mod tries;
+mod wire;

@@ -1,7 +1,7 @@
 //! How streams end that break off late: where every word is there, and only the end is missing.
 
 use crate::{
-    before::{NO_RETRY, before},
+    before::{NO_RETRY, before, behind},
     fault::Upstream,
     support::{ACME, Answer, Gateway},
 };
@@ -149,7 +149,6 @@ fn usage_that_was_told_in_the_end_stands_though_the_stream_breaks_off() {
     let port = anthropic.upstream.port;
     let yaml = chat.upstream.yaml("chat", NO_RETRY)
         + &format!("  claudes: {{ kind: anthropic, url: \"http://127.0.0.1:{port}/v1\"{NO_RETRY} }}\n");
-    let gateway = crate::before::behind(&yaml, &["chat", "claudes"], "");
     let counted = vec![said(0, &long()), stops(0), usage(50)];
     let so_far = vec![said(0, ""), usage(50), said(0, &long()), stops(0)];
     let unfinished = vec![said(0, &long()), usage(50)];
@@ -160,8 +159,10 @@ fn usage_that_was_told_in_the_end_stands_though_the_stream_breaks_off() {
         ("claudes", &anthropic, messages(Some("end_turn")), (50, false)),
         ("claudes", &anthropic, messages(None), (100, true)),
     ];
-    let mut asked = 0;
     for (model, script, events, expected) in cases {
+        // Streams that are cut open circuits.
+        let gateway = behind(&yaml, &["chat", "claudes"], "");
+        let mut asked = 0;
         for path in ["/v1/chat/completions", "/v1/messages"] {
             script.says(&events, End::Cut);
             let told = ask(&gateway, path, model, &json!({}));
