@@ -174,6 +174,31 @@ fn an_upstream_that_is_left_alone_uses_up_no_try() {
     assert_eq!((told.status, dead.requests(), busy.requests()), (200, 5, 3), "{told:?}");
 }
 
+/// So are those that were waited for in vain.
+#[test]
+fn an_upstream_that_is_full_uses_up_no_try() {
+    let full = Upstream::acting(|_, socket| {
+        drop(socket.write_all(stream(1).as_bytes()));
+        std::thread::sleep(Duration::from_secs(20));
+        false
+    });
+    let busy = Upstream::acting(|number, socket| {
+        let told = if number < 2 { whole(503, "{}") } else { answer("ok") };
+        socket.write_all(told.as_bytes()).is_ok()
+    });
+    let list = [
+        ("full", &full, ", max_in_flight: 1, queue: { wait: 100ms }, retry: { attempts: 2 }"),
+        ("busy", &busy, ", retry: { attempts: 2 }"),
+    ];
+    let gateway = before(&list, "  both: { upstream: [full, busy] }\n");
+    let body = chat("hi", r#","stream":true"#).replace("gpt-5", "full");
+    let held = gateway.begin("/v1/chat/completions", ACME, &body);
+    gateway.wait("the place to be taken", |_| full.requests() == 1);
+    let told = ask(&gateway, "both");
+    assert_eq!((told.status, full.requests(), busy.requests()), (200, 1, 3), "{told:?}");
+    drop(held);
+}
+
 /// What says when to come again is told, though another upstream failed behind it.
 #[test]
 fn of_several_failures_the_one_is_told_that_says_the_most() {
