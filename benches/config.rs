@@ -98,6 +98,7 @@ fn compiled(loaded: &Loaded) -> Compiled {
         env: &|_| None,
         secrets: &tollgate::records::TenantSecrets::of_master([7; 32]),
         quotas: &quotas,
+        before: None,
         now: NOW,
     };
     let (compiled, problems) = compile(loaded, &context);
@@ -137,6 +138,7 @@ fn reload(bencher: Bencher<'_, '_>, tenants: usize) {
             env: &|_| None,
             secrets: &tollgate::records::TenantSecrets::of_master([7; 32]),
             quotas: &quotas,
+            before: None,
             now: NOW,
         };
         compile(&loaded, &context).0.unwrap()

@@ -108,6 +108,22 @@ impl Snapshot {
         Arc::clone(own.find(|own| own.name == shared.name).unwrap_or(shared))
     }
 
+    /// The upstream of this name that is asked by HTTP.
+    pub fn upstream(&self, name: &str) -> Option<&Upstream> {
+        let tool_apis = self.tool_apis.values().map(|api| api.upstream.as_ref());
+        let servers = self.servers.iter().filter_map(|server| server.upstream());
+        let mut all = self.upstreams.iter().map(AsRef::as_ref).chain(tool_apis).chain(servers);
+        all.find(|upstream| upstream.name.as_str() == name)
+    }
+
+    /// The same as a tenant with a credential of its own reaches it.
+    pub fn account(&self, tenant: &str, name: &str) -> Option<&Upstream> {
+        let upstreams = self.accounts.upstreams.get(tenant).into_iter().flatten().map(AsRef::as_ref);
+        let servers = self.accounts.servers.get(tenant).into_iter().flatten();
+        let mut all = upstreams.chain(servers.filter_map(|server| server.upstream()));
+        all.find(|upstream| upstream.name.as_str() == name)
+    }
+
     /// Goes on with what runs for the snapshot that this one replaces.
     pub fn take_over(&mut self, old: &Self) {
         for server in &mut self.servers {

@@ -45,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         env: &env,
         secrets: &crate::records::TenantSecrets::of_master([0; 32]),
         quotas: &quotas,
+        before: None,
         now,
     };
     let (tenants, mut problems) = if arguments.without_secrets {

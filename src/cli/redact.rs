@@ -52,7 +52,7 @@ fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, Strin
     let place = compile::records_place(&loaded, &env);
     let secrets = tenant::secrets(&place)?;
     let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
-    let context = compile::Context { env: &env, secrets: &secrets, quotas: &quotas, now };
+    let context = compile::Context { env: &env, secrets: &secrets, quotas: &quotas, before: None, now };
     let (compiled, problems) = compile::compile(&loaded, &context);
     let Some(compiled) = compiled else {
         let text = config::to_text(&problems, &loaded.files, config::Colour::Plain);

@@ -24,6 +24,7 @@ use crate::{
     quota::{Now, Quota, fleet::Peers},
     records::{self, DataDirLock, OnFailure, QUEUE_BYTES_MAX, Records, Signer, TenantSecrets},
     server::{self, Ending, Tls},
+    snapshot::Snapshot,
     stored::Shelf,
     telemetry::{Exports, Telemetry},
     tokens::Vocabulary,
@@ -181,10 +182,15 @@ struct LastRead {
 }
 
 impl Reloader {
-    fn compile(&self, loaded: &Loaded) -> Result<(compile::Compiled, Vec<Problem>), String> {
+    fn compile(
+        &self,
+        loaded: &Loaded,
+        before: Option<&Snapshot>,
+    ) -> Result<(compile::Compiled, Vec<Problem>), String> {
         let env = |name: &str| std::env::var(name).ok();
         let now = clock::unix_seconds(clock::wall());
-        let context = compile::Context { env: &env, secrets: &self.secrets, quotas: &self.quotas, now };
+        let context =
+            compile::Context { env: &env, secrets: &self.secrets, quotas: &self.quotas, before, now };
         let (compiled, problems) = compile::compile(loaded, &context);
         let text = |problems: &[Problem]| config::to_text(problems, &loaded.files, Colour::Plain);
         match compiled {
@@ -247,7 +253,8 @@ impl Reloader {
         if watched != read.watched {
             *read = LastRead::new(watched);
         }
-        let reloaded = self.compile(&loaded).and_then(|compiled| self.admit(compiled));
+        let old = gateway.snapshot.load();
+        let reloaded = self.compile(&loaded, Some(&old)).and_then(|compiled| self.admit(compiled));
         // A budget of a kind that is new begins with what was spent, as far as it is on disk.
         let reloaded = reloaded.and_then(|compiled| self.remember(&gateway.ledger).map(|()| compiled));
         gateway.telemetry.reloaded(reloaded.as_ref().map(|_| clock::wall()).map_err(|_| ()));
@@ -256,7 +263,6 @@ impl Reloader {
                 tell(&problems, &loaded);
                 operator::info("configuration reloaded");
                 let mut snapshot = compiled.snapshot;
-                let old = gateway.snapshot.load();
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
                 self.last.loaded(Texts::of(&loaded));
@@ -294,7 +300,7 @@ impl Running {
         let locked = Some(Arc::clone(&lock));
         let reloader = Reloader::new(path, Arc::clone(&secrets), locked, &loaded);
         let reloader = Arc::new(Reloader { lent, ..reloader });
-        let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded)?;
+        let (compile::Compiled { snapshot, serve }, problems) = reloader.compile(&loaded, None)?;
         drop(reloader.started.set(SetUp::of(&serve)));
         reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
@@ -560,7 +566,7 @@ async fn take_place(
     take_over: bool,
 ) -> Result<(Arc<DataDirLock>, Vec<Shared>), String> {
     let dry = Reloader::new(path, Arc::new(TenantSecrets::of_master([0; 32])), None, loaded);
-    let (compile::Compiled { serve, .. }, _) = dry.compile(loaded)?;
+    let (compile::Compiled { serve, .. }, _) = dry.compile(loaded, None)?;
     let shared = if take_over { share(&serve)? } else { Vec::new() };
     Ok((Arc::new(lock(&place.data_dir, take_over).await?), shared))
 }

@@ -186,6 +186,8 @@ pub enum Verdict {
 pub struct Told {
     /// As the provider reports it; `None` until it does.
     pub usage: Option<Usage>,
+    /// Whether that is what a stream used in all, and not just so far.
+    pub is_counted: bool,
     /// The answer's text and released calls, for the record, where records keep content.
     pub completion: Transcript,
     /// Bytes of text, reasoning and arguments that the model produced so far: an estimate of what was used, where the

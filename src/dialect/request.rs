@@ -35,6 +35,8 @@ pub struct Request<'v> {
     pub kept: bool,
     /// Whether a stream is to tell its usage though the client did not ask for that.
     pub usage_unasked: bool,
+    /// So many choices the answer is to have.
+    pub choices: u64,
 }
 
 impl<'v> Request<'v> {
@@ -54,6 +56,7 @@ impl<'v> Request<'v> {
             containers: Vec::new(),
             kept: false,
             usage_unasked: false,
+            choices: 1,
         }
     }
 }

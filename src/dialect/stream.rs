@@ -122,6 +122,17 @@ impl Stream {
         self
     }
 
+    /// So many choices are asked for: without `[DONE]`, a stream has come to its end when so many have.
+    #[must_use]
+    pub fn of_choices(mut self, choices: u64) -> Self {
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.expect(choices),
+            // There is one.
+            Reader::Messages(_) | Reader::Responses(_) => {}
+        }
+        self
+    }
+
     /// The stream as it is now, to go back to. What its transcript says so far is only marked: it may be long.
     pub fn save(&mut self) -> Saved {
         let completion = std::mem::take(&mut self.told.completion);

@@ -62,6 +62,8 @@ pub struct Terms {
     pub stream: bool,
     /// Whether a stream tells its usage only because the gateway asked for it.
     pub usage_unasked: bool,
+    /// So many choices the answer is to have.
+    pub choices: u64,
     pub keeps: Keeps,
     /// What the provider saw placeholders of.
     pub placeholders: Option<Placeholders>,
@@ -91,6 +93,7 @@ impl Terms {
             denied: Vec::new(),
             stream: request.stream && dialect::streams(request.api),
             usage_unasked: request.usage_unasked,
+            choices: request.choices,
             keeps: if request.kept { Keeps::All } else { Keeps::Items },
             placeholders: None,
             settled: false,
@@ -108,6 +111,7 @@ impl Terms {
             denied: Vec::new(),
             stream: false,
             usage_unasked: false,
+            choices: 1,
             keeps: Keeps::Nothing,
             placeholders: None,
             settled: false,
@@ -125,8 +129,8 @@ impl Terms {
         }
         // What cannot be true is no usage.
         let seen = |usage: Usage| match end {
-            // Providers tell the output of a stream at its end.
-            End::ClientGone | End::Refused(_) if self.stream => {
+            // Providers tell the output of a stream at its end: what came before that may be less than was produced.
+            End::ClientGone | End::Refused(_) if self.stream && !told.is_counted => {
                 Usage { output: usage.output.max(produced), ..usage }
             }
             End::Complete | End::ClientGone | End::Refused(_) => usage,
@@ -180,7 +184,7 @@ impl Exchange {
         self.restorer = terms.placeholders.clone().map(|placeholders| {
             Restorer::new(placeholders, terms.api, limits.nesting, limits.tool_arguments)
         });
-        let mut stream = Stream::new(terms.api, limits, completion);
+        let mut stream = Stream::new(terms.api, limits, completion).of_choices(terms.choices);
         stream.told.reply = self.told.reply.take();
         self.stream = Some(if terms.usage_unasked { stream.without_usage() } else { stream });
         self
@@ -482,6 +486,7 @@ impl Exchange {
         let mut told = told;
         if let Some(translation) = &self.translation {
             told.usage = translation.usage();
+            told.is_counted = translation.is_counted();
         }
         let Bench { mut asked, terms, court, mut asks, .. } = self.bench;
         if let Some(trace) = &mut asked.trace {

@@ -190,6 +190,14 @@ impl Answer {
         Some(Usage { input, cached_input: cache_read, cache_write: cache_written, output })
     }
 
+    /// Whether that is what was used in all: told behind the reason to stop, or with it.
+    pub fn is_counted(&self) -> bool {
+        match &self.reader {
+            Reader::Chat(reader) => reader.is_counted(),
+            Reader::Messages(reader) => reader.is_counted(),
+        }
+    }
+
     /// How much is held of what came.
     #[cfg(test)]
     pub(super) fn bytes_held(&self) -> usize {

@@ -60,6 +60,10 @@ struct Fault {
     calls: u64,
     /// Of tenants whose last call failed.
     tenants: HashMap<Arc<str>, Streak>,
+    /// When a tenant's call failed last, whatever has succeeded since.
+    lately: HashMap<Arc<str>, Instant>,
+    /// When there was no connection last, for anybody.
+    unreachable: Option<Instant>,
     told: Option<Instant>,
 }
 
@@ -190,6 +194,21 @@ impl Fault {
         all && self.tenants.get(tenant).is_none_or(|streak| !streak.run.is_open(now))
     }
 
+    /// Whether a tenant's call failed there lately, or anybody's found no connection.
+    fn failed_lately(&self, tenant: &str, now: Instant) -> bool {
+        let is_late = |failed: Option<&Instant>| failed.is_some_and(|failed| now < *failed + PAUSE);
+        is_late(self.unreachable.as_ref()) || is_late(self.lately.get(tenant))
+    }
+
+    /// A tenant's call came to nothing there.
+    fn missed(&mut self, tenant: &Arc<str>, kind: Kind, now: Instant) {
+        if kind == Kind::Unreachable {
+            self.unreachable = Some(now);
+        } else {
+            self.lately.insert(Arc::clone(tenant), now);
+        }
+    }
+
     /// The number of a call that goes there.
     fn begin(&mut self, tenant: &Arc<str>, now: Instant) -> u64 {
         if self.all.begin(now) {
@@ -225,6 +244,7 @@ impl Fault {
     }
 
     fn failed(&mut self, tenant: &Arc<str>, call: u64, kind: Kind, now: Instant) -> Failed {
+        self.missed(tenant, kind, now);
         let since = self.recoveries;
         let streak = self.tenants.entry(Arc::clone(tenant)).or_insert_with(|| Streak {
             run: Run::default(),
@@ -265,6 +285,7 @@ impl Fault {
 
     fn sweep(&mut self, now: Instant) {
         self.tenants.retain(|_, streak| now.saturating_duration_since(streak.last) < KEPT);
+        self.lately.retain(|_, failed| now < *failed + PAUSE);
     }
 }
 
@@ -272,6 +293,17 @@ impl Circuit {
     /// Whether a tenant's call may go there.
     pub(super) fn admits(&self, tenant: &str, now: Instant) -> bool {
         self.fault().admits(tenant, now)
+    }
+
+    /// Whether a tenant's call failed there lately; `None` where none of its calls may go there.
+    pub(super) fn failed_lately(&self, tenant: &str, now: Instant) -> Option<bool> {
+        let fault = self.fault();
+        fault.admits(tenant, now).then(|| fault.failed_lately(tenant, now))
+    }
+
+    /// It takes no more of a tenant's calls at the moment: no failure, but others are asked first for a while.
+    pub(super) fn limits(&self, tenant: &Arc<str>, now: Instant) {
+        self.fault().missed(tenant, Kind::Unanswered, now);
     }
 
     /// Calls that are there.
@@ -389,9 +421,9 @@ impl Drop for Watch {
     }
 }
 
-/// How many calls may be sent again.
-#[derive(Debug, Default)]
-pub(super) struct Budget(Mutex<Saved>);
+/// How many calls may be sent again. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budget(Arc<Mutex<Saved>>);
 
 #[derive(Debug)]
 struct Saved {

@@ -11,6 +11,7 @@ pub mod mcp;
 pub mod published;
 mod retry_after;
 mod route;
+mod tries;
 pub mod webhook;
 
 pub use gate::{Place, Progress, Queues, Standing, Turn};
@@ -28,11 +29,12 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
+use tries::Tries;
 
 /// A server (or several alike) behind the gateway, as configured.
 #[derive(Debug)]
@@ -52,25 +54,29 @@ pub struct Upstream {
     budget: Budget,
 }
 
-/// A credential, and until when it rests.
+/// A credential, and until when it rests, over reloads.
 #[derive(Debug)]
 struct Kept {
     credential: Credential,
-    rests_until: Mutex<Option<Instant>>,
+    rests_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Kept {
     fn new(credential: Credential) -> Self {
-        Self { credential, rests_until: Mutex::new(None) }
+        Self { credential, rests_until: Arc::default() }
     }
 
     fn rests_until(&self) -> Option<Instant> {
         *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn is_awake(&self, now: Instant) -> bool {
+        self.rests_until().is_none_or(|until| now >= until)
+    }
 }
 
 /// Where a try goes, and what it shows there.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Chosen<'u> {
     endpoint: &'u Endpoint,
     kept: Option<&'u Kept>,
@@ -99,6 +105,8 @@ pub struct Endpoint {
     /// `/v1` of `https://api.openai.com/v1`.
     pub base_path: String,
     circuit: Circuit,
+    /// A digest of the certificates that it trusts beside the public ones.
+    roots: Option<[u8; 32]>,
 }
 
 impl fmt::Display for Endpoint {
@@ -110,12 +118,32 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     /// A URL that nothing is known of yet.
     pub fn new(client: Client, base_path: String) -> Self {
-        Self { client, base_path, circuit: Circuit::default() }
+        Self { client, base_path, circuit: Circuit::default(), roots: None }
+    }
+
+    /// The same, whose client trusts these certificates, too.
+    #[must_use]
+    pub fn trusting(self, roots: Option<&[u8]>) -> Self {
+        Self { roots: roots.map(|roots| Sha256::digest(roots).into()), ..self }
+    }
+
+    /// Goes on with what is known of the same URL; and, where it `is_shown` the same and trusts the same, with its connections.
+    fn continuing(self, before: &[Self], is_shown: bool) -> Self {
+        let is_same =
+            |old: &&Self| old.client.origin() == self.client.origin() && old.base_path == self.base_path;
+        let Some(old) = before.iter().find(is_same) else { return self };
+        let circuit = old.circuit.clone();
+        let client = if is_shown && old.roots == self.roots {
+            self.client.continuing(&old.client)
+        } else {
+            self.client
+        };
+        Self { client, circuit, ..self }
     }
 }
 
 /// What the gateway shows to an upstream. The value is marked sensitive and never printed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     pub header: HeaderName,
     pub value: HeaderValue,
@@ -165,6 +193,7 @@ impl Upstream {
             client: endpoint.client.apart(),
             base_path: endpoint.base_path.clone(),
             circuit: endpoint.circuit.clone(),
+            roots: endpoint.roots,
         };
         Self {
             name: self.name.clone(),
@@ -178,32 +207,71 @@ impl Upstream {
         }
     }
 
-    /// The endpoint and credential of a tenant's next try: of two endpoints that answer, the one with less to do. None
-    /// while none answers.
-    fn next(&self, tenant: &str, now: Instant) -> Option<Chosen<'_>> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let endpoint = self.endpoint(turn, tenant, now)?;
-        let count = self.credentials.len();
-        let in_turn = (0..count).filter_map(|step| self.credentials.get((turn + step) % count));
-        let awake = in_turn.clone().find(|kept| kept.rests_until().is_none_or(|until| now >= until));
-        // Where all of them rest, the one that rests the shortest is shown: somebody has to find out.
-        let kept = awake.or_else(|| in_turn.min_by_key(|kept| kept.rests_until()));
-        Some(Chosen { endpoint, kept })
+    /// The same, going on where the upstream of this name in the configuration before was: with the circuits of URLs that it had,
+    /// the rests of credentials that it had, its budget, and connections that it would open no other way.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let shown = |upstream: &Self| -> Vec<Credential> {
+            upstream.credentials.iter().map(|kept| kept.credential.clone()).collect()
+        };
+        let is_shown = shown(&self) == shown(before);
+        let endpoints = self.endpoints.into_iter();
+        let endpoints = endpoints.map(|endpoint| endpoint.continuing(&before.endpoints, is_shown));
+        let kept = |kept: Kept| match before.credentials.iter().find(|old| old.credential == kept.credential)
+        {
+            Some(old) => Kept { rests_until: Arc::clone(&old.rests_until), ..kept },
+            None => kept,
+        };
+        Self {
+            endpoints: endpoints.collect(),
+            credentials: self.credentials.into_iter().map(kept).collect(),
+            budget: before.budget.clone(),
+            ..self
+        }
     }
 
-    fn endpoint(&self, turn: usize, tenant: &str, now: Instant) -> Option<&Endpoint> {
-        let count = self.endpoints.len();
-        let from =
-            |start: usize| (0..count).filter_map(move |step| self.endpoints.get((start + step) % count));
-        let mut answering = from(turn).filter(|endpoint| endpoint.circuit.admits(tenant, now));
-        let first = answering.next()?;
+    /// The endpoint and credential of a tenant's next try, where the call failed at neither yet if there is such. None while
+    /// there is no endpoint that answers, or no credential left to show.
+    fn next<'u>(&'u self, tenant: &str, tries: &Tries<'u>, now: Instant) -> Option<Chosen<'u>> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let endpoint = self.endpoint(turn, tenant, tries, now)?;
+        self.shows(tries, now).then(|| Chosen { endpoint, kept: self.kept(turn, tries, now) })
+    }
+
+    /// Of the endpoints that answer, those at which the call did not fail yet; of these, those at which the tenant's calls did
+    /// not fail lately (who fails at once always has the least to do); of two of these, the one with less to do.
+    fn endpoint(&self, turn: usize, tenant: &str, tries: &Tries<'_>, now: Instant) -> Option<&Endpoint> {
+        let standing = |endpoint: &Endpoint| {
+            let lately = endpoint.circuit.failed_lately(tenant, now)?;
+            Some((tries.failed_at(endpoint), lately))
+        };
+        let standings: Vec<_> = self.endpoints.iter().map(standing).collect();
+        let best = standings.iter().flatten().min()?;
+        let best =
+            self.endpoints.iter().zip(&standings).filter(|(_, standing)| standing.as_ref() == Some(best));
+        let best: Vec<&Endpoint> = best.map(|(endpoint, _)| endpoint).collect();
+        let count = best.len();
+        let first = best.get(turn % count)?;
         // The other one is another each time round.
-        let second = from(turn + 1 + turn / count.max(1))
-            .find(|other| !std::ptr::eq(*other, first) && other.circuit.admits(tenant, now));
-        match second {
-            Some(second) if second.circuit.in_flight() < first.circuit.in_flight() => Some(second),
-            Some(_) | None => Some(first),
-        }
+        let second = (turn / count % (count - 1).max(1) + 1 + turn) % count;
+        let second = best.get(second).filter(|second| second.circuit.in_flight() < first.circuit.in_flight());
+        Some(second.unwrap_or(first))
+    }
+
+    /// Whether there is something to show. A call that was refused with one credential tries no other that rests.
+    fn shows(&self, tries: &Tries<'_>, now: Instant) -> bool {
+        !tries.has_refused()
+            || self.credentials.iter().any(|kept| !tries.is_refused(kept) && kept.is_awake(now))
+    }
+
+    fn kept(&self, turn: usize, tries: &Tries<'_>, now: Instant) -> Option<&Kept> {
+        let count = self.credentials.len();
+        let in_turn = (0..count).filter_map(|step| self.credentials.get((turn + step) % count));
+        let mut awake = in_turn.clone().filter(|kept| !tries.is_refused(kept) && kept.is_awake(now));
+        let again = awake.clone().next();
+        // Where all of them rest, the one that rests the shortest is shown: somebody has to find out.
+        let shortest = || in_turn.min_by_key(|kept| kept.rests_until());
+        awake.find(|kept| !tries.failed_with(kept)).or(again).or_else(shortest)
     }
 
     /// The endpoint and credential of what has to go to one and the same place: a session lives there.
@@ -211,21 +279,20 @@ impl Upstream {
         Some((self.endpoints.first()?, self.credentials.first().map(|kept| &kept.credential)))
     }
 
-    /// Whether a tenant's call may go there at all.
-    fn answers(&self, tenant: &str, now: Instant) -> bool {
-        self.endpoints.is_empty()
-            || self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(tenant, now))
+    /// Whether a tenant's call may go there (once more).
+    fn answers(&self, tenant: &str, tries: &Tries<'_>, now: Instant) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(tenant, now)) && self.shows(tries, now)
     }
 
-    /// Whether a call may go there for the how-manieth time, and waits before it does.
-    async fn affords(&self, round: usize) -> bool {
-        if round == 0 {
+    /// Whether a tenant's call may be sent there after these tries, and waits before it is.
+    async fn affords(&self, tenant: &str, tries: &Tries<'_>) -> bool {
+        if tries.sent == 0 {
             self.budget.earn();
             return true;
         }
-        let affords = self.budget.spend(clock::now());
-        if affords {
-            tokio::time::sleep(self.pause_before(round)).await;
+        let affords = tries.is_stale || self.budget.spend(clock::now());
+        if affords && !tries.is_stale {
+            tokio::time::sleep(self.pause_before(tenant, tries)).await;
         }
         affords
     }
@@ -237,9 +304,12 @@ impl Upstream {
     }
 
     /// How long a further try waits: only where it goes to the same place, in the same way.
-    fn pause_before(&self, round: usize) -> Duration {
-        let elsewhere = self.endpoints.len() > 1 || self.credentials.len() > 1;
-        let doublings = u32::try_from(round.saturating_sub(1)).unwrap_or(u32::MAX).min(4);
+    fn pause_before(&self, tenant: &str, tries: &Tries<'_>) -> Duration {
+        let now = clock::now();
+        let other_url = |other: &Endpoint| !tries.failed_at(other) && other.circuit.admits(tenant, now);
+        let other_key = |other: &Kept| !tries.failed_with(other) && other.is_awake(now);
+        let elsewhere = self.endpoints.iter().any(other_url) || self.credentials.iter().any(other_key);
+        let doublings = tries.sent.saturating_sub(1).min(4);
         if elsewhere { Duration::ZERO } else { PAUSE_BETWEEN_TRIES * 2_u32.pow(doublings) }
     }
 
@@ -296,3 +366,6 @@ impl Upstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

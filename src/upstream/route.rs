@@ -10,6 +10,7 @@ use super::{
     circuit::Watch,
     http1::{Again, Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
     retry_after,
+    tries::{Call, Leg},
 };
 use crate::{
     authorize::Permit,
@@ -20,7 +21,6 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{
-    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -114,6 +114,8 @@ enum Tried {
 
 enum Failure {
     Answer(Box<Answer>),
+    /// There was no try at all.
+    Untried(Refusal),
     /// Nothing was sent.
     Unsent(Refusal),
     /// It went out on a connection that rested and was closed.
@@ -140,57 +142,87 @@ impl Destination {
         parcels: &Parcels<'_>,
         turn: &mut Turn<'_>,
     ) -> Result<Received, (Arc<str>, Refusal)> {
-        let tries_max = self.upstreams.iter().map(|upstream| upstream.retries).max().unwrap_or(0);
-        let tries_max = usize::try_from(tries_max).unwrap_or(0).max(self.upstreams.len().saturating_sub(1));
         let started = clock::now();
-        let mut failed: Option<(&Arc<Upstream>, Failure)> = None;
-        let mut is_stale = false;
+        let mut call = Call::new(&self.upstreams);
+        let mut told = ToTell::default();
         let mut places = Places::default();
-        for (index, upstream) in self.upstreams.iter().cycle().take(tries_max + 1).enumerate() {
-            if !upstream.answers(turn.tenant(), clock::now()) {
-                failed = failed.or(Some((upstream, Failure::Refusal(LEFT_ALONE))));
+        while let Some(leg) = call.next() {
+            let upstream = leg.upstream;
+            if let Some(refusal) = unfit(leg, turn.tenant(), started) {
+                leg.is_over = true;
+                told.note(upstream, Failure::Untried(refusal));
                 continue;
             }
-            // A try begins within the time that the request may take, all its tries together.
-            if upstream.left(started).is_some_and(|left| left.is_zero()) {
-                failed = failed.or(Some((upstream, Failure::Refusal(Refusal::UpstreamTimeout))));
+            if !upstream.affords(turn.tenant(), &leg.tries).await {
+                leg.is_over = true;
                 continue;
-            }
-            // What found a connection closed that had rested is no try that the upstream failed at.
-            if !mem::take(&mut is_stale) && !upstream.affords(index / self.upstreams.len()).await {
-                break;
             }
             match places.at(upstream, turn, started).await {
-                Ok(true) => {}
-                Ok(false) => continue,
+                Ok(()) => {}
                 Err(refusal @ Refusal::Overloaded { .. }) => {
-                    failed = Some((upstream, Failure::Refusal(refusal)));
+                    leg.is_over = true;
+                    told.note(upstream, Failure::Refusal(refusal));
                     continue;
                 }
                 Err(refusal) => return Err((upstream.name.shared(), refusal)),
             }
             turn.sent();
-            match try_once(upstream, parcels, turn, started).await {
+            match try_once(leg, parcels, turn, started).await {
                 Tried::Answered(answer) => return Ok(places.received(upstream, answer)),
-                Tried::Again(failure) => {
-                    is_stale = matches!(failure, Failure::Stale(_));
-                    failed = Some((upstream, failure));
-                }
+                Tried::Again(failure) => told.note(upstream, failure),
                 Tried::Failed(failure) => {
-                    failed = Some((upstream, failure));
+                    told = ToTell(Some((upstream, failure)));
                     break;
                 }
             }
         }
-        match failed {
+        match told.0 {
             Some((upstream, Failure::Answer(answer))) => Ok(places.received(upstream, *answer)),
             Some((
                 upstream,
-                Failure::Refusal(refusal) | Failure::Stale(refusal) | Failure::Unsent(refusal),
+                Failure::Refusal(refusal)
+                | Failure::Stale(refusal)
+                | Failure::Unsent(refusal)
+                | Failure::Untried(refusal),
             )) => Err((upstream.name.shared(), refusal)),
             None => {
                 Err(("".into(), Refusal::UpstreamError { message: "no upstream is configured for this" }))
             }
+        }
+    }
+}
+
+/// Why no try is to be made at an upstream.
+fn unfit(leg: &Leg<'_>, tenant: &str, started: Instant) -> Option<Refusal> {
+    if !leg.upstream.answers(tenant, &leg.tries, clock::now()) {
+        return Some(LEFT_ALONE);
+    }
+    // A try begins within the time that the request may take, all its tries together.
+    let is_over = leg.upstream.left(started).is_some_and(|left| left.is_zero());
+    is_over.then_some(Refusal::UpstreamTimeout)
+}
+
+/// The failure that a call is told as: of those of all upstreams, the last that says the most.
+#[derive(Default)]
+struct ToTell<'d>(Option<(&'d Arc<Upstream>, Failure)>);
+
+impl<'d> ToTell<'d> {
+    fn note(&mut self, upstream: &'d Arc<Upstream>, failure: Failure) {
+        if self.0.as_ref().is_none_or(|(_, known)| known.says() <= failure.says()) {
+            self.0 = Some((upstream, failure));
+        }
+    }
+}
+
+impl Failure {
+    /// How much it says of what the client can do: first of all, when to come again.
+    fn says(&self) -> u8 {
+        match self {
+            Self::Answer(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => 4,
+            Self::Refusal(Refusal::Overloaded { .. }) => 3,
+            Self::Answer(_) | Self::Refusal(_) | Self::Stale(_) => 2,
+            Self::Unsent(_) => 1,
+            Self::Untried(_) => 0,
         }
     }
 }
@@ -200,25 +232,19 @@ impl Destination {
 struct Places {
     /// The upstream that the last try went to, and the place there, if one is needed.
     held: Option<(Arc<str>, Option<Place>)>,
-    /// Upstreams at which the call may not wait any more.
-    overloaded: Vec<Arc<str>>,
 }
 
 impl Places {
-    /// Waits until the call may go to an upstream. Another try there keeps the place; who was sent away is not asked
-    /// to wait again.
+    /// Waits until the call may go to an upstream. Another try there keeps the place.
     async fn at(
         &mut self,
         upstream: &Upstream,
         turn: &mut Turn<'_>,
         started: Instant,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<(), Refusal> {
         let name = upstream.name.as_str();
         if self.held.as_ref().is_some_and(|(held, _)| **held == *name) {
-            return Ok(true);
-        }
-        if self.overloaded.iter().any(|overloaded| **overloaded == *name) {
-            return Ok(false);
+            return Ok(());
         }
         self.held = None;
         let place = match upstream.left(started) {
@@ -228,14 +254,8 @@ impl Places {
             }),
             None => turn.at(name).await,
         };
-        match place {
-            Ok(place) => self.held = Some((upstream.name.shared(), place)),
-            Err(refusal) => {
-                self.overloaded.push(upstream.name.shared());
-                return Err(refusal);
-            }
-        }
-        Ok(true)
+        self.held = Some((upstream.name.shared(), place?));
+        Ok(())
     }
 
     /// An answer, which has the place until its end.
@@ -247,16 +267,19 @@ impl Places {
     }
 }
 
-async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, started: Instant) -> Tried {
+async fn try_once(leg: &mut Leg<'_>, parcels: &Parcels<'_>, turn: &Turn<'_>, started: Instant) -> Tried {
+    let upstream = leg.upstream;
     let Some(Parcel { permit, target }) = parcels.of(upstream.speaks) else {
         return Tried::Failed(Failure::Refusal(Refusal::UpstreamError {
             message: "the upstream does not speak what is asked of it",
         }));
     };
     let now = clock::now();
-    let Some(chosen) = upstream.next(turn.tenant(), now) else {
-        return Tried::Again(Failure::Refusal(LEFT_ALONE));
+    let Some(chosen) = upstream.next(turn.tenant(), &leg.tries, now) else {
+        leg.is_over = true;
+        return Tried::Again(Failure::Untried(LEFT_ALONE));
     };
+    leg.tries.sent += 1;
     let endpoint = chosen.endpoint;
     let watch = endpoint.circuit.begin(turn.tenant(), now, upstream.name.shared());
     let mut headers = target.headers.clone();
@@ -281,8 +304,11 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
     upstream.health.note(Came::of(&sent));
     let tried = match sent {
         Ok(answer) => {
-            if upstream.has_several_credentials() {
-                rest(&chosen, &answer, now);
+            if answer.status == StatusCode::TOO_MANY_REQUESTS && !upstream.has_several_credentials() {
+                endpoint.circuit.limits(turn.tenant(), now);
+            }
+            if upstream.has_several_credentials() && rest(&chosen, &answer, now) {
+                leg.tries.refuse(chosen);
             }
             judge(upstream, watched(answer, watch))
         }
@@ -291,6 +317,10 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
             failed(error)
         }
     };
+    leg.tries.is_stale = matches!(tried, Tried::Again(Failure::Stale(_)));
+    if !leg.tries.is_stale {
+        leg.tries.fail(chosen);
+    }
     match target.repeat {
         Repeat::Always => tried,
         Repeat::IfUnsent => tried.once(),
@@ -350,15 +380,19 @@ fn end(underway: Option<Underway>, sent: &Result<Answer, SendError>) {
     underway.end(came, clock::now());
 }
 
-/// A credential that the upstream does not take at the moment is not shown for a while: others are.
-fn rest(chosen: &Chosen<'_>, answer: &Answer, now: Instant) {
+/// A credential that the upstream does not take at the moment is not shown for a while: others are. Whether it is one.
+fn rest(chosen: &Chosen<'_>, answer: &Answer, now: Instant) -> bool {
     match answer.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => chosen.rest(now + REFUSED_REST),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            chosen.rest(now + REFUSED_REST);
+            true
+        }
         StatusCode::TOO_MANY_REQUESTS => {
             let asked = retry_after::read(&answer.headers, clock::wall());
             chosen.rest(now + asked.unwrap_or(LIMITED_REST).min(REFUSED_REST));
+            true
         }
-        _ => {}
+        _ => false,
     }
 }
 

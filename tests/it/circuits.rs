@@ -3,7 +3,8 @@
 use crate::{
     before::{NO_RETRY, ask, ask_stream, before, behind},
     fault::{STREAM_END, Upstream, answer, stream, whole},
-    support::{ACME, Answer},
+    once::{calling, desk},
+    support::{ACME, Answer, Gateway},
 };
 use std::{
     io::Write,
@@ -151,8 +152,10 @@ fn u4_streams_that_are_cut_count_however_they_are_framed() {
         })
     };
     let (closed, chunked) = (end("connection: close", ""), end("transfer-encoding: chunked", ""));
-    let (well, chunked_well) =
-        (end("connection: close", STREAM_END), end("transfer-encoding: chunked", STREAM_END));
+    let (well, chunked_well) = (
+        end("connection: close", STREAM_END),
+        end("connection: close\r\ntransfer-encoding: chunked", STREAM_END),
+    );
     // What a chat ends with may be left out by who says why it ends.
     let finished = end("connection: close", STREAM_END.split_inclusive("\n\n").next().unwrap());
     let upstreams = [
@@ -176,4 +179,125 @@ fn u4_streams_that_are_cut_count_however_they_are_framed() {
         let said = format!("upstream {name}: its stream ended too early; it is left alone");
         assert!(stderr.contains(&said), "{stderr}");
     }
+}
+
+/// Changes the configuration as an operator does.
+fn rewrite(gateway: &Gateway, change: impl Fn(&str) -> String) {
+    let path = gateway.dir.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let changed = change(&yaml);
+    assert!(changed != yaml);
+    std::fs::write(path, changed).unwrap();
+    let told = gateway.reload();
+    assert_eq!(told.status, 200, "{told:?}");
+}
+
+/// With another upstream.
+fn with_another(yaml: &str) -> String {
+    yaml.replace("\nmodels:\n", "\n  another: { kind: openai, url: \"http://127.0.0.1:1/v1\" }\nmodels:\n")
+}
+
+#[test]
+fn a_reload_forgets_no_circuit() {
+    let failing = Upstream::acting(|_, socket| socket.write_all(whole(500, "{}").as_bytes()).is_ok());
+    let (server, deeds) = desk(|_, _, socket| socket.write_all(whole(500, "").as_bytes()).is_ok());
+    let yaml = failing.yaml("failing", NO_RETRY)
+        + &format!("  desk: {{ kind: mcp, url: \"http://127.0.0.1:{}/mcp\" }}\n", server.port)
+        + &format!(
+            "  api: {{ kind: http, url: \"http://127.0.0.1:{}\", operations: {{ refund: \"POST /refunds\" }} }}\n",
+            failing.port
+        );
+    let gateway = behind(&yaml, &["failing"], "");
+    for _ in 0..5 {
+        assert_eq!(ask(&gateway, "failing").status, 502);
+        assert_eq!(gateway.post("/tools/api/refunds", ACME, r#"{"amount":1}"#).status, 502);
+        let told = gateway.raw(&calling(ACME, "deed"));
+        assert!(!told.body.contains("left alone"), "{told:?}");
+    }
+    let told_alone = |when: &str| {
+        for told in [
+            ask(&gateway, "failing"),
+            gateway.post("/tools/api/refunds", ACME, r#"{"amount":1}"#),
+            gateway.raw(&calling(ACME, "deed")),
+        ] {
+            assert!(told.body.contains("left alone"), "{when}: {told:?}");
+        }
+        assert_eq!((failing.requests(), deeds.load(Ordering::SeqCst)), (10, 5), "{when}");
+    };
+    told_alone("before");
+    assert_eq!(gateway.reload().status, 200);
+    told_alone("nothing changed");
+    rewrite(&gateway, with_another);
+    told_alone("an upstream more");
+    rewrite(&gateway, |yaml| yaml.replace("attempts: 0 } }\n  desk", "attempts: 1 } }\n  desk"));
+    told_alone("it may be tried again");
+    // Another URL is another server.
+    rewrite(&gateway, |yaml| {
+        yaml.replace(&format!("{}/v1\", retry", failing.port), &format!("{}/v2\", retry", failing.port))
+    });
+    assert!(!ask(&gateway, "failing").body.contains("left alone"));
+}
+
+#[test]
+fn a_reload_forgets_neither_keys_that_rest_nor_connections_nor_the_budget() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    let pool = Upstream::reading(move |text, socket| {
+        let is_bad = text.contains("Bearer key-bad");
+        counted.fetch_add(usize::from(is_bad), Ordering::SeqCst);
+        let told = if is_bad { whole(401, "{}") } else { answer("ok") };
+        socket.write_all(told.as_bytes()).is_ok()
+    });
+    let calm = Upstream::answering();
+    let busy = Upstream::acting(|_, socket| socket.write_all(whole(503, "{}").as_bytes()).is_ok());
+    let other = Upstream::acting(|_, socket| socket.write_all(whole(429, "{}").as_bytes()).is_ok());
+    let gateway = before(
+        &[
+            ("pool", &pool, ", auth: [{ bearer: key-bad }, { bearer: key-good }]"),
+            ("calm", &calm, ", auth: { bearer: key-old }"),
+            ("busy", &busy, NO_RETRY),
+            ("other", &other, ", retry: { attempts: 1 }"),
+        ],
+        "",
+    );
+    let started = Instant::now();
+    for _ in 0..4 {
+        assert_eq!((ask(&gateway, "pool").status, ask(&gateway, "calm").status), (200, 200));
+    }
+    for _ in 0..15 {
+        assert_eq!(ask(&gateway, "other").status, 429);
+    }
+    for change in 0..3 {
+        if change == 0 {
+            assert_eq!(gateway.reload().status, 200);
+        } else {
+            rewrite(&gateway, |yaml| {
+                yaml.replace(
+                    "\nmodels:\n",
+                    &format!(
+                        "\n  more{change}: {{ kind: openai, url: \"http://127.0.0.1:1/v1\" }}\nmodels:\n"
+                    ),
+                )
+            });
+        }
+        for _ in 0..4 {
+            assert_eq!((ask(&gateway, "pool").status, ask(&gateway, "calm").status), (200, 200));
+            assert_eq!(ask(&gateway, "other").status, 429);
+        }
+        assert_eq!(refused.load(Ordering::SeqCst), 1, "the key rests");
+        assert_eq!(calm.connections.load(Ordering::SeqCst), 1, "its connection goes on");
+    }
+    // Ten that were saved up, one for ten calls, and one every 6 s.
+    let seconds = usize::try_from(started.elapsed().as_secs()).unwrap();
+    let (calls, retries) = (27, other.requests() - 27);
+    assert!(retries <= 10 + calls / 10 + 1 + seconds / 6, "{retries}");
+    // What changed is renewed: the credential, and with it the connections.
+    rewrite(&gateway, |yaml| yaml.replace("key-old", "key-new").replace("key-bad", "key-well"));
+    assert_eq!(ask(&gateway, "calm").status, 200);
+    assert_eq!(calm.connections.load(Ordering::SeqCst), 2);
+    assert!(calm.text().contains("Bearer key-new"));
+    for _ in 0..4 {
+        assert_eq!(ask(&gateway, "pool").status, 200);
+    }
+    assert!(pool.text().contains("Bearer key-well"), "another key does not rest");
 }

@@ -68,8 +68,10 @@ mod rule_limits;
 #[path = "../../src/identity/tests/signer.rs"]
 mod signer;
 mod signing;
+mod stream_ends;
 mod support;
 mod tools;
 mod traces;
 mod transcripts;
+mod tries;
 mod wire;

@@ -46,6 +46,8 @@ pub struct Context<'c> {
     pub secrets: &'c TenantSecrets,
     /// What tenants have used so far, over reloads.
     pub quotas: &'c DashMap<Arc<str>, Arc<Quota>>,
+    /// What runs so far, where this is a reload: what is known of its upstreams is not forgotten.
+    pub before: Option<&'c Snapshot>,
     /// Seconds since 1970, UTC.
     pub now: i64,
 }
@@ -176,7 +178,7 @@ pub fn compile(loaded: &Loaded, context: &Context<'_>) -> (Option<Compiled>, Vec
 /// the gateway runs, which is left out. Nothing comes back that could be served. `now` in seconds since 1970, UTC.
 pub fn compile_to_read(loaded: &Loaded, now: i64) -> (Option<Snapshot>, Vec<Problem>) {
     let (quotas, secrets) = (DashMap::new(), TenantSecrets::of_master([0; 32]));
-    let context = Context { env: &|_| None, secrets: &secrets, quotas: &quotas, now };
+    let context = Context { env: &|_| None, secrets: &secrets, quotas: &quotas, before: None, now };
     let (compiled, problems) = compile_for(Purpose::Read, loaded, &context);
     (compiled.map(|compiled| compiled.snapshot), problems)
 }

@@ -44,7 +44,7 @@ impl Compiler<'_> {
             let Some((upstream, kind)) = upstream.zip(kind) else { continue };
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let known = accounts.upstreams.entry(Arc::clone(tenant)).or_default();
-                known.push(Arc::new(upstream.on_account(credential)));
+                known.push(Arc::new(self.account(&upstream, tenant, credential)));
             }
             let api = ToolApi { upstream: Arc::new(upstream), kind };
             apis.insert(api.upstream.name.shared(), Arc::new(api));

@@ -26,7 +26,7 @@ impl Compiler<'_> {
         own: &Own,
         accounts: &mut Accounts,
     ) -> BTreeMap<String, Arc<Upstream>> {
-        let mut upstreams = BTreeMap::new();
+        let mut upstreams: BTreeMap<String, Arc<Upstream>> = BTreeMap::new();
         for (name, raw) in &gateway.upstreams.0 {
             match raw.kind.value {
                 raw::UpstreamKind::Anthropic => {
@@ -47,7 +47,7 @@ impl Compiler<'_> {
             }
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let upstream = upstreams.get(&name.value);
-                let upstream = upstream.map(|upstream: &Arc<Upstream>| upstream.on_account(credential));
+                let upstream = upstream.map(|upstream| self.account(upstream, tenant, credential));
                 let known = accounts.upstreams.entry(Arc::clone(tenant)).or_default();
                 known.extend(upstream.map(Arc::new));
             }
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             };
             for (tenant, credential) in own.get(&name.value).into_iter().flatten() {
                 let own = accounts.servers.entry(Arc::clone(tenant)).or_default();
-                own.push(server(upstream.on_account(credential)));
+                own.push(server(self.account(&upstream, tenant, credential)));
             }
             servers.push(server(upstream));
         }
@@ -202,11 +202,28 @@ impl Compiler<'_> {
         let attempts = raw.retry.as_ref().and_then(|retry| retry.attempts.as_ref()).map_or(2, |at| at.value);
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
         match UpstreamName::try_from(name.value.as_str()) {
-            Ok(name) => Some(Upstream::new(name, speaks, endpoints, credentials, attempts)),
+            Ok(name) => {
+                let upstream = Upstream::new(name, speaks, endpoints, credentials, attempts);
+                let before = self.context.before.and_then(|before| before.upstream(upstream.name.as_str()));
+                Some(match before {
+                    Some(before) => upstream.continuing(before),
+                    None => upstream,
+                })
+            }
             Err(bad) => {
                 self.error("bad-name", name.at, format!("an upstream's name {bad}"));
                 None
             }
+        }
+    }
+
+    /// An upstream as a tenant with a credential of its own reaches it.
+    pub(super) fn account(&self, upstream: &Upstream, tenant: &str, credential: &Credential) -> Upstream {
+        let account = upstream.on_account(credential);
+        let before = self.context.before.and_then(|before| before.account(tenant, account.name.as_str()));
+        match before {
+            Some(before) => account.continuing(before),
+            None => account,
         }
     }
 
@@ -234,7 +251,8 @@ impl Compiler<'_> {
             ),
         };
         let deny_private = raw.deny_private.as_ref().is_some_and(|at| at.value);
-        Some(Endpoint::new(Client::new(origin, timeouts, tls).denying_private(deny_private), base_path))
+        let client = Client::new(origin, timeouts, tls).denying_private(deny_private);
+        Some(Endpoint::new(client, base_path).trusting(extra_roots))
     }
 
     pub(super) fn credential(&mut self, auth: &raw::Auth) -> Option<Credential> {

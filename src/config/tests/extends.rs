@@ -55,6 +55,7 @@ fn compiled(loaded: &crate::config::Loaded) -> (Option<compile::Compiled>, Vec<c
         env: &|_| None,
         secrets: &crate::records::TenantSecrets::of_master([7; 32]),
         quotas: &quotas,
+        before: None,
         now: 0,
     };
     compile::compile(loaded, &context)

@@ -23,6 +23,7 @@ fn checked(path: &Path) -> (Loaded, Vec<Problem>) {
         env: &env,
         secrets: &crate::records::TenantSecrets::of_master([7; 32]),
         quotas: &quotas,
+        before: None,
         now: NOW,
     };
     let (_, mut problems) = compile::compile(&loaded, &context);
@@ -97,6 +98,7 @@ models: { m: { upstream: b } }
         env: &|_| None,
         secrets: &crate::records::TenantSecrets::of_master([7; 32]),
         quotas: &quotas,
+        before: None,
         now: NOW,
     };
     let (_, mut problems) = compile::compile(&loaded, &context);

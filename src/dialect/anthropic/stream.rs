@@ -295,6 +295,9 @@ impl Reader {
         self.flush(desk.out);
         self.meter.read(event.get("usage"));
         desk.told.usage = self.meter.usage();
+        // Its counts are totals, and nothing is said behind the reason to stop.
+        let stops = event.get("delta").is_some_and(|delta| delta.present("stop_reason").is_some());
+        desk.told.is_counted = stops && event.present("usage").is_some();
         desk.told.reply(&event);
         let removed = self.removed > 0;
         let changed = removed && event.get_mut("delta").is_some_and(|delta| restop(delta, self.released));

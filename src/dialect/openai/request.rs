@@ -119,6 +119,7 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         return Err(Refusal::invalid(message, Some(param)));
     }
     request.usage_unasked = stream && super::generates(api) && !usage_is_asked(body)?;
+    request.choices = choices(api, body);
     if api == Api::Chat {
         request.offers = offers(body)?;
         request.forced = forced(body)?;
@@ -126,6 +127,17 @@ pub fn understand<'v>(api: Api, body: &'v Value<'_>) -> Result<Request<'v>, Refu
         request.answered = answered(body)?;
     }
     Ok(request)
+}
+
+/// How many choices are asked for. What is no number of them is the provider's to refuse.
+fn choices(api: Api, body: &Value<'_>) -> u64 {
+    let each = body.present("n").and_then(Value::as_u64).unwrap_or(1);
+    let prompts = match body.present("prompt").and_then(Value::items) {
+        // Texts, or lists of tokens; a list of numbers is one of these itself.
+        Some(prompts @ [Value::String(_) | Value::Array(_), ..]) if api == Api::Completions => prompts.len(),
+        Some(_) | None => 1,
+    };
+    each.max(1).saturating_mul(u64::try_from(prompts).unwrap_or(1))
 }
 
 /// Whether a stream is to tell its usage.

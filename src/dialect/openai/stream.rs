@@ -26,6 +26,8 @@ const NO_USAGE: &[u8] = br#","usage":null"#;
 #[derive(Debug, Clone, Default)]
 pub(in crate::dialect) struct Reader {
     choices: Vec<Choice>,
+    /// So many are asked for.
+    asked: u64,
     usage: Usage,
 }
 
@@ -78,6 +80,11 @@ impl Reader {
         self.usage = Usage::Dropped;
     }
 
+    /// So many choices are to come.
+    pub(in crate::dialect) fn expect(&mut self, choices: u64) {
+        self.asked = choices;
+    }
+
     /// Whether a call is held.
     pub(in crate::dialect) fn holds(&self) -> bool {
         self.choices.iter().any(|choice| choice.held() > 0)
@@ -93,9 +100,10 @@ impl Reader {
         self.choices.iter().map(|choice| choice.said).collect()
     }
 
-    /// Whether every choice has finished, so that the stream may end without `[DONE]`.
+    /// Whether every choice that is asked for has finished, so that the stream may end without `[DONE]`.
     pub(in crate::dialect) fn is_finished(&self) -> bool {
-        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished && choice.held() == 0)
+        let count = u64::try_from(self.choices.len()).unwrap_or(u64::MAX);
+        count >= self.asked.max(1) && self.choices.iter().all(|choice| choice.finished && choice.held() == 0)
     }
 
     /// Denies what is held: the stream ends before it did.
@@ -116,12 +124,21 @@ impl Reader {
         if name == Some("error") || has_error(&chunk) {
             return Err(reported_error());
         }
-        let mut chunk = chunk;
         let usage = chunk.present("usage").or_else(|| chunk.get("x_groq")?.present("usage"));
+        let tells_usage = usage.is_some();
         if let Some(usage) = usage {
             // The last one counts, and makes an earlier one void where it is none.
             desk.told.usage = read_usage(usage);
         }
+        let seen = self.rest(chunk, raw, desk)?;
+        // Some providers tell with each chunk what was used so far.
+        desk.told.is_counted = self.is_finished() && (tells_usage || desk.told.is_counted);
+        Ok(seen)
+    }
+
+    /// What an event says beside its usage.
+    fn rest(&mut self, chunk: Value<'_>, raw: &[u8], desk: &mut Desk<'_>) -> Result<Seen, Refusal> {
+        let mut chunk = chunk;
         desk.told.reply(&chunk);
         if chunk.get("choices").and_then(Value::items).is_none() && chunk.present("usage").is_none() {
             // It says nothing that a client of this API reads: an error in another's words, perhaps.

@@ -367,6 +367,7 @@ impl Reader {
         desk.told.failed = has_failed(response);
         if let Some(usage) = response.present("usage") {
             desk.told.usage = read_usage(usage);
+            desk.told.is_counted = true;
         }
         desk.told.reply(response);
         let output = response.get_mut("output").filter(|output| !output.is_null()).map(std::mem::take);

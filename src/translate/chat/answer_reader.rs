@@ -29,7 +29,16 @@ pub(in crate::translate) struct Reader {
     calls: usize,
     stop: Option<Stop>,
     tokens: Option<Tokens>,
+    counted: Counted,
     done: bool,
+}
+
+/// What the tokens are that were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    SoFar,
+    /// They came behind the reason to stop, or with it.
+    InAll,
 }
 
 type Put<'p> = &'p mut dyn FnMut(Piece<'_>);
@@ -45,6 +54,7 @@ impl Reader {
             calls: 0,
             stop: None,
             tokens: None,
+            counted: Counted::SoFar,
             done: false,
         }
     }
@@ -63,6 +73,11 @@ impl Reader {
     /// What the provider says was used, once it does.
     pub(in crate::translate) fn tokens(&self) -> Option<Tokens> {
         self.tokens
+    }
+
+    /// Whether that is all that was used.
+    pub(in crate::translate) fn is_counted(&self) -> bool {
+        self.counted == Counted::InAll
     }
 
     /// How many calls are held.
@@ -91,18 +106,17 @@ impl Reader {
         if event.name == Some("error") || has_error(&chunk) {
             return Err(refusals::upstream_error());
         }
-        let usage = chunk.present("usage").and_then(tokens);
-        if chunk.present("usage").is_some() {
+        let tells_usage = chunk.present("usage").is_some();
+        if let Some(usage) = chunk.present("usage") {
             // The last one counts, and makes an earlier one void where it is none.
-            self.tokens = usage;
+            self.tokens = tokens(usage);
         }
-        if chunk.present("choices").is_none() {
-            // It says nothing that a client of this API reads.
-            return Ok(());
+        // What says nothing that a client of this API reads, has no choices.
+        if chunk.present("choices").is_some() {
+            self.chunk(&mut chunk, put).ok_or_else(refusals::unreadable_stream)??;
         }
-        let said = self.chunk(&mut chunk, put).ok_or_else(refusals::unreadable_stream)??;
-        if !said && usage.is_some() && self.stop.is_some() {
-            return self.finish(put);
+        if tells_usage && self.stop.is_some() {
+            self.counted = Counted::InAll;
         }
         Ok(())
     }
@@ -145,10 +159,10 @@ impl Reader {
         Some(())
     }
 
-    /// Reads the choices of a chunk. Whether there were any; `None` if they cannot be read.
-    fn chunk(&mut self, chunk: &mut Value<'_>, put: Put<'_>) -> Option<Result<bool, Refusal>> {
+    /// Reads the choices of a chunk; `None` if they cannot be read.
+    fn chunk(&mut self, chunk: &mut Value<'_>, put: Put<'_>) -> Option<Result<(), Refusal>> {
         if chunk.get("choices")?.items()?.is_empty() {
-            return Some(Ok(false));
+            return Some(Ok(()));
         }
         self.start(chunk, put)?;
         for choice in chunk.get_mut("choices")?.items_mut()? {
@@ -178,7 +192,7 @@ impl Reader {
                 None => {}
             }
         }
-        Some(Ok(true))
+        Some(Ok(()))
     }
 
     /// Reads the choice of a whole answer; `None` if it cannot be read.

@@ -22,6 +22,8 @@ pub(in crate::translate) struct Reader {
     calls: usize,
     stop: Option<Stop>,
     tokens: Option<Tokens>,
+    /// Whether they are told with the reason to stop.
+    is_counted: bool,
     done: bool,
 }
 
@@ -51,7 +53,16 @@ type Put<'p> = &'p mut dyn FnMut(Piece<'_>);
 impl Reader {
     /// Reads an answer of which no more than this is held.
     pub(in crate::translate) fn new(limits: HoldLimits) -> Self {
-        Self { limits, started: false, open: None, calls: 0, stop: None, tokens: None, done: false }
+        Self {
+            limits,
+            started: false,
+            open: None,
+            calls: 0,
+            stop: None,
+            tokens: None,
+            is_counted: false,
+            done: false,
+        }
     }
 
     /// How much is held of what came.
@@ -71,6 +82,11 @@ impl Reader {
     /// What the provider says was used, so far.
     pub(in crate::translate) fn tokens(&self) -> Option<Tokens> {
         self.tokens
+    }
+
+    /// Whether that is all that was used.
+    pub(in crate::translate) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// Reads one event.
@@ -236,6 +252,7 @@ impl Reader {
         if let Some(delta) = data.get("delta") {
             self.stopped(delta);
         }
+        self.is_counted |= self.stop.is_some() && data.present("usage").is_some();
         Some(())
     }
 

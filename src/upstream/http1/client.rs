@@ -110,6 +110,22 @@ impl Client {
         }
     }
 
+    /// The same with the connections of another, if both connect to the same place, in the same way.
+    #[must_use]
+    pub fn continuing(self, other: &Self) -> Self {
+        let is_same = self.origin == other.origin
+            && self.proxy == other.proxy
+            && self.deny_private == other.deny_private
+            && self.tls.is_some() == other.tls.is_some();
+        if is_same { Self { pool: Arc::clone(&other.pool), ..self } } else { self }
+    }
+
+    /// Whether a connection of one can be used by the other.
+    #[cfg(test)]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pool, &other.pool)
+    }
+
     /// How long a request may take, all tries together.
     #[must_use]
     pub const fn total(&self) -> Option<Duration> {

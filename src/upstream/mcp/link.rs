@@ -41,6 +41,13 @@ impl Link {
     }
 
     /// Where what is asked by HTTP is.
+    pub(super) fn upstream(&self) -> Option<&Upstream> {
+        match self {
+            Self::Http(upstream) => Some(upstream),
+            Self::Child { .. } => None,
+        }
+    }
+
     pub(super) fn address(&self) -> Option<(&str, u16)> {
         let Self::Http(upstream) = self else { return None };
         let (endpoint, _) = upstream.first()?;

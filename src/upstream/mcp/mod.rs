@@ -209,6 +209,11 @@ impl Server {
         self.link.health()
     }
 
+    /// Where it is asked; a process is asked nowhere.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.link.upstream()
+    }
+
     /// A text without the gateway's own credentials.
     pub fn conceal(&self, text: String) -> String {
         self.link.conceal(text)
