@@ -381,8 +381,8 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
 /// What a request that got no answer is told as.
 pub(super) fn unanswered(error: SendError) -> Refusal {
     match error.kind {
-        SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout)
-        | SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
+        SendErrorKind::Connect(failure) if failure.is_timeout() => Refusal::UpstreamTimeout,
+        SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
         SendErrorKind::Connect(ConnectFailure::NoneLeft) => {
             Refusal::Overloaded { why: Crowded::Connections, retry_after: COME_AGAIN }
         }

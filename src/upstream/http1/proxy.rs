@@ -112,11 +112,12 @@ impl Proxy {
             self.credential.as_ref().map(|credential| format!("proxy-authorization: {credential}\r\n"));
         let credential = credential.unwrap_or_default();
         let request = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{credential}\r\n");
-        stream.write_all(request.as_bytes()).await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+        let closed = |_| ConnectFailure::Proxy("it closed the connection without an answer to CONNECT");
+        stream.write_all(request.as_bytes()).await.map_err(closed)?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             // Byte for byte: what follows the head is the origin's, and not to be taken along.
-            let byte = stream.read_u8().await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+            let byte = stream.read_u8().await.map_err(closed)?;
             answer.push(byte);
             if answer.len() > ANSWER_BYTES_MAX {
                 return Err(ConnectFailure::Proxy("its answer is too long"));
