@@ -100,7 +100,7 @@ impl Compiler<'_> {
         ca: Option<&At<PathBuf>>,
         key_sets: &mut KeySets,
     ) -> Option<KeySource> {
-        let origin = Origin::parse(&url.value);
+        let origin = Origin::parse(url.value.split('?').next().unwrap_or_default());
         if origin.is_ok_and(|(origin, _)| origin.scheme() == Scheme::Plain && !is_near(origin.host())) {
             let message =
                 "the key set comes over plain HTTP: whoever is on the way can sign tokens; better https";
