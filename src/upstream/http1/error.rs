@@ -78,7 +78,7 @@ impl ConnectFailure {
                 Self::Resolve("the name was not found")
             }
             _ if says(&["Temporary failure", "Try again"]) => {
-                Self::Resolve("the name cannot be looked up for now: no name server answers")
+                Self::Resolve("the name cannot be looked up for now: the name server fails, or is not reached")
             }
             _ => Self::Resolve("the name cannot be looked up"),
         }
