@@ -7,7 +7,7 @@
 
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
-    circuit::Watch,
+    circuit::{Shown, Watch},
     http1::{Again, Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
     retry_after,
 };
@@ -284,7 +284,7 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
             if upstream.has_several_credentials() {
                 rest(&chosen, &answer, now);
             }
-            judge(upstream, watched(answer, watch))
+            judge(upstream, watched(answer, watch, upstream.shows()))
         }
         Err(error) => {
             tell(watch, &error);
@@ -298,7 +298,7 @@ async fn try_once(upstream: &Upstream, parcels: &Parcels<'_>, turn: &Turn<'_>, s
 }
 
 /// Notes how the address answers; of what is not complete yet, how it ends.
-pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
+pub(super) fn watched(answer: Answer, mut watch: Watch, shown: Shown) -> Answer {
     let status = answer.status;
     if status.is_success() {
         watch.answers();
@@ -307,7 +307,7 @@ pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
     if status.is_server_error() {
         watch.failed(&format_args!("it answers with {}", status.as_u16()));
     } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
-        watch.refused(status.as_u16());
+        watch.refused(status.as_u16(), shown);
     } else {
         watch.succeeded();
     }
@@ -427,9 +427,7 @@ pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<Stri
             retry_after,
         },
         504 => Refusal::UpstreamTimeout,
-        401 | 403 => {
-            Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" }
-        }
+        401 | 403 => Refusal::CredentialRefused,
         _ => Refusal::UpstreamError { message: "the upstream failed" },
     }
 }
