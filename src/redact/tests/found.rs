@@ -278,7 +278,7 @@ fn passwords_of_odd_forms() {
 #[test]
 fn tokens_behind_the_sign_of_a_name() {
     let body = format!("a1B2{}", random(80));
-    let cut = |prefix: &str, len: usize| format!("{prefix}{}", &body[..len]);
+    let cut = |prefix: &str, len: usize| format!("{prefix}{}", body.get(..len).unwrap());
     for (token, entity) in [
         (cut("ghp_", 36), "GITHUB_TOKEN"),
         (cut("github_pat_", 40), "GITHUB_TOKEN"),

@@ -77,9 +77,9 @@ impl ConnectFailure {
             _ if says(&["not known", "does not resolve", "has no usable address", "No address"]) => {
                 Self::Resolve("the name was not found")
             }
-            _ if says(&["Temporary failure", "Try again"]) => {
-                Self::Resolve("the name cannot be looked up for now: the name server fails, or is not reached")
-            }
+            _ if says(&["Temporary failure", "Try again"]) => Self::Resolve(
+                "the name cannot be looked up for now: the name server fails, or is not reached",
+            ),
             _ => Self::Resolve("the name cannot be looked up"),
         }
     }
