@@ -226,7 +226,7 @@ fn mcp_answer(body: &str, case: &str, marker: Marker) -> String {
         ("tools/list", _) => {
             let tool = |name: &str| json!({ "name": name, "title": m("tooltitle"), "description": m("tooldescription"), "inputSchema": { "type": "object", "properties": { m("toolproperty"): { "type": "string", "description": m("toolschema") } } } });
             told(
-                json!({ "tools": [tool("get_it"), tool("get_it"), tool(&format!("get_{}", m("servertool"))), tool(CARD), { "name": m("brokentool"), "inputSchema": m("brokenschema") }] }),
+                json!({ "tools": [tool("get_it"), tool("get_it"), tool(&format!("get_{}", m("servertool"))), tool(TOKEN), { "name": m("brokentool"), "inputSchema": m("brokenschema") }] }),
             )
         }
         ("tools/call", "fault") => failed("200 OK"),
@@ -261,7 +261,7 @@ fn mcp_answer(body: &str, case: &str, marker: Marker) -> String {
 }
 
 /// A tool's name that a detector knows, but not behind `desk__`.
-const CARD: &str = "4111111111111111";
+const TOKEN: &str = "gsk_Zq7Wm3Lt5Vb2Nx9Rk4Hc6Jd1Pf0GsAa8Bb2Cc5Dd9Ee";
 
 const TENANTS: &str = r#"
   acme:
@@ -717,7 +717,7 @@ fn a_value_behind_a_servers_name_stands_nowhere() {
     let collector = Collector::start();
     let jwks = json!({ "keys": [Signer::of("ES256").jwk("k")] }).to_string();
     let mut gateway = gateway(Marker::Word, &jwks, &collector);
-    let name = format!("desk__{CARD}");
+    let name = format!("desk__{TOKEN}");
     let headers = |method: &str| {
         format!(
             "accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\nmcp-name: {name}\r\n{}",
@@ -728,7 +728,7 @@ fn a_value_behind_a_servers_name_stands_nowhere() {
     let answer = send(&gateway, "POST /mcp", &headers("tools/call"), &call.to_string());
     assert!(answer.contains("quokkaservertext"), "the tool was called: {answer}");
     let usage = gateway.admin_get("/admin/usage").body;
-    assert!(usage.contains("desk__[CREDIT_CARD:"), "{usage}");
+    assert!(usage.contains("desk__[VENDOR_TOKEN:"), "{usage}");
     gateway.stop();
     let dir = gateway.dir.path();
     let mut sinks = vec![dir.join("serve.out"), dir.join("serve.err")];
@@ -739,11 +739,11 @@ fn a_value_behind_a_servers_name_stands_nowhere() {
             continue;
         }
         let content = std::fs::read(&sink).unwrap();
-        assert!(!String::from_utf8_lossy(&content).contains(CARD), "{}", sink.display());
+        assert!(!String::from_utf8_lossy(&content).contains(TOKEN), "{}", sink.display());
     }
     let spans = collector.spans();
     assert!(spans.iter().any(|span| span.kind == 3), "the server's call is a span");
     for span in spans {
-        assert!(!format!("{} {}", span.name, span.attributes).contains(CARD), "{}", span.name);
+        assert!(!format!("{} {}", span.name, span.attributes).contains(TOKEN), "{}", span.name);
     }
 }
