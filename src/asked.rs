@@ -215,7 +215,7 @@ impl Asked {
         trace.usage = outcomes.usage;
         let redactor = &self.journal().redactor;
         if let (true, Some(tool)) = (trace.context.is_sampled, &self.tool) {
-            trace.tool = Some(redactor.text(tool).as_str().into());
+            trace.tool = Some(redactor.name(tool).as_str().into());
         }
         if let Some(model) = trace.reply.as_mut().and_then(|reply| reply.model.as_mut()) {
             *model = redactor.text(model).as_str().to_owned();

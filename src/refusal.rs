@@ -57,6 +57,8 @@ pub enum Refusal {
     UnsupportedMediaType { message: String },
     /// The upstream refused what the tenant asked; its words, redacted.
     UpstreamRefused { status: u16, message: String, retry_after: Option<Duration> },
+    /// The upstream did not accept the credential that the gateway has for it, and will not the next time either.
+    CredentialRefused,
     /// The upstream failed: could not be reached, broke off, answered nonsense.
     UpstreamError { message: &'static str },
     /// There is no place for it where it goes.
@@ -133,7 +135,7 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::TokenLimit { .. }
             | Self::ToolLimit { .. } => 429,
-            Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
+            Self::CredentialRefused | Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
             Self::NoRoom { .. } | Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::Malformed { status, .. } | Self::UpstreamRefused { status, .. } => *status,
@@ -168,7 +170,9 @@ impl Refusal {
             Self::TooLarge { .. } => "request_too_large",
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::ServerDown { .. } | Self::UpstreamError { .. } => "upstream_error",
+            Self::CredentialRefused | Self::ServerDown { .. } | Self::UpstreamError { .. } => {
+                "upstream_error"
+            }
             Self::NoRoom { .. } | Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
@@ -200,6 +204,7 @@ impl Refusal {
                 "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
                     .into()
             }
+            Self::CredentialRefused => "the upstream did not accept the gateway's credential".into(),
             Self::ContentBlocked { message, .. }
             | Self::Invalid { message, .. }
             | Self::Malformed { message, .. }
@@ -259,6 +264,7 @@ impl Refusal {
             Self::BodyTimeout
             | Self::BudgetSpent { .. }
             | Self::ContentBlocked { .. }
+            | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::Invalid { .. }
@@ -280,7 +286,8 @@ impl Refusal {
 
     /// Whether the same request can ever succeed when it is sent again.
     pub fn retry_can_help(&self) -> bool {
-        matches!(self.status(), 408 | 409 | 429 | 500..) && !matches!(self, Self::BudgetSpent { .. })
+        matches!(self.status(), 408 | 409 | 429 | 500..)
+            && !matches!(self, Self::BudgetSpent { .. } | Self::CredentialRefused)
     }
 
     /// The member of the request that is at fault.
@@ -295,6 +302,7 @@ impl Refusal {
             | Self::BudgetSpent { .. }
             | Self::TokenLimit { .. }
             | Self::Concurrency { .. }
+            | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::InvalidApiKey
@@ -346,6 +354,7 @@ mod tests {
     #[test]
     fn a_retry_helps_only_where_something_can_change() {
         assert!(!Refusal::InvalidApiKey.retry_can_help());
+        assert!(!Refusal::CredentialRefused.retry_can_help());
         assert!(!Refusal::ToolNotAllowed { tool: "x".into(), reason: "y".into() }.retry_can_help());
         let renews_in = Duration::from_secs(60);
         assert!(!Refusal::BudgetSpent { budget: "5 USD/day".into(), renews_in }.retry_can_help());

@@ -74,7 +74,13 @@ impl Findings {
                 Some(shape) => self.node(node, *shape, place),
                 None => self.wrong_type(node, shape, place),
             },
-            (Shape::List(each), Value::List(items)) => {
+            (Shape::Some(_), Value::List(items)) if items.is_empty() => {
+                let message = format!("{} is an empty list", place.subject());
+                let problem = Problem::error("empty-list", node.at, message);
+                self.problems
+                    .push(problem.hint("write at least one, or leave the key away where it is not needed"));
+            }
+            (Shape::List(each) | Shape::Some(each), Value::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     let before = index.checked_sub(1).and_then(|before| items.get(before)?.text());
                     if before.is_some_and(|text| text.starts_with('-') && mask::is_secretive(text)) {
@@ -359,7 +365,7 @@ impl Findings {
 fn fits(shape: Shape, node: &Node<'_>) -> bool {
     match (shape, &node.value) {
         (Shape::Any, _)
-        | (Shape::List(_), Value::List(_))
+        | (Shape::List(_) | Shape::Some(_), Value::List(_))
         | (Shape::Map(_) | Shape::Names { .. } | Shape::Secret, Value::Map(_))
         | (Shape::Secret, Value::Scalar(_)) => true,
         (Shape::Scalar(kind), Value::Scalar(scalar)) => kind.takes(&scalar.text, scalar.style),
@@ -372,7 +378,7 @@ fn holds_secrets(shape: Shape) -> bool {
     match shape {
         Shape::Any => false,
         Shape::Either(shapes) => shapes.iter().any(|shape| holds_secrets(*shape)),
-        Shape::List(each) | Shape::Names { each, .. } => holds_secrets(*each),
+        Shape::List(each) | Shape::Some(each) | Shape::Names { each, .. } => holds_secrets(*each),
         Shape::Map(map) => map.hush == Hush::Hidden,
         Shape::Scalar(kind) => matches!(kind, Scalar::Sha256),
         Shape::Secret => true,
@@ -383,7 +389,7 @@ fn expected(shape: Shape) -> String {
     match shape {
         Shape::Any => "a value".to_owned(),
         Shape::Either(shapes) => shapes.iter().map(|shape| expected(*shape)).collect::<Vec<_>>().join(" or "),
-        Shape::List(_) => "a list".to_owned(),
+        Shape::List(_) | Shape::Some(_) => "a list".to_owned(),
         Shape::Map(_) | Shape::Names { .. } => "a map".to_owned(),
         Shape::Scalar(kind) => kind.about().what.to_owned(),
         Shape::Secret => "a secret (`{ env: NAME }` or `{ file: PATH }`)".to_owned(),

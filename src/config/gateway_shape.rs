@@ -127,7 +127,7 @@ static UPSTREAM: MapShape = MapShape {
         key("urls", Shape::List(&URLS), "Several addresses, to balance over.").like("[http://vllm-1:8000/v1, http://vllm-2:8000/v1]"),
         key("command", Shape::List(&TEXTS), "Program and arguments of an MCP server over stdio, which the gateway runs, a process a tenant.").like("[npx, -y, some-mcp-server]"),
         key("env", Shape::Names { name: Scalar::Variable, each: &SECRETS }, "Environment variables of `command`, by name. Of the gateway's own it finds PATH, HOME and a few like them."),
-        key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::List(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
+        key("auth", Shape::Either(&[Shape::Map(&AUTH), Shape::Some(&AUTHS)]), "The gateway's credential there; a list is a pool of keys.")
             .like("{ bearer: { env: OPENAI_API_KEY } }"),
         key("ca", PATH, "Certificate authorities to trust besides the usual ones, PEM.").like("internal-ca.pem"),
         key("deny_private", scalar(Scalar::Bool), "Whether addresses of private networks, this machine and metadata services are denied, whatever the name resolves to.").or("false"),
@@ -219,7 +219,7 @@ static MODEL: MapShape = map(
     &[
         key(
             "upstream",
-            Shape::Either(&[scalar(Scalar::UpstreamName), Shape::List(&UPSTREAM_NAMES)]),
+            Shape::Either(&[scalar(Scalar::UpstreamName), Shape::Some(&UPSTREAM_NAMES)]),
             "Which upstream serves it; several are tried in order.",
         )
         .required()
@@ -286,7 +286,7 @@ static JWT: MapShape = map(
         .or("jwt"),
         key(
             "audience",
-            Shape::Either(&[scalar(Scalar::Text), Shape::List(&TEXTS)]),
+            Shape::Either(&[scalar(Scalar::Text), Shape::Some(&TEXTS)]),
             "What `aud` must hold; of several, one is enough.",
         )
         .required()

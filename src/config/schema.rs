@@ -85,6 +85,7 @@ fn shape_schema(shape: Shape, maps: &[&'static MapShape]) -> Value {
             json!({ "anyOf": choices })
         }
         Shape::List(each) => json!({ "type": "array", "items": shape_schema(*each, maps) }),
+        Shape::Some(each) => json!({ "type": "array", "minItems": 1, "items": shape_schema(*each, maps) }),
         Shape::Map(map) => reference(map, maps),
         Shape::Names { name, each } => json!({
             "type": "object", "propertyNames": name_schema(name), "additionalProperties": shape_schema(*each, maps),

@@ -14,6 +14,8 @@ pub(crate) enum Shape {
     /// One of several, told apart by what kind of node they take.
     Either(&'static [Self]),
     List(&'static Self),
+    /// A list that holds at least one.
+    Some(&'static Self),
     /// A map of keys that are all known.
     Map(&'static MapShape),
     /// A map whose keys the user chooses.
@@ -145,7 +147,7 @@ pub(crate) fn maps() -> Vec<&'static MapShape> {
         match shape {
             Shape::Any | Shape::Scalar(_) => {}
             Shape::Either(shapes) => open.extend(shapes),
-            Shape::List(each) | Shape::Names { each, .. } => open.push(*each),
+            Shape::List(each) | Shape::Some(each) | Shape::Names { each, .. } => open.push(*each),
             Shape::Secret => open.push(Shape::Map(&SECRET)),
             Shape::Map(map) => {
                 if !found.iter().any(|known| std::ptr::eq(*known, map)) {

@@ -76,6 +76,30 @@ pub(super) fn is_readable(api: Api, tool: &str, parameters: &Value<'_>) -> bool 
     unread(api, tool, parameters).is_none()
 }
 
+/// What is known of an MCP server's parameters: any other could say where a second one is, and nobody would have decided
+/// on that.
+fn known(api: Api, tool: &str) -> Option<&'static [&'static str]> {
+    const RESPONSES: &[&str] = &[
+        "type",
+        "server_url",
+        "server_label",
+        "server_description",
+        "allowed_tools",
+        "authorization",
+        "connector_id",
+        "defer_loading",
+        "headers",
+        "require_approval",
+        "tunnel_id",
+    ];
+    const MESSAGES: &[&str] = &["type", "url", "name", "authorization_token", "tool_configuration"];
+    match (api, tool) {
+        (Api::Responses | Api::Chat, "builtin__mcp") => Some(RESPONSES),
+        (Api::Messages | Api::CountTokens, "builtin__mcp") => Some(MESSAGES),
+        _ => None,
+    }
+}
+
 /// Where an MCP server is: one of these says it.
 const SERVERS: [&str; 4] = ["server_url", "connector_id", "tunnel_id", "url"];
 
@@ -91,6 +115,12 @@ pub(super) fn check(api: Api, tool: &str, parameters: &Value<'_>, param: &str) -
     }
     if let Some(key) = unread(api, tool, parameters) {
         return refuse(format!("`{key}` is not a parameter of `{tool}` in this API; leave it out"));
+    }
+    if let Some(known) = known(api, tool)
+        && let Some((key, _)) =
+            members.iter().find(|(key, value)| !known.contains(&&**key) && !value.is_null())
+    {
+        return refuse(format!("`{key}` is not known of an MCP server; leave it out"));
     }
     if members.iter().filter(|(key, value)| SERVERS.contains(&key.as_ref()) && !value.is_null()).count() > 1 {
         return refuse("two members say where the server is; name one".to_owned());

@@ -195,7 +195,7 @@ pub fn shown(waiting: &Waiting, detail: Detail) -> Value<'static> {
         ("tenant", text(&call.tenant)),
         ("key", text(&call.key)),
         // A model may have made up the name.
-        ("tool", text(redactor.text(&call.tool).as_str())),
+        ("tool", text(redactor.name(&call.tool).as_str())),
         ("args", args),
         ("rule", text(&call.rule)),
         ("reason", text(&call.reason)),

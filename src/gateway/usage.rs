@@ -46,7 +46,7 @@ pub(super) fn charge(
     };
     let ended = entry.time.checked_add(entry.latency).unwrap_or(entry.time);
     let redactor = &entry.journal.redactor;
-    let name = |name: &str| -> Arc<str> { redactor.text(name).as_str().into() };
+    let name = |name: &str| -> Arc<str> { redactor.name(name).as_str().into() };
     let is_added = add(
         gateway,
         Charge {

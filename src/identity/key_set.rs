@@ -143,6 +143,30 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// The name that two different keys of one kind have: no token that names it can be checked.
+    pub fn twins(&self) -> Option<&str> {
+        let same = |a: &PublicKey, b: &PublicKey| {
+            let (kinds, algorithms) = ((a.material.kind(), b.material.kind()), (a.algorithm, b.algorithm));
+            // For different algorithms they are told apart.
+            let apart = algorithms.0.zip(algorithms.1).is_some_and(|(a, b)| a != b);
+            a.id == b.id && a.id.is_some() && kinds.0 == kinds.1 && !apart
+        };
+        let mut keys = self.keys.iter().enumerate();
+        let twin = keys.find(|(at, key)| self.keys.iter().take(*at).any(|first| same(first, key)));
+        twin.and_then(|(_, key)| key.id.as_deref())
+    }
+
+    /// Whether a text of a key set holds a key with which tokens can be signed.
+    pub fn holds_private(bytes: &[u8]) -> bool {
+        let Ok(value) = json::parse(bytes, 16) else { return false };
+        let keys = value.get("keys").and_then(Value::items).unwrap_or_default();
+        let is_private = |key: &Value<'_>| {
+            let is_shared = key.get("kty").and_then(Value::as_str) == Some("oct") && key.get("k").is_some();
+            key.get("d").is_some() || is_shared
+        };
+        keys.iter().any(is_private)
+    }
+
     /// Tells this set from another one.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest

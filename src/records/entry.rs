@@ -128,7 +128,7 @@ impl Raw {
     /// A text as it may be shown; `None` for what is no plain text.
     pub fn redacted(&self, redactor: &Redactor) -> Option<String> {
         match &self.0 {
-            Source::Text(text) => Some(redactor.text(text).as_str().to_owned()),
+            Source::Text(text) => Some(redactor.name(text).as_str().to_owned()),
             Source::Said(_) | Source::Json(_) | Source::Lazy { .. } | Source::Prepared(..) => None,
         }
     }

@@ -217,18 +217,12 @@ impl Texts<'_> {
     fn name(&self, out: &mut Vec<u8>, raw: Raw) {
         let ready = self.guarded(|| {
             let opened = raw.open();
-            let whole = self.journal.redactor.text(&opened.text());
-            // `SERVER__` before what a client wrote hides where a value begins.
-            let parts: Vec<_> =
-                whole.as_str().split("__").map(|part| self.journal.redactor.text(part)).collect();
-            (whole, parts)
+            self.journal.redactor.name(&opened.text())
         });
         match ready {
-            Some((whole, parts)) => {
-                self.count(&whole);
-                parts.iter().for_each(|part| self.count(part));
-                let text: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
-                write_cut(out, &text.join("__"), NAME_BYTES_MAX);
+            Some(name) => {
+                self.count(&name);
+                write_cut(out, name.as_str(), NAME_BYTES_MAX);
             }
             None => out.extend_from_slice(b"null"),
         }

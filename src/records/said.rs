@@ -18,7 +18,7 @@ const DOCUMENTS_BYTES_MAX: usize = 512 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
     text: String,
-    /// What may be JSON, in order; they do not overlap.
+    /// What may be JSON, and names that have parts, in order; they do not overlap.
     documents: Vec<Range<usize>>,
 }
 
@@ -42,10 +42,19 @@ impl Said {
         }
     }
 
+    /// The name of a tool.
+    fn name(&mut self, name: &str) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        if name.contains("__") {
+            self.documents.push(start..self.text.len());
+        }
+    }
+
     /// A call of a tool.
     pub fn call(&mut self, tool: &str, arguments: &str) {
         self.note("[call ");
-        self.note(tool);
+        self.name(tool);
         self.note(" ");
         self.say(arguments);
         self.note("]");
@@ -54,7 +63,7 @@ impl Said {
     /// The name of what was called, and with which arguments.
     pub fn called(name: &str, arguments: &Value<'_>) -> Self {
         let mut said = Self::default();
-        said.note(name);
+        said.name(name);
         said.note(" ");
         said.say(&arguments.to_string());
         said
@@ -165,6 +174,11 @@ fn cover<'t>(
     if !is_document {
         return Cow::Borrowed(text);
     }
+    if !may_be_document(text) {
+        let redacted = redactor.name(text);
+        found(&redacted);
+        return Cow::Owned(redacted.into_string());
+    }
     let redacted = redactor.line(text);
     found(&redacted);
     let text = redacted.into_string();
@@ -218,6 +232,15 @@ mod tests {
 
     fn redactor() -> Redactor {
         Redactor::new(TenantSecret::derive(b"test", "acme"), Detectors::all(), Vec::new())
+    }
+
+    #[test]
+    fn a_name_is_looked_at_in_its_parts() {
+        let name = "crm__gsk_Zq7Wm3Lt5Vb2Nx9Rk4Hc6Jd1Pf0GsAa8Bb2Cc5Dd9Ee";
+        let mut said = Said::called(name, &Value::Null);
+        said.call(name, "{}");
+        let covered = said.covered(&redactor(), &mut |_| {});
+        assert_eq!(covered.matches("crm__[VENDOR_TOKEN:").count(), 2, "{covered}");
     }
 
     proptest! {

@@ -104,6 +104,17 @@ impl Redactor {
         Redacted::made(changed.unwrap_or_else(|| text.to_owned()), tally)
     }
 
+    /// The name of a tool: as text, and each part between `__` by itself, as `SERVER__` before what somebody else chose hides
+    /// where a value begins.
+    pub fn name(&self, name: &str) -> Redacted {
+        let mut tally = Tally::default();
+        let whole = self.plain(name, "", &mut tally).map_or(Cow::Borrowed(name), Cow::Owned);
+        let part = |part| self.plain(part, "", &mut tally).map_or(Cow::Borrowed(part), Cow::Owned);
+        let parts: Vec<_> = whole.split("__").map(part).collect();
+        let name = parts.join("__");
+        Redacted::made(name, tally)
+    }
+
     /// Plain text that the caller has no more use for: as `text`, without a copy where nothing is found.
     pub fn owned(&self, text: String) -> Redacted {
         let mut tally = Tally::default();

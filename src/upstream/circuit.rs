@@ -328,6 +328,16 @@ impl Circuit {
     }
 }
 
+/// What an upstream is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    /// What all tenants have.
+    Shared,
+    /// What the tenant has for itself.
+    Own,
+}
+
 /// A call at an address, until its answer has ended.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -365,13 +375,18 @@ impl Watch {
     }
 
     /// The gateway's own credential was refused: the operator's business, and no failure of the address.
-    pub(super) fn refused(mut self, status: u16) {
+    pub(super) fn refused(mut self, status: u16, shown: Shown) {
         self.succeeds();
         if self.circuit.fault().tells(clock::now(), false) {
-            operator::warn(&format!(
-                "upstream {}: it refuses the credential that `auth` has for it ({status}); clients are told 502",
-                self.name
-            ));
+            let (name, tenant) = (&self.name, &self.tenant);
+            let why = match shown {
+                Shown::Nothing => "it asks for a credential, and `auth` has none for it".to_owned(),
+                Shown::Shared => "it refuses the credential that `auth` has for it".to_owned(),
+                Shown::Own => {
+                    format!("it refuses the credential that `credentials` of tenant {tenant} has for it")
+                }
+            };
+            operator::warn(&format!("upstream {name}: {why} ({status}); clients are told 502"));
         }
     }
 

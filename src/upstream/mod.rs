@@ -20,7 +20,7 @@ pub use route::{Destination, Parcel, Parcels, Received, Repeat, Target, refusal_
 
 use crate::{clock, dialect::Family, json::Value, names::UpstreamName};
 use bytes::Bytes;
-use circuit::{Budget, Circuit};
+use circuit::{Budget, Circuit, Shown};
 use http::{HeaderName, HeaderValue};
 use http1::Client;
 use memchr::memmem::{self, Finder};
@@ -45,6 +45,8 @@ pub struct Upstream {
     /// One a URL, with the path that the URL ends in.
     endpoints: Vec<Endpoint>,
     credentials: Vec<Kept>,
+    /// They are a tenant's, for itself.
+    is_own: bool,
     /// Further tries after a first one that failed.
     pub retries: u32,
     pub health: Health,
@@ -184,7 +186,16 @@ impl Upstream {
     ) -> Self {
         let credentials = credentials.into_iter().map(Kept::new).collect();
         let (health, turn, budget) = (Health::default(), AtomicUsize::new(0), Budget::default());
-        Self { name, speaks, endpoints, credentials, retries, health, turn, budget }
+        Self { name, speaks, endpoints, credentials, is_own: false, retries, health, turn, budget }
+    }
+
+    /// Whose credential it is shown.
+    fn shows(&self) -> Shown {
+        match (self.credentials.is_empty(), self.is_own) {
+            (true, _) => Shown::Nothing,
+            (false, false) => Shown::Shared,
+            (false, true) => Shown::Own,
+        }
     }
 
     /// The same upstream with another credential, and connections of its own.
@@ -200,6 +211,7 @@ impl Upstream {
             speaks: self.speaks,
             endpoints: self.endpoints.iter().map(endpoint).collect(),
             credentials: vec![Kept::new(credential.clone())],
+            is_own: true,
             retries: self.retries,
             health: self.health.clone(),
             turn: AtomicUsize::new(0),

@@ -85,13 +85,12 @@ impl Published {
     /// # Errors
     /// When the URL or the certificate authorities are none.
     pub fn new(url: &str, extra_roots_pem: Option<&[u8]>) -> Result<Self, BadUrl> {
-        let (origin, base_path) = Origin::parse(url).map_err(|bad| BadUrl(bad.to_string()))?;
+        let (origin, path) = place(url)?;
         let tls = match origin.scheme() {
             Scheme::Plain => None,
             Scheme::Tls => Some(tls_config(extra_roots_pem).map_err(|bad| BadUrl(bad.to_string()))?),
         };
-        let base_path = if base_path.is_empty() { "/".to_owned() } else { base_path };
-        let endpoint = Endpoint::new(Client::new(origin, TIMEOUTS, tls), base_path);
+        let endpoint = Endpoint::new(Client::new(origin, TIMEOUTS, tls), path);
         Ok(Self { endpoint, kept: ArcSwapOption::empty(), tries: Mutex::default() })
     }
 
@@ -194,6 +193,21 @@ impl Published {
     }
 }
 
+/// The origin of a URL and its path as it is asked for, with a query, where some issuers name which of their sets it is.
+fn place(url: &str) -> Result<(Origin, String), BadUrl> {
+    let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
+    let (origin, path) = Origin::parse(address).map_err(|bad| BadUrl(bad.to_string()))?;
+    let path = if path.is_empty() { "/".to_owned() } else { path };
+    match query {
+        None => Ok((origin, path)),
+        Some(query) if query.contains('#') => Err(BadUrl("a fragment does not belong in the url".to_owned())),
+        Some(query) if !query.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(BadUrl("the query holds a character that is not allowed".to_owned()))
+        }
+        Some(query) => Ok((origin, format!("{path}?{query}"))),
+    }
+}
+
 impl Tries {
     fn allow(&self, why: Why, now: Instant, is_kept: bool) -> bool {
         let after = |last: Option<Instant>, wait: Duration| {
@@ -233,6 +247,26 @@ mod tests {
         check("max-age=31536000", 3600);
         check("max-age=-1", 600);
         check("s-maxage=900", 600);
+    }
+
+    #[test]
+    fn a_query_is_asked_for_as_it_is_written() {
+        let place = |url: &str| place(url).map(|(origin, path)| format!("{origin} {path}"));
+        for (url, expected) in [
+            ("https://idp.example/keys?p=B2C_1_x&v=%2F", "https://idp.example /keys?p=B2C_1_x&v=%2F"),
+            ("https://idp.example?p=a?b", "https://idp.example /?p=a?b"),
+            ("https://idp.example", "https://idp.example /"),
+        ] {
+            assert_eq!(place(url).unwrap(), expected);
+        }
+        for bad in [
+            "https://i.example/k#a",
+            "https://i.example/k?a#b",
+            "https://i.example/k?a b",
+            "https://i.example/k?a\r\nx",
+        ] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use super::{
     Came, Chosen, Credential, Endpoint, LIMITED_REST, Place, REFUSED_REST, Turn, Upstream,
-    circuit::Watch,
+    circuit::{Shown, Watch},
     http1::{Again, Answer, ConnectFailure, Outgoing, SendError, SendErrorKind},
     retry_after,
     tries::{Call, Leg},
@@ -310,7 +310,7 @@ async fn try_once(leg: &mut Leg<'_>, parcels: &Parcels<'_>, turn: &Turn<'_>, sta
             if upstream.has_several_credentials() && rest(&chosen, &answer, now) {
                 leg.tries.refuse(chosen);
             }
-            judge(upstream, watched(answer, watch))
+            judge(upstream, watched(answer, watch, upstream.shows()))
         }
         Err(error) => {
             tell(watch, &error);
@@ -328,7 +328,7 @@ async fn try_once(leg: &mut Leg<'_>, parcels: &Parcels<'_>, turn: &Turn<'_>, sta
 }
 
 /// Notes how the address answers; of what is not complete yet, how it ends.
-pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
+pub(super) fn watched(answer: Answer, mut watch: Watch, shown: Shown) -> Answer {
     let status = answer.status;
     if status.is_success() {
         watch.answers();
@@ -337,7 +337,7 @@ pub(super) fn watched(answer: Answer, mut watch: Watch) -> Answer {
     if status.is_server_error() {
         watch.failed(&format_args!("it answers with {}", status.as_u16()));
     } else if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
-        watch.refused(status.as_u16());
+        watch.refused(status.as_u16(), shown);
     } else {
         watch.succeeded();
     }
@@ -415,8 +415,8 @@ fn judge(upstream: &Upstream, answer: Answer) -> Tried {
 /// What a request that got no answer is told as.
 pub(super) fn unanswered(error: SendError) -> Refusal {
     match error.kind {
-        SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout)
-        | SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
+        SendErrorKind::Connect(failure) if failure.is_timeout() => Refusal::UpstreamTimeout,
+        SendErrorKind::FirstByteTimeout => Refusal::UpstreamTimeout,
         SendErrorKind::Connect(ConnectFailure::NoneLeft) => {
             Refusal::Overloaded { why: Crowded::Connections, retry_after: COME_AGAIN }
         }
@@ -461,9 +461,7 @@ pub fn refusal_for(status: StatusCode, headers: &HeaderMap, message: Option<Stri
             retry_after,
         },
         504 => Refusal::UpstreamTimeout,
-        401 | 403 => {
-            Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" }
-        }
+        401 | 403 => Refusal::CredentialRefused,
         _ => Refusal::UpstreamError { message: "the upstream failed" },
     }
 }

@@ -226,7 +226,7 @@ fn mcp_answer(body: &str, case: &str, marker: Marker) -> String {
         ("tools/list", _) => {
             let tool = |name: &str| json!({ "name": name, "title": m("tooltitle"), "description": m("tooldescription"), "inputSchema": { "type": "object", "properties": { m("toolproperty"): { "type": "string", "description": m("toolschema") } } } });
             told(
-                json!({ "tools": [tool("get_it"), tool("get_it"), tool(&format!("get_{}", m("servertool"))), { "name": m("brokentool"), "inputSchema": m("brokenschema") }] }),
+                json!({ "tools": [tool("get_it"), tool("get_it"), tool(&format!("get_{}", m("servertool"))), tool(TOKEN), { "name": m("brokentool"), "inputSchema": m("brokenschema") }] }),
             )
         }
         ("tools/call", "fault") => failed("200 OK"),
@@ -259,6 +259,9 @@ fn mcp_answer(body: &str, case: &str, marker: Marker) -> String {
         ),
     }
 }
+
+/// A tool's name that a detector knows, but not behind `desk__`.
+const TOKEN: &str = "gsk_Zq7Wm3Lt5Vb2Nx9Rk4Hc6Jd1Pf0GsAa8Bb2Cc5Dd9Ee";
 
 const TENANTS: &str = r#"
   acme:
@@ -707,4 +710,40 @@ fn a_word_stands_only_where_redacted_text_does() {
 #[test]
 fn an_address_stands_nowhere() {
     check(Marker::Address);
+}
+
+#[test]
+fn a_value_behind_a_servers_name_stands_nowhere() {
+    let collector = Collector::start();
+    let jwks = json!({ "keys": [Signer::of("ES256").jwk("k")] }).to_string();
+    let mut gateway = gateway(Marker::Word, &jwks, &collector);
+    let name = format!("desk__{TOKEN}");
+    let headers = |method: &str| {
+        format!(
+            "accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\nmcp-name: {name}\r\n{}",
+            bearer(ACME)
+        )
+    };
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "arguments": {}, "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "io.modelcontextprotocol/clientInfo": { "name": "x", "version": "1" } } } });
+    let answer = send(&gateway, "POST /mcp", &headers("tools/call"), &call.to_string());
+    assert!(answer.contains("quokkaservertext"), "the tool was called: {answer}");
+    let usage = gateway.admin_get("/admin/usage").body;
+    assert!(usage.contains("desk__[VENDOR_TOKEN:"), "{usage}");
+    gateway.stop();
+    let dir = gateway.dir.path();
+    let mut sinks = vec![dir.join("serve.out"), dir.join("serve.err")];
+    files(&dir.join("data"), &mut sinks);
+    for sink in sinks {
+        // What an MCP server says of its tools is kept word for word: it is what a person approves.
+        if sink.starts_with(dir.join("data/pins")) {
+            continue;
+        }
+        let content = std::fs::read(&sink).unwrap();
+        assert!(!String::from_utf8_lossy(&content).contains(TOKEN), "{}", sink.display());
+    }
+    let spans = collector.spans();
+    assert!(spans.iter().any(|span| span.kind == 3), "the server's call is a span");
+    for span in spans {
+        assert!(!format!("{} {}", span.name, span.attributes).contains(TOKEN), "{}", span.name);
+    }
 }

@@ -1,7 +1,7 @@
 //! U4: which calls open the circuit of an upstream's address, and what closes it again.
 
 use crate::{
-    before::{NO_RETRY, ask, ask_stream, before, behind},
+    before::{NO_RETRY, TENANTS, ask, ask_stream, before, behind},
     fault::{STREAM_END, Upstream, answer, stream, whole},
     once::{calling, desk},
     support::{ACME, Answer, Gateway},
@@ -35,6 +35,34 @@ fn reaches(phase: &AtomicUsize, least: usize) {
     let started = Instant::now();
     while phase.load(Ordering::SeqCst) < least && started.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_credential_that_is_refused_is_told_as_whose_it_is() {
+    let upstream = Upstream::acting(|_, socket| socket.write_all(whole(401, "{}").as_bytes()).is_ok());
+    let port = upstream.port;
+    let yaml: String = [("shared", ", auth: { bearer: sk-shared-key }"), ("bare", ""), ("own", "")]
+        .map(|(name, auth)| {
+            format!("  {name}: {{ kind: openai, url: \"http://127.0.0.1:{port}/v1\"{auth} }}\n")
+        })
+        .concat();
+    let tenants = TENANTS.replacen(
+        "    models: [\"*\"]\n",
+        "    models: [\"*\"]\n    credentials: { own: { bearer: sk-acme-key } }\n",
+        1,
+    );
+    let models = "  shared: { upstream: shared }\n  bare: { upstream: bare }\n  own: { upstream: own }\n";
+    let gateway = Gateway::with_all(&tenants, &|_| yaml.clone(), models, &[]);
+    for (model, why) in [
+        ("shared", "upstream shared: it refuses the credential that `auth` has for it (401)"),
+        ("bare", "upstream bare: it asks for a credential, and `auth` has none for it (401)"),
+        ("own", "upstream own: it refuses the credential that `credentials` of tenant acme has for it (401)"),
+    ] {
+        let told = ask(&gateway, model);
+        assert_eq!((told.status, told.code().as_str()), (502, "upstream_error"), "{told:?}");
+        assert_eq!(told.header("x-should-retry"), Some("false"), "the same credential is refused again");
+        gateway.wait(why, |gateway| gateway.stderr().contains(why));
     }
 }
 

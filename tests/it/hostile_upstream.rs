@@ -304,7 +304,7 @@ fn u5_what_is_wrong_with_a_connection_is_told_to_the_operator_alone() {
         "the certificate's issuer is not trusted",
         "the certificate is for another name",
         "the upstream does not speak TLS",
-        "the name does not resolve",
+        "no connection to the upstream: the name",
         "connection refused",
         "private addresses alone",
     ]) {

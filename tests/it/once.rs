@@ -113,6 +113,25 @@ fn a_call_to_a_model_is_sent_as_often_as_it_may() {
 /// Connections that rested and are closed just when they are used again are no failures of the upstream: however many calls
 /// find one so, each is tried again, and nobody is kept away.
 #[test]
+fn what_may_be_done_twice_is_tried_again() {
+    for (method, tries) in [("GET", 3), ("PUT", 3), ("DELETE", 3), ("POST", 1), ("PATCH", 1)] {
+        let billing = Upstream::acting(|_, socket| socket.write_all(whole(503, "{}").as_bytes()).is_ok());
+        let yaml = format!(
+            "  billing:\n    kind: http\n    url: http://127.0.0.1:{}/api\n    operations: {{ it: \"{method} /it\" }}\n",
+            billing.port
+        );
+        let gateway = behind(&yaml, &[], "");
+        let body = if matches!(method, "GET" | "DELETE") { "" } else { "{\"a\":1}" };
+        let length = body.len();
+        let told = gateway.raw(&format!(
+            "{method} /tools/billing/it HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ACME}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ));
+        assert_eq!(told.status, 502, "{method} {told:?}");
+        assert_eq!(billing.requests(), tries, "{method}");
+    }
+}
+
+#[test]
 fn connections_that_close_at_rest_open_no_circuit() {
     // Each connection answers one request, and is closed at the next, unheard.
     let upstream = Upstream::acting({

@@ -88,9 +88,34 @@ impl Compiler<'_> {
                         problem.hint("expected what the issuer serves at its `jwks_uri`: {\"keys\": [...]}"),
                     );
                 });
-                Some(KeySource::Here(Arc::new(keys.ok()?)))
+                let keys = keys.ok()?;
+                self.doubt(&keys, &bytes, at.at);
+                Some(KeySource::Here(Arc::new(keys)))
             }
             raw::Jwks::Url(url, ca) => self.published(url, ca.as_ref(), key_sets),
+        }
+    }
+
+    /// What of a key set that can be used is hardly meant.
+    fn doubt(&mut self, keys: &KeySet, bytes: &[u8], at: Mark) {
+        if let Some(id) = keys.twins() {
+            let message = format!(
+                "two keys of one kind have the `kid` {id:?}: nobody can say which is meant, and tokens that name it are refused"
+            );
+            let problem = Problem::warning("twin-jwk", at, message);
+            self.say(
+                problem.hint("give each key a `kid` of its own, or remove the one that is not used any more"),
+            );
+        }
+        if KeySet::holds_private(bytes) {
+            let message =
+                "the key set holds a private key: whoever reads this file can sign tokens of any tenant";
+            let problem = Problem::warning("private-jwk", at, message);
+            self.say(
+                problem.hint(
+                    "keep the public members alone, and sign with a new key if others can read this one",
+                ),
+            );
         }
     }
 
@@ -100,7 +125,7 @@ impl Compiler<'_> {
         ca: Option<&At<PathBuf>>,
         key_sets: &mut KeySets,
     ) -> Option<KeySource> {
-        let origin = Origin::parse(&url.value);
+        let origin = Origin::parse(url.value.split('?').next().unwrap_or_default());
         if origin.is_ok_and(|(origin, _)| origin.scheme() == Scheme::Plain && !is_near(origin.host())) {
             let message =
                 "the key set comes over plain HTTP: whoever is on the way can sign tokens; better https";

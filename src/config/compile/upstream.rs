@@ -28,6 +28,7 @@ impl Compiler<'_> {
     ) -> BTreeMap<String, Arc<Upstream>> {
         let mut upstreams: BTreeMap<String, Arc<Upstream>> = BTreeMap::new();
         for (name, raw) in &gateway.upstreams.0 {
+            self.no_time(raw);
             match raw.kind.value {
                 raw::UpstreamKind::Anthropic => {
                     let upstream = self.upstream(name, raw, Family::Anthropic);
@@ -93,6 +94,24 @@ impl Compiler<'_> {
         }
         servers.sort_by(|a, b| a.name().cmp(b.name()));
         servers
+    }
+
+    /// A timeout of nothing lets nothing through.
+    fn no_time(&mut self, raw: &raw::Upstream) {
+        let Some(timeout) = &raw.timeout else { return };
+        let times = [
+            ("connect", &timeout.connect),
+            ("first_byte", &timeout.first_byte),
+            ("idle", &timeout.idle),
+            ("total", &timeout.total),
+        ];
+        for (key, time) in times {
+            if let Some(at) = time.as_ref().filter(|at| at.value.is_zero()) {
+                let message = format!("`{key}` is no time at all: no call could come to its end");
+                let problem = Problem::error("bad-duration", at.at, message);
+                self.say(problem.hint("write how long it may take, such as `30s`, or leave it away"));
+            }
+        }
     }
 
     /// All that a server is made of beside its credentials: one for which it stays the same goes on over a reload.
@@ -266,6 +285,17 @@ impl Compiler<'_> {
                 }
             },
         };
+        if let raw::Auth::Header(raw) = auth
+            && is_no_credential(&header)
+        {
+            let message =
+                format!("`{header}` is written by the gateway itself: no credential can stand in it");
+            let problem = Problem::error("bad-header", raw.name.at, message);
+            self.say(
+                problem.hint("name the header that the upstream looks for its key in, such as `x-api-key`"),
+            );
+            return None;
+        }
         let at = secret.at;
         let secret = self.secret(secret)?;
         let value = HeaderValue::try_from(format!("{prefix}{}", secret.expose()));
@@ -352,6 +382,25 @@ impl Compiler<'_> {
             }
         });
     }
+}
+
+/// Whether a header says how a message is sent, or what it is: the gateway writes it, or leaves it out.
+fn is_no_credential(name: &HeaderName) -> bool {
+    let names = [
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::EXPECT,
+        header::HOST,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    names.contains(name) || name == "keep-alive" || name.as_str().starts_with("proxy-")
 }
 
 /// Whether a variable is one that holds a secret, by its name.

@@ -37,6 +37,9 @@ pub const LINTS: &[Lint] = &[
     lint_of("open-secret", "A secret's file that others on the machine can read or change."),
     lint_of("open-admin", "A sidecar whose agent reaches the admin port, too."),
     lint_of("plain-jwks", "Keys of an issuer of tokens over plain HTTP."),
+    lint_of("same-issuer", "Two issuers of tokens that are one, for one audience."),
+    lint_of("twin-jwk", "Two keys of one kind and name in a key set."),
+    lint_of("private-jwk", "A private key in a set of public ones."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
     lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
@@ -48,6 +51,8 @@ pub const LINTS: &[Lint] = &[
     lint_of("no-limits", "A tenant without limits or budget."),
     lint_of("unpriced-model", "A model without a price, for a tenant with a budget."),
     lint_of("unused-upstream", "An upstream that no tenant may use."),
+    lint_of("twin-url", "An address of an upstream that stands there twice."),
+    lint_of("unused-ca", "Certificate authorities for an upstream without `https`."),
     lint_of(
         "suspicious-definition",
         "An MCP server's definition that hides something, or speaks to the model.",

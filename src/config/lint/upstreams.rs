@@ -4,6 +4,7 @@ use super::{Found, View, may_call};
 use crate::{
     config::{At, Problem, lineage::Held, raw},
     policy::glob::Glob,
+    upstream::http1::{Origin, Scheme},
 };
 use raw::UpstreamKind as Kind;
 
@@ -17,6 +18,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
                 "records are told apart by `tenant_id` then; write the field that yours have, or `scope: collection`",
             ));
         }
+        addresses(upstream, found);
         if is_store(upstream.kind.value) {
             for held in view.running() {
                 manages(name, upstream, held, found);
@@ -28,6 +30,26 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
     }
     for held in view.running() {
         unpriced(view, held, found);
+    }
+}
+
+/// Addresses that stand there twice, and authorities that vouch for none of them.
+fn addresses(upstream: &raw::Upstream, found: &mut Found) {
+    let urls: Vec<&At<String>> = upstream.url.iter().chain(&upstream.urls).collect();
+    let place = |url: &At<String>| Origin::parse(&url.value).ok();
+    for (at, url) in urls.iter().enumerate() {
+        let first = urls.iter().take(at).find(|first| place(first) == place(url));
+        if let Some(first) = first.filter(|_| place(url).is_some()) {
+            let message =
+                "this address stands here twice: it gets twice its share, and is no other one to try";
+            let problem = Problem::warning("twin-url", url.at, message).see("the first is here", first.at);
+            found.push(problem.hint("remove it"));
+        }
+    }
+    let is_plain = |url: &&At<String>| place(url).is_some_and(|(origin, _)| origin.scheme() == Scheme::Plain);
+    if let Some(ca) = upstream.ca.as_ref().filter(|_| !urls.is_empty() && urls.iter().all(is_plain)) {
+        let message = "no address here is `https`: `ca` is not used, and nothing on the way is encrypted";
+        found.push(Problem::warning("unused-ca", ca.at, message).hint("write `https://`, or remove `ca`"));
     }
 }
 

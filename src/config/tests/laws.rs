@@ -31,7 +31,9 @@ fn collect(node: &Node<'_>, shape: Shape, used: &mut BTreeSet<(&'static str, &'s
     match shape {
         Shape::Any | Shape::Scalar(_) => {}
         Shape::Either(shapes) => shapes.iter().for_each(|shape| collect(node, *shape, used)),
-        Shape::List(each) => node.list().into_iter().flatten().for_each(|item| collect(item, *each, used)),
+        Shape::List(each) | Shape::Some(each) => {
+            node.list().into_iter().flatten().for_each(|item| collect(item, *each, used));
+        }
         Shape::Names { each, .. } => {
             node.map().into_iter().flatten().for_each(|(_, value)| collect(value, *each, used));
         }

@@ -427,7 +427,7 @@ impl Talk {
         let (act, redactor) = (permit.act(), &asked.identity.tenant().journal.redactor);
         // A resource's URI is no name of few.
         let is_name = trace.context.is_sampled && act != Act::ReadResource;
-        let name = is_name.then(|| redactor.text(permit.tool()).as_str().into());
+        let name = is_name.then(|| redactor.name(permit.tool()).as_str().into());
         let mcp = Some(McpCall { method: act.method(), name, version: None });
         let going = Going {
             upstream: server.shared_name(),

@@ -1,6 +1,6 @@
 //! AWS_ACCESS_KEY by its prefix. The AWS_SECRET_KEY that stands beside one is found in `run`.
 
-use super::bytes::{byte, slice, starts_apart};
+use super::bytes::{before, byte, slice, starts_apart};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
@@ -19,6 +19,6 @@ pub(super) fn is_access_key(text: &[u8], start: usize) -> bool {
     PREFIXES.iter().any(|p| word.starts_with(p))
         && word.len() == KEY_LEN
         && word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-        && starts_apart(text, start)
+        && (starts_apart(text, start) || before(text, start) == b'_' && word.iter().any(u8::is_ascii_digit))
         && !byte(text, start + KEY_LEN).is_ascii_alphanumeric()
 }

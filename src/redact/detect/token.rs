@@ -33,7 +33,8 @@ pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
     let second = rest.get(1);
     let begins = |v: &&Vendor| v.prefix.get(1) == second && rest.starts_with(v.prefix);
     let vendor = vendors::beginning(*rest.first()?).iter().find(begins)?;
-    if !starts_apart(text, start) {
+    let glued = !starts_apart(text, start);
+    if glued && before(text, start) != b'_' {
         return None;
     }
     let from = start + vendor.prefix.len();
@@ -41,8 +42,16 @@ pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
     let body = slice(text, from, end);
     // Our own prefix is short: what is made of words is the name of something.
     let words = || vendor.entity == Entity::TollgateKey && is_slug(&body.to_ascii_lowercase());
-    (fits(body, vendor) && body.len() >= vendor.least && !words())
+    (fits(body, vendor) && body.len() >= vendor.least && !words() && (!glued || is_sure(body, vendor)))
         .then(|| Finding::whole(vendor.entity, start, end))
+}
+
+/// Whether it is a token behind the `_` of a name, too (`fn_ghp_…`): its prefix is no word, and its body was made by a
+/// machine.
+fn is_sure(body: &[u8], vendor: &Vendor) -> bool {
+    let classes = Classes::of(body.get(..DOTTED_MAX).unwrap_or(body));
+    let made = classes.digit > 1 && classes.lower + classes.upper > 1 && classes.other * 12 <= body.len();
+    made && vendor.entity != Entity::VendorToken
 }
 
 fn body_end(text: &[u8], from: usize, body: Body) -> Option<usize> {

@@ -274,3 +274,42 @@ fn passwords_of_odd_forms() {
     check("see {\"password\":\"correct horse battery staple", "see {\"password\":\"[PASSWORD]");
     check("see {\"password\":\"a \\\"b\\\" c\",\"d\":1", "see {\"password\":\"[PASSWORD]\",\"d\":1");
 }
+
+#[test]
+fn tokens_behind_the_sign_of_a_name() {
+    let body = format!("a1B2{}", random(80));
+    let cut = |prefix: &str, len: usize| format!("{prefix}{}", body.get(..len).unwrap());
+    for (token, entity) in [
+        (cut("ghp_", 36), "GITHUB_TOKEN"),
+        (cut("github_pat_", 40), "GITHUB_TOKEN"),
+        (cut("sk-proj-", 40), "OPENAI_KEY"),
+        (cut("sk-ant-", 60), "ANTHROPIC_KEY"),
+        (cut("glpat-", 20), "GITLAB_TOKEN"),
+        (cut("xoxb-2345678901-2345678901234-", 24), "SLACK_TOKEN"),
+        (cut("sk_live_", 24), "STRIPE_KEY"),
+        (cut("AIza", 35), "GOOGLE_API_KEY"),
+        (cut("hf_", 34), "HF_TOKEN"),
+        (cut("npm_", 36), "NPM_TOKEN"),
+        ("AKIAIOSFODNN7EXAMPLE".to_owned(), "AWS_ACCESS_KEY"),
+    ] {
+        for name in ["fn_", "crm__", "X_", "send_email_", "the fn_", "a.b_"] {
+            check(&format!("{name}{token}"), &format!("{name}[{entity}]"));
+            check(&format!("call {name}{token} {{}}"), &format!("call {name}[{entity}] {{}}"));
+        }
+    }
+}
+
+#[test]
+fn names_with_parts() {
+    // Not found behind a `_` but where it stands by itself.
+    let token = "gsk_Zq7Wm3Lt5Vb2Nx9Rk4Hc6Jd1Pf0GsAa8Bb2Cc5Dd9Ee";
+    stays(&format!("crm__{token}"));
+    let name = |name: &str| shape(redactor().name(name).as_str());
+    assert_eq!(name(&format!("crm__{token}")), "crm__[VENDOR_TOKEN]");
+    assert_eq!(name(&format!("a__b__{token}__c")), "a__b__[VENDOR_TOKEN]__c");
+    for clean in ["crm__get_it", "__", "", "____x__"] {
+        assert_eq!(name(clean), clean);
+    }
+    let counted: Vec<_> = redactor().name(&format!("a__{token}")).counts().map(|(_, count)| count).collect();
+    assert_eq!(counted, [1]);
+}

@@ -168,3 +168,19 @@ fn decorators_are_no_addresses() {
         assert_ne!(redactor.text(text).as_str(), text, "{text}");
     }
 }
+
+#[test]
+fn names_that_hold_the_prefix_of_a_token() {
+    for text in [
+        "model_hf_Llama2_7B_chat_quantized_GPTQ_v2",
+        "my_npm_config_registry_Path_Of_The_User2024",
+        "task_sk-learn-random-forest-classifier-2024",
+        "fn_ghp_example_of_a_name_that_is_long_enough",
+        "X_ASIANLANGUAGESUPPORT",
+        "MSG_SG.someModule.otherModule.thirdModule.fourthModule",
+        "my_pk_Aa1Bb2Cc3Dd4Ee5Ff6Gg7Hh8Ii9Jj0Kk1Ll2",
+        "user_xoxb-is-what-a-token-of-a-bot-begins-with",
+    ] {
+        stays(text);
+    }
+}

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::body::AnswerBody;
 use super::connect::{Way, connect};
-use super::error::{ConnectFailure, SendError, SendErrorKind};
+use super::error::{SendError, SendErrorKind};
 use super::exchange::Exchange;
 use super::origin::Origin;
 use super::pool::Pool;
@@ -200,7 +200,7 @@ impl Client {
         match self.timeouts.total.map(|total| total.saturating_sub(started.elapsed())) {
             Some(left) if left < limit => self.connect(left).await.map_err(|error| match error.kind {
                 // What was too short is not the time to connect.
-                SendErrorKind::Connect(ConnectFailure::Timeout | ConnectFailure::ProxyTimeout) => {
+                SendErrorKind::Connect(failure) if failure.is_timeout() => {
                     SendError::before_sending(SendErrorKind::FirstByteTimeout)
                 }
                 _ => error,

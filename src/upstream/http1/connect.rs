@@ -28,14 +28,10 @@ pub(super) struct Way<'w> {
     pub(super) deny_private: bool,
 }
 
-/// Connects within `limit`, handshake included.
+/// Connects within `limit`, handshake included; each stage has what the ones before it left, and says so when it is over.
 pub(super) async fn connect(way: &Way<'_>, limit: Duration) -> Result<Wire, SendErrorKind> {
-    timeout(limit, connect_unbounded(way, limit))
-        .await
-        .unwrap_or(Err(SendErrorKind::Connect(ConnectFailure::Timeout)))
-}
-
-async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendErrorKind> {
+    let started = Instant::now();
+    let left = || limit.saturating_sub(started.elapsed());
     let origin = way.origin;
     let config = match origin.scheme() {
         Scheme::Plain => None,
@@ -44,7 +40,9 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
     let stream = match way.proxy {
         None => reach((origin.host(), origin.port()), limit, way.deny_private).await,
         Some(proxy) => match reach((proxy.host(), proxy.port()), limit, false).await {
-            Ok(stream) => proxy.tunnel(stream, origin).await,
+            Ok(stream) => timeout(left(), proxy.tunnel(stream, origin))
+                .await
+                .unwrap_or(Err(ConnectFailure::ProxySilent)),
             Err(ConnectFailure::Timeout) => Err(ConnectFailure::ProxyTimeout),
             Err(ConnectFailure::NoneLeft) => Err(ConnectFailure::NoneLeft),
             Err(_) => Err(ConnectFailure::Proxy("it cannot be reached")),
@@ -55,9 +53,10 @@ async fn connect_unbounded(way: &Way<'_>, limit: Duration) -> Result<Wire, SendE
         return Ok(Wire::plain(stream));
     };
     let handshake = TlsConnector::from(Arc::clone(config)).connect(origin.server_name(), stream);
-    match handshake.await {
-        Ok(stream) => Ok(Wire::tls(Box::new(stream))),
-        Err(error) => Err(SendErrorKind::Tls(handshake_failure(&error))),
+    match timeout(left(), handshake).await {
+        Ok(Ok(stream)) => Ok(Wire::tls(Box::new(stream))),
+        Ok(Err(error)) => Err(SendErrorKind::Tls(handshake_failure(&error))),
+        Err(_) => Err(SendErrorKind::Connect(ConnectFailure::TlsTimeout)),
     }
 }
 
@@ -77,11 +76,8 @@ async fn reach(
     deny_private: bool,
 ) -> Result<TcpStream, ConnectFailure> {
     let started = Instant::now();
-    let unresolved = |error: std::io::Error| match ConnectFailure::of(&error) {
-        ConnectFailure::NoneLeft => ConnectFailure::NoneLeft,
-        _ => ConnectFailure::Resolve(error.kind()),
-    };
-    let found = lookup_host(server).await.map_err(unresolved)?;
+    let found = timeout(limit, lookup_host(server)).await.map_err(|_| ConnectFailure::Timeout)?;
+    let found = found.map_err(|error| ConnectFailure::of_name(&error))?;
     let found: Vec<SocketAddr> = found.collect();
     let allowed = found.iter().filter(|address| !deny_private || !is_private(address.ip()));
     // What is checked is what is connected to: the name is not looked up again.

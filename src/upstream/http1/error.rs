@@ -35,19 +35,23 @@ pub enum TlsError {
 /// Why no connection came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectFailure {
-    #[error("the name does not resolve ({0})")]
-    Resolve(io::ErrorKind),
+    #[error("{0}")]
+    Resolve(&'static str),
     #[error("the name resolves to no address")]
     NoAddress,
     #[error("{0}")]
     Io(io::ErrorKind),
     #[error("timed out")]
     Timeout,
+    #[error("the TLS handshake timed out")]
+    TlsTimeout,
     /// It is for want of something here: nobody else can help, and the origin has nothing to do with it.
     #[error("this machine gives the gateway no more connections: raise `ulimit -n`, or look for memory")]
     NoneLeft,
     #[error("the proxy: it cannot be reached in time")]
     ProxyTimeout,
+    #[error("the proxy: it does not answer to CONNECT in time")]
+    ProxySilent,
     #[error("the name resolves to private addresses alone, which `deny_private` denies")]
     Private,
     #[error("the proxy: {0}")]
@@ -62,6 +66,27 @@ impl ConnectFailure {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::NoneLeft,
             _ => Self::Io(error.kind()),
         }
+    }
+
+    /// Why a name could not be looked up. The system tells it in words alone, of which these are glibc's and musl's.
+    pub(super) fn of_name(error: &io::Error) -> Self {
+        let text = error.to_string();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match Self::of(error) {
+            Self::NoneLeft => Self::NoneLeft,
+            _ if says(&["not known", "does not resolve", "has no usable address", "No address"]) => {
+                Self::Resolve("the name was not found")
+            }
+            _ if says(&["Temporary failure", "Try again"]) => Self::Resolve(
+                "the name cannot be looked up for now: the name server fails, or is not reached",
+            ),
+            _ => Self::Resolve("the name cannot be looked up"),
+        }
+    }
+
+    /// Whether it came to nothing for want of time.
+    pub(in crate::upstream) const fn is_timeout(self) -> bool {
+        matches!(self, Self::Timeout | Self::TlsTimeout | Self::ProxyTimeout | Self::ProxySilent)
     }
 }
 
@@ -114,7 +139,7 @@ impl SendError {
         Self { is_stale, ..self }
     }
 
-    /// False only when no byte of the request was handed to a connection.
+    /// False only when no byte of the request was handed to a connection, or nobody was there to take it.
     #[must_use]
     pub fn may_have_been_processed(&self) -> bool {
         self.reach == Reach::SomethingSent

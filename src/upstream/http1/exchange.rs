@@ -16,6 +16,7 @@ use super::head::{self, Head, Malformed, Parsed, Reuse};
 use super::pool::Pool;
 use super::scratch::with_scratch;
 use super::timer::{LazyTimer, sooner};
+use super::tls;
 use super::upload::Upload;
 use super::wire::Wire;
 
@@ -76,6 +77,8 @@ impl Exchange {
         let wire = self.wire.take();
         match (result, wire) {
             (Ok((head, leftover)), Some(wire)) => Ok(self.answer(wire, head, leftover)),
+            // Nobody took what was sent.
+            (Err(kind @ SendErrorKind::Tls(_)), _) => Err(SendError::before_sending(kind)),
             (Err(kind), _) => Err(SendError::after(self.reach(), kind)),
             (Ok(_), None) => Err(SendError::after(self.reach(), SendErrorKind::ClosedBeforeAnswer)),
         }
@@ -157,7 +160,7 @@ impl Incoming {
             loop {
                 let read = match wire.poll_read(cx, scratch) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(failure(&error))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(failure(&error, self.bytes == 0))),
                     Poll::Ready(Ok(read)) => scratch.get(..read).unwrap_or_default(),
                 };
                 if read.is_empty() {
@@ -202,10 +205,18 @@ impl Incoming {
     }
 }
 
-/// A connection that fails while an answer is due is one that closed; a broken TLS record is a malformed answer.
-fn failure(error: &io::Error) -> SendErrorKind {
-    match error.kind() {
-        io::ErrorKind::InvalidData => SendErrorKind::MalformedAnswer("broken TLS record"),
-        _ => SendErrorKind::ClosedBeforeAnswer,
+/// A connection that fails while an answer is due is one that closed, and so is one that ends with an alert; a broken TLS
+/// record is a malformed answer. A server that asks for a client's certificate ends its side of the handshake after ours:
+/// what it says of that is the first that is heard of it.
+fn failure(error: &io::Error, heard_nothing: bool) -> SendErrorKind {
+    match tls::alert(error) {
+        Some(alert) if heard_nothing && tls::refuses_client(alert) => {
+            SendErrorKind::Tls(tls::alert_failure(alert))
+        }
+        Some(_) => SendErrorKind::ClosedBeforeAnswer,
+        None if error.kind() == io::ErrorKind::InvalidData => {
+            SendErrorKind::MalformedAnswer("broken TLS record")
+        }
+        None => SendErrorKind::ClosedBeforeAnswer,
     }
 }

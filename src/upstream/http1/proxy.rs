@@ -112,11 +112,12 @@ impl Proxy {
             self.credential.as_ref().map(|credential| format!("proxy-authorization: {credential}\r\n"));
         let credential = credential.unwrap_or_default();
         let request = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{credential}\r\n");
-        stream.write_all(request.as_bytes()).await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+        let closed = |_| ConnectFailure::Proxy("it closed the connection without an answer to CONNECT");
+        stream.write_all(request.as_bytes()).await.map_err(closed)?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             // Byte for byte: what follows the head is the origin's, and not to be taken along.
-            let byte = stream.read_u8().await.map_err(|error| ConnectFailure::Io(error.kind()))?;
+            let byte = stream.read_u8().await.map_err(closed)?;
             answer.push(byte);
             if answer.len() > ANSWER_BYTES_MAX {
                 return Err(ConnectFailure::Proxy("its answer is too long"));
@@ -161,13 +162,17 @@ fn covers(entry: &str, host: &str, port: u16) -> bool {
     if let (Some((network, bits)), Ok(address)) = (entry.split_once('/'), host.parse::<IpAddr>()) {
         return is_in(network, bits, address);
     }
-    if let Ok(named) = entry.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return host.parse::<IpAddr>().is_ok_and(|address| address == named);
-    }
+    let whole = entry.trim_matches(['[', ']']);
     let (name, port_ok) = match entry.rsplit_once(':') {
-        Some((name, text)) => (name, text.parse() == Ok(port)),
-        None => (entry, true),
+        Some((name, text)) if whole.parse::<IpAddr>().is_err() => {
+            (name.trim_matches(['[', ']']), text.parse() == Ok(port))
+        }
+        _ => (whole, true),
     };
+    // An address is no name below another: `9.8.7` is not 10.9.8.7's domain.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return port_ok && name.parse() == Ok(address);
+    }
     let domain = name.trim_start_matches('*').trim_start_matches('.');
     let below = host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     port_ok && !domain.is_empty() && below
@@ -235,6 +240,18 @@ mod tests {
         check("0.0.0.0/0", "https://11.1.2.3", true);
         check("fd00::/8", "https://[fd00::1]", true);
         check("192.0.2.1", "https://192.0.2.1:8443", true);
+        check("192.0.2.1:8443", "https://192.0.2.1:8443", true);
+        check("192.0.2.1:8443", "https://192.0.2.1", false);
+        check("9.8.7", "https://10.9.8.7", false);
+        check(".9.8.7", "https://10.9.8.7", false);
+        check("7", "https://10.9.8.7", false);
+        check("fd00::7", "https://[fd00::7]:8443", true);
+        check("[fd00::7]", "https://[fd00::7]:8443", true);
+        check("[fd00::7]:8443", "https://[fd00::7]:8443", true);
+        check("[fd00::7]:8443", "https://[fd00::7]", false);
+        check("[fd00::7]:8443", "https://[fd00::8]:8443", false);
+        check("[FD00:0::7]:8443", "https://[fd00::7]:8443", true);
+        check("fd00::7:8443", "https://[fd00::7]:8443", false);
         check("example.org:8443", "https://example.org", false);
         check("example.org:8443", "https://example.org:8443", true);
         check(".", "https://example.org", false);

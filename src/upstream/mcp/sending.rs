@@ -75,7 +75,7 @@ impl Server {
         let watch = endpoint.circuit.begin(tenant, now, upstream.name.shared());
         let message = Message { method: &Method::POST, headers, session, body: body.into(), again };
         match message.send(upstream, place).await {
-            Ok(answer) => Ok(route::watched(answer, watch)),
+            Ok(answer) => Ok(route::watched(answer, watch, upstream.shows())),
             Err(error) => {
                 route::tell(watch, &error);
                 Err(Failed::Refusal(route::unanswered(error)))

@@ -125,7 +125,9 @@ fn a_server_is_narrowed_in_one_place_that_can_be_read_in_one_way() {
         &json!({ "mcp_servers": [server("crm")], "tools": [set] }),
         &[("builtin__mcp", Some(seen("crm", &json!({}))))],
     );
-    for key in ["authorization", "connector_id", "headers", "require_approval", "server_label"] {
+    for key in
+        ["authorization", "base_url", "connector_id", "headers", "require_approval", "server", "server_label"]
+    {
         let mut foreign = server("crm");
         foreign[key] = json!("x");
         refused(json!({ "mcp_servers": [foreign] }), key);

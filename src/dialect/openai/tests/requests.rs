@@ -55,7 +55,6 @@ fn tools_of_the_provider_go_by_their_type_without_a_date() {
     check("web_search_preview_2025_03_11", "builtin__web_search_preview");
     check("web-search-2025-08-26", "builtin__web-search");
     check("v2_search_12", "builtin__v2_search_12");
-    check("mcp", "builtin__mcp");
     check("unheard_of", "builtin__unheard_of");
     check("Function", "builtin__Function");
     check("bash", "bash");
@@ -65,8 +64,13 @@ fn tools_of_the_provider_go_by_their_type_without_a_date() {
     check("shell", "shell");
     let container = json!({ "type": "shell", "environment": { "type": "container_auto" } });
     offers(&json!({ "tools": [container] }), &[("builtin__shell", Some(container))]);
+    let server = json!({ "type": "mcp", "server_url": "https://crm.example/mcp" });
+    offers(&json!({ "tools": [server] }), &[("builtin__mcp", Some(server))]);
     let refused =
         |tool: Value| with(&json!({ "tools": [tool] }), |request| assert!(request.is_err(), "{tool}"));
+    refused(
+        json!({ "type": "mcp", "server_url": "https://crm.example/mcp", "base_url": "https://b.example" }),
+    );
     for kind in ["apply_patch", "bash_20250124", "computer", "local_shell", "shell", "tool_search"] {
         refused(json!({ "type": kind, "name": "get_weather" }));
     }

@@ -118,9 +118,69 @@ async fn the_handshake_counts_as_connecting() {
     let client =
         Client::new(client.origin().clone(), timeouts, Some(tls_config(Some(pem.as_bytes())).unwrap()));
     let error = send(&client, &Method::GET, "").await.unwrap_err();
-    assert_eq!(error.kind, SendErrorKind::Connect(ConnectFailure::Timeout));
+    assert_eq!(error.kind, SendErrorKind::Connect(ConnectFailure::TlsTimeout));
     assert!(!error.may_have_been_processed());
     drop(listener);
+}
+
+/// Versions that a server speaks which asks for a client's certificate.
+async fn asked_for_a_certificate(versions: &[&'static rustls::SupportedProtocolVersion]) -> SendErrorKind {
+    let (key, names) = (KeyPair::generate().unwrap(), vec!["127.0.0.1".to_owned()]);
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![leaf.der().clone()], secret)
+        .unwrap();
+    let (listener, client) = listen_tls(&ca.pem()).await;
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let accepted = TlsAcceptor::from(Arc::new(config)).accept(stream).into_fallible().await;
+        let Err((_, mut stream)) = accepted else { panic!("a client without a certificate came in") };
+        // What was sent is read, or closing would reset the connection and the alert might not arrive.
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    });
+    let error = send(&client, &Method::POST, "{}").await.unwrap_err();
+    assert!(!error.may_have_been_processed(), "{error}");
+    server.await.unwrap();
+    error.kind
+}
+
+#[tokio::test]
+async fn an_upstream_that_asks_for_a_certificate_refused_the_handshake() {
+    let last = asked_for_a_certificate(&[&rustls::version::TLS13]).await;
+    assert_eq!(
+        last,
+        SendErrorKind::Tls("the upstream asks for a client certificate, and the gateway has none")
+    );
+    let prior = asked_for_a_certificate(&[&rustls::version::TLS12]).await;
+    assert!(matches!(prior, SendErrorKind::Tls(_)), "{prior}");
+}
+
+#[tokio::test]
+async fn a_name_that_there_is_not_was_not_found() {
+    let (origin, _) = Origin::parse("http://nobody.invalid").unwrap();
+    let error = send(&Client::new(origin, PATIENT, None), &Method::GET, "").await.unwrap_err();
+    let SendErrorKind::Connect(ConnectFailure::Resolve(why)) = error.kind else { panic!("{error}") };
+    assert!(why.starts_with("the name "), "{why}");
+    let told = |text: &str| ConnectFailure::of_name(&std::io::Error::other(text)).to_string();
+    assert_eq!(
+        told("failed to lookup address information: Name or service not known"),
+        "the name was not found"
+    );
+    assert_eq!(told("failed to lookup address information: Name does not resolve"), "the name was not found");
+    let later = "failed to lookup address information: Temporary failure in name resolution";
+    assert!(told(later).contains("the name server fails"));
 }
 
 /// The body of an answer that ends with the connection; `ending` says how the server ends it.
@@ -233,5 +293,34 @@ async fn a_proxy_that_refuses_is_told_so() {
     ] {
         let (result, _) = through_proxy(answer).await;
         assert_eq!(result, Err(SendErrorKind::Connect(ConnectFailure::Proxy(why))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_says_nothing_is_told_so() {
+    let (_, pem) = authority("itself", &["127.0.0.1"]);
+    for (closes, expected) in [
+        (true, ConnectFailure::Proxy("it closed the connection without an answer to CONNECT")),
+        (false, ConnectFailure::ProxySilent),
+    ] {
+        let proxies = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", proxies.local_addr().unwrap());
+        let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone())).unwrap();
+        let (elsewhere, _) = Origin::parse("https://elsewhere.example").unwrap();
+        let timeouts = Timeouts { connect: Duration::from_millis(200), ..PATIENT };
+        let tls = tls_config(Some(pem.as_bytes())).unwrap();
+        let client =
+            Client::new(elsewhere.clone(), timeouts, Some(tls)).through(read.of(&elsewhere).cloned());
+        let proxying = tokio::spawn(async move {
+            let mut peer = accept(&proxies).await;
+            peer.request().await;
+            // A proxy that holds on is there until the client leaves.
+            if !closes {
+                peer.closed().await;
+            }
+        });
+        let error = send(&client, &Method::POST, "{}").await.unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::Connect(expected));
+        proxying.await.unwrap();
     }
 }

@@ -69,6 +69,34 @@ fn a_parameter_has_one_name_in_every_dialect_and_a_credential_none() {
 }
 
 #[test]
+fn nothing_that_is_not_known_goes_with_a_server() {
+    for (key, value) in [
+        ("server", json!({ "url": "https://elsewhere.example/mcp" })),
+        ("base_url", json!("https://elsewhere.example/mcp")),
+        ("endpoint", json!("https://elsewhere.example/mcp")),
+        ("servers", json!(["https://elsewhere.example/mcp"])),
+        ("x", json!(1)),
+    ] {
+        let mut tool = server("crm");
+        tool[key] = value;
+        with(&json!({ "tools": [tool] }), |request| {
+            let refusal = request.unwrap_err();
+            assert_eq!(refusal.status(), 400);
+            assert!(refusal.message().contains(&format!("`{key}`")), "{}", refusal.message());
+        });
+        // One that is null says nothing.
+        tool[key] = json!(null);
+        with(&json!({ "tools": [tool] }), |request| assert!(request.is_ok(), "{key}"));
+    }
+    let mut tool = server("crm");
+    tool["server_description"] = json!("what it is for");
+    tool["defer_loading"] = json!(true);
+    tool["require_approval"] = json!("never");
+    tool["allowed_tools"] = json!({ "read_only": true });
+    with(&json!({ "tools": [tool] }), |request| assert!(request.is_ok()));
+}
+
+#[test]
 fn what_a_choice_forces_or_lists() {
     let check = |choice: Value, forced: &[&str], listed: &[&str], required: bool| {
         let shell = json!({ "type": "shell", "environment": { "type": "container_auto" } });
