@@ -247,7 +247,7 @@ impl Upstream {
     fn next<'u>(&'u self, tenant: &str, tries: &Tries<'u>, now: Instant) -> Option<Chosen<'u>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let endpoint = self.endpoint(turn, tenant, tries, now)?;
-        self.shows(tries, now).then(|| Chosen { endpoint, kept: self.kept(turn, tries, now) })
+        self.has_to_show(tries, now).then(|| Chosen { endpoint, kept: self.kept(turn, tries, now) })
     }
 
     /// Of the endpoints that answer, those at which the call did not fail yet; of these, those at which the tenant's calls did
@@ -257,6 +257,9 @@ impl Upstream {
             let lately = endpoint.circuit.failed_lately(tenant, now)?;
             Some((tries.failed_at(endpoint), lately))
         };
+        if let [endpoint] = &*self.endpoints {
+            return standing(endpoint).map(|_| endpoint);
+        }
         let standings: Vec<_> = self.endpoints.iter().map(standing).collect();
         let best = standings.iter().flatten().min()?;
         let best =
@@ -271,7 +274,7 @@ impl Upstream {
     }
 
     /// Whether there is something to show. A call that was refused with one credential tries no other that rests.
-    fn shows(&self, tries: &Tries<'_>, now: Instant) -> bool {
+    fn has_to_show(&self, tries: &Tries<'_>, now: Instant) -> bool {
         !tries.has_refused()
             || self.credentials.iter().any(|kept| !tries.is_refused(kept) && kept.is_awake(now))
     }
@@ -293,7 +296,8 @@ impl Upstream {
 
     /// Whether a tenant's call may go there (once more).
     fn answers(&self, tenant: &str, tries: &Tries<'_>, now: Instant) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(tenant, now)) && self.shows(tries, now)
+        self.endpoints.iter().any(|endpoint| endpoint.circuit.admits(tenant, now))
+            && self.has_to_show(tries, now)
     }
 
     /// Whether a tenant's call may be sent there after these tries, and waits before it is.

@@ -383,13 +383,9 @@ fn f3_h5_readers_that_stop_are_left_after_a_minute() {
         false
     });
     let yaml = endless.yaml("endless", "");
-    let gateway = Gateway::with_all(
-        crate::support::TENANTS,
-        &|_| yaml.clone(),
-        "  gpt-endless: { upstream: endless }\n",
-        &[],
-    )
-    .watched();
+    let gateway =
+        Gateway::with_all(TENANTS, &|_| yaml.clone(), "  gpt-endless: { upstream: endless }\n", &[])
+            .watched();
     let rss = gateway.rss_kib();
     let body = chat("hi", r#","stream":true"#).replace("gpt-5", "gpt-endless");
     let begin = Instant::now();

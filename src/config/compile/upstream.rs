@@ -320,13 +320,6 @@ impl Compiler<'_> {
         let mut models = Vec::new();
         for (name, raw) in &gateway.models.0 {
             let mut targets = Vec::new();
-            if raw.upstream.0.is_empty() {
-                self.error(
-                    "no-upstream",
-                    name.at,
-                    format!("the model `{}` has no upstream to go to", name.value),
-                );
-            }
             for upstream in &raw.upstream.0 {
                 match upstreams.get(&upstream.value) {
                     Some(found) => targets.push(Arc::clone(found)),
