@@ -154,6 +154,21 @@ fn tell(report: &records::Report, means: Means<'_>) {
             }
         }
     }
+    tell_notes(report, means);
+    let broken = report.findings().count();
+    print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
+}
+
+/// What is no break, and worth knowing.
+fn tell_notes(report: &records::Report, means: Means<'_>) {
+    for records::Begun { tenant, since, .. } in &report.unfinished {
+        print::line(&format!(
+            "note: the erasure of {} that was begun at {} was never finished, and what is left of its records may look as if \
+             they had been changed: stop the gateway and run `tollgate tenant erase {0}` again",
+            print::tame(tenant),
+            print::tame(since),
+        ));
+    }
     for stray in &report.strays {
         let stray = stray.display().to_string();
         print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
@@ -165,8 +180,6 @@ fn tell(report: &records::Report, means: Means<'_>) {
     if means.keys.is_empty() && has_checkpoints {
         print::line("note: there are signed checkpoints; their signatures are checked with --key PUBLIC.pem");
     }
-    let broken = report.findings().count();
-    print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
 }
 
 /// What a signature vouches for, and what is behind it.
@@ -189,7 +202,7 @@ fn as_json(report: &records::Report) -> Value<'static> {
             let finding = tenant.finding.as_ref();
             let place = finding.and_then(|finding| finding.place.as_ref());
             let place = place.map(|(path, line)| Value::string(format!("{}:{line}", path.display())));
-            Value::object([
+            let row = Value::object([
                 ("tenant", Value::string(tenant.tenant.clone())),
                 ("records", Value::integer(tenant.records)),
                 ("ok", Value::Bool(finding.is_none())),
@@ -199,10 +212,24 @@ fn as_json(report: &records::Report) -> Value<'static> {
                     "signed",
                     tenant.attested.as_ref().map_or(Value::Null, |signed| signed_json(signed, tenant)),
                 ),
-            ])
+            ]);
+            with_unfinished(row, tenant, report)
         })
         .collect();
     Value::Array(tenants)
+}
+
+/// The operator's chain tells which erasures were begun and never finished.
+fn with_unfinished(
+    mut row: Value<'static>,
+    tenant: &TenantReport,
+    report: &records::Report,
+) -> Value<'static> {
+    if tenant.tenant == records::OPERATOR {
+        let names = report.unfinished.iter().map(|begun| Value::string(begun.tenant.clone()));
+        row.set("unfinished_erasures", Value::Array(names.collect()));
+    }
+    row
 }
 
 fn signed_json(attested: &Attested, tenant: &TenantReport) -> Value<'static> {

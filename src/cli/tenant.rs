@@ -110,7 +110,8 @@ fn erased(erase: &Erase) -> Result<Status, String> {
     let held = records::holdings(data_dir, tenant, &secrets)
         .map_err(|error| format!("the records of `{tenant}` cannot be read: {error}"))?;
     let stored = stored::count(data_dir, tenant).map_err(|error| error.to_string())?;
-    if held.is_empty() && stored == 0 {
+    let used = ledger::count(data_dir, tenant).map_err(|error| error.to_string())?;
+    if held.is_empty() && stored == 0 && used == 0 {
         return Err(format!("{} holds nothing of a tenant `{tenant}`", data_dir.display()));
     }
     if !erase.yes && !says_yes(tenant, &held, stored) {
@@ -156,7 +157,12 @@ fn tell(
     is_configured: bool,
 ) {
     print::line(&format!("erased `{tenant}`: {}", amounts(held, stored)));
-    if !held.is_whole {
+    if let Some(begun) = &held.begun {
+        print::line(&format!(
+            "note: this finished the erasure that was begun at {}; what there was before, its record says",
+            begun.since
+        ));
+    } else if !held.is_whole {
         print::line("note: its audit chain was not whole before; the proof says so");
     }
     match destroyed {

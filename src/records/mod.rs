@@ -8,6 +8,7 @@
 mod attest;
 mod audit_files;
 mod before_base;
+mod begun;
 mod calendar;
 mod chain;
 mod checkpoint;
@@ -55,6 +56,7 @@ use crate::trace::Traced;
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
 use calendar::Calendar;
+pub use begun::Begun;
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};

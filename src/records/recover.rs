@@ -32,6 +32,10 @@ pub enum Warning {
         "audit chain of {tenant}: {what}; records were changed or removed while the gateway was down. Run `tollgate audit verify`"
     )]
     Tampered { tenant: String, what: &'static str },
+    #[error(
+        "the erasure of {tenant} that was begun at {since} was never finished: what is left of its records may look as if they had been changed. Stop the gateway and run `tollgate tenant erase {tenant}` again"
+    )]
+    Unerased { tenant: String, since: String },
     #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
     Uncompressed { file: PathBuf, why: String },
     #[error(

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     before_base::BeforeBase,
+    begun::{self, Begun},
     day_file::{self, days, last_compressed, remove_day},
     disk,
     entry::{Entry, is_recordable},
@@ -84,6 +85,8 @@ impl Sink {
             open: 0,
             warnings: Vec::new(),
         };
+        let unfinished = begun::unfinished(&sink.audit)?.into_values();
+        sink.warnings.extend(unfinished.map(|Begun { tenant, since, .. }| Warning::Unerased { tenant, since }));
         sink.read_roll(now)?;
         let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.chains.clone()).collect();
         for tenant in known {

@@ -17,9 +17,11 @@ use std::{
 use super::{
     attest::{Attest, Attested, BadCheckpoint, FoundHead},
     before_base::BeforeBase,
+    begun::{self, Begun},
     chain::{Broken, Digest, Walk},
     day_file::{self, days},
     disk::{self, Lines, Next},
+    erase::OPERATOR,
     head::{BadHead, Base, Head},
     recover::{head_path, read_head},
     roll::{self, BadRoll, Loss, Roll},
@@ -38,6 +40,8 @@ pub struct Report {
     pub bytes: u64,
     /// What lies in the directory, is of no chain, and does not look as if it were.
     pub strays: Vec<PathBuf>,
+    /// Erasures of tenants that were begun and never finished.
+    pub unfinished: Vec<Begun>,
 }
 
 impl Report {
@@ -208,7 +212,10 @@ pub fn verify(
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let mut report = Report { tenants: Vec::new(), bytes: 0, strays };
+    let unfinished =
+        begun::unfinished(&audit).map_err(|source| VerifyError::List { path: audit.join(OPERATOR), source })?;
+    let unfinished = unfinished.into_values().collect();
+    let mut report = Report { tenants: Vec::new(), bytes: 0, strays, unfinished };
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
