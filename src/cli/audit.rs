@@ -5,11 +5,10 @@ use super::{
     bar::Bar,
     configuration_at, print,
     serve::chain,
-    tenant::{Stopped, stopped},
+    tenant::{Stopped, place, stopped},
 };
 use crate::{
     clock,
-    config::{self, compile},
     json::Value,
     records::{self, Attested, Master, Means, PublicKey, TenantReport, TenantSecrets, secret},
 };
@@ -119,13 +118,25 @@ fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, S
     let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
     let open = |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| chain(&error));
     if let Some(config) = config {
-        let loaded = config::load(config);
-        let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
+        let place = place(&print::sound(config)?)?;
         if let Some(secret) = place.secret {
-            return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
+            let given = secret::master(data_dir, Some(secret.expose().as_bytes().to_vec()));
+            return open(given.map_err(|error| chain(&error))?, Master::Given).map(Some);
         }
     }
     let own = secret::existing(data_dir).map_err(|error| chain(&error))?;
+    let path = data_dir.join("secret");
+    match own {
+        Some(_) if config.is_some() => {}
+        Some(_) => print::note(&format!(
+            "heads are checked with {}; chains under `records.secret` need --config",
+            path.display()
+        )),
+        None => print::note(&format!(
+            "heads are not checked: there is no {}, and no --config gives `records.secret`",
+            path.display()
+        )),
+    }
     own.map(|master| open(master, Master::Own)).transpose()
 }
 

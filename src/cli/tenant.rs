@@ -69,20 +69,23 @@ pub(super) struct Stopped {
     pub(super) lock: DataDirLock,
 }
 
-/// Takes the place of a gateway that does not run.
-pub(super) fn stopped(config: &Config) -> Result<Stopped, String> {
-    let loaded = print::sound(&config.config)?;
-    let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
-    let is_given = loaded
-        .gateway
-        .as_ref()
-        .and_then(|gateway| gateway.records.as_ref())
-        .is_some_and(|records| records.secret.is_some());
-    if is_given && place.secret.is_none() {
+/// Where the records of a configuration are, and the secret that it gives. One that is given and cannot be read here is none
+/// to go on without: another one would be used in its place.
+pub(super) fn place(loaded: &Loaded) -> Result<compile::RecordsPlace, String> {
+    let place = compile::records_place(loaded, &|name| std::env::var(name).ok());
+    let records = loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
+    if records.is_some_and(|records| records.secret.is_some()) && place.secret.is_none() {
         return Err(
             "`records.secret` cannot be read here: the records could not be told from forged ones".into()
         );
     }
+    Ok(place)
+}
+
+/// Takes the place of a gateway that does not run.
+pub(super) fn stopped(config: &Config) -> Result<Stopped, String> {
+    let loaded = print::sound(&config.config)?;
+    let place = place(&loaded)?;
     let records = loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
     if records.is_some_and(|records| records.sign.is_some()) && place.signer.is_none() {
         return Err(

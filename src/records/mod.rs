@@ -55,8 +55,8 @@ use crate::trace::Traced;
 
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
-use calendar::Calendar;
 pub use begun::Begun;
+use calendar::Calendar;
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};

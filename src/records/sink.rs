@@ -86,7 +86,8 @@ impl Sink {
             warnings: Vec::new(),
         };
         let unfinished = begun::unfinished(&sink.audit)?.into_values();
-        sink.warnings.extend(unfinished.map(|Begun { tenant, since, .. }| Warning::Unerased { tenant, since }));
+        sink.warnings
+            .extend(unfinished.map(|Begun { tenant, since, .. }| Warning::Unerased { tenant, since }));
         sink.read_roll(now)?;
         let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.chains.clone()).collect();
         for tenant in known {

@@ -212,8 +212,8 @@ pub fn verify(
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let unfinished =
-        begun::unfinished(&audit).map_err(|source| VerifyError::List { path: audit.join(OPERATOR), source })?;
+    let unfinished = begun::unfinished(&audit)
+        .map_err(|source| VerifyError::List { path: audit.join(OPERATOR), source })?;
     let unfinished = unfinished.into_values().collect();
     let mut report = Report { tenants: Vec::new(), bytes: 0, strays, unfinished };
     let next = AtomicUsize::new(0);
