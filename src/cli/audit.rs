@@ -151,8 +151,13 @@ fn tell(report: &records::Report, means: Means<'_>) {
                     0 => String::new(),
                     removed => format!(" ({removed} removed by retention)"),
                 };
+                let behind =
+                    match print::plural(usize::try_from(tenant.unsealed).unwrap_or(usize::MAX), "record") {
+                        _ if tenant.unsealed == 0 => String::new(),
+                        records => format!(", {records} behind the head"),
+                    };
                 print::line(&format!(
-                    "ok     {}: {} records{removed}{signed}",
+                    "ok     {}: {} records{removed}{behind}{signed}",
                     tenant.tenant, tenant.records
                 ));
                 if tenant.left > 0 {
@@ -216,6 +221,7 @@ fn as_json(report: &records::Report) -> Value<'static> {
             let row = Value::object([
                 ("tenant", Value::string(tenant.tenant.clone())),
                 ("records", Value::integer(tenant.records)),
+                ("behind_head", Value::integer(tenant.unsealed)),
                 ("ok", Value::Bool(finding.is_none())),
                 ("finding", finding.map_or(Value::Null, |finding| Value::string(finding.fault.to_string()))),
                 ("at", place.unwrap_or(Value::Null)),

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> Status {
     let config = arguments.config.as_deref();
     let redactor = match &arguments.tenant {
         None => of_nobody(config),
-        Some(tenant) => of_tenant(config.unwrap_or(Path::new(CONFIGURATION)), tenant),
+        Some(tenant) => of_tenant(config.unwrap_or_else(|| Path::new(CONFIGURATION)), tenant),
     };
     match redactor {
         Ok(redactor) => filter(&redactor),

@@ -9,6 +9,7 @@ mod attest;
 mod audit_files;
 mod before_base;
 mod begun;
+mod behind;
 mod calendar;
 mod chain;
 mod checkpoint;

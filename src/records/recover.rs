@@ -6,9 +6,11 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{
+    behind::Behind,
     chain::{Digest, Walk, links, severed},
     checkpoint::Signed,
     day_file::{self, bytes_before, count_lines, day_path, days},
@@ -72,6 +74,8 @@ pub(super) struct Recovered {
     pub(super) is_removing: bool,
     /// Its head says that it ends there.
     pub(super) is_ended: bool,
+    /// Until when records may come behind its head.
+    pub(super) until: Option<SystemTime>,
     pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
@@ -116,39 +120,63 @@ pub(super) fn recover(
     let has_head = matches!(head, Some(Ok(_)));
     let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
     let is_removing = matches!(&head, Some(Ok(head)) if head.is_removing);
+    let until = head.as_ref().and_then(|head| head.as_ref().ok()?.until);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
-    let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     let (walk, base) = match head {
-        Some(Ok(head)) => {
-            let mut walk =
-                Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
-            let followed = match follow(&dir, &days, &head, &mut walk) {
-                Err(error) if day_file::is_damage(&error) => Followed::Astray,
-                followed => followed?,
-            };
-            match followed {
-                Followed::Whole if walk.records == head.records => {}
-                Followed::Whole if head.is_end => {
-                    tampered("records were put behind the place where it ended");
-                    // So that what comes next does not follow them.
-                    walk.expected = head.last;
-                }
-                Followed::Whole => {
-                    let records = walk.records - head.records;
-                    warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
-                }
-                Followed::Astray => {
-                    tampered("its files do not hold the record that its head names as the last");
-                }
-                Followed::Broken => tampered("the records after its head do not hang together"),
-            }
-            (walk, head.base)
-        }
-        None => without_head(&dir, &days, (tenant, is_known), None, &mut tampered)?,
-        Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut tampered)?,
+        Some(Ok(head)) => (behind_head(&dir, &days, tenant, &head, &mut warnings)?, head.base),
+        None => without_head(&dir, &days, (tenant, is_known), None, &mut warnings)?,
+        Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut warnings)?,
     };
-    Ok(Recovered { walk, base, late, at, compressed, has_head, is_removing, is_ended, checkpoints, warnings })
+    Ok(Recovered {
+        walk,
+        base,
+        late,
+        at,
+        compressed,
+        has_head,
+        is_removing,
+        is_ended,
+        until,
+        checkpoints,
+        warnings,
+    })
+}
+
+/// Where a chain goes on from its head, and what is told of the records behind that.
+fn behind_head(
+    dir: &Path,
+    days: &[Day],
+    tenant: &str,
+    head: &Head,
+    warnings: &mut Vec<Warning>,
+) -> io::Result<Walk> {
+    let mut walk = Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
+    let followed = match follow(dir, days, head, &mut walk) {
+        Err(error) if day_file::is_damage(&error) => Followed::Astray,
+        followed => followed?,
+    };
+    // So that what comes next does not follow what was put there.
+    let is_put_there = matches!((&followed, head.is_end), (Followed::Whole, true) | (Followed::Beyond, _));
+    if is_put_there {
+        walk.expected = head.last;
+    }
+    let what = match followed {
+        Followed::Whole if walk.records == head.records => return Ok(walk),
+        Followed::Whole if head.is_end => "records were put behind the place where it ended",
+        Followed::Whole => {
+            let records = walk.records.saturating_sub(head.records);
+            warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
+            return Ok(walk);
+        }
+        Followed::Beyond => {
+            "records came later behind its head than the head allows: they were put there, or an old head was"
+        }
+        Followed::Astray => "its files do not hold the record that its head names as the last",
+        Followed::Broken => "the records after its head do not hang together",
+    };
+    warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
+    Ok(walk)
 }
 
 /// Where a chain goes on that has no head that can be believed.
@@ -157,7 +185,7 @@ fn without_head(
     days: &[Day],
     (tenant, is_known): (&str, bool),
     bad: Option<BadHead>,
-    tampered: &mut dyn FnMut(&'static str),
+    warnings: &mut Vec<Warning>,
 ) -> io::Result<(Walk, Base)> {
     let mut records = 0;
     for &day in days {
@@ -173,7 +201,7 @@ fn without_head(
         Some(BadHead::Shape) => "its head is unreadable",
         Some(BadHead::Mac) => "its head was not made with this secret (a new secret needs a new data_dir)",
     };
-    tampered(what);
+    warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     Ok((Walk { expected: severed(tenant), records, latest: None }, base))
 }
 
@@ -230,6 +258,8 @@ enum Followed {
     Whole,
     /// The record that the head names is not where it says.
     Astray,
+    /// A record after the head came later than the head allows.
+    Beyond,
     /// A record after the head is wrong; the walk stands before it, and counts the rest.
     Broken,
 }
@@ -244,7 +274,7 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
     } else if head.last != head.base.prev {
         return Ok(Followed::Astray);
     }
-    let mut broken = false;
+    let (mut broken, mut beyond, mut behind) = (false, false, Behind::of(head));
     for day in days.iter().copied().filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
         let from = sealed.filter(|(sealed, _)| *sealed == day).map_or(0, |(_, bytes)| bytes);
         let mut lines = Lines::of(dir, day, from)?;
@@ -256,13 +286,18 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
                         broken = true;
                         walk.records += 1;
                     }
+                    beyond |= !behind.admits(line);
                 }
                 Next::TooLong => return Ok(Followed::Broken),
                 Next::Torn(_) | Next::End => break,
             }
         }
     }
-    Ok(if broken { Followed::Broken } else { Followed::Whole })
+    Ok(match (broken, beyond && !head.is_end) {
+        (true, _) => Followed::Broken,
+        (false, true) => Followed::Beyond,
+        (false, false) => Followed::Whole,
+    })
 }
 
 /// Whether the line that ends at `bytes` is the record of this hash; at 0, whether nothing is expected there.

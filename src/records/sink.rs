@@ -51,6 +51,9 @@ pub(super) struct Sink {
     roll: Roll,
     is_roll_written: bool,
     writes: u64,
+    rounds: u64,
+    /// The chains whose heads the last round puts in place.
+    in_round: Vec<Arc<str>>,
     open: usize,
     pub(super) warnings: Vec<Warning>,
 }
@@ -82,6 +85,8 @@ impl Sink {
             roll: Roll::default(),
             is_roll_written: true,
             writes: 0,
+            rounds: 0,
+            in_round: Vec::new(),
             open: 0,
             warnings: Vec::new(),
         };
@@ -254,6 +259,15 @@ impl Sink {
         !self.dirty.is_empty()
     }
 
+    /// Whether a chain needs another head before it can go on, and the last round is not to put one in its place after that.
+    pub(super) fn waits_for_round(&self) -> bool {
+        let [audits, _] = &self.streams;
+        let pending = self.pending.iter().filter(|(_, kind)| *kind == Kind::Audit);
+        pending
+            .filter_map(|(tenant, _)| audits.get(tenant))
+            .any(|stream| stream.taken == self.rounds && stream.goes_beyond())
+    }
+
     /// Appends everything that is pending; what fails stays so. Adds up what was written, and returns the last error.
     pub(super) fn write(&mut self, records: &mut u64) -> io::Result<()> {
         let mut outcome = Ok(());
@@ -318,6 +332,8 @@ impl Sink {
     /// Takes what has to be synced and signed, as of now.
     pub(super) fn sync_round(&mut self, now: SystemTime, sign: Sign) -> Round {
         self.is_owing = false;
+        self.rounds += 1;
+        let rounds = self.rounds;
         let mut round = std::mem::take(&mut self.dirty);
         let dirty: HashSet<Arc<str>> = round
             .iter()
@@ -339,13 +355,26 @@ impl Sink {
             if !stream.is_dirty() && due.is_none() {
                 continue;
             }
+            stream.taken = rounds;
             let job = stream.sync_job(due.filter(|due| is_taken(*due)).map(|_| now));
             if let Some(due) = due.filter(|due| !is_taken(*due)) {
                 self.due.insert((due, Arc::clone(&tenant)));
             }
             jobs.push((tenant, kind, job));
         }
+        let audits = jobs.iter().filter(|(_, kind, _)| *kind == Kind::Audit);
+        self.in_round = audits.map(|(tenant, ..)| Arc::clone(tenant)).collect();
         jobs
+    }
+
+    /// The last round is over, and what of it failed is taken back.
+    pub(super) fn settle(&mut self) {
+        let (rounds, [audits, _]) = (self.rounds, &mut self.streams);
+        for tenant in std::mem::take(&mut self.in_round) {
+            if let Some(stream) = audits.get_mut(&tenant).filter(|stream| stream.taken == rounds) {
+                stream.settle();
+            }
+        }
     }
 
     /// Takes back what could not be synced, to be tried again.

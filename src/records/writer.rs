@@ -197,6 +197,10 @@ impl Writer {
     fn write(&mut self) {
         self.tried = clock();
         let rendered = self.render();
+        // A head that is on its way would be put in the place of the new one.
+        if self.sink.waits_for_round() {
+            self.collect(Patience::Wait);
+        }
         let mut written = 0;
         let appended = self.sink.write(&mut written);
         let outcome = rendered.and(appended);
@@ -264,12 +268,14 @@ impl Writer {
         let Some(failed) = self.syncer.outcome(patience) else { return };
         self.sync_took = self.synced.elapsed();
         if failed.is_empty() {
+            self.sink.settle();
             if self.is_failing && !self.is_stuck {
                 self.recovered();
             }
             return;
         }
         let reopened = self.sink.sync_failed(failed);
+        self.sink.settle();
         self.fail(
             &reopened.err().unwrap_or_else(|| io::Error::other("what was written could not be synced")),
         );
