@@ -189,6 +189,12 @@ fn tell_notes(report: &records::Report, means: Means<'_>) {
         let stray = stray.display().to_string();
         print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
     }
+    for link in &report.links {
+        print::line(&format!(
+            "note: {} is a link: it is followed, but `tollgate tenant erase` refuses it",
+            print::tame(&link.display().to_string())
+        ));
+    }
     if means.secrets.is_none() {
         print::line("note: no secret was found, so that the seals of the chains' ends were not checked");
     }

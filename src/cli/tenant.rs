@@ -110,6 +110,7 @@ fn erased(erase: &Erase) -> Result<Status, String> {
     let Stopped { loaded, place, secrets, lock } = stopped(&erase.config)?;
     let data_dir = place.data_dir.as_path();
     let tenant = erase.name.as_str();
+    refuse_links(data_dir, tenant)?;
     let held = records::holdings(data_dir, tenant, &secrets)
         .map_err(|error| format!("the records of `{tenant}` cannot be read: {error}"))?;
     let stored = stored::count(data_dir, tenant).map_err(|error| error.to_string())?;
@@ -134,6 +135,19 @@ fn erased(erase: &Erase) -> Result<Status, String> {
         Format::Text => tell(data_dir, tenant, (&held, stored), destroyed, is_configured),
     }
     Ok(Status::Fine)
+}
+
+/// Of a link, only the link would go.
+fn refuse_links(data_dir: &Path, tenant: &str) -> Result<(), String> {
+    let told = |error| format!("what {} holds of `{tenant}` cannot be listed: {error}", data_dir.display());
+    match records::links(data_dir, tenant).map_err(told)?.first() {
+        None => Ok(()),
+        Some(link) => Err(format!(
+            "{} is a link, and what it leads to would stay: nothing was erased. Put what it leads to in its place, then run \
+             the command again",
+            link.display()
+        )),
+    }
 }
 
 fn says_yes(tenant: &str, held: &Holdings, stored: u64) -> bool {

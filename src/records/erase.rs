@@ -17,15 +17,17 @@ use super::{
     begun::{self, BEGUN, Begun, ERASED, RESUMED},
     chain::seal,
     disk,
+    progress::Progress,
     recover::{head_path, recover},
     roll::{self, BadRoll, Loss, Roll},
     secret::SecretError,
     signing::Signer,
     stamp::rfc3339,
+    strays,
     stream::Stream,
     sync::{Kind, sync_round},
     tenant_secrets::{Destroyed, Fate, TenantSecrets},
-    verify::{Finding, Means, Progress, verify_tenant},
+    verify::{Finding, Means, verify_tenant},
 };
 
 /// The name that the operator's chain goes by. No tenant can have it.
@@ -120,6 +122,18 @@ pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::R
         held.log_bytes += fs::metadata(log.join(name))?.len();
     }
     Ok(held)
+}
+
+/// The links among what an erasure removes. Of such a one only the link would go, so nothing is erased before it is none.
+pub fn links(data_dir: &Path, tenant: &str) -> io::Result<Vec<PathBuf>> {
+    let audit = data_dir.join("audit");
+    let head = head_path(&audit, tenant);
+    let places = [audit.join(tenant), head, data_dir.join("log").join(tenant), data_dir.join("secrets.json")];
+    let mut found = Vec::new();
+    for place in places {
+        found.extend(strays::links(&place)?);
+    }
+    Ok(found)
 }
 
 /// The operator's chain, open to say what is done.

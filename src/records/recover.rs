@@ -38,6 +38,10 @@ pub enum Warning {
         "the erasure of {tenant} that was begun at {since} was never finished: what is left of its records may look as if they had been changed. Stop the gateway and run `tollgate tenant erase {tenant}` again"
     )]
     Unerased { tenant: String, since: String },
+    #[error(
+        "{path} is a link: it is followed, but `tollgate tenant erase` would leave what it leads to, and refuses it. Put that in its place", path = .path.display()
+    )]
+    Linked { path: PathBuf },
     #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
     Uncompressed { file: PathBuf, why: String },
     #[error(

@@ -22,6 +22,7 @@ use super::{
     signed::SIGN_EVERY,
     signing::Signer,
     stamp::{Day, rfc3339},
+    strays,
     stream::Stream,
     sync::{self, Kind, Round},
     tenant_secrets::TenantSecrets,
@@ -96,6 +97,10 @@ impl Sink {
         sink.read_roll(now)?;
         let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.chains.clone()).collect();
         for tenant in known {
+            for dir in [&sink.audit, &sink.log] {
+                let links = strays::links(&dir.join(&tenant))?.into_iter();
+                sink.warnings.extend(links.map(|path| Warning::Linked { path }));
+            }
             let tenant: Arc<str> = tenant.into();
             if sink.stream(&tenant, Kind::Audit)?.is_behind() {
                 sink.due.insert((SystemTime::UNIX_EPOCH, Arc::clone(&tenant)));

@@ -46,6 +46,22 @@ pub(super) fn sort(audit: &Path, heads: &BTreeSet<String>) -> io::Result<Entries
     Ok(found)
 }
 
+/// The links in the place of a directory or a file, and below it: what one leads to is not removed with it.
+pub(super) fn links(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let kind = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        kind => kind?,
+    };
+    if kind.is_symlink() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in kind.is_dir().then(|| fs::read_dir(path)).transpose()?.into_iter().flatten() {
+        found.extend(links(&entry?.path())?);
+    }
+    Ok(found)
+}
+
 /// Whether a directory holds records, or checkpoints of some. One that cannot be looked into might, if a tenant can have its
 /// name (a volume's `lost+found` is none).
 fn looks_like_a_chain(dir: &Path, is_recordable: bool) -> bool {

@@ -24,6 +24,7 @@ use super::{
     disk::{self, Lines, Next},
     erase::OPERATOR,
     head::{BadHead, Base, Head},
+    progress::Progress,
     recover::{head_path, read_head},
     roll::{self, BadRoll, Loss, Roll},
     signing::PublicKey,
@@ -41,6 +42,8 @@ pub struct Report {
     pub bytes: u64,
     /// What lies in the directory, is of no chain, and does not look as if it were.
     pub strays: Vec<PathBuf>,
+    /// Links in the place of a tenant's directory or file: they are followed, but `tenant erase` refuses them.
+    pub links: Vec<PathBuf>,
     /// Erasures of tenants that were begun and never finished.
     pub unfinished: Vec<Begun>,
 }
@@ -217,10 +220,7 @@ pub fn verify(
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let unfinished = begun::unfinished(&audit)
-        .map_err(|source| VerifyError::List { path: audit.join(OPERATOR), source })?;
-    let unfinished = unfinished.into_values().collect();
-    let mut report = Report { tenants: Vec::new(), bytes: 0, strays, unfinished };
+    let mut report = begun_report(&audit, &names, strays)?;
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -260,6 +260,21 @@ pub fn verify(
     report.tenants.extend(unaccounted.map(|path| TenantReport::of_none("(none)", Fault::Unaccounted, path)));
     report.tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     Ok(report)
+}
+
+/// A report that says so far what is no break.
+fn begun_report(audit: &Path, names: &[String], strays: Vec<PathBuf>) -> Result<Report, VerifyError> {
+    let failed = |path: PathBuf| move |source| VerifyError::List { path, source };
+    let unfinished = begun::unfinished(audit).map_err(failed(audit.join(OPERATOR)))?;
+    let links = names.iter().map(|name| strays::links(&audit.join(name))).collect::<io::Result<Vec<_>>>();
+    let links = links.map_err(failed(audit.to_owned()))?.concat();
+    Ok(Report {
+        tenants: Vec::new(),
+        bytes: 0,
+        strays,
+        links,
+        unfinished: unfinished.into_values().collect(),
+    })
 }
 
 /// The roll of chains, and why it cannot be believed where that is so.
@@ -391,32 +406,6 @@ fn verify_against(
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
     (report, last)
-}
-
-/// So many bytes later it is told again how many were read.
-const TOLD_EVERY_BYTES: u64 = 4 << 20;
-
-/// What was read since it was told last, and who hears of it.
-pub(super) struct Progress<'p> {
-    bytes: u64,
-    heard: &'p mut dyn FnMut(u64),
-}
-
-impl<'p> Progress<'p> {
-    pub(super) fn new(heard: &'p mut dyn FnMut(u64)) -> Self {
-        Self { bytes: 0, heard }
-    }
-
-    fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        if self.bytes >= TOLD_EVERY_BYTES {
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        (self.heard)(std::mem::take(&mut self.bytes));
-    }
 }
 
 struct Reading<'a, 'p> {

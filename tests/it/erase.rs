@@ -183,6 +183,39 @@ fn a_tenant_that_only_has_a_secret_or_a_row_in_the_ledger_can_be_erased() {
 }
 
 #[test]
+fn what_lies_behind_a_link_is_not_called_erased() {
+    let mut gateway = gateway("");
+    let token = token(&gateway, "acme", ACME);
+    gateway.stop();
+    let dir = gateway.dir.path().to_owned();
+    let (log, elsewhere) = (dir.join("data/log/acme"), dir.join("elsewhere"));
+    let file = fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
+    for linked in [&log, &file, &dir.join("data/audit/acme")] {
+        let was_dir = linked.is_dir();
+        fs::rename(linked, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, linked).unwrap();
+        let (status, out, told) = erase(&dir, &["--yes"]);
+        assert!(
+            status == 1 && told.contains("is a link") && told.contains("nothing was erased"),
+            "{out}{told}"
+        );
+        assert!(fs::symlink_metadata(linked).unwrap().is_symlink() && elsewhere.is_dir() == was_dir);
+        if linked.ends_with("audit/acme") {
+            let (status, out) = verify(&gateway);
+            assert!(status == 0 && out.contains("audit/acme is a link"), "{out}");
+            gateway.start_again();
+            gateway.stop();
+            assert!(gateway.stderr().contains("audit/acme is a link"), "{}", gateway.stderr());
+        }
+        fs::remove_file(linked).unwrap();
+        fs::rename(&elsewhere, linked).unwrap();
+    }
+    assert!(!holding(&dir.join("data"), &token).is_empty());
+    assert_eq!(erase(&dir, &["--yes"]).0, 0);
+    assert!(holding(&dir.join("data"), &token).is_empty());
+}
+
+#[test]
 fn an_erasure_that_ended_behind_the_secret_is_named_and_finished_by_the_next() {
     for shared in ["", "records: { secret: 0123456789abcdef0123456789abcdef0123456789abcdef }\n"] {
         let mut gateway = gateway(shared);
