@@ -189,6 +189,10 @@ fn tell_notes(report: &records::Report, means: Means<'_>) {
         let stray = stray.display().to_string();
         print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
     }
+    for empty in report.tenants.iter().flat_map(|tenant| &tenant.empty) {
+        let empty = print::tame(&empty.display().to_string());
+        print::line(&format!("note: {empty} holds no record; the gateway does not go by it"));
+    }
     for link in &report.links {
         print::line(&format!(
             "note: {} is a link: it is followed, but `tollgate tenant erase` refuses it",

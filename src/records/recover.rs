@@ -49,7 +49,7 @@ pub enum Warning {
     )]
     Planted { file: PathBuf, bytes: u64 },
     #[error(
-        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right"
+        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right: audit records that are written until then, and after it, stand in the file of {today} until that day is over"
     )]
     Clock { today: Day, believed: Day },
     #[error(
@@ -117,10 +117,9 @@ pub(super) fn recover(
     let base = head.as_ref().and_then(|head| head.as_ref().ok()?.base.day);
     // What is from before the base is no more of the chain, or never was.
     let days: Vec<Day> = days(&dir)?.into_iter().filter(|day| base.is_none_or(|base| *day >= base)).collect();
-    let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
     let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
-    let at = last_file(&dir, &days, is_ended, &mut warnings)?;
+    let mut at = last_file(&dir, &days, is_ended, &mut warnings)?;
     let has_head = matches!(head, Some(Ok(_)));
     let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
     let is_removing = matches!(&head, Some(Ok(head)) if head.is_removing);
@@ -128,10 +127,18 @@ pub(super) fn recover(
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
     let (walk, base) = match head {
-        Some(Ok(head)) => (behind_head(&dir, &days, tenant, &head, &mut warnings)?, head.base),
+        Some(Ok(head)) => {
+            let (walk, is_followed) = behind_head(&dir, &days, tenant, &head, &mut warnings)?;
+            if let (Some((sealed, _)), false) = (head.at, is_followed) {
+                // What somebody put behind the last day of the chain is not gone on from.
+                at = last_file(&dir, &up_to(&days, sealed), is_ended, &mut warnings)?;
+            }
+            (walk, head.base)
+        }
         None => without_head(&dir, &days, (tenant, is_known), None, &mut warnings)?,
         Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut warnings)?,
     };
+    let compressed = day_file::last_compressed(&dir)?.filter(|day| at.is_some_and(|(last, _)| *day <= last));
     Ok(Recovered {
         walk,
         base,
@@ -147,14 +154,18 @@ pub(super) fn recover(
     })
 }
 
-/// Where a chain goes on from its head, and what is told of the records behind that.
+fn up_to(days: &[Day], last: Day) -> Vec<Day> {
+    days.iter().copied().filter(|day| *day <= last).collect()
+}
+
+/// Where a chain goes on from its head, and whether behind the records that follow that. Tells of them.
 fn behind_head(
     dir: &Path,
     days: &[Day],
     tenant: &str,
     head: &Head,
     warnings: &mut Vec<Warning>,
-) -> io::Result<Walk> {
+) -> io::Result<(Walk, bool)> {
     let mut walk = Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
     let followed = match follow(dir, days, head, &mut walk) {
         Err(error) if day_file::is_damage(&error) => Followed::Astray,
@@ -166,12 +177,12 @@ fn behind_head(
         walk.expected = head.last;
     }
     let what = match followed {
-        Followed::Whole if walk.records == head.records => return Ok(walk),
+        Followed::Whole if walk.records == head.records => return Ok((walk, true)),
         Followed::Whole if head.is_end => "records were put behind the place where it ended",
         Followed::Whole => {
             let records = walk.records.saturating_sub(head.records);
             warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
-            return Ok(walk);
+            return Ok((walk, true));
         }
         Followed::Beyond => {
             "records came later behind its head than the head allows: they were put there, or an old head was"
@@ -180,7 +191,7 @@ fn behind_head(
         Followed::Broken => "the records after its head do not hang together",
     };
     warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
-    Ok(walk)
+    Ok((walk, false))
 }
 
 /// Where a chain goes on that has no head that can be believed.

@@ -72,6 +72,8 @@ pub struct TenantReport {
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
     pub torn: u64,
+    /// Files of days that hold no record: of nobody, or a crash was before the first one.
+    pub empty: Vec<PathBuf>,
     /// Days whose files retention was removing when it was interrupted: the next start goes on with that.
     pub left: usize,
     /// How far it is signed; None: there is no checkpoint, or none of a given key.
@@ -86,7 +88,17 @@ impl TenantReport {
         let tenant = whose.to_owned();
         let place = Some((path, 1));
         let finding = Some(Finding { tenant: tenant.clone(), place, fault });
-        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, left: 0, attested: None, finding }
+        Self {
+            tenant,
+            records: 0,
+            removed: 0,
+            unsealed: 0,
+            torn: 0,
+            empty: Vec::new(),
+            left: 0,
+            attested: None,
+            finding,
+        }
     }
 }
 
@@ -263,9 +275,11 @@ pub fn verify(
 }
 
 /// A report that says so far what is no break.
-fn begun_report(audit: &Path, names: &[String], strays: Vec<PathBuf>) -> Result<Report, VerifyError> {
+fn begun_report(audit: &Path, names: &[String], mut strays: Vec<PathBuf>) -> Result<Report, VerifyError> {
     let failed = |path: PathBuf| move |source| VerifyError::List { path, source };
     let unfinished = begun::unfinished(audit).map_err(failed(audit.join(OPERATOR)))?;
+    let within = names.iter().map(|name| strays::within(&audit.join(name))).collect::<io::Result<Vec<_>>>();
+    strays.extend(within.map_err(failed(audit.to_owned()))?.concat());
     let links = names.iter().map(|name| strays::links(&audit.join(name))).collect::<io::Result<Vec<_>>>();
     let links = links.map_err(failed(audit.to_owned()))?.concat();
     Ok(Report {
@@ -364,6 +378,7 @@ fn verify_against(
         reread,
         attest,
         torn: 0,
+        empty: Vec::new(),
         is_end: good.is_some_and(|head| head.is_end),
         day: None,
         last_made: None,
@@ -394,18 +409,18 @@ fn verify_against(
         reading.place = Some((file.clone(), 1));
     }
     let fault = fault.or_else(|| strange.map(|(_, fault)| fault));
-    let last = reading.walk.expected;
     let report = TenantReport {
         tenant: tenant.to_owned(),
         records: reading.walk.records.saturating_sub(base.records),
         removed: base.records,
         unsealed: found.saturating_sub(counted),
         torn: reading.torn,
+        empty: reading.empty,
         left,
         attested: reading.attest.as_ref().and_then(Attest::attested),
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
-    (report, last)
+    (report, reading.walk.expected)
 }
 
 struct Reading<'a, 'p> {
@@ -424,6 +439,7 @@ struct Reading<'a, 'p> {
     /// The signed checkpoints; None where they cannot be read.
     attest: Option<Attest<'a>>,
     torn: u64,
+    empty: Vec<PathBuf>,
     /// The head says that the chain ends where it does.
     is_end: bool,
     /// The day whose file is read.
@@ -537,7 +553,10 @@ impl Reading<'_, '_> {
                         }
                         break;
                     }
-                    Next::End => break,
+                    Next::End => {
+                        self.empty.extend((number == 1).then_some(file));
+                        break;
+                    }
                 }
             }
         }
