@@ -5,7 +5,7 @@ use super::{
     bar::Bar,
     configuration_at, print,
     serve::chain,
-    tenant::{Stopped, place, stopped},
+    tenant::{Stopped, named, place, stopped},
 };
 use crate::{
     clock,
@@ -59,6 +59,10 @@ pub(super) fn run(command: &Command) -> Status {
         Command::Verify(verify) => verify,
         Command::Show(show) => return audit_show::run(show),
         Command::Acknowledge(what) => {
+            if let Err(message) = named(&what.by) {
+                print::error(&message);
+                return Status::Usage;
+            }
             return acknowledged(what).unwrap_or_else(|message| print::failed(&message));
         }
     };
@@ -93,7 +97,7 @@ pub(super) fn run(command: &Command) -> Status {
 
 fn acknowledged(what: &Acknowledge) -> Result<Status, String> {
     let Stopped { place, secrets, lock, .. } = stopped(&what.config)?;
-    let by = if what.by.trim().is_empty() { "cli" } else { what.by.as_str() };
+    let by = named(&what.by)?;
     let (data_dir, signer) = (place.data_dir.as_path(), place.signer.clone());
     let lost = records::acknowledge(data_dir, (by, clock::wall()), &secrets, signer, &lock)
         .map_err(|error| error.to_string())?;

@@ -47,10 +47,26 @@ pub(super) fn run(command: &Command) -> Status {
         print::error("nobody is there to ask: say `--yes` if all records of the tenant are to go");
         return Status::Usage;
     }
+    if let Err(message) = named(&erase.by) {
+        print::error(&message);
+        return Status::Usage;
+    }
     match erased(erase) {
         Ok(status) => status,
         Err(message) => print::failed(&message),
     }
+}
+
+/// Longest name of who does something.
+const BY_BYTES_MAX: usize = 256;
+
+/// Who does it, as it can stand on record.
+pub(super) fn named(by: &str) -> Result<&str, String> {
+    let by = by.trim();
+    if by.len() > BY_BYTES_MAX || by.chars().any(char::is_control) {
+        return Err(format!("`--by` takes a name of up to {BY_BYTES_MAX} bytes, without control characters"));
+    }
+    Ok(if by.is_empty() { "cli" } else { by })
 }
 
 /// The secrets of the tenants of a data directory, under the master secret that a configuration gives or that is there.
@@ -121,7 +137,7 @@ fn erased(erase: &Erase) -> Result<Status, String> {
     if !erase.yes && !says_yes(tenant, &held, stored) {
         return Err("nothing was erased".into());
     }
-    let by = if erase.by.trim().is_empty() { "cli" } else { erase.by.as_str() };
+    let by = named(&erase.by)?;
     let erasure = Erasure::begin(data_dir, (tenant, by), &secrets, place.signer.clone(), &lock)
         .map_err(|error| error.to_string())?;
     let others = || {
@@ -188,8 +204,9 @@ fn tell(
         }
         Destroyed::Replaced => print::line(
             "note: its secret was derived from the master secret alone. A new one is used from now on, but whoever has the\n\
-             master secret can still test what an old token stood for: replace it where that matters (docs/records.md).\n\
-             Gateways that share it must erase the tenant too, so that they go on making the same tokens",
+             master secret can still test what an old token stood for: replace it where that matters\n\
+             (docs/records.md, \"Another `records.secret`\"). Gateways that share it must erase the tenant too, so that they go on\n\
+             making the same tokens",
         ),
     }
     let proof = data_dir.join("audit").join(records::OPERATOR);

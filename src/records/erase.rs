@@ -29,6 +29,7 @@ use super::{
     tenant_secrets::{Destroyed, Fate, TenantSecrets},
     verify::{Finding, Means, verify_tenant},
 };
+use crate::redact::{Detectors, Redactor};
 
 /// The name that the operator's chain goes by. No tenant can have it.
 pub const OPERATOR: &str = "_operator";
@@ -140,7 +141,7 @@ pub fn links(data_dir: &Path, tenant: &str) -> io::Result<Vec<PathBuf>> {
 pub struct Erasure<'e> {
     data_dir: &'e Path,
     tenant: &'e str,
-    by: &'e str,
+    by: String,
     secrets: &'e TenantSecrets,
     lock: &'e DataDirLock,
     operator: Stream,
@@ -165,6 +166,7 @@ impl<'e> Erasure<'e> {
     ) -> Result<Self, EraseError> {
         let (operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
         roll.chains.insert(OPERATOR.to_owned());
+        let by = named(by, secrets);
         Ok(Self { roll, data_dir, tenant, by, secrets, lock, operator })
     }
 
@@ -201,7 +203,7 @@ impl<'e> Erasure<'e> {
     }
 
     fn say(&mut self, now: SystemTime, event: &str, what: Value) -> Result<(), EraseError> {
-        let about = [("erased", self.tenant.into()), ("by", self.by.into()), ("what", what)];
+        let about = [("erased", self.tenant.into()), ("by", self.by.as_str().into()), ("what", what)];
         say(&mut self.operator, self.data_dir, (now, event), &about)
     }
 }
@@ -218,12 +220,22 @@ pub fn acknowledge(
     let (mut operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
     let Some(loss) = roll.lost.take() else { return Ok(None) };
     let what = json!({ "what": loss.what, "seen": loss.seen });
-    say(&mut operator, data_dir, (now, "loss_acknowledged"), &[("by", by.into()), ("what", what)])?;
+    say(
+        &mut operator,
+        data_dir,
+        (now, "loss_acknowledged"),
+        &[("by", named(by, secrets).into()), ("what", what)],
+    )?;
     roll.chains.insert(OPERATOR.to_owned());
     let audit = data_dir.join("audit");
     roll::write(&audit, &roll, secrets)
         .map_err(|source| EraseError::Disk { path: roll::path(&audit), source })?;
     Ok(Some(loss))
+}
+
+/// Who did it, redacted: what people type there is as often an address as a name.
+fn named(by: &str, secrets: &TenantSecrets) -> String {
+    Redactor::new(secrets.of(OPERATOR), Detectors::all(), Vec::new()).text(by).into_string()
 }
 
 /// Takes up the operator's chain, and the roll of all.

@@ -66,6 +66,10 @@ fn a_tenant_is_erased_for_good_and_starts_anew() {
     gateway.stop();
     let (status, _, told) = erase(&dir, &[]);
     assert!(status == 2 && told.contains("--yes"), "{told}");
+    for by in ["ada\u{7}", "ada\nada", &"a".repeat(257)] {
+        let (status, _, told) = run(&["tenant", "erase", "acme", "--yes", "--by", by], &dir, "");
+        assert!(status == 2 && told.contains("--by"), "{told}");
+    }
     assert!(!holding(&data, &acme).is_empty() && !holding(&data, &id).is_empty());
     let recorded = gateway.lines("audit", "acme", 1).len();
     let secret = fs::read_to_string(data.join("secrets.json")).unwrap();
@@ -211,8 +215,13 @@ fn what_lies_behind_a_link_is_not_called_erased() {
         fs::rename(&elsewhere, linked).unwrap();
     }
     assert!(!holding(&dir.join("data"), &token).is_empty());
-    assert_eq!(erase(&dir, &["--yes"]).0, 0);
+    // Who types an address is no less redacted than who approves.
+    let by = ["tenant", "erase", "acme", "--config", "tollgate.yaml", "--yes", "--by", "ada.l@example.com"];
+    assert_eq!(run(&by, &dir, "").0, 0);
     assert!(holding(&dir.join("data"), &token).is_empty());
+    assert_eq!(holding(&dir.join("data"), "ada.l@example.com"), Vec::<String>::new());
+    let told = events(&gateway).pop().unwrap()["by"].to_string();
+    assert!(told.contains("[EMAIL_ADDRESS:"), "{told}");
 }
 
 #[test]
