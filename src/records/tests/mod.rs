@@ -145,7 +145,7 @@ fn planted_at(file: &Path, time: Option<SystemTime>) -> Vec<u8> {
     let (_, last) = chain::links(text.lines().last().unwrap().as_bytes()).unwrap();
     let mut out = text.clone().into_bytes();
     let body = text.lines().last().unwrap().split_once(",\"prev\"").unwrap().0;
-    let at = time.map(|time| body.replacen(&body[9..33], &rfc3339(time), 1));
+    let at = time.map(|time| body.replacen(body.get(9..33).unwrap(), &rfc3339(time), 1));
     let body = at.as_deref().unwrap_or(body);
     out.extend_from_slice(body.as_bytes());
     let start = text.len();
