@@ -346,7 +346,7 @@ impl Admin {
 
     fn status(&self) -> Response<Body> {
         let snapshot = self.gateway.snapshot.load();
-        let records = self.gateway.records.accepts();
+        let records = self.gateway.records.are_written();
         let count = |number: usize| Value::integer(u64::try_from(number).unwrap_or(u64::MAX));
         let now = u64::try_from(clock::unix_seconds(clock::wall())).unwrap_or(0);
         respond(

@@ -5,11 +5,10 @@ use super::{
     bar::Bar,
     configuration_at, print,
     serve::chain,
-    tenant::{Stopped, stopped},
+    tenant::{Stopped, named, place, stopped},
 };
 use crate::{
     clock,
-    config::{self, compile},
     json::Value,
     records::{self, Attested, Master, Means, PublicKey, TenantReport, TenantSecrets, secret},
 };
@@ -60,6 +59,10 @@ pub(super) fn run(command: &Command) -> Status {
         Command::Verify(verify) => verify,
         Command::Show(show) => return audit_show::run(show),
         Command::Acknowledge(what) => {
+            if let Err(message) = named(&what.by) {
+                print::error(&message);
+                return Status::Usage;
+            }
             return acknowledged(what).unwrap_or_else(|message| print::failed(&message));
         }
     };
@@ -94,7 +97,7 @@ pub(super) fn run(command: &Command) -> Status {
 
 fn acknowledged(what: &Acknowledge) -> Result<Status, String> {
     let Stopped { place, secrets, lock, .. } = stopped(&what.config)?;
-    let by = if what.by.trim().is_empty() { "cli" } else { what.by.as_str() };
+    let by = named(&what.by)?;
     let (data_dir, signer) = (place.data_dir.as_path(), place.signer.clone());
     let lost = records::acknowledge(data_dir, (by, clock::wall()), &secrets, signer, &lock)
         .map_err(|error| error.to_string())?;
@@ -119,13 +122,25 @@ fn secrets(dir: &Path, config: Option<&Path>) -> Result<Option<TenantSecrets>, S
     let data_dir = if dir.join("audit").is_dir() { dir } else { dir.parent().unwrap_or(dir) };
     let open = |master, whose| TenantSecrets::open(data_dir, master, whose).map_err(|error| chain(&error));
     if let Some(config) = config {
-        let loaded = config::load(config);
-        let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
+        let place = place(&print::sound(config)?)?;
         if let Some(secret) = place.secret {
-            return open(secret.expose().as_bytes().to_vec(), Master::Given).map(Some);
+            let given = secret::master(data_dir, Some(secret.expose().as_bytes().to_vec()));
+            return open(given.map_err(|error| chain(&error))?, Master::Given).map(Some);
         }
     }
     let own = secret::existing(data_dir).map_err(|error| chain(&error))?;
+    let path = data_dir.join("secret");
+    match own {
+        Some(_) if config.is_some() => {}
+        Some(_) => print::note(&format!(
+            "heads are checked with {}; chains under `records.secret` need --config",
+            path.display()
+        )),
+        None => print::note(&format!(
+            "heads are not checked: there is no {}, and no --config gives `records.secret`",
+            path.display()
+        )),
+    }
     own.map(|master| open(master, Master::Own)).transpose()
 }
 
@@ -140,8 +155,13 @@ fn tell(report: &records::Report, means: Means<'_>) {
                     0 => String::new(),
                     removed => format!(" ({removed} removed by retention)"),
                 };
+                let behind =
+                    match print::plural(usize::try_from(tenant.unsealed).unwrap_or(usize::MAX), "record") {
+                        _ if tenant.unsealed == 0 => String::new(),
+                        records => format!(", {records} behind the head"),
+                    };
                 print::line(&format!(
-                    "ok     {}: {} records{removed}{signed}",
+                    "ok     {}: {} records{removed}{behind}{signed}",
                     tenant.tenant, tenant.records
                 ));
                 if tenant.left > 0 {
@@ -154,9 +174,34 @@ fn tell(report: &records::Report, means: Means<'_>) {
             }
         }
     }
+    tell_notes(report, means);
+    let broken = report.findings().count();
+    print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
+}
+
+/// What is no break, and worth knowing.
+fn tell_notes(report: &records::Report, means: Means<'_>) {
+    for records::Begun { tenant, since, .. } in &report.unfinished {
+        print::line(&format!(
+            "note: the erasure of {} that was begun at {} was never finished, and what is left of its records may look as if \
+             they had been changed: stop the gateway and run `tollgate tenant erase {0}` again",
+            print::tame(tenant),
+            print::tame(since),
+        ));
+    }
     for stray in &report.strays {
         let stray = stray.display().to_string();
         print::line(&format!("note: {} is of no chain; it was left there", print::tame(&stray)));
+    }
+    for empty in report.tenants.iter().flat_map(|tenant| &tenant.empty) {
+        let empty = print::tame(&empty.display().to_string());
+        print::line(&format!("note: {empty} holds no record; the gateway does not go by it"));
+    }
+    for link in &report.links {
+        print::line(&format!(
+            "note: {} is a link: it is followed, but `tollgate tenant erase` refuses it",
+            print::tame(&link.display().to_string())
+        ));
     }
     if means.secrets.is_none() {
         print::line("note: no secret was found, so that the seals of the chains' ends were not checked");
@@ -165,8 +210,6 @@ fn tell(report: &records::Report, means: Means<'_>) {
     if means.keys.is_empty() && has_checkpoints {
         print::line("note: there are signed checkpoints; their signatures are checked with --key PUBLIC.pem");
     }
-    let broken = report.findings().count();
-    print::line(&format!("{} chains, {broken} broken, {} bytes", report.tenants.len(), report.bytes));
 }
 
 /// What a signature vouches for, and what is behind it.
@@ -189,9 +232,10 @@ fn as_json(report: &records::Report) -> Value<'static> {
             let finding = tenant.finding.as_ref();
             let place = finding.and_then(|finding| finding.place.as_ref());
             let place = place.map(|(path, line)| Value::string(format!("{}:{line}", path.display())));
-            Value::object([
+            let row = Value::object([
                 ("tenant", Value::string(tenant.tenant.clone())),
                 ("records", Value::integer(tenant.records)),
+                ("behind_head", Value::integer(tenant.unsealed)),
                 ("ok", Value::Bool(finding.is_none())),
                 ("finding", finding.map_or(Value::Null, |finding| Value::string(finding.fault.to_string()))),
                 ("at", place.unwrap_or(Value::Null)),
@@ -199,10 +243,24 @@ fn as_json(report: &records::Report) -> Value<'static> {
                     "signed",
                     tenant.attested.as_ref().map_or(Value::Null, |signed| signed_json(signed, tenant)),
                 ),
-            ])
+            ]);
+            with_unfinished(row, tenant, report)
         })
         .collect();
     Value::Array(tenants)
+}
+
+/// The operator's chain tells which erasures were begun and never finished.
+fn with_unfinished(
+    mut row: Value<'static>,
+    tenant: &TenantReport,
+    report: &records::Report,
+) -> Value<'static> {
+    if tenant.tenant == records::OPERATOR {
+        let names = report.unfinished.iter().map(|begun| Value::string(begun.tenant.clone()));
+        row.set("unfinished_erasures", Value::Array(names.collect()));
+    }
+    row
 }
 
 fn signed_json(attested: &Attested, tenant: &TenantReport) -> Value<'static> {

@@ -89,6 +89,9 @@ enum Command {
     Schema,
 }
 
+/// Where it is looked for.
+const CONFIGURATION: &str = "config/tollgate.yaml";
+
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 struct Config {
@@ -99,7 +102,7 @@ struct Config {
         global = true,
         value_name = "FILE",
         env = "TOLLGATE_CONFIG",
-        default_value = "config/tollgate.yaml",
+        default_value = CONFIGURATION,
         value_parser = PathBufValueParser::new().map(configuration_at)
     )]
     config: PathBuf,

@@ -1,6 +1,6 @@
 //! `tollgate redact`: each line of stdin, redacted; nothing else on stdout.
 
-use super::{Config, Status, print, tenant};
+use super::{CONFIGURATION, Status, configuration_at, print, tenant};
 use crate::{
     clock,
     config::{self, compile},
@@ -8,32 +8,48 @@ use crate::{
     records::DataDirLock,
     redact::{Detectors, Redactor, TenantSecret},
 };
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use dashmap::DashMap;
 use std::{
     io::{BufRead, BufWriter, Write},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    config: Config,
+    /// The configuration: a `tollgate.yaml`, or the directory that it is in [default: config/tollgate.yaml]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        value_parser = PathBufValueParser::new().map(configuration_at)
+    )]
+    config: Option<PathBuf>,
     /// With this tenant's detectors, patterns and secret
     #[arg(long, short)]
     tenant: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Status {
+    let config = arguments.config.as_deref();
     let redactor = match &arguments.tenant {
-        None => random_secret().map(|secret| {
-            Arc::new(Redactor::new(TenantSecret::derive(&secret, "redact"), Detectors::all(), Vec::new()))
-        }),
-        Some(tenant) => of_tenant(arguments, tenant),
+        None => of_nobody(config),
+        Some(tenant) => of_tenant(config.unwrap_or_else(|| Path::new(CONFIGURATION)), tenant),
     };
     match redactor {
         Ok(redactor) => filter(&redactor),
         Err(message) => print::failed(&message),
     }
+}
+
+/// With every detector, and a secret that nobody has. A configuration that is named must load all the same: whoever names one
+/// counts on it.
+fn of_nobody(config: Option<&Path>) -> Result<Arc<Redactor>, String> {
+    config.map_or(Ok(()), |config| print::sound(config).map(drop))?;
+    let secret = TenantSecret::derive(&random_secret()?, "redact");
+    Ok(Arc::new(Redactor::new(secret, Detectors::all(), Vec::new())))
 }
 
 fn random_secret() -> Result<[u8; 32], String> {
@@ -42,14 +58,14 @@ fn random_secret() -> Result<[u8; 32], String> {
     Ok(secret)
 }
 
-fn of_tenant(arguments: &Arguments, tenant: &str) -> Result<Arc<Redactor>, String> {
+fn of_tenant(config: &Path, tenant: &str) -> Result<Arc<Redactor>, String> {
     // Before a secret is made, in what may not be the data directory.
-    let loaded = print::sound(&arguments.config.config)?;
+    let loaded = print::sound(config)?;
     if !loaded.tenants.iter().any(|known| known.tenant.value == tenant) {
         return Err(format!("there is no tenant `{tenant}`"));
     }
     let env = |name: &str| std::env::var(name).ok();
-    let place = compile::records_place(&loaded, &env);
+    let place = tenant::place(&loaded)?;
     let secrets = tenant::secrets(&place)?;
     let (quotas, now) = (DashMap::new(), clock::unix_seconds(clock::wall()));
     let context = compile::Context { env: &env, secrets: &secrets, quotas: &quotas, before: None, now };

@@ -8,6 +8,7 @@ use super::{
     certificates::Certificates,
     print,
     run::Lent,
+    signals,
     take_over::{Shared, bind, lock, share},
     tenant,
 };
@@ -51,6 +52,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
+/// While a gateway that ends cannot write its last records, it is tried so often.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -292,6 +295,7 @@ impl Running {
     /// Loads, opens the records, binds; serves from then on. The error is for people.
     pub(super) async fn start(path: &Path, take_over: bool, lent: Option<Lent>) -> Result<Self, String> {
         descriptors::raise();
+        signals::of_files_are_errors().map_err(|error| format!("signals cannot be received: {error}"))?;
         Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
@@ -305,9 +309,7 @@ impl Running {
         reloader.last.loaded(Texts::of(&loaded));
         tell(&problems, &loaded);
         let telemetry = Telemetry::default();
-        if let Some(exports) = &serve.exports {
-            telemetry.export(exports);
-        }
+        serve.exports.iter().for_each(|exports| telemetry.export(exports));
         let options = kept_records(&serve, Arc::clone(&secrets), &telemetry);
         let records = Records::open_locked(options, lock).map_err(|error| chain(&error))?;
         let (stored, ledger) = kept(&serve, &records)?;
@@ -438,14 +440,16 @@ impl Running {
         }
         operator::info("draining");
         tokio::select! {
-            () = self.drain() => Status::Fine,
+            is_whole = self.drain() => if is_whole { Status::Fine } else { Status::Findings },
             _ = terminate.recv() => Status::Findings,
             _ = tokio::signal::ctrl_c() => Status::Findings,
         }
     }
 
-    /// No new connections; what runs may end; then the records are closed.
-    pub(super) async fn drain(&self) {
+    /// No new connections; what runs may end; then the records are closed. Whether all of them are on disk: a disk that is full
+    /// may have room again as long as there is time.
+    pub(super) async fn drain(&self) -> bool {
+        let until = clock::now() + self.gateway.snapshot.load().limits.drain;
         self.draining.store(true, Ordering::Relaxed);
         self.gateway.draining.cancel();
         self.stop.cancel();
@@ -461,13 +465,24 @@ impl Running {
         let flushed = tokio::task::spawn_blocking(move || {
             gateway.stored.flush();
             gateway.ledger.flush();
-            gateway.records.flush()
+            while gateway.records.flush().is_err() {
+                if clock::now() >= until || !gateway.records.must_not_lose() {
+                    return Err(gateway.records.unwritten());
+                }
+                std::thread::sleep(RETRY_EVERY);
+            }
+            Ok(())
         })
         .await;
-        if !matches!(flushed, Ok(Ok(()))) {
-            operator::warn("the last records could not be written");
+        match &flushed {
+            Ok(Ok(())) => {}
+            Ok(Err(0)) | Err(_) => operator::warn("the last records could not be brought to the disk"),
+            Ok(Err(lost)) => {
+                operator::warn(&format!("the last records could not be written: {lost} are lost"));
+            }
         }
         self.gateway.telemetry.finish(EXPORT_MAX).await;
+        matches!(flushed, Ok(Ok(()))) || !self.gateway.records.must_not_lose()
     }
 }
 

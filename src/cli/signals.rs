@@ -15,3 +15,11 @@ pub(super) fn told_to_end() -> impl Future<Output = ()> + use<> {
         }
     }
 }
+
+/// Sent where a file would grow beyond what the process may write (`ulimit -f`); it ends whoever does not take it.
+const SIGXFSZ: i32 = 25;
+
+/// Once somebody listens to it, a file that may not grow is an error, as a full disk is. Tokio listens for ever.
+pub(super) fn of_files_are_errors() -> std::io::Result<()> {
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
+}

@@ -47,10 +47,26 @@ pub(super) fn run(command: &Command) -> Status {
         print::error("nobody is there to ask: say `--yes` if all records of the tenant are to go");
         return Status::Usage;
     }
+    if let Err(message) = named(&erase.by) {
+        print::error(&message);
+        return Status::Usage;
+    }
     match erased(erase) {
         Ok(status) => status,
         Err(message) => print::failed(&message),
     }
+}
+
+/// Longest name of who does something.
+const BY_BYTES_MAX: usize = 256;
+
+/// Who does it, as it can stand on record.
+pub(super) fn named(by: &str) -> Result<&str, String> {
+    let by = by.trim();
+    if by.len() > BY_BYTES_MAX || by.chars().any(char::is_control) {
+        return Err(format!("`--by` takes a name of up to {BY_BYTES_MAX} bytes, without control characters"));
+    }
+    Ok(if by.is_empty() { "cli" } else { by })
 }
 
 /// The secrets of the tenants of a data directory, under the master secret that a configuration gives or that is there.
@@ -69,20 +85,23 @@ pub(super) struct Stopped {
     pub(super) lock: DataDirLock,
 }
 
-/// Takes the place of a gateway that does not run.
-pub(super) fn stopped(config: &Config) -> Result<Stopped, String> {
-    let loaded = print::sound(&config.config)?;
-    let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
-    let is_given = loaded
-        .gateway
-        .as_ref()
-        .and_then(|gateway| gateway.records.as_ref())
-        .is_some_and(|records| records.secret.is_some());
-    if is_given && place.secret.is_none() {
+/// Where the records of a configuration are, and the secret that it gives. One that is given and cannot be read here is none
+/// to go on without: another one would be used in its place.
+pub(super) fn place(loaded: &Loaded) -> Result<compile::RecordsPlace, String> {
+    let place = compile::records_place(loaded, &|name| std::env::var(name).ok());
+    let records = loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
+    if records.is_some_and(|records| records.secret.is_some()) && place.secret.is_none() {
         return Err(
             "`records.secret` cannot be read here: the records could not be told from forged ones".into()
         );
     }
+    Ok(place)
+}
+
+/// Takes the place of a gateway that does not run.
+pub(super) fn stopped(config: &Config) -> Result<Stopped, String> {
+    let loaded = print::sound(&config.config)?;
+    let place = place(&loaded)?;
     let records = loaded.gateway.as_ref().and_then(|gateway| gateway.records.as_ref());
     if records.is_some_and(|records| records.sign.is_some()) && place.signer.is_none() {
         return Err(
@@ -107,16 +126,18 @@ fn erased(erase: &Erase) -> Result<Status, String> {
     let Stopped { loaded, place, secrets, lock } = stopped(&erase.config)?;
     let data_dir = place.data_dir.as_path();
     let tenant = erase.name.as_str();
+    refuse_links(data_dir, tenant)?;
     let held = records::holdings(data_dir, tenant, &secrets)
         .map_err(|error| format!("the records of `{tenant}` cannot be read: {error}"))?;
     let stored = stored::count(data_dir, tenant).map_err(|error| error.to_string())?;
-    if held.is_empty() && stored == 0 {
+    let used = ledger::count(data_dir, tenant).map_err(|error| error.to_string())?;
+    if held.is_empty() && stored == 0 && used == 0 {
         return Err(format!("{} holds nothing of a tenant `{tenant}`", data_dir.display()));
     }
     if !erase.yes && !says_yes(tenant, &held, stored) {
         return Err("nothing was erased".into());
     }
-    let by = if erase.by.trim().is_empty() { "cli" } else { erase.by.as_str() };
+    let by = named(&erase.by)?;
     let erasure = Erasure::begin(data_dir, (tenant, by), &secrets, place.signer.clone(), &lock)
         .map_err(|error| error.to_string())?;
     let others = || {
@@ -130,6 +151,19 @@ fn erased(erase: &Erase) -> Result<Status, String> {
         Format::Text => tell(data_dir, tenant, (&held, stored), destroyed, is_configured),
     }
     Ok(Status::Fine)
+}
+
+/// Of a link, only the link would go.
+fn refuse_links(data_dir: &Path, tenant: &str) -> Result<(), String> {
+    let told = |error| format!("what {} holds of `{tenant}` cannot be listed: {error}", data_dir.display());
+    match records::links(data_dir, tenant).map_err(told)?.first() {
+        None => Ok(()),
+        Some(link) => Err(format!(
+            "{} is a link, and what it leads to would stay: nothing was erased. Put what it leads to in its place, then run \
+             the command again",
+            link.display()
+        )),
+    }
 }
 
 fn says_yes(tenant: &str, held: &Holdings, stored: u64) -> bool {
@@ -156,7 +190,12 @@ fn tell(
     is_configured: bool,
 ) {
     print::line(&format!("erased `{tenant}`: {}", amounts(held, stored)));
-    if !held.is_whole {
+    if let Some(begun) = &held.begun {
+        print::line(&format!(
+            "note: this finished the erasure that was begun at {}; what there was before, its record says",
+            begun.since
+        ));
+    } else if !held.is_whole {
         print::line("note: its audit chain was not whole before; the proof says so");
     }
     match destroyed {
@@ -165,8 +204,9 @@ fn tell(
         }
         Destroyed::Replaced => print::line(
             "note: its secret was derived from the master secret alone. A new one is used from now on, but whoever has the\n\
-             master secret can still test what an old token stood for: replace it where that matters (docs/records.md).\n\
-             Gateways that share it must erase the tenant too, so that they go on making the same tokens",
+             master secret can still test what an old token stood for: replace it where that matters\n\
+             (docs/records.md, \"Another `records.secret`\"). Gateways that share it must erase the tenant too, so that they go on\n\
+             making the same tokens",
         ),
     }
     let proof = data_dir.join("audit").join(records::OPERATOR);

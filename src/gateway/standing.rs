@@ -62,7 +62,7 @@ impl Gateway {
         Standing {
             tenants: snapshot.tenants,
             config: Arc::clone(&snapshot.hash),
-            records_ok: self.records.accepts() && !self.ledger.is_failing(),
+            records_ok: self.records.are_written() && !self.ledger.is_failing(),
             upstreams: upstreams.collect(),
             budgets: budgets.collect(),
             waiting: waiting.into_iter().collect(),

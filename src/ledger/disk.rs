@@ -220,6 +220,28 @@ pub fn read(data_dir: &Path, filter: &Filter) -> Result<Option<Vec<Row>>, ReadEr
     rows(&connection, filter).map(Some).map_err(failed)
 }
 
+/// How many rows the ledger of a data directory that no gateway has holds of a tenant.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn count(data_dir: &Path, tenant: &str) -> Result<u64, ReadError> {
+    let path = data_dir.join(FILE);
+    if !path.exists() {
+        return Ok(0);
+    }
+    let failed = |source| ReadError { path: path.display().to_string(), source };
+    let counted = || {
+        let connection = Connection::open(&path)?;
+        let is_ledger = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'usage'";
+        if connection.query_row(is_ledger, [], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(0);
+        }
+        let counted = "SELECT count(*) FROM usage WHERE tenant = ?1";
+        connection.query_row(counted, [tenant], |row| row.get::<_, i64>(0))
+    };
+    counted().map(|rows| u64::try_from(rows).unwrap_or(0)).map_err(failed)
+}
+
 /// Removes what a tenant used from the ledger of a data directory that no gateway has.
 ///
 /// # Errors

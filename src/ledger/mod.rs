@@ -6,7 +6,7 @@
 
 mod disk;
 
-pub use disk::{Ledger, Options, ReadError, erase, read};
+pub use disk::{Ledger, Options, ReadError, count, erase, read};
 
 use crate::json::Value;
 use std::{

@@ -54,10 +54,28 @@ pub(super) fn days(dir: &Path) -> io::Result<Vec<Day>> {
     Ok(days)
 }
 
-/// The newest day that is compressed: nothing is appended to it any more.
+/// The newest day that is compressed: nothing is appended to it any more. A file that holds nothing is nobody's day: it may
+/// be of any, and the writer goes on where there is something.
 pub(super) fn last_compressed(dir: &Path) -> io::Result<Option<Day>> {
     let names = names(dir)?;
-    Ok(names.iter().filter_map(|name| parse_file_name(name.strip_suffix(GZIP)?)).max())
+    let mut days: Vec<Day> =
+        names.iter().filter_map(|name| parse_file_name(name.strip_suffix(GZIP)?)).collect();
+    days.sort_unstable();
+    while let Some(day) = days.pop() {
+        if !holds_nothing(&compressed(&day_path(dir, day)))? {
+            return Ok(Some(day));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a day's file has not a byte of records.
+pub(super) fn holds_nothing(path: &Path) -> io::Result<bool> {
+    match DayFile::open(path)?.read(&mut [0]) {
+        Ok(read) => Ok(read == 0),
+        Err(error) if is_damage(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes a day's file, and what a crash left beside it.

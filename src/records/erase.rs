@@ -1,6 +1,7 @@
 //! Erasing a tenant: its secret, its logs, its audit chain; and the operator's chain, which keeps a proof that it was
 //! done. Apart because nothing else removes what was recorded. Its order lets it be done again after a crash: what is
-//! meant is on record first, then the secret goes, then the files, and at the end what was done is on record.
+//! meant is on record first, then the secret goes, then the files, and at the end what was done is on record. One that was
+//! begun and never finished is gone on with, whatever is left ([`begun`]).
 
 use std::{
     fs, io,
@@ -13,18 +14,22 @@ use serde_json::{Value, json};
 
 use super::{
     DataDirLock, Warning,
+    begun::{self, BEGUN, Begun, ERASED, RESUMED},
     chain::seal,
     disk,
+    progress::Progress,
     recover::{head_path, recover},
     roll::{self, BadRoll, Loss, Roll},
     secret::SecretError,
     signing::Signer,
     stamp::rfc3339,
+    strays,
     stream::Stream,
     sync::{Kind, sync_round},
-    tenant_secrets::{Destroyed, TenantSecrets},
-    verify::{Finding, Means, Progress, verify_tenant},
+    tenant_secrets::{Destroyed, Fate, TenantSecrets},
+    verify::{Finding, Means, verify_tenant},
 };
+use crate::redact::{Detectors, Redactor};
 
 /// The name that the operator's chain goes by. No tenant can have it.
 pub const OPERATOR: &str = "_operator";
@@ -58,19 +63,37 @@ pub struct Holdings {
     pub is_whole: bool,
     pub log_files: usize,
     pub log_bytes: u64,
+    /// Whether the tenant has a secret of its own here, and what is to become of it.
+    has_secret: bool,
+    fate: Fate,
+    /// An erasure that was begun and never finished: this one finishes it.
+    pub begun: Option<Begun>,
 }
 
 impl Holdings {
-    /// Whether nothing was ever recorded of the tenant, or all of it is gone already.
+    /// Whether nothing was ever recorded of the tenant, or all of it is gone already, and somebody said so.
     pub fn is_empty(&self) -> bool {
-        self.audit_records == 0 && self.audit_removed_by_retention == 0 && self.log_files == 0
+        self.audit_records == 0
+            && self.audit_removed_by_retention == 0
+            && self.log_files == 0
+            && !self.has_secret
+            && self.begun.is_none()
+    }
+
+    /// What becomes of the secret: an erasure that is gone on with does what it set out to do, where it said so.
+    fn fate(&self) -> Fate {
+        let begun = self.begun.as_ref();
+        let said = begun.and_then(|begun| Some(Fate { destroyed: begun.secret?, epoch: begun.epoch }));
+        said.unwrap_or(self.fate)
     }
 
     fn told(&self) -> Value {
+        let fate = self.fate();
         json!({
             "audit_records": self.audit_records, "audit_removed_by_retention": self.audit_removed_by_retention,
             "audit_last": self.last, "audit_whole": self.is_whole,
             "log_files": self.log_files, "log_bytes": self.log_bytes,
+            "secret": fate.destroyed.as_str(), "epoch": fate.epoch,
         })
     }
 }
@@ -79,6 +102,9 @@ impl Holdings {
 pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::Result<Holdings> {
     let audit = data_dir.join("audit");
     let means = Means { secrets: Some(secrets), keys: &[] };
+    // Before somebody asks for a secret, which makes one.
+    let (has_secret, fate) = (secrets.holds(tenant), secrets.fate(tenant));
+    let begun = begun::unfinished(&audit)?.remove(tenant);
     let (report, last) = verify_tenant(&audit, tenant, means, &mut Progress::new(&mut |_| {}));
     let mut held = Holdings {
         audit_records: report.records,
@@ -87,6 +113,9 @@ pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::R
         is_whole: report.finding.is_none(),
         log_files: 0,
         log_bytes: 0,
+        has_secret,
+        fate,
+        begun,
     };
     let log = data_dir.join("log").join(tenant);
     for name in disk::names(&log)? {
@@ -96,11 +125,23 @@ pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::R
     Ok(held)
 }
 
+/// The links among what an erasure removes. Of such a one only the link would go, so nothing is erased before it is none.
+pub fn links(data_dir: &Path, tenant: &str) -> io::Result<Vec<PathBuf>> {
+    let audit = data_dir.join("audit");
+    let head = head_path(&audit, tenant);
+    let places = [audit.join(tenant), head, data_dir.join("log").join(tenant), data_dir.join("secrets.json")];
+    let mut found = Vec::new();
+    for place in places {
+        found.extend(strays::links(&place)?);
+    }
+    Ok(found)
+}
+
 /// The operator's chain, open to say what is done.
 pub struct Erasure<'e> {
     data_dir: &'e Path,
     tenant: &'e str,
-    by: &'e str,
+    by: String,
     secrets: &'e TenantSecrets,
     lock: &'e DataDirLock,
     operator: Stream,
@@ -125,6 +166,7 @@ impl<'e> Erasure<'e> {
     ) -> Result<Self, EraseError> {
         let (operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
         roll.chains.insert(OPERATOR.to_owned());
+        let by = named(by, secrets);
         Ok(Self { roll, data_dir, tenant, by, secrets, lock, operator })
     }
 
@@ -135,8 +177,9 @@ impl<'e> Erasure<'e> {
         held: &Holdings,
         others: impl FnOnce() -> Result<u64, String>,
     ) -> Result<(Destroyed, u64), EraseError> {
-        self.say(now, "tenant_erase_begun", held.told())?;
-        let destroyed = self.secrets.destroy(self.tenant, self.lock)?;
+        let fate = held.fate();
+        self.say(now, if held.begun.is_some() { RESUMED } else { BEGUN }, held.told())?;
+        self.secrets.destroy(self.tenant, fate, self.lock)?;
         let (audit, log) = (self.data_dir.join("audit"), self.data_dir.join("log"));
         // The operator's chain has a head now. The tenant's is missed no more.
         self.roll.chains.remove(self.tenant);
@@ -154,16 +197,13 @@ impl<'e> Erasure<'e> {
             path: self.data_dir.to_owned(),
             source: io::Error::other(text),
         })?;
-        let secret = match destroyed {
-            Destroyed::Forever => "destroyed",
-            Destroyed::Replaced => "replaced",
-        };
-        self.say(now, "tenant_erased", json!({ "secret": secret, "stored_entries": elsewhere }))?;
-        Ok((destroyed, elsewhere))
+        let what = json!({ "secret": fate.destroyed.as_str(), "stored_entries": elsewhere });
+        self.say(now, ERASED, what)?;
+        Ok((fate.destroyed, elsewhere))
     }
 
     fn say(&mut self, now: SystemTime, event: &str, what: Value) -> Result<(), EraseError> {
-        let about = [("erased", self.tenant.into()), ("by", self.by.into()), ("what", what)];
+        let about = [("erased", self.tenant.into()), ("by", self.by.as_str().into()), ("what", what)];
         say(&mut self.operator, self.data_dir, (now, event), &about)
     }
 }
@@ -180,12 +220,22 @@ pub fn acknowledge(
     let (mut operator, mut roll) = operators(data_dir, secrets, signer, lock)?;
     let Some(loss) = roll.lost.take() else { return Ok(None) };
     let what = json!({ "what": loss.what, "seen": loss.seen });
-    say(&mut operator, data_dir, (now, "loss_acknowledged"), &[("by", by.into()), ("what", what)])?;
+    say(
+        &mut operator,
+        data_dir,
+        (now, "loss_acknowledged"),
+        &[("by", named(by, secrets).into()), ("what", what)],
+    )?;
     roll.chains.insert(OPERATOR.to_owned());
     let audit = data_dir.join("audit");
     roll::write(&audit, &roll, secrets)
         .map_err(|source| EraseError::Disk { path: roll::path(&audit), source })?;
     Ok(Some(loss))
+}
+
+/// Who did it, redacted: what people type there is as often an address as a name.
+fn named(by: &str, secrets: &TenantSecrets) -> String {
+    Redactor::new(secrets.of(OPERATOR), Detectors::all(), Vec::new()).text(by).into_string()
 }
 
 /// Takes up the operator's chain, and the roll of all.

@@ -2,13 +2,13 @@
 //! what the chain cannot: that its end was cut off, or that all of it was computed anew, which the MAC under the
 //! tenant's secret makes impossible without that secret. Also the base, from which on records are still kept.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use serde_json::{Value, json};
 
 use super::{
     chain::{Digest, genesis},
-    stamp::Day,
+    stamp::{Day, parse_time, rfc3339},
 };
 use crate::redact::TenantSecret;
 
@@ -30,6 +30,8 @@ pub(super) struct Head {
     pub(super) is_removing: bool,
     /// Whoever wrote it ended there: no record is behind it before it is put in place anew.
     pub(super) is_end: bool,
+    /// Until when records may come behind it. None where it says that it ends, or is of a version that did not say it.
+    pub(super) until: Option<SystemTime>,
 }
 
 /// Where a chain begins on disk.
@@ -115,6 +117,9 @@ impl Head {
         if let (Value::Object(members), true) = (&mut document, self.is_end) {
             members.insert("end".into(), Value::Bool(true));
         }
+        if let (Value::Object(members), Some(until)) = (&mut document, self.until) {
+            members.insert("until".into(), rfc3339(until).into());
+        }
         document
     }
 
@@ -133,6 +138,10 @@ impl Head {
         };
         let late = document.get("late").and_then(Value::as_array).into_iter().flatten();
         let late = late.map(|name| parse_file_name(name.as_str()?)).collect::<Option<_>>()?;
+        let until = match document.get("until") {
+            Some(until) => Some(parse_time(until.as_str()?)?),
+            None => None,
+        };
         let (records, removed) = (document.get("records")?.as_u64()?, base.get("records")?.as_u64()?);
         if removed > records {
             return None;
@@ -146,6 +155,7 @@ impl Head {
             late,
             is_removing: document.get("removing").is_some(),
             is_end: document.get("end").is_some(),
+            until,
         })
     }
 }
@@ -169,7 +179,8 @@ mod tests {
         let signed = at.map(|(_, bytes)| (bytes, genesis("y")));
         let late = base_day.into_iter().collect();
         let (is_removing, is_end) = (at.is_some(), at.is_none());
-        Head { records: 7, last: genesis("x"), at, base, signed, late, is_removing, is_end }
+        let until = parse_time("2026-11-25T10:05:00.123Z").filter(|_| !is_end);
+        Head { records: 7, last: genesis("x"), at, base, signed, late, is_removing, is_end, until }
     }
 
     #[test]

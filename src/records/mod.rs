@@ -8,6 +8,8 @@
 mod attest;
 mod audit_files;
 mod before_base;
+mod begun;
+mod behind;
 mod calendar;
 mod chain;
 mod checkpoint;
@@ -19,6 +21,7 @@ mod erase;
 mod escape;
 mod head;
 mod line;
+mod progress;
 pub mod recent;
 mod recover;
 mod roll;
@@ -54,11 +57,12 @@ use crate::trace::Traced;
 
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
+pub use begun::Begun;
 use calendar::Calendar;
 pub use chain::{Broken, Digest, genesis};
 pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
-pub use erase::{EraseError, Erasure, Holdings, OPERATOR, acknowledge, holdings};
+pub use erase::{EraseError, Erasure, Holdings, OPERATOR, acknowledge, holdings, links};
 pub use line::TEXT_BYTES_MAX;
 pub use recover::Warning;
 pub use roll::{BadRoll, Loss};
@@ -120,13 +124,20 @@ pub trait Observer: Send + Sync {
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
     fn failed(&self, error: &io::Error);
+    /// What failed works again.
+    fn recovered(&self) {}
 }
 
 /// What happened since the start, in records (failures in tries).
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Taken to be written.
+    pub taken: AtomicU64,
     pub written: AtomicU64,
+    /// Not taken, or given up.
     pub dropped: AtomicU64,
+    /// Taken, and dropped later.
+    pub given_up: AtomicU64,
     pub write_failures: AtomicU64,
     /// Texts left out of their record because the redactor panicked.
     pub redactor_failures: AtomicU64,
@@ -203,6 +214,12 @@ struct Queue {
 }
 
 impl Shared {
+    /// Counts records that are given up.
+    fn give_up(&self, records: u64) {
+        self.counters.given_up.fetch_add(records, Relaxed);
+        self.counters.dropped.fetch_add(records, Relaxed);
+    }
+
     fn flush_done(&self) -> u64 {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).flush_done
     }
@@ -285,6 +302,7 @@ impl Records {
             return self.refuse(Unrecorded::Failing);
         }
         entry.journal().queued.fetch_add(bytes, Relaxed);
+        self.shared.counters.taken.fetch_add(1, Relaxed);
         queue.entries.push(entry);
         queue.fresh_bytes += bytes;
         let (waiting, much) = (queue.fresh_bytes, self.queue_bytes_max / 4);
@@ -344,6 +362,18 @@ impl Records {
     /// Whether the last try to write failed, and no record may be lost.
     pub fn is_failing(&self) -> bool {
         self.on_failure == OnFailure::Fail && self.shared.is_failing.load(Relaxed)
+    }
+
+    /// Whether records are written, as far as is known, and there is room for more; whatever requests do where they are not.
+    pub fn are_written(&self) -> bool {
+        self.accepts() && !self.shared.is_failing.load(Relaxed)
+    }
+
+    /// How many of the records that were taken are not written yet.
+    pub fn unwritten(&self) -> u64 {
+        let counters = self.counters();
+        let over = counters.written.load(Relaxed).saturating_add(counters.given_up.load(Relaxed));
+        counters.taken.load(Relaxed).saturating_sub(over)
     }
 
     /// What happened so far.

@@ -6,9 +6,11 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{
+    behind::Behind,
     chain::{Digest, Walk, links, severed},
     checkpoint::Signed,
     day_file::{self, bytes_before, count_lines, day_path, days},
@@ -32,6 +34,14 @@ pub enum Warning {
         "audit chain of {tenant}: {what}; records were changed or removed while the gateway was down. Run `tollgate audit verify`"
     )]
     Tampered { tenant: String, what: &'static str },
+    #[error(
+        "the erasure of {tenant} that was begun at {since} was never finished: what is left of its records may look as if they had been changed. Stop the gateway and run `tollgate tenant erase {tenant}` again"
+    )]
+    Unerased { tenant: String, since: String },
+    #[error(
+        "{path} is a link: it is followed, but `tollgate tenant erase` would leave what it leads to, and refuses it. Put that in its place", path = .path.display()
+    )]
+    Linked { path: PathBuf },
     #[error("{file} could not be compressed, and stays as it is: {why}. It is tried again in an hour", file = file.display())]
     Uncompressed { file: PathBuf, why: String },
     #[error(
@@ -39,7 +49,7 @@ pub enum Warning {
     )]
     Planted { file: PathBuf, bytes: u64 },
     #[error(
-        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right"
+        "the clock says {today}, but the last day that retention knows is {believed}: until the gateway has run for a day with that clock, nothing more is removed. If the clock is wrong, set it right: audit records that are written until then, and after it, stand in the file of {today} until that day is over"
     )]
     Clock { today: Day, believed: Day },
     #[error(
@@ -68,6 +78,8 @@ pub(super) struct Recovered {
     pub(super) is_removing: bool,
     /// Its head says that it ends there.
     pub(super) is_ended: bool,
+    /// Until when records may come behind its head.
+    pub(super) until: Option<SystemTime>,
     pub(super) checkpoints: Found,
     pub(super) warnings: Vec<Warning>,
 }
@@ -105,46 +117,81 @@ pub(super) fn recover(
     let base = head.as_ref().and_then(|head| head.as_ref().ok()?.base.day);
     // What is from before the base is no more of the chain, or never was.
     let days: Vec<Day> = days(&dir)?.into_iter().filter(|day| base.is_none_or(|base| *day >= base)).collect();
-    let compressed = day_file::last_compressed(&dir)?;
     let mut warnings = Vec::new();
     let is_ended = matches!(&head, Some(Ok(head)) if head.is_end);
-    let at = last_file(&dir, &days, is_ended, &mut warnings)?;
+    let mut at = last_file(&dir, &days, is_ended, &mut warnings)?;
     let has_head = matches!(head, Some(Ok(_)));
     let late = head.as_ref().and_then(|head| Some(head.as_ref().ok()?.late.clone())).unwrap_or_default();
     let is_removing = matches!(&head, Some(Ok(head)) if head.is_removing);
+    let until = head.as_ref().and_then(|head| head.as_ref().ok()?.until);
     let signed = head.as_ref().and_then(|head| head.as_ref().ok()?.signed);
     let checkpoints = take_up(trail::recover(&dir, tenant)?, tenant, signed, &mut warnings);
-    let mut tampered = |what| warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     let (walk, base) = match head {
         Some(Ok(head)) => {
-            let mut walk =
-                Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
-            let followed = match follow(&dir, &days, &head, &mut walk) {
-                Err(error) if day_file::is_damage(&error) => Followed::Astray,
-                followed => followed?,
-            };
-            match followed {
-                Followed::Whole if walk.records == head.records => {}
-                Followed::Whole if head.is_end => {
-                    tampered("records were put behind the place where it ended");
-                    // So that what comes next does not follow them.
-                    walk.expected = head.last;
-                }
-                Followed::Whole => {
-                    let records = walk.records - head.records;
-                    warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
-                }
-                Followed::Astray => {
-                    tampered("its files do not hold the record that its head names as the last");
-                }
-                Followed::Broken => tampered("the records after its head do not hang together"),
+            let (walk, is_followed) = behind_head(&dir, &days, tenant, &head, &mut warnings)?;
+            if let (Some((sealed, _)), false) = (head.at, is_followed) {
+                // What somebody put behind the last day of the chain is not gone on from.
+                at = last_file(&dir, &up_to(&days, sealed), is_ended, &mut warnings)?;
             }
             (walk, head.base)
         }
-        None => without_head(&dir, &days, (tenant, is_known), None, &mut tampered)?,
-        Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut tampered)?,
+        None => without_head(&dir, &days, (tenant, is_known), None, &mut warnings)?,
+        Some(Err(bad)) => without_head(&dir, &days, (tenant, is_known), Some(bad), &mut warnings)?,
     };
-    Ok(Recovered { walk, base, late, at, compressed, has_head, is_removing, is_ended, checkpoints, warnings })
+    let compressed = day_file::last_compressed(&dir)?.filter(|day| at.is_some_and(|(last, _)| *day <= last));
+    Ok(Recovered {
+        walk,
+        base,
+        late,
+        at,
+        compressed,
+        has_head,
+        is_removing,
+        is_ended,
+        until,
+        checkpoints,
+        warnings,
+    })
+}
+
+fn up_to(days: &[Day], last: Day) -> Vec<Day> {
+    days.iter().copied().filter(|day| *day <= last).collect()
+}
+
+/// Where a chain goes on from its head, and whether behind the records that follow that. Tells of them.
+fn behind_head(
+    dir: &Path,
+    days: &[Day],
+    tenant: &str,
+    head: &Head,
+    warnings: &mut Vec<Warning>,
+) -> io::Result<(Walk, bool)> {
+    let mut walk = Walk { expected: head.last, records: head.records, latest: head.at.map(|(day, _)| day) };
+    let followed = match follow(dir, days, head, &mut walk) {
+        Err(error) if day_file::is_damage(&error) => Followed::Astray,
+        followed => followed?,
+    };
+    // So that what comes next does not follow what was put there.
+    let is_put_there = matches!((&followed, head.is_end), (Followed::Whole, true) | (Followed::Beyond, _));
+    if is_put_there {
+        walk.expected = head.last;
+    }
+    let what = match followed {
+        Followed::Whole if walk.records == head.records => return Ok((walk, true)),
+        Followed::Whole if head.is_end => "records were put behind the place where it ended",
+        Followed::Whole => {
+            let records = walk.records.saturating_sub(head.records);
+            warnings.push(Warning::Unsealed { tenant: tenant.to_owned(), records });
+            return Ok((walk, true));
+        }
+        Followed::Beyond => {
+            "records came later behind its head than the head allows: they were put there, or an old head was"
+        }
+        Followed::Astray => "its files do not hold the record that its head names as the last",
+        Followed::Broken => "the records after its head do not hang together",
+    };
+    warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
+    Ok((walk, false))
 }
 
 /// Where a chain goes on that has no head that can be believed.
@@ -153,7 +200,7 @@ fn without_head(
     days: &[Day],
     (tenant, is_known): (&str, bool),
     bad: Option<BadHead>,
-    tampered: &mut dyn FnMut(&'static str),
+    warnings: &mut Vec<Warning>,
 ) -> io::Result<(Walk, Base)> {
     let mut records = 0;
     for &day in days {
@@ -169,7 +216,7 @@ fn without_head(
         Some(BadHead::Shape) => "its head is unreadable",
         Some(BadHead::Mac) => "its head was not made with this secret (a new secret needs a new data_dir)",
     };
-    tampered(what);
+    warnings.push(Warning::Tampered { tenant: tenant.to_owned(), what });
     Ok((Walk { expected: severed(tenant), records, latest: None }, base))
 }
 
@@ -226,6 +273,8 @@ enum Followed {
     Whole,
     /// The record that the head names is not where it says.
     Astray,
+    /// A record after the head came later than the head allows.
+    Beyond,
     /// A record after the head is wrong; the walk stands before it, and counts the rest.
     Broken,
 }
@@ -240,7 +289,7 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
     } else if head.last != head.base.prev {
         return Ok(Followed::Astray);
     }
-    let mut broken = false;
+    let (mut broken, mut beyond, mut behind) = (false, false, Behind::of(head));
     for day in days.iter().copied().filter(|day| sealed.is_none_or(|(sealed, _)| *day >= sealed)) {
         let from = sealed.filter(|(sealed, _)| *sealed == day).map_or(0, |(_, bytes)| bytes);
         let mut lines = Lines::of(dir, day, from)?;
@@ -252,13 +301,18 @@ fn follow(dir: &Path, days: &[Day], head: &Head, walk: &mut Walk) -> io::Result<
                         broken = true;
                         walk.records += 1;
                     }
+                    beyond |= !behind.admits(line);
                 }
                 Next::TooLong => return Ok(Followed::Broken),
                 Next::Torn(_) | Next::End => break,
             }
         }
     }
-    Ok(if broken { Followed::Broken } else { Followed::Whole })
+    Ok(match (broken, beyond && !head.is_end) {
+        (true, _) => Followed::Broken,
+        (false, true) => Followed::Beyond,
+        (false, false) => Followed::Whole,
+    })
 }
 
 /// Whether the line that ends at `bytes` is the record of this hash; at 0, whether nothing is expected there.

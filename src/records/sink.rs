@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     before_base::BeforeBase,
+    begun::{self, Begun},
     day_file::{self, days, last_compressed, remove_day},
     disk,
     entry::{Entry, is_recordable},
@@ -21,6 +22,7 @@ use super::{
     signed::SIGN_EVERY,
     signing::Signer,
     stamp::{Day, rfc3339},
+    strays,
     stream::Stream,
     sync::{self, Kind, Round},
     tenant_secrets::TenantSecrets,
@@ -50,6 +52,9 @@ pub(super) struct Sink {
     roll: Roll,
     is_roll_written: bool,
     writes: u64,
+    rounds: u64,
+    /// The chains whose heads the last round puts in place.
+    in_round: Vec<Arc<str>>,
     open: usize,
     pub(super) warnings: Vec<Warning>,
 }
@@ -81,12 +86,21 @@ impl Sink {
             roll: Roll::default(),
             is_roll_written: true,
             writes: 0,
+            rounds: 0,
+            in_round: Vec::new(),
             open: 0,
             warnings: Vec::new(),
         };
+        let unfinished = begun::unfinished(&sink.audit)?.into_values();
+        sink.warnings
+            .extend(unfinished.map(|Begun { tenant, since, .. }| Warning::Unerased { tenant, since }));
         sink.read_roll(now)?;
         let known: BTreeSet<String> = sink.chains()?.into_iter().chain(sink.roll.chains.clone()).collect();
         for tenant in known {
+            for dir in [&sink.audit, &sink.log] {
+                let links = strays::links(&dir.join(&tenant))?.into_iter();
+                sink.warnings.extend(links.map(|path| Warning::Linked { path }));
+            }
             let tenant: Arc<str> = tenant.into();
             if sink.stream(&tenant, Kind::Audit)?.is_behind() {
                 sink.due.insert((SystemTime::UNIX_EPOCH, Arc::clone(&tenant)));
@@ -250,6 +264,15 @@ impl Sink {
         !self.dirty.is_empty()
     }
 
+    /// Whether a chain needs another head before it can go on, and the last round is not to put one in its place after that.
+    pub(super) fn waits_for_round(&self) -> bool {
+        let [audits, _] = &self.streams;
+        let pending = self.pending.iter().filter(|(_, kind)| *kind == Kind::Audit);
+        pending
+            .filter_map(|(tenant, _)| audits.get(tenant))
+            .any(|stream| stream.taken == self.rounds && stream.goes_beyond())
+    }
+
     /// Appends everything that is pending; what fails stays so. Adds up what was written, and returns the last error.
     pub(super) fn write(&mut self, records: &mut u64) -> io::Result<()> {
         let mut outcome = Ok(());
@@ -314,6 +337,8 @@ impl Sink {
     /// Takes what has to be synced and signed, as of now.
     pub(super) fn sync_round(&mut self, now: SystemTime, sign: Sign) -> Round {
         self.is_owing = false;
+        self.rounds += 1;
+        let rounds = self.rounds;
         let mut round = std::mem::take(&mut self.dirty);
         let dirty: HashSet<Arc<str>> = round
             .iter()
@@ -335,13 +360,26 @@ impl Sink {
             if !stream.is_dirty() && due.is_none() {
                 continue;
             }
+            stream.taken = rounds;
             let job = stream.sync_job(due.filter(|due| is_taken(*due)).map(|_| now));
             if let Some(due) = due.filter(|due| !is_taken(*due)) {
                 self.due.insert((due, Arc::clone(&tenant)));
             }
             jobs.push((tenant, kind, job));
         }
+        let audits = jobs.iter().filter(|(_, kind, _)| *kind == Kind::Audit);
+        self.in_round = audits.map(|(tenant, ..)| Arc::clone(tenant)).collect();
         jobs
+    }
+
+    /// The last round is over, and what of it failed is taken back.
+    pub(super) fn settle(&mut self) {
+        let (rounds, [audits, _]) = (self.rounds, &mut self.streams);
+        for tenant in std::mem::take(&mut self.in_round) {
+            if let Some(stream) = audits.get_mut(&tenant).filter(|stream| stream.taken == rounds) {
+                stream.settle();
+            }
+        }
     }
 
     /// Takes back what could not be synced, to be tried again.

@@ -17,6 +17,8 @@ pub struct Day(u32);
 impl Day {
     /// 1970-01-01.
     pub(super) const FIRST: Self = Self(0);
+    /// The last one that has a name.
+    const LAST: Self = Self(2_932_896);
 
     /// The day that a time lies in; times before 1970 count as its first day.
     pub fn of(time: SystemTime) -> Self {
@@ -39,9 +41,9 @@ impl Day {
         Self(self.0.saturating_add(days))
     }
 
-    /// The day after.
+    /// The day after, if it has a name.
     pub(super) fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self(self.0.saturating_add(1)).min(Self::LAST.max(self))
     }
 
     /// Reads the `YYYY-MM-DD` at the start of a text; None if there is no real day there.

@@ -46,6 +46,36 @@ pub(super) fn sort(audit: &Path, heads: &BTreeSet<String>) -> io::Result<Entries
     Ok(found)
 }
 
+/// What lies in a chain's directory and is none of its files.
+pub(super) fn within(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_own = |name: &str| {
+        let day = [".torn", ".tmp"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        parse_day(day).is_some()
+    };
+    let mut found = Vec::new();
+    for dir in [dir.to_owned(), dir.join(trail::DIR)].into_iter().filter(|dir| dir.is_dir()) {
+        let strange = names(&dir)?.into_iter().filter(|name| !is_own(name) && name != trail::DIR);
+        found.extend(strange.map(|name| dir.join(name)));
+    }
+    Ok(found)
+}
+
+/// The links in the place of a directory or a file, and below it: what one leads to is not removed with it.
+pub(super) fn links(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let kind = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        kind => kind?,
+    };
+    if kind.is_symlink() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in kind.is_dir().then(|| fs::read_dir(path)).transpose()?.into_iter().flatten() {
+        found.extend(links(&entry?.path())?);
+    }
+    Ok(found)
+}
+
 /// Whether a directory holds records, or checkpoints of some. One that cannot be looked into might, if a tenant can have its
 /// name (a volume's `lost+found` is none).
 fn looks_like_a_chain(dir: &Path, is_recordable: bool) -> bool {

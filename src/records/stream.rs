@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    behind,
     chain::{Digest, Walk},
     day_file::day_path,
     disk,
@@ -62,7 +63,20 @@ pub(super) struct Chain {
     pub(super) is_removing: bool,
     /// Its head says that it ends there.
     is_ended: bool,
+    /// Until when records may come behind the head that is in place, as far as that is known,
+    placed: Option<SystemTime>,
+    /// and behind the last one that was made, which may be on its way there.
+    until: Option<SystemTime>,
+    /// The newest time of the lines that are pending, or were written last.
+    newest: Option<SystemTime>,
     audit: PathBuf,
+}
+
+impl Chain {
+    /// Whether a line is there that may not stand behind the head, whichever of the two it is.
+    fn goes_beyond(&self) -> bool {
+        self.newest > self.placed.min(self.until)
+    }
 }
 
 pub(super) struct Stream {
@@ -80,6 +94,8 @@ pub(super) struct Stream {
     pub(super) chain: Option<Chain>,
     /// For the choice of files to close: the sink's count of writes when this one was written last.
     pub(super) used: u64,
+    /// The sync round that took its head last.
+    pub(super) taken: u64,
 }
 
 /// What a stream needs synced, as of one moment.
@@ -105,6 +121,7 @@ impl Stream {
             is_dir_dirty: false,
             chain: None,
             used: 0,
+            taken: 0,
         }
     }
 
@@ -117,7 +134,7 @@ impl Stream {
         let dir = audit.join(&*tenant);
         let written = found.walk.clone();
         let (base, tip, has_head, is_ended) = (found.base, found.walk, found.has_head, found.is_ended);
-        let is_removing = found.is_removing;
+        let (is_removing, until) = (found.is_removing, found.until);
         let (signing, late) = (Signing::new(signer, found.checkpoints), found.late);
         let chain = Chain {
             tenant,
@@ -130,6 +147,9 @@ impl Stream {
             has_head,
             is_removing,
             is_ended,
+            placed: until,
+            until,
+            newest: None,
             audit,
         };
         Self { at: found.at, chain: Some(chain), ..Self::log(dir, found.compressed) }
@@ -144,6 +164,7 @@ impl Stream {
     /// Lets `write` append one line for `time`. It goes into its day's file, or a later one that was begun already:
     /// a chain never goes back.
     pub(super) fn line(&mut self, time: SystemTime, write: impl FnOnce(&mut Vec<u8>, Option<&mut Walk>)) {
+        let is_first = self.chunks.is_empty();
         let begun = self.chunks.back().map(|chunk| chunk.day).or_else(|| self.at.map(|(day, _)| day));
         // What retention let go by a clock that was ahead is gone: no record is from before that.
         let base = self.chain.as_ref().and_then(|chain| chain.base.day);
@@ -151,6 +172,9 @@ impl Stream {
         if let Some(chain) = self.chain.as_mut().filter(|_| begun.is_none_or(|begun| begun.next() < day)) {
             // A file that begins late, where there is none before it, could be the one before it under another name.
             chain.late.extend((Day::of(time) < day).then_some(day));
+        }
+        if let Some(chain) = &mut self.chain {
+            chain.newest = chain.newest.filter(|_| !is_first).max(Some(time));
         }
         if self.chunks.back().is_none_or(|chunk| chunk.day != day) {
             self.chunks.push_back(Chunk { day, bytes: std::mem::take(&mut self.spare), records: 0 });
@@ -208,6 +232,7 @@ impl Stream {
 
     fn append(&mut self, day: Day, bytes: &[u8]) -> io::Result<()> {
         self.follow_rotation();
+        self.renew_head()?;
         if self.file.as_ref().is_none_or(|(open, _)| *open != day) {
             self.open(day)?;
         }
@@ -255,13 +280,45 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether a record is pending that may not stand behind the head.
+    pub(super) fn goes_beyond(&self) -> bool {
+        let chain = self.chain.as_ref().filter(|chain| chain.has_head && !chain.is_ended);
+        self.is_pending() && chain.is_some_and(Chain::goes_beyond)
+    }
+
+    /// The round that took its head last is over, and it did not fail.
+    pub(super) fn settle(&mut self) {
+        if let Some(chain) = &mut self.chain {
+            chain.placed = chain.until;
+        }
+    }
+
+    /// Puts a head in place that allows what comes now. None must be on its way there.
+    fn renew_head(&mut self) -> io::Result<()> {
+        let Some(chain) = self.chain.as_mut().filter(|chain| chain.has_head && !chain.is_ended) else {
+            return Ok(());
+        };
+        if !chain.goes_beyond() {
+            return Ok(());
+        }
+        // It counts what is written, so that has to be on the disk.
+        for dirty in &self.dirty {
+            disk::open(OpenOptions::new().append(true), &dirty.path)?.sync_data()?;
+        }
+        chain.has_head = false;
+        self.ensure_head()
+    }
+
     /// A chain has a head before it has a record, so that a missing one always tells of a removal; and none that says
     /// that it ends, so that a record behind such a one always tells of an addition.
     fn ensure_head(&mut self) -> io::Result<()> {
         if let Some(chain) = self.chain.as_mut().filter(|chain| chain.is_ended) {
             (chain.is_ended, chain.has_head) = (false, false);
         }
-        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last_sure()));
+        if self.has_head() {
+            return Ok(());
+        }
+        let head = self.next_head(Signing::last_sure);
         if let Some(chain) = self.chain.as_mut().filter(|chain| !chain.has_head)
             && let Some((path, text)) = head
         {
@@ -270,8 +327,18 @@ impl Stream {
             disk::replace(&path, &text)?;
             disk::sync_dir(&heads)?;
             chain.has_head = true;
+            chain.placed = chain.until;
         }
         Ok(())
+    }
+
+    /// The head that is put in place next: what is pending may come behind it.
+    fn next_head(&mut self, signed: impl Fn(&Signing) -> Option<(u64, Digest)>) -> Option<(PathBuf, String)> {
+        let chain = self.chain.as_mut()?;
+        chain.placed = chain.placed.min(chain.until);
+        chain.until = chain.newest.map(behind::until).or(chain.until);
+        let signed = signed(&chain.signing);
+        self.head(signed)
     }
 
     /// The head's file and text for what is written, and signed.
@@ -291,6 +358,7 @@ impl Stream {
                 .collect(),
             is_removing: chain.is_removing,
             is_end: chain.is_ended,
+            until: chain.until.filter(|_| !chain.is_ended),
         };
         Some((head_path(&chain.audit, &chain.tenant), head.render(&chain.tenant, &chain.secret)))
     }
@@ -302,7 +370,7 @@ impl Stream {
             dirty: std::mem::take(&mut self.dirty),
             dir: std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone()),
             checkpoint,
-            head: self.chain.as_ref().and_then(|chain| self.head(chain.signing.last())),
+            head: self.next_head(Signing::last),
         }
     }
 
@@ -335,7 +403,7 @@ impl Stream {
     pub(super) fn rebased(&mut self, now: SystemTime, removed_checkpoints: Option<u64>) -> Option<SyncJob> {
         let is_signed = self.chain.as_ref()?.signing.is_on();
         let checkpoint = if is_signed { self.sign(now, removed_checkpoints) } else { None };
-        let head = self.chain.as_ref().and_then(|chain| self.head(chain.signing.last()));
+        let head = self.next_head(Signing::last);
         Some(SyncJob { dirty: Vec::new(), dir: None, checkpoint, head })
     }
 

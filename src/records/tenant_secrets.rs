@@ -50,6 +50,29 @@ pub enum Destroyed {
     Replaced,
 }
 
+impl Destroyed {
+    /// As a record says it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Forever => "destroyed",
+            Self::Replaced => "replaced",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Forever, Self::Replaced].into_iter().find(|known| known.as_str() == text)
+    }
+}
+
+/// What an erasure is to do with a tenant's secret: found out before it is begun, so that one that is gone on with does
+/// the same, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    pub(super) destroyed: Destroyed,
+    /// How often it is erased then; None where nobody counts.
+    pub(super) epoch: Option<u64>,
+}
+
 /// The secrets of all tenants of a data directory.
 pub struct TenantSecrets {
     master: Vec<u8>,
@@ -157,24 +180,44 @@ impl TenantSecrets {
         Ok(())
     }
 
-    /// Takes a tenant's secret away, for good where that is possible.
-    pub fn destroy(&self, tenant: &str, _lock: &DataDirLock) -> Result<Destroyed, SecretError> {
+    /// Whether a tenant has something of its own here that an erasure takes away.
+    pub fn holds(&self, tenant: &str) -> bool {
+        match self.state().kept.get(tenant) {
+            Some(Kept::Salt(_)) => true,
+            // A count of erasures is nobody's, while it is counted.
+            Some(Kept::Epoch(_)) => self.whose == Master::Own,
+            None => false,
+        }
+    }
+
+    /// What erasing a tenant will do with its secret.
+    pub fn fate(&self, tenant: &str) -> Fate {
+        let kept = self.state().kept.get(tenant).cloned();
+        let destroyed = match kept {
+            Some(Kept::Salt(_)) => Destroyed::Forever,
+            Some(Kept::Epoch(_)) | None => Destroyed::Replaced,
+        };
+        let before = match kept {
+            Some(Kept::Epoch(epoch)) => epoch,
+            Some(Kept::Salt(_)) | None => 0,
+        };
+        Fate { destroyed, epoch: (self.whose == Master::Given).then(|| before.saturating_add(1)) }
+    }
+
+    /// Takes a tenant's secret away. Done once more, it does nothing else.
+    pub fn destroy(&self, tenant: &str, fate: Fate, _lock: &DataDirLock) -> Result<(), SecretError> {
         let mut kept = self.state().kept.clone();
         let before = kept.remove(tenant);
-        let destroyed = match (&before, self.whose) {
-            (Some(Kept::Salt(_)), _) => Destroyed::Forever,
-            (Some(Kept::Epoch(_)) | None, _) => Destroyed::Replaced,
-        };
-        if self.whose == Master::Given {
-            let epoch = match before {
-                Some(Kept::Epoch(epoch)) => epoch.saturating_add(1),
-                Some(Kept::Salt(_)) | None => 1,
+        if let Some(epoch) = fate.epoch.filter(|_| self.whose == Master::Given) {
+            let reached = match before {
+                Some(Kept::Epoch(reached)) => reached,
+                Some(Kept::Salt(_)) | None => 0,
             };
-            kept.insert(tenant.to_owned(), Kept::Epoch(epoch));
+            kept.insert(tenant.to_owned(), Kept::Epoch(epoch.max(reached)));
         }
         self.write(&kept)?;
         self.state().kept = kept;
-        Ok(destroyed)
+        Ok(())
     }
 
     /// Whether this is a tenant's first time here, so that its secret may have something of its own.

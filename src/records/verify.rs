@@ -17,10 +17,14 @@ use std::{
 use super::{
     attest::{Attest, Attested, BadCheckpoint, FoundHead},
     before_base::BeforeBase,
+    begun::{self, Begun},
+    behind::Behind,
     chain::{Broken, Digest, Walk},
     day_file::{self, days},
     disk::{self, Lines, Next},
+    erase::OPERATOR,
     head::{BadHead, Base, Head},
+    progress::Progress,
     recover::{head_path, read_head},
     roll::{self, BadRoll, Loss, Roll},
     signing::PublicKey,
@@ -38,6 +42,10 @@ pub struct Report {
     pub bytes: u64,
     /// What lies in the directory, is of no chain, and does not look as if it were.
     pub strays: Vec<PathBuf>,
+    /// Links in the place of a tenant's directory or file: they are followed, but `tenant erase` refuses them.
+    pub links: Vec<PathBuf>,
+    /// Erasures of tenants that were begun and never finished.
+    pub unfinished: Vec<Begun>,
 }
 
 impl Report {
@@ -64,6 +72,8 @@ pub struct TenantReport {
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
     pub torn: u64,
+    /// Files of days that hold no record: of nobody, or a crash was before the first one.
+    pub empty: Vec<PathBuf>,
     /// Days whose files retention was removing when it was interrupted: the next start goes on with that.
     pub left: usize,
     /// How far it is signed; None: there is no checkpoint, or none of a given key.
@@ -78,7 +88,17 @@ impl TenantReport {
         let tenant = whose.to_owned();
         let place = Some((path, 1));
         let finding = Some(Finding { tenant: tenant.clone(), place, fault });
-        Self { tenant, records: 0, removed: 0, unsealed: 0, torn: 0, left: 0, attested: None, finding }
+        Self {
+            tenant,
+            records: 0,
+            removed: 0,
+            unsealed: 0,
+            torn: 0,
+            empty: Vec::new(),
+            left: 0,
+            attested: None,
+            finding,
+        }
     }
 }
 
@@ -140,6 +160,10 @@ pub enum Fault {
     Moved,
     #[error("{0} is another day than the plain file beside it: it was put there")]
     Beside(PathBuf),
+    #[error(
+        "this record came later than its head allows: records were put there behind an old head. {0} records stand behind the head"
+    )]
+    Beyond(u64),
     #[error("records stand behind the place where its head says that it ended: they were put there")]
     Planted,
     #[error(
@@ -208,7 +232,7 @@ pub fn verify(
     let Roll { chains: roll, lost } = roll;
     names.extend(roll.iter().cloned());
     let names: Vec<String> = names.into_iter().collect();
-    let mut report = Report { tenants: Vec::new(), bytes: 0, strays };
+    let mut report = begun_report(&audit, &names, strays)?;
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -250,6 +274,23 @@ pub fn verify(
     Ok(report)
 }
 
+/// A report that says so far what is no break.
+fn begun_report(audit: &Path, names: &[String], mut strays: Vec<PathBuf>) -> Result<Report, VerifyError> {
+    let failed = |path: PathBuf| move |source| VerifyError::List { path, source };
+    let unfinished = begun::unfinished(audit).map_err(failed(audit.join(OPERATOR)))?;
+    let within = names.iter().map(|name| strays::within(&audit.join(name))).collect::<io::Result<Vec<_>>>();
+    strays.extend(within.map_err(failed(audit.to_owned()))?.concat());
+    let links = names.iter().map(|name| strays::links(&audit.join(name))).collect::<io::Result<Vec<_>>>();
+    let links = links.map_err(failed(audit.to_owned()))?.concat();
+    Ok(Report {
+        tenants: Vec::new(),
+        bytes: 0,
+        strays,
+        links,
+        unfinished: unfinished.into_values().collect(),
+    })
+}
+
 /// The roll of chains, and why it cannot be believed where that is so.
 fn read_roll(
     audit: &Path,
@@ -286,7 +327,7 @@ pub(super) fn verify_tenant(
     let read = || read_head(audit, tenant, secret.as_ref());
     let mut head = read();
     for _ in 0..3 {
-        let report = verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress);
+        let report = verify_against(audit, tenant, (&head, &read), (means.keys, secret.is_some()), progress);
         if report.0.finding.is_none() {
             return report;
         }
@@ -296,7 +337,7 @@ pub(super) fn verify_tenant(
         }
         head = now;
     }
-    verify_against(audit, tenant, (&head, means.keys, secret.is_some()), progress)
+    verify_against(audit, tenant, (&head, &read), (means.keys, secret.is_some()), progress)
 }
 
 /// How many days' files are left of a removal that was interrupted, and the first other one of such days.
@@ -315,7 +356,8 @@ type HeadFile = io::Result<Option<Result<Head, BadHead>>>;
 fn verify_against(
     audit: &Path,
     tenant: &str,
-    (head, keys, is_checked): (&HeadFile, &[PublicKey], bool),
+    (head, reread): (&HeadFile, &dyn Fn() -> HeadFile),
+    (keys, is_checked): (&[PublicKey], bool),
     progress: &mut Progress<'_>,
 ) -> (TenantReport, Digest) {
     let dir = audit.join(tenant);
@@ -324,29 +366,35 @@ fn verify_against(
         Ok(attest) => (Some(attest), None),
         Err(error) => (None, Some(Fault::Read(error))),
     };
-    let base = match head {
-        Ok(Some(Ok(head))) => head.base.clone(),
-        Ok(Some(Err(_)) | None) | Err(_) => Base::genesis(tenant),
-    };
+    let good = head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok());
+    let base = good.map_or_else(|| Base::genesis(tenant), |head| head.base.clone());
     let mut reading = Reading {
         walk: Walk { expected: base.prev, records: base.records, latest: base.day },
         place: None,
-        seal: head.as_ref().ok().and_then(|head| head.as_ref()?.as_ref().ok()),
+        seal: good.cloned(),
+        sealed: good.map_or(0, |head| head.records),
+        behind: None,
+        beyond: None,
+        reread,
         attest,
         torn: 0,
-        is_end: matches!(head, Ok(Some(Ok(head))) if head.is_end),
+        empty: Vec::new(),
+        is_end: good.is_some_and(|head| head.is_end),
         day: None,
         last_made: None,
         progress,
     };
-    let read_head = FoundHead { head: reading.seal, is_checked };
+    let read_head = FoundHead { head: good, is_checked };
     let walked = reading.begin().and_then(|()| reading.read_files(&dir, &base));
-    let fault = unread.or_else(|| walked.err()).or_else(|| match head {
-        Ok(Some(Ok(head))) if reading.walk.records < head.records => {
-            Some(Fault::Cut { found: reading.walk.records, counted: head.records })
-        }
-        Ok(Some(Ok(head))) if head.is_end && reading.walk.records > head.records => Some(Fault::Planted),
-        Ok(Some(Ok(head))) if head.is_end && reading.torn > 0 => Some(Fault::PlantedBytes(reading.torn)),
+    let (found, counted, is_end) = (reading.walk.records, reading.sealed, reading.is_end);
+    let beyond = reading.beyond.take().map(|place| {
+        reading.place = Some(place);
+        Fault::Beyond(found.saturating_sub(counted))
+    });
+    let fault = unread.or(beyond).or_else(|| walked.err()).or_else(|| match head {
+        Ok(Some(Ok(_))) if found < counted => Some(Fault::Cut { found, counted }),
+        Ok(Some(Ok(_))) if is_end && found > counted => Some(Fault::Planted),
+        Ok(Some(Ok(_))) if is_end && reading.torn > 0 => Some(Fault::PlantedBytes(reading.torn)),
         Ok(Some(Ok(_))) => None,
         Ok(Some(Err(BadHead::Shape))) => Some(Fault::HeadShape),
         Ok(Some(Err(BadHead::Mac))) => Some(Fault::HeadMac),
@@ -355,54 +403,24 @@ fn verify_against(
         Err(error) => Some(Fault::Read(io::Error::new(error.kind(), error.to_string()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
-    let is_removing = matches!(head, Ok(Some(Ok(head))) if head.is_removing);
+    let is_removing = good.is_some_and(|head| head.is_removing);
     let (left, strange) = before_base(&dir, &base, is_removing);
     if let (None, Some((file, _))) = (&fault, &strange) {
         reading.place = Some((file.clone(), 1));
     }
     let fault = fault.or_else(|| strange.map(|(_, fault)| fault));
-    let sealed = match head {
-        Ok(Some(Ok(head))) => head.records,
-        Ok(Some(Err(_)) | None) | Err(_) => 0,
-    };
-    let last = reading.walk.expected;
     let report = TenantReport {
         tenant: tenant.to_owned(),
         records: reading.walk.records.saturating_sub(base.records),
         removed: base.records,
-        unsealed: reading.walk.records.saturating_sub(sealed),
+        unsealed: found.saturating_sub(counted),
         torn: reading.torn,
+        empty: reading.empty,
         left,
         attested: reading.attest.as_ref().and_then(Attest::attested),
         finding: fault.map(|fault| Finding { tenant: tenant.to_owned(), place: reading.place, fault }),
     };
-    (report, last)
-}
-
-/// So many bytes later it is told again how many were read.
-const TOLD_EVERY_BYTES: u64 = 4 << 20;
-
-/// What was read since it was told last, and who hears of it.
-pub(super) struct Progress<'p> {
-    bytes: u64,
-    heard: &'p mut dyn FnMut(u64),
-}
-
-impl<'p> Progress<'p> {
-    pub(super) fn new(heard: &'p mut dyn FnMut(u64)) -> Self {
-        Self { bytes: 0, heard }
-    }
-
-    fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        if self.bytes >= TOLD_EVERY_BYTES {
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        (self.heard)(std::mem::take(&mut self.bytes));
-    }
+    (report, reading.walk.expected)
 }
 
 struct Reading<'a, 'p> {
@@ -410,10 +428,18 @@ struct Reading<'a, 'p> {
     /// The line that was read last.
     place: Option<(PathBuf, u64)>,
     /// The head, until the walk comes to its record and fits it.
-    seal: Option<&'a Head>,
+    seal: Option<Head>,
+    /// How many records it counts.
+    sealed: u64,
+    /// Passes what is behind it, and the first record that may not be there.
+    behind: Option<Behind>,
+    beyond: Option<(PathBuf, u64)>,
+    /// The head as it is now: a gateway that runs puts new ones in its place.
+    reread: &'a dyn Fn() -> HeadFile,
     /// The signed checkpoints; None where they cannot be read.
     attest: Option<Attest<'a>>,
     torn: u64,
+    empty: Vec<PathBuf>,
     /// The head says that the chain ends where it does.
     is_end: bool,
     /// The day whose file is read.
@@ -474,7 +500,7 @@ impl Reading<'_, '_> {
     }
 
     fn read_files(&mut self, dir: &Path, base: &Base) -> Result<(), Fault> {
-        let (mut before, late) = (None::<Day>, self.seal.map(|head| head.late.clone()));
+        let (mut before, late) = (None::<Day>, self.seal.as_ref().map(|head| head.late.clone()));
         for day in days(dir).map_err(Fault::Read)? {
             // What is older than the base is looked at apart from this.
             if base.day.is_some_and(|base| day < base) {
@@ -512,6 +538,7 @@ impl Reading<'_, '_> {
                             return Err(Fault::Moved);
                         }
                         self.made(line);
+                        self.pass_behind(line);
                         self.compare_seal()?;
                         self.compare_checkpoint()?;
                     }
@@ -526,7 +553,10 @@ impl Reading<'_, '_> {
                         }
                         break;
                     }
-                    Next::End => break,
+                    Next::End => {
+                        self.empty.extend((number == 1).then_some(file));
+                        break;
+                    }
                 }
             }
         }
@@ -535,9 +565,9 @@ impl Reading<'_, '_> {
 
     /// Where the walk stands at the head's record, they must be the same.
     fn compare_seal(&mut self) -> Result<(), Fault> {
-        match self.seal {
-            Some(head) if head.records == self.walk.records => {
-                self.seal = None;
+        match self.seal.take_if(|head| head.records == self.walk.records) {
+            Some(head) => {
+                self.behind = (!head.is_end).then(|| Behind::of(&head));
                 if head.last != self.walk.expected {
                     return Err(Fault::Replaced);
                 }
@@ -546,7 +576,21 @@ impl Reading<'_, '_> {
                     _ => Ok(()),
                 }
             }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
+        }
+    }
+
+    /// A record behind the head must not be younger than that allows, unless a newer head counts it meanwhile.
+    fn pass_behind(&mut self, line: &[u8]) {
+        if self.behind.as_mut().is_none_or(|behind| behind.admits(line)) || self.beyond.is_some() {
+            return;
+        }
+        match (self.reread)() {
+            Ok(Some(Ok(newer))) if newer.records >= self.walk.records => {
+                (self.sealed, self.is_end, self.behind) = (newer.records, newer.is_end, None);
+                self.seal = Some(newer);
+            }
+            Ok(Some(_) | None) | Err(_) => self.beyond = self.place.clone(),
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Writer {
     /// Weight of the batch and of the lines made of it, as counted in the queue's.
     batch_bytes: usize,
     is_failing: bool,
+    /// What failed was given up, so that only the next record shows whether it works again.
+    is_unproven: bool,
     /// Entries whose texts are being looked over.
     room: Room,
     /// The last try left something unwritten.
@@ -86,6 +88,7 @@ impl Writer {
             batch_bytes: 0,
             room: Room::default(),
             is_failing: false,
+            is_unproven: false,
             is_stuck: false,
             tried: now,
             synced: now,
@@ -107,7 +110,7 @@ impl Writer {
                 let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
                 let lost = (queue + self.fresh.len() + self.batch.len() + self.room.len()) as u64
                     + self.sink.discard();
-                self.shared.counters.dropped.fetch_add(lost, Relaxed);
+                self.shared.give_up(lost);
                 return;
             }
         }
@@ -197,26 +200,39 @@ impl Writer {
     fn write(&mut self) {
         self.tried = clock();
         let rendered = self.render();
+        // A head that is on its way would be put in the place of the new one.
+        if self.sink.waits_for_round() {
+            self.collect(Patience::Wait);
+        }
         let mut written = 0;
         let appended = self.sink.write(&mut written);
         let outcome = rendered.and(appended);
         self.shared.counters.written.fetch_add(written, Relaxed);
         self.is_stuck = outcome.is_err();
         match outcome {
-            Ok(()) => self.release(),
+            Ok(()) => {
+                self.is_unproven &= written == 0;
+                self.release();
+            }
             Err(error) => {
                 self.fail(&error);
                 if self.on_failure == OnFailure::Drop {
                     let lost = self.batch.len() as u64 + self.sink.discard();
                     self.batch.clear();
-                    self.shared.counters.dropped.fetch_add(lost, Relaxed);
+                    self.shared.give_up(lost);
+                    self.is_unproven = lost > 0;
                     self.release();
                 }
                 return;
             }
         }
         // What was written now still has to be synced before it counts as working.
-        if self.is_failing && !self.sink.is_dirty() && !self.sink.is_owing() && !self.syncer.is_busy() {
+        if self.is_failing
+            && !self.is_unproven
+            && !self.sink.is_dirty()
+            && !self.sink.is_owing()
+            && !self.syncer.is_busy()
+        {
             self.recovered();
         }
     }
@@ -249,8 +265,14 @@ impl Writer {
     }
 
     fn recovered(&mut self) {
+        self.shared.observer.recovered();
         self.is_failing = false;
         self.shared.is_failing.store(false, Relaxed);
+    }
+
+    /// Whether something fails, as far as is known: where all of it was given up, nobody knows.
+    fn is_stopped(&self) -> bool {
+        self.is_failing && !self.is_unproven
     }
 
     fn begin_sync(&mut self, sign: Sign) {
@@ -264,12 +286,14 @@ impl Writer {
         let Some(failed) = self.syncer.outcome(patience) else { return };
         self.sync_took = self.synced.elapsed();
         if failed.is_empty() {
-            if self.is_failing && !self.is_stuck {
+            self.sink.settle();
+            if self.is_failing && !self.is_stuck && !self.is_unproven {
                 self.recovered();
             }
             return;
         }
         let reopened = self.sink.sync_failed(failed);
+        self.sink.settle();
         self.fail(
             &reopened.err().unwrap_or_else(|| io::Error::other("what was written could not be synced")),
         );
@@ -286,7 +310,7 @@ impl Writer {
 
     /// The last words: every chain ends here, unless something is left that could not be written.
     fn end(&mut self) {
-        if !self.is_failing && !self.sink.is_pending() && !self.sink.is_dirty() && !self.sink.is_owing() {
+        if !self.is_stopped() && !self.sink.is_pending() && !self.sink.is_dirty() && !self.sink.is_owing() {
             // Where it fails, the next start tells what a crash would have it tell.
             drop(sync_round(self.sink.end()));
         }
@@ -319,11 +343,11 @@ impl Writer {
         // Nothing is removed while it is being compressed.
         let is_busy = self.compressor.as_ref().is_some_and(Compressor::is_busy);
         let is_under_way = self.sink.is_pending() || !self.batch.is_empty() || !self.fresh.is_empty();
-        if self.pruned == Some((today, goes_by)) || self.is_failing || is_busy || is_under_way {
+        if self.pruned == Some((today, goes_by)) || self.is_stopped() || is_busy || is_under_way {
             return;
         }
         self.sync_all();
-        if self.is_failing {
+        if self.is_stopped() {
             return;
         }
         // A file that cannot be removed is no record that cannot be written: it is told, and tried again tomorrow.

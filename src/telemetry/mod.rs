@@ -590,4 +590,8 @@ impl Observer for Redactions {
             crate::operator::warn(&format!("records cannot be written: {error}"));
         }
     }
+
+    fn recovered(&self) {
+        crate::operator::info("records can be written again");
+    }
 }

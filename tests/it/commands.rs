@@ -318,3 +318,35 @@ fn a_command_runs_as_a_tenant_with_a_gateway_of_its_own() {
     assert_eq!(run(&killed, &dir, "").0, 128 + 9);
     assert_eq!(run(&["run", "-t", "acme"], &dir, "").0, 2);
 }
+
+/// What is named is counted on: it is not left aside for the data directory's own secret, or for none.
+#[test]
+fn a_configuration_that_is_named_and_cannot_be_used_is_no_ground_to_go_on() {
+    use crate::support::{ACME, Gateway, chat, tools};
+    let mut gateway = Gateway::start();
+    assert_eq!(gateway.chat(ACME, &chat("hi", &tools(&["get_a", "delete_b"]))).status, 200);
+    gateway.lines("audit", "acme", 1);
+    gateway.stop();
+    let dir = gateway.dir.path();
+    let given = fs::read_to_string(dir.join("tollgate.yaml")).unwrap()
+        + "records: { secret: { env: NOBODY_SET_THIS } }\n";
+    fs::write(dir.join("given.yaml"), given).unwrap();
+    fs::write(dir.join("broken.yaml"), "listen: [").unwrap();
+    let verify = |more: &[&str]| run(&[&["audit", "verify", "data"], more].concat(), dir, "");
+    let (status, out, told) = verify(&[]);
+    assert!(status == 0 && told.contains("heads are checked with data/secret"), "{out}{told}");
+    assert_eq!(verify(&["--config", "tollgate.yaml"]).0, 0);
+    let secret = ("given.yaml", "`records.secret` cannot be read here");
+    for (config, why) in [("none.yaml", "does not load"), ("broken.yaml", "does not load"), secret] {
+        let (status, out, told) = verify(&["--config", config]);
+        assert!(status == 1 && out.is_empty() && told.contains(why), "{config}: {out}{told}");
+    }
+    for config in ["none.yaml", "broken.yaml"] {
+        let (status, out, told) = run(&["redact", "--config", config], dir, "jane@example.com\n");
+        assert!(status == 1 && out.is_empty() && told.contains("does not load"), "{config}: {out}{told}");
+    }
+    assert_eq!(run(&["redact"], dir, "hi\n").1, "hi\n");
+    fs::remove_file(dir.join("data/secret")).unwrap();
+    let (status, _, told) = verify(&[]);
+    assert!(status == 0 && told.contains("heads are not checked"), "{told}");
+}

@@ -101,10 +101,75 @@ fn o4_a_disk_that_fails_and_comes_back_has_every_line() {
     gateway.stop();
     // As the disk has it, without what the system remembers.
     let script = format!(
-        "{MOUNT}{BINARY} audit verify data || exit 1; cat data/log/acme/*.jsonl | grep -c '\"status\":200'"
+        "{MOUNT}{BINARY} audit verify data 2>&1 || exit 1; cat data/log/acme/*.jsonl | grep -c '\"status\":200'"
     );
     let (is_whole, said) = apart(&script, &dir);
     assert!(is_whole, "{said}");
     let lines: usize = said.lines().last().unwrap().parse().unwrap();
     assert_eq!(lines, served.get(), "{said}");
+}
+
+/// Has requests recorded, of 20 KiB each, until one is refused.
+fn until_refused(gateway: &Gateway) {
+    let long = "word ".repeat(4096);
+    gateway.wait("a refusal", |gateway| gateway.chat(ACME, &chat(&long, "")).status == 503);
+}
+
+/// A file that may not grow any more (`ulimit -f`) is an error like a full disk, and no signal that ends the gateway.
+#[test]
+fn a_file_that_may_not_grow_is_like_a_full_disk() {
+    let more = "records: { on_failure: fail }\nlimits: { drain: 2s }\n";
+    let mut gateway = Gateway::with(TENANTS, more);
+    if !gateway.limit("--fsize=65536:") {
+        println!("left out: there is no prlimit");
+        return;
+    }
+    let lift = |gateway: &Gateway| assert!(gateway.limit("--fsize=unlimited:"));
+    until_refused(&gateway);
+    lift(&gateway);
+    gateway.wait("its end", |gateway| gateway.chat(ACME, &chat("hi", "")).status == 200);
+    gateway.wait("the word of it", |gateway| gateway.stderr().contains("records can be written again"));
+    // What is left when it ends has until `drain` to be written.
+    assert!(gateway.limit("--fsize=65536:"));
+    until_refused(&gateway);
+    gateway.signal("TERM");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    lift(&gateway);
+    assert_eq!(gateway.exit_status(), Some(0), "{}", gateway.stderr());
+    gateway.start_again();
+    assert!(gateway.limit("--fsize=65536:"));
+    until_refused(&gateway);
+    gateway.signal("TERM");
+    assert_eq!(gateway.exit_status(), Some(1));
+    let told = gateway.stderr();
+    assert!(told.contains("the last records could not be written: ") && told.contains(" are lost"), "{told}");
+}
+
+#[test]
+fn records_that_are_dropped_are_not_called_well() {
+    let mut gateway = Gateway::with(TENANTS, "records: { on_failure: drop }\n");
+    let records = |gateway: &Gateway| gateway.admin_get("/admin/status").json()["records"].clone();
+    assert_eq!(records(&gateway), "ok");
+    // Not a byte fits any more, of however few records.
+    if !gateway.limit("--fsize=1:") {
+        println!("left out: there is no prlimit");
+        return;
+    }
+    gateway.wait("a record that is dropped", |gateway| {
+        assert_eq!(gateway.chat(ACME, &chat("hi", "")).status, 200);
+        metric(gateway, "tollgate_dropped_records_total") > 0
+    });
+    // Also while nothing comes that could be dropped.
+    for _ in 0..5 {
+        assert_ne!(records(&gateway), "ok");
+        assert_eq!(metric(&gateway, "tollgate_records_writable"), 0);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(gateway.limit("--fsize=unlimited:"));
+    gateway.wait("the next record", |gateway| {
+        gateway.chat(ACME, &chat("hi", "")).status == 200 && records(gateway) == "ok"
+    });
+    gateway.wait("the word of it", |gateway| gateway.stderr().contains("records can be written again"));
+    gateway.signal("TERM");
+    assert_eq!(gateway.exit_status(), Some(0));
 }

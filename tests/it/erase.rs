@@ -66,6 +66,10 @@ fn a_tenant_is_erased_for_good_and_starts_anew() {
     gateway.stop();
     let (status, _, told) = erase(&dir, &[]);
     assert!(status == 2 && told.contains("--yes"), "{told}");
+    for by in ["ada\u{7}", "ada\nada", &"a".repeat(257)] {
+        let (status, _, told) = run(&["tenant", "erase", "acme", "--yes", "--by", by], &dir, "");
+        assert!(status == 2 && told.contains("--by"), "{told}");
+    }
     assert!(!holding(&data, &acme).is_empty() && !holding(&data, &id).is_empty());
     let recorded = gateway.lines("audit", "acme", 1).len();
     let secret = fs::read_to_string(data.join("secrets.json")).unwrap();
@@ -117,6 +121,141 @@ fn a_tenant_is_erased_for_good_and_starts_anew() {
     let (status, _, told) = erase(&dir, &["--yes"]);
     assert!(status == 1 && told.contains("nothing was erased"), "{told}");
     assert!(data.join("audit/acme").exists());
+}
+
+fn verify(gateway: &Gateway) -> (i32, String) {
+    let (status, out, told) =
+        run(&["audit", "verify", "data", "--config", "tollgate.yaml"], gateway.dir.path(), "");
+    (status, out + &told)
+}
+
+/// The events in the operator's chain, in order.
+fn events(gateway: &Gateway) -> Vec<serde_json::Value> {
+    gateway.lines("audit", "_operator", 0)
+}
+
+#[test]
+fn an_erasure_that_failed_at_the_ledger_is_finished_by_the_next() {
+    let mut gateway = gateway("");
+    token(&gateway, "acme", ACME);
+    gateway.stop();
+    let dir = gateway.dir.path().to_owned();
+    let ledger = rusqlite::Connection::open(dir.join("data/usage.sqlite")).unwrap();
+    let rows = || {
+        let counted = "SELECT count(*) FROM usage WHERE tenant = 'acme'";
+        ledger.query_row(counted, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(rows() > 0);
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, _, told) = erase(&dir, &["--yes"]);
+    assert!(status == 1 && told.contains("run the command again"), "{told}");
+    let (status, out) = verify(&gateway);
+    assert!(status == 0 && out.contains("the erasure of acme that was begun at"), "{out}");
+    let (_, out, _) = run(&["audit", "verify", "data", "--format", "json"], &dir, "");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found[0]["unfinished_erasures"], serde_json::json!(["acme"]), "{out}");
+    ledger.execute_batch("ROLLBACK").unwrap();
+    let (status, out, told) = erase(&dir, &["--yes"]);
+    assert!(status == 0 && out.contains("finished the erasure that was begun at"), "{out}{told}");
+    // What became of the secret, the first run knew.
+    assert!(out.contains("its secret is destroyed"), "{out}");
+    assert_eq!(rows(), 0);
+    let told: Vec<_> = events(&gateway).iter().map(|record| record["event"].clone()).collect();
+    assert_eq!(told, ["tenant_erase_begun", "tenant_erase_resumed", "tenant_erased"]);
+    let (status, out) = verify(&gateway);
+    assert!(status == 0 && !out.contains("erasure"), "{out}");
+    let (status, _, told) = erase(&dir, &["--yes"]);
+    assert!(status == 1 && told.contains("holds nothing of a tenant `acme`"), "{told}");
+}
+
+#[test]
+fn a_tenant_that_only_has_a_secret_or_a_row_in_the_ledger_can_be_erased() {
+    let mut gateway = gateway("");
+    gateway.stop();
+    let dir = gateway.dir.path().to_owned();
+    let secrets = || fs::read_to_string(dir.join("data/secrets.json")).unwrap();
+    assert!(secrets().contains("\"acme\""), "a configured tenant has a secret from the start");
+    let (status, out, told) = erase(&dir, &["--yes"]);
+    assert!(status == 0 && out.contains("its secret is destroyed"), "{out}{told}");
+    assert!(!secrets().contains("\"acme\""));
+    let ledger = rusqlite::Connection::open(dir.join("data/usage.sqlite")).unwrap();
+    ledger.execute("INSERT INTO usage VALUES ('acme', 0, 'k', '', '', 1, 0, 0, 0, 0)", []).unwrap();
+    let (status, out, told) = erase(&dir, &["--yes"]);
+    assert_eq!(status, 0, "{out}{told}");
+    let (status, _, told) = erase(&dir, &["--yes"]);
+    assert!(status == 1 && told.contains("holds nothing of a tenant `acme`"), "{told}");
+}
+
+#[test]
+fn what_lies_behind_a_link_is_not_called_erased() {
+    let mut gateway = gateway("");
+    let token = token(&gateway, "acme", ACME);
+    gateway.stop();
+    let dir = gateway.dir.path().to_owned();
+    let (log, elsewhere) = (dir.join("data/log/acme"), dir.join("elsewhere"));
+    let file = fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
+    for linked in [&log, &file, &dir.join("data/audit/acme")] {
+        let was_dir = linked.is_dir();
+        fs::rename(linked, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, linked).unwrap();
+        let (status, out, told) = erase(&dir, &["--yes"]);
+        assert!(
+            status == 1 && told.contains("is a link") && told.contains("nothing was erased"),
+            "{out}{told}"
+        );
+        assert!(fs::symlink_metadata(linked).unwrap().is_symlink() && elsewhere.is_dir() == was_dir);
+        if linked.ends_with("audit/acme") {
+            let (status, out) = verify(&gateway);
+            assert!(status == 0 && out.contains("audit/acme is a link"), "{out}");
+            gateway.start_again();
+            gateway.stop();
+            assert!(gateway.stderr().contains("audit/acme is a link"), "{}", gateway.stderr());
+        }
+        fs::remove_file(linked).unwrap();
+        fs::rename(&elsewhere, linked).unwrap();
+    }
+    assert!(!holding(&dir.join("data"), &token).is_empty());
+    // Who types an address is no less redacted than who approves.
+    let by = ["tenant", "erase", "acme", "--config", "tollgate.yaml", "--yes", "--by", "ada.l@example.com"];
+    assert_eq!(run(&by, &dir, "").0, 0);
+    assert!(holding(&dir.join("data"), &token).is_empty());
+    assert_eq!(holding(&dir.join("data"), "ada.l@example.com"), Vec::<String>::new());
+    let told = events(&gateway).pop().unwrap()["by"].to_string();
+    assert!(told.contains("[EMAIL_ADDRESS:"), "{told}");
+}
+
+#[test]
+fn an_erasure_that_ended_behind_the_secret_is_named_and_finished_by_the_next() {
+    for shared in ["", "records: { secret: 0123456789abcdef0123456789abcdef0123456789abcdef }\n"] {
+        let mut gateway = gateway(shared);
+        let before = token(&gateway, "acme", ACME);
+        gateway.stop();
+        let dir = gateway.dir.path().to_owned();
+        // Nothing can be written in the place of the roll: the command ends between the secret and the roll.
+        let aside = dir.join("data/audit/.heads/roll.tmp");
+        fs::create_dir(&aside).unwrap();
+        let (status, _, told) = erase(&dir, &["--yes"]);
+        assert!(status == 1 && told.contains("run the command again"), "{told}");
+        fs::remove_dir(&aside).unwrap();
+        let hint = "run `tollgate tenant erase acme` again";
+        let (status, out) = verify(&gateway);
+        assert!(status == 1 && out.contains("BROKEN acme") && out.contains(hint), "{out}");
+        gateway.start_again();
+        let between = token(&gateway, "acme", ACME);
+        assert_ne!(between, before);
+        gateway.stop();
+        let told = gateway.stderr();
+        assert!(told.contains("the erasure of acme that was begun at") && told.contains(hint), "{told}");
+        let (status, out, told) = erase(&dir, &["--yes"]);
+        assert!(status == 0 && out.contains("finished the erasure"), "{out}{told}");
+        assert_eq!(out.contains("its secret is destroyed"), shared.is_empty(), "{out}");
+        let (status, out) = verify(&gateway);
+        assert!(status == 0 && !out.contains("erasure"), "{out}");
+        assert!(holding(&dir.join("data"), &before).is_empty());
+        gateway.start_again();
+        // A secret that others share is another one once, however often the command ran.
+        assert_eq!(token(&gateway, "acme", ACME) == between, !shared.is_empty());
+    }
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn what_was_left_in_the_audit_directory_is_named_and_breaks_nothing_unless_it_lo
         assert!(out.contains("ok     acme: 2 records"), "{out}{err}");
         (status, out)
     };
-    for name in ["readme", "notes.txt~", ".DS_Store", "old/notes", ".git/HEAD", ".heads/readme"] {
+    for name in
+        ["readme", "notes.txt~", ".DS_Store", "old/notes", ".git/HEAD", ".heads/readme", "acme/readme~"]
+    {
         let path = audit.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "x").unwrap();

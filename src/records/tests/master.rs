@@ -52,10 +52,30 @@ fn a_tenant_s_own_secret_lasts_until_it_is_destroyed() {
     assert_eq!(mode & 0o777, 0o600);
     let again = open_secrets(&dir, Master::Own);
     assert_eq!((told(&again, "acme"), told(&again, "globex")), (acme.clone(), globex.clone()));
-    assert_eq!(again.destroy("acme", &lock).unwrap(), Destroyed::Forever);
+    assert!(again.holds("acme") && again.fate("acme").destroyed == Destroyed::Forever);
+    again.destroy("acme", again.fate("acme"), &lock).unwrap();
     let after = open_secrets(&dir, Master::Own);
+    assert!(!after.holds("acme"));
     assert_ne!(told(&after, "acme"), acme);
     assert_eq!(told(&after, "globex"), globex);
+}
+
+/// Else a gateway whose erasure was interrupted would make other tokens than those it shares a secret with.
+#[test]
+fn an_erasure_that_is_gone_on_with_counts_once() {
+    let dir = Dir::new();
+    let lock = DataDirLock::take(&dir.0).unwrap();
+    let secrets = open_secrets(&dir, Master::Given);
+    let before = told(&secrets, "acme");
+    let fate = secrets.fate("acme");
+    secrets.destroy("acme", fate, &lock).unwrap();
+    let once = told(&secrets, "acme");
+    assert!(once != before && !secrets.holds("acme"));
+    open_secrets(&dir, Master::Given).destroy("acme", fate, &lock).unwrap();
+    let again = open_secrets(&dir, Master::Given);
+    assert_eq!(told(&again, "acme"), once);
+    again.destroy("acme", again.fate("acme"), &lock).unwrap();
+    assert_ne!(told(&again, "acme"), once);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Records as a whole: on a real disk, through the thread where it matters and through the sink where a clock would.
 
 mod before_base;
+mod behind;
 mod compression;
 pub(super) mod fixture;
 mod master;
@@ -135,10 +136,17 @@ fn end(sink: &mut Sink) {
 
 /// A line of somebody's own behind a chain.
 fn planted(file: &Path) -> Vec<u8> {
+    planted_at(file, None)
+}
+
+/// The same, made at a time.
+fn planted_at(file: &Path, time: Option<SystemTime>) -> Vec<u8> {
     let text = fs::read_to_string(file).unwrap();
     let (_, last) = chain::links(text.lines().last().unwrap().as_bytes()).unwrap();
     let mut out = text.clone().into_bytes();
     let body = text.lines().last().unwrap().split_once(",\"prev\"").unwrap().0;
+    let at = time.map(|time| body.replacen(body.get(9..33).unwrap(), &rfc3339(time), 1));
+    let body = at.as_deref().unwrap_or(body);
     out.extend_from_slice(body.as_bytes());
     let start = text.len();
     chain::seal(&mut out, start, &last);

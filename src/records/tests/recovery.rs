@@ -77,3 +77,51 @@ fn what_a_crash_left_behind_the_head_is_taken_over() {
     assert!(found.finding.is_none(), "{found:?}");
     assert_eq!((found.records, found.unsealed), (5, 0));
 }
+
+/// A compressed file of nothing, or a file of anything, of a day that has not come.
+#[test]
+fn a_file_that_somebody_put_behind_the_last_day_is_not_gone_on_from() {
+    for (name, content, is_found) in [
+        ("9999-12-31.jsonl.gz", &b""[..], false),
+        ("2026-11-27.jsonl.gz", b"", false),
+        ("9999-12-31.jsonl", b"", false),
+        ("9999-12-31.jsonl.gz", b"nonsense\n", true),
+        ("9999-12-31.jsonl", b"nonsense\n", true),
+        ("2026-11-26.jsonl", b"nonsense", false),
+    ] {
+        let dir = Dir::new();
+        let mut first = sink(&dir);
+        write(&mut first, [0, 0].map(|day| decided("acme", day, 0)));
+        end(&mut first);
+        drop(first);
+        let put = dir.0.join("audit/acme").join(name);
+        fs::write(&put, content).unwrap();
+        let found = report(&dir);
+        assert_eq!(found.empty.contains(&put), content.is_empty(), "{name}: {found:?}");
+        for day in [0, 1] {
+            let mut again = sink(&dir);
+            write(&mut again, [decided("acme", day, 7)]);
+            end(&mut again);
+        }
+        let mut expected =
+            vec![put.clone(), day_path_of(&dir, "2026-11-25"), day_path_of(&dir, "2026-11-26")];
+        if name == "2026-11-26.jsonl" {
+            expected.push(day_path_of(&dir, "2026-11-26").with_extension("jsonl.torn"));
+        }
+        expected.sort();
+        expected.dedup();
+        assert_eq!(files(&dir.0.join("audit/acme")), expected);
+        let finding = report(&dir).finding.map(|finding| finding.to_string());
+        assert_eq!(finding.is_some(), is_found, "{name}: {finding:?}");
+        assert!(finding.is_none_or(|finding| finding.contains(name)));
+    }
+    let dir = Dir::new();
+    fs::create_dir_all(dir.0.join("log/acme")).unwrap();
+    fs::write(dir.0.join("log/acme/9999-12-31.jsonl.gz"), b"").unwrap();
+    write(&mut sink(&dir), [answered("acme")]);
+    assert_eq!(lines(&dir.0.join("log/acme/2026-11-25.jsonl")).len(), 1);
+}
+
+fn day_path_of(dir: &Dir, day: &str) -> PathBuf {
+    dir.0.join(format!("audit/acme/{day}.jsonl"))
+}

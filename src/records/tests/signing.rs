@@ -472,7 +472,7 @@ fn no_chain_without_checkpoints_is_whole_whatever_its_head_says() {
     let path = dir.0.join("audit/.heads/acme.json");
     let genesis = genesis("acme");
     let forged = format!(
-        r#"{{"tenant":"acme","records":0,"last":"{0}","file":null,"bytes":0,"base":{{"file":null,"prev":"{0}","records":0}},"mac":"{1}"}}"#,
+        r#"{{"tenant":"acme","records":0,"last":"{0}","file":null,"bytes":0,"base":{{"file":null,"prev":"{0}","records":0}},"until":"2027-01-01T00:00:00.000Z","mac":"{1}"}}"#,
         genesis.as_str(),
         "0".repeat(64)
     );
