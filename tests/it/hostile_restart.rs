@@ -272,7 +272,7 @@ fn o7_results_of_tools_beyond_the_room_wait_or_are_told_to_come_again() {
     let told = all_at_once(gateway.port, 40, &request);
     assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
     let whole = told.iter().filter(|(_, length)| *length > 12_000_000).count();
-    assert!(whole >= 5, "{told:?}");
+    assert!(whole >= 2, "{told:?}");
     println!("in a cgroup: {is_bounded}; {} KiB at most, {whole} whole", gateway.proc_status("VmHWM"));
     if is_bounded {
         assert!(gateway.proc_status("VmHWM") < 256 << 10, "{} KiB", gateway.proc_status("VmHWM"));
