@@ -4,7 +4,8 @@ use super::super::block;
 use super::super::bytes::is_alphanumeric;
 use super::TAGS;
 
-/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones.
+/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones;
+/// controls but tabs, line breaks and those of pages.
 #[inline(always)]
 pub(super) fn may_be_mark(b: u8) -> bool {
     (b == b'%')
@@ -15,6 +16,9 @@ pub(super) fn may_be_mark(b: u8) -> bool {
         | (b == b'\\')
         | (b == b'`')
         | (b == b'~')
+        | (b < 9)
+        | (b.wrapping_sub(0x0E) < 0x12)
+        | (b == 0x7F)
 }
 
 /// Whether a mark may go on so behind its first byte: most are none by their second.
