@@ -63,15 +63,28 @@ pub(super) fn begins_token(text: &[u8], at: usize) -> bool {
     token::matched(text, at).is_some() || aws::is_access_key(text, at)
 }
 
+/// The words for a number that counts with one of them alone, where lines are read as one.
+pub(super) fn label_of(entity: Entity) -> Option<&'static [&'static str]> {
+    Some(match entity {
+        Entity::PhoneNumber => phone::WORDS,
+        Entity::UsSsn => identity::SSN_WORDS,
+        Entity::UsItin => identity::ITIN_WORDS,
+        Entity::InAadhaar => identity::AADHAAR_WORDS,
+        Entity::UkNhs => identity::NHS_WORDS,
+        Entity::UkNino => identity::NINO_WORDS,
+        Entity::DeTaxId => identity::TAX_WORDS,
+        Entity::DeSocialSecurity => identity::PENSION_WORDS,
+        Entity::DeIdCard => identity::CARD_WORDS,
+        Entity::AtSvnr => identity::SVNR_WORDS,
+        Entity::DeVatId | Entity::AtVatId | Entity::ChUid => business::WORDS,
+        _ => return None,
+    })
+}
+
 /// Whether a word for a number stands right before it, in its line.
 pub(super) fn is_labelled(what: What, text: &[u8], start: usize) -> bool {
-    let words = match what {
-        What::Entity(Entity::PhoneNumber) => phone::WORDS,
-        What::Entity(Entity::UsSsn) => identity::SSN_WORDS,
-        What::Entity(Entity::InAadhaar) => identity::AADHAAR_WORDS,
-        What::Entity(Entity::UkNhs) => identity::NHS_WORDS,
-        _ => return false,
-    };
+    let What::Entity(entity) = what else { return false };
+    let Some(words) = label_of(entity) else { return false };
     let head = bytes::slice(text, start.saturating_sub(LABEL), start);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'\r' | b',' | b';')).next().unwrap_or_default();
     !line.iter().any(u8::is_ascii_digit) && bytes::holds_word(line, words)

@@ -15,10 +15,9 @@ pub(super) fn may_be_mark(b: u8) -> bool {
         | (b & 0xDF == b'[')
         | (b == b'\\')
         | (b == b'`')
-        | (b == b'~')
+        | (b & 0xFE == b'~')
         | (b < 9)
         | (b.wrapping_sub(0x0E) < 0x12)
-        | (b == 0x7F)
 }
 
 /// Whether a mark may go on so behind its first byte: most are none by their second.
