@@ -7,7 +7,7 @@ mod control;
 mod first;
 mod spelled;
 
-pub(super) use self::first::holds_mark;
+pub(super) use self::first::{holds_control, holds_mark, is_plain};
 pub(super) use self::spelled::holds_point;
 
 use std::ops::Range;

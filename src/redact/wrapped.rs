@@ -69,27 +69,33 @@ fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
     }
     let (start, stop) = (run_start(text, end, LINE_MAX, part), run_end(text, next, LINE_MAX, part));
     let (front, rest) = (slice(text, start, end), slice(text, next, stop));
-    let (last, first) = (run_start(text, tail, LINE_MAX, code), run_end(text, head, LINE_MAX, code));
-    let mut begin = [0; 4];
-    let around = slice(text, last, tail).iter().chain(slice(text, head, first));
-    begin.iter_mut().zip(around).for_each(|(to, from)| *to = *from);
     let digits = |range: &[u8]| range.iter().filter(|b| b.is_ascii_digit()).count();
-    let capitals = |range: &[u8]| range.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let (many, more) = (digits(front), digits(rest));
+    let few = many < 2 || more < 2;
+    let (last, first) = (run_start(text, tail, LINE_MAX, code), run_end(text, head, LINE_MAX, code));
     let is_whole = !is_alphanumeric(byte(text, first)) && !is_alphanumeric(before(text, last));
-    // Of nine or ten characters, as an identity card has.
-    let is_card = is_whole && head == next && tail == end && matches!(first - head + tail - last, 9 | 10);
-    let account = || is_card || holds_country(front) || holds_country(&begin);
-    // The end of a word, a day at the beginning of a line, and letters that belong to no account.
-    let inside = code(byte(text, start)) && is_alphanumeric(before(text, start));
-    if inside || is_day(rest) || (capitals(rest) > 4 && !account()) {
+    // Few on one side are a part of a number only where no word begins or ends.
+    if few && !is_whole {
         return false;
     }
-    if digits(front) < 2 || digits(rest) < 2 {
-        // Few on one side are a part of a number only where no word begins or ends.
-        let enough = is_card || digits(front) + digits(rest) > 4;
+    // Of nine or ten characters, as an identity card has.
+    let is_card = is_whole && head == next && tail == end && matches!(first - head + tail - last, 9 | 10);
+    // The end of a word, a day at the beginning of a line, and letters that belong to no account.
+    let inside = code(byte(text, start)) && is_alphanumeric(before(text, start));
+    let capitals = rest.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let account = || {
+        let mut begin = [0; 4];
+        let around = slice(text, last, tail).iter().chain(slice(text, head, first));
+        begin.iter_mut().zip(around).for_each(|(to, from)| *to = *from);
+        is_card || holds_country(front) || holds_country(&begin)
+    };
+    if inside || is_day(rest) || (capitals > 4 && !account()) {
+        return false;
+    }
+    if few {
         let sign = before(text, start) == b'+' && start > 1 && is_space(before(text, start - 1));
         let alone = slice(text, start, start + 2).contains(&b' ') || sign || !is_token(before(text, start));
-        if !enough || !is_whole || !alone || (digits(rest) == 0 && !is_card && !lacks_suffix(front)) {
+        if !alone || !is_card && (many + more < 5 || (more == 0 && !lacks_suffix(front))) {
             return false;
         }
     }

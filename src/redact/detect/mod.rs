@@ -12,6 +12,7 @@ mod column;
 mod command;
 mod crypto;
 mod data_url;
+mod declared;
 mod email;
 mod ends;
 mod header;
@@ -105,8 +106,9 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| pem::putty(scan, at))
             .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
-            .or_else(|| speech::labelled(scan, at)),
-        Trigger::Equals => assignment::find(scan, at),
+            .or_else(|| speech::labelled(scan, at))
+            .or_else(|| command::behind_colon(scan, at)),
+        Trigger::Equals => assignment::find(scan, at).or_else(|| command::part(scan.text, at)),
         Trigger::Dash => pem::find(scan, at)
             .or_else(|| token::at_sign(scan, at))
             .or_else(|| network::mac(scan, at))
