@@ -13,6 +13,7 @@ mod command;
 mod crypto;
 mod data_url;
 mod declared;
+mod dump;
 mod email;
 mod ends;
 mod header;
@@ -142,6 +143,10 @@ macro_rules! first_of {
 /// Sequences of digit groups, with how many digits the value has, the strictest check first. Each is asked where it stands,
 /// as a loop over them would not foretell whom it asks.
 pub(super) fn numeric(number: &number::Number<'_>) -> Option<Finding> {
+    checked(number).filter(|found| !dump::is_row(number.scan.text, found.start))
+}
+
+fn checked(number: &number::Number<'_>) -> Option<Finding> {
     first_of! { number;
         ChAhv number::digits(13, 13), identity::ch_ahv;
         CreditCard number::digits(13, 19), payment::card;
