@@ -14,9 +14,12 @@ const ALL_BYTES_MAX: usize = 1 << 20;
 /// In JSON, in a string of JSON in it, and in one of that.
 const LEVELS: usize = 3;
 
+/// What a spelling is, and the plain value.
+type Value = (Entity, Arc<str>);
+
 /// Values, each with what it is.
 #[derive(Clone)]
-pub(super) struct Known(Arc<(AhoCorasick, Vec<(Entity, Arc<str>)>)>);
+pub(super) struct Known(Arc<(AhoCorasick, Vec<Value>)>);
 
 impl Known {
     /// Those of one request. `None` if none tells itself from other words.

@@ -123,8 +123,9 @@ fn pattern_of_keys(held: &Held<'_>, found: &mut Found) {
     for (name, regex) in held.effective.patterns.iter().flatten() {
         let Ok(pattern) = Pattern::new(&name.value, &regex.value) else { continue };
         let Some(key) = wire::keys().find(|key| pattern.is_in(key)) else { continue };
-        let message =
-            format!("this matches `{key}`, a key that requests are made of: with `wire` such keys are no values");
+        let message = format!(
+            "this matches `{key}`, a key that requests are made of: with `wire` such keys are no values"
+        );
         let problem = Problem::warning("pattern-of-keys", regex.at, message);
         found.push(problem.hint("make it narrower, by a prefix or digits that only such values have"));
     }
