@@ -6,7 +6,7 @@ pub(super) const LEN: usize = 64;
 
 pub(super) type Block = [u8; LEN];
 
-/// The places of a text whose bytes satisfy a predicate, which no zero does.
+/// The places of a text whose bytes satisfy a predicate.
 pub(super) struct Places<'a, F> {
     text: &'a [u8],
     is: F,
@@ -35,7 +35,8 @@ impl<'a, F: Fn(u8) -> bool> Places<'a, F> {
             }
             rest = self.go_to(self.block + LEN);
         }
-        Some(self.block + rest.trailing_zeros() as usize)
+        // Behind the end zeros stand.
+        Some(self.block + rest.trailing_zeros() as usize).filter(|at| *at < self.text.len())
     }
 
     #[inline(always)]
@@ -93,7 +94,7 @@ pub(super) fn find(text: &[u8], mut at: usize, is: impl Fn(u8) -> bool) -> Optio
     while at < text.len() {
         let places = places(text, at, &is);
         if places != 0 {
-            return Some(at + places.trailing_zeros() as usize);
+            return Some(at + places.trailing_zeros() as usize).filter(|at| *at < text.len());
         }
         at += LEN;
     }
@@ -107,9 +108,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_place_is_passed_over(text in "[a-c\n]{0,40}(z{0,99}[a-c\n]{0,9}){0,3}", steps in prop::collection::vec(0..90_usize, 1..9)) {
+        fn no_place_is_passed_over(text in "[a-c\n\0]{0,40}(z{0,99}[a-c\n]{0,9}){0,3}", steps in prop::collection::vec(0..90_usize, 1..9)) {
             let text = text.as_bytes();
-            let is = |b: u8| (b == b'b') | (b == b'\n');
+            let is = |b: u8| (b == b'b') | (b == b'\n') | (b == 0);
             let plain = |from: usize| (from..text.len()).find(|at| is(text[*at]));
             let mut places = Places::of(text, is);
             let mut at = 0;

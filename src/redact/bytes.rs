@@ -117,7 +117,7 @@ pub(super) fn is_token(b: u8) -> bool {
 }
 
 /// Whether a line may end inside a value: behind eight bytes of a token, where it goes on with eight or with capitals, or near
-/// a digit or capital on either side of the break. Most do not, and which do nobody foretells: so all of it is looked at,
+/// a digit or capital on either side of the break, or before an indented line. Most do not, and which do nobody foretells: so all of it is looked at,
 /// without a branch.
 pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
     let Some(tail) = text.get(..end).and_then(|head| head.last_chunk::<8>()) else {
@@ -132,7 +132,7 @@ pub(super) fn may_be_cut(text: &[u8], end: usize, next: usize) -> bool {
     let token = all(tail) & (quoted | all(ahead) | (is_token(first) & !small.is_ascii_lowercase()));
     let code = |kinds: u32| kinds & (DIGIT | CAPITAL) != 0;
     let [.., second, last] = tail.map(kinds_of);
-    token | (code(second | last) & code(kinds_of(first) | kinds_of(small)))
+    token | (code(second | last) & (quoted | code(kinds_of(first) | kinds_of(small))))
 }
 
 /// Both alphabets of base64, and hexadecimal digits.

@@ -33,9 +33,10 @@ impl Holds {
     /// What can be told of a text at a glance.
     pub(super) fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
+        let plain = reading::is_plain(bytes);
         Self {
-            folded: !text.is_ascii(),
-            marks: reading::holds_mark(bytes),
+            folded: !plain && !text.is_ascii(),
+            marks: reading::holds_mark(bytes) || !plain && reading::holds_control(bytes),
             feeds: memchr::memchr(b'\n', bytes).is_some(),
             points: reading::holds_point(bytes),
             runs: true,

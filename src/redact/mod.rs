@@ -41,7 +41,7 @@ pub use self::entity::{Detectors, entities};
 pub use self::error::{AllowError, PatternError, UnknownEntity};
 use self::holds::Holds;
 use self::known::Known;
-pub use self::known::{is_telling, stands_for_itself};
+pub use self::known::{is_telling, spellings, stands_for_itself};
 pub use self::marked::Mark;
 pub use self::mask::{Masks, Unstable, between_placeholders, entity_of};
 pub use self::pattern::Pattern;
@@ -306,10 +306,16 @@ impl Redactor {
         {
             keep(Finding::whole(entity, 0, text.len()));
         }
-        self.known.iter().flat_map(|known| known.find(text)).for_each(&mut keep);
         for (index, pattern) in self.patterns.iter().enumerate() {
             for (start, end) in pattern.find(text) {
                 keep(Finding { start, end, what: What::Own(index), resume: end });
+            }
+        }
+        for (mut finding, value) in self.known.iter().flat_map(|known| known.find(text)) {
+            finding.shift(stretch.start);
+            let found = Located { value: value.into(), ..Located::here(finding, view) };
+            if !self.allowed.holds(&found) {
+                all.push(found);
             }
         }
     }

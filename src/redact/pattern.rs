@@ -34,6 +34,11 @@ impl Pattern {
         Ok(Self { name: name.into(), regex })
     }
 
+    /// Whether anything in a text is taken out by it.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.find(text).next().is_some()
+    }
+
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }

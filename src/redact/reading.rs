@@ -1,12 +1,13 @@
 //! Other readings of a text: what a browser, a mail program or a reader makes of it. Entities, percent signs and
-//! escapes are decoded, emphasis is dropped, lines that were wrapped inside a value are joined.
+//! escapes are decoded, emphasis and controls are dropped, lines that were wrapped inside a value are joined.
 //! Detectors read these beside the text itself; only what spans a place that was changed counts.
 
 mod alone;
+mod control;
 mod first;
 mod spelled;
 
-pub(super) use self::first::holds_mark;
+pub(super) use self::first::{holds_control, holds_mark, is_plain};
 pub(super) use self::spelled::holds_point;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use self::first::{may_be_mark, may_go_on};
 use super::block::Places;
 use super::bytes::{before, byte, is_space, is_word, run_end, run_start, slice};
+use super::shadow::is_invisible;
 use super::wrapped::wrap;
 
 /// How far a detector looks around a value.
@@ -315,6 +317,7 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
         }
         b'`' => Some((NOTHING, 1)),
         b'~' => (byte(text, at + 1) == b'~').then_some((NOTHING, 2)),
+        0..b' ' | 0x7F => control::dropped(text, at).map(|length| (NOTHING, length)),
         _ => tag(text, at).or_else(|| spelled(text, at)),
     }
 }
@@ -367,8 +370,9 @@ fn bytes_in_hex(text: &[u8], at: usize, sign: u8) -> Option<(char, usize)> {
 fn visible(code: u32) -> Option<char> {
     match code {
         0xA0 => Some(' '),
-        0xAD | 0x200B..=0x200F | 0x2060 | 0xFEFF => Some(NOTHING),
-        _ => char::from_u32(code).filter(|c| !c.is_control() || matches!(c, '\n' | '\t')),
+        _ => char::from_u32(code)
+            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+            .map(|c| if is_invisible(c) { NOTHING } else { c }),
     }
 }
 
@@ -523,6 +527,8 @@ mod tests {
             "%C3 %C3%28 %FF %80 =e2=80=9c \\ud83d \\ude00 \\u0000 %00 %7F",
             "%C3 %C3( %FF %80 =e2=80=9c \\ud83d \\ude00 \\u0000 %00 %7F",
         );
+        reads("a\x1b[01;31m\x1b[K@\x1b[m\x1b[Kb \x1b[EMAIL:x]", "a@b [EMAIL:x]");
+        reads("4\01\x071\x7f \x081\x0bx\n\x07y A=1\0B=2\0", "411 1\x0bx\n\x07y A=1\0B=2\0");
         reads("4\\u200b1%C2%AD1&#x200b;1 %A0", "4111  ");
     }
 

@@ -72,8 +72,7 @@ impl Located {
 
     /// Of those that a word has to tell when lines are read as one.
     pub(super) fn needs_word(&self) -> bool {
-        use Entity::{InAadhaar, PhoneNumber, UkNhs, UsSsn};
-        matches!(self.what, What::Entity(InAadhaar | PhoneNumber | UkNhs | UsSsn)) && !self.is_certain()
+        matches!(self.what, What::Entity(entity) if detect::label_of(entity).is_some()) && !self.is_certain()
     }
 
     /// What has a shape of its own: no password of a sentence.

@@ -1,11 +1,12 @@
 //! The shadow of a text: what a person reads, in ASCII where that is possible.
 //! Digits of other scripts, full-width forms, look-alike letters and odd blanks and dashes are folded,
-//! invisible characters dropped. Detectors read the shadow; the original is cut by way of the offset map.
+//! invisible characters and marks above ASCII dropped. Detectors read the shadow; the original is cut by way of the offset map.
 //! Made only when the text holds a character that folds; letters with accents do not.
 
 use std::ops::Range;
 
 use super::block;
+use super::bytes::{before, byte};
 
 /// A folded copy with the way back.
 pub(super) struct Shadow {
@@ -29,7 +30,8 @@ impl Shadow {
         let mut steps = vec![(0, 0)];
         let mut shift = 0_usize;
         for (at, c) in original.char_indices().skip_while(|(at, _)| *at < first) {
-            let (folded, new_shift) = match fold(c) {
+            let next = byte(original.as_bytes(), at + c.len_utf8());
+            let (folded, new_shift) = match fold(c, before(text.as_bytes(), text.len()), next) {
                 Fold::Keep => (c, shift),
                 Fold::Drop => {
                     shift += c.len_utf8();
@@ -77,20 +79,25 @@ fn first_folded(original: &str) -> Option<usize> {
     loop {
         let at = block::find(original.as_bytes(), from, may_fold)?;
         let c = original.get(at..)?.chars().next()?;
-        if !matches!(fold(c), Fold::Keep) {
+        let (prior, next) = (before(original.as_bytes(), at), byte(original.as_bytes(), at + c.len_utf8()));
+        if !matches!(fold(c, prior, next), Fold::Keep) {
             return Some(at);
         }
         from = at + c.len_utf8();
     }
 }
 
-/// What one character reads as. Nothing grows: the result is never longer in UTF-8.
-fn fold(c: char) -> Fold {
-    if u32::from(c) < 0xA0 || matches!(c, '\u{C0}'..='\u{24F}') {
+/// What one character reads as between two bytes of the shadow and of the text. Nothing grows: the result is never
+/// longer in UTF-8.
+fn fold(c: char, prior: u8, next: u8) -> Fold {
+    if c.is_ascii() || matches!(c, '\u{C0}'..='\u{24F}') {
         return Fold::Keep;
     }
-    if is_invisible(c) {
+    if is_invisible(c) || (is_combining(c) && matches!(prior, b' '..=b'~')) {
         return Fold::Drop;
+    }
+    if matches!(c, '\u{3002}' | '\u{FF61}') && prior.is_ascii_alphanumeric() && next.is_ascii_alphanumeric() {
+        return Fold::To('.');
     }
     if matches!(c, '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}') {
         return Fold::To(' ');
@@ -109,9 +116,19 @@ fn fold(c: char) -> Fold {
     }
 }
 
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+/// What takes no room: `Default_Ignorable_Code_Point` of Unicode, controls beyond ASCII but the line break, and what
+/// stands for annotations and objects.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{80}'..='\u{84}' | '\u{86}'..='\u{9F}' | '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}'
+        | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFC}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Marks that stand above, below or through the character before them.
+fn is_combining(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36F}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}'
+        | '\u{FE20}'..='\u{FE2F}')
 }
 
 /// First code points of the decimal digits of other scripts.
@@ -166,17 +183,26 @@ mod tests {
         check("４１１１－\u{200b}１", "4111-1");
         check("٤٥ ४५ 𝟏𝟗", "45 45 19");
         check("jаnе@х.со", "jane@x.co");
+        check("4\u{3164}1\u{115f}1\u{fff9}1\u{180b}\u{e0100}2\u{9f}3\u{fffc}", "411123");
+        check("4\u{336}1\u{332}1\u{301}@\u{336}\u{332}a", "411@a");
+        check("ё\u{301} \u{301}x", "ё\u{301} x");
+        check("a@b。org 中文。ok 。x", "a@b.org 中文。ok 。x");
         check("1\u{a0}2\u{2009}3\u{2013}4\u{2212}5", "1 2 3-4-5");
     }
 
     proptest! {
         #[test]
-        fn every_character_leads_back_to_itself(original in "[a-c４–а\u{200b}é😀 ]{0,40}") {
+        fn every_character_leads_back_to_itself(original in "[a-c４–а\u{200b}\u{301}\u{9f}。é😀 ]{0,40}") {
             if let Some(shadow) = Shadow::of(&original) {
                 for (at, c) in shadow.text().char_indices() {
                     let back = shadow.original(&(at..at + c.len_utf8()), &original);
+                    let next = byte(original.as_bytes(), back.start + original[back.start..].chars().next().unwrap().len_utf8());
                     let source = original.get(back).unwrap().chars().next().unwrap();
-                    let reads_as = match fold(source) { Fold::Keep => source, Fold::To(to) => to, Fold::Drop => '\0' };
+                    let reads_as = match fold(source, before(shadow.text().as_bytes(), at), next) {
+                        Fold::Keep => source,
+                        Fold::To(to) => to,
+                        Fold::Drop => '\0',
+                    };
                     prop_assert_eq!(reads_as, c);
                 }
             }

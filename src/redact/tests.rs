@@ -49,6 +49,7 @@ mod clean;
 mod credentials;
 mod forms;
 mod found;
+mod hidden;
 mod kept;
 mod laws;
 mod neighbours;

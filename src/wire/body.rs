@@ -151,6 +151,11 @@ const NUMBER_BYTES_MIN: usize = 4;
 /// What stands before the base64 of a data URL is no longer.
 const DATA_HEAD_MAX: usize = 256;
 
+/// The dialects' own keys, by which a body is read.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    FRAMES.iter().chain(WORDS).chain(PARAMETERS).copied()
+}
+
 fn member(name: &str) -> Member {
     match name {
         _ if FRAMES.contains(&name) => Member::Frame,

@@ -2,14 +2,13 @@
 //! may be repeated without them, by the client or in what a model answered before. Two placeholders side by side come
 //! back as two values side by side, of which redaction may find neither.
 
-use super::{body::Pen, restore::escaped, too_much};
+use super::{body::Pen, too_much};
 use crate::{
     json::{self, Value},
-    redact::{Masks, Redactor, Unstable, between_placeholders, is_telling, stands_for_itself},
+    redact::{Masks, Redactor, Unstable, between_placeholders, is_telling, spellings, stands_for_itself},
     refusal::Refusal,
 };
 use aho_corasick::{AhoCorasick, MatchKind};
-use std::{borrow::Cow, iter};
 
 /// So many bytes of values are all looked for; of more, only those that redaction does not find by themselves.
 const ALL_BYTES_MAX: usize = 256 << 10;
@@ -17,8 +16,8 @@ const ALL_BYTES_MAX: usize = 256 << 10;
 const BYTES_MAX: usize = 1 << 20;
 /// So many bytes of them as they are spelled.
 const SPELLED_BYTES_MAX: usize = 8 << 20;
-/// As it is, and in strings of JSON within each other.
-const SPELLINGS_MAX: usize = 4;
+/// JSON within strings of JSON within strings…
+const NESTED_MAX: usize = 4;
 
 /// Values, each with its placeholder.
 pub(super) struct Known {
@@ -43,12 +42,15 @@ impl Known {
         if weight(&chosen) > BYTES_MAX {
             return Err(too_much());
         }
-        let spelled: Vec<(&str, Cow<'_, str>)> = chosen
-            .iter()
-            .flat_map(|(placeholder, value)| spellings(value).map(|value| (*placeholder, value)))
-            .collect();
-        if spelled.iter().map(|(_, value)| value.len()).sum::<usize>() > SPELLED_BYTES_MAX {
-            return Err(too_much());
+        let mut spelled: Vec<(&str, String)> = Vec::new();
+        let mut bytes = 0;
+        for (placeholder, value) in chosen {
+            let all = spellings(value);
+            bytes += all.iter().map(String::len).sum::<usize>();
+            if bytes > SPELLED_BYTES_MAX {
+                return Err(too_much());
+            }
+            spelled.extend(all.into_iter().map(|value| (placeholder, value)));
         }
         let values = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
@@ -84,38 +86,43 @@ impl Known {
 impl Known {
     /// The same; a text that is JSON stays JSON.
     fn put_anywhere(&self, text: &str, nested: usize) -> Option<String> {
-        let may_be_json = nested < SPELLINGS_MAX && text.trim_start().starts_with(['{', '[']);
-        let changed = self.put(text)?;
-        let parsed = may_be_json.then(|| json::parse(text.as_bytes(), json::NESTING_MAX).ok()).flatten();
-        let Some(mut value) = parsed else { return Some(changed) };
-        self.put_in(&mut value, nested + 1);
+        let may_be_json = nested < NESTED_MAX && text.trim_start().starts_with(['{', '[', '"']);
+        // Without a backslash a value stands in JSON as it is.
+        let escapes = may_be_json && memchr::memchr(b'\\', text.as_bytes()).is_some();
+        let changed = self.put(text);
+        if !may_be_json || (!escapes && changed.is_none()) {
+            return changed;
+        }
+        let Ok(mut value) = json::parse(text.as_bytes(), json::NESTING_MAX) else { return changed };
+        if !self.put_in(&mut value, nested + 1) {
+            return changed;
+        }
         let mut out = Vec::with_capacity(text.len());
         json::write(&value, &mut out);
-        String::from_utf8(out).ok().or(Some(changed))
+        String::from_utf8(out).ok().or(changed)
     }
 
-    fn put_in(&self, value: &mut Value<'_>, nested: usize) {
+    /// Whether anything was put.
+    fn put_in(&self, value: &mut Value<'_>, nested: usize) -> bool {
         match value {
-            Value::Array(items) => items.iter_mut().for_each(|item| self.put_in(item, nested)),
-            Value::Object(members) => {
-                for (name, member) in members {
-                    if let Some(changed) = self.put(name) {
-                        *name = changed.into();
-                    }
-                    self.put_in(member, nested);
+            Value::Array(items) => items.iter_mut().fold(false, |any, item| self.put_in(item, nested) | any),
+            Value::Object(members) => members.iter_mut().fold(false, |any, (name, member)| {
+                let changed = self.put(name);
+                let named = changed.is_some();
+                if let Some(changed) = changed {
+                    *name = changed.into();
                 }
-            }
+                self.put_in(member, nested) | named | any
+            }),
             Value::String(text) => {
-                if let Some(changed) = self.put_anywhere(text, nested) {
-                    *text = changed.into();
-                }
+                let changed = self.put_anywhere(text, nested);
+                changed.map(|changed| *text = changed.into()).is_some()
             }
             Value::Number(digits) => {
-                if let Some(changed) = self.put(digits) {
-                    *value = Value::string(changed);
-                }
+                let changed = self.put(digits);
+                changed.map(|changed| *value = Value::string(changed)).is_some()
             }
-            Value::Bool(_) | Value::Null => {}
+            Value::Bool(_) | Value::Null => false,
         }
     }
 }
@@ -128,15 +135,6 @@ impl Pen for Known {
     fn number(&mut self, digits: &str, _: &str) -> Result<Option<String>, Unstable> {
         Ok(self.put(digits))
     }
-}
-
-/// A value as it is, and as it stands in JSON, and in strings of JSON that are JSON.
-fn spellings(value: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    let next = |before: &Cow<'_, str>| {
-        let next = escaped(before);
-        (next != *before).then_some(Cow::Owned(next))
-    };
-    iter::successors(Some(Cow::Borrowed(value)), next).take(SPELLINGS_MAX)
 }
 
 fn weight(chosen: &[(&str, &str)]) -> usize {

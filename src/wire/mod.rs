@@ -15,6 +15,7 @@ mod tests;
 mod thinking;
 mod within;
 
+pub use body::keys;
 pub use restore::Placeholders;
 pub use stream::Restorer;
 

@@ -9,7 +9,8 @@ use crate::{
         nearest, raw,
     },
     policy::glob::Glob,
-    redact::Allow,
+    redact::{Allow, Pattern},
+    wire,
 };
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Found) {
         no_limits(held, found);
         detector_off(view, held, found);
         redact_allow(held, found);
+        pattern_of_keys(held, found);
         keys(held, found);
     }
     for held in &view.tenants {
@@ -110,6 +112,22 @@ fn redact_allow(held: &Held<'_>, found: &mut Found) {
             let problem = Problem::warning("wide-redact-allow", entry.at, message);
             found.push(problem.hint("name the public ones, such as `support@…`, or `support-*@…`"));
         }
+    }
+}
+
+/// Patterns that match what requests are made of, where requests are masked or blocked.
+fn pattern_of_keys(held: &Held<'_>, found: &mut Found) {
+    if held.effective.wire.is_none_or(|at| at.value == raw::Wire::Off) {
+        return;
+    }
+    for (name, regex) in held.effective.patterns.iter().flatten() {
+        let Ok(pattern) = Pattern::new(&name.value, &regex.value) else { continue };
+        let Some(key) = wire::keys().find(|key| pattern.is_in(key)) else { continue };
+        let message = format!(
+            "this matches `{key}`, a key that requests are made of: with `wire` such keys are no values"
+        );
+        let problem = Problem::warning("pattern-of-keys", regex.at, message);
+        found.push(problem.hint("make it narrower, by a prefix or digits that only such values have"));
     }
 }
 

@@ -42,6 +42,10 @@ pub const LINTS: &[Lint] = &[
     lint_of("private-jwk", "A private key in a set of public ones."),
     lint_of("detector-off", "Records keep text in which not everything is detected."),
     lint_of("wide-redact-allow", "Every address of a domain is let through by redaction."),
+    lint_of(
+        "pattern-of-keys",
+        "A pattern of `redact` that matches keys of the protocol, where requests are masked.",
+    ),
     lint_of("allow-everything", "An allow of every tool, without a condition."),
     lint_of("never-matches", "A rule or list that nothing can match."),
     lint_of("hidden-rule", "A rule that another one makes useless."),

@@ -38,6 +38,9 @@ fn body(refusal: &Refusal) -> Value<'static> {
         ]);
         error.set("details", details);
     }
+    if matches!(refusal, Refusal::ContentBlocked { .. }) {
+        error.set("details", Value::object([("error_code", Value::string(refusal.code()))]));
+    }
     Value::object([("type", Value::string("error")), ("error", error)])
 }
 

@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_code, is_member, is_path, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
-use super::{Finding, Scan, ends, password, sibling};
+use super::{Finding, Scan, declared, ends, password, sibling};
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -76,6 +76,7 @@ const PASSWORDS: &[&[u8]] = &[
     b"vaultpass",
     b"wifikey",
     b"wlankey",
+    b"rediscliauth",
 ];
 /// What a name may end in behind a sign, or as a word that begins with a capital: `SMTP_PASS`, `adminPw`.
 const LAST_WORDS: &[(&[u8], Kind)] = &[
@@ -178,11 +179,15 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if colon && byte(text, at + 1) == b':' || before(text, at) == byte(text, at) {
         return None;
     }
-    let name_end = skip_back(text, at);
+    let mut name_end = skip_back(text, at);
     if colon && !may_be_listed(slice(text, 0, name_end)) {
         return None;
     }
-    let start = run_start(text, name_end, NAME_MAX, is_name);
+    let mut start = run_start(text, name_end, NAME_MAX, is_name);
+    let mut typed = false;
+    if !colon && let Some(declared) = declared::name(text, start, name_end) {
+        (start, name_end, typed) = (declared.0, declared.1, true);
+    }
     let query = !colon && matches!(before(text, start), b'?' | b'&');
     let name = slice(text, start, name_end);
     let beside = if name.eq_ignore_ascii_case(sibling::VALUE) { sibling::name(text, start) } else { None };
@@ -197,6 +202,9 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let mut value = value(text, at, query, kind)?;
+    if typed && value.quotes == Quotes::None {
+        return None;
+    }
     if value.quotes == Quotes::None
         && starts_with_ignoring_case(text, name_end.saturating_sub(10), b"passphrase")
     {
@@ -245,6 +253,7 @@ fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
         }
         Kind::Key(entity) => {
             is_key_of(entity, found)
+                || (value.quotes != Quotes::None && declared::is_long_secret(found))
                 || ((is_short_key(found) || password::is_strong(found))
                     && !is_reference(found)
                     && !is_code(text, value.start, value.end))

@@ -6,6 +6,28 @@ use super::checksum::{mod_11_10, weighted};
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
+/// What names one.
+pub(super) const WORDS: &[&str] = &[
+    "vat",
+    "ust",
+    "ustid",
+    "ust-id",
+    "ust-idnr",
+    "ustidnr",
+    "uid",
+    "tva",
+    "umsatzsteuer",
+    "mwst",
+    "umsatzsteuer-id",
+    "uid-nr",
+    "uid-nummer",
+    "ide",
+    "unternehmens-id",
+    "umsatzsteuer-identifikationsnummer",
+    "vat_id",
+    "vat_number",
+];
+
 /// `DE123456789`.
 pub(super) fn german(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     let digits = digits::<9>(slice(scan.text, start, end).strip_prefix(b"DE")?)?;
@@ -56,21 +78,6 @@ pub(super) fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 
 /// `DE 157 543 000`, where it is named: a tenth of all numbers passes the check.
 fn german_in_groups(scan: &Scan<'_>, start: usize, at: usize) -> Option<usize> {
-    const WORDS: &[&str] = &[
-        "vat",
-        "ust",
-        "ustid",
-        "ust-id",
-        "ust-idnr",
-        "ustidnr",
-        "uid",
-        "tva",
-        "umsatzsteuer",
-        "mwst",
-        "umsatzsteuer-id",
-        "vat_id",
-        "vat_number",
-    ];
     let end = at + 11;
     let found = scan.text.get(at..end)?;
     let shaped = found

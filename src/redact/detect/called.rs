@@ -8,6 +8,8 @@ use super::words::is_slug;
 /// Endings of what takes a name and a password, in small letters.
 const CALLS: &[&[u8]] =
     &[b"auth", b"login", b"signin", b"sign_in", b"log_in", b"authenticate", b"credential", b"credentials"];
+/// What takes them behind the place of a database.
+const CONNECTS: &[&[u8]] = &[b"getconnection", b"pdo", b"mysqli", b"mysqli_connect", b"mysql_connect"];
 const NAME_MAX: usize = 64;
 
 fn is_quote(b: u8) -> bool {
@@ -22,6 +24,10 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     let comma = run_start(text, run_start(text, from, 4, is_quote), 3, is_space);
     let close = run_start(text, comma.saturating_sub(1), 2, is_space);
     let value = slice(text, from, to);
+    if before(text, comma) == b'(' {
+        let name = slice(text, comma.saturating_sub(6), comma);
+        return !is_slug(value) && name == b".auth(";
+    }
     // A name of something: `page2.html`, `test_login_v2`.
     if before(text, comma) != b','
         || !is_quote(before(text, close))
@@ -34,6 +40,13 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     let open = run_start(text, end, NAME_MAX, |b| !is_quote(b) && !b.is_ascii_whitespace() && b != b'(');
     let quoted = run_start(text, open, 4, is_quote);
     let bracket = run_start(text, quoted, 3, is_space);
+    if open < end && before(text, bracket) == b',' {
+        let first = run_start(text, bracket - 1, 2 * NAME_MAX, |b| !matches!(b, b'(' | b'\n' | b';'));
+        let name = run_start(text, first.saturating_sub(1), NAME_MAX, is_name);
+        let name = slice(text, name, first.saturating_sub(1));
+        let name = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
+        return before(text, first) == b'(' && CONNECTS.iter().any(|call| name.eq_ignore_ascii_case(call));
+    }
     if open == end || quoted == open || !matches!(before(text, bracket), b'(' | b'[') {
         return false;
     }

@@ -1,7 +1,9 @@
-//! PASSWORD and URL_PASSWORD in commands: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
+//! PASSWORD and URL_PASSWORD in commands, files and forms: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
-use super::bytes::{before, byte, is_space, run_end, run_start, slice, starts_with_ignoring_case};
+use super::bytes::{
+    before, byte, is_name, is_space, run_end, run_start, slice, starts_free, starts_with_ignoring_case,
+};
 use super::password::is_made_up;
 use super::reference::is_reference;
 use super::{Finding, Scan};
@@ -37,6 +39,9 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return Some(found);
     }
     let letter = byte(text, at + 1);
+    if let Some(found) = curl(text, at) {
+        return Some(found);
+    }
     if letter | 0x20 == b's'
         && let Some(found) = secure_string(text, at)
     {
@@ -88,13 +93,35 @@ fn is_quoted_beside_user(text: &[u8], at: usize) -> bool {
 }
 
 fn user(text: &[u8], at: usize) -> Option<Finding> {
-    let long = slice(text, at, at + 6) == b"-user ";
+    let long = matches!(slice(text, at, at + 6), b"-user " | b"-user=");
     let short =
         matches!(slice(text, at, at + 3), b"-u " | b"-a ") && !before(text, at).is_ascii_alphanumeric();
     if !long && !short {
         return None;
     }
-    let from = run_end(text, at + if long { 6 } else { 3 }, 4, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    login(text, at + if long { 6 } else { 3 })
+}
+
+/// `curl -su user:password`, and `-U` for a proxy.
+fn curl(text: &[u8], at: usize) -> Option<Finding> {
+    if !is_space(before(text, at)) || !byte(text, at + 1).is_ascii_alphabetic() {
+        return None;
+    }
+    let end = run_end(text, at + 1, 8, |b| b.is_ascii_alphabetic());
+    let last = before(text, end);
+    let cluster = end > at + 2 && last == b'u' || end > at + 1 && last == b'U';
+    if !cluster || !is_space(byte(text, end)) {
+        return None;
+    }
+    let line = slice(text, at.saturating_sub(COMMAND_MAX), at);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
+    let mut words = line.split(|b| !b.is_ascii_alphanumeric());
+    words.any(|word| word == b"curl").then(|| login(text, end + 1)).flatten()
+}
+
+/// `user:password` from there on.
+fn login(text: &[u8], at: usize) -> Option<Finding> {
+    let from = run_end(text, at, 4, |b| is_space(b) || matches!(b, b'"' | b'\''));
     let colon = run_end(text, from, 64, |b| {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
     });
@@ -103,7 +130,8 @@ fn user(text: &[u8], at: usize) -> Option<Finding> {
         run_end(text, start, 256, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
     let end = run_start(text, end, 1, |b| matches!(b, b',' | b';')).max(start);
     let value = slice(text, start, end);
-    let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !is_reference(value);
+    let url = value.starts_with(b"//");
+    let real = byte(text, colon) == b':' && colon > from && value.len() >= 4 && !url && !is_reference(value);
     real.then(|| Finding::outer(Entity::UrlPassword, start, end, start))
 }
 
@@ -202,6 +230,74 @@ pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         slash > word && slice(text, word, slash).iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
     (asks && named && value.len() >= 4 && !is_reference(value) && !value.contains(&b'/'))
         .then(|| Finding::outer(Entity::UrlPassword, slash + 1, at, at + 1))
+}
+
+/// `echo 'root:…' | chpasswd`, and a line of `.pgpass`, at the colon before the password.
+pub(super) fn behind_colon(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let field = |end: usize| run_start(text, end, 64, |b| is_name(b) || b == b'*');
+    if !is_name(before(text, at)) || byte(text, at + 1).is_ascii_whitespace() {
+        return None;
+    }
+    let user = field(at);
+    let echo = run_start(text, user, 1, |b| matches!(b, b'"' | b'\''));
+    let echoed = matches!(slice(text, echo.saturating_sub(5), echo), b"echo " | b"o -e " | b"o -n ");
+    if user == at || !echoed && before(text, user) != b':' {
+        return None;
+    }
+    let end =
+        run_end(text, at + 1, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'<' | b'|'));
+    let value = slice(text, at + 1, end);
+    if value.len() < 4 || is_reference(value) {
+        return None;
+    }
+    let found = Finding::outer(Entity::Password, at + 1, end, at + 1);
+    if echoed {
+        let rest = slice(text, end, text.len().min(end + 32));
+        let pipe = rest.iter().position(|b| *b == b'|')?;
+        let rest = rest.split(|b| *b == b'\n').next()?.get(pipe..)?;
+        return rest.windows(8).any(|w| w == b"chpasswd").then_some(found);
+    }
+    // host:port:database:user:password
+    let base = field(user.checked_sub(1)?);
+    let port = field(base.checked_sub(1)?);
+    let host = field(port.checked_sub(1)?);
+    let name = |from: usize, to: usize| {
+        matches!(byte(text, from), b'*' | b'_') || byte(text, from).is_ascii_alphabetic() && from < to
+    };
+    let number = slice(text, port, base - 1);
+    let numbered = number == b"*" || matches!(number.len(), 4 | 5) && number.iter().all(u8::is_ascii_digit);
+    let colons = [user, base, port].iter().all(|at| before(text, *at) == b':');
+    let begins = matches!(before(text, host), 0 | b'\n' | b'"' | b'\'' | b' ' | b'`');
+    let ends = matches!(byte(text, end), 0 | b'\n' | b'\r' | b' ' | b'"' | b'\'');
+    let shaped =
+        colons && begins && ends && numbered && host < port - 1 && name(base, user) && name(user, at);
+    (shaped && is_made_up(value)).then_some(found)
+}
+
+/// `bindpw …` of a directory's configuration.
+pub(super) fn is_bound(text: &[u8], from: usize) -> bool {
+    let gap = run_start(text, from, 4, is_space);
+    gap < from && slice(text, gap.saturating_sub(6), gap) == b"bindpw" && starts_free(text, gap - 6)
+}
+
+/// The part of a form that is called so: `name="password"`, an empty line, and the value, at the `=`.
+pub(super) fn part(text: &[u8], at: usize) -> Option<Finding> {
+    if slice(text, at.checked_sub(4)?, at) != b"name" || byte(text, at + 1) != b'"' {
+        return None;
+    }
+    let close = run_end(text, at + 2, 48, is_name);
+    let name = std::str::from_utf8(slice(text, at + 2, close)).ok()?;
+    let feed = |at: usize| {
+        let behind = run_end(text, at, 1, |b| b == b'\r');
+        (byte(text, behind) == b'\n').then_some(behind + 1)
+    };
+    let from = if byte(text, close) == b'"' { feed(feed(close + 1)?)? } else { return None };
+    let end = run_end(text, from, 256, |b| !matches!(b, b'\n' | b'\r'));
+    let value = slice(text, from, end);
+    let single = !value.iter().any(u8::is_ascii_whitespace);
+    let entity = super::json_value(name, std::str::from_utf8(value).ok()?)?;
+    (single && !value.is_empty()).then(|| Finding::outer(entity, from, end, at + 1))
 }
 
 /// `IDENTIFIED BY '…'`, at the `B`.

@@ -123,14 +123,15 @@ pub(super) fn us_ssn(number: &Number<'_>) -> Range {
     (grouped || spaced || (plain && number.near(&taken, SSN_WORDS))).then(|| taken.range())?
 }
 
+pub(super) const ITIN_WORDS: &[&str] = &["itin", "taxpayer", "tax id", "tin", "tax identification"];
+
 /// US_ITIN: 9xx and a group of 50-65, 70-88, 90-92, 94-99; only where it is named.
 pub(super) fn us_itin(number: &Number<'_>) -> Range {
     let taken = number.take(9)?;
     let group = part(taken.digits, 3, 2);
     let issued = taken.digits.first() == Some(&9) && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
     let shaped = taken.is_joined() || taken.has_lengths(&[3, 2, 4]);
-    (issued && shaped && number.near(&taken, &["itin", "taxpayer", "tax id", "tin", "tax identification"]))
-        .then(|| taken.range())?
+    (issued && shaped && number.near(&taken, ITIN_WORDS)).then(|| taken.range())?
 }
 
 pub(super) const NHS_WORDS: &[&str] =
@@ -156,6 +157,9 @@ fn is_nhs(digits: &[u8]) -> bool {
     weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
 }
 
+pub(super) const TAX_WORDS: &[&str] =
+    &["steuer", "steuerid", "steuernummer", "steueridentifikationsnummer", "idnr", "tin", "tax"];
+
 /// DE_TAX_ID: ISO 7064 mod 11,10; of the first ten digits one stands twice or thrice, the others once.
 pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
     let taken = number.take(11)?;
@@ -168,8 +172,7 @@ pub(super) fn de_tax_id(number: &Number<'_>) -> Range {
     let repeated = counts.iter().filter(|c| **c > 1).count() == 1 && counts.iter().all(|c| *c < 4);
     let shaped = taken.is_joined() || taken.has_lengths(&[2, 3, 3, 3]) || taken.is_spaced();
     let issued = taken.digits.first() != Some(&0) && repeated && mod_11_10(taken.digits);
-    let words = ["steuer", "steuerid", "steuernummer", "steueridentifikationsnummer", "idnr", "tin", "tax"];
-    let other = || taken.is_joined() && lead::names_other(number.scan.text, taken.start, &words);
+    let other = || taken.is_joined() && lead::names_other(number.scan.text, taken.start, TAX_WORDS);
     (shaped && issued && !other()).then(|| taken.range())?
 }
 
@@ -193,38 +196,39 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
 }
 
+pub(super) const SVNR_WORDS: &[&str] = &[
+    "svnr",
+    "sv",
+    "sv-nr",
+    "svnummer",
+    "sozialversicherungsnummer",
+    "sozialversicherung",
+    "versicherungsnummer",
+    "versicherungsnr",
+    "vers",
+    "sozialversicherungs",
+    "vsnr",
+    "versnr",
+    "sozialvers",
+    "e-card",
+    "ecard",
+    "social insurance",
+    "insurance number",
+    "social security",
+    "assurance sociale",
+    "s\u{e9}curit\u{e9} sociale",
+    "versichert",
+    "versicherte",
+    "versicherter",
+    "svnr",
+    "sozialvers.nr",
+    "hauptverband",
+    "\u{f6}gk",
+    "krankenkasse",
+];
+
 /// AT_SVNR: four digits with the check in fourth place, then the birthday.
 pub(super) fn at_svnr(number: &Number<'_>) -> Range {
-    const WORDS: &[&str] = &[
-        "svnr",
-        "sv",
-        "sv-nr",
-        "svnummer",
-        "sozialversicherungsnummer",
-        "sozialversicherung",
-        "versicherungsnummer",
-        "versicherungsnr",
-        "vers",
-        "sozialversicherungs",
-        "vsnr",
-        "versnr",
-        "sozialvers",
-        "e-card",
-        "ecard",
-        "social insurance",
-        "insurance number",
-        "social security",
-        "assurance sociale",
-        "s\u{e9}curit\u{e9} sociale",
-        "versichert",
-        "versicherte",
-        "versicherter",
-        "svnr",
-        "sozialvers.nr",
-        "hauptverband",
-        "\u{f6}gk",
-        "krankenkasse",
-    ];
     let taken = number.take(10)?;
     let sum = weighted(taken.digits, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
     let (day, month) = (part(taken.digits, 4, 2), part(taken.digits, 6, 2));
@@ -235,13 +239,34 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
     if !issued {
         return None;
     }
-    let slashed =
-        taken.has_lengths(&[4, 6]) && taken.separators().all(|s| s == b'/') && number.near(&taken, WORDS);
+    let slashed = taken.has_lengths(&[4, 6])
+        && taken.separators().all(|s| s == b'/')
+        && number.near(&taken, SVNR_WORDS);
     let grouped = slashed
         || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
-    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, WORDS)))
+    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, SVNR_WORDS)))
         .then(|| taken.range())?
 }
+
+/// Words for a DE_SOCIAL_SECURITY.
+pub(super) const PENSION_WORDS: &[&str] = &[
+    "rentenversicherungsnummer",
+    "rentenversicherung",
+    "rentenversicherungs-nr",
+    "rvnr",
+    "rv-nummer",
+    "rv-nr",
+    "sozialversicherungsnummer",
+    "sozialversicherung",
+    "sv-nummer",
+    "sv-nr",
+    "svnr",
+    "vsnr",
+    "versicherungsnummer",
+    "pension",
+    "social security",
+    "insurance number",
+];
 
 /// DE_SOCIAL_SECURITY: area, birthday, initial, serial, check digit over cross sums.
 pub(super) fn de_social_security(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
@@ -291,39 +316,40 @@ pub(super) fn de_social_security_spaced(number: &Number<'_>) -> Range {
     (is_social_security(&word) && !byte(text, end).is_ascii_alphanumeric()).then_some((taken.start, end))
 }
 
+pub(super) const CARD_WORDS: &[&str] = &[
+    "personalausweis",
+    "personalausweisnummer",
+    "ausweisnummer",
+    "ausweis",
+    "ausweis-nr",
+    "reisepass",
+    "passnummer",
+    "reisepassnummer",
+    "id card",
+    "identity card",
+    "passport",
+    "perso",
+    "personalausweis-nr",
+    "ausweisnr",
+    "personalausweisnr",
+    "ausweisdokument",
+    "dokumentennummer",
+    "document number",
+    "document no",
+    "num\u{e9}ro de document",
+    "passnr",
+    "pass-nr",
+    "passeport",
+    "id-card",
+    "id_card",
+    "identity document",
+    "carte d'identit",
+    "carte d'identit\u{e9}",
+    "identit\u{e9}",
+];
+
 /// DE_ID_CARD: nine characters without look-alikes, or ten with an ICAO 9303 check digit; only where it is named.
 pub(super) fn de_id_card(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    const WORDS: &[&str] = &[
-        "personalausweis",
-        "personalausweisnummer",
-        "ausweisnummer",
-        "ausweis",
-        "ausweis-nr",
-        "reisepass",
-        "passnummer",
-        "reisepassnummer",
-        "id card",
-        "identity card",
-        "passport",
-        "perso",
-        "personalausweis-nr",
-        "ausweisnr",
-        "personalausweisnr",
-        "ausweisdokument",
-        "dokumentennummer",
-        "document number",
-        "document no",
-        "num\u{e9}ro de document",
-        "passnr",
-        "pass-nr",
-        "passeport",
-        "id-card",
-        "id_card",
-        "identity document",
-        "carte d'identit",
-        "carte d'identit\u{e9}",
-        "identit\u{e9}",
-    ];
     let word = slice(scan.text, start, end);
     let alphabet = |b: &u8| b.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(b);
     let shaped = matches!(word.len(), 9 | 10)
@@ -332,7 +358,7 @@ pub(super) fn de_id_card(scan: &Scan<'_>, start: usize, end: usize) -> Option<us
     if !shaped || (word.len() == 10 && !icao_check(word)) {
         return None;
     }
-    let named = bytes::near(scan.text, start, end, WORDS) || holds_word(scan.key.as_bytes(), WORDS);
+    let named = bytes::near(scan.text, start, end, CARD_WORDS) || holds_word(scan.key.as_bytes(), CARD_WORDS);
     named.then_some(end)
 }
 
@@ -345,7 +371,7 @@ fn icao_check(word: &[u8]) -> bool {
 }
 
 /// Words beside which the letters of a UK_NINO may be small.
-const NINO_WORDS: &[&str] = &["ni", "nino", "national insurance", "ni_number", "nin"];
+pub(super) const NINO_WORDS: &[&str] = &["ni", "nino", "national insurance", "ni_number", "nin"];
 
 /// UK_NINO in one word: `QQ123456C`.
 pub(super) fn uk_nino(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {

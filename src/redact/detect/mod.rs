@@ -12,6 +12,8 @@ mod column;
 mod command;
 mod crypto;
 mod data_url;
+mod declared;
+mod dump;
 mod email;
 mod ends;
 mod header;
@@ -63,15 +65,28 @@ pub(super) fn begins_token(text: &[u8], at: usize) -> bool {
     token::matched(text, at).is_some() || aws::is_access_key(text, at)
 }
 
+/// The words for a number that counts with one of them alone, where lines are read as one.
+pub(super) fn label_of(entity: Entity) -> Option<&'static [&'static str]> {
+    Some(match entity {
+        Entity::PhoneNumber => phone::WORDS,
+        Entity::UsSsn => identity::SSN_WORDS,
+        Entity::UsItin => identity::ITIN_WORDS,
+        Entity::InAadhaar => identity::AADHAAR_WORDS,
+        Entity::UkNhs => identity::NHS_WORDS,
+        Entity::UkNino => identity::NINO_WORDS,
+        Entity::DeTaxId => identity::TAX_WORDS,
+        Entity::DeSocialSecurity => identity::PENSION_WORDS,
+        Entity::DeIdCard => identity::CARD_WORDS,
+        Entity::AtSvnr => identity::SVNR_WORDS,
+        Entity::DeVatId | Entity::AtVatId | Entity::ChUid => business::WORDS,
+        _ => return None,
+    })
+}
+
 /// Whether a word for a number stands right before it, in its line.
 pub(super) fn is_labelled(what: What, text: &[u8], start: usize) -> bool {
-    let words = match what {
-        What::Entity(Entity::PhoneNumber) => phone::WORDS,
-        What::Entity(Entity::UsSsn) => identity::SSN_WORDS,
-        What::Entity(Entity::InAadhaar) => identity::AADHAAR_WORDS,
-        What::Entity(Entity::UkNhs) => identity::NHS_WORDS,
-        _ => return false,
-    };
+    let What::Entity(entity) = what else { return false };
+    let Some(words) = label_of(entity) else { return false };
     let head = bytes::slice(text, start.saturating_sub(LABEL), start);
     let line = head.rsplit(|b| matches!(b, b'\n' | b'\r' | b',' | b';')).next().unwrap_or_default();
     !line.iter().any(u8::is_ascii_digit) && bytes::holds_word(line, words)
@@ -92,8 +107,9 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
             .or_else(|| pem::putty(scan, at))
             .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
-            .or_else(|| speech::labelled(scan, at)),
-        Trigger::Equals => assignment::find(scan, at),
+            .or_else(|| speech::labelled(scan, at))
+            .or_else(|| command::behind_colon(scan, at)),
+        Trigger::Equals => assignment::find(scan, at).or_else(|| command::part(scan.text, at)),
         Trigger::Dash => pem::find(scan, at)
             .or_else(|| token::at_sign(scan, at))
             .or_else(|| network::mac(scan, at))
@@ -127,6 +143,10 @@ macro_rules! first_of {
 /// Sequences of digit groups, with how many digits the value has, the strictest check first. Each is asked where it stands,
 /// as a loop over them would not foretell whom it asks.
 pub(super) fn numeric(number: &number::Number<'_>) -> Option<Finding> {
+    checked(number).filter(|found| !dump::is_row(number.scan.text, found.start))
+}
+
+fn checked(number: &number::Number<'_>) -> Option<Finding> {
     first_of! { number;
         ChAhv number::digits(13, 13), identity::ch_ahv;
         CreditCard number::digits(13, 19), payment::card;

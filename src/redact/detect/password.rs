@@ -505,6 +505,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
         || pair
         || login()
         || command::is_of_net(text, from)
+        || command::is_bound(text, from)
         || speech::is_announced(text, from, secret)
         || called::is_argument(text, value, to)
         || called::is_asked(text, value, to)

@@ -132,7 +132,7 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
         start -= 1;
     }
     if before(text, start) == b'+' && !is_word(before(text, start - 1)) {
-        if is_version(text, start - 1) || is_fraction(number) {
+        if is_version(text, start - 1) || is_fraction(number) || is_coordinate(number) {
             return None;
         }
         let end = international(number, 0, true)?;
@@ -166,6 +166,24 @@ fn is_clock(number: &Number<'_>) -> bool {
     let dotted =
         lens(&[2, 2, 2]) && number.groups.iter().take(3).map(|g| g.sep == b'.').eq([true, true, false]);
     sixty && (dotted || (lens(&[2]) && pair(start) && (year || pair(start - 3))))
+}
+
+/// `+513030-0000731`, `+5320-00615`: degrees, minutes and seconds north, and west of what is no number's middle.
+fn is_coordinate(number: &Number<'_>) -> bool {
+    let [north, west, others @ ..] = number.groups else { return false };
+    let part = |from: usize, len: usize| {
+        let digits = number.digits.get(from..from + len).unwrap_or_default();
+        digits.iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
+    };
+    let shaped = matches!((north.len, west.len), (4, 5) | (6, 7)) && north.sep == b'-';
+    let sixty = |from: usize, to: usize| (from..to).step_by(2).all(|at| part(at, 2) < 60);
+    let west_of = north.len;
+    shaped
+        && (others.is_empty() || west.sep == b' ')
+        && number.digits.get(west_of) == Some(&0)
+        && part(0, 2) <= 90
+        && sixty(2, north.len)
+        && sixty(west_of + 3, west_of + west.len)
 }
 
 /// The `+` of `1:14~++20220202` and `1.0~+20191229`: what goes on in a version.

@@ -89,8 +89,14 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let start = colon.map_or(from, |n| from + n + 1);
     let secret = slice(text, start, at);
     let classes = Classes::of(secret);
-    let random = colon.is_some() || (secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2);
-    let real = !secret.is_empty() && random && !is_reference(secret);
+    // The key of a project, as Sentry has them.
+    let hex = secret.len() == 32 && secret.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let random = colon.is_some() || hex || (secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2);
+    // `$password` of a shell.
+    let variable = secret
+        .strip_prefix(b"$")
+        .is_some_and(|name| name.len() > 2 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_'));
+    let real = !secret.is_empty() && random && !variable && !is_reference(secret);
     // A vendor's token may stand here: let the scan look inside, with a bound that it has seen already.
     real.then(|| Finding::outer(Entity::UrlPassword, start, at, start))
 }

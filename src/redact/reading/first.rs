@@ -4,9 +4,15 @@ use super::super::block;
 use super::super::bytes::is_alphanumeric;
 use super::TAGS;
 
-/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones.
+/// What may begin something that reads as something else: `%` and `&`, `(` and `*`, `<` and `=`, `[` and `{`, and single ones;
+/// controls but tabs, line breaks and those of pages.
 #[inline(always)]
 pub(super) fn may_be_mark(b: u8) -> bool {
+    may_be_sign(b) | is_control(b)
+}
+
+#[inline(always)]
+fn may_be_sign(b: u8) -> bool {
     (b == b'%')
         | (b == b'&')
         | (b & 0xFD == b'(')
@@ -15,6 +21,24 @@ pub(super) fn may_be_mark(b: u8) -> bool {
         | (b == b'\\')
         | (b == b'`')
         | (b == b'~')
+}
+
+/// One that shows nothing: no tab, line break or the like.
+#[inline(always)]
+fn is_control(b: u8) -> bool {
+    (b < 9) | (b.wrapping_sub(0x0E) < 0x12) | (b == 0x7F)
+}
+
+/// Whether a text holds one.
+pub(in crate::redact) fn holds_control(text: &[u8]) -> bool {
+    block::find(text, 0, is_control).is_some()
+}
+
+/// Whether a text is ASCII without them.
+pub(in crate::redact) fn is_plain(text: &[u8]) -> bool {
+    // A byte beyond ASCII is below zero.
+    let odd = |b: i8| (b < 9) | ((b > 13) & (b < 32)) | (b == 0x7F);
+    block::find(text, 0, |b| odd(b.cast_signed())).is_none()
 }
 
 /// Whether a mark may go on so behind its first byte: most are none by their second.
@@ -36,9 +60,9 @@ pub(super) fn may_go_on(first: u8, next: u8) -> bool {
     }
 }
 
-/// Whether anything in a text may read as something else.
+/// Whether anything in a text may read as something else, controls apart.
 pub(in crate::redact) fn holds_mark(text: &[u8]) -> bool {
-    block::find(text, 0, may_be_mark).is_some()
+    block::find(text, 0, may_be_sign).is_some()
 }
 
 #[cfg(test)]
@@ -49,6 +73,11 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn what_is_plain_is_ascii_without_controls(text in prop::collection::vec(prop_oneof![9 => 32..127_u8, 1 => any::<u8>()], 0..20)) {
+            prop_assert_eq!(is_plain(&text), text.is_ascii() && !holds_control(&text));
+        }
+
         /// What `may_go_on` says is no mark, is none.
         #[test]
         fn no_mark_is_passed_over(text in "([ (<\\[{*~%=&\\\\`\\]][ \t@.äÄaAkKdDpPtT/#<xXu0-9a-fA-F\\r\\n*~bBsSwW()>;-]{0,5}){1,4}|[a4]{0,2}[ -]?\\*[ -]?[a4]{1,2}[ -]?\\*?") {

@@ -333,3 +333,22 @@ fn numbers_with_signs_that_are_no_telephones() {
     check("tel 252.227-7013", "tel [PHONE_NUMBER]");
     check("Tel ~+43 1 58801 405", "Tel ~[PHONE_NUMBER]");
 }
+
+#[test]
+fn rows_of_a_dump_coordinates_and_variables_of_a_shell_stay() {
+    for text in [
+        "00000100: 0020 0000 0000 0000 0000 0000 0000 0000  . ..............\n00000110: 5500 0000 1200 0000 0100 0000 0100 0000  U...............",
+        "00000fa0: 4111 1111 1111 1111 4111 1111 1111 1111  A...............",
+        "GB\t+513030-0000731\tEurope/London",
+        "IE\t+5320-00615\tEurope/Dublin",
+        "ES\t+2806-01524\tAtlantic/Canary",
+        "redis://:$password@host/0",
+        "postgres://app:$db_password@db/app",
+    ] {
+        stays(text);
+    }
+    check("12345670: 4111 1111 1111 1111", "12345670: [CREDIT_CARD]");
+    check("+43 1 5880112", "[PHONE_NUMBER]");
+    check("+431588-0121234", "[PHONE_NUMBER]");
+    check("redis://:$Kestrel48@host/0", "redis://:[URL_PASSWORD]@host/0");
+}

@@ -457,3 +457,71 @@ fn told_in_still_other_words() {
     }
     check("document number VK4N5GF1F6", "document number [DE_ID_CARD]");
 }
+
+#[test]
+fn in_commands_declarations_calls_and_files() {
+    let forms = [
+        r#"curl -su 'ops:{}' https://h/"#,
+        r#"curl -sSu ops:{} https://h/"#,
+        r#"curl -ku "ops:{}" https://h/"#,
+        r#"curl -fsSLu ops:{} https://h/"#,
+        r#"curl --user=ops:{} https://h/"#,
+        r#"curl -x p:3128 -U ci:{} https://h/"#,
+        r#"const adminPassword: string = "{}""#,
+        r#"  password?: string = '{}'"#,
+        r#"var dbPassword string = "{}""#,
+        r#"pub const DB_PASSWORD: &str = "{}";"#,
+        r#"pub static DB_PASSWORD: &'static str = "{}";"#,
+        r#"val dbPassword: String = "{}""#,
+        r#"redis.auth("{}")"#,
+        r#"DriverManager.getConnection(url,"app","{}")"#,
+        r#"DriverManager.getConnection("jdbc:postgresql://db/app", "app", "{}")"#,
+        r#"new PDO($dsn,'app','{}')"#,
+        r#"mysqli_connect(h,"app","{}","db")"#,
+        r#"REDISCLI_AUTH={}"#,
+        r#"echo 'root:{}' | chpasswd"#,
+        r#"echo "root:{}" | sudo chpasswd"#,
+        r#"bindpw {}"#,
+        r#"localhost:5432:app:ops:{}"#,
+        r#"*:*:*:ops:{}"#,
+        "Content-Disposition: form-data; name=\"password\"\n\n{}\n--b",
+        "Content-Disposition: form-data; name=\"password\"\r\n\r\n{}\r\n--b",
+    ];
+    goes(0, &forms, |dice| format!("Kes{}trel!{}", dice.below(90) + 10, dice.below(90) + 10));
+    check(
+        "DSN https://0a1b2c3d4e5f60718293a4b5c6d7e8f9@sentry.example/4",
+        "DSN https://[URL_PASSWORD]@sentry.example/4",
+    );
+    for key in [
+        "Pe41H4jV89h^Tb!ZND#k2(m9x_q7w&e5r*t3y-u1i8o6p$a",
+        "django-insecure-pe41h4jv89h^tb!znd#k2(m9x_q7w&e5r*t3y-u1i8o6p$a",
+    ] {
+        check(&format!("SECRET_KEY = '{key}'"), "SECRET_KEY = '[API_KEY]'");
+    }
+}
+
+#[test]
+fn what_only_looks_like_such_commands_declarations_calls_and_files_stays() {
+    for text in [
+        r#"const adminPassword: string = getPassword();"#,
+        r#"password?: string = undefined"#,
+        r#"const tokenType: string = "Bearer""#,
+        r#"const PASSWORD_LABEL: &str = "Your password";"#,
+        r#"curl -su "$USER:$PASS" https://h/"#,
+        r#"curl -Lu https://h/"#,
+        r#"tar -xu a:bcdef1 file"#,
+        r#"DriverManager.getConnection(url, "app", "page2.html")"#,
+        r#"query(sql, "app", "user48name")"#,
+        r#"src/main.rs:1234:col:warning:unused2x here"#,
+        r#"12:34:56:78:foo12bar"#,
+        r#"echo "status: ok2go" | tee log"#,
+        r#"echo name:value12 | grep x"#,
+        r#"git log 0a1b2c3d4e5f60718293a4b5c6d7e8f9"#,
+        r#"https://example.com/0a1b2c3d4e5f60718293a4b5c6d7e8f9@2x.png"#,
+        r#"bindpw secret"#,
+        "Content-Disposition: form-data; name=\"password\"\n\n\n--b",
+        "Content-Disposition: form-data; name=\"note\"\n\nKestrel48!x\n--b",
+    ] {
+        stays(text);
+    }
+}

@@ -449,3 +449,50 @@ fn national_and_telephone_numbers_with_a_line_broken_in_them() {
     stays("sizes: 693-3\n2-4157");
     stays("Tel. 0664\n12 Stück");
 }
+
+/// At any place and before an indented line too.
+#[test]
+fn every_national_number_with_a_line_broken_anywhere_in_it() {
+    for (label, value, after) in [
+        ("NI number", "MN363038B", 2),
+        ("National Insurance: ", "AB 12 34 56 C", 2),
+        ("Rentenversicherungsnummer", "10050549I215", 2),
+        ("RVNR: ", "10 050549 I 215", 2),
+        ("Personalausweis", "L01X00T471", 2),
+        ("Personalausweis", "YYC6JG6VP7", 2),
+        ("SVNR", "1237010180", 2),
+        ("SV-Nr.", "1237 010180", 2),
+        ("ITIN", "912-70-1234", 2),
+        ("UID", "ATU13585627", 2),
+        ("UID", "CHE-116.281.710", 2),
+        ("Steuer-ID", "86095742719", 2),
+        ("USt-IdNr.", "DE136695976", 2),
+        ("SSN", "219-09-9999", 2),
+        ("NHS number", "943 476 5919", 2),
+        ("AHV", "756.9217.0769.85", 2),
+        ("IBAN", "DE89 3704 0044 0532 0130 00", 2),
+        ("card", "4111 1111 1111 1111", 2),
+    ] {
+        let entity = redactor().text(&format!("{label} {value} ok"));
+        assert!(!entity.as_str().contains(value), "{label} {value} is a number");
+        for cut in after..value.len() - 1 {
+            let (head, tail) = value.split_at(cut);
+            for feed in ["\n", "\r\n", "\n  ", "\n    "] {
+                let text = format!("Daten\n{label} {head}{feed}{tail} ok");
+                let out = redactor().text(&text);
+                let left = out.as_str().split('[').next().unwrap_or_default();
+                assert!(out.as_str().ends_with("] ok") && !left.contains(head), "{text:?} => {out}");
+            }
+        }
+    }
+    for text in [
+        "see VERSION 12\nA list of things",
+        "took 12345\nI have 2 of them",
+        "a@b.T\nISBN 9785745282867",
+        "ITEM 47119\nB in stock\nUID 5",
+        "  total 12345\n  count 67890\n",
+        "TOTAL 2024 11\n    22 rows\n    33 rows",
+    ] {
+        stays(text);
+    }
+}

@@ -356,3 +356,40 @@ proptest! {
         }
     }
 }
+
+/// Who writes JSON may escape all that is not ASCII, and slashes: a value that is known goes there too, in JSON and in
+/// prose that holds some.
+#[test]
+fn a_known_value_is_masked_however_json_spells_it() {
+    for (value, spelled) in [
+        ("Grün4711!x", r"Gr\u00fcn4711!x"),
+        ("Grün4711!x", r"Gr\u00FCn4711!x"),
+        ("Zebra/4711!x", r"Zebra\/4711!x"),
+        ("Zoë/7Falke42x", r"Zo\u00eb/7Falke42x"),
+        ("Zoë/7Falke42x", r"Zo\u00eb\/7Falke42x"),
+        ("Kx\"7\\Falke42", r#"Kx\"7\\Falke42"#),
+    ] {
+        let told = format!("The password is {value} ok");
+        let args = format!(r#"{{"note": "{spelled}"}}"#);
+        let nested = format!(r#"{{"body": {}}}"#, json!(args));
+        let prose = format!("result: {args} end");
+        let in_prose = json!(prose).to_string();
+        for text in [args, nested, prose, in_prose, format!("x\n{{\"a\":\"\\n{spelled}\"}}")] {
+            for body in [
+                json!({ "model": "m", "messages": [{ "role": "user", "content": told },
+                    { "role": "assistant", "tool_calls": [{ "id": "c", "type": "function", "function": { "name": "note", "arguments": text } }] },
+                    { "role": "tool", "tool_call_id": "c", "content": text }] }),
+                json!({ "model": "m", "input": [{ "role": "user", "content": told },
+                    { "type": "function_call", "call_id": "c", "name": "note", "arguments": text },
+                    { "type": "function_call_output", "call_id": "c", "output": text }] }),
+                json!({ "model": "m", "max_tokens": 5, "messages": [{ "role": "user", "content": told },
+                    { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": [{ "type": "text", "text": text }] }] }] }),
+            ] {
+                let (sent, _) = mask(&body);
+                let sent = sent.to_string();
+                let leak = ["4711", "Falke"].iter().any(|part| sent.contains(part));
+                assert!(!leak, "{text}\n{sent}");
+            }
+        }
+    }
+}
