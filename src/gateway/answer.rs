@@ -117,7 +117,11 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
         let redacted = asked.journal().redactor.text(&upstream.conceal(message));
         Some(redacted.as_str().chars().take(2000).collect())
     });
-    upstream::refusal_for(status, &headers, message)
+    match upstream::refusal_for(status, &headers, message) {
+        // Of a pool another key may be good: it is shown next.
+        Refusal::CredentialRefused if upstream.has_pool() => REFUSED_OF_A_POOL,
+        refusal => refusal,
+    }
 }
 
 /// `unread` is why the client could not read it, whatever it holds.
@@ -233,6 +237,8 @@ impl Drop for Answering {
     }
 }
 
+const REFUSED_OF_A_POOL: Refusal =
+    Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" };
 const ANSWERED: Refusal = Refusal::UpstreamError { message: "the request is already answered" };
 
 /// What is told to those who wait when the time to drain is over.

@@ -528,7 +528,7 @@ mod tests {
             "%C3 %C3( %FF %80 =e2=80=9c \\ud83d \\ude00 \\u0000 %00 %7F",
         );
         reads("a\x1b[01;31m\x1b[K@\x1b[m\x1b[Kb \x1b[EMAIL:x]", "a@b [EMAIL:x]");
-        reads("4\01\x071\x7f \x081\x0bx\n\x07y A=1\0B=2\0", "411 1\x0bx\n\x07y A=1\0B=2\0");
+        reads("4\x001\x071\x7f \x081\x0bx\n\x07y A=1\0B=2\0", "411 1\x0bx\n\x07y A=1\0B=2\0");
         reads("4\\u200b1%C2%AD1&#x200b;1 %A0", "4111  ");
     }
 

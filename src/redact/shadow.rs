@@ -196,8 +196,8 @@ mod tests {
             if let Some(shadow) = Shadow::of(&original) {
                 for (at, c) in shadow.text().char_indices() {
                     let back = shadow.original(&(at..at + c.len_utf8()), &original);
-                    let next = byte(original.as_bytes(), back.start + original[back.start..].chars().next().unwrap().len_utf8());
-                    let source = original.get(back).unwrap().chars().next().unwrap();
+                    let source = original.get(back.clone()).unwrap().chars().next().unwrap();
+                    let next = byte(original.as_bytes(), back.start + source.len_utf8());
                     let reads_as = match fold(source, before(shadow.text().as_bytes(), at), next) {
                         Fold::Keep => source,
                         Fold::To(to) => to,

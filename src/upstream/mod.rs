@@ -189,6 +189,11 @@ impl Upstream {
         Self { name, speaks, endpoints, credentials, is_own: false, retries, health, turn, budget }
     }
 
+    /// Whether it has several credentials, which take turns.
+    pub fn has_pool(&self) -> bool {
+        self.credentials.len() > 1
+    }
+
     /// Whose credential it is shown.
     fn shows(&self) -> Shown {
         match (self.credentials.is_empty(), self.is_own) {

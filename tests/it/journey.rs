@@ -52,7 +52,10 @@ fn every_refusal_has_its_row() {
     );
     check(&gateway.raw(&large), 413, "request_too_large");
     check(&gateway.chat(key, &chat("hi", "").replace("gpt-5", "gpt-gone")), 502, "upstream_error");
-    check(&gateway.chat(key, &chat("!status 401", "")), 502, "upstream_error");
+    // Until the operator gives another credential, no retry helps.
+    let refused = gateway.chat(key, &chat("!status 401", ""));
+    assert_eq!((refused.status, refused.code().as_str()), (502, "upstream_error"), "{refused:?}");
+    assert_eq!(refused.header("x-should-retry"), Some("false"), "{refused:?}");
     check(&gateway.chat(key, &chat("!status 500", "")), 502, "upstream_error");
     check(&gateway.chat(key, &chat("!status 422", "")), 422, "upstream_error");
     check(&gateway.chat(key, &chat("!garbage", r#","stream":false"#)), 502, "upstream_error");
