@@ -235,7 +235,10 @@ fn a_burst_exceeds_a_budget_by_one_request_at_most() {
     let admitted = statuses.iter().filter(|status| **status == 200).count();
     assert!((1..=3).contains(&admitted), "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
-    let rows = usage(&gateway, &["--tenant", "acme"]);
+    let read = |gateway: &Gateway| usage(gateway, &["--tenant", "acme"]);
+    // The last ones may be on their way to the disk still.
+    gateway.wait("all of them in the ledger", |gateway| read(gateway)[0]["requests"] == json!(20));
+    let rows = read(&gateway);
     assert!(rows[0]["cost_usd"].as_f64().unwrap() <= 0.0016, "{rows:?}");
     assert_eq!((&rows[0]["requests"], &rows[0]["denied"]), (&json!(20), &json!(20 - admitted)));
 }
