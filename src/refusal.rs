@@ -59,6 +59,8 @@ pub enum Refusal {
     UpstreamRefused { status: u16, message: String, retry_after: Option<Duration> },
     /// The upstream did not accept the credential that the gateway has for it, and will not the next time either.
     CredentialRefused,
+    /// What was asked for was done, and its answer found no room.
+    AnswerLost,
     /// The upstream failed: could not be reached, broke off, answered nonsense.
     UpstreamError { message: &'static str },
     /// There is no place for it where it goes.
@@ -110,6 +112,10 @@ impl fmt::Display for Crowded {
     }
 }
 
+const NO_ROOM: &str = "the gateway holds as many requests and answers as it has memory for; try again later";
+const ANSWER_LOST: &str =
+    "the call was carried out, but there is no room here for its answer: look before you make it again";
+
 impl Refusal {
     /// A body that cannot be decided on.
     pub fn invalid(message: impl Into<String>, param: Option<&str>) -> Self {
@@ -135,7 +141,10 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::TokenLimit { .. }
             | Self::ToolLimit { .. } => 429,
-            Self::CredentialRefused | Self::ServerDown { .. } | Self::UpstreamError { .. } => 502,
+            Self::AnswerLost
+            | Self::CredentialRefused
+            | Self::ServerDown { .. }
+            | Self::UpstreamError { .. } => 502,
             Self::NoRoom { .. } | Self::RecordsUnavailable | Self::Overloaded { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::Malformed { status, .. } | Self::UpstreamRefused { status, .. } => *status,
@@ -170,9 +179,10 @@ impl Refusal {
             Self::TooLarge { .. } => "request_too_large",
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::CredentialRefused | Self::ServerDown { .. } | Self::UpstreamError { .. } => {
-                "upstream_error"
-            }
+            Self::AnswerLost
+            | Self::CredentialRefused
+            | Self::ServerDown { .. }
+            | Self::UpstreamError { .. } => "upstream_error",
             Self::NoRoom { .. } | Self::Overloaded { .. } => "overloaded",
             Self::UpstreamRefused { status: 429, .. } => "rate_limit_exceeded",
             Self::UpstreamRefused { .. } => "upstream_error",
@@ -204,6 +214,7 @@ impl Refusal {
                 "this Origin is not accepted here; its operator can add it to allowed_hosts in tollgate.yaml"
                     .into()
             }
+            Self::AnswerLost => ANSWER_LOST.into(),
             Self::CredentialRefused => "the upstream did not accept the gateway's credential".into(),
             Self::ContentBlocked { message, .. }
             | Self::Invalid { message, .. }
@@ -219,9 +230,7 @@ impl Refusal {
                     "the model `{model}` does not exist or you do not have access to it; GET /v1/models lists yours"
                 )
             }
-            Self::NoRoom { .. } => {
-                "the gateway holds as many requests and answers as it has memory for; try again later".into()
-            }
+            Self::NoRoom { .. } => NO_ROOM.into(),
             Self::NoSession => "there is no such session; begin with `initialize`".into(),
             Self::NotFound => "no such path here: the base URL of an OpenAI client ends in /v1, that of an Anthropic client does not; MCP is at /mcp, stores and HTTP APIs are below /tools/".into(),
             Self::PreviousNotFound { id } => format!("the previous response `{id}` was not found"),
@@ -264,6 +273,7 @@ impl Refusal {
             Self::BodyTimeout
             | Self::BudgetSpent { .. }
             | Self::ContentBlocked { .. }
+            | Self::AnswerLost
             | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
@@ -287,7 +297,7 @@ impl Refusal {
     /// Whether the same request can ever succeed when it is sent again.
     pub fn retry_can_help(&self) -> bool {
         matches!(self.status(), 408 | 409 | 429 | 500..)
-            && !matches!(self, Self::BudgetSpent { .. } | Self::CredentialRefused)
+            && !matches!(self, Self::AnswerLost | Self::BudgetSpent { .. } | Self::CredentialRefused)
     }
 
     /// The member of the request that is at fault.
@@ -302,6 +312,7 @@ impl Refusal {
             | Self::BudgetSpent { .. }
             | Self::TokenLimit { .. }
             | Self::Concurrency { .. }
+            | Self::AnswerLost
             | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
@@ -354,7 +365,7 @@ mod tests {
     #[test]
     fn a_retry_helps_only_where_something_can_change() {
         assert!(!Refusal::InvalidApiKey.retry_can_help());
-        assert!(!Refusal::CredentialRefused.retry_can_help());
+        assert!(!Refusal::CredentialRefused.retry_can_help() && !Refusal::AnswerLost.retry_can_help());
         assert!(!Refusal::ToolNotAllowed { tool: "x".into(), reason: "y".into() }.retry_can_help());
         let renews_in = Duration::from_secs(60);
         assert!(!Refusal::BudgetSpent { budget: "5 USD/day".into(), renews_in }.retry_can_help());

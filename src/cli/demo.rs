@@ -48,7 +48,7 @@ async fn demo(arguments: &Arguments) -> Result<(), String> {
     let url = running.urls.first().ok_or("the gateway listens nowhere")?;
     print::text(&welcome(url, &running.admin_url, &keys, &dir));
     told_to_end().await;
-    running.drain().await;
+    running.drain(&tokio_util::sync::CancellationToken::new()).await;
     // What the demo wrote is the demo's: keys that nobody has any more, records of a mock.
     drop(std::fs::remove_dir_all(&dir));
     Ok(())

@@ -93,7 +93,7 @@ async fn beside(arguments: &Arguments) -> Result<Status, String> {
         Ok(child) => until_end(child).await,
         Err(error) => Err(error),
     };
-    running.drain().await;
+    running.drain(&tokio_util::sync::CancellationToken::new()).await;
     Ok(Status::Of(match ended {
         Ok(status) => code(status),
         Err(error) => {

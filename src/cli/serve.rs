@@ -439,16 +439,17 @@ impl Running {
             }
         }
         operator::info("draining");
+        let at_once = CancellationToken::new();
+        let _left = at_once.clone().drop_guard();
         tokio::select! {
-            is_whole = self.drain() => if is_whole { Status::Fine } else { Status::Findings },
+            is_whole = self.drain(&at_once) => if is_whole { Status::Fine } else { Status::Findings },
             _ = terminate.recv() => Status::Findings,
             _ = tokio::signal::ctrl_c() => Status::Findings,
         }
     }
 
-    /// No new connections; what runs may end; then the records are closed. Whether all of them are on disk: a disk that is full
-    /// may have room again as long as there is time.
-    pub(super) async fn drain(&self) -> bool {
+    /// No new connections; what runs may end; then the records are closed. Whether all are on disk: a full one may get room yet.
+    pub(super) async fn drain(&self, at_once: &CancellationToken) -> bool {
         let until = clock::now() + self.gateway.snapshot.load().limits.drain;
         self.draining.store(true, Ordering::Relaxed);
         self.gateway.draining.cancel();
@@ -461,12 +462,13 @@ impl Running {
             stopping.spawn(async move { server.stop().await });
         }
         stopping.join_all().await;
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, at_once) = (Arc::clone(&self.gateway), at_once.clone());
         let flushed = tokio::task::spawn_blocking(move || {
             gateway.stored.flush();
             gateway.ledger.flush();
             while gateway.records.flush().is_err() {
-                if clock::now() >= until || !gateway.records.must_not_lose() {
+                let may_wait = gateway.records.must_not_lose() && !at_once.is_cancelled();
+                if clock::now() >= until || !may_wait {
                     return Err(gateway.records.unwritten());
                 }
                 std::thread::sleep(RETRY_EVERY);

@@ -103,7 +103,7 @@ pub(super) async fn inspect(
     let form = if terms.api == Api::Embeddings { Form::Vectors } else { Form::Json };
     let gathered = gathered::with_leave(visit, body, form).await;
     // The provider has it paid, though there is no room to read it.
-    visit.is_unread = matches!(gathered, Err(Refusal::NoRoom { .. }));
+    visit.is_unread = matches!(&gathered, Err(refusal) if gathered::is_for_room(refusal));
     visit.waited += clock::now().saturating_duration_since(waiting);
     whole(visit, terms, translation, gathered?, unread).await
 }

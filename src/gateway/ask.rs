@@ -248,6 +248,7 @@ impl Ask {
         let upstreams = spoken.map(|upstream| snapshot.upstream_of(&tenant, upstream)).collect();
         let destination = Destination { upstreams };
         visit.input_estimate = self.terms.input_estimate;
+        visit.output_most = self.amount.tokens.saturating_sub(visit.input_estimate);
         let started = clock::now();
         let gateway = Arc::clone(visit.gateway());
         let tokens = if self.api == Api::CountTokens { 0 } else { self.amount.tokens };

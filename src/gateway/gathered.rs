@@ -26,6 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// No answer is longer.
 const LENGTH_MAX: usize = 64 << 20;
 
+const TOO_LARGE: Refusal =
+    Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" };
+const NEVER_FITS: Refusal = Refusal::UpstreamError {
+    message: "the upstream's answer is too large to be inspected: it takes more than half of `limits.answers`",
+};
+
+/// Whether an answer was refused for its size: it came, and is to be paid.
+pub(super) fn is_for_room(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::NoRoom { .. }) || *refusal == TOO_LARGE || *refusal == NEVER_FITS
+}
+
 /// A whole answer, in its room.
 #[derive(Debug)]
 pub(super) struct Gathered {
@@ -61,13 +72,14 @@ pub(super) async fn gather(
     let announced = announced.ok_or(BodyError::TooLarge).map_err(broke_off)?;
     if announced > SMALL_BYTES {
         // With what it will most likely take: many that each came half would keep each other out.
-        take(&mut held, if form == Form::Json { 2 * announced } else { announced + announced / 4 }).await?;
+        let most = if form == Form::Json { 2 * announced } else { announced + announced / 4 };
+        take(&mut held, most, &mut body).await?;
     }
     let (mut whole, mut taken) = (Vec::with_capacity(announced), announced.max(SMALL_BYTES));
     loop {
         if whole.len() > taken {
             taken = whole.len() + STEP_BYTES;
-            take(&mut held, taken).await?;
+            take(&mut held, taken, &mut body).await?;
         }
         if body.read_into(&mut whole, LENGTH_MAX).await.map_err(broke_off)? == Read::End {
             break;
@@ -79,7 +91,7 @@ pub(super) async fn gather(
             Form::Json => Value::weight_max(&whole, false),
             Form::Vectors => Value::weight_max(&whole, true),
         };
-        take(&mut held, whole.len().saturating_add(weight)).await?;
+        take(&mut held, whole.len().saturating_add(weight), &mut body).await?;
     }
     Ok(Gathered { bytes: Bytes::from(whole), held })
 }
@@ -98,17 +110,21 @@ pub(super) async fn with_leave(
 }
 
 /// Takes so much in all.
-async fn take(held: &mut Held, bytes: usize) -> Result<(), Refusal> {
-    let taken = held.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), PATIENCE).await;
-    taken.map_err(|refusal| refusal.unwrap_or_else(|| broke_off(BodyError::TooLarge)))
+async fn take(held: &mut Held, bytes: usize, body: &mut AnswerBody) -> Result<(), Refusal> {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    if held.holds(bytes) {
+        return Ok(());
+    }
+    // Whoever waits here keeps nobody from the upstream.
+    body.gives_its_place_back();
+    let taken = held.wait_to_hold(bytes, PATIENCE).await;
+    taken.map_err(|refusal| refusal.unwrap_or(NEVER_FITS))
 }
 
 pub(super) fn broke_off(error: BodyError) -> Refusal {
     match error {
         BodyError::IdleTimeout | BodyError::TotalTimeout => Refusal::UpstreamTimeout,
-        BodyError::TooLarge => {
-            Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" }
-        }
+        BodyError::TooLarge => TOO_LARGE,
         BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => {
             Refusal::UpstreamError { message: "the upstream's answer broke off" }
         }

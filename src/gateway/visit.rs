@@ -61,13 +61,15 @@ pub struct Visit {
     pub(super) tools_denied: Vec<String>,
     /// The tokens that what was sent to a provider is taken for: it counts them whether its answer is read or not.
     pub(super) input_estimate: u64,
+    /// The most that it may answer.
+    pub(super) output_most: u64,
     /// How far it has come on its way to an upstream.
     pub(super) progress: Progress,
     /// Time spent waiting for others: the client's body, the upstream.
     pub(super) waited: Duration,
     /// Where its answer is to be kept.
     pub(super) keeping: Option<Arc<Pending>>,
-    /// A model's answer came and was not read: what it was asked is to be paid.
+    /// A model's answer came and was not read: what was held for it is to be paid.
     pub(super) is_unread: bool,
 }
 
@@ -126,6 +128,7 @@ impl Visit {
             family: arrival.family,
             tools_denied: Vec::new(),
             input_estimate: 0,
+            output_most: 0,
             progress: Progress::traced(outbound),
             waited: Duration::ZERO,
             keeping: None,
@@ -231,7 +234,9 @@ impl Visit {
         let Some(mut asked) = self.take() else {
             return answer::refused(&refusal, self.family, "", None);
         };
+        // Nobody read what it used: it is taken for what was held.
         let usage = self.used_at_least().filter(|_| self.is_unread);
+        let usage = usage.map(|usage| Usage { output: self.output_most, ..usage });
         if usage.is_none() {
             reserve::give_back(&mut asked);
         }

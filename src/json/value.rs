@@ -58,7 +58,12 @@ impl<'a> Value<'a> {
     pub fn weight_max(document: &[u8], with_vectors: bool) -> usize {
         let count = |sign: u8| document.iter().filter(|b| **b == sign).count();
         let (arrays, objects, members) = (count(b'['), count(b'{'), count(b':'));
-        let items = if with_vectors { count(b'"') / 2 } else { count(b',') };
+        let is_mixed = || {
+            [&b"null"[..], b"true", b"false"]
+                .iter()
+                .any(|word| memchr::memmem::find(document, word).is_some())
+        };
+        let items = if with_vectors && !is_mixed() { count(b'"') / 2 } else { count(b',') };
         let of_arrays = (2 * items + 4 * arrays).saturating_mul(size_of::<Self>());
         let of_objects = (2 * members + 4 * objects).saturating_mul(size_of::<(Cow<'_, str>, Self)>());
         let unescaped = if memchr::memchr(b'\\', document).is_some() { document.len() * 2 } else { 0 };

@@ -304,6 +304,9 @@ mod tests {
             }
             check("args.n != null && has(args.n)", &args, Truth::True);
         }
+        // However long, it costs no more than that.
+        let long = format!(r#"{{"n":5.{}}}"#, "0".repeat(200_000));
+        check("args.n == 5", &long, Truth::Unknown);
         // What is written otherwise is the same number.
         for n in ["0.1", "0.10", "1e-1", "100e-3", "1.0E-1"] {
             check("args.n == 0.1 && args.n < 1", &format!(r#"{{"n":{n}}}"#), Truth::True);

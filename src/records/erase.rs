@@ -22,7 +22,7 @@ use super::{
     roll::{self, BadRoll, Loss, Roll},
     secret::SecretError,
     signing::Signer,
-    stamp::rfc3339,
+    stamp::{parse_time, rfc3339},
     strays,
     stream::Stream,
     sync::{Kind, sync_round},
@@ -68,6 +68,8 @@ pub struct Holdings {
     fate: Fate,
     /// An erasure that was begun and never finished: this one finishes it.
     pub begun: Option<Begun>,
+    /// Whether something was recorded since that was begun: the tenant lived on, under what the first run left.
+    lived_on: bool,
 }
 
 impl Holdings {
@@ -82,7 +84,7 @@ impl Holdings {
 
     /// What becomes of the secret: an erasure that is gone on with does what it set out to do, where it said so.
     fn fate(&self) -> Fate {
-        let begun = self.begun.as_ref();
+        let begun = self.begun.as_ref().filter(|_| !self.lived_on);
         let said = begun.and_then(|begun| Some(Fate { destroyed: begun.secret?, epoch: begun.epoch }));
         said.unwrap_or(self.fate)
     }
@@ -106,6 +108,12 @@ pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::R
     let (has_secret, fate) = (secrets.holds(tenant), secrets.fate(tenant));
     let begun = begun::unfinished(&audit)?.remove(tenant);
     let (report, last) = verify_tenant(&audit, tenant, means, &mut Progress::new(&mut |_| {}));
+    let log = data_dir.join("log").join(tenant);
+    let since = begun.as_ref().and_then(|begun| parse_time(&begun.since));
+    let lived_on = match since {
+        Some(since) => changed_since(&audit.join(tenant), since)? || changed_since(&log, since)?,
+        None => false,
+    };
     let mut held = Holdings {
         audit_records: report.records,
         audit_removed_by_retention: report.removed,
@@ -116,13 +124,23 @@ pub fn holdings(data_dir: &Path, tenant: &str, secrets: &TenantSecrets) -> io::R
         has_secret,
         fate,
         begun,
+        lived_on,
     };
-    let log = data_dir.join("log").join(tenant);
     for name in disk::names(&log)? {
         held.log_files += 1;
         held.log_bytes += fs::metadata(log.join(name))?.len();
     }
     Ok(held)
+}
+
+/// Whether a file of a directory was written to since. An erasure writes to none: the gateway does.
+fn changed_since(dir: &Path, since: SystemTime) -> io::Result<bool> {
+    for name in disk::names(dir)? {
+        if fs::metadata(dir.join(name))?.modified()? > since {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The links among what an erasure removes. Of such a one only the link would go, so nothing is erased before it is none.

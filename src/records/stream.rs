@@ -305,6 +305,9 @@ impl Stream {
         for dirty in &self.dirty {
             disk::open(OpenOptions::new().append(true), &dirty.path)?.sync_data()?;
         }
+        if self.is_dir_dirty {
+            disk::sync_dir(&self.dir)?;
+        }
         chain.has_head = false;
         self.ensure_head()
     }

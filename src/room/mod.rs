@@ -101,6 +101,13 @@ impl Held {
         }
     }
 
+    /// Takes so much in all, if there is room now.
+    pub fn holds(&mut self, bytes: u64) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        self.shrink_to(bytes);
+        more == 0 || self.grow(more).is_ok()
+    }
+
     /// Takes so much in all, and waits so long for others to give some back: nothing meanwhile, so that nobody waits for
     /// somebody who waits.
     ///
@@ -110,11 +117,7 @@ impl Held {
         if bytes > self.bytes_max / 2 {
             return Err(None);
         }
-        if bytes <= self.bytes {
-            self.shrink_to(bytes);
-            return Ok(());
-        }
-        if self.grow(bytes - self.bytes).is_ok() {
+        if self.holds(bytes) {
             return Ok(());
         }
         self.shrink_to(0);

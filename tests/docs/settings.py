@@ -174,11 +174,12 @@ class Settings:
                 run("genpkey", "-algorithm", "ed25519", "-out", "sign.pem")
                 read = lambda name: pathlib.Path(directory, name).read_text()
                 certificate = read("tls.pem")
+                keys = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "1",
+                                             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})
                 self.files = {
                     "tls.pem": certificate, "tls.key": read("tls.key"), "clients.pem": certificate, "internal-ca.pem": certificate,
                     "sign.pem": read("sign.pem"),
-                    "jwks.json": json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "1",
-                                                       "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}),
+                    **dict.fromkeys(("jwks.json", "a.json", "b.json"), keys),
                 }
         return self.files
 

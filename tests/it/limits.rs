@@ -1,7 +1,8 @@
 //! Tokens, money and the ledger on the real binary: what is held, what is settled, what is told, what stays.
 
 use crate::{
-    fault::{Upstream, stream, whole},
+    before::before,
+    fault::{Upstream, answer, stream, whole},
     support::{ACME, Answer, GLOBEX, Gateway, chat, read_answer, run},
 };
 use serde_json::{Value, json};
@@ -574,6 +575,21 @@ fn each_turn_holds_what_the_one_before_it_used() {
 
 /// What is told as an upstream's failure costs nothing, in whatever way its answer cannot be understood; what was read
 /// costs what its provider counted, and a stream what came of it.
+/// What finds no room is paid as it was held: the provider has answered.
+#[test]
+fn an_answer_that_finds_no_room_is_paid() {
+    let upstream =
+        Upstream::acting(|_, socket| socket.write_all(answer(&"x".repeat(9 << 20)).as_bytes()).is_ok());
+    let gateway = before(&[("probe", &upstream, "")], "limits: { answers: 16MiB }\n");
+    let body = chat("hi", r#","max_tokens":50"#).replace("gpt-5", "probe");
+    let refused = gateway.chat(ACME, &body);
+    assert_eq!(refused.status, 502);
+    assert!(refused.body.contains("limits.answers"), "{refused:?}");
+    gateway.wait("it in the ledger", |gateway| !usage(gateway, &[]).is_empty());
+    let rows = usage(&gateway, &[]);
+    assert!(rows[0]["output_tokens"] == json!(50) && rows[0]["input_tokens"].as_u64() > Some(0), "{rows:?}");
+}
+
 #[test]
 fn an_answer_that_cannot_be_understood_is_given_back() {
     let counted = r#""usage":{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27}"#;

@@ -291,6 +291,8 @@ fn limits(gateway: &raw::Gateway) -> Limits {
 
 /// No request's head is shorter, with a path, a host and a credential.
 const HEADER_MIN: u64 = 1 << 10;
+/// A few answers of some length.
+const ANSWERS_MIN: u64 = 16 << 20;
 /// `{}`.
 const JSON_MIN: u64 = 2;
 
@@ -309,6 +311,7 @@ impl Compiler<'_> {
             (&limits.header, HEADER_MIN, "the head of a request", "1KiB"),
             (&limits.body, JSON_MIN, "a body", "2B"),
             (&limits.tool_arguments, JSON_MIN, "arguments", "2B"),
+            (&limits.answers, ANSWERS_MIN, "what answers may take", "16MiB"),
         ];
         for (size, least, what, written) in sizes {
             if let Some(size) = size.as_ref().filter(|size| size.value.0 < least) {

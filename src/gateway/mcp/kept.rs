@@ -3,9 +3,13 @@
 
 use super::{
     events::{Events, Out, Sink},
+    post::in_room,
     session::ClientSession,
 };
-use crate::mcp::{Revision, message};
+use crate::{
+    mcp::{Revision, message},
+    room::Held,
+};
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -89,11 +93,11 @@ impl Kept {
             }));
         }
         if primes {
-            kept.push(format!("retry: {RETRY}\ndata: \n\n").into_bytes());
+            kept.push(format!("retry: {RETRY}\ndata: \n\n").into_bytes(), None);
         }
         let reader = kept.reader(None);
         match first {
-            Some(Out::Event(first)) if !first.is_empty() => kept.push(first.into()),
+            Some(Out::Event(first)) if !first.is_empty() => kept.push(first.into(), None),
             Some(Out::Pause) => kept.lock().is_paused = true,
             Some(Out::Event(_) | Out::Last(_)) | None => {}
         }
@@ -124,7 +128,7 @@ impl Kept {
             };
             match out {
                 Some(Out::Event(bytes)) => {
-                    self.push(bytes.into());
+                    self.push(bytes.into(), None);
                     if tokio::time::timeout(KEPT, self.has_room()).await.is_err() {
                         break;
                     }
@@ -133,9 +137,10 @@ impl Kept {
                     self.lock().is_paused = true;
                     self.moved.notify_waiters();
                 }
-                Some(Out::Last(reply)) => {
+                Some(Out::Last(mut reply)) => {
                     if !reply.body.is_empty() {
-                        self.push(message::event(&reply.body));
+                        let room = reply.room.take();
+                        self.push(message::event(&reply.body), room);
                     }
                     break;
                 }
@@ -158,8 +163,8 @@ impl Kept {
         session.forget(self.number);
     }
 
-    /// Appends an event under the next number, or a comment without one.
-    fn push(&self, bytes: Vec<u8>) {
+    /// Appends an event under the next number, or a comment without one; in its room, if it takes any.
+    fn push(&self, bytes: Vec<u8>, room: Option<Held>) {
         let mut state = self.lock();
         state.is_paused = false;
         let (number, bytes) = if bytes.starts_with(b":") {
@@ -170,7 +175,7 @@ impl Kept {
             (Some(number), [format!("id: {}-{number}\n", self.number).as_bytes(), &bytes].concat())
         };
         state.bytes += bytes.len();
-        state.events.push_back((number, bytes.into()));
+        state.events.push_back((number, in_room(bytes.into(), room)));
         // What was sent long ago has arrived.
         while state.bytes > BYTES_MAX && state.read > 0 {
             let Some((_, oldest)) = state.events.pop_front() else { break };

@@ -130,7 +130,7 @@ impl Reply {
     }
 }
 
-fn in_room(bytes: Bytes, room: Option<Held>) -> Bytes {
+pub(super) fn in_room(bytes: Bytes, room: Option<Held>) -> Bytes {
     match room {
         Some(room) => room.until_sent(bytes),
         None => bytes,

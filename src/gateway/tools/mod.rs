@@ -262,8 +262,11 @@ impl Speaker {
             let message = "the upstream's answer is compressed and cannot be inspected";
             return Err(Refusal::UpstreamError { message });
         }
-        let Gathered { bytes, held } =
-            gathered::gather((&self.gateway, &self.identity), answer.body, self.form).await?;
+        let gathered = gathered::gather((&self.gateway, &self.identity), answer.body, self.form).await;
+        let Gathered { bytes, held } = gathered.map_err(|refusal| match repeat {
+            Repeat::IfUnsent if gathered::is_for_room(&refusal) => Refusal::AnswerLost,
+            Repeat::Always | Repeat::IfUnsent => refusal,
+        })?;
         let body = self.upstream.conceal_bytes(bytes);
         Ok(Received { status: answer.status, headers: answer.headers, body, held })
     }

@@ -236,7 +236,9 @@ async fn steps(
     let mut room = gathered::room((&speaker.gateway, &speaker.identity));
     for _ in 0..STEPS_MAX {
         let length = reply.as_ref().map_or(0, |reply| reply.body.len());
-        let turn = apart::turn_of_answer((&speaker.gateway, &speaker.identity), length).await?;
+        let turn = apart::turn_of_answer((&speaker.gateway, &speaker.identity), length).await;
+        let turn =
+            turn.map_err(|refusal| if conversation.writes() { Refusal::AnswerLost } else { refusal })?;
         match turn.work(|| conversation.next(reply.take()))? {
             Step::Send(sending) => {
                 let repeat = if sending.once { Repeat::IfUnsent } else { Repeat::Always };

@@ -230,12 +230,18 @@ impl<'v> Datum<'v> {
 }
 
 fn of_digits(digits: &str) -> Datum<'_> {
+    // No int and no double is written so long, but for one that somebody made long: it costs as much each time it is read.
+    if digits.len() > DIGITS_MAX {
+        return Datum::Unheld(digits);
+    }
     let whole = digits.parse().map(Datum::Int).or_else(|_| digits.parse().map(Datum::Uint));
     whole.unwrap_or_else(|_| match digits.parse::<f64>() {
         Ok(double) if number::compare(&written(double), digits) == Ordering::Equal => Datum::Double(double),
         Ok(_) | Err(_) => Datum::Unheld(digits),
     })
 }
+
+const DIGITS_MAX: usize = 32;
 
 /// The shortest digits that are this double and no other; where doubles are further apart than whole numbers, all of them.
 fn written(double: f64) -> String {

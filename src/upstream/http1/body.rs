@@ -161,6 +161,11 @@ impl AnswerBody {
         Self { place, ..self }
     }
 
+    /// Its place at the upstream is another's from now on, though it has not come to its end.
+    pub fn gives_its_place_back(&mut self) {
+        self.place = None;
+    }
+
     /// Reads what is ready now, up to 64 KiB, and hands the payload to `sink` slice by slice. `Ready(More)` registers no
     /// waker: call again. After `End` or an error every further call says the same, without payload.
     ///

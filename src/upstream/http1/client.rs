@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::body::AnswerBody;
 use super::connect::{Way, connect};
-use super::error::{SendError, SendErrorKind};
+use super::error::{Reach, SendError, SendErrorKind};
 use super::exchange::Exchange;
 use super::origin::Origin;
 use super::pool::Pool;
@@ -171,7 +171,13 @@ impl Client {
         };
         if let Some(wire) = pooled {
             let mut exchange = self.exchange(wire, &request, head.clone(), started);
-            let result = exchange.run(request.method).await;
+            // Only of a connection's first exchange an alert says that nobody took what was sent.
+            let result = exchange.run(request.method).await.map_err(|error| match error.kind {
+                SendErrorKind::Tls(_) => {
+                    SendError::after(Reach::SomethingSent, SendErrorKind::ClosedBeforeAnswer)
+                }
+                _ => error,
+            });
             let is_closed = |error: &SendError| error.kind == SendErrorKind::ClosedBeforeAnswer;
             let is_dead = exchange.heard_nothing() && result.as_ref().is_err_and(is_closed);
             if is_dead {

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     json::Value,
     mcp::envelope::{self, Envelope},
+    refusal::Refusal,
     room::Held,
 };
 use http::HeaderMap;
@@ -97,6 +98,9 @@ impl Calling {
                     }
                 }
                 // Told first, so that a wait that is given up is not one that goes on.
+                Err(Failed::Refusal(refusal @ Refusal::NoRoom { .. })) => {
+                    return Err(Failed::Refusal(refusal));
+                }
                 Err(_) if !self.is_paused && self.resumes().is_some() => {
                     self.is_paused = true;
                     return Ok(Happened::Paused);

@@ -67,6 +67,8 @@ pub(super) struct Reply {
     room: Option<Held>,
     /// How many bytes it holds.
     taken: usize,
+    /// A message that waits for room: a wait that is given up loses nothing.
+    pending: Option<Bytes>,
 }
 
 /// An answer that is no success: its status, and the error in it, if it is one of JSON-RPC.
@@ -134,6 +136,7 @@ impl Reply {
             retry: None,
             room: None,
             taken: 0,
+            pending: None,
         })
     }
 
@@ -157,7 +160,10 @@ impl Reply {
             while self.body.is_some() {
                 self.read().await?;
             }
-            let bytes = self.buffer.split().freeze();
+            let bytes = match self.pending.take() {
+                Some(bytes) => bytes,
+                None => self.buffer.split().freeze(),
+            };
             self.weigh(&bytes).await?;
             return match said(&bytes, self.id)? {
                 Some(said @ (Said::Result(_) | Said::Error { .. })) => Ok(said),
@@ -165,7 +171,8 @@ impl Reply {
             };
         }
         loop {
-            while let Some(bytes) = self.take_event() {
+            while let Some(bytes) = self.pending.take().or_else(|| self.take_event()) {
+                self.weigh(&bytes).await?;
                 // What cannot be read is no answer; what has another name is for others.
                 let Some(event) = sse::event(&bytes) else { continue };
                 if let Some(id) = event.id {
@@ -176,7 +183,6 @@ impl Reply {
                 if event.name.is_some_and(|name| !matches!(name, "" | "message")) {
                     continue;
                 }
-                self.weigh(data.as_bytes()).await?;
                 let Ok(Some(said)) = said(data.as_bytes(), self.id) else { continue };
                 if matches!(said, Said::Result(_) | Said::Error { .. }) {
                     self.end();
@@ -220,19 +226,25 @@ impl Reply {
     }
 
     /// Takes room for what a message is once it is read: its text in pieces, and what holds them.
-    async fn weigh(&mut self, message: &[u8]) -> Result<(), Failed> {
+    async fn weigh(&mut self, message: &Bytes) -> Result<(), Failed> {
         let weight = match message.len() {
             ..=SMALL_BYTES => 0,
             length => length.saturating_mul(COPIES).saturating_add(Value::weight_max(message, false)),
         };
-        self.take(weight).await
+        self.pending = Some(message.clone());
+        let taken = self.take(weight).await;
+        self.pending = None;
+        taken
     }
 
     /// Takes so much in all.
     async fn take(&mut self, bytes: usize) -> Result<(), Failed> {
+        self.taken = 0;
         let Some(room) = self.room.as_mut() else { return Ok(()) };
         let taken = room.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), ROOM_WAIT).await;
-        self.taken = if taken.is_ok() { bytes } else { 0 };
+        if taken.is_ok() {
+            self.taken = bytes;
+        }
         taken.map_err(|refusal| match refusal {
             Some(refusal) => Failed::Refusal(refusal),
             None => body_failed(BodyError::TooLarge),
@@ -313,5 +325,40 @@ fn body_failed(error: BodyError) -> Failed {
         BodyError::IdleTimeout | BodyError::TotalTimeout => Failed::Refusal(Refusal::UpstreamTimeout),
         BodyError::TooLarge => failed("the upstream's answer is too large to be inspected"),
         BodyError::Truncated | BodyError::MalformedFraming | BodyError::Io(_) => broke_off(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Room;
+    use http::HeaderValue;
+    use std::sync::Arc;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_room_that_is_given_up_loses_no_message() {
+        let text = "x".repeat(100_000);
+        let message = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{text}"}}}}"#);
+        for (media, body) in [
+            ("application/json", message.clone()),
+            ("text/event-stream", format!("id: 7\ndata: {message}\n\n")),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media))]);
+            let answer = Answer { status: StatusCode::OK, headers, body: AnswerBody::whole(body.into()) };
+            let Ok(mut reply) = Reply::of(answer, 1).await else { panic!("{media}") };
+            let room = Arc::new(Room::default());
+            let mut others = room.for_answers("a".into(), Some(4 << 20));
+            assert!(others.holds(2 << 20));
+            reply.within(room.for_answers("a".into(), Some(4 << 20)));
+            for _ in 0..3 {
+                assert!(timeout(Duration::from_secs(1), reply.next()).await.is_err(), "{media}");
+            }
+            drop(others);
+            let Ok(Said::Result(result)) = reply.next().await else { panic!("{media}") };
+            assert_eq!(result.get("text").and_then(Value::as_str).map(str::len), Some(text.len()));
+            let held = reply.take_room().unwrap();
+            assert!(!room.for_answers("a".into(), Some(4 << 20)).holds(2 << 20), "it takes room: {held:?}");
+        }
     }
 }
