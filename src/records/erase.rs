@@ -84,7 +84,9 @@ impl Holdings {
 
     /// What becomes of the secret: an erasure that is gone on with does what it set out to do, where it said so.
     fn fate(&self) -> Fate {
-        let begun = self.begun.as_ref().filter(|_| !self.lived_on);
+        // What gateways that share a master count, they count alike: an erasure once, however often its command ran. What the
+        // tenant made since out of a master of this gateway's own, no first run destroyed.
+        let begun = self.begun.as_ref().filter(|begun| !self.lived_on || begun.epoch.is_some());
         let said = begun.and_then(|begun| Some(Fate { destroyed: begun.secret?, epoch: begun.epoch }));
         said.unwrap_or(self.fate)
     }

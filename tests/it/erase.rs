@@ -248,7 +248,8 @@ fn an_erasure_that_ended_behind_the_secret_is_named_and_finished_by_the_next() {
         assert!(told.contains("the erasure of acme that was begun at") && told.contains(hint), "{told}");
         let (status, out, told) = erase(&dir, &["--yes"]);
         assert!(status == 0 && out.contains("finished the erasure"), "{out}{told}");
-        assert_eq!(out.contains("its secret is destroyed"), shared.is_empty(), "{out}");
+        // The tenant lived on, with a secret that was derived from the master alone: that cannot be destroyed.
+        assert!(!out.contains("its secret is destroyed"), "{out}");
         let (status, out) = verify(&gateway);
         assert!(status == 0 && !out.contains("erasure"), "{out}");
         assert!(holding(&dir.join("data"), &before).is_empty());
