@@ -179,7 +179,8 @@ fn u4_streams_that_are_cut_count_however_they_are_framed() {
             false
         })
     };
-    let (closed, chunked) = (end("connection: close", ""), end("transfer-encoding: chunked", ""));
+    let (closed, chunked) =
+        (end("connection: close", ""), end("connection: close\r\ntransfer-encoding: chunked", ""));
     let (well, chunked_well) = (
         end("connection: close", STREAM_END),
         end("connection: close\r\ntransfer-encoding: chunked", STREAM_END),
