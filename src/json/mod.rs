@@ -5,10 +5,12 @@
 
 pub mod keys;
 mod parse;
+mod signs;
 mod value;
 mod write;
 
 pub use parse::{Kind, ParseError, parse, parse_answer_with_vectors, parse_with_vectors};
+pub use signs::Signs;
 pub use value::Value;
 pub use write::{write, write_string};
 

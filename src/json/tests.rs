@@ -87,7 +87,7 @@ proptest! {
     /// What is set aside before a document is read is enough for it; where vectors stay text, of one that mixes nothing with
     /// its numbers.
     #[test]
-    fn no_document_weighs_more_than_its_signs_tell(document in documents(), pretty: bool, vectors in proptest::collection::vec(proptest::collection::vec(-9.0..9.0_f64, 1..40), 0..4)) {
+    fn no_document_weighs_more_than_its_signs_tell(document in documents(), pretty: bool, cut in 1..9_usize, vectors in proptest::collection::vec(proptest::collection::vec(-9.0..9.0_f64, 1..40), 0..4)) {
         let written = |document: &serde_json::Value| match pretty {
             true => serde_json::to_string_pretty(document).unwrap(),
             false => document.to_string(),
@@ -95,6 +95,12 @@ proptest! {
         let text = written(&document);
         let weight = parse(text.as_bytes(), 64).unwrap().weight();
         prop_assert!(weight <= Value::weight_max(text.as_bytes(), false));
+        // In pieces it weighs as much.
+        let mut signs = Signs::default();
+        text.as_bytes().chunks(cut).for_each(|piece| signs.add(piece));
+        for vectors in [true, false] {
+            prop_assert_eq!(signs.weight_max(vectors), Value::weight_max(text.as_bytes(), vectors));
+        }
         let data: Vec<_> = vectors.iter().map(|v| serde_json::json!({ "object": "embedding", "embedding": v, "index": 1 })).collect();
         let text = written(&serde_json::json!({ "object": "list", "data": data, "model": "m\u{e9}" }));
         let weight = parse_with_vectors(text.as_bytes(), 64).unwrap().weight();

@@ -1,5 +1,6 @@
 //! A JSON value that borrows from the text it was read from.
 
+use super::Signs;
 use std::borrow::Cow;
 
 /// A JSON value. Object keys are unique, in the order of the text; a number is its digits.
@@ -56,18 +57,9 @@ impl<'a> Value<'a> {
     /// The most that a document may weigh once it is read, told by its signs: an array has room for twice its items, and
     /// for four at least. `with_vectors`: where numbers beside each other stay text, and other arrays hold strings.
     pub fn weight_max(document: &[u8], with_vectors: bool) -> usize {
-        let count = |sign: u8| document.iter().filter(|b| **b == sign).count();
-        let (arrays, objects, members) = (count(b'['), count(b'{'), count(b':'));
-        let is_mixed = || {
-            [&b"null"[..], b"true", b"false"]
-                .iter()
-                .any(|word| memchr::memmem::find(document, word).is_some())
-        };
-        let items = if with_vectors && !is_mixed() { count(b'"') / 2 } else { count(b',') };
-        let of_arrays = (2 * items + 4 * arrays).saturating_mul(size_of::<Self>());
-        let of_objects = (2 * members + 4 * objects).saturating_mul(size_of::<(Cow<'_, str>, Self)>());
-        let unescaped = if memchr::memchr(b'\\', document).is_some() { document.len() * 2 } else { 0 };
-        of_arrays.saturating_add(of_objects).saturating_add(unescaped)
+        let mut signs = Signs::default();
+        signs.add(document);
+        signs.weight_max(with_vectors)
     }
 
     /// The member of an object, `None` for a missing one or for anything else.
