@@ -9,7 +9,9 @@ use super::{
     mcp::Events,
     pace::Pace,
     person::Waits,
-    reserve, stored,
+    reserve,
+    rest::Rest,
+    stored,
     visit::{self, Summary},
 };
 use crate::{
@@ -58,7 +60,8 @@ const HOLD_COMMENT_EVERY: Duration = Duration::from_secs(10);
 /// What the gateway sends: bytes, or a stream that is inspected as it goes.
 #[derive(Debug)]
 pub enum Body {
-    Full(Option<Bytes>),
+    /// A whole one: what of it is still to be sent.
+    Full(Rest),
     /// Events of an MCP call, as they happen.
     Events(Box<Events>),
     Stream(Box<StreamBody>),
@@ -67,7 +70,7 @@ pub enum Body {
 impl Body {
     /// A whole body.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self::Full(Some(bytes.into()))
+        Self::Full(Rest::of(bytes.into()))
     }
 }
 
@@ -457,7 +460,7 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match &mut *self {
-            Self::Full(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
+            Self::Full(rest) => rest.poll(cx),
             Self::Events(events) => events.poll(cx),
             Self::Stream(stream) => stream.poll(cx),
         };
@@ -466,17 +469,14 @@ impl hyper::body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Full(bytes) => bytes.is_none(),
+            Self::Full(rest) => rest.is_empty(),
             Self::Events(_) | Self::Stream(_) => false,
         }
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         match self {
-            Self::Full(bytes) => {
-                let length = bytes.as_ref().map_or(0, Bytes::len);
-                hyper::body::SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
-            }
+            Self::Full(rest) => hyper::body::SizeHint::with_exact(rest.bytes()),
             Self::Events(_) | Self::Stream(_) => hyper::body::SizeHint::default(),
         }
     }

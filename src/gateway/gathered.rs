@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     identity::Identity,
-    json::Value,
+    json::Signs,
     refusal::Refusal,
     room::Held,
     upstream::http1::{AnswerBody, BodyError, Read},
@@ -76,20 +76,28 @@ pub(super) async fn gather(
         take(&mut held, most, &mut body).await?;
     }
     let (mut whole, mut taken) = (Vec::with_capacity(announced), announced.max(SMALL_BYTES));
+    let (mut signs, mut counted) = (Signs::default(), 0);
     loop {
         if whole.len() > taken {
             taken = whole.len() + STEP_BYTES;
             take(&mut held, taken, &mut body).await?;
         }
-        if body.read_into(&mut whole, LENGTH_MAX).await.map_err(broke_off)? == Read::End {
+        let read = body.read_into(&mut whole, LENGTH_MAX).await.map_err(broke_off)?;
+        if whole.len() > SMALL_BYTES {
+            signs.add(whole.get(counted..).unwrap_or_default());
+            counted = whole.len();
+            // Megabytes that are there already would keep others waiting.
+            tokio::task::yield_now().await;
+        }
+        if read == Read::End {
             break;
         }
     }
     if whole.len() > SMALL_BYTES {
         let weight = match form {
             Form::Text => 0,
-            Form::Json => Value::weight_max(&whole, false),
-            Form::Vectors => Value::weight_max(&whole, true),
+            Form::Json => signs.weight_max(false),
+            Form::Vectors => signs.weight_max(true),
         };
         take(&mut held, whole.len().saturating_add(weight), &mut body).await?;
     }
