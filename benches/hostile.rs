@@ -3,11 +3,13 @@
 //!
 //! `cargo bench --bench hostile [-- WHAT…] [--samples N] [--nginx]`, WHAT being `attacks`, `idle`, `streams`, `bodies` or
 //! `credentials`; all of them where none is named. A word of an attack's name takes those attacks alone. `--nginx` (Debian's
-//! `nginx-light`) puts nginx in the gateway's place, too, where an attack is one on HTTP/1: what is the machine's part in a
+//! `nginx-light`) puts nginx in the gateway's place, too, where an attack is one on any proxy: what is the machine's part in a
 //! neighbour's wait, and what is the gateway's.
 //!
 //! An attack is a process of its own that gives way to others (`nice`), and so is the upstream that sends it as much as it
-//! takes: what the neighbour waits for is the gateway, not the others' work on the same cores. The neighbour asks on a new
+//! takes. Where there are two cores or more, both have the first for themselves, and the gateway and the neighbour have the
+//! others: the system's own work for an attacker gives way to nobody, and an attacker has a machine of its own. What the
+//! neighbour waits for is the gateway, not the others' work on the same cores. The neighbour asks on a new
 //! connection each time, 50 times a second, from an address of its own: the attackers' closed connections fill the table in
 //! which the system looks for a free port, as they would on their own machine.
 #![expect(
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
     let known = ["attacks", "idle", "streams", "bodies", "credentials"];
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|word| !known.contains(word)).collect();
     let asked = |what: &str| words.is_empty() || words.iter().any(|word| word == what);
+    leave_first_core();
     let mut good = true;
     if asked("attacks") || !named.is_empty() {
         good &= neighbour(&named, samples, with_nginx);
@@ -157,7 +160,17 @@ fn waits(port: u16, samples: usize) -> (Vec<Duration>, usize) {
     (waits, failed)
 }
 
-/// This program again, as somebody else who gives way to others.
+/// Leaves the first core to others: this process, and what it starts from now on.
+fn leave_first_core() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    if cores > 1 {
+        let (rest, own) = (format!("1-{}", cores - 1), std::process::id().to_string());
+        let status = Command::new("taskset").args(["-cp", &rest, &own]).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success(), "taskset");
+    }
+}
+
+/// This program again, on the first core, as somebody else who gives way to others.
 struct Other(Child);
 
 impl Drop for Other {
@@ -168,8 +181,8 @@ impl Drop for Other {
 }
 
 fn giving_way(role: &str, order: &str) -> Other {
-    let child = Command::new("nice")
-        .args(["-n", "19"])
+    let child = Command::new("taskset")
+        .args(["-c", "0", "nice", "-n", "19"])
         .arg(std::env::current_exe().unwrap())
         .env(role, order)
         .stdin(Stdio::null())
@@ -260,6 +273,11 @@ fn nginx(shared: u16, endless: u16) -> (Other, u16, tempfile::TempDir) {
     (child, port, dir)
 }
 
+/// Whether what it does is as much work for a proxy that looks into nothing.
+fn attacks_any_proxy(attack: &Attack) -> bool {
+    HTTP1.iter().any(|one| one.name == attack.name) || attack.name.starts_with("answers")
+}
+
 fn neighbour(named: &[&str], samples: usize, with_nginx: bool) -> bool {
     println!("\nA neighbour's waits, alone and during each attack ({samples} requests each):\n");
     println!("| | p50 | p99 | p99 beside alone | attack | nginx in its place |");
@@ -284,8 +302,7 @@ fn neighbour(named: &[&str], samples: usize, with_nginx: bool) -> bool {
         let is_good = ratio <= GOAL && failed == 0;
         good &= is_good;
         gateway.in_flight(0);
-        let is_http1 = HTTP1.iter().any(|one| one.name == attack.name);
-        let beside = at_nginx.as_mut().filter(|_| is_http1).map_or(String::new(), |nginx| {
+        let beside = at_nginx.as_mut().filter(|_| attacks_any_proxy(attack)).map_or(String::new(), |nginx| {
             let found = nginx.during(attack);
             format!(
                 "{:.2} ms, {:.2} \u{d7}, {:.0} a second, {} not served",
