@@ -56,7 +56,11 @@ impl<'v> Run<'v> {
     /// `what` does not work on these.
     fn unfit<T>(&mut self, what: &str, on: &[&Datum<'_>]) -> Result<T, Stop> {
         self.fails(|| {
-            let kinds: Vec<&str> = on.iter().map(|datum| datum.kind()).collect();
+            let kind = |datum: &&Datum<'_>| match datum {
+                Datum::Unheld(_) => "a number that no double holds",
+                datum => datum.kind(),
+            };
+            let kinds: Vec<&str> = on.iter().map(kind).collect();
             format!("`{what}` does not work on {}", kinds.join(" and "))
         })
     }

@@ -165,6 +165,8 @@ mod tests {
         check("args.to == 1", "{}", "`to` is missing");
         check("args.n", r#"{"n":1}"#, "its result is 1, not true or false");
         check("args.n <= 100", r#"{"n":"5"}"#, "`<=` does not work on string and int");
+        let unheld = format!(r#"{{"n":0.{}1}}"#, "0".repeat(400));
+        check("args.n <= 100", &unheld, "`<=` does not work on a number that no double holds and int");
         check("args.n.startsWith('x')", r#"{"n":5}"#, "`startsWith` does not work on int and string");
     }
 }
