@@ -53,4 +53,5 @@ mod hidden;
 mod kept;
 mod laws;
 mod neighbours;
+mod told;
 mod varied;

@@ -30,6 +30,7 @@ mod pem;
 mod phone;
 mod reference;
 mod run;
+mod shell;
 mod sibling;
 mod speech;
 mod token;
