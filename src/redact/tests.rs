@@ -55,3 +55,4 @@ mod laws;
 mod neighbours;
 mod told;
 mod varied;
+mod written;

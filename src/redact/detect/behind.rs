@@ -79,6 +79,7 @@ pub(super) fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
 }
 
 /// "… is my private key", "… ist der geheime Schl\u{fc}ssel": what a machine made, before what it is.
+#[cold]
 pub(super) fn is_key(text: &[u8], end: usize) -> bool {
     const KEYS: &[&str] = &[
         "key",

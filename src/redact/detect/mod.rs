@@ -174,12 +174,13 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
     (Entity::TwilioKey, 34..=34, token::twilio),
     (Entity::Crypto, 26..=90, crypto::address),
     (Entity::DeSocialSecurity, 12..=12, identity::de_social_security),
-    (Entity::UkNino, 9..=9, identity::uk_nino),
+    (Entity::UkNino, 8..=9, identity::uk_nino),
     (Entity::DeIdCard, 9..=10, identity::de_id_card),
     (Entity::FrNir, 13..=15, identity::fr_nir_corsica),
     (Entity::MacAddress, 12..=12, network::mac_named),
     (Entity::DeVatId, 11..=11, business::german),
     (Entity::AtVatId, 11..=11, business::austrian),
+    (Entity::ChUid, 12..=12, business::swiss),
 ];
 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
@@ -188,6 +189,7 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
         let found = match end - at {
             2 => bank::behind_country(scan, at),
             4 => payment::loose(scan, at),
+            6 => identity::uk_nino_apart(scan, at),
             _ => None,
         };
         let found = found.or_else(|| password::behind_sign(scan, at, end));
@@ -200,6 +202,9 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
         .or_else(|| network::mac_dotted(scan, at))
         .or_else(|| run::find(scan, at))
         .or_else(|| business::behind_letters(scan, at))
+        .or_else(|| {
+            if identity::stands_behind_two(scan.text, at) { identity::uk_nino_apart(scan, at) } else { None }
+        })
         .or_else(|| bank::behind_country(scan, at))
         .or_else(|| payment::loose(scan, at));
     found.map_or_else(|| number::step(scan, at), Step::Found)

@@ -319,6 +319,7 @@ fn next_line(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// "the password?", and the answer in the line below it: alone in the line, behind who says it.
+#[cold]
 fn answered(text: &[u8], from: usize) -> Option<Finding> {
     let mut at = shell::answer(text, shell::asked(text, from)?)?;
     for _ in 0..2 {
@@ -477,6 +478,7 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
 }
 
 /// `GPA87=ux4RT8`: a sign within what was made up, and no name and its value; digits stand on both sides.
+#[cold]
 fn is_broken(value: &[u8], sign: usize) -> bool {
     let (name, rest) = (Classes::of(slice(value, 0, sign)), Classes::of(slice(value, sign + 1, value.len())));
     name.digit > 0

@@ -21,11 +21,17 @@ fn is_quote(b: u8) -> bool {
 }
 
 /// At the dash before the name of a long option: `--pass …`, `-storepass …`, `--auth user:…`.
+#[inline(always)]
 pub(super) fn long(text: &[u8], at: usize) -> Option<Finding> {
-    let begins = before(text, at) == b'-' || is_space(before(text, at));
-    if !begins || !byte(text, at + 1).is_ascii_lowercase() || !byte(text, at + 4).is_ascii_lowercase() {
+    let begins = byte(text, at + 4).is_ascii_lowercase() && byte(text, at + 1).is_ascii_lowercase();
+    if !begins || before(text, at) != b'-' && !is_space(before(text, at)) {
         return None;
     }
+    named_option(text, at)
+}
+
+#[cold]
+fn named_option(text: &[u8], at: usize) -> Option<Finding> {
     let end = run_end(text, at + 1, OPTION_MAX, |b| b.is_ascii_alphabetic() || b == b'-');
     let name = slice(text, at + 1, end);
     let sign = byte(text, end);
@@ -40,6 +46,7 @@ pub(super) fn long(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `user%password`, `'DOMAIN/user%password'`, from `at` on. `user%20name` is a name.
+#[cold]
 pub(super) fn percent(text: &[u8], at: usize) -> Option<Finding> {
     let from = run_end(text, at, 4, |b| is_space(b) || is_quote(b));
     let name = |b: u8| is_name(b) || matches!(b, b'.' | b'@' | b'/' | b'\\' | b'-');
@@ -56,6 +63,7 @@ pub(super) fn percent(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `mysql -u root -p … database`: behind `-p ` a database stands, unless one more word does.
+#[cold]
 pub(super) fn is_before_database(text: &[u8], at: usize) -> bool {
     let from = run_end(text, at, 2, is_space);
     let end = run_end(text, from, 64, |b| !b.is_ascii_whitespace());
@@ -67,6 +75,7 @@ pub(super) fn is_before_database(text: &[u8], at: usize) -> bool {
 }
 
 /// `sudo -S … <<< '…'`, at the dash.
+#[cold]
 pub(super) fn fed(text: &[u8], at: usize) -> Option<Finding> {
     let line = slice(text, at, text.len().min(at + AHEAD));
     let line = line.split(|b| matches!(b, b'\n' | b'|')).next().unwrap_or_default();
@@ -76,6 +85,7 @@ pub(super) fn fed(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `wpa_passphrase NAME …`, at the noun.
+#[cold]
 pub(super) fn network(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     if slice(text, at.saturating_sub(4), at) != b"wpa_" {
         return None;
@@ -93,6 +103,7 @@ pub(super) fn network(text: &[u8], at: usize, from: usize) -> Option<Finding> {
 }
 
 /// At `pass`, not of a sentence: `user eva pass …` in one line, or `USER eva` in a line before.
+#[cold]
 pub(super) fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     if !is_space(byte(text, from)) {
         return None;
@@ -117,6 +128,7 @@ pub(super) fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding>
 }
 
 /// `expect "password:" { send "…\r" }`, behind the noun: what is sent when it is asked for.
+#[cold]
 pub(super) fn sent(text: &[u8], from: usize) -> Option<Finding> {
     let quoted = run_end(text, from, 4, |b| matches!(b, b':' | b'*' | b'?') || is_space(b));
     let closed = run_end(text, quoted, 3, is_quote);
@@ -126,10 +138,9 @@ pub(super) fn sent(text: &[u8], from: usize) -> Option<Finding> {
     let word = run_end(text, closed, 16, |b| {
         b.is_ascii_whitespace() || matches!(b, b'{' | b'}' | b')' | b';' | b',')
     });
-    let owner = run_end(text, word, 16, is_name);
-    let verb = if byte(text, owner) == b'.' { owner + 1 } else { word };
-    let end = run_end(text, verb, 16, is_name);
-    if !matches!(slice(text, verb, end), b"send" | b"sendline" | b"exp_send") {
+    let end = run_end(text, word, 32, |b| is_name(b) || b == b'.');
+    let verb = slice(text, word, end).rsplit(|b| *b == b'.').next();
+    if !matches!(verb, Some(b"send" | b"sendline" | b"exp_send")) {
         return None;
     }
     let open = run_end(text, end, 6, |b| is_space(b) || matches!(b, b'(' | b'-'));
@@ -138,6 +149,7 @@ pub(super) fn sent(text: &[u8], from: usize) -> Option<Finding> {
 
 /// Whether a line in small letters, up to a value, is one of a device's configuration that sets a secret: `enable secret 5`,
 /// `username admin privilege 15 secret`, `snmp-server community`.
+#[cold]
 pub(super) fn is_configured(line: &[u8]) -> bool {
     let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty()).peekable();
     // How it is written: 0 as it is, others as a digest.
@@ -161,6 +173,7 @@ pub(super) fn past_kind(text: &[u8], start: usize) -> usize {
 
 /// From the end of a line that asks for a password on: where the answer stands that somebody gives in the next one,
 /// `[14:03] Bogdan: …`.
+#[cold]
 pub(super) fn answer(text: &[u8], line: usize) -> Option<usize> {
     let mut at = line;
     if byte(text, at) == b'[' {
@@ -180,6 +193,7 @@ pub(super) fn answer(text: &[u8], line: usize) -> Option<usize> {
 }
 
 /// Where the line begins that answers "the password?", from behind the noun on.
+#[cold]
 pub(super) fn asked(text: &[u8], from: usize) -> Option<usize> {
     let please = run_end(text, run_end(text, from, 1, is_space), 8, |b| b.is_ascii_lowercase());
     let from = if matches!(slice(text, from, please), b" pls" | b" plz" | b" please" | b" bitte" | b" svp") {

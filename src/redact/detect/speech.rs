@@ -4,7 +4,7 @@
 use super::bytes::{
     Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
 };
-use super::words::{is_plainly_random_letters, is_scattered};
+use super::words::{is_plainly_random_letters, is_scattered, is_slug};
 use super::{Finding, Scan, lead, pair, password, shell};
 use crate::redact::entity::Entity;
 
@@ -200,10 +200,14 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     if ends_with_one(line, CODES) && classes.digit > 0 && secret.len() > 5 {
         return true;
     }
+    let made = classes.digit > 1 || classes.digit > 0 && classes.upper > 0;
+    if made && plain && secret.len() > 7 && shell::is_configured(line) {
+        return true;
+    }
     if !meant {
         return false;
     }
-    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) || shell::is_configured(line) {
+    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) {
         return true;
     }
     if !cased {
@@ -251,16 +255,29 @@ const DONE: &[&str] = &[
 
 /// "als Passwort hab ich … genommen": what is no word and no machine's name, between the noun and what was done with it.
 pub(super) fn is_set(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
-    if byte(text, to) != b' ' || secret.len() < 8 || !secret.iter().all(u8::is_ascii_alphanumeric) {
+    // Most words behind one are none of these.
+    let next = byte(text, to + 1);
+    if byte(text, to) != b' '
+        || secret.len() < 8
+        || !matches!(next, b'g' | b'v' | b'b' | b'e' | b'f' | b'h' | b'n' | b's' | 0xC3)
+    {
+        return false;
+    }
+    is_done(text, from, to, secret)
+}
+
+#[cold]
+fn is_done(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
+    let end = run_end(text, to + 1, 16, |b| b.is_ascii_alphabetic() || b >= 0x80);
+    let written = |b: &u8| is_url_safe(*b) || matches!(b, b'=' | b'.' | b'+');
+    if !lead::is_one_of(slice(text, to + 1, end), DONE) || !secret.iter().all(written) {
         return false;
     }
     let classes = Classes::of(secret);
-    let mixed = classes.upper > 1 && classes.lower > 0 && classes.digit > 1;
-    if !(mixed || classes.lower > 3 && classes.digit > 2) || is_dated(secret) {
-        return false;
-    }
-    let end = run_end(text, to + 1, 16, |b| b.is_ascii_alphabetic() || b >= 0x80);
-    if !lead::is_one_of(slice(text, to + 1, end), DONE) {
+    let mixed = classes.upper > 1 && classes.lower > 1 || classes.upper > 0 && classes.digit > 1;
+    let signed = classes.other > 0 && classes.digit > 1 && !is_slug(secret);
+    let made = classes.digit > 0 && mixed || classes.lower > 3 && classes.digit > 2 || signed;
+    if !made || is_dated(secret) {
         return false;
     }
     let mut buffer = [0; AROUND];
