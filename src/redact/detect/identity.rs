@@ -197,8 +197,9 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let alike = |group: Option<&Group>| group.is_some_and(|group| group.len == 4);
     let listed = alike(number.prior.as_ref()) || alike(number.groups.get(taken.groups.len()));
     let named = || number.near(&taken, AADHAAR_WORDS);
+    let other = || lead::names_other(number.scan.text, taken.start, AADHAAR_WORDS);
     let shaped = taken.is_joined() || taken.is_spaced() || (taken.has_lengths(&[4, 4, 4]));
-    (issued && ((grouped && !listed) || (shaped && named()))).then(|| taken.range())?
+    (issued && ((grouped && !listed && !other()) || (shaped && named()))).then(|| taken.range())?
 }
 
 pub(super) const SVNR_WORDS: &[&str] = &[

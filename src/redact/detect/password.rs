@@ -329,11 +329,14 @@ fn answered(text: &[u8], from: usize) -> Option<Finding> {
         }
         at = run_end(text, end, 2, is_space);
     }
-    alone(text, at).filter(|found| {
+    password_at(text, at).filter(|found| {
         let value = slice(text, found.start, found.end);
         let classes = Classes::of(value);
-        let last = matches!(byte(text, found.end), b'\r' | b'\n' | 0 | b'"' | b'\\' | b'.' | b' ');
-        last && value.len() > 7 && (classes.upper > 0 || classes.digit > 2 || is_strong(value))
+        let behind =
+            run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.'));
+        let last = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
+        let made = classes.digit > 0 && classes.upper > 0 || classes.digit > 2 || is_strong(value);
+        last && made && value.len() > 7 && !is_one(value, TECHNICAL)
     })
 }
 

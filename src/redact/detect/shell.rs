@@ -121,8 +121,11 @@ pub(super) fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding>
     // `> `, `C: `, `---> `: whose line it is.
     let marked = |line: &[u8]| line.iter().all(|b| b"->:*[] \tCS".contains(b));
     let ends = matches!(byte(text, found.end), b'\r' | b'\n' | 0 | b'"' | b'\\');
+    // Behind whatever a log puts before it: the word, and the name that ends the line.
     let names = |line: &[u8]| {
-        line.windows(5).position(|five| five == b"USER ").is_some_and(|place| marked(slice(line, 0, place)))
+        let mut words =
+            line.rsplit(|b| b.is_ascii_whitespace() || *b == b'>').filter(|word| !word.is_empty());
+        words.next().is_some() && words.next() == Some(b"USER".as_slice())
     };
     (marked(own) && ends && lines.take(LINES_MAX).any(names)).then_some(found)
 }
@@ -159,6 +162,7 @@ pub(super) fn is_configured(line: &[u8]) -> bool {
     let what = words.next().unwrap_or_default();
     let first = words.next().unwrap_or_default();
     match what {
+        b"requirepass" | b"masterauth" => true,
         b"community" => first == b"snmp-server",
         b"secret" | b"password" => first == b"enable" || words.take(3).any(|word| word == b"username"),
         _ => false,

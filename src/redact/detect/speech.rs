@@ -201,7 +201,7 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
         return true;
     }
     let made = classes.digit > 1 || classes.digit > 0 && classes.upper > 0;
-    if made && plain && secret.len() > 7 && shell::is_configured(line) {
+    if made && secret.len() > 7 && secret.iter().all(is_written) && shell::is_configured(line) {
         return true;
     }
     if !meant {
@@ -269,8 +269,7 @@ pub(super) fn is_set(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool
 #[cold]
 fn is_done(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
     let end = run_end(text, to + 1, 16, |b| b.is_ascii_alphabetic() || b >= 0x80);
-    let written = |b: &u8| is_url_safe(*b) || matches!(b, b'=' | b'.' | b'+');
-    if !lead::is_one_of(slice(text, to + 1, end), DONE) || !secret.iter().all(written) {
+    if !lead::is_one_of(slice(text, to + 1, end), DONE) || !secret.iter().all(is_written) {
         return false;
     }
     let classes = Classes::of(secret);
@@ -289,6 +288,10 @@ fn is_done(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
         .filter(|word| !word.is_empty())
         .take(4)
         .any(|word| NOUNS.contains(&word))
+}
+
+fn is_written(b: &u8) -> bool {
+    is_url_safe(*b) || is_sign(*b) || matches!(b, b'=' | b'.')
 }
 
 /// What a password has that a word has not.

@@ -73,6 +73,8 @@ fn told_to_a_program() {
         "child.expect('password:')\nchild.sendline('@@')",
         "USER eva\nPASS @@",
         "USER eva\r\nPASS @@\r\n",
+        "12:10:20 DEBUG bot - USER eva\nPASS @@\n",
+        "config set requirepass @@",
         "C: USER eva\nS: 331 Please specify it\nC: PASS @@",
         "user eva pass @@",
         "mysql -uroot -p @@ db",
@@ -112,6 +114,7 @@ fn told_to_a_device() {
         "snmp-server community @@ RO",
     ];
     goes("PASSWORD", forms, PASSWORDS);
+    goes("PASSWORD", forms, &["VZ6K7=4kEGag", "54Zimtstern.Bretagne", "viVpBQn4aVUV"]);
     for text in [
         "enable secret rotation",
         "the secret 5 rules",
@@ -170,7 +173,7 @@ fn a_key_before_what_it_is() {
 
 #[test]
 fn asked_for_in_the_line_above() {
-    let values = &["Kestrel48x", "ny5und1Lkq", "22Papillon!Schnee"];
+    let values = &["Kestrel48x", "bRJ0mzVVDo", "ny5und1Lkq", "22Papillon!Schnee"];
     goes(
         "PASSWORD",
         &[

@@ -150,6 +150,7 @@ fn an_insurance_number_under_an_english_name() {
 fn groups_of_a_longer_row_are_no_identity() {
     check("my id 2479 7685 3678", "my id [IN_AADHAAR]");
     check("aadhaar 2479 7685 3678", "aadhaar [IN_AADHAAR]");
+    stays("Vorgang 2479-7685-3678");
     stays("4329 7286 0652 6399");
     stays("2479 7685 3678 1234");
 }
@@ -206,6 +207,10 @@ fn what_stands_in_for_a_credential_stays() {
     }
     // No quoted-printable text: a value that begins with two digits.
     check("password=22Gletscher!Papillon;encrypt=true", "password=[PASSWORD];encrypt=true");
+    check(
+        "jdbc:sqlserver://db;databaseName=x;user=sa;password=XnjU6@kaffee;encrypt=true",
+        "jdbc:sqlserver://db;databaseName=x;user=sa;password=[PASSWORD];encrypt=true",
+    );
     check("write eva=40nordwind.example", "write [EMAIL_ADDRESS]");
 }
 
@@ -235,7 +240,9 @@ fn addresses_of_nobody() {
 #[test]
 fn a_token_within_tokens_is_looked_at_once() {
     let name = "fn_".repeat(3);
-    let token = format!("ghp_{}", random(36));
-    check(&format!("{name}{token}"), &format!("{name}[GITHUB_TOKEN]"));
+    for length in [36, 255, 257, 400] {
+        let token = format!("ghp_{}", random(length));
+        check(&format!("{name}{token}"), &format!("{name}[GITHUB_TOKEN]"));
+    }
     stays(&"ghp_".repeat(300));
 }
