@@ -78,6 +78,12 @@ pub(super) fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
         .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
 }
 
+/// Whether a blank and one of its verbs may follow: behind most of what a machine made neither does.
+pub(super) fn may_be_key(text: &[u8], end: usize) -> bool {
+    let quote = usize::from(matches!(byte(text, end), b'"' | b'\'' | b'`'));
+    byte(text, end + quote) == b' ' && matches!(byte(text, end + quote + 1) | 0x20, b'i' | b'e' | b'w')
+}
+
 /// "… is my private key", "… ist der geheime Schl\u{fc}ssel": what a machine made, before what it is.
 #[cold]
 pub(super) fn is_key(text: &[u8], end: usize) -> bool {

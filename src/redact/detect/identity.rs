@@ -404,7 +404,6 @@ pub(super) fn uk_nino(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize
 }
 
 /// UK_NINO with a sign behind its letters: `QQ-12-34-56-C`; `QQ 123456 C` and the like where it is named.
-#[cold]
 pub(super) fn uk_nino_apart(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let sign = before(text, at);
@@ -422,13 +421,6 @@ pub(super) fn uk_nino_apart(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let prefix = slice(text, start, start + 2);
     let found = is_nino(prefix, before(text, end), named) && (alike == Some(sign) || named());
     (found && scan.on.has(Entity::UkNino)).then(|| Finding::whole(Entity::UkNino, start, end))
-}
-
-/// Whether a word of two bytes may stand before the sign before `at`: the common case is that none does.
-#[inline(always)]
-pub(super) fn stands_behind_two(text: &[u8], at: usize) -> bool {
-    let prior = |back: usize| at.checked_sub(back).map_or(0, |place| byte(text, place));
-    is_between(prior(1)) && !prior(4).is_ascii_alphanumeric() || prior(2) == b' '
 }
 
 fn is_between(sign: u8) -> bool {

@@ -169,7 +169,8 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     if dotted || path || public || !(random || is_scraps(body)) {
         return None;
     }
-    let called = || random && run.len() >= 20 && behind::is_key(text, padded);
+    let called =
+        || random && run.len() >= 20 && behind::may_be_key(text, padded) && behind::is_key(text, padded);
     let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)
         .or_else(|| called().then_some(Entity::ApiKey))?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))

@@ -201,7 +201,8 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
         return true;
     }
     let made = classes.digit > 1 || classes.digit > 0 && classes.upper > 0;
-    if made && secret.len() > 7 && secret.iter().all(is_written) && shell::is_configured(line) {
+    let may = matches!(line.last(), Some(b't' | b'd' | b'y' | b's' | b'h' | b'0' | b'4'..=b'9'));
+    if may && made && secret.len() > 7 && secret.iter().all(is_written) && shell::is_configured(line) {
         return true;
     }
     if !meant {
