@@ -252,14 +252,7 @@ fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     }
     // A form: the word alone above the value.
     if let Some(line) = next_line(text, from) {
-        let found = alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
-        // The last heading of a table: its row is no value.
-        let heading = before(text, run_start(text, at, 2, |b| is_space(b) || b == b'"'));
-        let row = |found: &Finding| {
-            matches!(heading, b',' | b';' | b'|' | b'\t')
-                && slice(text, found.start, found.end).contains(&heading)
-        };
-        return found.filter(|found| !row(found)).or_else(|| answered(text, from));
+        return form(text, at, line).or_else(|| answered(text, from));
     }
     if let Some(found) = answered(text, from) {
         return Some(found);
@@ -308,6 +301,17 @@ fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
         from = end;
     }
     None
+}
+
+/// What stands below the word alone; not the row below the last heading of a table.
+fn form(text: &[u8], at: usize, line: usize) -> Option<Finding> {
+    let found = alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
+    let heading = before(text, run_start(text, at, 2, |b| is_space(b) || b == b'"'));
+    let row = |found: &Finding| {
+        matches!(heading, b',' | b';' | b'|' | b'\t')
+            && slice(text, found.start, found.end).contains(&heading)
+    };
+    found.filter(|found| !row(found))
 }
 
 /// Where the next line that is not empty begins, past what quotes or indents it; `at` ends a line.
