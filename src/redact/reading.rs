@@ -304,14 +304,17 @@ fn mark(text: &[u8], at: usize) -> Option<(char, usize)> {
             let upper = !slice(text, at + 1, at + 3).iter().any(u8::is_ascii_lowercase);
             let read = if upper { bytes_in_hex(text, at, b'=') } else { None };
             // Nobody encodes a letter alone: `trace_id=5530` is assigned.
-            let alone = |c: char| !c.is_ascii_alphanumeric() && !"`*~<_".contains(c);
+            let alone = |c: char| !c.is_ascii_alphanumeric() && !"`*~<_\"'!#$%&()".contains(c);
             read.filter(|(c, _)| alone(*c) || alone::stands_in_quoted_printable(text, at))
         }
         b'&' => entity(text, at),
         b'\\' => escape(text, at),
         b'*' => {
             let run = run_end(text, at, STARS.end, |b| b == b'*') - at;
+            // `j***@e.com` hides what stood there.
+            let hides = run == 3 && before(text, at).is_ascii_alphanumeric() && byte(text, at + run) == b'@';
             let inside = before(text, at) != b'*'
+                && !hides
                 && (STARS.contains(&run) || run == 1 && alone::is_emphasis(text, at));
             inside.then_some((NOTHING, run))
         }

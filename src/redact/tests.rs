@@ -53,4 +53,6 @@ mod hidden;
 mod kept;
 mod laws;
 mod neighbours;
+mod told;
 mod varied;
+mod written;

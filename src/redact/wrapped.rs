@@ -89,7 +89,7 @@ fn is_number_cut(text: &[u8], end: usize, next: usize) -> bool {
         begin.iter_mut().zip(around).for_each(|(to, from)| *to = *from);
         is_card || holds_country(front) || holds_country(&begin)
     };
-    if inside || is_day(rest) || (capitals > 4 && !account()) {
+    if inside || is_day(rest) || is_item(text, next) || (capitals > 4 && !account()) {
         return false;
     }
     if few {
@@ -109,6 +109,13 @@ fn lacks_suffix(front: &[u8]) -> bool {
     let mut codes = front.iter().rev().filter(|b| is_alphanumeric(**b));
     codes.by_ref().take(6).filter(|b| b.is_ascii_digit()).count() == 6
         && codes.take(2).filter(|b| b.is_ascii_uppercase()).count() == 2
+}
+
+/// `3. Aurore`: an item of a list.
+fn is_item(text: &[u8], at: usize) -> bool {
+    let end = run_end(text, at, 3, |b| b.is_ascii_digit());
+    let shaped = (1..3).contains(&(end - at)) && matches!(byte(text, end), b'.' | b')');
+    shaped && byte(text, end + 1) == b' ' && byte(text, end + 2).is_ascii_alphabetic()
 }
 
 /// `2026-09-24`.

@@ -45,7 +45,8 @@ fn read(scan: &Scan<'_>, start: usize) -> Option<usize> {
     let mut at = start;
     for cell in compact.iter_mut().take(length) {
         if matches!(byte(scan.text, at), b' ' | b'-' | b'.') {
-            at += 1;
+            // Two blanks, as of a copied page.
+            at += if byte(scan.text, at) == b' ' && byte(scan.text, at + 1) == b' ' { 2 } else { 1 };
         }
         let b = byte(scan.text, at);
         // Small letters behind a country in capitals are words.

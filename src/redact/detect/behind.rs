@@ -1,6 +1,7 @@
 //! What a sentence says behind a value that is a password: "… as the password", "… ist mein neues Passwort".
 
 use super::bytes::{byte, is_space, run_end, slice};
+use super::lead::is_one_of;
 use super::password::is_one;
 
 /// What makes what stands before it a password: "… as the password", "… ist mein Passwort".
@@ -75,6 +76,57 @@ pub(super) fn is_called(text: &[u8], end: usize, what: &[&[u8]]) -> bool {
         .take(4)
         .find(|word| !is_one(word, ARTICLES))
         .is_some_and(|word| is_one(word, what) || is_one(word, &[b"mdp"]))
+}
+
+/// Whether a blank and one of its verbs may follow: behind most of what a machine made neither does.
+pub(super) fn may_be_key(text: &[u8], end: usize) -> bool {
+    let quote = usize::from(matches!(byte(text, end), b'"' | b'\'' | b'`'));
+    byte(text, end + quote) == b' ' && matches!(byte(text, end + quote + 1) | 0x20, b'i' | b'e' | b'w')
+}
+
+/// "… is my private key", "… ist der geheime Schl\u{fc}ssel": what a machine made, before what it is.
+#[cold]
+pub(super) fn is_key(text: &[u8], end: usize) -> bool {
+    const KEYS: &[&str] = &[
+        "key",
+        "token",
+        "secret",
+        "schl\u{fc}ssel",
+        "api-key",
+        "apikey",
+        "cl\u{e9}",
+        "jeton",
+        "api-schl\u{fc}ssel",
+    ];
+    const OTHERS: &[&str] = &[
+        "public",
+        "\u{f6}ffentlicher",
+        "\u{f6}ffentliche",
+        "publique",
+        "primary",
+        "foreign",
+        "cache",
+        "partition",
+        "idempotency",
+        "object",
+        "sort",
+        "map",
+        "hash",
+        "commit",
+        "contract",
+        "digest",
+        "fingerprint",
+    ];
+    let from = run_end(text, end, 3, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b','));
+    if !may_call(byte(text, from), byte(text, from + 1)) {
+        return false;
+    }
+    let rest = slice(text, from, text.len().min(from + AROUND));
+    let sentence =
+        rest.split(|b| matches!(b, b'\n' | b'.' | b'!' | b'?' | b',' | b';')).next().unwrap_or_default();
+    let mut words = sentence.split(|b| is_space(*b)).filter(|word| !word.is_empty());
+    words.next().is_some_and(|word| is_one(word, &[b"is", b"ist", b"est", b"was", b"war"]))
+        && words.take(5).take_while(|word| !is_one_of(word, OTHERS)).any(|word| is_one_of(word, KEYS))
 }
 
 /// Whether one of `CALLS` may begin so: most words begin otherwise.

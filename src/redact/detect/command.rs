@@ -6,7 +6,7 @@ use super::bytes::{
 };
 use super::password::is_made_up;
 use super::reference::is_reference;
-use super::{Finding, Scan};
+use super::{Finding, Scan, shell};
 use crate::redact::entity::Entity;
 
 /// Commands whose `-p` is a password.
@@ -39,7 +39,7 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return Some(found);
     }
     let letter = byte(text, at + 1);
-    if let Some(found) = curl(text, at) {
+    if let Some(found) = curl(text, at).or_else(|| shell::long(text, at)) {
         return Some(found);
     }
     if letter | 0x20 == b's'
@@ -47,7 +47,11 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    if !matches!(letter, b'u' | b'p' | b'P' | b'a' | b'b' | b'w') || before(text, at).is_ascii_alphanumeric()
+    // The second dash of `--port` begins no `-p`.
+    let long = before(text, at) == b'-';
+    if !matches!(letter, b'u' | b'p' | b'P' | b'a' | b'b' | b'w')
+        || long
+        || before(text, at).is_ascii_alphanumeric()
     {
         return if letter == b'u' { user(text, at) } else { None };
     }
@@ -59,7 +63,11 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
     let asks = match letter {
-        b'p' if apart => holds(COMMANDS) || is_quoted_beside_user(text, at + 2),
+        b'p' if apart => {
+            holds(COMMANDS)
+                || is_quoted_beside_user(text, at + 2)
+                || (holds(&[b"mysql", b"mariadb"]) && shell::is_before_database(text, at + 2))
+        }
         b'p' => {
             holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
         }
@@ -99,7 +107,8 @@ fn user(text: &[u8], at: usize) -> Option<Finding> {
     if !long && !short {
         return None;
     }
-    login(text, at + if long { 6 } else { 3 })
+    let from = at + if long { 6 } else { 3 };
+    login(text, from).or_else(|| shell::percent(text, from))
 }
 
 /// `curl -su user:password`, and `-U` for a proxy.
@@ -116,11 +125,12 @@ fn curl(text: &[u8], at: usize) -> Option<Finding> {
     let line = slice(text, at.saturating_sub(COMMAND_MAX), at);
     let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
     let mut words = line.split(|b| !b.is_ascii_alphanumeric());
-    words.any(|word| word == b"curl").then(|| login(text, end + 1)).flatten()
+    let found = words.any(|word| word == b"curl").then(|| login(text, end + 1)).flatten();
+    found.or_else(|| if end == at + 2 { shell::percent(text, end + 1) } else { None })
 }
 
 /// `user:password` from there on.
-fn login(text: &[u8], at: usize) -> Option<Finding> {
+pub(super) fn login(text: &[u8], at: usize) -> Option<Finding> {
     let from = run_end(text, at, 4, |b| is_space(b) || matches!(b, b'"' | b'\''));
     let colon = run_end(text, from, 64, |b| {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+')
@@ -146,7 +156,7 @@ fn batch(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// A word of a command line, with or without quotes.
-fn argument(text: &[u8], from: usize, entity: Entity) -> Option<Finding> {
+pub(super) fn argument(text: &[u8], from: usize, entity: Entity) -> Option<Finding> {
     let start = run_end(text, from, 2, |b| matches!(b, b'"' | b'\'' | b'\\'));
     let end = run_end(text, start, 128, |b| {
         !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<' | b';')
@@ -162,6 +172,9 @@ fn piped(text: &[u8], at: usize) -> Option<Finding> {
     let sudo = slice(text, at, at + 2) == b"-S" && slice(text, at.saturating_sub(5), at) == b"sudo ";
     if !stdin && !sudo {
         return None;
+    }
+    if let Some(found) = shell::fed(text, at) {
+        return Some(found);
     }
     let from = at.saturating_sub(COMMAND_MAX);
     let line = slice(text, from, at);

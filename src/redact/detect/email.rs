@@ -19,6 +19,13 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let start = local_start(text, at);
     let end = domain_end(text, at + 1)?;
+    // What is longer than any name: a token before its host, `pypi-\u{2026}@host`.
+    if at - start >= LOCAL_MAX && slice(text, start, at).iter().filter(|b| b.is_ascii_digit()).count() > 3 {
+        return None;
+    }
+    if is_nobody(slice(text, start, at), slice(text, at + 1, end)) {
+        return None;
+    }
     if is_no_local(text, start, at, end) || is_scp(text, start, at, end) || is_in_url(text, start) {
         return None;
     }
@@ -68,6 +75,18 @@ fn domain_end(text: &[u8], from: usize) -> Option<usize> {
     let labelled = domain.split(|b| *b == b'.').all(|label| !label.is_empty());
     let file = FILES.iter().any(|f| top.eq_ignore_ascii_case(f));
     (named && labelled && !file && byte(text, end) != b'(' && byte(text, end) != b'_').then_some(end)
+}
+
+/// `aes256-gcm@openssh.com`, the name of an algorithm with who made it; `git@github.com`, a program; `j***@e.com`, hidden.
+fn is_nobody(local: &[u8], domain: &[u8]) -> bool {
+    const MAKERS: &[&[u8]] = &[b"openssh.com", b"libssh.org", b"ssh.com", b"lysator.liu.se"];
+    let hidden = local.len() > 2 && local.ends_with(b"**");
+    let named = || {
+        let letters = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+        let sign = |b: &u8| b.is_ascii_digit() || *b == b'-';
+        local.iter().all(letters) && (local.iter().any(sign) || local == b"zlib")
+    };
+    hidden || matches!(local, b"git" | b"hg") || (MAKERS.contains(&domain) && named())
 }
 
 /// Signs alone, as before a decorator in a patch (`+@app.cached`), or one character at the start of a line that a

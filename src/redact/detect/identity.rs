@@ -3,8 +3,9 @@
 
 use super::bytes::{self, before, byte, holds_word, slice, starts_free};
 use super::checksum::{ean13, mod_11_10, modulo, verhoeff, weighted};
-use super::number::{Number, Taken};
-use super::{Scan, lead};
+use super::number::{Group, Number, Taken};
+use super::{Finding, Scan, lead};
+use crate::redact::entity::Entity;
 
 type Range = Option<(usize, usize)>;
 
@@ -192,8 +193,13 @@ pub(super) fn in_aadhaar(number: &Number<'_>) -> Range {
     let taken = number.take(12)?;
     let issued = taken.digits.first().is_some_and(|d| *d > 1) && verhoeff(taken.digits);
     let grouped = taken.has_lengths(&[4, 4, 4]) && is_dashed_or_blank(&taken);
+    // Three groups of four of a longer row of them are none.
+    let alike = |group: Option<&Group>| group.is_some_and(|group| group.len == 4);
+    let listed = alike(number.prior.as_ref()) || alike(number.groups.get(taken.groups.len()));
     let named = || number.near(&taken, AADHAAR_WORDS);
-    (issued && (grouped || ((taken.is_joined() || taken.is_spaced()) && named()))).then(|| taken.range())?
+    let other = || lead::names_other(number.scan.text, taken.start, AADHAAR_WORDS);
+    let shaped = taken.is_joined() || taken.is_spaced() || (taken.has_lengths(&[4, 4, 4]));
+    (issued && ((grouped && !listed && !other()) || (shaped && named()))).then(|| taken.range())?
 }
 
 pub(super) const SVNR_WORDS: &[&str] = &[
@@ -215,6 +221,12 @@ pub(super) const SVNR_WORDS: &[&str] = &[
     "social insurance",
     "insurance number",
     "social security",
+    "socialsecurity",
+    "social_security",
+    "social-security",
+    "socialinsurance",
+    "social_insurance",
+    "social-insurance",
     "assurance sociale",
     "s\u{e9}curit\u{e9} sociale",
     "versichert",
@@ -244,8 +256,8 @@ pub(super) fn at_svnr(number: &Number<'_>) -> Range {
         && number.near(&taken, SVNR_WORDS);
     let grouped = slashed
         || (taken.has_lengths(&[4, 6]) || taken.has_lengths(&[4, 2, 2, 2])) && is_dashed_or_blank(&taken);
-    (grouped || ((taken.is_joined() || taken.is_spaced()) && number.near(&taken, SVNR_WORDS)))
-        .then(|| taken.range())?
+    let shaped = taken.is_joined() || taken.is_spaced() || taken.is_wide();
+    (grouped || (shaped && number.near(&taken, SVNR_WORDS))).then(|| taken.range())?
 }
 
 /// Words for a DE_SOCIAL_SECURITY.
@@ -373,15 +385,85 @@ fn icao_check(word: &[u8]) -> bool {
 /// Words beside which the letters of a UK_NINO may be small.
 pub(super) const NINO_WORDS: &[&str] = &["ni", "nino", "national insurance", "ni_number", "nin"];
 
-/// UK_NINO in one word: `QQ123456C`.
+/// UK_NINO in one word, `QQ123456C`, or without its last letter.
 pub(super) fn uk_nino(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
     let word = slice(scan.text, start, end);
+    if word.len() == 8 {
+        return if word.get(2..)?.iter().all(u8::is_ascii_digit) {
+            uk_nino_cut(scan, start, end)
+        } else {
+            None
+        };
+    }
     if word.len() != 9 || !word.get(2..8)?.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let named =
         || bytes::near(scan.text, start, end, NINO_WORDS) || holds_word(scan.key.as_bytes(), NINO_WORDS);
     is_nino(word.get(..2)?, *word.last()?, named).then_some(end)
+}
+
+/// UK_NINO with a sign behind its letters: `QQ-12-34-56-C`; `QQ 123456 C` and the like where it is named.
+pub(super) fn uk_nino_apart(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
+    let sign = before(text, at);
+    let wide = usize::from(sign == b' ' && byte(text, at.saturating_sub(2)) == b' ');
+    let start = at.checked_sub(3 + wide)?;
+    if !is_between(sign)
+        || !byte(text, start + 1).is_ascii_alphabetic()
+        || !byte(text, start).is_ascii_alphabetic()
+        || !starts_free(text, start)
+    {
+        return None;
+    }
+    let (end, alike) = nino_tail(text, at)?;
+    let named = || is_named_nino(scan, start, end);
+    let prefix = slice(text, start, start + 2);
+    let found = is_nino(prefix, before(text, end), named) && (alike == Some(sign) || named());
+    (found && scan.on.has(Entity::UkNino)).then(|| Finding::whole(Entity::UkNino, start, end))
+}
+
+fn is_between(sign: u8) -> bool {
+    matches!(sign, b' ' | b'-' | b'.' | b'/')
+}
+
+#[cold]
+fn is_named_nino(scan: &Scan<'_>, start: usize, end: usize) -> bool {
+    bytes::near(scan.text, start, end, NINO_WORDS) || holds_word(scan.key.as_bytes(), NINO_WORDS)
+}
+
+/// From the first of six digits on, to behind the last letter: where it ends, and the sign that stands before the letter and
+/// between all pairs or none.
+#[cold]
+fn nino_tail(text: &[u8], at: usize) -> Option<(usize, Option<u8>)> {
+    let mut end = at;
+    let mut signs = [None; 3];
+    for pair in 0..4_usize {
+        let next = byte(text, end);
+        if let Some(sign) = pair.checked_sub(1).and_then(|place| signs.get_mut(place))
+            && is_between(next)
+        {
+            *sign = Some(next);
+            end += 1 + usize::from(next == b' ' && byte(text, end + 1) == b' ');
+        }
+        let digits = if pair < 3 { 2 } else { 0 };
+        if !slice(text, end, end + digits).iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        end += digits;
+    }
+    let ends = byte(text, end).is_ascii_alphabetic() && !byte(text, end + 1).is_ascii_alphanumeric();
+    let [first, second, last] = signs;
+    let alike = first == second && (first.is_none() || first == last);
+    ends.then_some((end + 1, last.filter(|_| alike)))
+}
+
+/// UK_NINO whose last letter stands apart, `QQ123456 C`, where it is named.
+#[cold]
+fn uk_nino_cut(scan: &Scan<'_>, start: usize, end: usize) -> Option<usize> {
+    let (to, _) = nino_tail(scan.text, start + 2).filter(|(to, _)| *to > end)?;
+    is_nino(slice(scan.text, start, start + 2), before(scan.text, to), || true)
+        .then(|| is_named_nino(scan, start, to).then_some(to))?
 }
 
 /// UK_NINO in pairs: `QQ 12 34 56 C`, seen from its digits.

@@ -30,6 +30,7 @@ mod pem;
 mod phone;
 mod reference;
 mod run;
+mod shell;
 mod sibling;
 mod speech;
 mod token;
@@ -173,20 +174,21 @@ pub(super) const CODES: &[(Entity, RangeInclusive<usize>, number::CodeCheck)] = 
     (Entity::TwilioKey, 34..=34, token::twilio),
     (Entity::Crypto, 26..=90, crypto::address),
     (Entity::DeSocialSecurity, 12..=12, identity::de_social_security),
-    (Entity::UkNino, 9..=9, identity::uk_nino),
+    (Entity::UkNino, 8..=9, identity::uk_nino),
     (Entity::DeIdCard, 9..=10, identity::de_id_card),
     (Entity::FrNir, 13..=15, identity::fr_nir_corsica),
     (Entity::MacAddress, 12..=12, network::mac_named),
     (Entity::DeVatId, 11..=11, business::german),
     (Entity::AtVatId, 11..=11, business::austrian),
+    (Entity::ChUid, 12..=12, business::swiss),
 ];
 
 /// A digit begins a number, or stands in a word with letters, or in a run of both.
 pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
     if let Some(end) = number::short(scan.text, at) {
         let found = match end - at {
-            2 => bank::behind_country(scan, at),
             4 => payment::loose(scan, at),
+            2 | 6 if follows_letters(scan.text, at) => behind_letters(scan, at),
             _ => None,
         };
         let found = found.or_else(|| password::behind_sign(scan, at, end));
@@ -198,8 +200,24 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
     let found = mac
         .or_else(|| network::mac_dotted(scan, at))
         .or_else(|| run::find(scan, at))
-        .or_else(|| business::behind_letters(scan, at))
-        .or_else(|| bank::behind_country(scan, at))
+        .or_else(|| if follows_letters(scan.text, at) { behind_letters(scan, at) } else { None })
         .or_else(|| payment::loose(scan, at));
     found.map_or_else(|| number::step(scan, at), Step::Found)
+}
+
+/// Whether two letters and a sign, or a letter and two blanks, stand before `at`, as before no other number.
+#[inline(always)]
+fn follows_letters(text: &[u8], at: usize) -> bool {
+    let prior = |back: usize| at.checked_sub(back).map_or(0, |place| bytes::byte(text, place));
+    prior(3).is_ascii_alphabetic()
+        && !prior(1).is_ascii_alphanumeric()
+        && (prior(2).is_ascii_alphabetic() || prior(2) == b' ')
+}
+
+/// What begins with letters that a sign parts from its digits.
+#[cold]
+fn behind_letters(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    business::behind_letters(scan, at)
+        .or_else(|| bank::behind_country(scan, at))
+        .or_else(|| identity::uk_nino_apart(scan, at))
 }

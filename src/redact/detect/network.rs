@@ -63,6 +63,9 @@ const HEADINGS: &[&str] = &[
     "schritt",
 ];
 
+/// Before a heading's word these make it another: "routing table".
+const TABLES: &[&str] = &["routing", "arp", "route", "nat"];
+
 /// Words that link what a number is of with the number: "version number is now …".
 const LINKS: &[&str] = &[
     "is",
@@ -143,6 +146,9 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     if parts.iter().any(|p| *p > 255) || matches!(parts, [127, ..] | [0, 0, 0, 0] | [255, 255, ..]) {
         return None;
     }
+    if is_mask(parts) || is_part(text, parts, start) {
+        return None;
+    }
     // "section 4.2.8.1": four single digits are an address only where two are alike or a word says so.
     let small = parts.iter().all(|p| *p < 10);
     let known =
@@ -152,6 +158,33 @@ pub(super) fn ipv4(number: &Number<'_>) -> Option<(usize, usize)> {
     let version = || is_version(text, start, end) || holds_word(number.scan.key.as_bytes(), VERSION_WORDS);
     let broadcast = is_one_of(lead::words(text, start)[0], &["brd", "broadcast"]);
     (!is_nobody(text, parts, end) && !broadcast && !heading && !version()).then_some((start, end))
+}
+
+/// `255.128.0.0` and, as routers write it, `0.0.31.255`: ones, then zeros, or the other way round.
+fn is_mask(parts: [u32; 4]) -> bool {
+    let address = parts.iter().fold(0, |address, part| address << 8 | part);
+    let net = address.leading_ones() >= 8 && address.leading_ones() + address.trailing_zeros() == 32;
+    net || address.leading_zeros() >= 8 && address.leading_zeros() + address.trailing_ones() == 32
+}
+
+/// "section 8.10.6.2", "§ 12.4.1.9": the number of a part of a text, right behind its word or its sign.
+#[cold]
+fn is_part(text: &[u8], parts: [u32; 4], start: usize) -> bool {
+    if parts.iter().any(|part| *part == 0 || *part > 99) {
+        return false;
+    }
+    let blank = run_start(text, start, 1, |b| b == b' ');
+    // Behind a blank of its own, too.
+    let sign =
+        if slice(text, start.saturating_sub(2), start) == "\u{a0}".as_bytes() { start - 2 } else { blank };
+    if slice(text, sign.saturating_sub(2), sign) == "\u{a7}".as_bytes() {
+        return true;
+    }
+    let [word, prior] = lead::words(text, start);
+    let headed = |word: &[u8]| is_one_of(word, HEADINGS) && !is_one_of(prior, TABLES);
+    headed(word)
+        || is_one_of(word, JOINS)
+            && holds_word(slice(text, start.saturating_sub(VERSION_LOOK), start), HEADINGS)
 }
 
 /// Whether a word for a version stands right before, with nothing but signs and words that link between: no comma, no line

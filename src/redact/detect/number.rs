@@ -24,6 +24,10 @@ pub(super) const fn digits(least: u32, most: u32) -> Counts {
     (1 << (most + 1)) - (1 << least)
 }
 
+/// Two blanks between groups, as of columns and of copied pages: they separate all groups of a number or none, and what has
+/// no check of its own needs a word.
+pub(super) const WIDE: u8 = b'\t';
+
 /// A detector of codes: the end of the value, given the word's start and end.
 pub(in crate::redact) type CodeCheck = fn(&Scan<'_>, usize, usize) -> Option<usize>;
 
@@ -34,7 +38,7 @@ pub(in crate::redact) struct Group {
     pub(super) len: usize,
     /// Digits in the sequence before this group.
     offset: usize,
-    /// One of ` -./()` when another group follows, else 0.
+    /// One of ` -./()` when another group follows, `WIDE` for two blanks, else 0.
     pub(super) sep: u8,
 }
 
@@ -123,6 +127,10 @@ impl Taken<'_> {
         self.groups.len() > 4 && self.groups.iter().all(|g| g.len == 1)
     }
 
+    pub(super) fn is_wide(&self) -> bool {
+        self.groups.len() > 1 && self.groups.first().is_some_and(|group| group.sep == WIDE)
+    }
+
     pub(super) fn has_lengths(&self, lengths: &[usize]) -> bool {
         self.groups.len() == lengths.len() && self.groups.iter().zip(lengths).all(|(g, n)| g.len == *n)
     }
@@ -143,7 +151,8 @@ pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let end = digits_end(text, at, SHORT);
-    (end - at < SHORT && !is_run(byte(text, end)) && separator(text, end).is_none()).then_some(end)
+    let goes_on = || separator(text, end).is_some() || wide(text, end).is_some();
+    (end - at < SHORT && !is_run(byte(text, end)) && !goes_on()).then_some(end)
 }
 
 /// One step of the scan at a digit: a finding, or how far there is none.
@@ -214,7 +223,10 @@ fn code(scan: &Scan<'_>, start: usize, end: usize) -> Step {
 }
 
 fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
-    if first_end - at < SHORT && separator(scan.text, first_end).is_none() {
+    if first_end - at < SHORT
+        && separator(scan.text, first_end).is_none()
+        && wide(scan.text, first_end).is_none()
+    {
         return Step::Skip(first_end);
     }
     let mut digits = [0_u8; DIGITS_MAX];
@@ -226,7 +238,8 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
     // A full table may hold the beginning of a value that goes on: come back to its second half.
     let tried = if count == GROUPS_MAX { count / 2 } else { count };
     for (index, group) in groups.iter().enumerate().take(tried) {
-        let apart = index == 0 || groups.get(index - 1).is_some_and(|g| matches!(g.sep, b' ' | b'(' | b'/'));
+        let apart =
+            index == 0 || groups.get(index - 1).is_some_and(|g| matches!(g.sep, b' ' | b'(' | b'/' | WIDE));
         // Digits that stand alone are one value or none: it begins where they do, or behind a word's own number.
         let amid = index > 2 && group.len == 1 && groups.get(index - 1).is_some_and(|g| g.len == 1);
         if !apart || amid {
@@ -271,6 +284,7 @@ fn word_start(text: &[u8], groups: &[Group], last: &Group) -> Option<usize> {
 /// Fills the tables from `at` on; a group that does not fit ends the sequence before it.
 fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usize {
     let (mut count, mut used, mut from) = (0, 0, at);
+    let mut columns = false;
     for group in groups {
         let end = digits_end(text, from, DIGITS_MAX + 1);
         let len = end - from;
@@ -279,11 +293,20 @@ fn read(text: &[u8], at: usize, digits: &mut [u8], groups: &mut [Group]) -> usiz
         *group = Group { start: from, len, offset: used, sep: 0 };
         used += len;
         count += 1;
-        let Some((sep, next)) = separator(text, end) else { break };
+        let next = if columns { None } else { separator(text, end) };
+        columns |= count == 1 && next.is_none();
+        let next = if columns { wide(text, end) } else { next };
+        let Some((sep, next)) = next else { break };
         group.sep = sep;
         from = next;
     }
     count
+}
+
+/// Two blanks before another group.
+fn wide(text: &[u8], end: usize) -> Option<(u8, usize)> {
+    let blanks = byte(text, end) == b' ' && byte(text, end + 1) == b' ';
+    (blanks && byte(text, end + 2).is_ascii_digit()).then_some((WIDE, end + 2))
 }
 
 /// What separates the groups at `end`, and where the next group begins.
@@ -298,9 +321,9 @@ fn separator(text: &[u8], end: usize) -> Option<(u8, usize)> {
         return Some((first, end + 1));
     }
     match (first, second) {
-        (b' ', b'-' | b'/' | b'(') if digit(end + 2) => Some((second, end + 2)),
+        (b' ', b'-' | b'/' | b'(') | (b'-' | b'.' | b'/', b'(') if digit(end + 2) => Some((second, end + 2)),
         (b' ', b'-' | b'/') if is_space(byte(text, end + 2)) && digit(end + 3) => Some((second, end + 3)),
-        (b')', b' ' | b'-' | b'/') if digit(end + 2) => Some((b')', end + 2)),
+        (b')', b' ' | b'-' | b'/' | b'.') if digit(end + 2) => Some((b')', end + 2)),
         _ => None,
     }
 }

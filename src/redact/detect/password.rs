@@ -10,7 +10,7 @@ use super::bytes::{
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, called, column, command, ends, noun, pair, speech};
+use super::{Finding, Scan, called, column, command, ends, noun, pair, shell, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -119,6 +119,11 @@ const ADVERBS: &[&[u8]] = &[
     b"wie",
     b"ci-dessous",
 ];
+/// What an answer begins with.
+const ANSWERS: &[&[u8]] = &[b"it's", b"its", b"it", b"es", b"das", b"try", b"ce"];
+/// Behind the noun, before a value: "mot de passe provisoire \u{2026}".
+const STATES: &[&[u8]] =
+    &[b"provisoire", b"temporaire", b"initial", b"actuel", b"tempor\xC3\xA4r", b"neu", b"initialement"];
 /// Words that hold digits and are no password.
 const TECHNICAL: &[&[u8]] = &[
     b"sha1",
@@ -191,8 +196,23 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
+    if word == b"pass"
+        && let Some(found) = shell::login_pass(text, at, from)
+    {
+        return Some(found);
+    }
+    if prior == b'_'
+        && let Some(found) = shell::network(text, at, from)
+    {
+        return Some(found);
+    }
     if noun::is_other(text, at, from) {
         return None;
+    }
+    if matches!(byte(text, from), b':' | b'*' | b'"')
+        && let Some(found) = shell::sent(text, from)
+    {
+        return Some(found);
     }
     // `my_pass=…` is assigned, and not spoken of; `${DB_PASSWORD}` stands for what is not there.
     if (prior == b'_' && byte(text, from) == b'=') || is_variable(text, at, from) {
@@ -208,7 +228,7 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     {
         return Some(found);
     }
-    linked(text, from).or_else(|| called_before(text, at))
+    linked(text, at, from).or_else(|| called_before(text, at))
 }
 
 /// Whether a word begins there, whatever its case. Most begin alike: what they differ in is looked at first.
@@ -220,7 +240,7 @@ fn begins(text: &[u8], at: usize, word: &[u8]) -> bool {
 }
 
 /// The verb within a few words, then the password.
-fn linked(text: &[u8], from: usize) -> Option<Finding> {
+fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     // What is assigned stands right there, and no further on.
     let assigned = matches!(byte(text, from), b'=' | b':') && !byte(text, from + 1).is_ascii_whitespace();
     if assigned && from + 1 < text.len() {
@@ -232,7 +252,10 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
     }
     // A form: the word alone above the value.
     if let Some(line) = next_line(text, from) {
-        return alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
+        return form(text, at, line).or_else(|| answered(text, from));
+    }
+    if let Some(found) = answered(text, from) {
+        return Some(found);
     }
     // "a password, which goes with …".
     if byte(text, from) == b',' && !noun::goes_on(text, from) {
@@ -280,12 +303,45 @@ fn linked(text: &[u8], from: usize) -> Option<Finding> {
     None
 }
 
+/// What stands below the word alone; not the row below the last heading of a table.
+fn form(text: &[u8], at: usize, line: usize) -> Option<Finding> {
+    let found = alone(text, line).filter(|found| is_strong(slice(text, found.start, found.end)));
+    let heading = before(text, run_start(text, at, 2, |b| is_space(b) || b == b'"'));
+    let row = |found: &Finding| {
+        matches!(heading, b',' | b';' | b'|' | b'\t')
+            && slice(text, found.start, found.end).contains(&heading)
+    };
+    found.filter(|found| !row(found))
+}
+
 /// Where the next line that is not empty begins, past what quotes or indents it; `at` ends a line.
 fn next_line(text: &[u8], at: usize) -> Option<usize> {
     let feeds = |from: usize| run_end(text, from, 4, |b| matches!(b, b'\r' | b'\n'));
     let end = feeds(at);
     (end > at)
         .then(|| feeds(run_end(text, end, INDENT_MAX, |b| is_space(b) || matches!(b, b'>' | b'*' | b'-'))))
+}
+
+/// "the password?", and the answer in the line below it: alone in the line, behind who says it.
+#[cold]
+fn answered(text: &[u8], from: usize) -> Option<Finding> {
+    let mut at = shell::answer(text, shell::asked(text, from)?)?;
+    for _ in 0..2 {
+        let end = run_end(text, at, WORD_MAX, |b| !b.is_ascii_whitespace());
+        if !is_one(slice(text, at, end), LINKS) && !is_one(slice(text, at, end), ANSWERS) {
+            break;
+        }
+        at = run_end(text, end, 2, is_space);
+    }
+    password_at(text, at).filter(|found| {
+        let value = slice(text, found.start, found.end);
+        let classes = Classes::of(value);
+        let behind =
+            run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.'));
+        let last = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
+        let made = classes.digit > 0 && classes.upper > 0 || classes.digit > 2 || is_strong(value);
+        last && made && value.len() > 7 && !is_one(value, TECHNICAL)
+    })
 }
 
 /// What stands below its label: one word in a line, or what is no word at all.
@@ -407,6 +463,9 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     if start == from {
         return None;
     }
+    let state = run_end(text, start, WORD_MAX, |b| b.is_ascii_alphabetic() || b >= 0x80);
+    let stated = byte(text, state) == b' ' && is_one(slice(text, start, state), STATES);
+    let start = if stated { state + 1 } else { shell::past_kind(text, start) };
     // `name="password" value="…"`.
     let start =
         if slice(text, start, start + 7).eq_ignore_ascii_case(b"value=\"") { start + 7 } else { start };
@@ -418,11 +477,23 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
     // `KEY=…`: the beginning of something else.
     let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-    if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 {
+    if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 && !is_broken(value, name) {
         return None;
     }
     (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
+}
+
+/// `GPA87=ux4RT8`: a sign within what was made up, and no name and its value; digits stand on both sides.
+#[cold]
+fn is_broken(value: &[u8], sign: usize) -> bool {
+    let (name, rest) = (Classes::of(slice(value, 0, sign)), Classes::of(slice(value, sign + 1, value.len())));
+    name.digit > 0
+        && name.other == 0
+        && rest.digit > 0
+        && name.lower + rest.lower > 0
+        && name.upper + rest.upper > 0
+        && rest.other == 0
 }
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
@@ -507,6 +578,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
         || command::is_of_net(text, from)
         || command::is_bound(text, from)
         || speech::is_announced(text, from, secret)
+        || speech::is_set(text, from, to, secret)
         || called::is_argument(text, value, to)
         || called::is_asked(text, value, to)
         || called::is_of_directory(text, value);

@@ -4,7 +4,7 @@
 
 use super::bytes::{self, before, byte, is_word};
 use super::lead;
-use super::number::{Group, Number, Taken};
+use super::number::{Group, Number, Taken, WIDE};
 
 pub(super) const WORDS: &[&str] = &[
     "tel",
@@ -123,13 +123,38 @@ const PLANS: &[(&[u8], usize, usize)] = &[
 
 pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     let text = number.scan.text;
-    let mut start = number.start();
-    if before(text, start) == b'-' || is_clock(number) {
+    let start = number.start();
+    // Of columns a telephone's only behind its word.
+    if before(text, start) == b'-' || is_clock(number) || (is_column(number) && !is_worded(number)) {
         return None;
     }
-    let open = before(text, start) == b'(';
-    if open {
-        start -= 1;
+    let (start, end) = bare(number)?;
+    // A bracket before the number that closes within.
+    let count = |sign: u8| memchr::memchr_iter(sign, bytes::slice(text, start, end)).count();
+    let inside = before(text, start) == b'(' && count(b')') > count(b'(');
+    Some((start - usize::from(inside), end))
+}
+
+/// Groups of a row of columns.
+fn is_column(number: &Number<'_>) -> bool {
+    number.groups.first().is_some_and(|group| group.sep == WIDE)
+}
+
+/// Whether a word for a telephone stands right before, or is the key.
+#[cold]
+fn is_worded(number: &Number<'_>) -> bool {
+    let [word, _] = lead::words(number.scan.text, number.start());
+    let key = number.scan.key.as_bytes();
+    let counts = |word: &[u8]| lead::is_one_of(word, WORDS) && !lead::is_one_of(word, NOUNS);
+    counts(word) || (!key.is_empty() && bytes::holds_word(key, WORDS) && !lead::is_one_of(key, NOUNS))
+}
+
+/// From the first digit or the `+` on.
+fn bare(number: &Number<'_>) -> Option<(usize, usize)> {
+    let text = number.scan.text;
+    let start = number.start();
+    if before(text, start) == b'(' && before(text, start - 1) == b'+' && !is_word(before(text, start - 2)) {
+        return international(number, 0, true).map(|end| (start - 2, end));
     }
     if before(text, start) == b'+' && !is_word(before(text, start - 1)) {
         if is_version(text, start - 1) || is_fraction(number) || is_coordinate(number) {
@@ -237,7 +262,8 @@ fn named(number: &Number<'_>) -> Option<usize> {
     let plan = PLANS.iter().find(|(code, ..)| number.digits.starts_with(code));
     let (code, least, most) = plan?;
     let fits = (code.len() + least..=code.len() + most).contains(&count);
-    let taken = number.take(count).filter(|taken| fits && number.near(taken, &["msisdn", "wa.me"]))?;
+    let named = |taken: &Taken<'_>| number.near(taken, &["msisdn", "wa.me"]) || is_worded(number);
+    let taken = number.take(count).filter(|taken| fits && named(taken))?;
     Some(taken.end)
 }
 
@@ -388,7 +414,9 @@ fn is_zip_code(text: &[u8], taken: &Taken<'_>) -> bool {
     let shaped = taken.has_lengths(&[5, 4]) && taken.separators().all(|s| s == b'-');
     let behind = end < taken.start && state.len() == 2 && state.iter().all(u8::is_ascii_uppercase);
     let country = bytes::run_end(text, taken.end, 3, |b| matches!(b, b' ' | b','));
-    shaped && (behind || bytes::slice(text, country, country + 2) == b"US")
+    let head = bytes::slice(text, end.saturating_sub(12), end);
+    let named = bytes::holds_word(head, &["zip", "zipcode", "postal", "postcode", "plz"]);
+    shaped && (behind || named || bytes::slice(text, country, country + 2) == b"US")
 }
 
 /// A byte in hexadecimal, alone: `4c`.
@@ -407,9 +435,12 @@ fn is_grouped_as_trunk(taken: &Taken<'_>) -> bool {
     let mut separators = taken.separators();
     let opening = separators.next().unwrap_or(0);
     let rest_of_separators: Vec<u8> = separators.collect();
-    let uniform = rest_of_separators
-        .iter()
-        .all(|s| Some(s) == rest_of_separators.first() && !matches!(s, b'(' | b')' | b'/'));
+    // `076/235 77-73`.
+    let behind_slash = opening == b'/' && rest_of_separators.iter().all(|s| matches!(s, b' ' | b'-'));
+    let uniform = behind_slash
+        || rest_of_separators
+            .iter()
+            .all(|s| Some(s) == rest_of_separators.first() && !matches!(s, b'(' | b')' | b'/'));
     let pairs = taken.has_lengths(&[2, 2, 2, 2, 2]);
     let long = (2..=6).contains(&first)
         && rest.len() <= 4

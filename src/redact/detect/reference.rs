@@ -165,7 +165,34 @@ const STAND_INS: &[&[u8]] = &[
     b"required",
     b"optional",
     b"xxx",
+    b"changeme",
+    b"change_me",
+    b"change-me",
+    b"changeit",
+    b"password",
+    b"passwort",
+    b"example",
+    b"test",
+    b"todo",
+    b"fixme",
+    b"placeholder",
+    b"fail",
+    b"failed",
 ];
+
+/// What a stand-in begins with, by the five bits that are the same in both cases.
+const FIRSTS: u32 = {
+    let mut firsts = 0;
+    let mut row = 0;
+    while row < STAND_INS.len() {
+        #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
+        if let [first, ..] = STAND_INS[row] {
+            firsts |= 1 << (*first & 31);
+        }
+        row += 1;
+    }
+    firsts
+};
 
 /// A reference to a secret, or a stand-in for one: `${X}`, `<your-key>`, `****`, `os.environ[…]`.
 pub(super) fn is_reference(value: &[u8]) -> bool {
@@ -181,7 +208,47 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         || is_capital_noun(value)
         || (matches!(first, b'%' | b'{') && is_format(value))
         || value.iter().all(|b| *b == first)
+        || (first >= 0xC0 && is_repeated(value))
+        || (first == b'$' && is_arrow(value))
+        || is_markup(value)
+        || (first.is_ascii_uppercase() && is_instruction(value))
         || value.contains(&b'.') && value.windows(3).any(|w| w == b"...")
         || OPENINGS.iter().any(|o| o.first() == Some(&first) && value.starts_with(o)) && !is_bracketed(value)
-        || STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s))
+        || (FIRSTS >> (first & 31) & 1 == 1 && STAND_INS.iter().any(|s| value.eq_ignore_ascii_case(s)))
+}
+
+/// `\u{2022}\u{2022}\u{2022}\u{2022}`: one character beyond ASCII again and again.
+#[cold]
+fn is_repeated(value: &[u8]) -> bool {
+    let len = match value.first() {
+        Some(0xC0..0xE0) => 2,
+        Some(0xE0..0xF0) => 3,
+        _ => 4,
+    };
+    value.len() > 2 * len && value.chunks(len).all(|one| Some(one) == value.get(..len))
+}
+
+/// `$ftp->pwd`, `$this->password`: a member.
+#[cold]
+fn is_arrow(value: &[u8]) -> bool {
+    let name = value.iter().skip(1).take_while(|b| is_word(**b)).count();
+    let member = slice(value, name + 3, value.len());
+    name > 0
+        && slice(value, name + 1, name + 3) == b"->"
+        && member.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'{' | b'['))
+        && member.iter().all(|b| is_word(*b) || b"->(){}[]$'\"".contains(b))
+}
+
+/// `C<$pass>`: a variable in Perl's documentation.
+fn is_markup(value: &[u8]) -> bool {
+    matches!(value, [b'A'..=b'Z', b'<', b'$' | b'@' | b'%', name @ ..] if name.iter().all(|b| is_word(*b) || matches!(b, b'>' | b'-')))
+}
+
+/// `INSERT_TOKEN_HERE`, `REPLACE_ME`.
+#[cold]
+fn is_instruction(value: &[u8]) -> bool {
+    const VERBS: &[&[u8]] = &[b"INSERT", b"REPLACE", b"CHANGE", b"ENTER", b"PUT"];
+    value.contains(&b'_')
+        && (VERBS.iter().any(|verb| value.starts_with(verb)) || value.ends_with(b"_HERE"))
+        && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
 }

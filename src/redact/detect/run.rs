@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, lead, password, token, url};
+use super::{Finding, Scan, assignment, behind, lead, password, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -169,7 +169,10 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     if dotted || path || public || !(random || is_scraps(body)) {
         return None;
     }
-    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)?;
+    let called =
+        || random && run.len() >= 20 && behind::may_be_key(text, padded) && behind::is_key(text, padded);
+    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)
+        .or_else(|| called().then_some(Entity::ApiKey))?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
 }
 

@@ -4,8 +4,8 @@
 use super::bytes::{
     Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
 };
-use super::words::{is_plainly_random_letters, is_scattered};
-use super::{Finding, Scan, pair, password};
+use super::words::{is_plainly_random_letters, is_scattered, is_slug};
+use super::{Finding, Scan, lead, pair, password, shell};
 use crate::redact::entity::Entity;
 
 /// Endings of what is said right before a password, in small letters. Bytes beyond ASCII stand for themselves.
@@ -38,6 +38,8 @@ const LABELS: &[&str] = &[
     "wrong password for",
     "requirepass",
     "masterauth",
+    "snmp-server community",
+    "enable secret",
     "identified by",
     "reset to",
     "reset it to",
@@ -149,7 +151,9 @@ fn may_end(text: &[u8], end: usize, table: &[u32; 26]) -> bool {
 /// Whether the line that ends at `end` may announce a password by its last words, behind which blanks may be left.
 fn may_announce(text: &[u8], end: usize) -> bool {
     let last = before(text, end);
-    last >= 0x80 || is_space(last) || may_end(text, end, &LABEL_ENDS)
+    // `secret 0 …`.
+    let kind = last.is_ascii_digit() && is_space(before(text, end.saturating_sub(1)));
+    last >= 0x80 || is_space(last) || kind || may_end(text, end, &LABEL_ENDS)
 }
 
 /// Where the line ends that is said before a value at `at`, without what joins it with the value.
@@ -196,6 +200,11 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     if ends_with_one(line, CODES) && classes.digit > 0 && secret.len() > 5 {
         return true;
     }
+    let made = classes.digit > 1 || classes.digit > 0 && classes.upper > 0;
+    let may = matches!(line.last(), Some(b't' | b'd' | b'y' | b's' | b'h' | b'0' | b'4'..=b'9'));
+    if may && made && secret.len() > 7 && secret.iter().all(is_written) && shell::is_configured(line) {
+        return true;
+    }
     if !meant {
         return false;
     }
@@ -222,6 +231,68 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     spoken
         || (is(second, BOTH) && ((signs && !marked) || (classes.upper > 0 && sentence.contains(&b':'))))
         || (first == Some(b"/") && is(third, BOTH))
+}
+
+/// What is done with a password, behind it.
+const DONE: &[&str] = &[
+    "genommen",
+    "gesetzt",
+    "gew\u{e4}hlt",
+    "ge\u{e4}ndert",
+    "verwendet",
+    "vergeben",
+    "benutzt",
+    "eingegeben",
+    "eingestellt",
+    "festgelegt",
+    "hinterlegt",
+    "verwenden",
+    "nehmen",
+    "setzen",
+    "benutzen",
+    "\u{e4}ndern",
+    "eingeben",
+];
+
+/// "als Passwort hab ich … genommen": what is no word and no machine's name, between the noun and what was done with it.
+pub(super) fn is_set(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
+    // Most words behind one are none of these.
+    let next = byte(text, to + 1);
+    if byte(text, to) != b' '
+        || secret.len() < 8
+        || !matches!(next, b'g' | b'v' | b'b' | b'e' | b'f' | b'h' | b'n' | b's' | 0xC3)
+    {
+        return false;
+    }
+    is_done(text, from, to, secret)
+}
+
+#[cold]
+fn is_done(text: &[u8], from: usize, to: usize, secret: &[u8]) -> bool {
+    let end = run_end(text, to + 1, 16, |b| b.is_ascii_alphabetic() || b >= 0x80);
+    if !lead::is_one_of(slice(text, to + 1, end), DONE) || !secret.iter().all(is_written) {
+        return false;
+    }
+    let classes = Classes::of(secret);
+    let mixed = classes.upper > 1 && classes.lower > 1 || classes.upper > 0 && classes.digit > 1;
+    let signed = classes.other > 0 && classes.digit > 1 && !is_slug(secret);
+    let made = classes.digit > 0 && mixed || classes.lower > 3 && classes.digit > 2 || signed;
+    if !made || is_dated(secret) {
+        return false;
+    }
+    let mut buffer = [0; AROUND];
+    let length = said(text, from, &mut buffer);
+    let line = buffer.get(..length).unwrap_or_default();
+    let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
+    sentence
+        .rsplit(|b| is_space(*b))
+        .filter(|word| !word.is_empty())
+        .take(4)
+        .any(|word| NOUNS.contains(&word))
+}
+
+fn is_written(b: &u8) -> bool {
+    is_url_safe(*b) || is_sign(*b) || matches!(b, b'=' | b'.')
 }
 
 /// What a password has that a word has not.

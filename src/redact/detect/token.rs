@@ -38,12 +38,17 @@ pub(super) fn matched(text: &[u8], start: usize) -> Option<Finding> {
         return None;
     }
     let from = start + vendor.prefix.len();
-    let end = body_end(text, from, vendor.body)?;
+    // A body can begin inside another behind the sign of a name: it is looked at whole when it is one.
+    let most = if glued { DOTTED_MAX } else { usize::MAX };
+    let end = body_end(text, from, vendor.body, most)?;
     let body = slice(text, from, end);
     // Our own prefix is short: what is made of words is the name of something.
     let words = || vendor.entity == Entity::TollgateKey && is_slug(&body.to_ascii_lowercase());
-    (fits(body, vendor) && body.len() >= vendor.least && !words() && (!glued || is_sure(body, vendor)))
-        .then(|| Finding::whole(vendor.entity, start, end))
+    if !fits(body, vendor) || body.len() < vendor.least || words() || (glued && !is_sure(body, vendor)) {
+        return None;
+    }
+    let end = if glued { body_end(text, from, vendor.body, usize::MAX)? } else { end };
+    Some(Finding::whole(vendor.entity, start, end))
 }
 
 /// Whether it is a token behind the `_` of a name, too (`fn_ghp_…`): its prefix is no word, and its body was made by a
@@ -54,13 +59,13 @@ fn is_sure(body: &[u8], vendor: &Vendor) -> bool {
     made && vendor.entity != Entity::VendorToken
 }
 
-fn body_end(text: &[u8], from: usize, body: Body) -> Option<usize> {
+fn body_end(text: &[u8], from: usize, body: Body, most: usize) -> Option<usize> {
     if body == Body::Dotted
         && run_end(text, from, DOTTED_HEAD, |b| is_url_safe(b) || b == b'.') < from + DOTTED_HEAD
     {
         return None;
     }
-    let most = if body == Body::Dotted { DOTTED_MAX } else { usize::MAX };
+    let most = if body == Body::Dotted { DOTTED_MAX } else { most };
     let mut end = run_end(text, from, most, |b| match body {
         Body::Random | Body::UrlSafe => is_url_safe(b),
         Body::Alphanumeric => is_word(b),

@@ -91,7 +91,9 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let classes = Classes::of(secret);
     // The key of a project, as Sentry has them.
     let hex = secret.len() == 32 && secret.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let random = colon.is_some() || hex || (secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2);
+    // Behind `;` the members of a connection stand, each with its name.
+    let long = secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2 && !secret.contains(&b';');
+    let random = colon.is_some() || hex || long;
     // `$password` of a shell.
     let variable = secret
         .strip_prefix(b"$")
