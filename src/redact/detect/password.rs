@@ -10,7 +10,7 @@ use super::bytes::{
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, called, column, command, ends, noun, pair, speech};
+use super::{Finding, Scan, called, column, command, ends, list, noun, pair, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -191,6 +191,9 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
+    if word.ends_with(b"s") && list::is_below(text, from) {
+        return None;
+    }
     if noun::is_other(text, at, from) {
         return None;
     }
@@ -201,6 +204,13 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
     if option && is_space(byte(text, from)) {
         return password_at(text, run_end(text, from, 2, is_space));
+    }
+    // The option of a list: what is behind it is a string of its own.
+    if prior == b'-' && matches!(byte(text, from), b'"' | b'\'') && byte(text, from + 1) == b',' {
+        return None;
+    }
+    if let Some(typed) = called::typed(text, from) {
+        return typed;
     }
     if prior != b'-'
         && word != b"pass"

@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, lead, password, token, url};
+use super::{Finding, Scan, assignment, lead, password, sibling, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -169,7 +169,10 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     if dotted || path || public || !(random || is_scraps(body)) {
         return None;
     }
-    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)?;
+    let tagged = if before(text, start) == b'>' { sibling::tagged(text, start) } else { None };
+    let entity = tagged
+        .and_then(assignment::names_key)
+        .or_else(|| naming(text, (start, padded), random && mixed && run.len() >= 20))?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
 }
 
