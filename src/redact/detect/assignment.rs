@@ -284,11 +284,11 @@ pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
 /// The entity of a JSON string that stands under a key which names a credential.
 pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
     let bytes = text.as_bytes();
+    let scheme = bytes.iter().take(8).position(|b| *b == b' ').is_some();
+    let single = !bytes.iter().any(u8::is_ascii_whitespace);
     if key == super::COOKIE_VALUE {
         return Some(Entity::Cookie);
     }
-    let scheme = bytes.iter().take(8).position(|b| *b == b' ').is_some();
-    let single = !bytes.iter().any(u8::is_ascii_whitespace);
     match kind(key.as_bytes(), true)? {
         Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
         Kind::MadeUp => {
@@ -480,8 +480,7 @@ struct Value {
 fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let sign = run_end(text, at, 2, |b| matches!(b, b'=' | b':' | b'>'));
     let open = run_end(text, sign, 3, is_space);
-    let open = declared::block(text, open).unwrap_or(open);
-    let open = open + declared::encoder(text, open);
+    let open = declared::behind_marks(text, open);
     let quote_start = run_end(text, open, 4, |b| b == b'\\');
     let quote = byte(text, quote_start);
     let quoted = matches!(quote, b'"' | b'\'' | b'`');

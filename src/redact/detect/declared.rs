@@ -38,8 +38,14 @@ pub(super) fn is_long_secret(value: &[u8]) -> bool {
         && !is_slug(body)
 }
 
+/// Where a value begins behind what says how it is written.
+pub(super) fn behind_marks(text: &[u8], at: usize) -> usize {
+    let from = block(text, at).unwrap_or(at);
+    from + encoder(text, from)
+}
+
 /// Where the line below begins, behind the sign of a block of YAML: `password: |`, `password: >-`.
-pub(super) fn block(text: &[u8], at: usize) -> Option<usize> {
+fn block(text: &[u8], at: usize) -> Option<usize> {
     if !matches!(byte(text, at), b'|' | b'>') {
         return None;
     }
@@ -50,7 +56,7 @@ pub(super) fn block(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The length of `{noop}`, which says that a password behind it stands as it is.
-pub(super) fn encoder(text: &[u8], at: usize) -> usize {
+fn encoder(text: &[u8], at: usize) -> usize {
     const PLAIN: &[&[u8]] = &[b"{noop}", b"{plain}", b"{clear}", b"{cleartext}"];
     let begins = |prefix: &&&[u8]| starts_with_ignoring_case(text, at, prefix);
     if byte(text, at) == b'{' { PLAIN.iter().find(begins).map_or(0, |prefix| prefix.len()) } else { 0 }

@@ -139,7 +139,7 @@ pub(super) fn last(line: &[u8], from: usize, on: Detectors) -> Option<Finding> {
     }
     let found = command::option(&Scan { text: line, key: "", on }, dash)?;
     (found.start >= from && found.start < line.len() && (!own || found.start > from))
-        .then(|| Finding { end: line.len(), ..found })
+        .then_some(Finding { end: line.len(), ..found })
 }
 
 /// The string behind one that ends at `end`, past its quote and a comma.
