@@ -45,7 +45,6 @@ fn dense() -> impl Strategy<Value = String> {
                 "-----BEGIN PRIVATE KEY-----",
                 "Cookie: sid=bcdef; a=b; ",
                 "passwords = [\"",
-                "\", \"",
                 "[\"mysql\", \"-p\", \"",
                 "{\"text\": \"",
                 "\", \"selector\": \"#password\"}",
