@@ -15,6 +15,8 @@ const DEPTH_MAX: usize = 128;
 const BLANKS_MAX: usize = 64;
 /// Bytes of a string that are looked at one by one.
 const SHORT: usize = 16;
+/// Bytes of a command's arguments that are looked at together.
+const ARGUMENT_MAX: usize = 160;
 /// A longer string names no credential.
 const NAME_MAX: usize = 48;
 
@@ -66,8 +68,46 @@ struct Frame<'a> {
     named: Option<Cow<'a, str>>,
     /// Of an array, whether no string has been read.
     is_empty: bool,
+    /// Of an array, the strings before, as a command would be written of them.
+    said: String,
     /// Keys of the object that were redacted, or look so, and how many became the same.
     taken: HashMap<String, usize>,
+}
+
+impl<'a> Frame<'a> {
+    /// What a string of an array is called: by the option before it, in a pair by the first of it, or by the list's own name.
+    fn called(&self, text: &str, is_last: bool) -> Cow<'a, str> {
+        if let Some(name) = &self.named
+            && (if name.starts_with('-') { !text.starts_with('-') } else { is_last })
+            && (detect::is_cookie(name) || detect::named_value(name, text))
+        {
+            return name.clone();
+        }
+        match detect::one_of(&self.key) {
+            Some(one) if detect::named_value(one, text) => Cow::Owned(one.to_owned()),
+            _ => self.key.clone(),
+        }
+    }
+
+    /// What the value of a cookie is called, if somebody could use it.
+    fn cookie(&self, text: &str) -> Option<Cow<'a, str>> {
+        let name = if detect::is_value(&self.key) { self.named.as_ref()? } else { &self.key };
+        detect::is_secret_cookie(name, text).then_some(Cow::Borrowed(detect::COOKIE_VALUE))
+    }
+
+    /// Keeps a string of an array for those behind it; what is long ago is forgotten.
+    fn say(&mut self, read: &str) {
+        if self.said.len() + read.len() > ARGUMENT_MAX {
+            let from = self.said.ceil_char_boundary(self.said.len() / 2);
+            self.said.drain(..from);
+        }
+        if read.len() <= ARGUMENT_MAX / 2 {
+            self.said.push_str(read);
+            self.said.push(' ');
+        } else {
+            self.said.clear();
+        }
+    }
 }
 
 impl<'a> Rewriter<'a> {
@@ -125,6 +165,7 @@ impl<'a> Rewriter<'a> {
             outer,
             named: None,
             is_empty: true,
+            said: String::new(),
             taken: HashMap::new(),
         });
         self.blanks();
@@ -188,26 +229,48 @@ impl<'a> Rewriter<'a> {
     }
 
     /// What a string is called: by its key, or, if that is `value`, by the member before it or the object's own key; in a
-    /// pair by the string before it.
+    /// pair by the string before it, in a command's arguments by the option, in a list by the name of one of them.
     fn called(&self, text: &str) -> Cow<'a, str> {
         let Some(frame) = self.frames.last() else { return Cow::Borrowed("") };
-        let is_value = detect::is_value(&frame.key) || (frame.close == b']' && self.is_last());
-        let behind = || self.name_behind().filter(|_| frame.close == b'}').map(Cow::Borrowed);
-        let named = if is_value { frame.named.clone().or_else(behind) } else { None };
-        let name = match &named {
-            Some(name) if detect::named_value(name, text) => name,
-            _ if frame.close == b'}' && is_value && detect::names_value(&frame.outer) => &frame.outer,
-            _ => &frame.key,
-        };
-        name.clone()
+        if frame.close == b']' {
+            return frame.called(text, self.is_last());
+        }
+        if detect::is_cookie(&frame.outer)
+            && let Some(found) = frame.cookie(text)
+        {
+            return found;
+        }
+        if !detect::is_value(&frame.key) {
+            return frame.key.clone();
+        }
+        let named = frame.named.clone().or_else(|| self.name_behind().map(Cow::Borrowed));
+        match named {
+            Some(name)
+                if detect::is_cookie(&name)
+                    || detect::named_value(&name, text)
+                        && (detect::is_own_value(&frame.key) || !text.contains(' ')) =>
+            {
+                name
+            }
+            _ if detect::is_own_value(&frame.key) && detect::names_value(&frame.outer) => frame.outer.clone(),
+            _ => frame.key.clone(),
+        }
     }
 
     /// Keeps what a string says about the next one.
     fn note(&mut self, read: &str) {
         let Some(frame) = self.frames.last_mut() else { return };
-        let names = if frame.close == b']' { frame.is_empty } else { detect::is_name_member(&frame.key) };
-        if names || frame.close == b']' {
-            frame.named = (names && detect::names_value(read)).then(|| Cow::Owned(read.to_owned()));
+        if frame.close == b']' {
+            let names = frame.is_empty || read.starts_with('-') && !read.starts_with("--no-");
+            let names = names && (detect::names_value(read) || detect::is_cookie(read));
+            frame.named = names.then(|| Cow::Owned(read.to_owned()));
+            frame.say(read);
+        } else if detect::is_name_member(&frame.key) {
+            let names =
+                detect::names_value(read) || detect::is_cookie(read) || detect::is_cookie(&frame.outer);
+            frame.named = names.then(|| Cow::Owned(read.to_owned()));
+        } else if frame.named.is_none() && detect::is_place_member(&frame.key) {
+            frame.named = detect::field(read).map(|name| Cow::Owned(name.to_owned()));
         }
         frame.is_empty = false;
     }
@@ -219,7 +282,10 @@ impl<'a> Rewriter<'a> {
         let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
         let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
         let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
-        (detect::is_name_member(member) && detect::names_value(name)).then_some(name)
+        if detect::is_name_member(member) {
+            return (detect::names_value(name) || detect::is_cookie(name)).then_some(name);
+        }
+        if detect::is_place_member(member) { detect::field(name) } else { None }
     }
 
     /// Whether the array ends here.
@@ -233,11 +299,21 @@ impl<'a> Rewriter<'a> {
         let start = self.at;
         let decoded = self.decode()?;
         let key = self.called(&decoded);
-        let Some(changed) = self.redactor.any(&decoded, &key, self.nested + 1, self.tally) else {
+        let changed = self.redactor.any(&decoded, &key, self.nested + 1, self.tally);
+        let Some(changed) = changed.or_else(|| self.argument(&decoded)) else {
             return Some(decoded);
         };
         self.replace(start, &changed);
         Some(Cow::Owned(changed))
+    }
+
+    /// A string of an array that the ones before make a command's credential: `"-u", "eva:…"`, `"mysql", "-p…"`.
+    fn argument(&mut self, text: &str) -> Option<String> {
+        let frame = self.frames.last().filter(|frame| frame.close == b']' && !frame.said.is_empty())?;
+        if text.len() > ARGUMENT_MAX {
+            return None;
+        }
+        self.redactor.argument(&frame.said, text, self.tally)
     }
 
     fn decode(&mut self) -> Option<Cow<'a, str>> {

@@ -301,7 +301,9 @@ impl Redactor {
             }
         };
         Scan { text: text.as_bytes(), key, on: self.on }.run(&mut keep);
-        if !key.is_empty()
+        if detect::is_cookie(key) {
+            detect::cookies(text, &mut keep);
+        } else if !key.is_empty()
             && let Some(entity) = detect::json_value(key, text)
         {
             keep(Finding::whole(entity, 0, text.len()));
@@ -318,6 +320,21 @@ impl Redactor {
                 all.push(found);
             }
         }
+    }
+
+    /// A credential in an argument, by the ones before it; None if there is none.
+    fn argument(&self, said: &str, text: &str, tally: &mut Tally) -> Option<String> {
+        let line = format!("{said}{text}");
+        let finding = detect::argument(line.as_bytes(), said.len(), self.on)?;
+        let best = Located::here(finding, &line);
+        if self.allowed.holds(&best) {
+            return None;
+        }
+        let (start, end) = (best.start, best.end);
+        let mut out = line.get(said.len()..start)?.to_owned();
+        let value = line.get(start..end)?;
+        self.write(&mut out, (&line, value), &Piece { start, end, best }, tally);
+        Some(out)
     }
 
     /// What is found in text that was encoded: the whole run goes.

@@ -60,6 +60,8 @@ impl Finding {
 /// What a detector answers: what it found, if anything, and from where the scan goes on.
 pub(super) enum Step {
     Found(Finding),
+    /// Values that are listed from there on.
+    List,
     /// Nothing before this offset.
     Skip(usize),
 }
@@ -73,8 +75,16 @@ impl Scan<'_> {
             at = found;
             let next = match self.step(at) {
                 Step::Found(finding) => {
-                    out(finding);
+                    if finding.what == What::Entity(Entity::Cookie) {
+                        detect::cookies_from(self.text, finding, &mut out);
+                    } else {
+                        out(finding);
+                    }
                     finding.resume
+                }
+                Step::List => {
+                    detect::listed(self.text, at, &mut out);
+                    at + 1
                 }
                 Step::Skip(to) => to,
             };
@@ -87,7 +97,11 @@ impl Scan<'_> {
         if kind == Trigger::Digit {
             return detect::at_digit(self, at);
         }
-        detect::at(kind, self, at).map_or(Step::Skip(at + 1), Step::Found)
+        match detect::at(kind, self, at) {
+            Some(found) => Step::Found(found),
+            None if kind.assigns() && detect::begins_list(self.text, at) => Step::List,
+            None => Step::Skip(at + 1),
+        }
     }
 }
 
@@ -115,6 +129,12 @@ pub(super) enum Trigger {
     Noun,
     /// A capital that stands in the prefix of a credential.
     Capital,
+}
+
+impl Trigger {
+    fn assigns(self) -> bool {
+        matches!(self, Self::Colon | Self::Equals)
+    }
 }
 
 const fn table() -> [Trigger; 256] {

@@ -45,7 +45,9 @@ fn random(len: usize) -> String {
     (0..len).map(next).collect()
 }
 
+mod arguments;
 mod clean;
+mod cookies;
 mod credentials;
 mod forms;
 mod found;

@@ -13,6 +13,8 @@ use crate::redact::entity::Entity;
 const NAME_MAX: usize = 48;
 /// Bytes of a value that are looked at; a key that fills them goes on as far as it can.
 const VALUE_MAX: usize = 256;
+/// Blanks that put the signs of several lines under each other.
+const ALIGNED_MAX: usize = 16;
 /// A longer value is no password.
 const PASSWORD_MAX: usize = 64;
 /// A longer key is not looked into again, so that the work stays linear.
@@ -129,6 +131,7 @@ const KEYS: &[(&[u8], Entity)] = &[
     (b"authkey", Entity::ApiKey),
     (b"sessid", Entity::ApiKey),
     (b"secretkeybase", Entity::ApiKey),
+    (b"bearerauth", Entity::Authorization),
 ];
 /// Names that end so hold a key if the value was made at random, unless they are one of the others.
 const RANDOM_KEYS: &[u8] = b"key";
@@ -180,7 +183,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     let mut name_end = skip_back(text, at);
-    if colon && !may_be_listed(slice(text, 0, name_end)) {
+    if colon && !may_be_listed(declared::unrepeated(slice(text, 0, name_end))) {
         return None;
     }
     let mut start = run_start(text, name_end, NAME_MAX, is_name);
@@ -190,7 +193,7 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let query = !colon && matches!(before(text, start), b'?' | b'&');
     let name = slice(text, start, name_end);
-    let beside = if name.eq_ignore_ascii_case(sibling::VALUE) { sibling::name(text, start) } else { None };
+    let beside = if sibling::is_value(name) { sibling::name(text, start, colon) } else { None };
     let kind = match beside {
         Some(beside) => {
             kind(beside, false).map(|kind| if kind == Kind::Password { Kind::MadeUp } else { kind })
@@ -283,6 +286,9 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
     let bytes = text.as_bytes();
     let scheme = bytes.iter().take(8).position(|b| *b == b' ').is_some();
     let single = !bytes.iter().any(u8::is_ascii_whitespace);
+    if key == super::COOKIE_VALUE {
+        return Some(Entity::Cookie);
+    }
     match kind(key.as_bytes(), true)? {
         Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
         Kind::MadeUp => {
@@ -306,7 +312,17 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
 
 /// Whether what stands under a JSON key may be a credential whatever it looks like.
 pub(in crate::redact) fn names_value(key: &str) -> bool {
-    !key.is_empty() && kind(key.as_bytes(), true).is_some()
+    !key.is_empty() && (kind(key.as_bytes(), true).is_some() || key == super::COOKIE_VALUE)
+}
+
+/// Whether a word names a credential.
+pub(super) fn is_named(word: &[u8]) -> bool {
+    kind(word, false).is_some()
+}
+
+/// Whether a word names a password.
+pub(super) fn names_password(word: &[u8]) -> bool {
+    kind(word, false).is_some_and(Kind::is_password)
 }
 
 /// What a word names, if it names a credential that a machine made.
@@ -333,8 +349,13 @@ fn may_be_listed(name: &[u8]) -> bool {
 
 /// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
 static ENDINGS: [u32; 26] = {
-    let mut table = with_ending(with_ending([0; 26], RANDOM_KEYS), sibling::VALUE);
+    let mut table = with_ending([0; 26], RANDOM_KEYS);
     let mut row = 0;
+    while let Some(name) = row_of(sibling::VALUES, row) {
+        table = with_ending(table, name);
+        row += 1;
+    }
+    row = 0;
     while let Some((name, _)) = row_of(KEYS, row) {
         table = with_ending(table, name);
         row += 1;
@@ -381,11 +402,12 @@ const fn with_ending(mut table: [u32; 26], name: &[u8]) -> [u32; 26] {
 
 /// From `=` or `:` back over blanks and quotes to the end of the name.
 fn skip_back(text: &[u8], at: usize) -> usize {
-    let blank = run_start(text, at, 2, is_space);
+    let blank = run_start(text, at, ALIGNED_MAX, is_space);
     run_start(text, blank, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b']' | b'*'))
 }
 
 fn kind(name: &[u8], query: bool) -> Option<Kind> {
+    let name = declared::unrepeated(name);
     if name.len() <= NAME_MAX && !may_be_listed(name) {
         return None;
     }
@@ -458,6 +480,7 @@ struct Value {
 fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let sign = run_end(text, at, 2, |b| matches!(b, b'=' | b':' | b'>'));
     let open = run_end(text, sign, 3, is_space);
+    let open = declared::behind_marks(text, open);
     let quote_start = run_end(text, open, 4, |b| b == b'\\');
     let quote = byte(text, quote_start);
     let quoted = matches!(quote, b'"' | b'\'' | b'`');
@@ -478,7 +501,7 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         quote == b'"' && byte(text, at) == b':' && before(text, run_start(text, at, 2, is_space)) == b'"';
     let mut end = run_end(text, start, most, |b| !stops(b));
     if json && kind.is_password() && quote_start == open {
-        end = string_end(text, start, most);
+        end = ends::string(text, start, most);
     }
     // A quote within a word opens and closes nothing.
     if kind.is_password() && !quoted {
@@ -514,15 +537,6 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         (true, true) => Quotes::Json,
     };
     (start < end).then_some(Value { start, end, quotes, tight: open == sign, member })
-}
-
-/// Where a string of JSON ends, which may have escapes.
-fn string_end(text: &[u8], start: usize, most: usize) -> usize {
-    let mut end = start;
-    while end - start < most && !matches!(byte(text, end), b'"' | 0..0x20) {
-        end += if byte(text, end) == b'\\' { 2 } else { 1 };
-    }
-    end.min(text.len())
 }
 
 /// What a person would choose, told apart from code, templates and prose.

@@ -1,16 +1,30 @@
 //! What makes a word a password from outside of it: the call that takes it behind a name (`HTTPBasicAuth('svc', '…')`,
 //! `auth=("admin", "…")`, `smtp.login("a@b.example", "…")`), and the question that it stands in ("Is … a strong password?").
 
+use super::assignment::names_password;
 use super::bytes::{before, byte, is_name, is_space, run_end, run_start, slice};
 use super::lead::is_one_of;
 use super::words::is_slug;
+use super::{Finding, password, sibling};
+use crate::redact::entity::Entity;
 
 /// Endings of what takes a name and a password, in small letters.
-const CALLS: &[&[u8]] =
-    &[b"auth", b"login", b"signin", b"sign_in", b"log_in", b"authenticate", b"credential", b"credentials"];
+const CALLS: &[&[u8]] = &[
+    b"creds",
+    b"auth",
+    b"login",
+    b"signin",
+    b"sign_in",
+    b"log_in",
+    b"authenticate",
+    b"credential",
+    b"credentials",
+];
 /// What takes them behind the place of a database.
 const CONNECTS: &[&[u8]] = &[b"getconnection", b"pdo", b"mysqli", b"mysqli_connect", b"mysql_connect"];
 const NAME_MAX: usize = 64;
+/// Calls of which each is asked of what the one before gives.
+const CHAIN_MAX: usize = 3;
 
 fn is_quote(b: u8) -> bool {
     matches!(b, b'"' | b'\'' | b'`' | b'\\')
@@ -18,10 +32,15 @@ fn is_quote(b: u8) -> bool {
 
 /// Whether the string at `from..to` is the second of two that such a call takes.
 pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
+    if before(text, from) == b'>' {
+        return sibling::tagged(text, from).is_some_and(names_password);
+    }
     if !is_quote(before(text, from)) || !is_quote(byte(text, to)) {
         return false;
     }
-    let comma = run_start(text, run_start(text, from, 4, is_quote), 3, is_space);
+    let open = run_start(text, from, 4, is_quote);
+    let open = if slice(text, open.saturating_sub(5), open) == b"Some(" { open - 5 } else { open };
+    let comma = run_start(text, open, 3, is_space);
     let close = run_start(text, comma.saturating_sub(1), 2, is_space);
     let value = slice(text, from, to);
     if before(text, comma) == b'(' {
@@ -56,6 +75,36 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
         name.len() >= call.len()
             && slice(name, name.len() - call.len(), name.len()).eq_ignore_ascii_case(call)
     })
+}
+
+/// What is typed into the field that a word names: `('#password').fill('…')`, `"[name=password]").first().type("…")`. The
+/// outer is None where nothing of that kind stands behind the word at `from`.
+pub(super) fn typed(text: &[u8], from: usize) -> Option<Option<Finding>> {
+    if !matches!(byte(text, from), b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'-') {
+        return None;
+    }
+    let end = run_end(text, from, NAME_MAX, |b| b.is_ascii_alphanumeric() || b == b'-');
+    let mut close = run_end(text, end, 8, |b| is_quote(b) || matches!(b, b']' | b')'));
+    for _ in 0..CHAIN_MAX {
+        let name = run_end(text, close + 1, NAME_MAX, |b| b.is_ascii_alphanumeric() || b == b'_');
+        if before(text, close) != b')'
+            || byte(text, close) != b'.'
+            || byte(text, name) != b'('
+            || name == close + 1
+        {
+            return None;
+        }
+        if byte(text, name + 1) == b')' {
+            close = name + 2;
+            continue;
+        }
+        let start = run_end(text, name + 1, 2, is_quote);
+        let stop = run_end(text, start, NAME_MAX, |b| b >= b' ' && b != before(text, start));
+        let value = slice(text, start, stop);
+        let made = start > name + 1 && byte(text, stop) == before(text, start) && password::is_made_up(value);
+        return Some(made.then(|| Finding::outer(Entity::Password, start, stop, stop)));
+    }
+    None
 }
 
 /// Verbs that a question begins with, and how a password is judged in it.

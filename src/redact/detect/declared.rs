@@ -1,7 +1,9 @@
 //! Names that are declared with a type before their value: `password: string = "…"`; and keys with signs, as such a value
-//! may be.
+//! may be. How else a value or its name may be written: in a block, behind an encoder's mark, typed again.
 
-use super::bytes::{Classes, before, is_name, is_space, run_start, slice};
+use super::bytes::{
+    Classes, before, byte, is_name, is_space, run_end, run_start, slice, starts_with_ignoring_case,
+};
 use super::words::is_slug;
 
 const NAME_MAX: usize = 48;
@@ -34,4 +36,52 @@ pub(super) fn is_long_secret(value: &[u8]) -> bool {
         && !value.windows(2).any(|w| w == b"${" || w == b"$(")
         && !body.starts_with(b"**")
         && !is_slug(body)
+}
+
+/// Where a value begins behind what says how it is written.
+pub(super) fn behind_marks(text: &[u8], at: usize) -> usize {
+    let from = block(text, at).unwrap_or(at);
+    from + encoder(text, from)
+}
+
+/// Where the line below begins, behind the sign of a block of YAML: `password: |`, `password: >-`.
+fn block(text: &[u8], at: usize) -> Option<usize> {
+    if !matches!(byte(text, at), b'|' | b'>') {
+        return None;
+    }
+    let feed = run_end(text, at + 1, 2, |b| matches!(b, b'-' | b'+' | b'1'..=b'9'));
+    let line = run_end(text, feed, 2, |b| matches!(b, b'\r' | b'\n'));
+    let from = run_end(text, line, 24, is_space);
+    (line > feed && from > line).then_some(from)
+}
+
+/// The length of `{noop}`, which says that a password behind it stands as it is.
+fn encoder(text: &[u8], at: usize) -> usize {
+    const PLAIN: &[&[u8]] = &[b"{noop}", b"{plain}", b"{clear}", b"{cleartext}"];
+    let begins = |prefix: &&&[u8]| starts_with_ignoring_case(text, at, prefix);
+    if byte(text, at) == b'{' { PLAIN.iter().find(begins).map_or(0, |prefix| prefix.len()) } else { 0 }
+}
+
+/// A name without what says that the value is typed again: `password_confirmation`, `passwordRepeat`, `password2`.
+#[inline(always)]
+pub(super) fn unrepeated(name: &[u8]) -> &[u8] {
+    let [.., second, last] = name else { return name };
+    let tail: &[u8] = match (second | 0x20, last | 0x20) {
+        (_, b'1' | b'2') => return without(name, slice(name, name.len() - 1, name.len())),
+        (b'o', b'n') => b"confirmation",
+        (b'r', b'm') => b"confirm",
+        (b'f', b'y') => b"verify",
+        (b'i', b'n') => b"again",
+        (b'a', b't') => b"repeat",
+        _ => return name,
+    };
+    // Most that end so end in another word.
+    let first = name.len().checked_sub(tail.len()).and_then(|at| name.get(at));
+    if first.map(|b| b | 0x20) == tail.first().copied() { without(name, tail) } else { name }
+}
+
+fn without<'a>(name: &'a [u8], tail: &[u8]) -> &'a [u8] {
+    let end = name.len().saturating_sub(tail.len());
+    let ends = end > 3 && slice(name, end, name.len()).eq_ignore_ascii_case(tail);
+    if ends { slice(name, 0, run_start(name, end, 1, |b| matches!(b, b'_' | b'-' | b' '))) } else { name }
 }

@@ -91,3 +91,12 @@ fn is_tag(text: &[u8], at: usize) -> bool {
     let close = rest.iter().position(|b| *b == b'>');
     matches!(rest.first(), Some(b'/')) || close.is_some_and(|close| slice(rest, 0, close).iter().all(of_tag))
 }
+
+/// Where a string of JSON ends, which may have escapes.
+pub(super) fn string(text: &[u8], start: usize, most: usize) -> usize {
+    let mut end = start;
+    while end - start < most && !matches!(byte(text, end), b'"' | 0..0x20) {
+        end += if byte(text, end) == b'\\' { 2 } else { 1 };
+    }
+    end.min(text.len())
+}

@@ -1,4 +1,4 @@
-//! HTTP credentials as they are pasted from logs: Cookie lines, and `Bearer` or `Basic` anywhere.
+//! AUTHORIZATION as it is pasted from logs: `Bearer` or `Basic` anywhere.
 
 use super::bytes::{
     Classes, byte, is_base64, is_random, is_space, is_url_safe, run_end, slice, starts_free,
@@ -8,48 +8,6 @@ use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
 const LINE_MAX: usize = 8192;
-
-/// At the colon of `Cookie:` or `Set-Cookie:`; the values, to the end of the line or the quote.
-pub(super) fn cookie(scan: &Scan<'_>, at: usize) -> Option<Finding> {
-    let text = scan.text;
-    let start = at.checked_sub(6)?;
-    if !starts_with_ignoring_case(text, start, b"cookie")
-        || byte(text, start.saturating_sub(1)).is_ascii_alphanumeric() && start > 0
-    {
-        return None;
-    }
-    let from = run_end(text, at + 1, 4, is_space);
-    let end = pairs_end(text, from);
-    let value = slice(text, from, end);
-    let first = value.iter().position(|b| *b == b'=')?;
-    let named = value.get(..first)?.iter().all(|b| is_url_safe(*b) || *b == b'.');
-    (named && value.len() > first + 4).then(|| Finding::whole(Entity::Cookie, from, end))
-}
-
-/// Where `name=value; name=value` ends: at a blank that no `;` stands before, but for the blanks of a date.
-fn pairs_end(text: &[u8], from: usize) -> usize {
-    let mut end = from;
-    loop {
-        let pair = end;
-        end = run_end(text, pair, LINE_MAX, |b| {
-            !b.is_ascii_whitespace() && !matches!(b, b';' | b'"' | b'\'' | b'\\' | b'<' | b'`')
-        });
-        if starts_with_ignoring_case(text, pair, b"expires=") {
-            end = run_end(text, end, 40, |b| {
-                b.is_ascii_alphanumeric() || matches!(b, b' ' | b':' | b'-' | b',')
-            });
-        }
-        let next = run_end(text, end + 1, 2, is_space);
-        if byte(text, end) != b';'
-            || end - from > LINE_MAX
-            || byte(text, next).is_ascii_whitespace()
-            || next >= text.len()
-        {
-            return end;
-        }
-        end = next;
-    }
-}
 
 /// `Bearer TOKEN`, `Basic BASE64`.
 pub(super) fn scheme(scan: &Scan<'_>, at: usize) -> Option<Finding> {

@@ -10,6 +10,7 @@ mod called;
 pub(super) mod checksum;
 mod column;
 mod command;
+mod cookie;
 mod crypto;
 mod data_url;
 mod declared;
@@ -20,6 +21,7 @@ mod header;
 mod identity;
 mod jwt;
 mod lead;
+mod list;
 mod network;
 mod noun;
 mod number;
@@ -41,14 +43,19 @@ mod words;
 use std::ops::RangeInclusive;
 
 use super::bytes;
-use super::entity::Entity;
+use super::entity::{Detectors, Entity};
 use super::scan::{Finding, Scan, Step, Trigger, What};
 
 pub(super) use assignment::{json_value, names_value};
 
 /// Whether a key says only that a value stands under it.
 pub(super) fn is_value(key: &str) -> bool {
-    key.as_bytes().eq_ignore_ascii_case(sibling::VALUE)
+    sibling::is_value(key.as_bytes())
+}
+
+/// Whether it says that it is the value of what the object is called.
+pub(super) fn is_own_value(key: &str) -> bool {
+    sibling::is_own_value(key.as_bytes())
 }
 
 /// Whether a member holds the name of the value beside it.
@@ -56,9 +63,69 @@ pub(super) fn is_name_member(key: &str) -> bool {
     sibling::is_name_member(key.as_bytes())
 }
 
+/// Whether a member says which field of a form the value beside it is for.
+pub(super) fn is_place_member(key: &str) -> bool {
+    sibling::is_place_member(key.as_bytes())
+}
+
+/// The name of a credential that stands in what says where a field is: `#password`, `input[name=pwd]`, `Password input`.
+pub(super) fn field(place: &str) -> Option<&str> {
+    let found = sibling::field(place.as_bytes())?;
+    place.get(found)
+}
+
+/// What one of a list is called, by the list's name: `passwords`, `apiKeys`.
+pub(super) fn one_of(list: &str) -> Option<&str> {
+    list.strip_suffix(['s', 'S']).filter(|one| names_value(one))
+}
+
 /// Whether what stands beside a name is the credential that the name speaks of.
 pub(super) fn named_value(name: &str, value: &str) -> bool {
     assignment::named_value(name.as_bytes(), value.as_bytes()).is_some()
+}
+
+/// What the value of a cookie stands under that goes as it is.
+pub(super) const COOKIE_VALUE: &str = "cookie value";
+
+/// Whether cookies stand under a key of that name.
+pub(super) fn is_cookie(key: &str) -> bool {
+    cookie::is_header(key.as_bytes())
+}
+
+/// Whether a cookie of that name is one that somebody could use.
+pub(super) fn is_secret_cookie(name: &str, value: &str) -> bool {
+    cookie::is_secret(name.as_bytes(), value.as_bytes())
+}
+
+/// Whether a list of credentials may stand behind a `:` or `=`.
+pub(super) fn begins_list(text: &[u8], at: usize) -> bool {
+    list::begins(text, at)
+}
+
+/// Each of them.
+pub(super) fn listed(text: &[u8], at: usize, out: &mut impl FnMut(Finding)) {
+    list::find(text, at, out);
+}
+
+/// What an argument from `from` on holds, the last of a command's.
+pub(super) fn argument(line: &[u8], from: usize, on: Detectors) -> Option<Finding> {
+    list::last(line, from, on)
+}
+
+/// The values of cookies that go: all of them, in a text that stands under a key for cookies.
+pub(super) fn cookies(text: &str, out: &mut impl FnMut(Finding)) {
+    if let Some(found) = cookie::first(text.as_bytes(), 0) {
+        cookies_from(text.as_bytes(), found, out);
+    }
+}
+
+/// Hands on what was found, and of cookies those behind it.
+pub(super) fn cookies_from(text: &[u8], found: Finding, out: &mut impl FnMut(Finding)) {
+    let mut next = Some(found);
+    while let Some(found) = next {
+        out(found);
+        next = cookie::next(text, found.end);
+    }
 }
 
 /// Whether a token that says whose it is begins there.
@@ -103,19 +170,22 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
         Trigger::At => email::find(scan, at).or_else(|| command::connect(scan, at)),
         Trigger::Colon => data_url::find(scan, at)
             .or_else(|| url::find(scan, at))
-            .or_else(|| header::cookie(scan, at))
+            .or_else(|| cookie::find(scan, at))
             .or_else(|| token::telegram(scan, at))
             .or_else(|| pem::putty(scan, at))
             .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
             .or_else(|| speech::labelled(scan, at))
             .or_else(|| command::behind_colon(scan, at)),
-        Trigger::Equals => assignment::find(scan, at).or_else(|| command::part(scan.text, at)),
+        Trigger::Equals => cookie::find(scan, at)
+            .or_else(|| assignment::find(scan, at))
+            .or_else(|| command::part(scan.text, at)),
         Trigger::Dash => pem::find(scan, at)
             .or_else(|| token::at_sign(scan, at))
             .or_else(|| network::mac(scan, at))
+            .or_else(|| list::argument(scan, at))
             .or_else(|| command::option(scan, at)),
-        Trigger::Underscore => token::at_sign(scan, at),
+        Trigger::Underscore => token::at_sign(scan, at).or_else(|| list::constant(scan.text, at)),
         Trigger::Noun => password::spoken(scan, at).or_else(|| speech::key(scan, at)),
         Trigger::Capital => jwt::find(scan, at)
             .or_else(|| aws::access_key(scan, at))

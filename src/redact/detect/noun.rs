@@ -4,6 +4,50 @@ use super::bytes::{before, byte, is_space, run_end, run_start, slice};
 use super::lead::is_one_of;
 
 const WORD_MAX: usize = 24;
+/// Words that hold digits and are no password.
+pub(super) const TECHNICAL: &[&[u8]] = &[
+    b"sha1",
+    b"sha256",
+    b"sha512",
+    b"sha-256",
+    b"sha-512",
+    b"md5",
+    b"base64",
+    b"base32",
+    b"argon2",
+    b"argon2id",
+    b"argon2i",
+    b"pbkdf2",
+    b"bcrypt2",
+    b"oauth2",
+    b"oauth2.0",
+    b"saml2",
+    b"utf8",
+    b"utf8mb4",
+    b"utf-8",
+    b"ipv4",
+    b"ipv6",
+    b"x509",
+    b"http2",
+    b"http/2",
+    b"windows10",
+    b"windows11",
+    b"office365",
+    b"microsoft365",
+    b"k8s",
+    b"ed25519",
+    b"rsa2048",
+    b"rsa4096",
+    b"aes256",
+    b"aes-256",
+    b"aes128",
+    b"ssh-2",
+    b"tls1.2",
+    b"tls1.3",
+    b"web3",
+    b"log4j",
+    b"scrypt2",
+];
 /// How far a sentence is looked at.
 const AHEAD: usize = 64;
 

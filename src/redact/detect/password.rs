@@ -10,7 +10,7 @@ use super::bytes::{
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, called, column, command, ends, noun, pair, shell, speech};
+use super::{Finding, Scan, called, column, command, ends, list, noun, pair, shell, speech};
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -124,50 +124,6 @@ const ANSWERS: &[&[u8]] = &[b"it's", b"its", b"it", b"es", b"das", b"try", b"ce"
 /// Behind the noun, before a value: "mot de passe provisoire \u{2026}".
 const STATES: &[&[u8]] =
     &[b"provisoire", b"temporaire", b"initial", b"actuel", b"tempor\xC3\xA4r", b"neu", b"initialement"];
-/// Words that hold digits and are no password.
-const TECHNICAL: &[&[u8]] = &[
-    b"sha1",
-    b"sha256",
-    b"sha512",
-    b"sha-256",
-    b"sha-512",
-    b"md5",
-    b"base64",
-    b"base32",
-    b"argon2",
-    b"argon2id",
-    b"argon2i",
-    b"pbkdf2",
-    b"bcrypt2",
-    b"oauth2",
-    b"oauth2.0",
-    b"saml2",
-    b"utf8",
-    b"utf8mb4",
-    b"utf-8",
-    b"ipv4",
-    b"ipv6",
-    b"x509",
-    b"http2",
-    b"http/2",
-    b"windows10",
-    b"windows11",
-    b"office365",
-    b"microsoft365",
-    b"k8s",
-    b"ed25519",
-    b"rsa2048",
-    b"rsa4096",
-    b"aes256",
-    b"aes-256",
-    b"aes128",
-    b"ssh-2",
-    b"tls1.2",
-    b"tls1.3",
-    b"web3",
-    b"log4j",
-    b"scrypt2",
-];
 /// Words between the noun and the verb: "the password for the staging host is …".
 const BETWEEN_MAX: usize = 5;
 /// A longer word is no word of a sentence.
@@ -196,14 +152,10 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if inside || byte(text, from).is_ascii_alphanumeric() || byte(text, from) == b'_' {
         return None;
     }
-    if word == b"pass"
-        && let Some(found) = shell::login_pass(text, at, from)
-    {
-        return Some(found);
+    if word.ends_with(b"s") && list::is_below(text, from) {
+        return None;
     }
-    if prior == b'_'
-        && let Some(found) = shell::network(text, at, from)
-    {
+    if let Some(found) = shell::given(text, at, from) {
         return Some(found);
     }
     if noun::is_other(text, at, from) {
@@ -221,6 +173,13 @@ pub(super) fn spoken(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let option = prior == b'-' && at > 1 && !byte(text, at - 2).is_ascii_alphanumeric();
     if option && is_space(byte(text, from)) {
         return password_at(text, run_end(text, from, 2, is_space));
+    }
+    // The option of a list: what is behind it is a string of its own.
+    if prior == b'-' && matches!(byte(text, from), b'"' | b'\'') && byte(text, from + 1) == b',' {
+        return None;
+    }
+    if let Some(typed) = called::typed(text, from) {
+        return typed;
     }
     if prior != b'-'
         && word != b"pass"
@@ -340,7 +299,7 @@ fn answered(text: &[u8], from: usize) -> Option<Finding> {
             run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.'));
         let last = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
         let made = classes.digit > 0 && classes.upper > 0 || classes.digit > 2 || is_strong(value);
-        last && made && value.len() > 7 && !is_one(value, TECHNICAL)
+        last && made && value.len() > 7 && !is_one(value, noun::TECHNICAL)
     })
 }
 
@@ -351,7 +310,7 @@ fn alone(text: &[u8], from: usize) -> Option<Finding> {
         run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.' | b'?'));
     let ends = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
     let value = slice(text, found.start, found.end);
-    let told = ends && speech::is_meant(text, &found) && !is_one(value, TECHNICAL);
+    let told = ends && speech::is_meant(text, &found) && !is_one(value, noun::TECHNICAL);
     (is_strong(value) || told).then_some(found)
 }
 
@@ -474,7 +433,7 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     let classes = Classes::of(value);
     let letters = classes.lower + classes.upper;
     let symbol = value.iter().any(|b| b"!@#$%^&*+?".contains(b));
-    let told = classes.digit > 0 && letters > 2 && !is_one(value, TECHNICAL);
+    let told = classes.digit > 0 && letters > 2 && !is_one(value, noun::TECHNICAL);
     // `KEY=…`: the beginning of something else.
     let name = value.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
     if name > 1 && byte(value, name) == b'=' && value.len() > name + 2 && !is_broken(value, name) {
@@ -582,7 +541,7 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
         || called::is_argument(text, value, to)
         || called::is_asked(text, value, to)
         || called::is_of_directory(text, value);
-    let found = (meant && is_made_up(secret) && !is_one(secret, TECHNICAL))
+    let found = (meant && is_made_up(secret) && !is_one(secret, noun::TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))
 }

@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, behind, lead, password, token, url};
+use super::{Finding, Scan, assignment, behind, lead, password, sibling, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -171,7 +171,10 @@ fn named(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     }
     let called =
         || random && run.len() >= 20 && behind::may_be_key(text, padded) && behind::is_key(text, padded);
-    let entity = naming(text, (start, padded), random && mixed && run.len() >= 20)
+    let tagged = if before(text, start) == b'>' { sibling::tagged(text, start) } else { None };
+    let entity = tagged
+        .and_then(assignment::names_key)
+        .or_else(|| naming(text, (start, padded), random && mixed && run.len() >= 20))
         .or_else(|| called().then_some(Entity::ApiKey))?;
     Some(Finding::outer(entity, start, padded, if run.len() > 128 { padded } else { start }))
 }

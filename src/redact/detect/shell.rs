@@ -104,7 +104,14 @@ pub(super) fn network(text: &[u8], at: usize, from: usize) -> Option<Finding> {
 
 /// At `pass`, not of a sentence: `user eva pass …` in one line, or `USER eva` in a line before.
 #[cold]
-pub(super) fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding> {
+/// What a server or a network is given behind the word for a password at `at..from`.
+pub(super) fn given(text: &[u8], at: usize, from: usize) -> Option<Finding> {
+    let is_pass = slice(text, at, from).eq_ignore_ascii_case(b"pass");
+    let login = if is_pass { login_pass(text, at, from) } else { None };
+    login.or_else(|| if before(text, at) == b'_' { network(text, at, from) } else { None })
+}
+
+fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     if !is_space(byte(text, from)) {
         return None;
     }

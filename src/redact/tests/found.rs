@@ -164,7 +164,7 @@ fn keys_where_they_are_named() {
     check(&format!("X-API-Key: {key}"), "X-API-Key: [API_KEY]");
     check(&format!("Authorization: Bearer {key}"), "Authorization: Bearer [AUTHORIZATION]");
     check(&format!("AccountKey={key}==;End=x"), "AccountKey=[AZURE_STORAGE_KEY];End=x");
-    check("Cookie: sid=abcdef; theme=dark\nHost: x", "Cookie: [COOKIE]\nHost: x");
+    check("Cookie: sid=abcdef; theme=dark\nHost: x", "Cookie: sid=[COOKIE]; theme=dark\nHost: x");
     check(&format!("token={}", key.repeat(50)), "token=[API_KEY]");
 }
 
