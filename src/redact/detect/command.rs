@@ -245,6 +245,13 @@ pub(super) fn connect(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         .then(|| Finding::outer(Entity::UrlPassword, slash + 1, at, at + 1))
 }
 
+/// Whether the field before the one that ends before `user` ends in a digit or is a star, as a port in `host:port:database:user`.
+fn is_behind_port(text: &[u8], user: usize) -> bool {
+    let base = run_start(text, user - 1, 64, |b| is_name(b) || b == b'*');
+    let last = base.checked_sub(2).map_or(0, |at| byte(text, at));
+    last.is_ascii_digit() || last == b'*'
+}
+
 /// `echo 'root:…' | chpasswd`, and a line of `.pgpass`, at the colon before the password.
 pub(super) fn behind_colon(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
@@ -255,7 +262,7 @@ pub(super) fn behind_colon(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let user = field(at);
     let echo = run_start(text, user, 1, |b| matches!(b, b'"' | b'\''));
     let echoed = matches!(slice(text, echo.saturating_sub(5), echo), b"echo " | b"o -e " | b"o -n ");
-    if user == at || !echoed && before(text, user) != b':' {
+    if user == at || !echoed && (before(text, user) != b':' || !is_behind_port(text, user)) {
         return None;
     }
     let end =

@@ -357,6 +357,10 @@ fn called_before(text: &[u8], at: usize) -> Option<Finding> {
     let line = line.strip_suffix(b"mot de ".as_slice()).unwrap_or(line);
     let mut end = line.len();
     let bracket = line.last() == Some(&b'(');
+    // No word ends so.
+    if matches!(line.last(), Some(b':' | b'=')) {
+        return None;
+    }
     if bracket {
         end -= 1;
     } else {
