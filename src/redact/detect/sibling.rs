@@ -149,7 +149,7 @@ fn opener(head: &[u8]) -> Option<&[u8]> {
 /// The name in `<name>…</name><value>`, or `<key>…</key>` above `<string>`, before what begins at `start`.
 pub(super) fn tagged(text: &[u8], start: usize) -> Option<&[u8]> {
     let tag = run_start(text, start.checked_sub(1)?, 16, |b| b.is_ascii_alphanumeric());
-    let open = (before(text, tag) == b'<').then_some(tag - 1)?;
+    let open = tag.checked_sub(1).filter(|open| byte(text, *open) == b'<')?;
     let close = run_start(text, open, 32, |b| b.is_ascii_whitespace());
     let member = run_start(text, close.checked_sub(1)?, 16, |b| b.is_ascii_alphanumeric());
     let named = before(text, close) == b'>' && slice(text, member.saturating_sub(2), member) == b"</";
