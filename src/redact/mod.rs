@@ -31,6 +31,7 @@ mod tests;
 mod wrapped;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 
@@ -300,7 +301,7 @@ impl Redactor {
                 all.push(found);
             }
         };
-        Scan { text: text.as_bytes(), key, on: self.on }.run(&mut keep);
+        Scan { text: text.as_bytes(), key, on: self.on, cookies: Cell::new(0) }.run(&mut keep);
         if detect::is_cookie(key) {
             detect::cookies(text, &mut keep);
         } else if !key.is_empty()

@@ -1,6 +1,8 @@
 //! The one pass over a text: jump from trigger byte to trigger byte, ask the detectors of that trigger.
 //! Apart from the detectors, which know nothing of each other or of the order they run in.
 
+use std::cell::Cell;
+
 use super::block::Places;
 use super::detect;
 use super::entity::{Detectors, Entity};
@@ -12,6 +14,8 @@ pub(super) struct Scan<'a> {
     /// The JSON key that this text is the value of, else empty.
     pub(super) key: &'a str,
     pub(super) on: Detectors,
+    /// Up to where pairs of cookies were looked at: a header within them is one of their values.
+    pub(super) cookies: Cell<usize>,
 }
 
 /// Bytes `start..end` are sensitive.
@@ -76,7 +80,7 @@ impl Scan<'_> {
             let next = match self.step(at) {
                 Step::Found(finding) => {
                     if finding.what == What::Entity(Entity::Cookie) {
-                        detect::cookies_from(self.text, finding, &mut out);
+                        self.cookies.set(detect::cookies_from(self.text, finding, &mut out));
                     } else {
                         out(finding);
                     }

@@ -39,11 +39,12 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     // Most signs have another letter before them.
     let last = before(scan.text, at);
     let may = last | 0x20 == b'e' || matches!(last, b' ' | b'"' | b'\'' | b']');
-    if may { header(scan.text, at) } else { None }
+    if may && at >= scan.cookies.get() { header(scan, at) } else { None }
 }
 
 #[inline(never)]
-fn header(text: &[u8], at: usize) -> Option<Finding> {
+fn header(scan: &Scan<'_>, at: usize) -> Option<Finding> {
+    let text = scan.text;
     let colon = byte(text, at) == b':';
     let blank = run_start(text, at, 1, is_space);
     let end = run_start(text, blank, 3, |b| matches!(b, b'"' | b'\'' | b'\\' | b']'));
@@ -62,7 +63,9 @@ fn header(text: &[u8], at: usize) -> Option<Finding> {
     if !free || !is_header(slice(text, name, end)) || !colon && from == open {
         return None;
     }
-    first(text, from).map(|found| Finding { resume: at + 1, ..found })
+    let (found, end) = pairs(text, from);
+    scan.cookies.set(end);
+    found.map(|found| Finding { resume: at + 1, ..found })
 }
 
 /// The next value that goes, behind one that ends at `at`.
@@ -72,15 +75,24 @@ pub(super) fn next(text: &[u8], at: usize) -> Option<Finding> {
 
 /// The first value that goes of the pairs from there on.
 pub(super) fn first(text: &[u8], from: usize) -> Option<Finding> {
+    pairs(text, from).0
+}
+
+/// The same, and up to where pairs were looked at.
+fn pairs(text: &[u8], from: usize) -> (Option<Finding>, usize) {
     let mut at = from;
-    while at - from < LINE_MAX {
-        let pair = pair(text, at)?;
+    while at - from < LINE_MAX
+        && let Some(pair) = pair(text, at)
+    {
         if pair.is_secret {
-            return Some(Finding::outer(Entity::Cookie, pair.start, pair.end, at));
+            return (Some(Finding::outer(Entity::Cookie, pair.start, pair.end, at)), pair.end);
         }
-        at = pair.next?;
+        match pair.next {
+            Some(next) => at = next,
+            None => return (None, pair.end),
+        }
     }
-    None
+    (None, at)
 }
 
 fn pair(text: &[u8], at: usize) -> Option<Pair> {
@@ -135,10 +147,15 @@ pub(super) fn is_header(name: &[u8]) -> bool {
 pub(super) fn is_secret(name: &[u8], value: &[u8]) -> bool {
     let name = name.strip_prefix(b"__Secure-").or_else(|| name.strip_prefix(b"__Host-")).unwrap_or(name);
     let is = |of: &[&[u8]], what: &[u8]| of.iter().any(|one| what.eq_ignore_ascii_case(one));
-    if value.len() < 4 || is(ATTRIBUTES, name) || is(NOTHING, value) || is_stand_in(value) {
+    if value.is_empty() || is(NOTHING, value) || is_stand_in(value) {
         return false;
     }
-    value.len() > VALUE_MAX || is_of_session(name) || is_made(value)
+    let made = value.len() > VALUE_MAX || is_made(value);
+    // A path is as long as it likes, and a domain.
+    if is(ATTRIBUTES, name) {
+        return made && !matches!(value.first(), Some(b'/')) && !value.contains(&b'.');
+    }
+    made || is_of_session(name)
 }
 
 fn is_stand_in(value: &[u8]) -> bool {
@@ -153,10 +170,8 @@ fn is_of_session(name: &[u8]) -> bool {
     let count = letters.iter_mut().zip(name).map(|(to, b)| *to = b.to_ascii_lowercase()).count();
     let name = letters.get(..count).unwrap_or_default();
     let holds = |word: &[u8]| name.windows(word.len()).any(|part| part == word);
-    let auth = name
-        .windows(4)
-        .position(|part| part == b"auth")
-        .is_some_and(|at| slice(name, at, at + 6) != b"author");
+    let author = |at: usize| slice(name, at, at + 6) == b"author" && slice(name, at, at + 8) != b"authoriz";
+    let auth = name.windows(4).enumerate().any(|(at, part)| part == b"auth" && !author(at));
     name.ends_with(b"sid") || auth || SESSIONS.iter().any(|word| holds(word))
 }
 
@@ -173,9 +188,13 @@ fn is_made(value: &[u8]) -> bool {
     };
     let classes = Classes::of(value);
     let letters = classes.lower + classes.upper;
-    let place = value.starts_with(b"/") || value.windows(3).any(|three| three == b"://");
-    let long = value.len() >= 16 && letters > 3 && classes.digit > 1 && !is_slug(value) && !place;
-    long || classes.digit > 17
+    let place = value.windows(3).any(|three| three == b"://");
+    let parts = value.iter().filter(|b| **b == b'/').count();
+    let long =
+        value.len() >= 16 && letters > 3 && classes.digit > 1 && !is_slug(value) && !place && parts < 2;
+    let padded = value.len() >= 16 && value.ends_with(b"=") && classes.upper > 0 && classes.lower > 0;
+    long || padded
+        || classes.digit > 16
         || is_short_key(value)
         || password::is_strong(value)
         || is_jumbled(value)

@@ -1,6 +1,8 @@
 //! Credentials of a row of strings: each of a list that is called after them (`passwords = ["…", "…"]`), and the one behind
 //! an option in a command's arguments (`["app", "--password", "…"]`, `- --api-key` above `- …`).
 
+use std::cell::Cell;
+
 use super::assignment::{named_value, names_key};
 use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
 use super::reference::is_reference;
@@ -137,7 +139,7 @@ pub(super) fn last(line: &[u8], from: usize, on: Detectors) -> Option<Finding> {
     if byte(line, dash) != b'-' {
         return None;
     }
-    let found = command::option(&Scan { text: line, key: "", on }, dash)?;
+    let found = command::option(&Scan { text: line, key: "", on, cookies: Cell::new(0) }, dash)?;
     (found.start >= from && found.start < line.len() && (!own || found.start > from))
         .then_some(Finding { end: line.len(), ..found })
 }

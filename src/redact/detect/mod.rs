@@ -119,13 +119,15 @@ pub(super) fn cookies(text: &str, out: &mut impl FnMut(Finding)) {
     }
 }
 
-/// Hands on what was found, and of cookies those behind it.
-pub(super) fn cookies_from(text: &[u8], found: Finding, out: &mut impl FnMut(Finding)) {
-    let mut next = Some(found);
+/// Hands on what was found, and of cookies those behind it; where the last ends.
+pub(super) fn cookies_from(text: &[u8], found: Finding, out: &mut impl FnMut(Finding)) -> usize {
+    let (mut end, mut next) = (found.end, Some(found));
     while let Some(found) = next {
+        end = found.end;
         out(found);
         next = cookie::next(text, found.end);
     }
+    end
 }
 
 /// Whether a token that says whose it is begins there.

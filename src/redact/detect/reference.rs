@@ -165,17 +165,6 @@ const STAND_INS: &[&[u8]] = &[
     b"required",
     b"optional",
     b"xxx",
-    b"changeme",
-    b"change_me",
-    b"change-me",
-    b"changeit",
-    b"password",
-    b"passwort",
-    b"example",
-    b"test",
-    b"todo",
-    b"fixme",
-    b"placeholder",
     b"fail",
     b"failed",
 ];
@@ -235,8 +224,8 @@ fn is_arrow(value: &[u8]) -> bool {
     let member = slice(value, name + 3, value.len());
     name > 0
         && slice(value, name + 1, name + 3) == b"->"
-        && member.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'{' | b'['))
-        && member.iter().all(|b| is_word(*b) || b"->(){}[]$'\"".contains(b))
+        && member.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && member.iter().all(|b| is_word(*b) || b"->()".contains(b))
 }
 
 /// `C<$pass>`: a variable in Perl's documentation.
@@ -248,7 +237,19 @@ fn is_markup(value: &[u8]) -> bool {
 #[cold]
 fn is_instruction(value: &[u8]) -> bool {
     const VERBS: &[&[u8]] = &[b"INSERT", b"REPLACE", b"CHANGE", b"ENTER", b"PUT"];
-    value.contains(&b'_')
-        && (VERBS.iter().any(|verb| value.starts_with(verb)) || value.ends_with(b"_HERE"))
+    const OBJECTS: &[&[u8]] = &[
+        b"ME",
+        b"YOUR",
+        b"THIS",
+        b"KEY",
+        b"TOKEN",
+        b"SECRET",
+        b"PASSWORD",
+        b"CREDENTIAL",
+        b"VALUE",
+        b"PASS",
+    ];
+    (VERBS.iter().any(|verb| value.starts_with(verb)) || value.ends_with(b"_HERE"))
+        && value.split(|b| *b == b'_').any(|word| OBJECTS.contains(&word))
         && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
 }

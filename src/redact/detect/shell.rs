@@ -102,8 +102,6 @@ pub(super) fn network(text: &[u8], at: usize, from: usize) -> Option<Finding> {
         .filter(|found| next > end && is_made_up(slice(text, found.start, found.end)))
 }
 
-/// At `pass`, not of a sentence: `user eva pass …` in one line, or `USER eva` in a line before.
-#[cold]
 /// What a server or a network is given behind the word for a password at `at..from`.
 pub(super) fn given(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     let is_pass = slice(text, at, from).eq_ignore_ascii_case(b"pass");
@@ -111,6 +109,8 @@ pub(super) fn given(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     login.or_else(|| if before(text, at) == b'_' { network(text, at, from) } else { None })
 }
 
+/// At `pass`, not of a sentence: `user eva pass …` in one line, or `USER eva` in a line before.
+#[cold]
 fn login_pass(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     if !is_space(byte(text, from)) {
         return None;

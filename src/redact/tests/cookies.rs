@@ -86,3 +86,30 @@ fn what_only_speaks_of_cookies_stays() {
         stays(text);
     }
 }
+
+/// A setting's name shields no session, and a session is one however short it is.
+#[test]
+fn no_attribute_and_no_path_hides_a_session() {
+    for value in [
+        "version=c0rrecthorsebattery9X",
+        "priority=9f8a7c6b5d4e3f2a1b0c9d8e7f6a5b4c",
+        "s=/9f8a7c6b5d4e3f2a1b0c9d8e7f6a5b4c",
+        "x=QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        "uid=12345678901234567",
+        "authorization=correcthorse",
+        "author_auth=correcthorse",
+        "sid=abc",
+    ] {
+        let (name, _) = value.split_once('=').unwrap();
+        check(&format!("Cookie: {value}; lang=en"), &format!("Cookie: {name}=[COOKIE]; lang=en"));
+    }
+}
+
+/// However many headers there are within a header, each pair is looked at a few times.
+#[test]
+fn headers_within_headers_are_linear() {
+    for unit in ["sid=a,cookie:b=cccc;", ",cookie:a=b;", "cookie:a=b;"] {
+        let out = redactor().line(&unit.repeat(20_000)).into_string();
+        assert!(out.len() < unit.len() * 20_000 * 3, "{unit}");
+    }
+}
