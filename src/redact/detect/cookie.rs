@@ -15,6 +15,8 @@ const NAME_MAX: usize = 128;
 const VALUE_MAX: usize = 256;
 /// A cookie and its attributes.
 const LINE_MAX: usize = 8192;
+/// Blanks between pairs.
+const GAP_MAX: usize = 16;
 /// The date of an attribute.
 const DATE_MAX: usize = 40;
 /// What a session is called: parts of names, small letters.
@@ -70,7 +72,7 @@ fn header(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 
 /// The next value that goes, behind one that ends at `at`.
 pub(super) fn next(text: &[u8], at: usize) -> Option<Finding> {
-    first(text, run_end(text, (byte(text, at) == b';').then_some(at + 1)?, 2, is_space))
+    first(text, run_end(text, (byte(text, at) == b';').then_some(at + 1)?, GAP_MAX, is_space))
 }
 
 /// The first value that goes of the pairs from there on.
@@ -115,7 +117,7 @@ fn pair(text: &[u8], at: usize) -> Option<Pair> {
     while value_end > start && matches!(before(text, value_end), b'.' | b',' | b')' | b']' | b'}') {
         value_end -= 1;
     }
-    let next = run_end(text, end + 1, 2, is_space);
+    let next = run_end(text, end + 1, GAP_MAX, is_space);
     let is_secret = is_secret(name, slice(text, start, value_end));
     let goes_on = byte(text, end) == b';' && next < text.len();
     Some(Pair { start, end: value_end, is_secret, next: goes_on.then_some(next) })

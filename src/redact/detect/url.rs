@@ -88,11 +88,12 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let colon = slice(text, from, at).iter().position(|b| *b == b':');
     let start = colon.map_or(from, |n| from + n + 1);
     let secret = slice(text, start, at);
-    let classes = Classes::of(secret);
     // The key of a project, as Sentry has them.
     let hex = secret.len() == 32 && secret.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    // Behind `;` the members of a connection stand, each with its name.
-    let long = secret.len() >= 20 && classes.digit > 0 && classes.kinds() > 2 && !secret.contains(&b';');
+    // Behind `;` the members of a connection stand, each with its name: what is before them may be a token all the same.
+    let head = secret.split(|b| *b == b';').next().unwrap_or_default();
+    let token = Classes::of(head);
+    let long = head.len() >= 20 && token.digit > 0 && token.kinds() > 2;
     let random = colon.is_some() || hex || long;
     // `$password` of a shell.
     let variable = secret

@@ -105,6 +105,14 @@ fn no_attribute_and_no_path_hides_a_session() {
     }
 }
 
+#[test]
+fn blanks_between_pairs_hide_none() {
+    for gap in ["", " ", "   ", "\t", "          "] {
+        let text = format!("Cookie: theme=dark;{gap}sessionid=abc123def456ghi;{gap}sid=abcd1");
+        check(&text, &format!("Cookie: theme=dark;{gap}sessionid=[COOKIE];{gap}sid=[COOKIE]"));
+    }
+}
+
 /// However many headers there are within a header, each pair is looked at a few times.
 #[test]
 fn headers_within_headers_are_linear() {

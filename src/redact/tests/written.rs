@@ -191,6 +191,7 @@ fn what_stands_in_for_a_credential_stays() {
     for value in ["changeme", "changeit", "password", "test", "CHANGE_SUMMER_HERE", "$a->b$c{d}"] {
         check(&format!("{{\"password\":\"{value}\"}}"), "{\"password\":\"[PASSWORD]\"}");
     }
+    check("https://9f8a7c6b5d4e3f2a1b0c9d8eXY;a=1@host/x", "https://[URL_PASSWORD]@host/x");
     check("mysql://root:changeme@db/x", "mysql://root:[URL_PASSWORD]@db/x");
     for hidden in ["\u{2022}", "\u{25cf}", "\u{b7}", "*"] {
         let hidden = hidden.repeat(8);
