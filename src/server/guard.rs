@@ -30,8 +30,9 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 /// So many empty lines may stand before a head.
 const EMPTY_LINES_MAX: u8 = 4;
 const EMPTY_LINE: &[u8] = b"\r\n";
-/// Bytes that are read at once.
+/// Bytes that are read at once; and of what is longer than most heads are, or read to be thrown away.
 const READ_BYTES: usize = 4096;
+const READ_MORE_BYTES: usize = 4 * READ_BYTES;
 
 /// The header of the request that stands for one that is refused: known by a mark that no client knows.
 pub(super) const REFUSED: &str = "x-tollgate-refused";
@@ -330,8 +331,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Reads more of a head; one that began has its time.
     fn read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Got>> {
-        let mut chunk = [0; READ_BYTES];
-        let mut chunk = ReadBuf::new(&mut chunk);
+        if self.kept.len() < READ_BYTES {
+            self.read_chunk(cx, &mut [0; READ_BYTES])
+        } else {
+            self.read_chunk(cx, &mut [0; READ_MORE_BYTES])
+        }
+    }
+
+    fn read_chunk(&mut self, cx: &mut Context<'_>, chunk: &mut [u8]) -> Poll<io::Result<Got>> {
+        let mut chunk = ReadBuf::new(chunk);
         if Pin::new(&mut self.inner).poll_read(cx, &mut chunk)?.is_pending() {
             if self.kept.is_empty() {
                 return Poll::Pending;
@@ -417,7 +425,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         }
         let Some((limit, left)) = &mut guard.linger else { return Poll::Ready(Ok(())) };
         loop {
-            let mut chunk = [0; READ_BYTES];
+            let mut chunk = [0; READ_MORE_BYTES];
             let mut chunk = ReadBuf::new(&mut chunk);
             match Pin::new(&mut guard.inner).poll_read(cx, &mut chunk) {
                 Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {
