@@ -45,6 +45,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// At an end, a connection on which nothing was sent is kept for so long.
 const SAYS_NOTHING: Duration = Duration::from_secs(1);
+/// So many connections are taken one after the other before those that are there have their turn.
+const ACCEPTS_AT_ONCE: u32 = 8;
 /// After the system refused a connection (no more files, say), the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted; as many as the system's own limit on most machines. One too many would be asked
@@ -278,6 +280,7 @@ where
     });
     let connections_max = connections_max();
     let mut waiting = BACKLOG;
+    let mut accepted_since = 0;
     // Who is connected already is served at an end, too: closing the socket would cut them off.
     while waiting > 0 {
         waiting -= i32::from(ending.stop.is_cancelled());
@@ -298,6 +301,12 @@ where
             continue;
         }
         connections.spawn(connection(socket, Arc::clone(&listening)));
+        accepted_since += 1;
+        if accepted_since == ACCEPTS_AT_ONCE {
+            accepted_since = 0;
+            // Who comes and goes all the time does not hold up those who are there: their turn.
+            tokio::task::yield_now().await;
+        }
     }
     drop(listener);
     connections.close();
