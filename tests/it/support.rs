@@ -358,9 +358,14 @@ impl Gateway {
 
     /// What `/proc` says of it, by name.
     pub(crate) fn proc_status(&self, name: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Its resident memory.
@@ -375,7 +380,7 @@ impl Gateway {
 
     /// Limits a resource of it, as `prlimit` writes that; whether that could be done.
     pub(crate) fn limit(&self, limit: &str) -> bool {
-        let pid = self.process.0.id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("prlimit").args(["--pid", &pid, limit]).status();
         status.is_ok_and(|status| status.success())
     }
@@ -435,17 +440,17 @@ impl Gateway {
 
     /// A path below its directory as it sees it, whatever it mounted there.
     pub(crate) fn seen_by_it(&self, path: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.process.0.id()));
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
         root.join(self.dir.path().strip_prefix("/").unwrap()).join(path)
     }
 
     /// Files that it has open.
     pub(crate) fn files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.process.0.id())).unwrap().count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.process.0.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
