@@ -192,7 +192,12 @@ impl<'a> Parser<'a> {
             self.at = start;
             return Ok(None);
         }
+        let mut numbers = 0_usize;
         loop {
+            numbers += 1;
+            if numbers.is_multiple_of(VALUES_AT_A_GO) {
+                clock::give_way();
+            }
             self.space();
             self.number()?;
             self.space();
