@@ -65,7 +65,10 @@ impl Apart {
 /// So many threads that give way. Where the system has none to give, work is done where it is.
 fn threads(count: u32) -> Option<Arc<ThreadPool>> {
     // One that cannot give way works all the same.
-    let give_way = |_| rustix::process::setpriority_process(None, NICENESS).unwrap_or_default();
+    let give_way = |_| {
+        let given = rustix::process::getpriority_process(None).unwrap_or_default();
+        rustix::process::setpriority_process(None, (given + NICENESS).min(19)).unwrap_or_default();
+    };
     let builder = ThreadPoolBuilder::new()
         .num_threads(usize::try_from(count).unwrap_or(1))
         .thread_name(|_| BODIES.to_owned())
