@@ -59,14 +59,16 @@ const COVERED_AT_ONCE: usize = 64 << 10;
 /// So many items may be named in a request.
 const REFERENCES_MAX: usize = 1024;
 
-/// What a body names of what providers keep.
-pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
-    let says = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
-    // A body without an id names nothing, and is not read twice. A key may be written with escapes.
+/// Whether an id may stand in a body: without one it names nothing, and is not read twice. A key may be written with escapes.
+fn may_name(bytes: &[u8]) -> bool {
     let words: [&[u8]; 5] =
         [b"previous_response_id", b"\"id\"", b"container_id", b"vector_store_ids", b"\\u"];
-    let may_name = words.into_iter().any(says);
-    if api != Api::Responses || !may_name {
+    words.into_iter().any(|word| memchr::memmem::find(bytes, word).is_some())
+}
+
+/// What a body names of what providers keep.
+pub(super) fn named(api: Api, bytes: &Bytes, nesting_max: usize) -> Result<Named, Refusal> {
+    if api != Api::Responses || !may_name(bytes) {
         return Ok(Named::default());
     }
     let parsed = parse(bytes, nesting_max)?;

@@ -3,10 +3,16 @@
 //! be what every reader reads.
 
 use super::Value;
+use std::cmp::Ordering;
 
 /// Whether a reader that folds case takes `key` for `name`, which is lower-case ASCII.
 pub fn reads_as(key: &str, name: &str) -> bool {
-    key.chars().map(fold_char).eq(name.chars())
+    // Folding makes no text longer, and only what is beyond ASCII shorter.
+    match key.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => key.eq_ignore_ascii_case(name),
+        Ordering::Greater => !key.is_ascii() && key.chars().map(fold_char).eq(name.chars()),
+    }
 }
 
 /// A key as a reader that folds case takes it.
@@ -58,6 +64,7 @@ fn fold_alike<'k>(keys: impl Iterator<Item = &'k str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn folds_as_go_does() {
@@ -67,6 +74,14 @@ mod tests {
             assert!(reads_as(key, name), "{key}");
         }
         assert!(!reads_as("tool", "tools") && !reads_as("modèl", "model"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_reads_as_what_it_folds_to(key in "[kKsS\u{17f}\u{212a}éa]{0,5}", name in "[ksa]{0,5}") {
+            prop_assert_eq!(reads_as(&key, &name), fold(&key) == name);
+            prop_assert!(reads_as(&key, &fold(&key)) || !fold(&key).is_ascii());
+        }
     }
 
     #[test]

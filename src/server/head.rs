@@ -221,25 +221,42 @@ pub(super) fn is_host(text: &[u8]) -> bool {
     is_name && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
 }
 
+/// Which bytes may stand in a method or in a header's name. Source: RFC 9110, section 5.6.2.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0_u8;
+    loop {
+        let stands = matches!(
+            at,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        );
+        #[expect(clippy::indexing_slicing, reason = "a table of all bytes")]
+        {
+            table[at as usize] = stands || at.is_ascii_alphanumeric();
+        }
+        if at == u8::MAX {
+            break table;
+        }
+        at += 1;
+    }
+};
+
 /// Whether a byte may stand in a method or in a header's name.
-const fn is_token(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'!' | b'#'
-            | b'$'
-            | b'%'
-            | b'&'
-            | b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'.'
-            | b'^'
-            | b'_'
-            | b'`'
-            | b'|'
-            | b'~'
-    ) || byte.is_ascii_alphanumeric()
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
