@@ -8,7 +8,12 @@ use crate::{
     quota::fair::FairQueue,
     retrieval::{Cursors, Fence, Store},
     tool_api::operation::Operations,
-    upstream::{Destination, Health, Upstream, mcp::Server, published::Published, webhook::Webhook},
+    upstream::{
+        Destination, Health, Upstream,
+        mcp::{Means, Server},
+        published::Published,
+        webhook::Webhook,
+    },
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -145,6 +150,14 @@ impl Snapshot {
                 }
             }
         }
+    }
+
+    /// Lends MCP servers what all share.
+    pub fn equip(&self, means: &Arc<Means>) {
+        self.servers
+            .iter()
+            .chain(self.accounts.servers.values().flatten())
+            .for_each(|server| server.equip(means));
     }
 
     /// How upstreams answer that are asked by HTTP, by name.

@@ -3,6 +3,7 @@
 //! how often stands here; how bytes travel stands in `http1`.
 
 pub mod analyzer;
+pub mod apart;
 mod circuit;
 mod gate;
 mod health;

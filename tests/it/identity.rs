@@ -182,7 +182,8 @@ impl Issuer {
     fn secure(text: String, pair: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Self {
         let key = rustls_pki_types::PrivateKeyDer::Pkcs8(pair.signing_key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.unwrap().with_no_client_auth();
         let config = Arc::new(config.with_single_cert(vec![pair.cert.der().clone()], key).unwrap());
         Self::over(text, move |socket| {

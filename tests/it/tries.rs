@@ -162,15 +162,22 @@ fn an_upstream_is_asked_again_as_often_as_it_says() {
 fn a_call_goes_on_where_an_upstreams_only_key_is_refused() {
     for (status, asked_again) in [(401, false), (403, true)] {
         for auth in [", auth: { bearer: key-one }", ""] {
-            let (refusing, next) = (always(status), Upstream::acting(|number, socket| {
-                let told = if number % 2 == 0 { answer("ok") } else { stream(1) + STREAM_END };
-                drop(socket.write_all(told.as_bytes()));
-                number % 2 == 0
-            }));
+            let (refusing, next) = (
+                always(status),
+                Upstream::acting(|number, socket| {
+                    let told = if number % 2 == 0 { answer("ok") } else { stream(1) + STREAM_END };
+                    drop(socket.write_all(told.as_bytes()));
+                    number % 2 == 0
+                }),
+            );
             let list = [("a", &refusing, &*format!("{NO_RETRY}{auth}")), ("b", &next, NO_RETRY)];
             let gateway = before(&list, "  both: { upstream: [a, b] }\n  back: { upstream: [b, a] }\n");
             let told = ask(&gateway, "both");
-            assert_eq!((told.status, refusing.requests(), next.requests()), (200, 1, 1), "{status}{auth}: {told:?}");
+            assert_eq!(
+                (told.status, refusing.requests(), next.requests()),
+                (200, 1, 1),
+                "{status}{auth}: {told:?}"
+            );
             let told = ask_stream(&gateway, "both");
             assert!(told.status == 200 && told.body.contains("[DONE]"), "{status}{auth}: {told:?}");
             let expected = if asked_again || auth.is_empty() { 2 } else { 1 };
@@ -178,7 +185,10 @@ fn a_call_goes_on_where_an_upstreams_only_key_is_refused() {
             let told = ask(&gateway, "a");
             assert_eq!((told.status, refusing.requests()), (502, expected + 1), "{status}{auth}: {told:?}");
             let lines = gateway.lines("log", "acme", 3);
-            let told: Vec<_> = lines.iter().map(|line| (line["upstream"].as_str().unwrap(), line["status"].as_u64().unwrap())).collect();
+            let told: Vec<_> = lines
+                .iter()
+                .map(|line| (line["upstream"].as_str().unwrap(), line["status"].as_u64().unwrap()))
+                .collect();
             assert_eq!(told, [("b", 200), ("b", 200), ("a", 502)], "{status}{auth}");
             let tokens: Vec<_> = lines.iter().map(|line| line["input_tokens"].as_u64()).collect();
             assert_eq!(tokens[0], Some(1), "{tokens:?}");
