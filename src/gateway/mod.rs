@@ -63,6 +63,7 @@ use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
@@ -181,7 +182,9 @@ impl Gateway {
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let family = route::family(&head);
-        let answered = caught(self.journey(head, body)).await;
+        // Pinned here: handed over by value, it would be held twice.
+        let journey = std::pin::pin!(self.journey(head, body));
+        let answered = caught(journey).await;
         answered.unwrap_or_else(|| {
             let id = visit::Arrival::now(family).request_id;
             answer::refused(&Refusal::Internal, family, &id, None)
@@ -250,8 +253,7 @@ impl Gateway {
 }
 
 /// What a future comes to; `None` where it panicked.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
+async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Some),
         Err(_) => Poll::Ready(None),
@@ -310,14 +312,14 @@ mod tests {
         let held = Arc::new(());
         for waits in [false, true] {
             let mine = Arc::clone(&held);
-            let ended = caught(async move {
+            let mut failing = Box::pin(async move {
                 if waits {
                     tokio::task::yield_now().await;
                 }
                 assert_eq!(Arc::strong_count(&mine), 1, "within a test");
             });
-            assert_eq!((ended.await, Arc::strong_count(&held)), (None, 1));
+            assert_eq!((caught(failing.as_mut()).await, Arc::strong_count(&held)), (None, 1));
         }
-        assert_eq!(caught(async { 7 }).await, Some(7));
+        assert_eq!(caught(Box::pin(async { 7 }).as_mut()).await, Some(7));
     }
 }
