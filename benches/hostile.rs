@@ -1,8 +1,8 @@
 //! How others fare while a tenant attacks, and what connections, streams, bodies and bad credentials cost.
 //! `ulimit -n` may bound how many connections there are.
 //!
-//! `cargo bench --bench hostile [-- WHAT…] [--samples N] [--nginx]`, WHAT being `attacks`, `idle`, `streams`, `bodies` or
-//! `credentials`; all of them where none is named. A word of an attack's name takes those attacks alone. `--nginx` (Debian's
+//! `cargo bench --bench hostile [-- WHAT…] [--samples N] [--nginx]`, WHAT being `attacks`, `idle`, `streams`, `bodies`,
+//! `credentials`, `models` or `collector`; all of them where none is named. A word of an attack's name takes those attacks alone. `--nginx` (Debian's
 //! `nginx-light`) puts nginx in the gateway's place, too, where an attack is one on any proxy: what is the machine's part in a
 //! neighbour's wait, and what is the gateway's.
 //!
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
             _ => words.push(word),
         }
     }
-    let known = ["attacks", "idle", "streams", "bodies", "credentials"];
+    let known = ["attacks", "idle", "streams", "bodies", "credentials", "models", "collector"];
     let named: Vec<&str> = words.iter().map(String::as_str).filter(|word| !known.contains(word)).collect();
     let asked = |what: &str| words.is_empty() || words.iter().any(|word| word == what);
     leave_first_core();
@@ -102,6 +102,12 @@ fn main() -> ExitCode {
     }
     if asked("credentials") {
         good &= credentials();
+    }
+    if asked("models") {
+        good &= models();
+    }
+    if asked("collector") {
+        good &= collector(samples);
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -515,8 +521,6 @@ fn bodies_of(what: &str, body: &str) -> bool {
 /// Whether keys that are no good can be told apart by how long their refusal takes: Welch's t of each two kinds, the slowest
 /// tenth left out, as dudect has it.
 fn credentials() -> bool {
-    const SAMPLES: usize = 200_000;
-    const BOUND: f64 = 4.5;
     let tenants = TENANTS.replacen(
         "keys: [",
         "keys: [{ id: expired, sha256: @GLOBEX@, expires: 2020-01-01T00:00:00Z }, ",
@@ -534,40 +538,104 @@ fn credentials() -> bool {
         ("wrong last byte", wrong),
         ("expired", GLOBEX[..16].to_owned() + &GLOBEX[16..]),
     ];
-    let mut times: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
+    let requests = kinds.map(|(name, key)| {
+        (name, format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key:<18}\r\n\r\n"))
+    });
+    alike(&gateway, "A refused credential", &requests, "401")
+}
+
+/// A model that is not the tenant's against one that is nobody's.
+fn models() -> bool {
+    let tenants = TENANTS.replacen("models: [\"*\"]", "models: [denied]", 1);
+    assert_ne!(tenants, TENANTS);
+    let more = "  probe: { upstream: mock }\n  denied: { upstream: mock }\n";
+    let gateway = Gateway::with_all(&tenants, &|_| String::new(), more, &[]);
+    let requests = [("another's", "probe"), ("nobody's", "prope")].map(|(name, model)| {
+        let body = chat("hi", "").replace("gpt-5", model);
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-api-key: {ACME}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        (name, head + &body)
+    });
+    alike(&gateway, "A refused model", &requests, "404")
+}
+
+/// Whether how long it takes tells one refused request from another (Welch's t, as dudect has it).
+fn alike(gateway: &Gateway, what: &str, requests: &[(&str, String)], status: &str) -> bool {
+    const SAMPLES: usize = 200_000;
+    const BOUND: f64 = 4.5;
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); requests.len()];
     let mut state = 88_172_645_463_325_252_u64;
     let mut socket = gateway.connect();
     socket.set_nodelay(true).unwrap();
-    for sample in 0..SAMPLES * kinds.len() {
+    let status = format!("HTTP/1.1 {status}");
+    for sample in 0..SAMPLES * requests.len() {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        let kind = usize::try_from(state >> 33).unwrap() % kinds.len();
-        let request =
-            format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {:<18}\r\n\r\n", kinds[kind].1);
+        let kind = usize::try_from(state >> 33).unwrap() % requests.len();
         let mut chunk = [0; 4096];
         let begin = Instant::now();
-        socket.write_all(request.as_bytes()).unwrap();
+        socket.write_all(requests[kind].1.as_bytes()).unwrap();
         let length = socket.read(&mut chunk).unwrap();
         let took = begin.elapsed().as_secs_f64() * 1e6;
-        assert!(chunk.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&chunk[..length]));
+        assert!(chunk.starts_with(status.as_bytes()), "{}", String::from_utf8_lossy(&chunk[..length]));
         if sample > 10_000 {
             times[kind].push(took);
         }
     }
-    println!("\nA refused credential, {} samples each:", times[0].len());
+    println!("\n{what}, {} samples each:", times[0].len());
     let mut good = true;
     let cropped: Vec<(f64, f64, f64, f64)> = times.iter_mut().map(crop).collect();
-    for (kind, (mean, _, _, median)) in kinds.iter().zip(&cropped) {
+    for (kind, (mean, _, _, median)) in requests.iter().zip(&cropped) {
         println!("  {}: median {median:.2} µs, mean {mean:.3} µs", kind.0);
     }
-    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-        let ((m1, v1, n1, _), (m2, v2, n2, _)) = (cropped[a], cropped[b]);
-        let t = (m1 - m2) / (v1 / n1 + v2 / n2).sqrt();
-        good &= t.abs() < BOUND;
-        println!("  {} against {}: {:+.3} µs, |t| = {:.2}", kinds[a].0, kinds[b].0, m1 - m2, t.abs());
+    for a in 0..cropped.len() {
+        for b in a + 1..cropped.len() {
+            let ((m1, v1, n1, _), (m2, v2, n2, _)) = (cropped[a], cropped[b]);
+            let t = (m1 - m2) / (v1 / n1 + v2 / n2).sqrt();
+            good &= t.abs() < BOUND;
+            let (a, b) = (requests[a].0, requests[b].0);
+            println!("  {a} against {b}: {:+.3} µs, |t| = {:.2}", m1 - m2, t.abs());
+        }
     }
     good
+}
+
+/// What a request waits for its telemetry where nobody takes it: beside one without any, asked in turn.
+fn collector(samples: usize) -> bool {
+    const MORE: f64 = 1.2;
+    // One that takes connections and says nothing, as the system does for it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = |port: u16| format!("telemetry: {{ otlp: \"http://127.0.0.1:{port}\" }}\n");
+    let ports = [
+        ("without", None),
+        ("refused", Some(free_port())),
+        ("silent", Some(silent.local_addr().unwrap().port())),
+    ];
+    let gateways = ports.map(|(name, port)| {
+        let more = format!("  probe: {{ upstream: mock }}\n{}", port.map(to).unwrap_or_default());
+        (name, Gateway::with_all(TENANTS, &|_| String::new(), &more, &[]), Vec::new())
+    });
+    let mut gateways = gateways;
+    let body = chat("hi", "").replace("gpt-5", "probe");
+    for _ in 0..samples {
+        for (name, gateway, waits) in &mut gateways {
+            let begin = Instant::now();
+            assert_eq!(gateway.chat(GLOBEX, &body).status, 200, "{name}");
+            waits.push(begin.elapsed());
+        }
+    }
+    println!("\nA request where nobody takes its telemetry, {samples} each:");
+    let mut medians = Vec::new();
+    for (name, _, waits) in &mut gateways {
+        waits.sort_unstable();
+        let (median, p99) = (percentile(waits, 0.5), percentile(waits, 0.99));
+        println!("  {name}: median {median:.2?}, p99 {p99:.2?}");
+        medians.push(median);
+    }
+    medians.iter().all(|median| *median <= medians[0].mul_f64(MORE))
 }
 
 /// Mean, variance, count and median without the slowest tenth.

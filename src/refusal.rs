@@ -35,6 +35,8 @@ pub enum Refusal {
     NotFound,
     /// The answer that is to be continued is not there, or is another tenant's: one answer for both.
     PreviousNotFound { id: String },
+    /// The gateway itself failed at the request.
+    Internal,
     /// More requests than the tenant's rate allows.
     RateLimit { retry_after: Duration },
     /// More tokens than the tenant's rate allows.
@@ -113,6 +115,8 @@ impl fmt::Display for Crowded {
 }
 
 const NO_ROOM: &str = "the gateway holds as many requests and answers as it has memory for; try again later";
+const INTERNAL: &str =
+    "the gateway failed at this request, and only at this one; its operator reads where on stderr";
 const ANSWER_LOST: &str =
     "the call was carried out, but there is no room here for its answer: look before you make it again";
 
@@ -141,6 +145,7 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::TokenLimit { .. }
             | Self::ToolLimit { .. } => 429,
+            Self::Internal => 500,
             Self::AnswerLost
             | Self::CredentialRefused
             | Self::ServerDown { .. }
@@ -170,6 +175,7 @@ impl Refusal {
                 408 => "request_timeout",
                 _ => "invalid_request",
             },
+            Self::Internal => "internal_error",
             Self::InvalidApiKey => "invalid_api_key",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
@@ -220,6 +226,7 @@ impl Refusal {
             | Self::Invalid { message, .. }
             | Self::Malformed { message, .. }
             | Self::UnsupportedMediaType { message } => message.clone(),
+            Self::Internal => INTERNAL.into(),
             Self::InvalidApiKey => {
                 "no valid credential; send your key as `Authorization: Bearer …`, `x-api-key` or `api-key`"
                     .into()
@@ -277,6 +284,7 @@ impl Refusal {
             | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
+            | Self::Internal
             | Self::Invalid { .. }
             | Self::InvalidApiKey
             | Self::Malformed { .. }
@@ -316,6 +324,7 @@ impl Refusal {
             | Self::CredentialRefused
             | Self::ForeignHost
             | Self::ForeignOrigin
+            | Self::Internal
             | Self::InvalidApiKey
             | Self::Malformed { .. }
             | Self::MethodNotAllowed

@@ -8,7 +8,12 @@ use crate::{
     quota::fair::FairQueue,
     retrieval::{Cursors, Fence, Store},
     tool_api::operation::Operations,
-    upstream::{Destination, Health, Upstream, mcp::Server, published::Published, webhook::Webhook},
+    upstream::{
+        Destination, Health, Upstream,
+        mcp::{Means, Server},
+        published::Published,
+        webhook::Webhook,
+    },
     usage::Price,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -19,7 +24,7 @@ pub struct Snapshot {
     /// Hash of the files that this came from.
     pub hash: Arc<str>,
     pub directory: Directory,
-    /// What issuers of tokens publish, by URL.
+    /// What issuers of tokens publish, by the URL that it is under and by who is trusted on the way.
     pub key_sets: HashMap<Arc<str>, Arc<Published>>,
     pub models: Models,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -147,6 +152,14 @@ impl Snapshot {
         }
     }
 
+    /// Lends MCP servers what all share.
+    pub fn equip(&self, means: &Arc<Means>) {
+        self.servers
+            .iter()
+            .chain(self.accounts.servers.values().flatten())
+            .for_each(|server| server.equip(means));
+    }
+
     /// How upstreams answer that are asked by HTTP, by name.
     pub fn healths(&self) -> impl Iterator<Item = (&UpstreamName, &Health)> {
         let tool_apis = self.tool_apis.values().map(|api| &api.upstream);
@@ -166,16 +179,16 @@ impl Snapshot {
         self.key_sets.values().for_each(|published| published.sweep());
     }
 
-    /// Keeps what was fetched for the configuration before this one (an issuer that is away now still is known), and
-    /// what was counted of its upstreams.
+    /// Keeps what was fetched for the configuration before this one in the same way (an issuer that is away now still is
+    /// known), and what was counted of its upstreams.
     pub fn keep_from(&self, before: &Self) {
         for (name, health) in self.healths() {
             if let Some((_, known)) = before.healths().find(|(known, _)| *known == name) {
                 health.keep_from(known);
             }
         }
-        for (url, published) in &self.key_sets {
-            if let Some(known) = before.key_sets.get(url) {
+        for (how, published) in &self.key_sets {
+            if let Some(known) = before.key_sets.get(how) {
                 published.keep_from(known);
             }
         }

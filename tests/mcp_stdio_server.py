@@ -12,7 +12,7 @@ import time
 
 ERA = sys.argv[1]
 LOG = sys.argv[2] if len(sys.argv) > 2 else os.devnull
-TOOLS = "echo pid environment crash twice half long noise slow silent complain flood ask progress".split()
+TOOLS = "echo pid environment crash twice half long large noise slow silent complain flood ask progress".split()
 LOCK = threading.Lock()
 
 
@@ -58,6 +58,8 @@ def call(number, params):
             write('{"jsonrpc":"2.0","id":%d,"result":{"con' % number)
         case "long":
             answer(number, "x" * (20 << 20))
+        case "large":
+            answer(number, "x" * arguments["bytes"])
         case "noise":
             write("Server started!\n\n[1]\n{}\n")
             answer(number, "after noise")

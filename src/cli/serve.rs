@@ -18,7 +18,7 @@ use crate::{
     config::{self, Colour, Loaded, Problem, Secret, Texts, Watched, compile},
     denials::Denials,
     descriptors, fleet,
-    gateway::{self, Apart, Cache, Gateway, Listeners, Stores},
+    gateway::{self, Cache, Gateway, Listeners, Stores},
     hosts::Hosts,
     ledger::{self, Ledger},
     operator,
@@ -29,7 +29,7 @@ use crate::{
     stored::Shelf,
     telemetry::{Exports, Telemetry},
     tokens::Vocabulary,
-    upstream::{Queues, http1::Proxies},
+    upstream::{Queues, http1::Proxies, mcp::Means},
 };
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -269,8 +269,7 @@ impl Reloader {
                 snapshot.keep_from(&old);
                 snapshot.take_over(&old);
                 self.last.loaded(Texts::of(&loaded));
-                gateway.queues.configure(&snapshot.queues);
-                gateway.snapshot.store(Arc::new(snapshot));
+                gateway.install(snapshot);
                 let now = gateway.snapshot.load();
                 gateway.telemetry.keep(&|tenant| now.directory.find(tenant).is_some());
                 self.certificates.renew(&compiled.serve);
@@ -316,6 +315,7 @@ impl Running {
         let fleet = reloader.join(&serve, &secrets)?;
         reloader.remember(&ledger)?;
         telemetry.reloaded(Ok(clock::wall()));
+        let closing = CancellationToken::new();
         let gateway = Arc::new(Gateway {
             denials: Mutex::new(known(&stored, fleet.is_none())),
             queues: Queues::of(&snapshot.queues),
@@ -326,17 +326,17 @@ impl Running {
             telemetry,
             fleet,
             room: Arc::default(),
-            answers: Arc::default(),
             cache: Cache::default(),
             approvals: Arc::default(),
             webhooks: Arc::new(Semaphore::new(gateway::WEBHOOKS_MAX)),
-            apart: Apart::on_this_machine(),
+            means: Means::on_this_machine(closing.clone()),
             sessions: Mutex::default(),
             listeners: Listeners::default(),
             stores: Stores::default(),
             draining: CancellationToken::new(),
-            closing: CancellationToken::new(),
+            closing,
         });
+        gateway.equip();
         let mut running = Self {
             gateway,
             reloader,

@@ -2,7 +2,6 @@
 
 use super::{
     Gateway, Visit,
-    apart::Leave,
     cache::Pending,
     form,
     gathered::{self, Form, Gathered},
@@ -26,6 +25,7 @@ use crate::{
     translate,
     upstream::{
         self, Received, Upstream,
+        apart::Leave,
         http1::{Answer, AnswerBody, Read},
     },
 };

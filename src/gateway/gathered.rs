@@ -3,16 +3,16 @@
 //! much while it is read: a few at once would end the process where memory is small, and each would keep a thread from
 //! everybody else for a tenth of a second.
 
-use super::{
-    Gateway, Visit,
-    apart::{self, Leave},
-};
+use super::{Gateway, Visit, apart};
 use crate::{
     identity::Identity,
     json::Signs,
     refusal::Refusal,
     room::Held,
-    upstream::http1::{AnswerBody, BodyError, Read},
+    upstream::{
+        apart::Leave,
+        http1::{AnswerBody, BodyError, Read},
+    },
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -56,8 +56,7 @@ pub(super) enum Form {
 
 /// Room for answers to this caller's requests: nothing yet.
 pub(super) fn room((gateway, identity): (&Gateway, &Identity)) -> Held {
-    let configured = gateway.snapshot.load().limits.answers;
-    gateway.answers.for_answers(identity.tenant().id.shared(), configured)
+    gateway.means.room(identity.tenant().id.shared())
 }
 
 /// Reads the answer to a request of this caller's.

@@ -42,7 +42,7 @@ fn remembered(snapshot: &Snapshot, digest: &KeyDigest, now: i64) -> Option<Ident
 fn current(snapshot: &Snapshot, issuer: &Issuer) -> Option<Arc<KeySet>> {
     match &issuer.keys {
         KeySource::Here(keys) => Some(Arc::clone(keys)),
-        KeySource::Url(url) => snapshot.key_sets.get(url)?.current(),
+        KeySource::Url(how) => snapshot.key_sets.get(how)?.current(),
     }
 }
 
@@ -53,7 +53,7 @@ async fn verified(snapshot: &Snapshot, bytes: &[u8], digest: KeyDigest) -> Resul
     let issuer = directory.issuer_of(&token, now()).ok_or(Unidentified)?;
     let keys = match &issuer.keys {
         KeySource::Here(keys) => Some(Arc::clone(keys)),
-        KeySource::Url(url) => match snapshot.key_sets.get(url) {
+        KeySource::Url(how) => match snapshot.key_sets.get(how) {
             Some(published) => published.with(|keys| token.is_of(keys)).await,
             None => None,
         },

@@ -30,7 +30,6 @@ mod usage;
 mod visit;
 
 pub use answer::{Body, StreamBody};
-pub use apart::Apart;
 pub use cache::Cache;
 pub use mcp::{ClientSession, Listeners};
 pub use person::{Detail, shown};
@@ -57,12 +56,17 @@ use crate::{
     snapshot::Snapshot,
     stored::{Noted, Shelf},
     telemetry::Telemetry,
-    upstream::Queues,
+    upstream::{Queues, mcp::Means},
 };
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::body::Incoming;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +89,8 @@ pub struct Gateway {
     pub fleet: Option<Fleet>,
     /// What request bodies take.
     pub room: Arc<Room>,
-    /// What whole answers of upstreams take.
-    pub answers: Arc<Room>,
-    /// Where large ones are read.
-    pub apart: Apart,
+    /// What whole answers of upstreams take, and where large bodies are read.
+    pub means: Arc<Means>,
     /// Who waits for upstreams that take so many requests at a time.
     pub queues: Queues,
     /// Answers that are kept for tenants that want it.
@@ -110,6 +112,20 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Has requests decided by this configuration from now on.
+    pub fn install(&self, snapshot: Snapshot) {
+        self.queues.configure(&snapshot.queues);
+        self.snapshot.store(Arc::new(snapshot));
+        self.equip();
+    }
+
+    /// Lends what all share to what is configured.
+    pub fn equip(&self) {
+        let snapshot = self.snapshot.load();
+        self.means.configure(snapshot.limits.answers);
+        snapshot.equip(&self.means);
+    }
+
     /// Lets go of what has been idle, or kept, for long enough.
     pub fn sweep(&self) {
         let snapshot = self.snapshot.load();
@@ -162,9 +178,20 @@ impl Gateway {
         self.ledger.is_failing() && self.records.must_not_lose()
     }
 
-    /// Answers one request.
+    /// Answers one request. Where the gateway itself fails at it, its client is told so, and nobody else hears of it.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        let family = route::family(&head);
+        // Pinned here: handed over by value, it would be held twice.
+        let journey = std::pin::pin!(self.journey(head, body));
+        let answered = caught(journey).await;
+        answered.unwrap_or_else(|| {
+            let id = visit::Arrival::now(family).request_id;
+            answer::refused(&Refusal::Internal, family, &id, None)
+        })
+    }
+
+    async fn journey(self: Arc<Self>, head: Parts, body: Incoming) -> Response<Body> {
         let (route, mut arrival) = (Route::of(&head), visit::Arrival::now(route::family(&head)));
         if let Some(Malformed { status, message }) = head.extensions.get() {
             self.telemetry.unidentified();
@@ -225,16 +252,20 @@ impl Gateway {
     }
 }
 
+/// What a future comes to; `None` where it panicked.
+async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Says that an answer was kept from before.
 const CACHE_HEADER: HeaderName = HeaderName::from_static("x-tollgate-cache");
 
 /// A call to a model, from its body to its answer.
-async fn call(
-    visit: &mut Visit,
-    api: Api,
-    head: http::request::Parts,
-    body: Incoming,
-) -> Result<Response<Body>, Refusal> {
+async fn call(visit: &mut Visit, api: Api, head: Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
     let mut body = body;
     let accepted = visit.check_records().await;
     let mut held = visit.held()?;
@@ -269,4 +300,26 @@ async fn call(
         response.headers_mut().insert(CACHE_HEADER, HeaderValue::from_static("hit"));
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever it has done before, and whether it waited; what it holds is given back.
+    #[tokio::test]
+    async fn a_panic_is_told_and_takes_nothing_with_it() {
+        let held = Arc::new(());
+        for waits in [false, true] {
+            let mine = Arc::clone(&held);
+            let mut failing = Box::pin(async move {
+                if waits {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(Arc::strong_count(&mine), 1, "within a test");
+            });
+            assert_eq!((caught(failing.as_mut()).await, Arc::strong_count(&held)), (None, 1));
+        }
+        assert_eq!(caught(Box::pin(async { 7 }).as_mut()).await, Some(7));
+    }
 }

@@ -297,7 +297,10 @@ impl Drop for Visit {
             let usage = self.used_at_least().filter(|_| self.progress.is_sent());
             let usage_estimated = usage.is_some();
             let outcomes = Outcomes { usage, usage_estimated, ..self.outcomes(None) };
-            conclude(&self.gateway, asked, &End::ClientGone, outcomes, self.waited);
+            // Who panics drops it, too.
+            let failed = std::thread::panicking();
+            let end = if failed { End::Refused(Refusal::Internal) } else { End::ClientGone };
+            conclude(&self.gateway, asked, &end, outcomes, self.waited);
         }
     }
 }

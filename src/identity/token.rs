@@ -32,7 +32,7 @@ pub struct Issuer {
 pub enum KeySource {
     /// Here.
     Here(Arc<KeySet>),
-    /// Published under this URL.
+    /// Published, and fetched in this way.
     Url(Arc<str>),
 }
 

@@ -56,6 +56,18 @@ impl Lines {
         }
     }
 
+    /// How much of a line is there whose end is not.
+    pub fn begun(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Leaves out the line that is there in part.
+    pub fn skip(&mut self) {
+        self.skips = true;
+        self.scanned = 0;
+        self.buffer = BytesMut::new();
+    }
+
     fn unfinished(&mut self) -> Option<Line> {
         if self.skips {
             self.buffer.clear();
@@ -140,6 +152,21 @@ mod tests {
     fn the_rest_of_a_line_that_was_too_long_is_no_line() {
         assert_eq!(lines(&[b"123", b"45"], 2).1, None);
         assert_eq!(lines(&[b"123", b"45\n6"], 2).1, Some(Bytes::from_static(b"6")));
+    }
+
+    /// A line that is left out ends where it ends, wherever that was decided.
+    #[test]
+    fn a_line_can_be_left_out_from_any_byte_on() {
+        let text = b"first\nsecond\nthird\n";
+        for cut in 7..12 {
+            let mut lines = Lines::new(100);
+            lines.push(&text[..cut]);
+            assert_eq!(lines.next_line(), Some(whole("first")));
+            assert_eq!((lines.next_line(), lines.begun()), (None, cut - 6));
+            lines.skip();
+            lines.push(&text[cut..]);
+            assert_eq!((lines.next_line(), lines.next_line()), (Some(whole("third")), None), "{cut}");
+        }
     }
 
     #[test]

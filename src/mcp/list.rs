@@ -105,7 +105,7 @@ pub struct Definition {
 
 impl Definition {
     /// What it holds in memory, about.
-    fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.name.len() + self.rest.len()
     }
 
@@ -143,6 +143,11 @@ impl Definitions {
         let definitions = without_twins(found, |definition| &definition.name);
         let left_out = before - definitions.len();
         Self { definitions, withheld: BTreeMap::new(), left_out, misdeclared: Vec::new() }
+    }
+
+    /// What they hold in memory, about.
+    pub fn weight(&self) -> usize {
+        self.definitions.iter().map(Definition::weight).sum()
     }
 
     /// Takes out what there is a reason to withhold, and keeps the reasons.

@@ -148,11 +148,13 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// What is wrong with how a request was written.
-    fn of(head: &http::request::Parts) -> Option<Self> {
+    /// What is wrong with how a request was written, whose head may be so long.
+    fn of(head: &http::request::Parts, header_bytes_max: usize) -> Option<Self> {
         let wrong = match head.version {
             // The guard looked at it, and says so by a header; one that a client writes itself is not believed.
-            Version::HTTP_2 if head.headers.len() > head::HEADERS_MAX => {
+            Version::HTTP_2
+                if head.headers.len() > head::HEADERS_MAX || list_bytes(head) > header_bytes_max =>
+            {
                 let head::Refused { status, why } = head::TOO_LARGE;
                 return Some(Self { status, message: why.to_owned() });
             }
@@ -171,6 +173,23 @@ impl Malformed {
         let (status, message) = told.filter(|_| !guard::mark().is_empty())?.trim_start().split_once(' ')?;
         Some(Self { status: status.parse().ok()?, message: message.to_owned() })
     }
+}
+
+/// How long an HTTP/2 request's list of headers is, as RFC 9113, 6.5.2 counts it.
+fn list_bytes(head: &http::request::Parts) -> usize {
+    /// Each has so much beside its name and value.
+    const EACH: usize = 32;
+    let uri = &head.uri;
+    let path = uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let parts = [
+        (":method", Some(head.method.as_str())),
+        (":scheme", uri.scheme_str()),
+        (":authority", uri.authority().map(http::uri::Authority::as_str)),
+        (":path", path),
+    ];
+    let parts = parts.into_iter().filter_map(|(name, value)| Some((name, value?.len())));
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.len()));
+    parts.chain(headers).map(|(name, length)| name.len() + length + EACH).sum()
 }
 
 /// Why the head of an HTTP/2 request can be read in two ways: by the rules that the guard holds HTTP/1 to, as far as the
@@ -245,6 +264,7 @@ struct Listening<S> {
 struct Client {
     is_secure: bool,
     peer: Option<Arc<Peer>>,
+    header_bytes_max: usize,
 }
 
 impl Client {
@@ -253,7 +273,7 @@ impl Client {
         if self.is_secure {
             head.extensions.insert(Secure(self.peer.as_deref().map(Peer::certificate)));
         }
-        if let Some(malformed) = Malformed::of(head) {
+        if let Some(malformed) = Malformed::of(head, self.header_bytes_max) {
             head.extensions.insert(malformed);
         }
     }
@@ -462,7 +482,8 @@ fn http2_builder(header_bytes_max: usize) -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_BYTES)
-        .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
+        // The library refuses without a word: what is not beyond this is told why.
+        .max_header_list_size(u32::try_from(header_bytes_max.saturating_mul(2)).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WAIT);
     http2
@@ -490,7 +511,8 @@ async fn handshake<S>(
                 (Box::new(stream), peer.map(Arc::new))
             }
         };
-        Some((Begun::read(stream).await?, Client { is_secure: listening.tls.is_some(), peer }))
+        let (is_secure, header_bytes_max) = (listening.tls.is_some(), listening.header_bytes_max);
+        Some((Begun::read(stream).await?, Client { is_secure, peer, header_bytes_max }))
     };
     tokio::select! {
         opened = tokio::time::timeout(HEAD_TIMEOUT, opened) => opened.ok().flatten(),

@@ -386,7 +386,9 @@ impl Watch {
                     format!("it refuses the credential that `credentials` of tenant {tenant} has for it")
                 }
             };
-            operator::warn(&format!("upstream {name}: {why} ({status}); clients are told 502"));
+            operator::warn(&format!(
+                "upstream {name}: {why} ({status}); clients whose calls can go to no other upstream are told 502"
+            ));
         }
     }
 

@@ -127,8 +127,17 @@ impl Turn<'_> {
     /// # Errors
     /// The tenant's own queue is full, the wait was too long, or the gateway shuts down.
     pub async fn at(&mut self, upstream: &str) -> Result<Option<Place>, Refusal> {
+        self.within(upstream, None).await
+    }
+
+    /// The same, for so long instead of as long as the queue has it.
+    pub(super) async fn within(
+        &mut self,
+        upstream: &str,
+        patience: Option<Duration>,
+    ) -> Result<Option<Place>, Refusal> {
         match self.queues.before(upstream) {
-            Some(gate) => gate.enter(upstream, self).await,
+            Some(gate) => gate.enter(upstream, self, patience).await,
             None => Ok(None),
         }
     }
@@ -202,7 +211,12 @@ impl Gate {
         granted.into_iter().for_each(|next| self.grant(next));
     }
 
-    async fn enter(self: &Arc<Self>, upstream: &str, turn: &mut Turn<'_>) -> Result<Option<Place>, Refusal> {
+    async fn enter(
+        self: &Arc<Self>,
+        upstream: &str,
+        turn: &mut Turn<'_>,
+        patience: Option<Duration>,
+    ) -> Result<Option<Place>, Refusal> {
         let (mut waiting, wait) = {
             let mut state = self.lock();
             let Some(queue) = state.queue else { return Ok(None) };
@@ -219,7 +233,7 @@ impl Gate {
                 }
                 // Whoever had to leave learns it by its end of the channel.
                 Queued::Waits { ticket, displaced: _ } => {
-                    (Waiting { gate: Arc::clone(self), ticket, receiver }, queue.wait)
+                    (Waiting { gate: Arc::clone(self), ticket, receiver }, patience.unwrap_or(queue.wait))
                 }
             }
         };
@@ -366,6 +380,20 @@ mod tests {
         drop(first);
         assert!(at(&queues, "a").await.unwrap().is_some());
         assert_eq!(standing(&queues), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_a_patience_of_its_own_waits_as_long_as_that() {
+        let queues = queues(1, 10, 30_000);
+        let _held = at(&queues, "a").await.unwrap();
+        for (patience, expected) in [(Some(60), 60), (Some(5), 5), (None, 30)] {
+            let claim = Claim::new("b".into(), 1, Priority::Interactive, 100);
+            let (closing, progress) = (&CancellationToken::new(), &mut Progress::default());
+            let began = tokio::time::Instant::now();
+            let mut turn = Turn { queues: &queues, claim, closing, progress };
+            assert!(turn.within("u", patience.map(Duration::from_secs)).await.is_err());
+            assert_eq!(began.elapsed(), Duration::from_secs(expected));
+        }
     }
 
     #[tokio::test]

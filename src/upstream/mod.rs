@@ -3,6 +3,7 @@
 //! how often stands here; how bytes travel stands in `http1`.
 
 pub mod analyzer;
+pub mod apart;
 mod circuit;
 mod gate;
 mod health;
@@ -85,7 +86,7 @@ struct Chosen<'u> {
 }
 
 impl Chosen<'_> {
-    /// Of several credentials, this one is not shown again for so long.
+    /// This credential is not shown again for so long, where there is another one or another upstream.
     fn rest(&self, until: Instant) {
         if let Some(kept) = self.kept {
             *kept.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
@@ -332,6 +333,11 @@ impl Upstream {
         let elsewhere = self.endpoints.iter().any(other_url) || self.credentials.iter().any(other_key);
         let doublings = tries.sent.saturating_sub(1).min(4);
         if elsewhere { Duration::ZERO } else { PAUSE_BETWEEN_TRIES * 2_u32.pow(doublings) }
+    }
+
+    /// Whether it has a credential that does not rest, or needs none.
+    fn shows_what_is_taken(&self, now: Instant) -> bool {
+        self.credentials.is_empty() || self.credentials.iter().any(|kept| kept.is_awake(now))
     }
 
     /// Whether another credential could help where one was refused.

@@ -1,7 +1,8 @@
 //! One call to whichever upstream answers it: tries, fallbacks, and what a failure is called.
 //!
 //! A further try is made only before the first byte went to the client, and only where it can help: a failed
-//! connect, 429, 502, 503, 504, 529, no answer at all, or one refused credential of several. A 500 is told as it is.
+//! connect, 429, 502, 503, 504, 529, no answer at all, or a refused credential where there is another one, or another
+//! upstream. A 500 is told as it is.
 //! What goes to an upstream a second time is paid from its budget of retries; going on to another costs nothing.
 //! An upstream that takes so many at a time is waited for: only what would be told that it is overloaded goes to the next.
 
@@ -143,7 +144,7 @@ impl Destination {
         turn: &mut Turn<'_>,
     ) -> Result<Received, (Arc<str>, Refusal)> {
         let started = clock::now();
-        let mut call = Call::new(&self.upstreams);
+        let mut call = Call::new(&self.upstreams, started);
         let mut told = ToTell::default();
         let mut places = Places::default();
         while let Some(leg) = call.next() {
@@ -307,10 +308,12 @@ async fn try_once(leg: &mut Leg<'_>, parcels: &Parcels<'_>, turn: &Turn<'_>, sta
             if answer.status == StatusCode::TOO_MANY_REQUESTS && !upstream.has_several_credentials() {
                 endpoint.circuit.limits(turn.tenant(), now);
             }
-            if upstream.has_several_credentials() && rest(&chosen, &answer, now) {
+            if rest(&chosen, &answer, upstream.has_several_credentials(), now) {
                 leg.tries.refuse(chosen);
+                // There is nothing else to show.
+                leg.is_over |= !upstream.has_several_credentials();
             }
-            judge(upstream, watched(answer, watch, upstream.shows()))
+            judge(watched(answer, watch, upstream.shows()))
         }
         Err(error) => {
             tell(watch, &error);
@@ -380,34 +383,34 @@ fn end(underway: Option<Underway>, sent: &Result<Answer, SendError>) {
     underway.end(came, clock::now());
 }
 
-/// A credential that the upstream does not take at the moment is not shown for a while: others are. Whether it is one.
-fn rest(chosen: &Chosen<'_>, answer: &Answer, now: Instant) -> bool {
+/// A credential that the upstream does not take at the moment is not shown for a while: others are, or another upstream is
+/// asked. Whether it was not taken.
+fn rest(chosen: &Chosen<'_>, answer: &Answer, is_of_several: bool, now: Instant) -> bool {
     match answer.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            chosen.rest(now + REFUSED_REST);
-            true
-        }
-        StatusCode::TOO_MANY_REQUESTS => {
+        StatusCode::UNAUTHORIZED => chosen.rest(now + REFUSED_REST),
+        // What is asked can be why, too: it takes away no upstream's only one from everybody.
+        StatusCode::FORBIDDEN if is_of_several => chosen.rest(now + REFUSED_REST),
+        StatusCode::FORBIDDEN => {}
+        StatusCode::TOO_MANY_REQUESTS if is_of_several => {
             let asked = retry_after::read(&answer.headers, clock::wall());
             chosen.rest(now + asked.unwrap_or(LIMITED_REST).min(REFUSED_REST));
-            true
         }
-        _ => false,
+        _ => return false,
     }
+    true
 }
 
-fn judge(upstream: &Upstream, answer: Answer) -> Tried {
+fn judge(answer: Answer) -> Tried {
     match answer.status {
         status if status.is_success() => Tried::Answered(answer),
         // Anthropic's word for being overloaded.
         status if status.as_u16() == 529 => Tried::Again(Failure::Answer(answer.into())),
-        StatusCode::TOO_MANY_REQUESTS
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Tried::Again(Failure::Answer(answer.into())),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if upstream.has_several_credentials() => {
-            Tried::Again(Failure::Answer(answer.into()))
-        }
         _ => Tried::Failed(Failure::Answer(answer.into())),
     }
 }

@@ -113,6 +113,35 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A call that fails everywhere goes to each upstream once, in order, those first of which a key is awake; then again, to
+    /// each as often as it says, and no more often than the bound in all.
+    #[test]
+    fn each_upstream_has_its_own_tries_within_one_bound(all in prop::collection::vec((0_u32..=10, any::<bool>()), 1..20)) {
+        let now = clock::now();
+        let upstreams: Vec<Arc<Upstream>> = all.iter().map(|(retries, rests)| {
+            let upstream = Upstream { retries: *retries, ..upstream(urls(1), &["key-a"]) };
+            *upstream.credentials[0].rests_until.lock().unwrap() = rests.then(|| now + Duration::from_secs(60));
+            Arc::new(upstream)
+        }).collect();
+        let mut call = tries::Call::new(&upstreams, now);
+        let mut asked = Vec::new();
+        while let Some(leg) = call.next() {
+            leg.tries.sent += 1;
+            asked.push(upstreams.iter().position(|known| Arc::ptr_eq(known, leg.upstream)).unwrap());
+        }
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by_key(|at| all[*at].1);
+        prop_assert_eq!(&asked[..all.len()], &order[..]);
+        for (at, (retries, _)) in all.iter().enumerate() {
+            prop_assert!(asked.iter().filter(|asked| **asked == at).count() <= usize::try_from(retries + 1).unwrap());
+        }
+        let own: usize = all.iter().map(|(retries, _)| usize::try_from(retries + 1).unwrap()).sum();
+        let most = usize::try_from(tries::SENT_MAX).unwrap().max(all.len());
+        prop_assert_eq!(asked.len(), own.min(most));
+    }
+}
+
 #[test]
 fn what_did_not_change_goes_on_and_what_did_is_new() {
     let tenant: Arc<str> = "acme".into();

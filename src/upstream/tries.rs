@@ -1,7 +1,11 @@
 //! What a call has tried so far: a further try goes where it was not yet, and no upstream is asked more often than it may be.
 
 use super::{Chosen, Endpoint, Kept, Upstream};
-use std::{ptr, sync::Arc};
+use std::{ptr, sync::Arc, time::Instant};
+
+/// So often a call is sent, to all of its upstreams together: long lists that all fail would keep their client for
+/// minutes. To each of them it goes once, however many there are.
+pub(super) const SENT_MAX: u32 = 12;
 
 /// A call on its way along the upstreams of its model.
 #[derive(Debug)]
@@ -34,7 +38,8 @@ pub(super) struct Tries<'u> {
 }
 
 impl<'d> Call<'d> {
-    pub(super) fn new(upstreams: &'d [Arc<Upstream>]) -> Self {
+    /// Upstreams none of whose credentials is taken at the moment come behind the others.
+    pub(super) fn new(upstreams: &'d [Arc<Upstream>], now: Instant) -> Self {
         let mut legs: Vec<Leg<'_>> = Vec::with_capacity(upstreams.len());
         for upstream in upstreams {
             // One that is named twice is asked as often as one that is named once.
@@ -42,8 +47,8 @@ impl<'d> Call<'d> {
                 legs.push(Leg { upstream, tries: Tries::default(), is_over: false });
             }
         }
-        let retries = legs.iter().map(|leg| leg.upstream.retries).max().unwrap_or(0);
-        let sent_max = u32::try_from(legs.len()).unwrap_or(u32::MAX).max(retries.saturating_add(1));
+        legs.sort_by_key(|leg| !leg.upstream.shows_what_is_taken(now));
+        let sent_max = u32::try_from(legs.len()).unwrap_or(u32::MAX).max(SENT_MAX);
         Self { legs, next: 0, sent_max }
     }
 

@@ -7,7 +7,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::SystemTime,
@@ -175,6 +175,27 @@ struct Issuer {
 
 impl Issuer {
     fn publishing(text: String) -> Self {
+        Self::over(text, Some)
+    }
+
+    /// The same over TLS, as whoever has this certificate.
+    fn secure(text: String, pair: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Self {
+        let key = rustls_pki_types::PrivateKeyDer::Pkcs8(pair.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.unwrap().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(vec![pair.cert.der().clone()], key).unwrap());
+        Self::over(text, move |socket| {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut socket = socket;
+            connection.complete_io(&mut socket).ok()?;
+            Some(rustls::StreamOwned::new(connection, socket))
+        })
+    }
+
+    /// The same over whatever a connection becomes.
+    fn over<S: Read + Write>(text: String, open: impl Fn(TcpStream) -> Option<S> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (published, asked) = (Arc::new(Mutex::new((200, text))), Arc::new(Mutex::new(0)));
         let issuer = Self {
@@ -184,7 +205,7 @@ impl Issuer {
         };
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let mut socket = socket;
+                let Some(mut socket) = open(socket) else { continue };
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     let mut byte = [0];
@@ -200,6 +221,7 @@ impl Issuer {
                     "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
                 );
                 drop(socket.write_all(answer.as_bytes()));
+                drop(socket.flush());
             }
         });
         issuer
@@ -247,6 +269,38 @@ fn keys_under_a_url_rotate_and_outlive_their_issuer() {
     assert_eq!(gateway.reload().status, 200);
     assert_eq!(status(&old, "old"), 200);
     assert_eq!(status(&never, "never"), 401);
+}
+
+/// What was fetched trusting one authority is not what the set is where another is trusted: it is fetched anew, however fresh
+/// it was. Two issuers that name one URL trust each whom it names.
+#[test]
+fn keys_are_good_as_long_as_they_would_be_fetched_in_the_same_way() {
+    let signer = Signer::of("EdDSA");
+    let pair = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (server, stranger) = (pair(), pair());
+    let issuer = Issuer::secure(jwks(&[(&signer, "k")]), &server);
+    let url = format!("https://localhost:{}/keys", issuer.port);
+    let both = format!(
+        "{{ url: \"{url}\", ca: ca.pem }}, tenant: claims.org.id }}, {{ issuer: \"https://other.example\", audience: tollgate, jwks: {{ url: \"{url}\", ca: other.pem }}"
+    );
+    let files = [("ca.pem", &*server.cert.pem()), ("other.pem", &*stranger.cert.pem())];
+    let gateway = gateway(&both, &files, "");
+    let status = |issuer: &str| {
+        gateway.chat(&token_of(&signer, "EdDSA", "k", &json!({ "iss": issuer })), &chat("hi", "")).status
+    };
+    let (first, other) = ("https://idp.example", "https://other.example");
+    assert_eq!((status(first), status(other), issuer.asked()), (200, 401, 1));
+    let trusting = |pair: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        std::fs::write(gateway.dir.path().join("ca.pem"), pair.cert.pem()).unwrap();
+        assert_eq!(gateway.reload().status, 200);
+    };
+    // Nothing of it changed.
+    trusting(&server);
+    assert_eq!((status(first), issuer.asked()), (200, 1));
+    trusting(&stranger);
+    assert_eq!((status(first), issuer.asked()), (401, 1));
+    trusting(&server);
+    assert_eq!((status(first), status(other), issuer.asked()), (200, 401, 2));
 }
 
 /// An issuer that takes back all of its keys is there, and says so.

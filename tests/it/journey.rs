@@ -269,6 +269,26 @@ fn escapes_hide_nothing_from_the_log() {
     }
 }
 
+/// Over either HTTP a head that is too long is told so in words; over HTTP/2, one of up to twice as much as it may be.
+#[test]
+fn a_head_that_is_too_long_is_told_why() {
+    let gateway = Gateway::start();
+    let url = format!("http://127.0.0.1:{}/v1/models", gateway.port);
+    let curl = |version: &str, bytes: usize| {
+        let (key, long) = (format!("x-api-key: {ACME}"), format!("x-long: {}", "x".repeat(bytes)));
+        let args = ["-s", version, "-w", "\n%{http_version} %{http_code}", "-H", &key, "-H", &long, &url];
+        let output = std::process::Command::new("curl").args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        for (bytes, status) in [(30 << 10, "200"), (32 << 10, "431"), (60 << 10, "431")] {
+            let told = curl(version, bytes);
+            assert!(told.ends_with(status), "{version} {bytes}: {told}");
+            assert!(status == "200" || told.contains("limits.header"), "{version} {bytes}: {told}");
+        }
+    }
+}
+
 #[test]
 fn http_2_with_and_without_tls() {
     let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

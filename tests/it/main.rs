@@ -53,6 +53,7 @@ mod limits;
 mod looking;
 mod mcp;
 mod mcp_catalog;
+mod mcp_large;
 mod mcp_stdio;
 mod mcp_streams;
 mod metrics;

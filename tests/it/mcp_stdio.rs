@@ -93,7 +93,7 @@ fn every_era_is_listed_and_called() {
     let gateway = gateway(&upstreams);
     for era in eras {
         let listed = gateway.raw(&request(era, ACME, "tools/list", &json!({}), ""));
-        assert_eq!(listed.json()["result"]["tools"].as_array().map(Vec::len), Some(14), "{era} {listed:?}");
+        assert_eq!(listed.json()["result"]["tools"].as_array().map(Vec::len), Some(15), "{era} {listed:?}");
         let answer = call_at(&gateway, era, ACME, "echo", &json!({ "text": "line\nbreak \u{2028} é" }));
         assert_eq!(text(&answer), "line\nbreak \u{2028} é", "{era}");
     }

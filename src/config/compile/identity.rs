@@ -14,13 +14,14 @@ use crate::{
         published::Published,
     },
 };
+use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
 };
 
-/// Key sets that are fetched, by their URLs.
+/// Key sets that are fetched, by how they are.
 type KeySets = HashMap<Arc<str>, Arc<Published>>;
 
 /// What the ids of an issuer's callers begin with, where nothing else is written: `jwt`, of the second issuer `jwt2`.
@@ -132,9 +133,9 @@ impl Compiler<'_> {
             self.warn("plain-jwks", url.at, message);
         }
         let roots = ca.and_then(|ca| self.read_file(ca));
-        let name: Arc<str> = url.value.as_str().into();
         match Published::new(&url.value, roots.as_deref()) {
             Ok(published) => {
+                let name = how(&url.value, roots.as_deref());
                 key_sets.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(published));
                 Some(KeySource::Url(name))
             }
@@ -176,6 +177,13 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// How a key set is fetched: from where, and trusting whom. What was fetched in one way is not what another one would bring.
+fn how(url: &str, roots: Option<&[u8]>) -> Arc<str> {
+    let Some(roots) = roots else { return url.into() };
+    let digest: String = Sha256::digest(roots).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{url} {digest}").into()
 }
 
 /// Whether nothing between here and there can be somebody else's.

@@ -11,7 +11,7 @@ use crate::{
     call::Place,
     clock,
     exchange::WaitingCall,
-    gateway::{gathered, person::Wait},
+    gateway::{apart, person::Wait},
     json::Value,
     mcp::{
         Request, Revision,
@@ -78,8 +78,16 @@ impl Talk {
                 self.task_created(request, &server, &tool, result)
             }
             Ok(Ok(result)) => {
-                self.completion = self.keeps_content().then(|| Raw::said(content_of(&result)));
-                Reply::result(request.id, &answer::passed(result, self.revision))
+                let (keeps, revision) = (self.keeps_content(), self.revision);
+                let made = self.made(move || {
+                    let said = keeps.then(|| Raw::said(content_of(&result)));
+                    (Reply::result(request.id, &answer::passed(result, revision)), said)
+                });
+                made.await.unwrap_or_else(|_| Reply::refusal(Some(request.id), Refusal::AnswerLost))
+            }
+            // It was carried out.
+            Ok(Err(Failed::Refusal(Refusal::NoRoom { .. }))) => {
+                Reply::refusal(Some(request.id), Refusal::AnswerLost)
             }
             Ok(Err(failed)) => self.failed(request.id, &server, failed),
             Err(reply) => *reply,
@@ -375,7 +383,6 @@ impl Talk {
         let wishes = Wishes { trace: underway.as_ref().map(|underway| underway.context), ..wishes };
         let started = clock::now();
         let mut answers = JoinSet::new();
-        let room = gathered::room((&gateway, &self.visit.asked().map_err(Failed::Refusal)?.identity));
         let calling = server.call(&caller, permit, retry, &wishes);
         let calling = tokio::select! {
             calling = calling => calling,
@@ -383,7 +390,7 @@ impl Talk {
             () = cancelled.cancelled() => Err(Failed::Cancelled),
         };
         let mut calling: Calling = match calling {
-            Ok(calling) => calling.within(room),
+            Ok(calling) => calling,
             Err(failed) => return self.ended(underway, started, Err(failed)),
         };
         let result = loop {
@@ -416,7 +423,7 @@ impl Talk {
                 }
             }
         };
-        self.room = calling.take_room();
+        self.taken = calling.taken();
         self.ended(underway, started, result)
     }
 
@@ -459,6 +466,19 @@ impl Talk {
         };
         underway.end(came, now);
         result
+    }
+
+    /// Makes a reply of a server's result, and what is recorded of it; of a large one apart from others' requests.
+    pub(super) async fn made(
+        &mut self,
+        work: impl FnOnce() -> (Reply, Option<Raw>) + Send,
+    ) -> Result<Reply, Refusal> {
+        let gateway = Arc::clone(self.visit.gateway());
+        let caller = (&*gateway, &self.visit.asked()?.identity);
+        let leave = apart::turn_of_answer(caller, self.taken.bytes).await?;
+        let (reply, said) = leave.work(work);
+        self.completion = said;
+        Ok(reply)
     }
 
     pub(super) fn keeps_content(&mut self) -> bool {

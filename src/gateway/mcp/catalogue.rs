@@ -21,13 +21,22 @@ use crate::{
         names, template, uri,
     },
     records::{Raw, Said},
-    upstream::mcp::{Failed, Server},
+    refusal::Refusal,
+    upstream::mcp::{Failed, Server, Taken},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 use tokio::task::JoinSet;
+
+/// A list of fewer bytes takes no room.
+const SMALL_BYTES: usize = 64 << 10;
+/// So long a list waits for room.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
+const LIST_TOO_LARGE: Refusal =
+    Refusal::UpstreamError { message: "the list takes more than half of `limits.answers`" };
 
 /// The lists of one kind, of the servers that answered.
 type Lists = Vec<(Arc<Server>, Arc<Definitions>)>;
@@ -101,9 +110,27 @@ impl Talk {
         if merged && !kind.is_prefixed() {
             seen = without_shared(seen);
         }
-        let listed = seen.iter().map(|(name, definition, _)| (name.as_str(), *definition));
-        let body = message::result_of(request.id, |out| answer::write_list(kind, listed, revision, out));
-        Reply { status: 200, body, ..Reply::accepted() }
+        let weight = seen.iter().map(|(_, definition, _)| definition.weight()).sum();
+        let listed = || seen.iter().map(|(name, definition, _)| (name.as_str(), *definition));
+        let write =
+            || message::result_of(request.id, |out| answer::write_list(kind, listed(), revision, out));
+        let reply = match self.takes(weight).await {
+            Ok(()) => self.made(|| (Reply { status: 200, body: write(), ..Reply::accepted() }, None)).await,
+            Err(refusal) => Err(refusal),
+        };
+        reply.unwrap_or_else(|refusal| Reply::refusal(Some(request.id), refusal))
+    }
+
+    /// Takes room for a reply of the gateway's own that is so long.
+    async fn takes(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let tenant = self.visit.asked()?.identity.tenant().id.shared();
+        let mut held = self.visit.gateway().means.room(tenant);
+        if bytes > SMALL_BYTES {
+            let taken = held.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), ROOM_WAIT).await;
+            taken.map_err(|refusal| refusal.unwrap_or(LIST_TOO_LARGE))?;
+        }
+        self.taken = Taken { bytes, held: Some(held) };
+        Ok(())
     }
 
     /// Answers with a prompt.
@@ -177,7 +204,10 @@ impl Talk {
         let params = completion_params(&found, argument, request.param("context"));
         match self.suggestions(&found.server, &params).await {
             Ok(None) => Reply::result(request.id, &answer::completed_with_nothing(revision)),
-            Ok(Some(result)) => passed_on(request, result, false, revision),
+            Ok(Some(result)) => {
+                let made = self.made(move || (passed_on(request, result, false, revision), None)).await;
+                made.unwrap_or_else(|refusal| Reply::refusal(Some(request.id), refusal))
+            }
             Err(failed) => self.failed(request.id, &found.server, failed),
         }
     }
@@ -236,14 +266,19 @@ impl Talk {
             if !server.about().await?.capabilities.contains(&Capability::Completions) {
                 return Ok(None);
             }
-            server.request(&caller, Passed::Complete, params).await?.result().await.map(Some)
+            let mut calling = server.request(&caller, Passed::Complete, params).await?;
+            let result = calling.result().await?;
+            Ok(Some((result, calling.taken())))
         };
         let result = tokio::select! {
             result = answering => result,
             () = gateway.closing.cancelled() => Err(Failed::Refusal(super::call::SHUTTING_DOWN)),
         };
         self.visit.waited += clock::now().saturating_duration_since(waiting);
-        result
+        Ok(result?.map(|(result, taken)| {
+            self.taken = taken;
+            result
+        }))
     }
 
     /// The lists of the servers here of which the tenant may reach something. One that does not answer takes away its own.
@@ -384,8 +419,12 @@ impl Talk {
         };
         match result {
             Ok(result) => {
-                self.completion = self.keeps_content().then(|| Raw::said(words_of(&result)));
-                passed_on(request, result, permit.act() == Act::ReadResource, revision)
+                let (keeps, is_kept) = (self.keeps_content(), permit.act() == Act::ReadResource);
+                let made = self.made(move || {
+                    let said = keeps.then(|| Raw::said(words_of(&result)));
+                    (passed_on(request, result, is_kept, revision), said)
+                });
+                made.await.unwrap_or_else(|refusal| Reply::refusal(Some(request.id), refusal))
             }
             Err(Failed::Error { code: RESOURCE_NOT_FOUND | INVALID_PARAMS, .. })
                 if permit.act() == Act::ReadResource =>

@@ -12,7 +12,7 @@ use crate::{
     asked::Asked,
     authorize::{self, Findings},
     clock,
-    gateway::{Gateway, visit},
+    gateway::{Gateway, apart, visit},
     json::{self, Value},
     mcp::{
         Request, answer,
@@ -23,7 +23,10 @@ use crate::{
     },
     refusal::Refusal,
     seal::{Bond, Seals},
-    upstream::mcp::{Caller, Server},
+    upstream::{
+        apart::Share,
+        mcp::{Caller, Server},
+    },
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -153,8 +156,11 @@ impl Talk {
         if let Some(session) = &session {
             session.uses(server);
         }
+        let Share { tenant, weight, priority } = apart::share(&asked.identity);
         Ok(Caller {
-            tenant: asked.identity.tenant().id.shared(),
+            tenant,
+            weight,
+            priority,
             session: session.as_ref().map(|session| session.id),
             capabilities: Arc::new(capabilities),
             resources: session.as_ref().map(|session| session.subscribed(server.name())).unwrap_or_default(),

@@ -10,12 +10,15 @@ use super::{
 use crate::{
     asked::Asked,
     authorize, clock,
-    gateway::Gateway,
+    gateway::{Gateway, apart},
     json::Value,
     mcp::{list::Kind, message, names, question, uri},
     refusal::Refusal,
     snapshot::Snapshot,
-    upstream::mcp::{Caller, Changes, Heard, Server, Wanted},
+    upstream::{
+        apart::Share,
+        mcp::{Caller, Changes, Heard, Server, Wanted},
+    },
 };
 use std::{
     collections::HashMap,
@@ -249,12 +252,14 @@ impl Listener {
     }
 
     fn caller(&self, server: &Server) -> Caller {
-        let tenant = self.asked.identity.tenant().id.shared();
+        let Share { tenant, weight, priority } = apart::share(&self.asked.identity);
         let For::Session(session, _) = &self.listens_for else { return Caller::tenant(tenant) };
         let may_ask =
             |question: question::Question| authorize::sees(&self.asked, &question.name(server.name()));
         Caller {
             tenant,
+            weight,
+            priority,
             session: Some(session.id),
             capabilities: Arc::new(question::narrowed(&session.capabilities, may_ask)),
             resources: session.subscribed(server.name()),

@@ -26,7 +26,7 @@ use crate::{
     refusal::Refusal,
     room::Held,
     trace::{Context, McpCall},
-    upstream::mcp::{Failed, Server},
+    upstream::mcp::{Failed, Server, Taken},
 };
 use bytes::Bytes;
 use std::{mem, pin::Pin, sync::Arc, time::Duration};
@@ -90,8 +90,8 @@ pub(super) struct Talk {
     pub(super) patience: Pin<Box<Sleep>>,
     /// What was answered, for the record.
     pub(super) completion: Option<Raw>,
-    /// The room that a server's result takes.
-    pub(super) room: Option<Held>,
+    /// What a server's result takes.
+    pub(super) taken: Taken,
 }
 
 impl Reply {
@@ -154,10 +154,10 @@ impl Post {
             stated,
             patience,
             completion: None,
-            room: None,
+            taken: Taken::default(),
         };
         let reply = talk.answer(&head, &bytes, &mut held).await;
-        let reply = Reply { room: talk.room.take(), ..reply };
+        let reply = Reply { room: talk.taken.held.take(), ..reply };
         let completion = talk.completion.take();
         talk.visit.ended(&reply.end, reply.status, completion);
         // A client that left has no use for it.

@@ -75,7 +75,10 @@ impl Talk {
         };
         self.visit.waited += clock::now().saturating_duration_since(waiting);
         match answered {
-            Ok(result) => self.task_told(request, &server, sealed, result),
+            Ok((result, taken)) => {
+                self.taken = taken;
+                self.task_told(request, &server, sealed, result).await
+            }
             Err(Failed::Error { code: INVALID_PARAMS, .. }) => unknown(),
             Err(failed) => self.failed(request.id, &server, failed),
         }
@@ -104,7 +107,7 @@ impl Talk {
     }
 
     /// What a server tells of a task, as its client reads it: under its own id, with the questions that it may be asked.
-    fn task_told(
+    async fn task_told(
         &mut self,
         request: &Request<'_>,
         server: &Arc<Server>,
@@ -122,19 +125,23 @@ impl Talk {
                 Err(reply) => return *reply,
             }
         }
-        if let Some(ended) = result.remove("result") {
-            let text = super::call::content_of(&ended);
-            self.completion = self.keeps_content().then(|| Raw::said(text));
-            let is_modern = ended.get("resultType").is_some();
-            let mut ended = answer::passed(ended, self.revision);
-            if !is_modern {
-                ended.remove("resultType");
+        let (keeps, revision) = (self.keeps_content(), self.revision);
+        let made = self.made(move || {
+            let mut said = None;
+            if let Some(ended) = result.remove("result") {
+                said = keeps.then(|| Raw::said(super::call::content_of(&ended)));
+                let is_modern = ended.get("resultType").is_some();
+                let mut ended = answer::passed(ended, revision);
+                if !is_modern {
+                    ended.remove("resultType");
+                }
+                result.set("result", ended);
             }
-            result.set("result", ended);
-        }
-        if let Some(error) = result.get_mut("error") {
-            error.remove("data");
-        }
-        Reply::result(request.id, &answer::told(result))
+            if let Some(error) = result.get_mut("error") {
+                error.remove("data");
+            }
+            (Reply::result(request.id, &answer::told(result)), said)
+        });
+        made.await.unwrap_or_else(|refusal| Reply::refusal(Some(request.id), refusal))
     }
 }

@@ -62,7 +62,13 @@ fn connect(
     let serving = tokio::spawn(async move {
         let stream: Box<dyn Stream> = Box::new(server);
         let Some(stream) = Begun::read(stream).await else { return };
-        serve(stream, Client { is_secure: false, peer: None }, &listening.crowd.place(), &listening).await;
+        serve(
+            stream,
+            Client { is_secure: false, peer: None, header_bytes_max: 32 << 10 },
+            &listening.crowd.place(),
+            &listening,
+        )
+        .await;
     });
     (client, stop, serving)
 }

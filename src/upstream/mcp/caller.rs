@@ -5,6 +5,8 @@ use super::{Failed, Server};
 use crate::{
     json::Value,
     mcp::{Revision, about::About, question},
+    quota::fair::Priority,
+    upstream::apart::Share,
 };
 use http::HeaderValue;
 use std::{
@@ -18,6 +20,9 @@ use tokio::sync::OnceCell;
 pub struct Caller {
     /// Empty for the gateway itself.
     pub tenant: Arc<str>,
+    /// Its share where work on large messages waits for its turn.
+    pub weight: u32,
+    pub priority: Priority,
     /// The client's own session. Clients without one share their tenant's.
     pub session: Option<u128>,
     /// What the client can be asked, as `initialize` announces it: an object.
@@ -38,7 +43,14 @@ impl Caller {
     /// A tenant, outside of any session.
     pub fn tenant(tenant: Arc<str>) -> Self {
         let capabilities = Arc::new(Value::object([]));
-        Self { tenant, session: None, capabilities, resources: Arc::default(), log_level: None }
+        let (weight, priority) = (1, Priority::default());
+        let resources = Arc::default();
+        Self { tenant, weight, priority, session: None, capabilities, resources, log_level: None }
+    }
+
+    /// Its part of what all share.
+    pub(super) fn share(&self) -> Share {
+        Share { tenant: Arc::clone(&self.tenant), weight: self.weight, priority: self.priority }
     }
 
     fn key(&self) -> Key {

@@ -1,7 +1,7 @@
 //! A request on its way: what the server tells and asks meanwhile, and its answer.
 
 use super::{
-    Failed, Server,
+    Failed, Server, Taken,
     caller::Session,
     link::Reply,
     stdio::Child,
@@ -11,7 +11,6 @@ use crate::{
     json::Value,
     mcp::envelope::{self, Envelope},
     refusal::Refusal,
-    room::Held,
 };
 use http::HeaderMap;
 use std::{sync::Arc, time::Duration};
@@ -90,7 +89,7 @@ impl Calling {
     /// What happens next. The result is the last of it. A wait that is given up loses nothing.
     pub async fn next(&mut self) -> Result<Happened, Failed> {
         loop {
-            match self.reply.next().await {
+            match self.reply.next(&self.server).await {
                 Ok(said) => {
                     self.taken_up = 0;
                     if let Some(happened) = self.happened(said)? {
@@ -110,21 +109,9 @@ impl Calling {
         }
     }
 
-    /// Large messages take room, from now on.
-    #[must_use]
-    pub fn within(mut self, room: Held) -> Self {
-        if let Reply::Http(reply) = &mut self.reply {
-            reply.within(room);
-        }
-        self
-    }
-
-    /// The room of its result, which is its owner's from now on.
-    pub fn take_room(&mut self) -> Option<Held> {
-        match &mut self.reply {
-            Reply::Http(reply) => reply.take_room(),
-            Reply::Child(_) => None,
-        }
+    /// What its result takes, which is its owner's from now on.
+    pub fn taken(&mut self) -> Taken {
+        self.reply.taken()
     }
 
     /// Behind which event a stream goes on that broke off, if it does.
@@ -134,8 +121,7 @@ impl Calling {
         self.reply.resumes_from().filter(|_| may)
     }
 
-    fn happened(&mut self, mut said: Said) -> Result<Option<Happened>, Failed> {
-        self.server.conceal_in(&mut said);
+    fn happened(&mut self, said: Said) -> Result<Option<Happened>, Failed> {
         Ok(Some(match said {
             Said::Notification { method, params } => Happened::Notification { method, params },
             // Without a session there is no way back, and no such question.

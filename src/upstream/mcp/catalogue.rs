@@ -1,7 +1,7 @@
 //! What a server has: what it says of itself, and its lists. Each is asked for by one request at a time and kept for a
 //! moment; a list is asked for only where the server says that it has one.
 
-use super::{Caller, Calling, Era, Failed, Server, lock, wire::failed};
+use super::{Caller, Calling, Era, Failed, Server, Taken, lock, wire::failed};
 use crate::{
     clock,
     json::Value,
@@ -16,6 +16,7 @@ use crate::{
     },
     operator,
     refusal::Refusal,
+    upstream::apart::Leave,
 };
 use std::{
     sync::{
@@ -199,11 +200,13 @@ impl Server {
         step: Step,
         id: &str,
         responses: Option<&Value<'_>>,
-    ) -> Result<Value<'static>, Failed> {
+    ) -> Result<(Value<'static>, Taken), Failed> {
         let params = envelope::task_params(id, responses);
         let ask =
             |number| Ask { id: number, method: step.method(), name: Some(id), params: &params, wishes: None };
-        self.ask(caller, ask).await?.result().await
+        let mut calling = self.ask(caller, ask).await?;
+        let result = calling.result().await?;
+        Ok((result, calling.taken()))
     }
 
     /// Tells the operator that addresses of its are another server's too, each number once.
@@ -284,16 +287,25 @@ impl Server {
         for _ in 0..list::PAGES_MAX {
             let params = envelope::list_params(cursor.as_deref());
             let ask = |id| Ask { id, method: kind.method(), name: None, params: &params, wishes: None };
-            let listed = async { self.ask(&Caller::gateway(), ask).await?.result().await };
-            let listed = match listed.await {
+            let listed = async {
+                let mut calling = self.ask(&Caller::gateway(), ask).await?;
+                let result = calling.result().await?;
+                Ok((result, calling.taken()))
+            };
+            let (listed, taken) = match listed.await {
                 // Whoever has resources need not have templates.
                 Err(Failed::Error { code: METHOD_NOT_FOUND, .. }) if kind == Kind::Templates => {
                     return Ok(Definitions::default());
                 }
                 listed => listed?,
             };
-            let page =
-                list::page(kind, &listed).ok_or_else(|| failed("the upstream's list cannot be read"))?;
+            let leave = match self.means.get() {
+                Some(means) => means.turn(&Caller::gateway().share(), taken.bytes).await?,
+                None => Leave::default(),
+            };
+            let page = leave.work(move || list::page(kind, &listed));
+            let page = page.ok_or_else(|| failed("the upstream's list cannot be read"))?;
+            drop(taken);
             weight += page.weight();
             if weight > list::LIST_BYTES_MAX {
                 return Err(failed("the upstream's list is too long"));

@@ -1,7 +1,7 @@
 //! What lies between the gateway and an MCP server: HTTP, or the pipes of a process that the gateway runs.
 
 use super::{
-    Calling, Failed, Server,
+    Caller, Calling, Failed, Server, Taken,
     caller::Session,
     calling::Answerer,
     stdio::{self, Child, Children},
@@ -99,10 +99,18 @@ impl Link {
 
 impl Reply {
     /// What the server says next. The answer to the request is the last of it. A wait that is given up loses nothing.
-    pub(super) async fn next(&mut self) -> Result<Said, Failed> {
+    pub(super) async fn next(&mut self, server: &Server) -> Result<Said, Failed> {
         match self {
-            Self::Http(reply) => reply.next().await,
+            Self::Http(reply) => reply.next(server).await,
             Self::Child(reply) => reply.next().await,
+        }
+    }
+
+    /// What the last of it takes, which is its owner's from now on.
+    pub(super) fn taken(&mut self) -> Taken {
+        match self {
+            Self::Http(reply) => reply.taken(),
+            Self::Child(reply) => reply.taken(),
         }
     }
 
@@ -136,13 +144,14 @@ impl Server {
     pub(super) async fn ask_child<'a>(
         self: &Arc<Self>,
         ask: impl Fn(u64) -> Ask<'a>,
-        capabilities: &Value<'_>,
+        caller: &Caller,
     ) -> Result<Calling, Failed> {
         for _ in 0..2 {
             let Some(child) = self.link.child().await? else { break };
             let Some(revision) = child.revision() else { break };
             let id = child.next_id();
-            if let Some(reply) = child.request(ask(id).sealed(revision, capabilities).body, id).await? {
+            let body = ask(id).sealed(revision, &caller.capabilities).body;
+            if let Some(reply) = child.request(body, id, self.large(caller.share())).await? {
                 return Ok(Calling::new(self, None, Reply::Child(reply), id));
             }
         }

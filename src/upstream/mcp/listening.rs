@@ -196,7 +196,7 @@ impl Server {
         let session = self.sessions.of(self, caller).await.map_err(|_| Deaf::ForNow)?;
         let answer = self.get(&session, behind.as_deref()).await.map_err(|_| Deaf::ForNow)?;
         let status = answer.status;
-        let Ok(mut reply) = wire::Reply::unasked(answer).await else {
+        let Ok(reply) = wire::Reply::unasked(answer).await else {
             return Err(match status {
                 StatusCode::NOT_FOUND if self.sessions.forget(caller, &session) => Deaf::ForNow,
                 StatusCode::BAD_REQUEST
@@ -209,8 +209,8 @@ impl Server {
             });
         };
         let answerer = Answerer::in_session(self, &session);
-        while let Ok(mut said) = reply.next().await {
-            self.conceal_in(&mut said);
+        let mut reply = reply.within(self.large(caller.share()));
+        while let Ok(said) = reply.next(self).await {
             let heard = match said {
                 Said::Notification { method, params } => Heard::Notification { method, params },
                 Said::Request { id, method, params } => {
@@ -221,6 +221,7 @@ impl Server {
             if tell.send(heard).await.is_err() {
                 break;
             }
+            reply.frees();
         }
         *behind = reply.resumes_from().map(ToOwned::to_owned);
         Ok(reply.retry)
@@ -237,8 +238,7 @@ impl Server {
         drop(child);
         loop {
             match told.recv().await {
-                Ok(mut said) => {
-                    self.conceal_in(&mut said);
+                Ok(said) => {
                     if let Said::Notification { method, params } = said
                         && tell.send(Heard::Notification { method, params }).await.is_err()
                     {

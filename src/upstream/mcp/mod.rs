@@ -4,6 +4,7 @@
 mod caller;
 mod calling;
 mod catalogue;
+mod large;
 mod link;
 mod listening;
 mod sending;
@@ -13,6 +14,8 @@ mod wire;
 pub use caller::Caller;
 use calling::Unanswered;
 pub use calling::{Answerer, Calling, Happened};
+use large::Large;
+pub use large::{Means, Taken};
 pub use listening::{Changes, Heard, Wanted};
 pub use stdio::Program;
 
@@ -32,6 +35,7 @@ use crate::{
     names::UpstreamName,
     pins::Watch,
     refusal::Refusal,
+    upstream::apart::Share,
 };
 use caller::{Session, Sessions};
 use catalogue::Catalogue;
@@ -41,7 +45,7 @@ use listening::WatcherPlace;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -73,6 +77,8 @@ pub struct Server {
     /// What it said last of how it is used.
     instructions: Mutex<Option<Arc<str>>>,
     ids: AtomicU64,
+    /// What all share, once that is there.
+    means: OnceLock<Arc<Means>>,
     watcher: WatcherPlace,
     /// Counts up when a list may have changed.
     changed: AtomicU64,
@@ -113,7 +119,8 @@ impl Server {
         let mut own = lock(&self.own);
         let own = own.entry(Arc::clone(tenant)).or_insert_with(|| {
             let link = Link::Child { children: Arc::clone(children), tenant: Arc::clone(tenant) };
-            Arc::new(Self::over(self.name.clone(), link).pinned(self.pins.clone()))
+            let means = self.means.clone();
+            Arc::new(Self { means, ..Self::over(self.name.clone(), link).pinned(self.pins.clone()) })
         });
         Arc::clone(own)
     }
@@ -150,6 +157,7 @@ impl Server {
             pins: None,
             instructions: Mutex::default(),
             ids: AtomicU64::new(1),
+            means: OnceLock::new(),
             watcher: WatcherPlace::default(),
             changed: AtomicU64::new(0),
         }
@@ -219,14 +227,14 @@ impl Server {
         self.link.conceal(text)
     }
 
-    /// Whatever a server was shown, it may repeat: the gateway's own credentials are taken out of what it says.
-    fn conceal_in(&self, said: &mut Said) {
-        match said {
-            Said::Notification { params, .. } | Said::Request { params, .. } | Said::Result(params) => {
-                self.link.conceal_in(params);
-            }
-            Said::Error { data, .. } => data.iter_mut().for_each(|data| self.link.conceal_in(data)),
-        }
+    /// Lends it what all share, unless it has that.
+    pub fn equip(&self, means: &Arc<Means>) {
+        self.means.get_or_init(|| Arc::clone(means));
+    }
+
+    /// What large messages on somebody's behalf take.
+    fn large(&self, share: Share) -> Option<Large> {
+        self.means.get().map(|means| means.large(share))
     }
 
     /// Closes connections that idled for too long.
@@ -284,7 +292,7 @@ impl Server {
         ask: impl Fn(u64) -> Ask<'a>,
     ) -> Result<Calling, Failed> {
         if let Link::Child { .. } = &self.link {
-            return self.ask_child(ask, &caller.capabilities).await;
+            return self.ask_child(ask, caller).await;
         }
         for last in [false, true] {
             let id = self.next_id();
@@ -302,7 +310,10 @@ impl Server {
             unanswered.answered();
             let answer = answer?;
             let refused = match wire::Reply::of(answer, id).await {
-                Ok(reply) => return Ok(Calling::new(self, session, Reply::Http(reply.into()), id)),
+                Ok(reply) => {
+                    let reply = reply.within(self.large(caller.share()));
+                    return Ok(Calling::new(self, session, Reply::Http(reply.into()), id));
+                }
                 Err(Err(failed)) => return Err(failed),
                 Err(Ok(refused)) => refused,
             };
@@ -376,7 +387,7 @@ impl Server {
         let sealed = ask.sealed(Revision::MODERN, &Value::object([]));
         let answer = self.post(sealed, (&"".into(), None), Again::Freely).await?;
         let mut reply = match wire::Reply::of(answer, id).await {
-            Ok(reply) => reply,
+            Ok(reply) => reply.within(self.large(Caller::gateway().share())),
             Err(Err(failed)) => return Err(failed),
             Err(Ok(refused)) => {
                 return match refused.status.as_u16() {
@@ -392,7 +403,7 @@ impl Server {
             }
         };
         loop {
-            match reply.next().await? {
+            match reply.next(self).await? {
                 Said::Notification { .. } | Said::Request { .. } => {}
                 Said::Result(result) => {
                     if !lists_modern(result.get("supportedVersions")) {
@@ -424,6 +435,7 @@ impl Server {
         let reply = wire::Reply::of(answer, id).await;
         let reply =
             reply.map_err(|refused| refused.map_or_else(|failed| failed, |refused| self.told(refused)))?;
+        let reply = reply.within(self.large(caller.share()));
         let tenant = Arc::clone(&caller.tenant);
         let session = Session { tenant, id: session_id, revision: Revision::LEGACY, about: Arc::default() };
         let mut calling = Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), id);
@@ -463,6 +475,7 @@ impl Server {
         let sealed = ask.sealed(session.revision, &Value::object([]));
         let Ok(answer) = self.post_in(session, sealed).await else { return };
         if let Ok(reply) = wire::Reply::of(answer, ask.id).await {
+            let reply = reply.within(self.large(Caller::tenant(Arc::clone(&session.tenant)).share()));
             drop(Calling::new(self, Some(session.clone()), Reply::Http(reply.into()), ask.id).result().await);
         }
     }

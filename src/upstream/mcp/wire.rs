@@ -1,13 +1,15 @@
 //! One request to an MCP server and its answer: a JSON body, or a stream of events that is read as it comes.
 
-use super::Failed;
+use super::{Failed, Server, Taken, large::Large};
 use crate::{
     json::{self, Value},
     mcp::message::{self, Message},
     refusal::Refusal,
-    room::Held,
     sse,
-    upstream::http1::{Answer, AnswerBody, BodyError, Read},
+    upstream::{
+        apart::Leave,
+        http1::{Answer, AnswerBody, BodyError, Read},
+    },
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
@@ -15,14 +17,6 @@ use std::{future::poll_fn, time::Duration};
 
 /// A server's message may be this long.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// A message of fewer bytes takes no room.
-const SMALL_BYTES: usize = 64 << 10;
-/// Of one that does not say how long it is, room for so much is taken at a time.
-const STEP_BYTES: usize = 1 << 20;
-/// A message takes so many times its length: as it came, what was read of it, and as it goes out.
-const COPIES: usize = 3;
-/// So long a message waits for room.
-const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Of an error, more than this is not read.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// So long is waited for the end of a stream behind its last event.
@@ -50,6 +44,18 @@ pub(super) enum Said {
     },
 }
 
+impl Said {
+    /// Takes out of it what a server was shown, which it may repeat.
+    pub(super) fn conceal(&mut self, conceal: impl Fn(&mut Value<'_>)) {
+        match self {
+            Self::Notification { params, .. } | Self::Request { params, .. } | Self::Result(params) => {
+                conceal(params);
+            }
+            Self::Error { data, .. } => data.iter_mut().for_each(conceal),
+        }
+    }
+}
+
 /// An answer on its way in. Dropping it before its end closes the connection.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -63,11 +69,11 @@ pub(super) struct Reply {
     /// Where the stream can be taken up again when it breaks off.
     last_event: Option<Box<str>>,
     pub(super) retry: Option<Duration>,
-    /// What large messages take, where they are not few.
-    room: Option<Held>,
-    /// How many bytes it holds.
-    taken: usize,
-    /// A message that waits for room: a wait that is given up loses nothing.
+    /// What large messages take, where that is counted.
+    large: Option<Large>,
+    /// How long the last message was.
+    length: usize,
+    /// A message that waits for room, or for its turn: a wait that is given up loses nothing.
     pending: Option<Bytes>,
 }
 
@@ -92,18 +98,25 @@ impl Reply {
         before: &Self,
     ) -> Result<Self, Result<Refused, Failed>> {
         let reply = Self::read_on(answer, Some(id)).await?;
-        let room = before.room.as_ref().map(Held::another);
-        Ok(Self { last_event: before.last_event.clone(), retry: before.retry, room, ..reply })
+        let large = before.large.as_ref().map(Large::another);
+        Ok(Self { last_event: before.last_event.clone(), retry: before.retry, large, ..reply })
     }
 
-    /// Large messages take room, from now on.
-    pub(super) fn within(&mut self, room: Held) {
-        self.room = Some(room);
+    /// Large messages take this, from now on.
+    pub(super) fn within(self, large: Option<Large>) -> Self {
+        Self { large, ..self }
     }
 
-    /// The room of the last message.
-    pub(super) fn take_room(&mut self) -> Option<Held> {
-        self.room.take()
+    /// What the last message takes, which is its owner's from now on.
+    pub(super) fn taken(&mut self) -> Taken {
+        Taken { bytes: self.length, held: self.large.take().map(Large::into_held) }
+    }
+
+    /// Nothing of the last message is there any more.
+    pub(super) fn frees(&mut self) {
+        if let Some(large) = &mut self.large {
+            large.frees();
+        }
     }
 
     /// Reads on from the head of a stream that answers no request.
@@ -134,8 +147,8 @@ impl Reply {
             scan,
             last_event: None,
             retry: None,
-            room: None,
-            taken: 0,
+            large: None,
+            length: 0,
             pending: None,
         })
     }
@@ -145,8 +158,9 @@ impl Reply {
         self.last_event.as_deref().filter(|_| self.body.is_none())
     }
 
-    /// What the server says next. The answer to the request is the last of it. A wait that is given up loses nothing.
-    pub(super) async fn next(&mut self) -> Result<Said, Failed> {
+    /// What the server says next, without what it was shown. The answer to the request is the last of it. A wait that is given
+    /// up loses nothing.
+    pub(super) async fn next(&mut self, server: &Server) -> Result<Said, Failed> {
         if !self.is_stream {
             // All at once: many that each came half would keep each other out.
             let announced = self.body.as_ref().and_then(|body| body.announced().ok().flatten());
@@ -154,8 +168,8 @@ impl Reply {
             if announced > MESSAGE_BYTES_MAX {
                 return Err(body_failed(BodyError::TooLarge));
             }
-            if self.buffer.is_empty() && announced > SMALL_BYTES {
-                self.take(announced * COPIES).await?;
+            if let Some(large) = self.large.as_mut().filter(|_| self.buffer.is_empty()) {
+                large.announced(announced).await?;
             }
             while self.body.is_some() {
                 self.read().await?;
@@ -164,26 +178,16 @@ impl Reply {
                 Some(bytes) => bytes,
                 None => self.buffer.split().freeze(),
             };
-            self.weigh(&bytes).await?;
-            return match said(&bytes, self.id)? {
+            let leave = self.admit(&bytes).await?;
+            return match leave.work(|| said(&bytes, self.id, server))? {
                 Some(said @ (Said::Result(_) | Said::Error { .. })) => Ok(said),
                 Some(_) | None => Err(unreadable()),
             };
         }
         loop {
             while let Some(bytes) = self.pending.take().or_else(|| self.take_event()) {
-                self.weigh(&bytes).await?;
-                // What cannot be read is no answer; what has another name is for others.
-                let Some(event) = sse::event(&bytes) else { continue };
-                if let Some(id) = event.id {
-                    self.last_event = (!id.is_empty()).then(|| id.into());
-                }
-                self.retry = event.retry.map(Duration::from_millis).or(self.retry);
-                let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
-                if event.name.is_some_and(|name| !matches!(name, "" | "message")) {
-                    continue;
-                }
-                let Ok(Some(said)) = said(data.as_bytes(), self.id) else { continue };
+                let leave = self.admit(&bytes).await?;
+                let Some(said) = leave.work(|| self.hear(&bytes, server)) else { continue };
                 if matches!(said, Said::Result(_) | Said::Error { .. }) {
                     self.end();
                 }
@@ -194,6 +198,20 @@ impl Reply {
             }
             self.read().await?;
         }
+    }
+
+    /// What an event says. What cannot be read is no answer; what has another name is for others.
+    fn hear(&mut self, bytes: &[u8], server: &Server) -> Option<Said> {
+        let event = sse::event(bytes)?;
+        if let Some(id) = event.id {
+            self.last_event = (!id.is_empty()).then(|| id.into());
+        }
+        self.retry = event.retry.map(Duration::from_millis).or(self.retry);
+        let data = event.data.filter(|data| !data.is_empty())?;
+        if event.name.is_some_and(|name| !matches!(name, "" | "message")) {
+            return None;
+        }
+        said(data.as_bytes(), self.id, server).ok().flatten()
     }
 
     fn take_event(&mut self) -> Option<Bytes> {
@@ -218,37 +236,20 @@ impl Reply {
             }
         }
         read.map(drop).map_err(body_failed)?;
-        let length = self.buffer.len();
-        if length > SMALL_BYTES && length > self.taken {
-            self.take(length + STEP_BYTES).await?;
+        match &mut self.large {
+            Some(large) => large.reach(self.buffer.len()).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Takes room for what a message is once it is read: its text in pieces, and what holds them.
-    async fn weigh(&mut self, message: &Bytes) -> Result<(), Failed> {
-        let weight = match message.len() {
-            ..=SMALL_BYTES => 0,
-            length => length.saturating_mul(COPIES).saturating_add(Value::weight_max(message, false)),
-        };
+    /// Room for a message, and leave to read it.
+    async fn admit(&mut self, message: &Bytes) -> Result<Leave, Failed> {
+        self.length = message.len();
+        let Some(large) = &mut self.large else { return Ok(Leave::default()) };
         self.pending = Some(message.clone());
-        let taken = self.take(weight).await;
+        let leave = large.admit(message).await;
         self.pending = None;
-        taken
-    }
-
-    /// Takes so much in all.
-    async fn take(&mut self, bytes: usize) -> Result<(), Failed> {
-        self.taken = 0;
-        let Some(room) = self.room.as_mut() else { return Ok(()) };
-        let taken = room.wait_to_hold(u64::try_from(bytes).unwrap_or(u64::MAX), ROOM_WAIT).await;
-        if taken.is_ok() {
-            self.taken = bytes;
-        }
-        taken.map_err(|refusal| match refusal {
-            Some(refusal) => Failed::Refusal(refusal),
-            None => body_failed(BodyError::TooLarge),
-        })
+        leave
     }
 
     /// The end of a stream comes with its last event, or just behind: then the connection can be used again.
@@ -263,8 +264,12 @@ impl Reply {
 }
 
 /// Reads a message. `None` for one that answers another request, or none that was asked.
-fn said(bytes: &[u8], id: Option<u64>) -> Result<Option<Said>, Failed> {
-    said_by(json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?, id)
+fn said(bytes: &[u8], id: Option<u64>, server: &Server) -> Result<Option<Said>, Failed> {
+    let mut said = said_by(json::parse(bytes, json::NESTING_MAX).map_err(|_| unreadable())?, id)?;
+    if let Some(said) = &mut said {
+        said.conceal(|value| server.link.conceal_in(value));
+    }
+    Ok(said)
 }
 
 /// The same, of a message that was parsed.
@@ -331,34 +336,85 @@ fn body_failed(error: BodyError) -> Failed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::Room;
+    use crate::{
+        dialect::Family,
+        names::UpstreamName,
+        upstream::{Upstream, apart::Share, mcp::Means},
+    };
     use http::HeaderValue;
-    use std::sync::Arc;
     use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_for_room_that_is_given_up_loses_no_message() {
-        let text = "x".repeat(100_000);
+    fn share(tenant: &str) -> Share {
+        Share { tenant: tenant.into(), weight: 1, priority: Default::default() }
+    }
+
+    /// Answers that are one large message, whole and in a stream, and how long its text is.
+    async fn large() -> Vec<(Reply, usize)> {
+        let text = "x".repeat(200_000);
         let message = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{text}"}}}}"#);
+        let mut replies = Vec::new();
         for (media, body) in [
             ("application/json", message.clone()),
             ("text/event-stream", format!("id: 7\ndata: {message}\n\n")),
         ] {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media))]);
             let answer = Answer { status: StatusCode::OK, headers, body: AnswerBody::whole(body.into()) };
-            let Ok(mut reply) = Reply::of(answer, 1).await else { panic!("{media}") };
-            let room = Arc::new(Room::default());
-            let mut others = room.for_answers("a".into(), Some(4 << 20));
+            let Ok(reply) = Reply::of(answer, 1).await else { panic!("{media}") };
+            replies.push((reply, text.len()));
+        }
+        replies
+    }
+
+    fn server() -> Server {
+        let name = UpstreamName::try_from("crm").unwrap();
+        Server::new(Upstream::new(name, Family::OpenAi, Vec::new(), Vec::new(), 0))
+    }
+
+    fn length(said: Result<Said, Failed>) -> Option<usize> {
+        let Ok(Said::Result(result)) = said else { return None };
+        result.get("text").and_then(Value::as_str).map(str::len)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_room_that_is_given_up_loses_no_message() {
+        let server = server();
+        for (mut reply, expected) in large().await {
+            let means = Means::on_this_machine(CancellationToken::new());
+            means.configure(Some(4 << 20));
+            let mut others = means.room("a".into());
             assert!(others.holds(2 << 20));
-            reply.within(room.for_answers("a".into(), Some(4 << 20)));
+            reply = reply.within(Some(means.large(share("a"))));
             for _ in 0..3 {
-                assert!(timeout(Duration::from_secs(1), reply.next()).await.is_err(), "{media}");
+                assert!(timeout(Duration::from_secs(1), reply.next(&server)).await.is_err());
             }
             drop(others);
-            let Ok(Said::Result(result)) = reply.next().await else { panic!("{media}") };
-            assert_eq!(result.get("text").and_then(Value::as_str).map(str::len), Some(text.len()));
-            let held = reply.take_room().unwrap();
-            assert!(!room.for_answers("a".into(), Some(4 << 20)).holds(2 << 20), "it takes room: {held:?}");
+            assert_eq!(length(reply.next(&server).await), Some(expected));
+            let taken = reply.taken();
+            assert!(
+                taken.bytes > expected && !means.room("a".into()).holds(2 << 20),
+                "it takes room: {taken:?}"
+            );
+            drop(taken);
+            assert!(means.room("a".into()).holds(2 << 20));
+        }
+    }
+
+    /// While all places for large work are taken, a large message waits, and is read by nobody who serves others.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_large_message_is_read_when_its_turn_has_come() {
+        let server = server();
+        for (mut reply, expected) in large().await {
+            let means = Means::on_this_machine(CancellationToken::new());
+            let mut held = Vec::new();
+            while let Ok(turn) = timeout(Duration::from_millis(200), means.turn(&share("b"), expected)).await
+            {
+                held.push(turn);
+            }
+            reply = reply.within(Some(means.large(share("a"))));
+            assert!(timeout(Duration::from_millis(200), reply.next(&server)).await.is_err());
+            held.clear();
+            assert_eq!(length(reply.next(&server).await), Some(expected));
         }
     }
 }

@@ -1,6 +1,11 @@
 //! One running program: many requests at once over its stdin and stdout, each answer to whoever asked for it.
 
-use super::{Program, complaints, program::Group};
+use super::{
+    Program, complaints,
+    odd::Odd,
+    pipes::{attend, write},
+    program::Group,
+};
 use crate::{
     clock,
     json::{self, Value},
@@ -14,9 +19,14 @@ use crate::{
     operator,
     redact::Redactor,
     refusal::Refusal,
-    upstream::mcp::{
-        Failed, lock,
-        wire::{MESSAGE_BYTES_MAX, Said, failed, said_by},
+    upstream::{
+        apart::Leave,
+        mcp::{
+            Failed, Taken,
+            large::{Large, SMALL_BYTES},
+            lock,
+            wire::{MESSAGE_BYTES_MAX, Said, failed, said_by},
+        },
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -29,7 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt},
     process::Child as Process,
     sync::{broadcast, mpsc},
     task::{JoinHandle, JoinSet},
@@ -57,8 +67,7 @@ pub(in crate::upstream::mcp) struct Child {
     /// Of which server it is, and whose.
     who: String,
     server: String,
-    first_byte: Duration,
-    idle: Duration,
+    program: Arc<Program>,
     ids: AtomicU64,
     calls: Mutex<Calls>,
     out: mpsc::Sender<Bytes>,
@@ -75,11 +84,39 @@ pub(in crate::upstream::mcp) struct Child {
     odd: Odd,
 }
 
+/// Who waits for an answer.
+type Asked = mpsc::Sender<Result<Heard, Failed>>;
+
+/// Something that the program said, and what that takes.
+#[derive(Debug)]
+struct Heard {
+    said: Said,
+    taken: Taken,
+}
+
+impl Heard {
+    /// One that takes nothing to speak of.
+    fn small(said: Said) -> Self {
+        Self { said, taken: Taken::default() }
+    }
+}
+
+/// What a line says.
+enum Read {
+    /// Nothing: it is no message.
+    Nothing,
+    /// Something that may be of no use.
+    Answer(Option<u64>, Result<Said, Failed>),
+    Told(Said),
+}
+
 /// The requests that are on their way.
 #[derive(Debug)]
 struct Calls {
-    waiting: HashMap<u64, mpsc::Sender<Result<Said, Failed>>>,
+    waiting: HashMap<u64, Asked>,
     cancelled: VecDeque<u64>,
+    /// What a large message takes: whoever asked last, it is of the same tenant.
+    large: Option<Large>,
     state: State,
     used: Instant,
 }
@@ -93,20 +130,14 @@ enum State {
     Failed(Instant),
 }
 
-/// What the program said that nobody could use. Each kind is told once.
-#[derive(Debug, Default)]
-struct Odd {
-    unreadable: AtomicU64,
-    unwanted: AtomicU64,
-    dropped: AtomicU64,
-}
-
 /// A request on its way. Dropping it cancels it.
 #[derive(Debug)]
 pub(in crate::upstream::mcp) struct Reply {
     child: Arc<Child>,
     id: u64,
-    said: mpsc::Receiver<Result<Said, Failed>>,
+    said: mpsc::Receiver<Result<Heard, Failed>>,
+    /// What the last of it takes.
+    taken: Taken,
     is_first: bool,
     /// `initialize` must not be cancelled.
     can_be_cancelled: bool,
@@ -127,12 +158,12 @@ impl Child {
         let child = Arc::new(Self {
             who: format!("the MCP server {server} of the tenant {tenant}"),
             server: server.to_owned(),
-            first_byte: program.first_byte,
-            idle: program.idle,
+            program: Arc::clone(program),
             ids: AtomicU64::new(1),
             calls: Mutex::new(Calls {
                 waiting: HashMap::new(),
                 cancelled: VecDeque::new(),
+                large: None,
                 state: State::Serves,
                 used: started,
             }),
@@ -197,8 +228,9 @@ impl Child {
         self: &Arc<Self>,
         body: Vec<u8>,
         id: u64,
+        large: Option<Large>,
     ) -> Result<Option<Reply>, Failed> {
-        let place = timeout(self.first_byte, self.out.reserve()).await;
+        let place = timeout(self.program.first_byte, self.out.reserve()).await;
         let place = match place.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))? {
             Ok(place) => place,
             Err(_) if lock(&self.calls).state == State::Retired => return Ok(None),
@@ -212,14 +244,16 @@ impl Child {
             State::Failed(_) => return Err(self.down()),
         }
         calls.waiting.insert(id, heard);
+        calls.large = large;
         calls.used = clock::now();
         place.send(line_of(body));
-        Ok(Some(Reply { child: Arc::clone(self), id, said, is_first: true, can_be_cancelled: true }))
+        let (child, taken) = (Arc::clone(self), Taken::default());
+        Ok(Some(Reply { child, id, said, taken, is_first: true, can_be_cancelled: true }))
     }
 
     /// Tells it something.
     pub(in crate::upstream::mcp) async fn tell(&self, body: Vec<u8>) -> Result<(), Failed> {
-        let told = timeout(self.first_byte, self.out.send(line_of(body))).await;
+        let told = timeout(self.program.first_byte, self.out.send(line_of(body))).await;
         told.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))?.map_err(|_| self.down())
     }
 
@@ -283,6 +317,8 @@ impl Child {
 
     async fn read(&self, mut stdout: impl AsyncRead + Unpin) {
         let (mut lines, mut piece) = (Lines::new(MESSAGE_BYTES_MAX), BytesMut::with_capacity(PIECE_BYTES));
+        // What the line takes that comes.
+        let mut large = None;
         loop {
             piece.clear();
             if !matches!(stdout.read_buf(&mut piece).await, Ok(1..)) {
@@ -291,93 +327,131 @@ impl Child {
             lines.push(&piece);
             while let Some(line) = lines.next_line() {
                 match line {
-                    Line::Whole(line) => self.hear(&line),
-                    Line::Cut(_) => self.fail_all("the upstream's answer is too large to be inspected"),
+                    Line::Whole(line) => self.take_in(&line, large.take()).await,
+                    Line::Cut(_) => {
+                        large = None;
+                        self.fail_all(&failed("the upstream's answer is too large to be inspected"));
+                        Odd::tell(&self.odd.unreadable, &self.who, "a line that is too long for a message");
+                    }
                 }
+            }
+            if !self.has_room(lines.begun(), &mut large).await {
+                large = None;
+                lines.skip();
             }
         }
     }
 
-    /// A line that is too long may be the answer to anything that was asked.
-    fn fail_all(&self, why: &'static str) {
+    /// Waits for room for a line of which so much has come; the program waits meanwhile.
+    async fn has_room(&self, begun: usize, large: &mut Option<Large>) -> bool {
+        if begun > SMALL_BYTES && large.is_none() {
+            *large = self.large();
+        }
+        let Some(large) = large else { return true };
+        large.reach(begun).await.inspect_err(|failed| self.fail_all(failed)).is_ok()
+    }
+
+    /// What a large message takes, on behalf of whoever asked last.
+    fn large(&self) -> Option<Large> {
+        lock(&self.calls).large.as_ref().map(Large::another)
+    }
+
+    /// Reads a line: a large one within its room, when its turn has come.
+    async fn take_in(&self, line: &Bytes, large: Option<Large>) {
+        let mut large = large.or_else(|| self.large().filter(|_| line.len() > SMALL_BYTES));
+        let leave = match &mut large {
+            Some(large) => large.admit(line).await,
+            None => Ok(Leave::default()),
+        };
+        match leave {
+            Ok(leave) => {
+                let read = leave.work(|| self.understand(line));
+                self.hear(read, Taken { bytes: line.len(), held: large.map(Large::into_held) });
+            }
+            Err(failed) => self.fail_all(&failed),
+        }
+    }
+
+    /// A line that was not read may be the answer to anything that was asked.
+    fn fail_all(&self, why: &Failed) {
         let waiting = std::mem::take(&mut lock(&self.calls).waiting);
         for asked in waiting.into_values() {
-            drop(asked.try_send(Err(failed(why))));
+            drop(asked.try_send(Err(why.clone())));
         }
-        Odd::tell(&self.odd.unreadable, &self.who, "a line that is too long for a message");
     }
 
-    fn hear(&self, line: &[u8]) {
-        let parsed = json::parse(line, json::NESTING_MAX).ok();
-        let Some(value) = parsed.filter(|value| message::read(value).is_ok()) else {
-            Odd::tell(&self.odd.unreadable, &self.who, "a line that is no message");
-            return;
+    /// What a line says, without what the program was given.
+    fn understand(&self, line: &[u8]) -> Read {
+        let Ok(value) = json::parse(line, json::NESTING_MAX) else { return Read::Nothing };
+        let (id, is_answer) = match message::read(&value) {
+            Ok(Message::Response { id }) => (id.and_then(Value::as_u64), true),
+            Ok(Message::Notification { .. } | Message::Request(_)) => (None, false),
+            Err(_) => return Read::Nothing,
         };
-        match message::read(&value) {
-            Ok(Message::Response { id }) => {
-                let id = id.and_then(Value::as_u64);
-                let waiting = id.and_then(|id| Some((id, self.take(id)?)));
-                let Some((id, asked)) = waiting else {
-                    if id.is_none_or(|id| !lock(&self.calls).cancelled.contains(&id)) {
-                        Odd::tell(
-                            &self.odd.unwanted,
-                            &self.who,
-                            "an answer to what nobody asked, or a second one",
-                        );
-                    }
-                    return;
-                };
-                let said = said_by(value, Some(id))
-                    .and_then(|said| said.ok_or_else(|| failed("the upstream's answer cannot be inspected")));
+        let mut said = said_by(value, id);
+        if let Ok(Some(said)) = &mut said {
+            said.conceal(|value| self.program.conceal_in(value));
+        }
+        match said {
+            said if is_answer => Read::Answer(
+                id,
+                said.and_then(|said| said.ok_or_else(|| failed("the upstream's answer cannot be inspected"))),
+            ),
+            Ok(Some(said)) => Read::Told(said),
+            Ok(None) | Err(_) => Read::Nothing,
+        }
+    }
+
+    fn hear(&self, read: Read, taken: Taken) {
+        let bytes = taken.bytes;
+        match read {
+            Read::Nothing => Odd::tell(&self.odd.unreadable, &self.who, "a line that is no message"),
+            Read::Answer(id, said) => match id.and_then(|id| self.take(id)) {
                 // There is always a place for the answer: notifications leave the last one free.
-                drop(asked.try_send(said));
-            }
-            Ok(Message::Notification { method, params }) => {
-                let asked =
-                    (line.len() <= NOTIFICATION_BYTES_MAX).then(|| self.told_of(method, params)).flatten();
-                let Ok(Some(said)) = said_by(value, None) else { return };
-                match asked {
-                    Some(asked) if asked.capacity() > 1 => drop(asked.try_send(Ok(said))),
-                    Some(_) => self.drop_one(),
-                    None => self.pass_on(said, line.len()),
+                Some(asked) => drop(asked.try_send(said.map(|said| Heard { said, taken }))),
+                None if id.is_some_and(|id| lock(&self.calls).cancelled.contains(&id)) => {}
+                None => {
+                    let what = "an answer to what nobody asked, or a second one";
+                    Odd::tell(&self.odd.unwanted, &self.who, what);
                 }
-            }
-            Ok(Message::Request(_)) => {
-                let asked = self.only_one();
-                match (said_by(value, None), asked) {
+            },
+            Read::Told(said) => {
+                let asked = match &said {
+                    Said::Notification { method, params } if bytes <= NOTIFICATION_BYTES_MAX => {
+                        self.told_of(method, params)
+                    }
                     // What it asks while one request is on its way, it asks because of that.
-                    (Ok(Some(said)), Some(asked)) if asked.capacity() > 1 => drop(asked.try_send(Ok(said))),
-                    (Ok(Some(said)), _) => self.pass_on(said, line.len()),
-                    _ => {}
+                    Said::Request { .. } => self.only_one(),
+                    _ => None,
+                };
+                match asked {
+                    Some(asked) if asked.capacity() > 1 => drop(asked.try_send(Ok(Heard::small(said)))),
+                    Some(_) if matches!(said, Said::Notification { .. }) => self.drop_one(),
+                    Some(_) | None => self.pass_on(said, bytes),
                 }
             }
-            Err(_) => {}
         }
     }
 
     /// Takes a request out that is answered.
-    fn take(&self, id: u64) -> Option<mpsc::Sender<Result<Said, Failed>>> {
+    fn take(&self, id: u64) -> Option<Asked> {
         let mut calls = lock(&self.calls);
         calls.used = clock::now();
         calls.waiting.remove(&id)
     }
 
     /// Whose a notification is: progress is its request's, a message is that of the only request there is.
-    fn told_of(
-        &self,
-        method: &str,
-        params: Option<&Value<'_>>,
-    ) -> Option<mpsc::Sender<Result<Said, Failed>>> {
+    fn told_of(&self, method: &str, params: &Value<'_>) -> Option<Asked> {
         let calls = lock(&self.calls);
         match method {
-            "notifications/progress" => calls.waiting.get(&params?.get("progressToken")?.as_u64()?).cloned(),
+            "notifications/progress" => calls.waiting.get(&params.get("progressToken")?.as_u64()?).cloned(),
             "notifications/message" if calls.waiting.len() == 1 => calls.waiting.values().next().cloned(),
             _ => None,
         }
     }
 
     /// Who waits for the only request that is on its way.
-    fn only_one(&self) -> Option<mpsc::Sender<Result<Said, Failed>>> {
+    fn only_one(&self) -> Option<Asked> {
         let calls = lock(&self.calls);
         let mut waiting = calls.waiting.values();
         waiting.next().filter(|_| calls.waiting.len() == 1).cloned()
@@ -443,27 +517,6 @@ impl Child {
     }
 }
 
-impl Odd {
-    fn tell(kind: &AtomicU64, who: &str, what: &str) {
-        if kind.fetch_add(1, Ordering::Relaxed) == 0 {
-            operator::warn(&format!(
-                "{who} wrote {what}; it is left out, and more of its kind are only counted"
-            ));
-        }
-    }
-
-    fn sum_up(&self, who: &str) {
-        let [unreadable, unwanted, dropped] =
-            [&self.unreadable, &self.unwanted, &self.dropped].map(|kind| kind.load(Ordering::Relaxed));
-        if unreadable.max(unwanted).max(dropped) > 1 {
-            operator::warn(&format!(
-                "{who} had written {unreadable} lines that are no messages, {unwanted} answers that nobody waited for, \
-                 and {dropped} messages too many"
-            ));
-        }
-    }
-}
-
 impl Reply {
     /// A request that is not cancelled when nobody waits for it any more.
     pub(super) fn lasting(mut self) -> Self {
@@ -478,10 +531,19 @@ impl Reply {
 
     /// What the program says next. The answer is the last of it.
     pub(in crate::upstream::mcp) async fn next(&mut self) -> Result<Said, Failed> {
-        let wait = if self.is_first { self.child.first_byte } else { self.child.idle };
+        let program = &self.child.program;
+        let wait = if self.is_first { program.first_byte } else { program.idle };
         self.is_first = false;
-        let said = timeout(wait, self.said.recv()).await;
-        said.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))?.unwrap_or_else(|| Err(self.child.down()))
+        let heard = timeout(wait, self.said.recv()).await;
+        let heard = heard.map_err(|_| Failed::Refusal(Refusal::UpstreamTimeout))?;
+        let Heard { said, taken } = heard.unwrap_or_else(|| Err(self.child.down()))?;
+        self.taken = taken;
+        Ok(said)
+    }
+
+    /// What the last of it takes, which is its owner's from now on.
+    pub(in crate::upstream::mcp) fn taken(&mut self) -> Taken {
+        std::mem::take(&mut self.taken)
     }
 }
 
@@ -500,48 +562,5 @@ impl Drop for Reply {
             // A program that reads nothing hears of nothing.
             drop(self.child.out.try_send(line_of(envelope::cancelled(self.id))));
         }
-    }
-}
-
-/// Writes to a program until it is to end, or does not listen; then its stdin is closed.
-async fn write(
-    mut stdin: impl AsyncWrite + Unpin,
-    mut messages: mpsc::Receiver<Bytes>,
-    stop: CancellationToken,
-) {
-    let writing = async {
-        while let Some(message) = messages.recv().await {
-            if stdin.write_all(&message).await.is_err() || stdin.flush().await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = writing => {}
-        () = stop.cancelled() => {}
-    }
-}
-
-/// The owner of what a program says without being asked: it declines requests, and tells notifications to who listens.
-async fn attend(
-    mut heard: mpsc::Receiver<Said>,
-    told: broadcast::Sender<Said>,
-    out: mpsc::Sender<Bytes>,
-    stop: CancellationToken,
-) {
-    let declining = async {
-        while let Some(said) = heard.recv().await {
-            match said {
-                Said::Request { id, .. } => drop(out.send(line_of(envelope::not_served(&id))).await),
-                // What it says while several were asked may be of any of them.
-                Said::Notification { method, .. } if method == "notifications/message" => {}
-                // Nobody may listen.
-                said => drop(told.send(said)),
-            }
-        }
-    };
-    tokio::select! {
-        () = declining => {}
-        () = stop.cancelled() => {}
     }
 }

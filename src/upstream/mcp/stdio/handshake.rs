@@ -62,7 +62,8 @@ async fn send<'a>(
     ask: impl Fn(u64) -> Ask<'a>,
 ) -> Result<Reply, Failed> {
     let id = child.next_id();
-    child.request(ask(id).sealed(revision, &Value::object([])).body, id).await?.ok_or_else(|| child.down())
+    let body = ask(id).sealed(revision, &Value::object([])).body;
+    child.request(body, id, None).await?.ok_or_else(|| child.down())
 }
 
 /// The answer, whatever is told before it.

@@ -5,6 +5,8 @@ mod backoff;
 mod child;
 mod complaints;
 mod handshake;
+mod odd;
+mod pipes;
 mod program;
 #[cfg(test)]
 mod tests;

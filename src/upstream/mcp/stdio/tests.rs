@@ -1,6 +1,11 @@
 //! Processes of tenants: how many there are, and when they end.
 
-use super::*;
+use super::{
+    super::{Caller, Means, wire::Said},
+    *,
+};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Answers the first question as the newer era does, then nothing.
 const SCRIPT: &str = r#"read line
@@ -27,11 +32,11 @@ async fn of(children: &Arc<Children>, tenant: &str) -> Result<Arc<Child>, Failed
 }
 
 async fn ask(child: &Arc<Child>) -> Reply {
-    child.request(b"{}".to_vec(), child.next_id()).await.unwrap().unwrap()
+    child.request(b"{}".to_vec(), child.next_id(), None).await.unwrap().unwrap()
 }
 
 async fn gone(child: &Child) {
-    tokio::time::timeout(Duration::from_secs(10), child.gone.cancelled()).await.unwrap();
+    timeout(Duration::from_secs(10), child.gone.cancelled()).await.unwrap();
 }
 
 #[tokio::test]
@@ -113,4 +118,47 @@ async fn one_start_is_shared() {
     }
     let started = started.join_all().await;
     assert!(started.iter().all(|one| *one == started[0]));
+}
+
+/// Answers the second request with a large text.
+const LARGE: &str = r#"read line
+echo '{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}}'
+read line
+printf '{"jsonrpc":"2.0","id":2,"result":{"text":"'
+head -c 3000000 /dev/zero | tr '\0' x
+echo '"}}'
+while read line; do :; done"#;
+
+/// It takes room from its first bytes on, is read when its turn has come, and keeps its room for whoever has it then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_has_its_room_and_its_turn() {
+    let means = Means::on_this_machine(CancellationToken::new());
+    means.configure(Some(32 << 20));
+    let share = |tenant: &str| Caller::tenant(tenant.into()).share();
+    let mut places = Vec::new();
+    let short = Duration::from_millis(200);
+    while let Ok(turn) = timeout(short, means.turn(&share("b"), 1 << 20)).await {
+        places.push(turn.unwrap());
+    }
+    let children = children(LARGE, 2);
+    let child = of(&children, "a").await.unwrap();
+    let large = Some(means.large(share("a")));
+    let mut reply = child.request(b"{}".to_vec(), child.next_id(), large).await.unwrap().unwrap();
+    assert!(timeout(Duration::from_secs(1), reply.next()).await.is_err(), "it is not its turn");
+    assert!(!means.room("a".into()).holds(8 << 20), "it takes no room while it waits");
+    places.clear();
+    let Ok(Said::Result(result)) = reply.next().await else { panic!("no result") };
+    assert_eq!(result.get("text").and_then(Value::as_str).map(str::len), Some(3_000_000));
+    let taken = reply.taken();
+    assert!(taken.bytes > 3_000_000 && !means.room("a".into()).holds(8 << 20), "{taken:?}");
+    drop(taken);
+    assert!(means.room("a".into()).holds(16 << 20));
+    // Where there never is room for it, whoever waits is told so.
+    means.configure(Some(16 << 20));
+    let child = of(&children, "c").await.unwrap();
+    let large = Some(means.large(share("c")));
+    let mut reply = child.request(b"{}".to_vec(), child.next_id(), large).await.unwrap().unwrap();
+    let told = reply.next().await.unwrap_err();
+    assert_eq!(told, failed("the upstream's answer is too large to be inspected"));
+    assert!(means.room("c".into()).holds(8 << 20) && child.serves());
 }
