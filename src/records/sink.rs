@@ -17,6 +17,7 @@ use super::{
     entry::{Entry, is_recordable},
     erase::OPERATOR,
     line::{Notice, write_decision, write_request},
+    pulse::{Hand, Pulse},
     recover::{Warning, rebase, recover},
     roll::{self, BadRoll, Roll},
     signed::SIGN_EVERY,
@@ -57,6 +58,8 @@ pub(super) struct Sink {
     in_round: Vec<Arc<str>>,
     open: usize,
     pub(super) warnings: Vec<Warning>,
+    /// Told of each tenant that it gets through with.
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Sink {
@@ -90,6 +93,7 @@ impl Sink {
             in_round: Vec::new(),
             open: 0,
             warnings: Vec::new(),
+            pulse: Arc::default(),
         };
         let unfinished = begun::unfinished(&sink.audit)?.into_values();
         sink.warnings
@@ -278,6 +282,7 @@ impl Sink {
         let mut outcome = Ok(());
         for (tenant, kind) in std::mem::take(&mut self.pending) {
             self.writes += 1;
+            self.pulse.beat(Hand::Writer);
             let writes = self.writes;
             let Some(stream) = self.known(&tenant, kind) else { continue };
             let (was_open, was_dirty) = (stream.is_open(), stream.is_dirty());
@@ -429,9 +434,11 @@ impl Sink {
     fn prune_before(&mut self, cutoff: Day, now: SystemTime, gone: &mut Gone) -> io::Result<()> {
         // The operator's chain proves what is gone: it outlasts it.
         for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
+            self.pulse.beat(Hand::Writer);
             self.prune_chain(&tenant.into(), (cutoff, now), gone)?;
         }
         for tenant in disk::names(&self.log)? {
+            self.pulse.beat(Hand::Writer);
             let dir = self.log.join(&tenant);
             if !is_recordable(&tenant) || !dir.is_dir() {
                 continue;
