@@ -168,6 +168,10 @@ pub enum OpenError {
     Recover { path: PathBuf, source: io::Error },
     #[error("{0}")]
     Secret(#[from] secret::SecretError),
+    #[error(
+        "the records in {path} were made under another secret, and would read as forged for good: put the secret back that `records.secret` named, or that was made there, or begin with a new data_dir (docs/records.md tells how)", path = path.display()
+    )]
+    OtherSecret { path: PathBuf },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -275,6 +279,11 @@ impl Records {
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
         let secrets = Arc::clone(&options.secrets);
+        match sink::are_anothers(&path, &secrets) {
+            Ok(false) => {}
+            Ok(true) => return Err(OpenError::OtherSecret { path }),
+            Err(source) => return Err(OpenError::Recover { path, source }),
+        }
         let now = writer::wall_clock();
         let today = Day::of(now);
         let opened = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now);

@@ -16,9 +16,10 @@ use super::{
     disk,
     entry::{Entry, is_recordable},
     erase::OPERATOR,
+    head::BadHead,
     line::{Notice, write_decision, write_request},
     pulse::{Hand, Pulse},
-    recover::{Warning, rebase, recover},
+    recover::{Warning, read_head, rebase, recover},
     roll::{self, BadRoll, Roll},
     signed::SIGN_EVERY,
     signing::Signer,
@@ -512,6 +513,25 @@ impl Sink {
         }
         done
     }
+}
+
+/// Whether the records of a data directory were made under another master secret: then the roll was, and so was every head.
+/// Of a single one that does not fit, somebody made another.
+pub(super) fn are_anothers(data_dir: &Path, secrets: &TenantSecrets) -> io::Result<bool> {
+    let audit = data_dir.join("audit");
+    if !matches!(roll::read(&audit, Some(secrets))?, Err(BadRoll::Mac)) {
+        return Ok(false);
+    }
+    let heads = disk::names(&audit.join(".heads"))?;
+    let mut tenants = heads.iter().filter_map(|name| name.strip_suffix(".json")).peekable();
+    let has_heads = tenants.peek().is_some();
+    for tenant in tenants {
+        match read_head(&audit, tenant, Some(&secrets.of(tenant)))? {
+            Some(Err(BadHead::Mac)) => {}
+            Some(Ok(_) | Err(BadHead::Shape)) | None => return Ok(false),
+        }
+    }
+    Ok(has_heads)
 }
 
 /// What retention removed.
