@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// What could not be written is tried again so often.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// A disk that answers has at least so long.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether all is on disk: a full one may get room until then, unless the end is to come at once.
 pub(super) async fn to_disk(gateway: &Arc<Gateway>, until: Instant, at_once: &CancellationToken) -> bool {

@@ -77,8 +77,8 @@ pub(super) fn run(arguments: &Arguments) -> Status {
             Err(message) => print::failed(message.trim_end()),
         }
     });
-    // What hangs by now waits for a disk, and was told.
-    runtime.shutdown_background();
+    // The records end as the last task does. What hangs by now waits for a disk, and was told.
+    runtime.shutdown_timeout(flush::PATIENCE);
     status
 }
 

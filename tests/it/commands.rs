@@ -146,7 +146,8 @@ fn redact_keeps_bytes_that_are_no_utf_8() {
     fs::write(dir.path().join("in"), lines.join(&b'\n')).unwrap();
     let redact = |name: &str| {
         let input = fs::File::open(dir.path().join(name)).unwrap();
-        let told = std::process::Command::new(crate::support::BINARY).arg("redact").stdin(input).output().unwrap();
+        let told =
+            std::process::Command::new(crate::support::BINARY).arg("redact").stdin(input).output().unwrap();
         assert!(told.status.success() && told.stderr.is_empty());
         told.stdout
     };
@@ -154,9 +155,17 @@ fn redact_keeps_bytes_that_are_no_utf_8() {
     let told: Vec<&[u8]> = out.split(|byte| *byte == b'\n').collect();
     assert_eq!(told[..3], lines[..3]);
     let address = b"[EMAIL_ADDRESS:";
-    assert!(told[3].starts_with(address) && told[3].ends_with(b"] \xe9crit"), "{:?}", told[3].escape_ascii().to_string());
+    assert!(
+        told[3].starts_with(address) && told[3].ends_with(b"] \xe9crit"),
+        "{:?}",
+        told[3].escape_ascii().to_string()
+    );
     let inner = [&b"{\"\xe9\":\""[..], address].concat();
-    assert!(told[4].starts_with(&inner) && told[4].ends_with(b"] \xe9\"}"), "{:?}", told[4].escape_ascii().to_string());
+    assert!(
+        told[4].starts_with(&inner) && told[4].ends_with(b"] \xe9\"}"),
+        "{:?}",
+        told[4].escape_ascii().to_string()
+    );
     fs::write(dir.path().join("again"), &out).unwrap();
     assert_eq!(redact("again"), out);
 }
@@ -165,11 +174,9 @@ fn redact_keeps_bytes_that_are_no_utf_8() {
 #[test]
 fn a_key_that_cannot_be_read_is_not_called_none() {
     let dir = tempfile::tempdir().unwrap();
-    for (keys, expected) in [
-        ("[{ id: prod, sha256: abc }]", "bad-sha256"),
-        ("[{ id: prod }]", "missing-key"),
-        ("[]", "no-keys"),
-    ] {
+    for (keys, expected) in
+        [("[{ id: prod, sha256: abc }]", "bad-sha256"), ("[{ id: prod }]", "missing-key"), ("[]", "no-keys")]
+    {
         let text = format!("tenants: {{ acme: {{ keys: {keys}, models: [\"*\"] }} }}\n");
         fs::write(dir.path().join("t.yaml"), text).unwrap();
         let (_, out, _) = run(&["check", "--config", "t.yaml", "--format", "json"], dir.path(), "");
@@ -179,7 +186,8 @@ fn a_key_that_cannot_be_read_is_not_called_none() {
             let code = problem["code"].as_str().unwrap();
             code.contains("key") || code.contains("sha")
         };
-        let codes: Vec<&str> = told.iter().filter(of_keys).map(|problem| problem["code"].as_str().unwrap()).collect();
+        let codes: Vec<&str> =
+            told.iter().filter(of_keys).map(|problem| problem["code"].as_str().unwrap()).collect();
         assert_eq!(codes, [expected], "{keys}: {out}");
     }
 }

@@ -194,7 +194,9 @@ fn a_disk_that_hangs_is_told_and_has_every_line_in_the_end() {
     drop(frozen);
     assert_eq!(gateway.exit_status(), Some(1));
     // As the disk has it, but for the last one.
-    let script = format!("{MOUNT}{BINARY} audit verify data 2>&1 || exit 1; cat data/log/acme/*.jsonl | grep -c '\"status\":200'");
+    let script = format!(
+        "{MOUNT}{BINARY} audit verify data 2>&1 || exit 1; cat data/log/acme/*.jsonl | grep -c '\"status\":200'"
+    );
     let (is_whole, said) = apart(&script, &dir);
     assert!(is_whole, "{said}");
     let lines: usize = said.lines().last().unwrap().parse().unwrap();

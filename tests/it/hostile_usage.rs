@@ -376,7 +376,13 @@ fn that_usage_is_asked_for_counts_for_nothing() {
     *hostile.answer.lock().unwrap() = way.stream(&[None]);
     let mut body: Value = serde_json::from_str(&way.ask(true)).unwrap();
     let mut expected = Vec::new();
-    for options in [None, Some(json!(null)), Some(json!({})), Some(json!({ "include_usage": false })), Some(json!({ "x": 1 }))] {
+    for options in [
+        None,
+        Some(json!(null)),
+        Some(json!({})),
+        Some(json!({ "include_usage": false })),
+        Some(json!({ "x": 1 })),
+    ] {
         if let Some(options) = options {
             body["stream_options"] = options;
         }

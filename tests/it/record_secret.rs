@@ -97,9 +97,12 @@ fn begin_anew(gateway: &mut Gateway, before: &str) {
     fs::rename(dir.join("given"), dir.join("given-old")).unwrap();
     fs::write(dir.join("given"), NEW).unwrap();
     fs::create_dir(dir.join("data")).unwrap();
-    for name in ["usage.sqlite", "stored.sqlite"] {
-        if dir.join("old").join(name).exists() {
-            fs::copy(dir.join("old").join(name), dir.join("data").join(name)).unwrap();
+    for entry in fs::read_dir(dir.join("old")).unwrap().flatten() {
+        let name = entry.file_name();
+        if name.to_str().unwrap().starts_with("usage.sqlite")
+            || name.to_str().unwrap().starts_with("stored.sqlite")
+        {
+            fs::copy(entry.path(), dir.join("data").join(name)).unwrap();
         }
     }
     gateway.start_again();

@@ -116,8 +116,7 @@ impl Proxy {
             None => url,
         };
         let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
-        let is_sign =
-            |char: char| "/?#@[]\\".contains(char) || char.is_whitespace() || char.is_control();
+        let is_sign = |char: char| "/?#@[]\\".contains(char) || char.is_whitespace() || char.is_control();
         if user.is_some_and(|user| user.contains(is_sign)) {
             return Err(Why::Sign);
         }
@@ -326,9 +325,13 @@ mod tests {
         ] {
             let told = read(&[("all_proxy", bad)]).unwrap_err();
             assert_eq!(told, BadProxy { name: "all_proxy", why }, "{bad}");
-            assert!(!told.to_string().contains("hun") && told.to_string().starts_with("all_proxy has a"), "{told}");
+            assert!(
+                !told.to_string().contains("hun") && told.to_string().starts_with("all_proxy has a"),
+                "{told}"
+            );
         }
-        let bytes: OsString = std::os::unix::ffi::OsStringExt::from_vec(b"http://eva:hunt\xe9r@proxy:1".to_vec());
+        let bytes: OsString =
+            std::os::unix::ffi::OsStringExt::from_vec(b"http://eva:hunt\xe9r@proxy:1".to_vec());
         for name in ["HTTPS_PROXY", "no_proxy"] {
             let told = Proxies::read(|asked| (asked == name).then(|| bytes.clone())).unwrap_err();
             assert_eq!(told, BadProxy { name, why: Why::Utf8 });
