@@ -195,7 +195,7 @@ impl Answering {
             let waiting = clock::now();
             let closing = self.gateway.closing.clone();
             tokio::select! {
-                () = std::future::poll_fn(|cx| match waits.poll(cx, &self.gateway, exchange) {
+                () = poll_fn(|cx| match waits.poll(cx, &self.gateway, exchange) {
                     true => Poll::Ready(()),
                     false => Poll::Pending,
                 }) => {}

@@ -406,8 +406,7 @@ fn verify_against(
         Err(error) => Some(Fault::Read(io::Error::new(error.kind(), error.to_string()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
-    let is_removing = good.is_some_and(|head| head.is_removing);
-    let (left, strange) = before_base(&dir, &base, is_removing);
+    let (left, strange) = before_base(&dir, &base, good.is_some_and(|head| head.is_removing));
     if let (None, Some((file, _))) = (&fault, &strange) {
         reading.place = Some((file.clone(), 1));
     }

@@ -67,7 +67,7 @@ fn what_was_put_back_whole_is_told_by_a_hash_that_was_kept() {
     let (signed, roll) = ("audit/acme/checkpoints/2026-11-25.jsonl", "audit/.heads/roll");
     let all = [records, head, signed, roll];
     let mut sink = open();
-    let mut go_on = |sink: &mut Sink, seconds: u64| {
+    let go_on = |sink: &mut Sink, seconds: u64| {
         write(sink, [made(seconds)]);
         assert!(sync_round(sink.sync_round(at(seconds), Sign::All)).is_empty());
     };
