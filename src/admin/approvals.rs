@@ -14,6 +14,10 @@ use http::{Response, StatusCode};
 const BY_BYTES_MAX: usize = 256;
 const BAD_DECISION: &str =
     "the body must be {\"approve\": true or false, \"by\": who decides, at most 256 bytes}";
+/// The members of a decision. One that is not understood could be meant to bound it.
+const MEMBERS: [&str; 2] = ["approve", "by"];
+/// Of the name of a member, no more is told.
+const NAME_CHARS_MAX: usize = 64;
 
 impl Admin {
     /// The calls that wait for a person, of one tenant (`?tenant=`) or all.
@@ -62,7 +66,10 @@ impl Admin {
 
     /// Takes a person's decision on a call that waits: `{"approve": true, "by": "ada"}`.
     pub(super) async fn decide(&self, id: &str, body: &[u8]) -> Response<Body> {
-        let Some((word, by)) = decision(body) else { return error(StatusCode::BAD_REQUEST, BAD_DECISION) };
+        let (word, by) = match decision(body) {
+            Ok(decision) => decision,
+            Err(message) => return error(StatusCode::BAD_REQUEST, message),
+        };
         let said = gateway::decision(word, &by);
         // Of two that decide at two gateways the first one counts.
         let placed = match &self.gateway.fleet {
@@ -95,12 +102,18 @@ impl Admin {
     }
 }
 
-fn decision(body: &[u8]) -> Option<(Approved, String)> {
-    let body = json::parse(body, 4).ok()?;
+fn decision(body: &[u8]) -> Result<(Approved, String), String> {
+    let body = json::parse(body, 4).map_err(|_| BAD_DECISION)?;
+    let mut members = body.members().unwrap_or_default().iter();
+    if let Some((name, _)) = members.find(|(name, _)| !MEMBERS.contains(&&**name)) {
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        return Err(format!("there is no member `{name}`; {BAD_DECISION}"));
+    }
     let by = body.get("by").and_then(Value::as_str).map(str::trim);
-    let by = by.filter(|by| !by.is_empty() && by.len() <= BY_BYTES_MAX)?;
-    let word = if body.get("approve")?.as_bool()? { Approved::Yes } else { Approved::No };
-    Some((word, by.to_owned()))
+    let by = by.filter(|by| !by.is_empty() && by.len() <= BY_BYTES_MAX).ok_or(BAD_DECISION)?;
+    let word = body.get("approve").and_then(Value::as_bool).ok_or(BAD_DECISION)?;
+    let word = if word { Approved::Yes } else { Approved::No };
+    Ok((word, by.to_owned()))
 }
 
 /// The call that was decided, and what.

@@ -235,6 +235,7 @@ fn as_json(report: &records::Report) -> Value<'static> {
             let row = Value::object([
                 ("tenant", Value::string(tenant.tenant.clone())),
                 ("records", Value::integer(tenant.records)),
+                ("last", Value::string(tenant.last.as_str().to_owned())),
                 ("behind_head", Value::integer(tenant.unsealed)),
                 ("ok", Value::Bool(finding.is_none())),
                 ("finding", finding.map_or(Value::Null, |finding| Value::string(finding.fault.to_string()))),

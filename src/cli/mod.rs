@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod diff;
 mod explain;
+mod flush;
 mod init;
 mod key;
 mod mock;

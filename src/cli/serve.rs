@@ -6,7 +6,7 @@ mod watching;
 use super::{
     Status,
     certificates::Certificates,
-    print,
+    flush, print,
     run::Lent,
     signals,
     take_over::{Shared, bind, lock, share},
@@ -52,8 +52,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The last records are exported within so long.
 const EXPORT_MAX: Duration = Duration::from_secs(5);
-/// While a gateway that ends cannot write its last records, it is tried so often.
-const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// Idle upstream connections are looked at this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -73,12 +71,15 @@ pub(super) fn run(arguments: &Arguments) -> Status {
         Ok(runtime) => runtime,
         Err(error) => return print::failed(&format!("the system gives no threads: {error}")),
     };
-    runtime.block_on(async {
+    let status = runtime.block_on(async {
         match Running::start(&arguments.config.config, arguments.take_over, None).await {
             Ok(running) => running.until_signal().await,
             Err(message) => print::failed(message.trim_end()),
         }
-    })
+    });
+    // The records end as the last task does. What hangs by now waits for a disk, and was told.
+    runtime.shutdown_timeout(flush::PATIENCE);
+    status
 }
 
 /// One runtime for everything.
@@ -295,7 +296,7 @@ impl Running {
     pub(super) async fn start(path: &Path, take_over: bool, lent: Option<Lent>) -> Result<Self, String> {
         descriptors::raise();
         signals::of_files_are_errors().map_err(|error| format!("signals cannot be received: {error}"))?;
-        Proxies::read(|name| std::env::var(name).ok()).map_err(|bad| bad.to_string())?;
+        Proxies::read(|name| std::env::var_os(name)).map_err(|bad| bad.to_string())?;
         let loaded = config::load(path);
         let place = compile::records_place(&loaded, &|name| std::env::var(name).ok());
         let (lock, shared) = take_place(path, &loaded, &place, take_over).await?;
@@ -462,29 +463,9 @@ impl Running {
             stopping.spawn(async move { server.stop().await });
         }
         stopping.join_all().await;
-        let (gateway, at_once) = (Arc::clone(&self.gateway), at_once.clone());
-        let flushed = tokio::task::spawn_blocking(move || {
-            gateway.stored.flush();
-            gateway.ledger.flush();
-            while gateway.records.flush().is_err() {
-                let may_wait = gateway.records.must_not_lose() && !at_once.is_cancelled();
-                if clock::now() >= until || !may_wait {
-                    return Err(gateway.records.unwritten());
-                }
-                std::thread::sleep(RETRY_EVERY);
-            }
-            Ok(())
-        })
-        .await;
-        match &flushed {
-            Ok(Ok(())) => {}
-            Ok(Err(0)) | Err(_) => operator::warn("the last records could not be brought to the disk"),
-            Ok(Err(lost)) => {
-                operator::warn(&format!("the last records could not be written: {lost} are lost"));
-            }
-        }
+        let is_whole = flush::to_disk(&self.gateway, until, at_once).await;
         self.gateway.telemetry.finish(EXPORT_MAX).await;
-        matches!(flushed, Ok(Ok(()))) || !self.gateway.records.must_not_lose()
+        is_whole || !self.gateway.records.must_not_lose()
     }
 }
 

@@ -4,14 +4,14 @@ use super::{
     Gateway, Visit,
     cache::Pending,
     form,
-    gathered::{self, Form, Gathered},
+    gathered::{self, Form},
     mcp::Events,
     pace::Pace,
     person::Waits,
-    reserve,
     rest::Rest,
     stored,
     visit::{self, Summary},
+    whole,
 };
 use crate::{
     asked::End,
@@ -94,8 +94,11 @@ pub(super) async fn inspect(
     }
     let Answer { headers, body, .. } = answer;
     let unread = match form::check(&headers, terms.stream) {
-        // What it took is told in a whole answer, too, and the provider has it paid.
+        // What it took is told in this form, too, and the provider has it paid.
         Err(refusal) if terms.stream => Some(refusal),
+        Err(refusal) if dialect::streams(terms.api) => {
+            return whole::unasked_stream(visit, terms, translation, (body, refusal)).await;
+        }
         checked => checked.map(|()| None)?,
     };
     if terms.stream && unread.is_none() {
@@ -108,7 +111,7 @@ pub(super) async fn inspect(
     // The provider has it paid, though there is no room to read it.
     visit.is_unread = matches!(&gathered, Err(refusal) if gathered::is_for_room(refusal));
     visit.waited += clock::now().saturating_duration_since(waiting);
-    whole(visit, terms, translation, gathered?, unread).await
+    whole::answered(visit, terms, translation, gathered?, unread).await
 }
 
 /// An upstream's error in the gateway's words; its own text only redacted.
@@ -127,123 +130,8 @@ async fn told(visit: &mut Visit, upstream: &Upstream, answer: Answer) -> Refusal
     }
 }
 
-/// `unread` is why the client could not read it, whatever it holds.
-async fn whole(
-    visit: &mut Visit,
-    terms: Terms,
-    translation: Option<translate::Answer>,
-    (gathered, leave): (Gathered, Leave),
-    unread: Option<Refusal>,
-) -> Result<Response<Body>, Refusal> {
-    let Gathered { bytes, held } = gathered;
-    let gateway = Arc::clone(visit.gateway());
-    let (waited, denied) = (visit.waited, std::mem::take(&mut visit.tools_denied));
-    let asked = visit.hand_over()?;
-    let (family, request_id, mut standing) = (visit.family, Arc::clone(&asked.request_id), asked.standing);
-    let (identity, model) = (asked.identity.clone(), asked.model.clone());
-    let exchange = Exchange::new(asked, terms, denied).translated(translation);
-    let (keeping, is_alone) = (visit.keeping.take(), gateway.fleet.is_none());
-    let mut answering = Answering { gateway, exchange: Some(exchange), waited, keeping };
-    let judged = match unread {
-        None => answering.judged(bytes, leave).await,
-        Some(refusal) => leave.work(|| answering.counted(bytes)).and(Err(refusal)),
-    };
-    let (mut response, end) = match judged {
-        Ok(bytes) => {
-            let mut response = Response::new(Body::full(held.until_sent(bytes)));
-            response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-            (response, End::Complete)
-        }
-        Err(refusal) => (refused(&refusal, family, &request_id, None), End::Refused(refusal)),
-    };
-    // What was decided could not be written down: then nothing of it leaves.
-    if let Err(refusal) = answering.finish(&end, Some(response.status())) {
-        response = refused(&refusal, family, &request_id, None);
-    }
-    // What others used too is known only once they are asked.
-    if !response.status().is_success() && is_alone {
-        let (tokens, budget) = reserve::left(&identity, model.as_ref(), reserve::now());
-        standing = standing.map(|standing| Standing { tokens, budget, ..standing });
-    }
-    label(response.headers_mut(), family, &request_id, standing);
-    Ok(response)
-}
-
-/// A whole answer while it is judged, which may wait for a person. Dropped before it is finished, its client left.
-struct Answering {
-    gateway: Arc<Gateway>,
-    exchange: Option<Exchange>,
-    /// Time that others took.
-    waited: Duration,
-    keeping: Option<Arc<Pending>>,
-}
-
-impl Answering {
-    /// Reads what it took, of an answer that goes nowhere.
-    fn counted(&mut self, bytes: Bytes) -> Result<(), Refusal> {
-        let exchange = self.exchange.as_mut().ok_or(ANSWERED)?;
-        exchange.take_whole(bytes, clock::now())?;
-        exchange.whole().map(drop)
-    }
-
-    /// The answer as it leaves, once everybody who is asked about a call has answered.
-    async fn judged(&mut self, bytes: Bytes, leave: Leave) -> Result<Bytes, Refusal> {
-        let exchange = self.exchange.as_mut().ok_or(ANSWERED)?;
-        let mut waits = Waits::default();
-        let mut judged = leave.work(|| {
-            exchange.take_whole(bytes, clock::now())?;
-            exchange.whole()
-        });
-        loop {
-            self.gateway.remember(exchange);
-            let evidence = exchange.evidence();
-            evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line))?;
-            if let Some(bytes) = judged? {
-                return Ok(bytes);
-            }
-            waits.ask(&self.gateway, exchange);
-            let waiting = clock::now();
-            let closing = self.gateway.closing.clone();
-            tokio::select! {
-                () = std::future::poll_fn(|cx| match waits.poll(cx, &self.gateway, exchange) {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
-                }) => {}
-                () = closing.cancelled() => return Err(SHUTTING_DOWN),
-            }
-            self.waited += clock::now().saturating_duration_since(waiting);
-            judged = exchange.whole();
-        }
-    }
-
-    /// Keeps, measures and records what came of it.
-    fn finish(&mut self, end: &End, status: Option<StatusCode>) -> Result<(), Refusal> {
-        let Some(mut exchange) = self.exchange.take() else { return Ok(()) };
-        if *end == End::ClientGone {
-            exchange.leave();
-        }
-        let summary = Summary::of(exchange.asked());
-        self.gateway.remember(&mut exchange);
-        stored::shelve(&self.gateway, &exchange, end);
-        let status = status.map_or(499, |status| status.as_u16());
-        let (evidence, entry) = exchange.finish(end, status, clock::now());
-        self.keeping.take().into_iter().for_each(|pending| pending.ended(end, &entry));
-        let recorded = evidence.into_iter().try_for_each(|line| visit::record(&self.gateway, line));
-        summary.tell(&self.gateway, end, entry, self.waited);
-        recorded
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        drop(self.finish(&End::ClientGone, None));
-    }
-}
-
 const REFUSED_OF_A_POOL: Refusal =
     Refusal::UpstreamError { message: "the upstream did not accept the gateway's credential" };
-const ANSWERED: Refusal = Refusal::UpstreamError { message: "the request is already answered" };
-
 /// What is told to those who wait when the time to drain is over.
 pub(super) const SHUTTING_DOWN: Refusal =
     Refusal::UpstreamError { message: "the gateway is shutting down; try again" };

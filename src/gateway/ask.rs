@@ -126,7 +126,7 @@ pub(super) fn understand_and_authorize(
     visit.record(found.evidence)?;
     let permit = permit?;
     let name = model_as.unwrap_or(request.model);
-    let said = reserve::input(visit.asked()?, name, api, &parsed, permit.body());
+    let said = reserve::input(visit.asked()?, name, &request, &parsed, permit.body());
     // The provider puts the conversation before it that the request goes on from, and bills all of it.
     let input = said.saturating_add(recalled.tokens());
     let amount = reserve::at_most(visit.asked()?, model, api, &parsed, input);

@@ -24,7 +24,7 @@ const STEP_BYTES: usize = 1 << 20;
 /// So long an answer waits for others to be sent.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No answer is longer.
-const LENGTH_MAX: usize = 64 << 20;
+pub(super) const LENGTH_MAX: usize = 64 << 20;
 
 const TOO_LARGE: Refusal =
     Refusal::UpstreamError { message: "the upstream's answer is too large to be inspected" };

@@ -28,6 +28,7 @@ mod stored;
 mod tools;
 mod usage;
 mod visit;
+mod whole;
 
 pub use answer::{Body, StreamBody};
 pub use cache::Cache;

@@ -4,7 +4,7 @@ use super::{Route, Visit};
 use crate::{
     asked::{Asked, AskedModel},
     clock,
-    dialect::{self, Api},
+    dialect::{self, Api, Request},
     fleet,
     identity::Identity,
     json::Value,
@@ -19,12 +19,15 @@ use std::sync::Arc;
 
 /// The tokens that a call's input is taken for, of what it says and what is sent of it: counted in the vocabulary of its
 /// model where a limit hangs on them or they are asked for, else by length.
-pub(super) fn input(asked: &Asked, model: &str, api: Api, body: &Value<'_>, sent: &[u8]) -> u64 {
+pub(super) fn input(asked: &Asked, model: &str, request: &Request<'_>, body: &Value<'_>, sent: &[u8]) -> u64 {
+    let api = request.api;
     let own = asked.identity.key().quota.as_ref();
     let is_limited =
         || asked.identity.tenant().quota.limits_calls() || own.is_some_and(|own| own.limits_calls());
     let vocabulary = Vocabulary::of(model).filter(|_| api == Api::CountTokens || is_limited());
-    tokens::of_request(vocabulary, body, sent.len())
+    // That a stream tells its usage is asked for by the gateway, not by the client, and no text of a model's.
+    let own = if request.usage_unasked { dialect::openai::usage_bytes(body) } else { 0 };
+    tokens::of_request(vocabulary, body, sent.len().saturating_sub(own))
 }
 
 /// What a call may use at most: its input, as it is taken for, and the longest answer that it allows.

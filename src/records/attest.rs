@@ -21,7 +21,7 @@ use super::{
 };
 
 /// A checkpoint is made every minute while records come; a record that is so much younger than the last one has none.
-const GRACE: Duration = Duration::from_secs(300);
+pub(super) const GRACE: Duration = Duration::from_secs(300);
 
 /// What is wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]

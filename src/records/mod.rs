@@ -22,6 +22,7 @@ mod escape;
 mod head;
 mod line;
 mod progress;
+mod pulse;
 pub mod recent;
 mod recover;
 mod roll;
@@ -46,14 +47,15 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
 };
 
-use crate::trace::Traced;
+use crate::{operator, trace::Traced};
+use pulse::Pulse;
 
 pub use attest::{Attested, BadCheckpoint};
 pub use audit_files::{NoAuditFiles, audit_files, each_line};
@@ -64,6 +66,7 @@ pub use day_file::DayFile;
 pub use entry::{Content, DecisionEntry, Entry, Journal, Model, Raw, RequestEntry};
 pub use erase::{EraseError, Erasure, Holdings, OPERATOR, acknowledge, holdings, links};
 pub use line::TEXT_BYTES_MAX;
+pub use pulse::HANGS_AFTER;
 pub use recover::Warning;
 pub use roll::{BadRoll, Loss};
 pub use said::Said;
@@ -103,6 +106,8 @@ pub struct Options {
 
 /// A tenant may fill this fraction of the queue.
 const TENANT_SHARE: usize = 8;
+/// Whoever waits for the disk looks so often whether it hangs.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The usual [`Options::queue_bytes_max`].
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 
@@ -124,6 +129,13 @@ pub trait Observer: Send + Sync {
     fn warned(&self, warning: &Warning);
     /// A try to write, sync or remove failed. Comes with every try, up to 4 times a second.
     fn failed(&self, error: &io::Error);
+    /// The disk has taken nothing for [`HANGS_AFTER`]. On any thread.
+    fn hangs(&self) {
+        let seconds = HANGS_AFTER.as_secs();
+        operator::warn(&format!(
+            "records cannot be written: the disk of `data_dir` has not answered for {seconds} s"
+        ));
+    }
     /// What failed works again.
     fn recovered(&self) {}
 }
@@ -156,6 +168,10 @@ pub enum OpenError {
     Recover { path: PathBuf, source: io::Error },
     #[error("{0}")]
     Secret(#[from] secret::SecretError),
+    #[error(
+        "the records in {path} were made under another secret, and would read as forged for good: put the secret back that `records.secret` named, or that was made there, or begin with a new data_dir (docs/records.md tells how)", path = path.display()
+    )]
+    OtherSecret { path: PathBuf },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -182,7 +198,7 @@ pub struct Records {
     turns: Turns,
     removes_until: Arc<AtomicI64>,
     /// Held until all is written.
-    _lock: Arc<DataDirLock>,
+    lock: Arc<DataDirLock>,
 }
 
 /// What the writer's thread shares with all others.
@@ -195,6 +211,7 @@ struct Shared {
     /// Bytes in the queue and in the writer's hands.
     queued_bytes: AtomicUsize,
     is_failing: AtomicBool,
+    pulse: Arc<Pulse>,
     counters: Counters,
     observer: Arc<dyn Observer>,
 }
@@ -220,6 +237,26 @@ impl Shared {
         self.counters.dropped.fetch_add(records, Relaxed);
     }
 
+    /// Whether the last try to write failed, or waits for a disk that hangs.
+    fn gets_stuck(&self) -> bool {
+        self.is_failing.load(Relaxed) || self.hangs()
+    }
+
+    fn hangs(&self) -> bool {
+        let hangs = self.pulse.hangs();
+        if hangs && self.pulse.is_news() {
+            self.observer.hangs();
+        }
+        hangs
+    }
+
+    /// Waits for word of the writer's. None: it waits for a disk that hangs.
+    fn wait_for_the_disk<'q>(&self, queue: MutexGuard<'q, Queue>) -> Option<MutexGuard<'q, Queue>> {
+        let waited = self.flushed.wait_timeout(queue, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner);
+        let (queue, waited) = waited;
+        (!waited.timed_out() || !self.hangs()).then_some(queue)
+    }
+
     fn flush_done(&self) -> u64 {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).flush_done
     }
@@ -242,6 +279,11 @@ impl Records {
     pub fn open_locked(options: Options, lock: Arc<DataDirLock>) -> Result<Self, OpenError> {
         let path = options.data_dir;
         let secrets = Arc::clone(&options.secrets);
+        match sink::are_anothers(&path, &secrets) {
+            Ok(false) => {}
+            Ok(true) => return Err(OpenError::OtherSecret { path }),
+            Err(source) => return Err(OpenError::Recover { path, source }),
+        }
         let now = writer::wall_clock();
         let today = Day::of(now);
         let opened = sink::Sink::open(&path, options.secrets, options.signer, options.retain, now);
@@ -261,10 +303,11 @@ impl Records {
             flushed: Condvar::new(),
             queued_bytes: AtomicUsize::new(0),
             is_failing: AtomicBool::new(false),
+            pulse: Arc::clone(&sink.pulse),
             counters: Counters::default(),
             observer: options.observer,
         });
-        let syncer = sync::Syncer::start().map_err(OpenError::Thread)?;
+        let syncer = sync::Syncer::start(Arc::clone(&sink.pulse)).map_err(OpenError::Thread)?;
         let compressor = options.compress.then(|| compress::Compressor::start(sink.dirs()));
         let compressor = compressor.transpose().map_err(OpenError::Thread)?;
         let writer = writer::Writer::new(
@@ -282,7 +325,7 @@ impl Records {
             thread: Some(thread),
             turns: Turns::default(),
             removes_until,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -311,7 +354,7 @@ impl Records {
             self.shared.wake.notify_one();
         }
         match self.on_failure {
-            OnFailure::Fail if self.shared.is_failing.load(Relaxed) => Err(Unrecorded::Failing),
+            OnFailure::Fail if self.shared.gets_stuck() => Err(Unrecorded::Failing),
             OnFailure::Fail | OnFailure::Drop => Ok(()),
         }
     }
@@ -332,7 +375,7 @@ impl Records {
             OnFailure::Drop => true,
             OnFailure::Fail => {
                 let room = self.queue_bytes_max - self.queue_bytes_max / 4;
-                !self.shared.is_failing.load(Relaxed) && self.shared.queued_bytes.load(Relaxed) < room
+                !self.shared.gets_stuck() && self.shared.queued_bytes.load(Relaxed) < room
             }
         }
     }
@@ -359,14 +402,14 @@ impl Records {
         self.on_failure == OnFailure::Fail
     }
 
-    /// Whether the last try to write failed, and no record may be lost.
+    /// Whether the last try to write failed, or does not come to its end, and no record may be lost.
     pub fn is_failing(&self) -> bool {
-        self.on_failure == OnFailure::Fail && self.shared.is_failing.load(Relaxed)
+        self.on_failure == OnFailure::Fail && self.shared.gets_stuck()
     }
 
     /// Whether records are written, as far as is known, and there is room for more; whatever requests do where they are not.
     pub fn are_written(&self) -> bool {
-        self.accepts() && !self.shared.is_failing.load(Relaxed)
+        self.accepts() && !self.shared.gets_stuck()
     }
 
     /// How many of the records that were taken are not written yet.
@@ -381,14 +424,14 @@ impl Records {
         &self.shared.counters
     }
 
-    /// Waits until all that was pushed before is on disk, or a try to get it there failed.
+    /// Waits until all that was pushed before is on disk, or a try to get it there failed or hangs.
     pub fn flush(&self) -> Result<(), Unrecorded> {
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.flush_asked += 1;
         let asked = queue.flush_asked;
         self.shared.wake.notify_one();
         while queue.flush_done < asked && !queue.is_gone {
-            queue = self.shared.flushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.shared.wait_for_the_disk(queue).ok_or(Unrecorded::Failing)?;
         }
         if queue.flush_done >= asked && queue.is_flush_whole { Ok(()) } else { Err(Unrecorded::Failing) }
     }
@@ -401,8 +444,18 @@ impl Records {
     fn end(&mut self) -> Result<(), Unrecorded> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let flushed = self.flush();
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).is_closing = true;
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.is_closing = true;
         self.shared.wake.notify_one();
+        while !queue.is_gone {
+            let Some(waited) = self.shared.wait_for_the_disk(queue) else {
+                // The thread may go on to write: the directory stays its own until the process is over.
+                std::mem::forget(Arc::clone(&self.lock));
+                return Err(Unrecorded::Failing);
+            };
+            queue = waited;
+        }
+        drop(queue);
         thread.join().map_err(|_| Unrecorded::Failing).and(flushed)
     }
 }

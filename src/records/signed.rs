@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    attest::GRACE,
     chain::{Digest, Walk},
     checkpoint::{Checkpoint, Signed},
     head::Base,
@@ -37,23 +38,33 @@ pub(super) struct Signing {
     sure: Stand,
     /// When this process made the last one.
     made: Option<SystemTime>,
+    /// The time of the last one that is on the disk for sure.
+    placed: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone)]
 struct Stand {
     signed: Signed,
     at: Option<(Day, u64)>,
+    time: Option<SystemTime>,
 }
 
 impl Signing {
     pub(super) fn new(signer: Option<Arc<Signer>>, found: Found) -> Self {
-        let now = Stand { signed: found.signed, at: found.at };
-        Self { signer, sure: now.clone(), now, made: None }
+        let now = Stand { signed: found.signed, at: found.at, time: found.time };
+        Self { signer, sure: now.clone(), placed: now.time, now, made: None }
     }
 
     /// Whether there are records behind the last checkpoint that have to be signed.
     pub(super) fn is_behind(&self, written: &Walk) -> bool {
         self.signer.is_some() && written.records > self.now.signed.records
+    }
+
+    /// Whether a record of this time would be too young for the last checkpoint: behind it the chain would look as if
+    /// checkpoints had been taken away, until the next one is made.
+    pub(super) fn is_too_old_for(&self, record: SystemTime) -> bool {
+        let until = self.placed.map(|placed| placed.checked_add(GRACE).unwrap_or(placed));
+        self.signer.is_some() && until.is_none_or(|until| record > until)
     }
 
     /// Whether checkpoints are made at all.
@@ -93,7 +104,7 @@ impl Signing {
         let from = self.now.at.filter(|(last, _)| *last == day).map_or(0, |(_, length)| length);
         // A checkpoint that cannot be signed fails where it would be written.
         let (line, signed) = checkpoint.sign(signer).unwrap_or_else(|| (Vec::new(), before.clone()));
-        self.now = Stand { signed, at: Some((day, from + line.len() as u64)) };
+        self.now = Stand { signed, at: Some((day, from + line.len() as u64)), time: Some(now) };
         Some(Append { path: path_of(state.dir, day), from, line })
     }
 
@@ -101,6 +112,17 @@ impl Signing {
     pub(super) fn take_back(&mut self) {
         self.now = self.sure.clone();
         self.made = None;
+    }
+
+    /// The last checkpoint reached the disk.
+    pub(super) fn settle(&mut self) {
+        self.placed = self.now.time;
+    }
+
+    /// The last checkpoint is on the disk, before the records that it was made for: these are to be signed as soon as ever.
+    pub(super) fn vouched(&mut self) {
+        (self.sure, self.made) = (self.now.clone(), None);
+        self.settle();
     }
 
     /// The number and hash of the last checkpoint, for the head that is put in place after it.

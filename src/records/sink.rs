@@ -16,8 +16,10 @@ use super::{
     disk,
     entry::{Entry, is_recordable},
     erase::OPERATOR,
+    head::BadHead,
     line::{Notice, write_decision, write_request},
-    recover::{Warning, rebase, recover},
+    pulse::{Hand, Pulse},
+    recover::{Warning, read_head, rebase, recover},
     roll::{self, BadRoll, Roll},
     signed::SIGN_EVERY,
     signing::Signer,
@@ -57,6 +59,8 @@ pub(super) struct Sink {
     in_round: Vec<Arc<str>>,
     open: usize,
     pub(super) warnings: Vec<Warning>,
+    /// Told of each tenant that it gets through with.
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Sink {
@@ -90,6 +94,7 @@ impl Sink {
             in_round: Vec::new(),
             open: 0,
             warnings: Vec::new(),
+            pulse: Arc::default(),
         };
         let unfinished = begun::unfinished(&sink.audit)?.into_values();
         sink.warnings
@@ -278,6 +283,7 @@ impl Sink {
         let mut outcome = Ok(());
         for (tenant, kind) in std::mem::take(&mut self.pending) {
             self.writes += 1;
+            self.pulse.beat(Hand::Writer);
             let writes = self.writes;
             let Some(stream) = self.known(&tenant, kind) else { continue };
             let (was_open, was_dirty) = (stream.is_open(), stream.is_dirty());
@@ -429,9 +435,11 @@ impl Sink {
     fn prune_before(&mut self, cutoff: Day, now: SystemTime, gone: &mut Gone) -> io::Result<()> {
         // The operator's chain proves what is gone: it outlasts it.
         for tenant in self.chains()?.into_iter().filter(|name| name != OPERATOR) {
+            self.pulse.beat(Hand::Writer);
             self.prune_chain(&tenant.into(), (cutoff, now), gone)?;
         }
         for tenant in disk::names(&self.log)? {
+            self.pulse.beat(Hand::Writer);
             let dir = self.log.join(&tenant);
             if !is_recordable(&tenant) || !dir.is_dir() {
                 continue;
@@ -505,6 +513,25 @@ impl Sink {
         }
         done
     }
+}
+
+/// Whether the records of a data directory were made under another master secret: then the roll was, and so was every head.
+/// Of a single one that does not fit, somebody made another.
+pub(super) fn are_anothers(data_dir: &Path, secrets: &TenantSecrets) -> io::Result<bool> {
+    let audit = data_dir.join("audit");
+    if !matches!(roll::read(&audit, Some(secrets))?, Err(BadRoll::Mac)) {
+        return Ok(false);
+    }
+    let heads = disk::names(&audit.join(".heads"))?;
+    let mut tenants = heads.iter().filter_map(|name| name.strip_suffix(".json")).peekable();
+    let has_heads = tenants.peek().is_some();
+    for tenant in tenants {
+        match read_head(&audit, tenant, Some(&secrets.of(tenant)))? {
+            Some(Err(BadHead::Mac)) => {}
+            Some(Ok(_) | Err(BadHead::Shape)) | None => return Ok(false),
+        }
+    }
+    Ok(has_heads)
 }
 
 /// What retention removed.

@@ -20,7 +20,7 @@ use super::{
     signed::{Signing, State},
     signing::Signer,
     stamp::Day,
-    trail::Append,
+    trail::{self, Append},
 };
 use crate::redact::TenantSecret;
 
@@ -76,6 +76,11 @@ impl Chain {
     /// Whether a line is there that may not stand behind the head, whichever of the two it is.
     fn goes_beyond(&self) -> bool {
         self.newest > self.placed.min(self.until)
+    }
+
+    /// The time of a line that is too young for the last checkpoint, if one is there.
+    fn unvouched(&self) -> Option<SystemTime> {
+        self.newest.filter(|newest| self.signing.is_too_old_for(*newest))
     }
 }
 
@@ -233,6 +238,7 @@ impl Stream {
     fn append(&mut self, day: Day, bytes: &[u8]) -> io::Result<()> {
         self.follow_rotation();
         self.renew_head()?;
+        self.vouch()?;
         if self.file.as_ref().is_none_or(|(open, _)| *open != day) {
             self.open(day)?;
         }
@@ -280,36 +286,60 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether a record is pending that may not stand behind the head.
+    /// Whether a record is pending that may not stand behind the head, or the last checkpoint.
     pub(super) fn goes_beyond(&self) -> bool {
-        let chain = self.chain.as_ref().filter(|chain| chain.has_head && !chain.is_ended);
-        self.is_pending() && chain.is_some_and(Chain::goes_beyond)
+        let is_beyond = |chain: &Chain| {
+            let has_open_head = chain.has_head && !chain.is_ended;
+            has_open_head && chain.goes_beyond() || chain.unvouched().is_some()
+        };
+        self.is_pending() && self.chain.as_ref().is_some_and(is_beyond)
     }
 
     /// The round that took its head last is over, and it did not fail.
     pub(super) fn settle(&mut self) {
         if let Some(chain) = &mut self.chain {
             chain.placed = chain.until;
+            chain.signing.settle();
         }
     }
 
     /// Puts a head in place that allows what comes now. None must be on its way there.
     fn renew_head(&mut self) -> io::Result<()> {
-        let Some(chain) = self.chain.as_mut().filter(|chain| chain.has_head && !chain.is_ended) else {
-            return Ok(());
-        };
-        if !chain.goes_beyond() {
+        let is_beyond = |chain: &Chain| chain.has_head && !chain.is_ended && chain.goes_beyond();
+        if !self.chain.as_ref().is_some_and(is_beyond) {
             return Ok(());
         }
-        // It counts what is written, so that has to be on the disk.
+        self.sync_written()?;
+        if let Some(chain) = &mut self.chain {
+            chain.has_head = false;
+        }
+        self.ensure_head()
+    }
+
+    /// What a head or a checkpoint is to count has to be on the disk.
+    fn sync_written(&self) -> io::Result<()> {
         for dirty in &self.dirty {
             disk::open(OpenOptions::new().append(true), &dirty.path)?.sync_data()?;
         }
-        if self.is_dir_dirty {
-            disk::sync_dir(&self.dir)?;
+        if self.is_dir_dirty { disk::sync_dir(&self.dir) } else { Ok(()) }
+    }
+
+    /// Signs how the chain stands where what comes now would be too young for the last checkpoint: a crash, or somebody who
+    /// looks before it is signed itself, must not find it look forged. None must be on its way to the disk.
+    fn vouch(&mut self) -> io::Result<()> {
+        let Some(time) = self.chain.as_ref().and_then(Chain::unvouched) else { return Ok(()) };
+        disk::create_dir(&self.dir)?;
+        self.sync_written()?;
+        self.ensure_head()?;
+        let Some(checkpoint) = self.sign(time, None) else { return Ok(()) };
+        let appended = trail::append(&checkpoint);
+        if let Some(chain) = &mut self.chain {
+            match appended {
+                Ok(()) => chain.signing.vouched(),
+                Err(_) => chain.signing.take_back(),
+            }
         }
-        chain.has_head = false;
-        self.ensure_head()
+        appended
     }
 
     /// A chain has a head before it has a record, so that a missing one always tells of a removal; and none that says

@@ -8,10 +8,12 @@ use std::{
     path::Path,
     sync::{Arc, mpsc},
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use super::{
     disk,
+    pulse::{Hand, Pulse},
     stream::{Dirty, SyncJob},
     trail,
 };
@@ -23,6 +25,9 @@ pub enum Kind {
     Log,
 }
 
+/// While the writer waits for a round it says so often that it is not the one that hangs.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
 pub(super) type Round = Vec<(Arc<str>, Kind, SyncJob)>;
 
 /// The syncing thread. Ends when this is dropped and its round is done.
@@ -30,22 +35,26 @@ pub(super) struct Syncer {
     rounds: mpsc::SyncSender<Round>,
     results: mpsc::Receiver<Round>,
     is_busy: bool,
+    pulse: Arc<Pulse>,
     _thread: JoinHandle<()>,
 }
 
 impl Syncer {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(pulse: Arc<Pulse>) -> io::Result<Self> {
         let (rounds, to_do) = mpsc::sync_channel::<Round>(1);
         let (done, results) = mpsc::sync_channel(1);
+        let beating = Arc::clone(&pulse);
         let work = move || {
             while let Ok(round) = to_do.recv() {
-                if done.send(sync_round(round)).is_err() {
+                let failed = sync_each(round, &mut || beating.beat(Hand::Syncer));
+                beating.rest(Hand::Syncer);
+                if done.send(failed).is_err() {
                     return;
                 }
             }
         };
         let thread = Builder::new().name("records-sync".into()).spawn(work)?;
-        Ok(Self { rounds, results, is_busy: false, _thread: thread })
+        Ok(Self { rounds, results, is_busy: false, pulse, _thread: thread })
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -67,7 +76,14 @@ impl Syncer {
                 Err(mpsc::TryRecvError::Empty) => return None,
                 outcome => outcome.unwrap_or_default(),
             },
-            Patience::Wait => self.results.recv().unwrap_or_default(),
+            Patience::Wait => loop {
+                // Whether the disk takes what is synced, the other thread shows.
+                self.pulse.beat(Hand::Writer);
+                match self.results.recv_timeout(BEAT_EVERY) {
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    outcome => break outcome.unwrap_or_default(),
+                }
+            },
         };
         self.is_busy = false;
         Some(failed)
@@ -82,9 +98,15 @@ pub(super) enum Patience {
 
 /// Does a round; returns the jobs that failed.
 pub(super) fn sync_round(round: Round) -> Round {
+    sync_each(round, &mut || {})
+}
+
+/// The same, and tells `beat` before each.
+fn sync_each(round: Round, beat: &mut dyn FnMut()) -> Round {
     let mut heads = BTreeSet::new();
     let mut failed = Vec::new();
     for (tenant, kind, job) in round {
+        beat();
         match sync_job(&job) {
             Ok(()) => heads.extend(job.head.as_ref().and_then(|(path, _)| path.parent().map(Path::to_owned))),
             Err(_) => failed.push((tenant, kind, job)),

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     day_file::{day_path, remove_day},
     disk::{self, Lines, Next},
     head::parse_file_name,
-    stamp::Day,
+    stamp::{Day, parse_time},
 };
 
 /// The directory of checkpoints below a chain's.
@@ -59,6 +60,8 @@ pub(super) fn append(append: &Append) -> io::Result<()> {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) signed: Signed,
+    /// When the last one was made.
+    pub(super) time: Option<SystemTime>,
     /// The last file and its length.
     pub(super) at: Option<(Day, u64)>,
     /// How many bytes of a torn last line were moved aside, and where that was.
@@ -70,7 +73,7 @@ pub(super) struct Found {
 /// Finds where a tenant's checkpoints go on, after mending a torn last line.
 pub(super) fn recover(dir: &Path, tenant: &str) -> io::Result<Found> {
     let genesis = Signed::genesis(tenant);
-    let mut found = Found { signed: genesis, at: None, torn: None, is_unreadable: false };
+    let mut found = Found { signed: genesis, time: None, at: None, torn: None, is_unreadable: false };
     for day in days(dir)?.into_iter().rev() {
         let path = path_of(dir, day);
         let (length, torn) = disk::mend(&path)?;
@@ -80,7 +83,10 @@ pub(super) fn recover(dir: &Path, tenant: &str) -> io::Result<Found> {
         found.at = found.at.or(Some((day, length)));
         if let Some(line) = last_line(&path)? {
             match Checkpoint::parse(&line) {
-                Some(read) => found.signed = read.checkpoint.stand(&line),
+                Some(read) => {
+                    found.signed = read.checkpoint.stand(&line);
+                    found.time = parse_time(&read.checkpoint.time);
+                }
                 None => found.is_unreadable = true,
             }
             break;

@@ -19,7 +19,7 @@ use super::{
     before_base::BeforeBase,
     begun::{self, Begun},
     behind::Behind,
-    chain::{Broken, Digest, Walk},
+    chain::{Broken, Digest, Walk, genesis},
     day_file::{self, days},
     disk::{self, Lines, Next},
     erase::OPERATOR,
@@ -68,6 +68,8 @@ pub struct TenantReport {
     pub records: u64,
     /// Records that retention removed before those.
     pub removed: u64,
+    /// The hash of the last of them: who keeps it elsewhere finds out later that it is not there any more.
+    pub last: Digest,
     /// How many of them are behind the head: about a second's worth while a gateway runs, none after a clean end.
     pub unsealed: u64,
     /// Bytes of a last line that is still being written, or that a crash cut short.
@@ -92,6 +94,7 @@ impl TenantReport {
             tenant,
             records: 0,
             removed: 0,
+            last: genesis(whose),
             unsealed: 0,
             torn: 0,
             empty: Vec::new(),
@@ -403,8 +406,7 @@ fn verify_against(
         Err(error) => Some(Fault::Read(io::Error::new(error.kind(), error.to_string()))),
     });
     let fault = fault.or_else(|| reading.finish(&base, read_head).err());
-    let is_removing = good.is_some_and(|head| head.is_removing);
-    let (left, strange) = before_base(&dir, &base, is_removing);
+    let (left, strange) = before_base(&dir, &base, good.is_some_and(|head| head.is_removing));
     if let (None, Some((file, _))) = (&fault, &strange) {
         reading.place = Some((file.clone(), 1));
     }
@@ -413,6 +415,7 @@ fn verify_against(
         tenant: tenant.to_owned(),
         records: reading.walk.records.saturating_sub(base.records),
         removed: base.records,
+        last: reading.walk.expected,
         unsealed: found.saturating_sub(counted),
         torn: reading.torn,
         empty: reading.empty,

@@ -18,6 +18,7 @@ use super::{
     compress::Compressor,
     entry::Entry,
     line::Notice,
+    pulse::Hand,
     sink::{Sign, Sink},
     stamp::Day,
     study::Room,
@@ -104,6 +105,7 @@ impl Writer {
         let _last_words = LastWords(Arc::clone(&self.shared));
         loop {
             let orders = self.wait();
+            self.sink.pulse.beat(Hand::Writer);
             self.turn(&orders);
             if orders.is_closing {
                 self.end();
@@ -112,6 +114,10 @@ impl Writer {
                     + self.sink.discard();
                 self.shared.give_up(lost);
                 return;
+            }
+            self.sink.pulse.rest(Hand::Writer);
+            if self.sink.pulse.goes_on() && !self.is_failing {
+                self.shared.observer.recovered();
             }
         }
     }
@@ -173,6 +179,7 @@ impl Writer {
             // Each waits for its analyst no longer than the analyst may take.
             while !self.room.is_empty() && !self.is_stuck {
                 std::thread::sleep(STUDY_EVERY);
+                self.sink.pulse.beat(Hand::Writer);
                 self.study();
                 self.write();
             }

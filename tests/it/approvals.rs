@@ -117,6 +117,9 @@ fn what_waits_is_shown_redacted_and_decided_once() {
         ] {
             assert_eq!(gateway.admin_post(&path, wrong).status, 400, "{wrong}");
         }
+        // Whoever writes more means something by it.
+        let more = gateway.admin_post(&path, r#"{"approve":true,"by":"ada","expires":"5m"}"#);
+        assert!(more.status == 400 && more.body.contains("no member `expires`"), "{more:?}");
         assert_eq!(decide(&gateway, &"apr_unknown".into(), true).status, 404);
         assert_eq!(decide(&gateway, &call["id"], true).json()["approved"], true);
         assert_eq!(decide(&gateway, &call["id"], false).status, 409);

@@ -90,6 +90,7 @@ const SHELL: &[&str] = &[
     "records/disk",
     "records/erase",
     "records/mod",
+    "records/pulse",
     "records/recent",
     "records/recover",
     "records/secret",

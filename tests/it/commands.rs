@@ -132,6 +132,66 @@ fn redact_keeps_lines_and_json_and_is_idempotent() {
     assert_eq!(run(&["redact"], dir.path(), "42").1, "42");
 }
 
+/// What is no UTF-8 is no reason to rewrite it: a line in which nothing is found is the line that came.
+#[test]
+fn redact_keeps_bytes_that_are_no_utf_8() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: [&[u8]; 5] = [
+        b"caf\xe9 au lait \x80\xff",
+        b"{\"a\":\"caf\xe9\", \"n\": 1.50}\r",
+        b"caf\xe9 et caf\xc3\xa9",
+        b"j\xe9r\xf4me@example.com \xe9crit",
+        b"{\"\xe9\":\"jane@example.com \xe9\"}",
+    ];
+    fs::write(dir.path().join("in"), lines.join(&b'\n')).unwrap();
+    let redact = |name: &str| {
+        let input = fs::File::open(dir.path().join(name)).unwrap();
+        let told =
+            std::process::Command::new(crate::support::BINARY).arg("redact").stdin(input).output().unwrap();
+        assert!(told.status.success() && told.stderr.is_empty());
+        told.stdout
+    };
+    let out = redact("in");
+    let told: Vec<&[u8]> = out.split(|byte| *byte == b'\n').collect();
+    assert_eq!(told[..3], lines[..3]);
+    let address = b"[EMAIL_ADDRESS:";
+    assert!(
+        told[3].starts_with(address) && told[3].ends_with(b"] \xe9crit"),
+        "{:?}",
+        told[3].escape_ascii().to_string()
+    );
+    let inner = [&b"{\"\xe9\":\""[..], address].concat();
+    assert!(
+        told[4].starts_with(&inner) && told[4].ends_with(b"] \xe9\"}"),
+        "{:?}",
+        told[4].escape_ascii().to_string()
+    );
+    fs::write(dir.path().join("again"), &out).unwrap();
+    assert_eq!(redact("again"), out);
+}
+
+/// One error, and the right one: nobody is told to make a key beside the line of one that is mistyped.
+#[test]
+fn a_key_that_cannot_be_read_is_not_called_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for (keys, expected) in
+        [("[{ id: prod, sha256: abc }]", "bad-sha256"), ("[{ id: prod }]", "missing-key"), ("[]", "no-keys")]
+    {
+        let text = format!("tenants: {{ acme: {{ keys: {keys}, models: [\"*\"] }} }}\n");
+        fs::write(dir.path().join("t.yaml"), text).unwrap();
+        let (_, out, _) = run(&["check", "--config", "t.yaml", "--format", "json"], dir.path(), "");
+        let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let told = told["problems"].as_array().or_else(|| told.as_array()).unwrap();
+        let of_keys = |problem: &&serde_json::Value| {
+            let code = problem["code"].as_str().unwrap();
+            code.contains("key") || code.contains("sha")
+        };
+        let codes: Vec<&str> =
+            told.iter().filter(of_keys).map(|problem| problem["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, [expected], "{keys}: {out}");
+    }
+}
+
 /// What is read from a configuration with an error may be from another place than was meant: nobody reads it, and no
 /// secret is made there.
 #[test]

@@ -109,6 +109,100 @@ fn o4_a_disk_that_fails_and_comes_back_has_every_line() {
     assert_eq!(lines, served.get(), "{said}");
 }
 
+/// A disk below a gateway that takes nothing and says nothing, until this is dropped.
+struct Frozen<'d> {
+    pid: u32,
+    data: &'d Path,
+}
+
+impl<'d> Frozen<'d> {
+    fn new(gateway: &Gateway, data: &'d Path) -> Self {
+        let frozen = Self { pid: gateway.pid(), data };
+        assert!(frozen.act("--freeze"));
+        frozen
+    }
+
+    fn act(&self, what: &str) -> bool {
+        let pid = self.pid.to_string();
+        let command = ["-t", &pid, "-m", "fsfreeze", what, self.data.to_str().unwrap()];
+        Command::new("nsenter").args(command).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.act("--unfreeze");
+    }
+}
+
+/// A disk that hangs gives no error: that it answers nothing is told all the same, requests are refused meanwhile, and once
+/// it goes on everything is written. A gateway that is told to end does not wait for it for ever.
+#[test]
+fn a_disk_that_hangs_is_told_and_has_every_line_in_the_end() {
+    let mut gateway = Gateway::with(TENANTS, "records: { on_failure: fail }\nlimits: { drain: 1s }\n");
+    let dir = gateway.dir.path().to_owned();
+    gateway.stop();
+    let (made, said) = apart(&format!("{MAKE}{MOUNT}"), &dir);
+    if !made {
+        println!("left out: no disk can be mounted here: {said}");
+        return;
+    }
+    gateway.start_again();
+    assert!(
+        gateway.restart_by(&format!("exec unshare -m sh -c '{MOUNT}exec SERVE'")),
+        "{}",
+        gateway.stderr()
+    );
+    let data = dir.join("data");
+    let ask = |gateway: &Gateway| gateway.chat(ACME, &chat("hi", &tools(&["get_x", "delete_x"])));
+    let mut served = 0;
+    let frozen = Frozen::new(&gateway, &data);
+    // Until it counts as hanging nothing is lost: what comes waits for it.
+    let refused = loop {
+        let told = ask(&gateway);
+        if told.status != 200 {
+            break told;
+        }
+        served += 1;
+        assert!(served < 600, "nobody notices");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert!(refused.status == 503 && refused.body.contains("records_unavailable"), "{refused:?}");
+    assert_eq!(metric(&gateway, "tollgate_records_writable"), 0);
+    assert_eq!(gateway.admin_get("/admin/status").json()["records"], "failing");
+    assert_eq!(gateway.stderr().matches("has not answered for").count(), 1, "{}", gateway.stderr());
+    drop(frozen);
+    gateway.wait("its end", |gateway| {
+        let told = ask(gateway);
+        served += usize::from(told.status == 200);
+        told.status == 200 && metric(gateway, "tollgate_records_writable") == 1
+    });
+    gateway.wait("the word of it", |gateway| gateway.stderr().contains("records can be written again"));
+    // The same at its end.
+    let frozen = Frozen::new(&gateway, &data);
+    assert_eq!(ask(&gateway).status, 200);
+    served += 1;
+    gateway.signal("TERM");
+    let told = |gateway: &Gateway| gateway.stderr().contains("the last records could not be");
+    for _ in 0..400 {
+        if told(&gateway) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(told(&gateway), "{}", gateway.stderr());
+    drop(frozen);
+    assert_eq!(gateway.exit_status(), Some(1));
+    // As the disk has it, but for the last one.
+    let script = format!(
+        "{MOUNT}{BINARY} audit verify data 2>&1 || exit 1; cat data/log/acme/*.jsonl | grep -c '\"status\":200'"
+    );
+    let (is_whole, said) = apart(&script, &dir);
+    assert!(is_whole, "{said}");
+    let lines: usize = said.lines().last().unwrap().parse().unwrap();
+    assert!((served - 1..=served).contains(&lines), "{served}: {said}");
+}
+
 /// Has requests recorded, of 20 KiB each, until one is refused.
 fn until_refused(gateway: &Gateway) {
     let long = "word ".repeat(4096);

@@ -306,26 +306,94 @@ fn usage_that_cannot_be_true_is_estimated_in_every_dialect_and_form() {
     assert!((100_000 - tokens..100_002 - tokens).contains(&left), "{left} {tokens}");
 }
 
-/// A provider that answers whole where a stream was asked for has done its work: the client cannot read it, and what it
-/// took is settled all the same.
+/// A provider that answers in another form than was asked for has done its work: the client cannot read it, and what it took
+/// is settled all the same.
 #[test]
 fn an_answer_in_another_form_costs_what_its_provider_says() {
     let hostile = Hostile::start();
-    for way in WAYS {
+    for (way, stream) in WAYS.into_iter().flat_map(|way| [(way, true), (way, false)]) {
         let good = way.usage(&[(IN, "10"), (OUT, "5")]);
-        *hostile.answer.lock().unwrap() = way.whole(Some(&good));
-        let told = if way.path == "/v1/messages" {
-            hostile.gateway.messages(way.path, ACME, &way.ask(true))
+        let (answer, said) = if stream {
+            (way.whole(Some(&good)), "answers whole")
         } else {
-            hostile.gateway.post(way.path, ACME, &way.ask(true))
+            (way.stream(&[Some(&good)]), "asked for whole")
         };
-        assert!(told.status == 502 && told.body.contains("answers whole"), "{way:?} {told:?}");
+        *hostile.answer.lock().unwrap() = answer;
+        let told = if way.path == "/v1/messages" {
+            hostile.gateway.messages(way.path, ACME, &way.ask(stream))
+        } else {
+            hostile.gateway.post(way.path, ACME, &way.ask(stream))
+        };
+        assert!(told.status == 502 && told.body.contains(said), "{way:?} {told:?}");
         assert!(!told.body.contains(TEXT), "{way:?} {told:?}");
     }
-    for line in hostile.gateway.lines("log", "acme", WAYS.len()) {
+    for line in hostile.gateway.lines("log", "acme", 2 * WAYS.len()) {
         assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&10.into(), &5.into()), "{line}");
         assert_eq!((&line["status"], &line["error"]), (&502.into(), &"upstream_error".into()), "{line}");
     }
+}
+
+/// A stream that nobody asked for and that breaks off, says nothing of its usage or cannot be read costs what a cut stream
+/// does: what was sent, and what came.
+#[test]
+fn a_stream_that_nobody_asked_for_costs_what_was_seen_of_it() {
+    let hostile = Hostile::start();
+    let way = WAYS[0];
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+    let whole = |events: &str| format!("{head}content-length: {}\r\n\r\n{events}", events.len());
+    let cut = |events: &str| {
+        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{events}\r\nno length\r\n", events.len())
+    };
+    let silent = way.stream(&[None]);
+    let (_, events) = silent.split_once("\r\n\r\n").unwrap();
+    let first = events.split_inclusive("\n\n").next().unwrap();
+    let ask = way.ask(false);
+    let input = ask.len().div_ceil(4) as u64;
+    let answers = [
+        (silent.clone(), TAKEN_FOR),
+        (cut(first), TAKEN_FOR),
+        (whole(first), TAKEN_FOR),
+        (whole("data: {\n\n"), 0),
+        (whole(""), 0),
+    ];
+    for (answer, _) in &answers {
+        hostile.answer.lock().unwrap().clone_from(answer);
+        let told = hostile.gateway.post(way.path, ACME, &ask);
+        assert!(told.status == 502 && !told.body.contains(TEXT), "{told:?}");
+    }
+    let lines = hostile.gateway.lines("log", "acme", answers.len());
+    for (line, (answer, output)) in lines.iter().zip(&answers) {
+        let told = (line["input_tokens"].as_u64(), line["output_tokens"].as_u64(), &line["usage_estimated"]);
+        assert_eq!(told, (Some(input), Some(*output), &true.into()), "{answer} {line}");
+    }
+}
+
+/// What the gateway adds to a request for its own sake is no text of the client's.
+#[test]
+fn that_usage_is_asked_for_counts_for_nothing() {
+    let hostile = Hostile::start();
+    let way = WAYS[0];
+    *hostile.answer.lock().unwrap() = way.stream(&[None]);
+    let mut body: Value = serde_json::from_str(&way.ask(true)).unwrap();
+    let mut expected = Vec::new();
+    for options in [
+        None,
+        Some(json!(null)),
+        Some(json!({})),
+        Some(json!({ "include_usage": false })),
+        Some(json!({ "x": 1 })),
+    ] {
+        if let Some(options) = options {
+            body["stream_options"] = options;
+        }
+        let ask = body.to_string();
+        expected.push(ask.len().div_ceil(4) as u64);
+        let told = hostile.gateway.post(way.path, ACME, &ask);
+        assert_eq!(told.status, 200, "{told:?}");
+    }
+    let lines = hostile.gateway.lines("log", "acme", expected.len());
+    let told: Vec<u64> = lines.iter().map(|line| line["input_tokens"].as_u64().unwrap()).collect();
+    assert_eq!(told, expected);
 }
 
 /// A response that says that it failed is the client's to read as it is, and on record for what it is.

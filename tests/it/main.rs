@@ -63,6 +63,7 @@ mod once;
 mod pins;
 mod queue;
 mod record_files;
+mod record_secret;
 mod redact_quality;
 mod reload;
 mod rule_limits;

@@ -65,7 +65,7 @@ impl Compiler<'_> {
                     directory.add(digest, &tenant, key);
                 }
             }
-            if raw.keys.is_empty() && !self.is_known_otherwise(&raw.tenant.value) {
+            if !raw.has_keys && !self.is_known_otherwise(&raw.tenant.value) {
                 let problem = Problem::warning(
                     "no-keys",
                     raw.tenant.at,

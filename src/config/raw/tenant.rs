@@ -22,6 +22,8 @@ pub struct Tenant {
     /// Only there to be extended.
     pub is_abstract: Option<At<bool>>,
     pub keys: Vec<Key>,
+    /// Whether keys are written, be it that none of them could be read.
+    pub has_keys: bool,
     /// What is shown to upstreams instead of the gateway's own, by their names.
     pub credentials: Entries<Auth>,
     pub settings: Settings,
@@ -46,7 +48,8 @@ impl Tenant {
     fn named(tenant: At<String>, keys: TenantKeys, body: &Node<'_>) -> Option<Self> {
         let settings = Settings::read(body)?;
         let TenantKeys { is_abstract, keys, credentials, .. } = keys;
-        Some(Self { at: body.at, tenant, is_abstract, keys, credentials, settings })
+        let has_keys = body.get("keys").is_some_and(|keys| keys.list().is_none_or(|keys| !keys.is_empty()));
+        Some(Self { at: body.at, tenant, is_abstract, keys, has_keys, credentials, settings })
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) use errors::error_type;
 pub use errors::{error_body, error_event};
 pub(crate) use held::{Assembled, Choice, TooMuch};
 pub use prompt::prompt;
-pub use request::{ask_for_usage, restrict, understand, with_usage};
+pub use request::{ask_for_usage, restrict, understand, usage_bytes, with_usage};
 pub(super) use stream::Reader;
 pub(crate) use whole::has_error;
 pub use whole::whole;

@@ -16,7 +16,7 @@ use crate::{
             wrong,
         },
     },
-    json::Value,
+    json::{self, Value},
     refusal::Refusal,
 };
 use bytes::Bytes;
@@ -324,6 +324,23 @@ pub fn ask_for_usage(body: &mut Value<'_>) {
     if let Some(options) = body.get_mut("stream_options") {
         options.set("include_usage", Value::Bool(true));
     }
+}
+
+/// How many bytes `ask_for_usage` adds to a body as it is written.
+pub fn usage_bytes(body: &Value<'_>) -> usize {
+    let length = |value: &Value<'_>| {
+        let mut out = Vec::new();
+        json::write(value, &mut out);
+        out.len()
+    };
+    // A member of the client's stands before it in any body.
+    let mut asked = Value::object([("model", Value::Null)]);
+    if let Some(options) = body.get("stream_options") {
+        asked.set("stream_options", options.clone());
+    }
+    let before = length(&asked);
+    ask_for_usage(&mut asked);
+    length(&asked).saturating_sub(before)
 }
 
 /// The bytes of a body without `stream_options`, with that put in front of its members.

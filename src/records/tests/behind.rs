@@ -50,6 +50,64 @@ fn records_come_behind_a_head_for_five_minutes_at_most() {
     }
 }
 
+/// What the page says of whoever has kept an old state: it fits, whatever key or secret is asked, and a hash that was kept
+/// elsewhere tells; of an old head alone, or old records alone, the rest tells.
+#[test]
+fn what_was_put_back_whole_is_told_by_a_hash_that_was_kept() {
+    let dir = Dir::new();
+    let signer = || Some(Arc::new(super::super::signing::tests::pair(1).0));
+    let (old, keys) = (Dir::new(), [super::super::signing::tests::pair(1).1]);
+    let open = || Sink::open(&dir.0, secrets(), signer(), YEAR, time(0)).unwrap();
+    let copy = |from: &Dir, what: &str, to: &Dir| {
+        let (from, to) = (from.0.join(what), to.0.join(what));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    let (records, head) = ("audit/acme/2026-11-25.jsonl", "audit/.heads/acme.json");
+    let (signed, roll) = ("audit/acme/checkpoints/2026-11-25.jsonl", "audit/.heads/roll");
+    let all = [records, head, signed, roll];
+    let mut sink = open();
+    let go_on = |sink: &mut Sink, seconds: u64| {
+        write(sink, [made(seconds)]);
+        assert!(sync_round(sink.sync_round(at(seconds), Sign::All)).is_empty());
+    };
+    go_on(&mut sink, 0);
+    go_on(&mut sink, 1);
+    all.into_iter().for_each(|what| copy(&dir, what, &old));
+    (2..5).for_each(|seconds| go_on(&mut sink, seconds));
+    drop(sink);
+    let found = |with: &[PublicKey]| {
+        let secrets = secrets();
+        let means = Means { secrets: Some(&*secrets), keys: with };
+        verify(&dir.0, means, 1, &mut |_| {}).unwrap().tenants.remove(0)
+    };
+    let is_there = |hash: &Digest| fs::read_to_string(dir.0.join(records)).unwrap().contains(hash.as_str());
+    let kept = found(&keys);
+    assert!(kept.finding.is_none() && kept.records == 5 && is_there(&kept.last));
+    let now = Dir::new();
+    all.into_iter().for_each(|what| copy(&dir, what, &now));
+    for (put_back, is_told) in [
+        (&[records][..], true),
+        (&[signed], true),
+        (&[records, head], true),
+        (&[records, signed], true),
+        // Behind an old head five minutes may stand: these did.
+        (&[head], false),
+        (&all, false),
+    ] {
+        all.into_iter().for_each(|what| copy(&now, what, &dir));
+        put_back.iter().for_each(|what| copy(&old, what, &dir));
+        assert_eq!(found(&keys).finding.is_some(), is_told, "{put_back:?}");
+    }
+    // It goes on, and counts as many as before; the hash is missing all the same.
+    let mut again = open();
+    assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+    (6..12).for_each(|seconds| go_on(&mut again, seconds));
+    let later = found(&keys);
+    assert!(later.finding.is_none() && later.records > kept.records);
+    assert!(is_there(&later.last) && !is_there(&kept.last));
+}
+
 /// One of a version that did not say so: what is behind it is of one crash.
 #[test]
 fn behind_a_head_that_does_not_say_it_the_first_record_counts() {

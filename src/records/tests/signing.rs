@@ -78,16 +78,16 @@ fn one_is_made_at_once_then_every_minute_while_records_come_and_at_the_end() {
         round(&mut sink, seconds(at), sign);
         told(&dir, &[1])
     };
-    assert_eq!(step(0, 2, Sign::Due), (1, 2, 0));
-    assert_eq!(step(1, 1, Sign::Due), (1, 2, 1));
-    assert_eq!(step(59, 1, Sign::Due), (1, 2, 2));
-    assert_eq!(step(60, 0, Sign::Due), (2, 4, 0), "due though nothing came");
-    assert_eq!(step(500, 0, Sign::Due), (2, 4, 0), "nothing new, nothing to sign");
-    assert_eq!(step(501, 1, Sign::Due), (3, 5, 0));
-    assert_eq!(step(502, 1, Sign::All), (4, 6, 0));
-    assert_eq!(step(502, 0, Sign::All), (4, 6, 0));
+    assert_eq!(step(0, 2, Sign::Due), (2, 2, 0), "the first one came before the first record");
+    assert_eq!(step(1, 1, Sign::Due), (2, 2, 1));
+    assert_eq!(step(59, 1, Sign::Due), (2, 2, 2));
+    assert_eq!(step(60, 0, Sign::Due), (3, 4, 0), "due though nothing came");
+    assert_eq!(step(500, 0, Sign::Due), (3, 4, 0), "nothing new, nothing to sign");
+    assert_eq!(step(501, 1, Sign::Due), (4, 5, 0));
+    assert_eq!(step(502, 1, Sign::All), (5, 6, 0));
+    assert_eq!(step(502, 0, Sign::All), (5, 6, 0));
     // A clock that was put back does not put checkpoints off.
-    assert_eq!(step(0, 1, Sign::Due), (5, 7, 0));
+    assert_eq!(step(0, 1, Sign::Due), (6, 7, 0));
     assert!(report(&dir).finding.is_none());
 }
 
@@ -142,10 +142,10 @@ fn a_new_key_vouches_for_what_the_old_one_signed() {
     };
     check_audited(&dir, &[2], &stranger(1, 1));
     round(&mut second, time(0), Sign::All);
-    assert_eq!(told(&dir, &[2]), (3, 3, 0));
-    assert_eq!(told(&dir, &[1, 2]), (3, 3, 0));
+    assert_eq!(told(&dir, &[2]), (4, 3, 0));
+    assert_eq!(told(&dir, &[1, 2]), (4, 3, 0));
     // Who has the old key alone cannot tell the new one's from forged ones.
-    check_audited(&dir, &[1], &stranger(3, 2));
+    check_audited(&dir, &[1], &stranger(4, 2));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn whoever_can_write_the_files_but_has_not_the_key_changes_nothing_unseen() {
     check_audited(
         &dir,
         &[1],
-        "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:1: this checkpoint was made for another chain: records were changed or replaced",
+        "acme: DIR/audit/acme/checkpoints/2026-11-25.jsonl:2: this checkpoint was made for another chain: records were changed or replaced",
     );
     fs::copy(checkpoints(&forged, 0), checkpoints(&dir, 0)).unwrap();
     check_audited(
@@ -209,7 +209,7 @@ fn the_first_days_cannot_be_taken_away_as_if_retention_had() {
     check_audited(
         &forged,
         &[1],
-        "acme: DIR/audit/acme/checkpoints/2026-11-27.jsonl:1: this checkpoint says that 0 records were removed by retention, but 2 are gone",
+        "acme: DIR/audit/acme/checkpoints/2026-11-27.jsonl:2: this checkpoint says that 0 records were removed by retention, but 2 are gone",
     );
     // Their checkpoints alone.
     fs::remove_file(checkpoints(&dir, 0)).unwrap();
@@ -249,7 +249,7 @@ fn the_last_ones_cannot_be_taken_away_where_the_head_is_checked() {
     let text = fs::read_to_string(&path).unwrap();
     let kept: String = text.split_inclusive('\n').take(2).collect();
     fs::write(&path, &kept).unwrap();
-    let cut = "acme: DIR/audit/acme/2026-11-25.jsonl:3: its head counts 3 signed checkpoints, but there are 2: the last ones were removed";
+    let cut = "acme: DIR/audit/acme/2026-11-25.jsonl:3: its head counts 4 signed checkpoints, but there are 2: the last ones were removed";
     check_finding(&dir, cut);
     check_audited(&dir, &[1], cut);
     // Going on hides nothing.
@@ -267,12 +267,12 @@ fn a_torn_checkpoint_is_moved_aside_and_the_next_ones_follow() {
     let path = checkpoints(&dir, 0);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], b"{\"kind\":\"toll"].concat()).unwrap();
-    assert_eq!(told(&dir, &[1]), (2, 2, 0));
+    assert_eq!(told(&dir, &[1]), (3, 2, 0));
     let mut sink = sink(&dir);
     assert!(matches!(sink.warnings[..], [Warning::Torn { bytes: 13, .. }]), "{:?}", sink.warnings);
     write(&mut sink, [decided("acme", 0, 2)]);
     round(&mut sink, time(0), Sign::All);
-    assert_eq!(told(&dir, &[1]), (3, 3, 0));
+    assert_eq!(told(&dir, &[1]), (4, 3, 0));
 }
 
 #[test]
@@ -281,12 +281,15 @@ fn a_checkpoint_that_cannot_be_written_is_owed() {
     let mut sink = sink(&dir);
     write(&mut sink, [decided("acme", 0, 0)]);
     // A directory in its place: that stops even root, as a full disk would.
-    fs::create_dir_all(checkpoints(&dir, 0)).unwrap();
+    let (path, aside) = (checkpoints(&dir, 0), dir.0.join("aside"));
+    fs::rename(&path, &aside).unwrap();
+    fs::create_dir(&path).unwrap();
     let failed = sync_round(sink.sync_round(time(0), Sign::Due));
     assert_eq!(failed.len(), 1);
     sink.sync_failed(failed).unwrap();
     assert!(sink.is_owing() && sink.is_sign_due(time(0)));
-    fs::remove_dir(checkpoints(&dir, 0)).unwrap();
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
     round(&mut sink, time(0), Sign::Due);
     assert!(!sink.is_owing());
     // Half of a line is on the disk when it fails.
@@ -296,7 +299,7 @@ fn a_checkpoint_that_cannot_be_written_is_owed() {
     trail::append(&trail::Append { line: half.line[..20].to_vec(), ..half }).unwrap();
     sink.sync_failed(lost).unwrap();
     round(&mut sink, seconds(61), Sign::Due);
-    assert_eq!(told(&dir, &[1]), (2, 2, 0));
+    assert_eq!(told(&dir, &[1]), (3, 2, 0));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the writer's thread goes by the calendar, too")]
@@ -330,7 +333,7 @@ fn what_becomes_of_requests_then_is_what_on_failure_says() {
             assert!(tries < 100);
         }
         records.close().unwrap();
-        assert_eq!(told(&dir, &[1]), (2, 2, 0));
+        assert_eq!(told(&dir, &[1]), (3, 2, 0));
     }
 }
 
@@ -354,7 +357,7 @@ fn a_chain_whose_days_are_compressed_is_signed_too_and_a_failed_checkpoint_reope
     write(&mut sink, [0, 0, 1].map(|day| decided("acme", day, 0)));
     round(&mut sink, time(1), Sign::All);
     assert_eq!(compression::compress_before(&dir, &mut sink, 2), None);
-    assert_eq!(told(&dir, &[1]), (1, 3, 0));
+    assert_eq!(told(&dir, &[1]), (2, 3, 0));
     drop(sink);
     fs::remove_file(checkpoints(&dir, 1)).unwrap();
     let head = dir.0.join("audit/.heads/acme.json");
@@ -393,7 +396,7 @@ proptest! {
     fn whatever_is_done_to_checkpoints_is_found(count in 2_usize..6, tamper in tamper()) {
         let dir = Dir::new();
         signed(&dir, &vec![0; count]);
-        prop_assert_eq!(told(&dir, &[1]), (count as u64, count as u64, 0));
+        prop_assert_eq!(told(&dir, &[1]), (count as u64 + 1, count as u64, 0));
         let path = checkpoints(&dir, 0);
         let bytes = fs::read(&path).unwrap();
         let mut lines: Vec<Vec<u8>> = bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
@@ -404,18 +407,18 @@ proptest! {
                 *all[at] ^= 1 << bit;
             }
             Tamper::Remove(at) => {
-                lines.remove(at.index(count));
+                lines.remove(at.index(count + 1));
             }
             Tamper::Swap(a, b) => {
-                prop_assume!(a.index(count) != b.index(count));
-                lines.swap(a.index(count), b.index(count));
+                prop_assume!(a.index(count + 1) != b.index(count + 1));
+                lines.swap(a.index(count + 1), b.index(count + 1));
             }
             Tamper::Repeat(from, to) => {
-                let line = lines[from.index(count)].clone();
-                lines.insert(to.index(count) + 1, line);
+                let line = lines[from.index(count + 1)].clone();
+                lines.insert(to.index(count + 1) + 1, line);
             }
             Tamper::Forge(at) => {
-                let at = at.index(count);
+                let at = at.index(count + 1);
                 let read = Checkpoint::parse(lines[at].strip_suffix(b"\n").unwrap()).unwrap();
                 let forger = pair(9).0;
                 let forged = Checkpoint { key: forger.id().clone(), ..read.checkpoint };
@@ -455,12 +458,52 @@ proptest! {
                 }
                 _ => {}
             }
+            // Whoever looks now, or after a crash here, is told of nothing.
+            let found = audited(&dir, &[1]);
+            prop_assert!(found.finding.is_none(), "{:?}", found);
         }
         round(&mut sink, seconds(now), Sign::All);
         let (_, records, behind) = told(&dir, &[1]);
         prop_assert_eq!((records, behind), (steps.len() as u64, 0));
         prop_assert!(report(&dir).finding.is_none());
     }
+}
+
+/// A pause is no reason to be told of forgery: until the next checkpoint, and after a crash before it.
+#[test]
+fn after_a_pause_the_chain_is_signed_before_it_goes_on() {
+    let dir = Dir::new();
+    let record = |at: u64| {
+        Entry::Decision(Box::new(DecisionEntry { time: seconds(at), ..decision("acme", Content::Redacted) }))
+    };
+    let mut sink = sink(&dir);
+    write(&mut sink, [record(0)]);
+    assert_eq!(told(&dir, &[1]), (1, 0, 1), "before its first record");
+    round(&mut sink, seconds(0), Sign::Due);
+    write(&mut sink, [record(300)]);
+    assert_eq!(told(&dir, &[1]), (2, 1, 1));
+    write(&mut sink, [record(301)]);
+    assert_eq!(told(&dir, &[1]), (3, 2, 1));
+    // What came is signed at once, not a minute after that.
+    round(&mut sink, seconds(302), Sign::Due);
+    assert_eq!(told(&dir, &[1]), (4, 3, 0));
+    // A round that is on its way has signed nothing yet.
+    write(&mut sink, [record(600)]);
+    let under_way = sink.sync_round(seconds(600), Sign::All);
+    assert!(sink.render(record(603), &Deaf).is_ok() && sink.waits_for_round());
+    assert!(sync_round(under_way).is_empty());
+    sink.settle();
+    assert!(!sink.waits_for_round());
+    sink.write(&mut 0).unwrap();
+    assert_eq!(told(&dir, &[1]), (5, 4, 1));
+    // Each process finds out by itself when the last one was made.
+    drop(sink);
+    let mut again = signed_by(&dir, 1);
+    write(&mut again, [record(899)]);
+    assert_eq!(told(&dir, &[1]), (5, 4, 2));
+    write(&mut again, [record(5000)]);
+    assert_eq!(told(&dir, &[1]), (6, 6, 1));
+    assert!(report(&dir).finding.is_none());
 }
 
 /// Records that anybody can compute, and a head that anybody can write.
@@ -494,7 +537,8 @@ fn records_that_no_checkpoint_counts_are_young() {
             time: seconds(late),
             ..decision("acme", Content::Redacted)
         }));
-        let mut sink = sink(&dir);
+        // Of a gateway that does not sign, as a forger does not.
+        let mut sink = super::sink(&dir);
         write(&mut sink, [late]);
         drop(sink);
         assert_eq!(audited(&dir, &[1]).finding.is_some(), is_found);

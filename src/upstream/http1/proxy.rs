@@ -6,7 +6,7 @@ use super::{
     origin::{Origin, Scheme},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::{fmt, net::IpAddr, sync::OnceLock};
+use std::{ffi::OsString, fmt, net::IpAddr, sync::OnceLock};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -37,25 +37,53 @@ pub struct Proxies {
     directly: Vec<String>,
 }
 
-/// Why a proxy cannot be used. Holds nothing of its value, in which a password can stand.
+/// Why what the environment says of proxies cannot be used, and in which variable. Holds nothing of its value, in which a
+/// password can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not the URL of an HTTP proxy, such as http://proxy.internal:3128")]
-pub struct BadProxy(pub &'static str);
+#[error("{name} {why}")]
+pub struct BadProxy {
+    pub name: &'static str,
+    pub why: Why,
+}
+
+/// What is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    #[error("is not the URL of an HTTP proxy, such as http://proxy.internal:3128")]
+    Url,
+    #[error("is not UTF-8; in a user or password write such bytes percent-encoded, as `%E9`")]
+    Utf8,
+    #[error(
+        "has a `%` in the user or password that two hexadecimal digits do not follow; write `%25` for the sign itself"
+    )]
+    Percent,
+    #[error(
+        "has a sign in the user or password that ends or divides a URL; write it percent-encoded (`@` as %40, `/` as %2F, `?` as %3F, `#` as %23, `\\` as %5C, `[` as %5B, `]` as %5D, a blank as %20)"
+    )]
+    Sign,
+}
 
 impl Proxies {
     /// Reads the environment, by `get`. Names in lower case come first, as everywhere.
     ///
     /// # Errors
     /// When a proxy is named that cannot be used: going around it would be worse.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadProxy> {
+    pub fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, BadProxy> {
         let find = |names: [&'static str; 2]| {
-            names
-                .into_iter()
-                .find_map(|name| Some((name, get(name).filter(|value| !value.trim().is_empty())?)))
+            let given = |name| {
+                let value = get(name)?.into_string().map_err(|_| BadProxy { name, why: Why::Utf8 });
+                let is_empty = value.as_ref().is_ok_and(|value| value.trim().is_empty());
+                (!is_empty).then(|| value.map(|value| (name, value)))
+            };
+            names.into_iter().find_map(given).transpose()
         };
-        let named = find(["https_proxy", "HTTPS_PROXY"]).or_else(|| find(["all_proxy", "ALL_PROXY"]));
-        let https = named.map(|(name, url)| Proxy::parse(url.trim()).ok_or(BadProxy(name))).transpose()?;
-        let directly = find(["no_proxy", "NO_PROXY"]).map(|(_, list)| list).unwrap_or_default();
+        let named = match find(["https_proxy", "HTTPS_PROXY"])? {
+            None => find(["all_proxy", "ALL_PROXY"])?,
+            named => named,
+        };
+        let parse = |(name, url): (_, String)| Proxy::parse(url.trim()).map_err(|why| BadProxy { name, why });
+        let https = named.map(parse).transpose()?;
+        let directly = find(["no_proxy", "NO_PROXY"])?.map(|(_, list)| list).unwrap_or_default();
         let directly = directly.split([',', ' ']).map(|each| each.trim().to_ascii_lowercase());
         Ok(Self { https, directly: directly.filter(|each| !each.is_empty()).collect() })
     }
@@ -63,7 +91,7 @@ impl Proxies {
     /// What this process found in its environment; what cannot be used is none.
     pub(super) fn here() -> &'static Self {
         static HERE: OnceLock<Proxies> = OnceLock::new();
-        HERE.get_or_init(|| Self::read(|name| std::env::var(name).ok()).unwrap_or_default())
+        HERE.get_or_init(|| Self::read(|name| std::env::var_os(name)).unwrap_or_default())
     }
 
     /// The proxy that is asked for an origin.
@@ -79,16 +107,23 @@ impl Proxies {
 }
 
 impl Proxy {
-    fn parse(url: &str) -> Option<Self> {
+    fn parse(url: &str) -> Result<Self, Why> {
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some(_) => return None,
+            // Without a scheme, two slashes after a colon can be a password's.
+            Some((before, _)) if before.contains(['@', ':']) => url,
+            Some(_) => return Err(Why::Url),
             None => url,
         };
         let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
-        let (origin, path) = Origin::parse(&format!("http://{host}")).ok()?;
-        let credential = user.map(|user| format!("Basic {}", STANDARD.encode(decoded(user))));
-        path.is_empty().then_some(Self { origin, credential })
+        let is_sign = |char: char| "/?#@[]\\".contains(char) || char.is_whitespace() || char.is_control();
+        if user.is_some_and(|user| user.contains(is_sign)) {
+            return Err(Why::Sign);
+        }
+        let user = user.map(|user| decoded(user).ok_or(Why::Percent)).transpose()?;
+        let (origin, path) = Origin::parse(&format!("http://{host}")).map_err(|_| Why::Url)?;
+        let credential = user.map(|user| format!("Basic {}", STANDARD.encode(user)));
+        if path.is_empty() { Ok(Self { origin, credential }) } else { Err(Why::Url) }
     }
 
     pub(super) fn host(&self) -> &str {
@@ -134,24 +169,22 @@ impl Proxy {
     }
 }
 
-/// Percent-encoded bytes, decoded.
-fn decoded(text: &str) -> Vec<u8> {
+/// Percent-encoded bytes, decoded; None where a `%` stands for nothing.
+fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match hex.filter(|_| byte == b'%') {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
+        if byte != b'%' {
+            bytes.push(byte);
+            rest = after;
+            continue;
         }
+        let (&[high, low], behind) = after.split_first_chunk::<2>()?;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
+        rest = behind;
     }
-    bytes
+    Some(bytes)
 }
 
 /// Whether an entry of `NO_PROXY` names this host: itself, a domain above it, an address, a network, or all.
@@ -179,6 +212,15 @@ fn covers(entry: &str, host: &str, port: u16) -> bool {
 }
 
 fn is_in(network: &str, bits: &str, address: IpAddr) -> bool {
+    // An address of IPv6 may stand in brackets, and so may the whole entry.
+    let (network, bits) = match network.strip_prefix('[') {
+        Some(inner) => match (inner.strip_suffix(']'), bits.strip_suffix(']')) {
+            (Some(network), None) => (network, bits),
+            (None, Some(bits)) => (inner, bits),
+            (Some(_), Some(_)) | (None, None) => return false,
+        },
+        None => (network, bits),
+    };
     let Ok(bits) = bits.parse::<u32>() else { return false };
     let differs = match (network.parse::<IpAddr>(), address) {
         (Ok(IpAddr::V4(a)), IpAddr::V4(b)) if bits <= 32 => {
@@ -198,7 +240,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Proxies, BadProxy> {
         Proxies::read(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
         })
     }
 
@@ -239,6 +281,11 @@ mod tests {
         check("10.0.0.0/8", "https://11.1.2.3", false);
         check("0.0.0.0/0", "https://11.1.2.3", true);
         check("fd00::/8", "https://[fd00::1]", true);
+        check("[fd00::]/8", "https://[fd00::1]", true);
+        check("[fd00::/8]", "https://[fd00::1]", true);
+        check("[fd00::]/8", "https://[fc00::1]", false);
+        check("[fd00::]/8]", "https://[fd00::1]", false);
+        check("[10.0.0.0]/8", "https://[fd00::1]", false);
         check("192.0.2.1", "https://192.0.2.1:8443", true);
         check("192.0.2.1:8443", "https://192.0.2.1:8443", true);
         check("192.0.2.1:8443", "https://192.0.2.1", false);
@@ -261,7 +308,33 @@ mod tests {
     #[test]
     fn a_proxy_that_cannot_be_used_is_said() {
         for bad in ["https://proxy:3128", "socks5://proxy", "http://proxy/path", "http://", "http://a b"] {
-            assert_eq!(read(&[("HTTPS_PROXY", bad)]), Err(BadProxy("HTTPS_PROXY")), "{bad}");
+            let told = Err(BadProxy { name: "HTTPS_PROXY", why: Why::Url });
+            assert_eq!(read(&[("HTTPS_PROXY", bad)]), told, "{bad}");
+        }
+        // Nothing of it is shown: it may be the password that it was taken from.
+        for (bad, why) in [
+            ("http://eva:hunter%2@proxy:3128", Why::Percent),
+            ("http://eva:hunter%zz@proxy:3128", Why::Percent),
+            ("http://eva:hunter%+1@proxy:3128", Why::Percent),
+            ("http://eva:hunter%@proxy:3128", Why::Percent),
+            ("http://eva:hun/ter@proxy:3128", Why::Sign),
+            ("http://eva:hun#ter@proxy:3128", Why::Sign),
+            ("http://eva:hun@ter@proxy:3128", Why::Sign),
+            ("http://eva:hun ter@proxy:3128", Why::Sign),
+            ("eva:hun://ter@proxy:3128", Why::Sign),
+        ] {
+            let told = read(&[("all_proxy", bad)]).unwrap_err();
+            assert_eq!(told, BadProxy { name: "all_proxy", why }, "{bad}");
+            assert!(
+                !told.to_string().contains("hun") && told.to_string().starts_with("all_proxy has a"),
+                "{told}"
+            );
+        }
+        let bytes: OsString =
+            std::os::unix::ffi::OsStringExt::from_vec(b"http://eva:hunt\xe9r@proxy:1".to_vec());
+        for name in ["HTTPS_PROXY", "no_proxy"] {
+            let told = Proxies::read(|asked| (asked == name).then(|| bytes.clone())).unwrap_err();
+            assert_eq!(told, BadProxy { name, why: Why::Utf8 });
         }
         let with_user = read(&[("HTTPS_PROXY", "http://us%40er:p%3Aw@proxy:1")]).unwrap().https.unwrap();
         // Source: `printf 'us@er:p:w' | base64`.

@@ -255,7 +255,7 @@ async fn through_proxy(answer: &'static str) -> (Result<StatusCode, SendErrorKin
     });
     let proxies = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://user:pass@{}", proxies.local_addr().unwrap());
-    let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone())).unwrap();
+    let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone().into())).unwrap();
     let (elsewhere, _) = Origin::parse("https://elsewhere.example").unwrap();
     let port = client.origin().port();
     let proxying = tokio::spawn(proxy(proxies, answer, port));
@@ -305,7 +305,7 @@ async fn a_proxy_that_says_nothing_is_told_so() {
     ] {
         let proxies = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", proxies.local_addr().unwrap());
-        let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone())).unwrap();
+        let read = Proxies::read(|name| (name == "HTTPS_PROXY").then(|| url.clone().into())).unwrap();
         let (elsewhere, _) = Origin::parse("https://elsewhere.example").unwrap();
         let timeouts = Timeouts { connect: Duration::from_millis(200), ..PATIENT };
         let tls = tls_config(Some(pem.as_bytes())).unwrap();
