@@ -9,6 +9,8 @@ use super::bytes::{before, byte, is_all_symbols, is_escape, is_sign, is_symbol, 
 const RUN_MIN: usize = 16;
 /// Of a part of a text a run may be longer by one: where the backslash of a literal `\n` before it is cut off.
 const PART_MIN: usize = RUN_MIN - 1;
+/// A longer run is decoded whoever it is of.
+const LOGIN_MAX: usize = 128;
 /// Bytes that tell text from anything else.
 const HEAD: usize = 16;
 
@@ -120,6 +122,27 @@ fn text_in(bytes: &mut [u8]) -> Option<usize> {
     };
     let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     (text.len() >= 6 && text.chars().all(is_text)).then_some(text.len())
+}
+
+/// Whether a run is base64 of a name and a password, however short it is: text with a colon in it.
+pub(super) fn is_login(run: &[u8]) -> bool {
+    let padding = run.iter().rev().take(2).take_while(|b| **b == b'=').count();
+    let run = slice(run, 0, run.len() - padding);
+    let whole = padding == 0 || (run.len() + padding).is_multiple_of(4);
+    if !whole
+        || !(4..=LOGIN_MAX).contains(&run.len())
+        || run.len() % 4 == 1
+        || !run.iter().all(|b| is_symbol(*b))
+    {
+        return false;
+    }
+    let mut bytes = [0; LOGIN_MAX];
+    let count = from_base64(run, &mut bytes);
+    let text = slice(&bytes, 0, count);
+    let colon = text.iter().position(|b| *b == b':');
+    colon.is_some_and(|at| at > 0 && at + 1 < count)
+        && text.iter().all(|b| *b >= 0x80 || b.is_ascii_graphic() || *b == b' ')
+        && std::str::from_utf8(text).is_ok()
 }
 
 fn from_hex(run: &[u8], out: &mut [u8]) -> usize {

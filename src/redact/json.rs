@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::Redactor;
 use super::block;
 use super::detect;
 use super::resolve::Tally;
+use super::{Redactor, Under};
 
 const DEPTH_MAX: usize = 128;
 /// Blanks before the end of a pair.
@@ -19,6 +19,9 @@ const SHORT: usize = 16;
 const ARGUMENT_MAX: usize = 160;
 /// A longer string names no credential.
 const NAME_MAX: usize = 48;
+/// Members behind a value that may name it, and how long they are.
+const BEHIND_MAX: usize = 12;
+const MEMBER_MAX: usize = 256;
 
 /// The redacted document, `Some(None)` if nothing changes, None if it is not JSON or too deep.
 pub(super) fn rewrite(
@@ -46,6 +49,31 @@ fn string_end(rest: &[u8]) -> Option<usize> {
     at.or_else(|| block::find(rest, head.len(), stops)).filter(|at| *at < rest.len())
 }
 
+/// A member behind a comma, and what it holds if that is a string of a name's length, else nothing.
+fn next_member<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
+    let string = |from: &'a str, most: usize| {
+        let text = from.strip_prefix('"')?;
+        let end = text
+            .bytes()
+            .take(most)
+            .position(|b| matches!(b, b'"' | b'\\'))
+            .filter(|end| text.as_bytes().get(*end) == Some(&b'"'))?;
+        let (text, behind) = text.split_at_checked(end)?;
+        Some((text, behind.strip_prefix('"')?.trim_start()))
+    };
+    let (key, behind) = string(rest.trim_start().strip_prefix(',')?.trim_start(), NAME_MAX)?;
+    let behind = behind.strip_prefix(':')?.trim_start();
+    let (value, behind) = if behind.starts_with('"') {
+        string(behind, MEMBER_MAX)?
+    } else {
+        let end =
+            behind.bytes().take(NAME_MAX).position(|b| !b.is_ascii_alphanumeric() && !b"+-.".contains(&b))?;
+        ("", behind.get(end..)?)
+    };
+    *rest = behind;
+    Some((key, if value.len() < NAME_MAX { value } else { "" }))
+}
+
 struct Rewriter<'a> {
     redactor: &'a Redactor,
     json: &'a str,
@@ -64,14 +92,34 @@ struct Frame<'a> {
     key: Cow<'a, str>,
     /// The key that the object or array itself stands under.
     outer: Cow<'a, str>,
+    /// Whether it is one of those that stand under a key for cookies.
+    is_cookie: bool,
+    /// Whether a member before says whose account it is.
+    has_login: bool,
     /// What the member before says that the next value is called: `"name": "DB_PASSWORD"`.
     named: Option<Cow<'a, str>>,
     /// Of an array, whether no string has been read.
     is_empty: bool,
-    /// Of an array, the strings before, as a command would be written of them.
+    /// Of an array, the strings before, as a command would be written of them; of an object, the command's name.
     said: String,
     /// Keys of the object that were redacted, or look so, and how many became the same.
     taken: HashMap<String, usize>,
+}
+
+/// What a string is called.
+enum Called<'a> {
+    Key(Cow<'a, str>),
+    /// By the name of a cookie that somebody could use.
+    Cookie,
+}
+
+impl Called<'_> {
+    fn under(&self) -> Under<'_> {
+        match self {
+            Self::Key(key) => Under::Key(key),
+            Self::Cookie => Under::Cookie,
+        }
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -87,12 +135,6 @@ impl<'a> Frame<'a> {
             Some(one) if detect::named_value(one, text) => Cow::Owned(one.to_owned()),
             _ => self.key.clone(),
         }
-    }
-
-    /// What the value of a cookie is called, if somebody could use it.
-    fn cookie(&self, text: &str) -> Option<Cow<'a, str>> {
-        let name = if detect::is_value(&self.key) { self.named.as_ref()? } else { &self.key };
-        detect::is_secret_cookie(name, text).then_some(Cow::Borrowed(detect::COOKIE_VALUE))
     }
 
     /// Keeps a string of an array for those behind it; what is long ago is forgotten.
@@ -159,13 +201,18 @@ impl<'a> Rewriter<'a> {
         self.at += 1;
         let inherited = self.under();
         let outer = inherited.clone();
+        let is_cookie = self.frames.last().is_some_and(|frame| detect::is_cookie(&frame.outer));
+        // `{"command": "mysql", "args": ["-p", "…"]}`.
+        let said = self.frames.last().filter(|_| close == b']').map(|frame| frame.said.clone());
         self.frames.push(Frame {
             close,
             key: inherited,
             outer,
+            is_cookie,
+            has_login: false,
             named: None,
             is_empty: true,
-            said: String::new(),
+            said: said.unwrap_or_default(),
             taken: HashMap::new(),
         });
         self.blanks();
@@ -186,7 +233,7 @@ impl<'a> Rewriter<'a> {
         self.blanks();
         let start = self.at;
         let key = self.decode()?;
-        let changed = self.redactor.any(&key, "", self.nested + 1, self.tally);
+        let changed = self.redactor.any(&key, Under::NOTHING, self.nested + 1, self.tally);
         let key = if changed.is_none() && !key.contains('[') {
             key
         } else {
@@ -230,31 +277,55 @@ impl<'a> Rewriter<'a> {
 
     /// What a string is called: by its key, or, if that is `value`, by the member before it or the object's own key; in a
     /// pair by the string before it, in a command's arguments by the option, in a list by the name of one of them.
-    fn called(&self, text: &str) -> Cow<'a, str> {
-        let Some(frame) = self.frames.last() else { return Cow::Borrowed("") };
+    fn called(&self, text: &str) -> Called<'a> {
+        let Some(frame) = self.frames.last() else { return Called::Key(Cow::Borrowed("")) };
         if frame.close == b']' {
-            return frame.called(text, self.is_last());
+            return Called::Key(frame.called(text, self.is_last()));
         }
-        if detect::is_cookie(&frame.outer)
-            && let Some(found) = frame.cookie(text)
+        if self.is_cookie(frame, text) {
+            return Called::Cookie;
+        }
+        if detect::is_value(&frame.key) {
+            let own = detect::is_own_value(&frame.key);
+            if let Some(name) = frame.named.clone().or_else(|| self.name_behind().map(Cow::Borrowed))
+                && (detect::is_cookie(&name)
+                    || detect::named_value(&name, text) && (own || detect::is_alone(text)))
+            {
+                return Called::Key(name);
+            }
+            if own && detect::names_value(&frame.outer) {
+                return Called::Key(frame.outer.clone());
+            }
+        }
+        if detect::is_content(&frame.key) && detect::named_value(&frame.outer, text) && detect::is_alone(text)
         {
-            return found;
+            return Called::Key(frame.outer.clone());
+        }
+        let has_login = || frame.has_login || self.behind().any(|(key, _)| detect::is_login(key));
+        if detect::is_password_of_login(&frame.key, text) && has_login() {
+            return Called::Key(Cow::Borrowed("password"));
+        }
+        Called::Key(frame.key.clone())
+    }
+
+    /// Whether a string is the value of a cookie that somebody could use: `{"sid": "…"}`, `{"name": "sid", "value": "…"}` and
+    /// `{"sid": {"value": "…"}}` under a key for cookies.
+    fn is_cookie(&self, frame: &Frame<'_>, text: &str) -> bool {
+        let listed = detect::is_cookie(&frame.outer);
+        if !listed && !frame.is_cookie {
+            return false;
         }
         if !detect::is_value(&frame.key) {
-            return frame.key.clone();
+            return listed && detect::is_secret_cookie(&frame.key, text);
         }
-        let named = frame.named.clone().or_else(|| self.name_behind().map(Cow::Borrowed));
-        match named {
-            Some(name)
-                if detect::is_cookie(&name)
-                    || detect::named_value(&name, text)
-                        && (detect::is_own_value(&frame.key) || !text.contains(' ')) =>
-            {
-                name
-            }
-            _ if detect::is_own_value(&frame.key) && detect::names_value(&frame.outer) => frame.outer.clone(),
-            _ => frame.key.clone(),
-        }
+        let behind = || self.behind().find(|(key, _)| detect::is_name_member(key)).map(|(_, name)| name);
+        let outer = || if listed { None } else { Some(&*frame.outer) };
+        frame
+            .named
+            .as_deref()
+            .or_else(behind)
+            .or_else(outer)
+            .is_some_and(|name| detect::is_secret_cookie(name, text))
     }
 
     /// Keeps what a string says about the next one.
@@ -263,29 +334,42 @@ impl<'a> Rewriter<'a> {
         if frame.close == b']' {
             let names = frame.is_empty || read.starts_with('-') && !read.starts_with("--no-");
             let names = names && (detect::names_value(read) || detect::is_cookie(read));
-            frame.named = names.then(|| Cow::Owned(read.to_owned()));
+            // Those of `curl -b`.
+            let jar = read == "-b" && frame.said.contains("curl");
+            let named = if jar { "--cookie" } else { read };
+            frame.named = (names || jar).then(|| Cow::Owned(named.to_owned()));
             frame.say(read);
         } else if detect::is_name_member(&frame.key) {
-            let names =
-                detect::names_value(read) || detect::is_cookie(read) || detect::is_cookie(&frame.outer);
+            let of_cookie = frame.is_cookie || detect::is_cookie(&frame.outer);
+            let names = detect::names_value(read) || detect::is_cookie(read) || of_cookie;
             frame.named = names.then(|| Cow::Owned(read.to_owned()));
         } else if frame.named.is_none() && detect::is_place_member(&frame.key) {
             frame.named = detect::field(read).map(|name| Cow::Owned(name.to_owned()));
         }
+        if frame.close == b'}' && matches!(&*frame.key, "command" | "cmd" | "program") {
+            frame.say(read);
+        }
+        frame.has_login = frame.has_login || frame.close == b'}' && detect::is_login(&frame.key);
         frame.is_empty = false;
     }
 
-    /// The name in the member behind a value.
+    /// The name in a member behind a value.
     fn name_behind(&self) -> Option<&'a str> {
-        let json = self.json;
-        let rest = json.get(self.at..)?.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
-        let (member, rest) = rest.split_at_checked(rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
-        let rest = rest.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-        let name = rest.get(..rest.bytes().take(NAME_MAX).position(|b| b == b'"')?)?;
-        if detect::is_name_member(member) {
-            return (detect::names_value(name) || detect::is_cookie(name)).then_some(name);
-        }
-        if detect::is_place_member(member) { detect::field(name) } else { None }
+        self.behind().find_map(|(member, name)| {
+            if detect::is_name_member(member) {
+                (detect::names_value(name) || detect::is_cookie(name)).then_some(name)
+            } else if detect::is_place_member(member) {
+                detect::field(name)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The members behind a value that hold short strings, up to one that holds others.
+    fn behind(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut rest = self.json.get(self.at..).unwrap_or_default();
+        std::iter::repeat_with(move || next_member(&mut rest)).take(BEHIND_MAX).map_while(|next| next)
     }
 
     /// Whether the array ends here.
@@ -298,8 +382,8 @@ impl<'a> Rewriter<'a> {
     fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let decoded = self.decode()?;
-        let key = self.called(&decoded);
-        let changed = self.redactor.any(&decoded, &key, self.nested + 1, self.tally);
+        let called = self.called(&decoded);
+        let changed = self.redactor.any(&decoded, called.under(), self.nested + 1, self.tally);
         let Some(changed) = changed.or_else(|| self.argument(&decoded)) else {
             return Some(decoded);
         };
@@ -396,7 +480,7 @@ impl<'a> Rewriter<'a> {
         let number = self.json.get(start..self.at)?;
         if number.len() >= 4 {
             let key = self.under();
-            if let Some(text) = self.redactor.number(number, &key, self.tally) {
+            if let Some(text) = self.redactor.number(number, Under::Key(&key), self.tally) {
                 self.replace(start, &text);
             }
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::resolve::Tally;
-use super::{Entity, Redactor, placeholder};
+use super::{Entity, Redactor, Under, placeholder};
 
 /// What stands behind the placeholders of masked texts. It prints nothing of itself.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl fmt::Debug for Masks {
 impl Redactor {
     /// Masks the text of a string that stands under a JSON key, and JSON within it. `None` if nothing is found.
     pub fn mask(&self, text: &str, key: &str, masks: &mut Masks) -> Result<Option<String>, Unstable> {
-        masked(masks, |tally| self.any(text, key, 0, tally))
+        masked(masks, |tally| self.any(text, Under::Key(key), 0, tally))
     }
 
     /// Masks the digits of a number that stands under a JSON key: what comes of them is a text.
@@ -81,7 +81,7 @@ impl Redactor {
         key: &str,
         masks: &mut Masks,
     ) -> Result<Option<String>, Unstable> {
-        masked(masks, |tally| self.number(digits, key, tally))
+        masked(masks, |tally| self.number(digits, Under::Key(key), tally))
     }
 }
 

@@ -28,10 +28,10 @@ mod secret;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod under;
 mod wrapped;
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 
@@ -53,6 +53,7 @@ use self::scan::{Finding, Scan, What};
 use self::secret::Pseudonyms;
 pub use self::secret::TenantSecret;
 use self::shadow::Shadow;
+use self::under::Under;
 
 /// Passes over one text. A text that still changes then is replaced whole.
 const PASSES_MAX: usize = 4;
@@ -101,7 +102,7 @@ impl Redactor {
     /// Plain text.
     pub fn text(&self, text: &str) -> Redacted {
         let mut tally = Tally::default();
-        let changed = self.plain(text, "", &mut tally);
+        let changed = self.plain(text, Under::NOTHING, &mut tally);
         Redacted::made(changed.unwrap_or_else(|| text.to_owned()), tally)
     }
 
@@ -109,8 +110,9 @@ impl Redactor {
     /// where a value begins.
     pub fn name(&self, name: &str) -> Redacted {
         let mut tally = Tally::default();
-        let whole = self.plain(name, "", &mut tally).map_or(Cow::Borrowed(name), Cow::Owned);
-        let part = |part| self.plain(part, "", &mut tally).map_or(Cow::Borrowed(part), Cow::Owned);
+        let whole = self.plain(name, Under::NOTHING, &mut tally).map_or(Cow::Borrowed(name), Cow::Owned);
+        let part =
+            |part| self.plain(part, Under::NOTHING, &mut tally).map_or(Cow::Borrowed(part), Cow::Owned);
         let parts: Vec<_> = whole.split("__").map(part).collect();
         let name = parts.join("__");
         Redacted::made(name, tally)
@@ -119,7 +121,7 @@ impl Redactor {
     /// Plain text that the caller has no more use for: as `text`, without a copy where nothing is found.
     pub fn owned(&self, text: String) -> Redacted {
         let mut tally = Tally::default();
-        let changed = self.plain(&text, "", &mut tally);
+        let changed = self.plain(&text, Under::NOTHING, &mut tally);
         Redacted::made(changed.unwrap_or(text), tally)
     }
 
@@ -135,16 +137,18 @@ impl Redactor {
     /// One line of anything: as JSON if it is an object, array or string, else as text.
     pub fn line(&self, line: &str) -> Redacted {
         let mut tally = Tally::default();
-        let changed = self.any(line, "", 0, &mut tally);
+        let changed = self.any(line, Under::NOTHING, 0, &mut tally);
         Redacted::made(changed.unwrap_or_else(|| line.to_owned()), tally)
     }
 
     /// As `line`, for a value under a JSON key; None if nothing changes.
-    fn any(&self, text: &str, key: &str, nested: usize, tally: &mut Tally) -> Option<String> {
-        if let Some(changed) = self.nested_json(text, nested, tally) {
+    fn any(&self, text: &str, under: Under<'_>, nested: usize, tally: &mut Tally) -> Option<String> {
+        // A cookie in quotes is no string of JSON.
+        let json = if under == Under::Cookie { None } else { self.nested_json(text, nested, tally) };
+        if let Some(changed) = json {
             return changed;
         }
-        let changed = self.plain(text, key, tally)?;
+        let changed = self.plain(text, under, tally)?;
         // Text that loses what kept it from being JSON is JSON from now on.
         Some(self.nested_json(&changed, nested, tally).flatten().unwrap_or(changed))
     }
@@ -160,30 +164,30 @@ impl Redactor {
     }
 
     /// A number that stands under a JSON key, as it is written and by its value. None if nothing changes.
-    fn number(&self, digits: &str, key: &str, tally: &mut Tally) -> Option<String> {
+    fn number(&self, digits: &str, under: Under<'_>, tally: &mut Tally) -> Option<String> {
         if let Some(whole) = number::whole(digits)
-            && let Some(changed) = self.plain(&whole, key, tally)
+            && let Some(changed) = self.plain(&whole, under, tally)
         {
             return Some(changed);
         }
-        self.plain(digits, key, tally)
+        self.plain(digits, under, tally)
     }
 
     /// None if nothing changes.
-    fn plain(&self, text: &str, key: &str, tally: &mut Tally) -> Option<String> {
-        let is_plain = self.patterns.is_empty() && self.known.is_none() && !detect::names_value(key);
+    fn plain(&self, text: &str, under: Under<'_>, tally: &mut Tally) -> Option<String> {
+        let is_plain = self.patterns.is_empty() && self.known.is_none() && !under.names_value();
         if is_plain && scan::is_short_word(text) {
             return None;
         }
         let mut holds = Holds::of(text);
-        let mut changed = self.pass(text, key, &mut holds, tally)?;
+        let mut changed = self.pass(text, under, &mut holds, tally)?;
         for _ in 1..PASSES_MAX {
-            match self.pass(&changed, key, &mut holds, tally) {
+            match self.pass(&changed, under, &mut holds, tally) {
                 Some(next) => changed = next,
                 None => return Some(changed),
             }
         }
-        if self.pass(&changed, key, &mut holds, &mut tally.fresh()).is_some() {
+        if self.pass(&changed, under, &mut holds, &mut tally.fresh()).is_some() {
             tally.count(Entity::Unstable.name().into());
             changed.clear();
             self.placeholder(&mut changed, Entity::Unstable.name(), text.as_bytes());
@@ -192,13 +196,13 @@ impl Redactor {
     }
 
     /// Finds and replaces once. None if there is nothing to find.
-    fn pass(&self, text: &str, key: &str, holds: &mut Holds, tally: &mut Tally) -> Option<String> {
+    fn pass(&self, text: &str, under: Under<'_>, holds: &mut Holds, tally: &mut Tally) -> Option<String> {
         let shadow = if holds.folded { Shadow::of(text) } else { None };
         holds.folded = shadow.is_some();
         let view = shadow.as_ref().map_or(text, Shadow::text);
         let mut findings = match &shadow {
-            Some(_) => self.findings(view, key, 0),
-            None => self.findings_of(view, key, 0, holds),
+            Some(_) => self.findings(view, under, 0),
+            None => self.findings_of(view, under, 0, holds),
         };
         if tally.masks() {
             // Pictures and files go where the text goes.
@@ -230,12 +234,12 @@ impl Redactor {
     }
 
     /// What stands in a text, in its other readings and in what is encoded in it, as places of the text.
-    fn findings(&self, view: &str, key: &str, depth: usize) -> Vec<Located> {
-        self.findings_of(view, key, depth, &mut Holds::of(view))
+    fn findings(&self, view: &str, under: Under<'_>, depth: usize) -> Vec<Located> {
+        self.findings_of(view, under, depth, &mut Holds::of(view))
     }
 
     /// The same of a text of which is known what it holds.
-    fn findings_of(&self, view: &str, key: &str, depth: usize, holds: &mut Holds) -> Vec<Located> {
+    fn findings_of(&self, view: &str, under: Under<'_>, depth: usize, holds: &mut Holds) -> Vec<Located> {
         let mut all = Vec::new();
         let mut runs = false;
         let free = holds.free.take();
@@ -244,14 +248,14 @@ impl Redactor {
         let written = free.into_iter().flatten().filter(|stretch| !stretch.is_empty());
         for stretch in written.chain(parsed) {
             holds.walls = stretch.len() < view.len();
-            self.scan(view, stretch.clone(), key, &mut all);
+            self.scan(view, stretch.clone(), under, &mut all);
             if depth >= DECODED_MAX || !holds.runs {
                 continue;
             }
             let text = view.get(stretch.clone()).unwrap_or_default();
             for (run, decoded) in encoded::runs(text, &mut runs) {
                 let run = run.start + stretch.start..run.end + stretch.start;
-                all.extend(self.within(view, (&run, &decoded), key, depth));
+                all.extend(self.within(view, (&run, &decoded), under, depth));
             }
         }
         if depth >= DECODED_MAX {
@@ -259,7 +263,7 @@ impl Redactor {
         }
         holds.runs = runs;
         if let Some(reading) = holds.marks.then(|| Reading::decoded(view)).flatten() {
-            let inner = self.findings(reading.text(), key, depth + 1);
+            let inner = self.findings(reading.text(), under, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
         type Counts = fn(&Located, &str) -> bool;
@@ -271,7 +275,7 @@ impl Redactor {
         for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {
-                self.scan(reading.text(), stretch, "", &mut inner);
+                self.scan(reading.text(), stretch, Under::NOTHING, &mut inner);
             }
             let joined: Vec<Located> = inner
                 .into_iter()
@@ -292,7 +296,7 @@ impl Redactor {
     }
 
     /// The detectors and the tenant's patterns, once over a stretch between placeholders.
-    fn scan(&self, view: &str, stretch: Range<usize>, key: &str, all: &mut Vec<Located>) {
+    fn scan(&self, view: &str, stretch: Range<usize>, under: Under<'_>, all: &mut Vec<Located>) {
         let text = view.get(stretch.clone()).unwrap_or_default();
         let mut keep = |mut finding: Finding| {
             finding.shift(stretch.start);
@@ -301,13 +305,16 @@ impl Redactor {
                 all.push(found);
             }
         };
-        Scan { text: text.as_bytes(), key, on: self.on, cookies: Cell::new(0) }.run(&mut keep);
-        if detect::is_cookie(key) {
-            detect::cookies(text, &mut keep);
+        let key = under.key();
+        Scan::of(text.as_bytes(), key, self.on).run(&mut keep);
+        if under == Under::Cookie {
+            keep(Finding::whole(Entity::Cookie, 0, text.len()));
+        } else if detect::is_cookie(key) {
+            detect::cookies(key, text, &mut keep);
         } else if !key.is_empty()
-            && let Some(entity) = detect::json_value(key, text)
+            && let Some((entity, from)) = detect::json_value(key, text)
         {
-            keep(Finding::whole(entity, 0, text.len()));
+            keep(Finding::whole(entity, from, text.len()));
         }
         for (index, pattern) in self.patterns.iter().enumerate() {
             for (start, end) in pattern.find(text) {
@@ -343,10 +350,10 @@ impl Redactor {
         &self,
         view: &str,
         (run, decoded): (&Range<usize>, &str),
-        key: &str,
+        under: Under<'_>,
         depth: usize,
     ) -> Option<Located> {
-        let certain = self.findings(decoded, key, depth + 1).into_iter().filter(|found| !found.is_data());
+        let certain = self.findings(decoded, under, depth + 1).into_iter().filter(|found| !found.is_data());
         if let Some(best) = certain.max_by_key(Located::weight) {
             return Some(best.moved(run));
         }
@@ -356,7 +363,7 @@ impl Redactor {
         let line = before.rsplit(['\n', ']']).next().unwrap_or_default();
         let text = format!("{line}{decoded}");
         let mut named = Vec::new();
-        self.scan(&text, 0..text.len(), key, &mut named);
+        self.scan(&text, 0..text.len(), under, &mut named);
         let inside = |found: &Located| found.end > line.len() && !found.is_data();
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }

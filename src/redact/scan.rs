@@ -16,6 +16,8 @@ pub(super) struct Scan<'a> {
     pub(super) on: Detectors,
     /// Up to where pairs of cookies were looked at: a header within them is one of their values.
     pub(super) cookies: Cell<usize>,
+    /// The same of lists of credentials.
+    pub(super) lists: Cell<usize>,
 }
 
 /// Bytes `start..end` are sensitive.
@@ -64,13 +66,19 @@ impl Finding {
 /// What a detector answers: what it found, if anything, and from where the scan goes on.
 pub(super) enum Step {
     Found(Finding),
+    /// Pairs of cookies.
+    Cookies(detect::Pairs),
     /// Values that are listed from there on.
     List,
     /// Nothing before this offset.
     Skip(usize),
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn of(text: &'a [u8], key: &'a str, on: Detectors) -> Self {
+        Self { text, key, on, cookies: Cell::new(0), lists: Cell::new(0) }
+    }
+
     /// All findings, by ascending place of their trigger.
     pub(super) fn run(&self, mut out: impl FnMut(Finding)) {
         let mut at = 0;
@@ -79,15 +87,15 @@ impl Scan<'_> {
             at = found;
             let next = match self.step(at) {
                 Step::Found(finding) => {
-                    if finding.what == What::Entity(Entity::Cookie) {
-                        self.cookies.set(detect::cookies_from(self.text, finding, &mut out));
-                    } else {
-                        out(finding);
-                    }
+                    out(finding);
                     finding.resume
                 }
+                Step::Cookies(pairs) => {
+                    self.cookies.set(detect::each_cookie(self.text, &pairs, &mut out));
+                    at + 1
+                }
                 Step::List => {
-                    detect::listed(self.text, at, &mut out);
+                    self.lists.set(detect::listed(self.text, at, &mut out));
                     at + 1
                 }
                 Step::Skip(to) => to,
@@ -101,9 +109,12 @@ impl Scan<'_> {
         if kind == Trigger::Digit {
             return detect::at_digit(self, at);
         }
+        if let Some(pairs) = detect::begins_cookies(kind, self, at) {
+            return Step::Cookies(pairs);
+        }
         match detect::at(kind, self, at) {
             Some(found) => Step::Found(found),
-            None if kind.assigns() && detect::begins_list(self.text, at) => Step::List,
+            None if kind.assigns() && detect::begins_list(self, at) => Step::List,
             None => Step::Skip(at + 1),
         }
     }

@@ -2,12 +2,14 @@
 //! and values under such a key in JSON.
 
 use super::bytes::{
-    Classes, before, byte, is_alphanumeric, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
+    Classes, before, byte, is_base64, is_jumbled, is_key_byte, is_name, is_random, is_space,
     pairs_of_capitals, run_end, run_start, slice, starts_with_ignoring_case,
 };
-use super::reference::{is_code, is_member, is_path, is_reference};
+use super::names::{Kind, kind, may_be_listed};
+use super::reference::{is_code, is_member, is_operand, is_path, is_reference};
 use super::words::{is_passphrase, is_plainly_random_letters, is_random_letters, is_short_key, is_slug};
 use super::{Finding, Scan, declared, ends, password, sibling};
+use crate::redact::encoded;
 use crate::redact::entity::Entity;
 
 const NAME_MAX: usize = 48;
@@ -24,162 +26,13 @@ const HEAD: usize = 64;
 /// What stands before the last part of a resource's name.
 const RESOURCE_MAX: usize = 96;
 
-/// What a name says about the value behind it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Something a person made up.
-    Password,
-    /// The same, if it looks made up: the name is short and means other things as well.
-    MadeUp,
-    /// Something a machine made.
-    Key(Entity),
-    /// The same, if it was made at random.
-    Random,
-}
-
-impl Kind {
-    fn entity(self) -> Entity {
-        match self {
-            Self::Password | Self::MadeUp => Entity::Password,
-            Self::Key(entity) => entity,
-            Self::Random => Entity::ApiKey,
-        }
-    }
-
-    fn is_password(self) -> bool {
-        matches!(self, Self::Password | Self::MadeUp)
-    }
-}
-
-/// Endings of names, without `_`, `-` and `.`, lower case.
-const PASSWORDS: &[&[u8]] = &[
-    b"password",
-    b"passwort",
-    b"passwd",
-    b"passphrase",
-    b"passcode",
-    b"pwd",
-    b"kennwort",
-    b"motdepasse",
-    b"passe",
-    b"mdp",
-    b"contrasena",
-    b"wachtwoord",
-    b"userpass",
-    b"dbpass",
-    b"passw",
-    b"smtppass",
-    b"mailpass",
-    b"redispass",
-    b"adminpass",
-    b"rootpass",
-    b"sshpass",
-    b"becomepass",
-    b"vaultpass",
-    b"wifikey",
-    b"wlankey",
-    b"rediscliauth",
-];
-/// What a name may end in behind a sign, or as a word that begins with a capital: `SMTP_PASS`, `adminPw`.
-const LAST_WORDS: &[(&[u8], Kind)] = &[
-    (b"pass", Kind::MadeUp),
-    (b"pw", Kind::MadeUp),
-    (b"pat", Kind::Key(Entity::ApiKey)),
-    (b"salt", Kind::Random),
-];
-/// Before `pass` these are about something else.
-const PASSES: &[&[u8]] = &[
-    b"render",
-    b"first",
-    b"second",
-    b"test",
-    b"tests",
-    b"low",
-    b"high",
-    b"band",
-    b"single",
-    b"multi",
-    b"two",
-    b"shadow",
-    b"depth",
-    b"last",
-    b"next",
-    b"by",
-    b"compiler",
-    b"post",
-    b"pre",
-];
-const KEYS: &[(&[u8], Entity)] = &[
-    (b"secretaccesskey", Entity::AwsSecretKey),
-    (b"awssecretkey", Entity::AwsSecretKey),
-    (b"accountkey", Entity::AzureStorageKey),
-    (b"sharedaccesskey", Entity::AzureStorageKey),
-    (b"authorization", Entity::Authorization),
-    (b"apikey", Entity::ApiKey),
-    (b"secret", Entity::ApiKey),
-    (b"secretkey", Entity::ApiKey),
-    (b"accesskey", Entity::ApiKey),
-    (b"signingkey", Entity::ApiKey),
-    (b"encryptionkey", Entity::ApiKey),
-    (b"subscriptionkey", Entity::ApiKey),
-    (b"privatekey", Entity::ApiKey),
-    (b"token", Entity::ApiKey),
-    (b"credential", Entity::ApiKey),
-    (b"credentials", Entity::ApiKey),
-    (b"sessionid", Entity::ApiKey),
-    (b"clientkey", Entity::ApiKey),
-    (b"authkey", Entity::ApiKey),
-    (b"sessid", Entity::ApiKey),
-    (b"secretkeybase", Entity::ApiKey),
-    (b"bearerauth", Entity::Authorization),
-];
-/// Names that end so hold a key if the value was made at random, unless they are one of the others.
-const RANDOM_KEYS: &[u8] = b"key";
-const OTHER_KEYS: &[&[u8]] = &[
-    b"publickey",
-    b"primarykey",
-    b"foreignkey",
-    b"partitionkey",
-    b"sortkey",
-    b"cachekey",
-    b"idempotencykey",
-    b"objectkey",
-    b"groupkey",
-    b"rowkey",
-    b"hashkey",
-    b"indexkey",
-    b"dedupekey",
-    b"routingkey",
-    b"keykey",
-    b"issuekey",
-    b"hotkey",
-    b"websocketkey",
-    b"monkey",
-    b"turkey",
-    b"s3key",
-    b"bucketkey",
-];
-/// Whole names; too short to be endings. The second list counts in a query only.
-const SHORT_PASSWORDS: &[&[u8]] = &[b"pw", b"pass", b"psk"];
-/// Whole names of what was made at random, or of something else.
-const RANDOM_NAMES: &[&[u8]] = &[b"auth", b"sid", b"session", b"salt"];
-const PARAMETERS: &[&[u8]] = &[
-    b"key",
-    b"sig",
-    b"signature",
-    b"auth",
-    b"code",
-    b"xamzsignature",
-    b"xgoogsignature",
-    b"xamzsecuritytoken",
-    b"session",
-];
-
 /// At `=` or `:`.
 pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let colon = byte(text, at) == b':';
-    if colon && byte(text, at + 1) == b':' || before(text, at) == byte(text, at) {
+    // `userPassword:: …` of LDIF, but no path of code.
+    let path = colon && byte(text, at + 1) == b':' && !is_space(byte(text, at + 2));
+    if path || before(text, at) == byte(text, at) {
         return None;
     }
     let mut name_end = skip_back(text, at);
@@ -209,17 +62,21 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
         return None;
     }
     if value.quotes == Quotes::None
-        && starts_with_ignoring_case(text, name_end.saturating_sub(10), b"passphrase")
+        && let Some(found) = passphrase(text, name_end, value.start)
     {
-        let line = run_end(text, value.start, 128, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\\' | b'<'));
-        if is_passphrase(slice(text, value.start, line)) {
-            return Some(Finding::outer(Entity::Password, value.start, line, at + 1));
-        }
+        return Some(Finding { resume: at + 1, ..found });
     }
     let found = slice(text, value.start, value.end);
     let compared = byte(text, at + 1) == b'=' && !colon && value.quotes == Quotes::None;
-    if compared || !is_accepted(text, kind, &value, query) {
+    if compared && (!value.tight || is_operand(found)) {
         return None;
+    }
+    if !is_accepted(text, kind, &value, query) {
+        return of_login(text, start, name, &value)
+            .then(|| Finding::outer(Entity::Password, value.start, value.end, at + 1));
+    }
+    if compared {
+        value.start -= 1;
     }
     // The identifier of an access key and what it was used for: the first is found by its shape.
     let scope = found.ends_with(b"aws4_request");
@@ -233,6 +90,26 @@ pub(super) fn find(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let resume = if value.end - value.start > INNER_MAX { value.end } else { at + 1 };
     Some(Finding::outer(entity, value.start, value.end, resume))
+}
+
+/// The words of a passphrase to the end of the line, behind its name that ends at `end`.
+fn passphrase(text: &[u8], end: usize, start: usize) -> Option<Finding> {
+    if !starts_with_ignoring_case(text, end.saturating_sub(10), b"passphrase") {
+        return None;
+    }
+    let line = run_end(text, start, 128, |b| !matches!(b, b'\n' | b'\r' | b'"' | b'\\' | b'<'));
+    is_passphrase(slice(text, start, line)).then(|| Finding::whole(Entity::Password, start, line))
+}
+
+/// Whether a secret whose name begins at `start` is a password, by the account beside it: `login: eva, secret: …`.
+fn of_login(text: &[u8], start: usize, name: &[u8], value: &Value) -> bool {
+    let found = slice(text, value.start, value.end);
+    sibling::is_secret(name)
+        && password::is_made_up(found)
+        && found.len() <= PASSWORD_MAX
+        && !is_slug(found)
+        && !is_code(text, value.start, value.end)
+        && sibling::is_beside_login(text, start)
 }
 
 /// Whether the name at `start` is of the name of a resource: `arn:aws:secretsmanager:…:secret:…`.
@@ -253,9 +130,11 @@ fn is_accepted(text: &[u8], kind: Kind, value: &Value, query: bool) -> bool {
         Kind::Random => {
             is_key(found) && is_random(found.get(..HEAD).unwrap_or(found))
                 || is_short_key(found) && !is_reference(found)
+                || encoded::is_login(found)
         }
         Kind::Key(entity) => {
             is_key_of(entity, found)
+                || encoded::is_login(found)
                 || (value.quotes != Quotes::None && declared::is_long_secret(found))
                 || ((is_short_key(found) || password::is_strong(found))
                     && !is_reference(found)
@@ -274,6 +153,7 @@ pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
         }
         Kind::Key(entity) => {
             is_key_of(entity, value)
+                || encoded::is_login(value)
                 || ((is_short_key(value) || password::is_strong(value)) && !is_reference(value))
         }
         Kind::Random => is_key(value) && is_random(value.get(..HEAD).unwrap_or(value)),
@@ -281,15 +161,14 @@ pub(super) fn named_value(name: &[u8], value: &[u8]) -> Option<Entity> {
     accepted.then(|| kind.entity())
 }
 
-/// The entity of a JSON string that stands under a key which names a credential.
-pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
-    let bytes = text.as_bytes();
+/// The entity of a JSON string that stands under a key which names a credential, and where it begins.
+pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<(Entity, usize)> {
+    // Behind what says how it is kept.
+    let from = declared::encoder(text.as_bytes(), 0);
+    let bytes = slice(text.as_bytes(), from, text.len());
     let scheme = bytes.iter().take(8).position(|b| *b == b' ').is_some();
     let single = !bytes.iter().any(u8::is_ascii_whitespace);
-    if key == super::COOKIE_VALUE {
-        return Some(Entity::Cookie);
-    }
-    match kind(key.as_bytes(), true)? {
+    let entity = match kind(key.as_bytes(), true)? {
         Kind::Password => (!bytes.is_empty() && !is_reference(bytes)).then_some(Entity::Password),
         Kind::MadeUp => {
             let made = password::is_made_up(bytes) || is_random_letters(bytes);
@@ -300,19 +179,23 @@ pub(in crate::redact) fn json_value(key: &str, text: &str) -> Option<Entity> {
         }
         Kind::Key(entity) => {
             let short = is_short_key(bytes) || password::is_strong(bytes);
-            (single && (is_key_of(entity, bytes) || (short && !is_reference(bytes)))).then_some(entity)
+            (single
+                && (is_key_of(entity, bytes) || encoded::is_login(bytes) || (short && !is_reference(bytes))))
+            .then_some(entity)
         }
         Kind::Random => {
-            let random =
-                is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes)) || is_short_key(bytes);
+            let random = is_key(bytes) && is_random(bytes.get(..HEAD).unwrap_or(bytes))
+                || is_short_key(bytes)
+                || encoded::is_login(bytes);
             (single && random).then_some(Entity::ApiKey)
         }
-    }
+    };
+    entity.map(|entity| (entity, from))
 }
 
 /// Whether what stands under a JSON key may be a credential whatever it looks like.
 pub(in crate::redact) fn names_value(key: &str) -> bool {
-    !key.is_empty() && (kind(key.as_bytes(), true).is_some() || key == super::COOKIE_VALUE)
+    !key.is_empty() && kind(key.as_bytes(), true).is_some()
 }
 
 /// Whether a word names a credential.
@@ -335,127 +218,10 @@ pub(super) fn names_key(word: &[u8]) -> Option<Entity> {
     }
 }
 
-/// Whether a name may be on one of the lists, by its last two bytes: most names are not.
-fn may_be_listed(name: &[u8]) -> bool {
-    let [.., before, last] = name else { return false };
-    let place = |b: u8| usize::from((b | 0x20).wrapping_sub(b'a'));
-    match ENDINGS.get(place(*last)) {
-        Some(befores) if before.is_ascii_alphabetic() => befores >> place(*before) & 1 == 1,
-        Some(_) => !before.is_ascii_digit(),
-        // Signs do not count.
-        None => !last.is_ascii_digit(),
-    }
-}
-
-/// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
-static ENDINGS: [u32; 26] = {
-    let mut table = with_ending([0; 26], RANDOM_KEYS);
-    let mut row = 0;
-    while let Some(name) = row_of(sibling::VALUES, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some((name, _)) = row_of(KEYS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(PASSWORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(SHORT_PASSWORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some((name, _)) = row_of(LAST_WORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(RANDOM_NAMES, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(PARAMETERS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    table
-};
-
-#[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
-const fn row_of<T: Copy>(rows: &[T], at: usize) -> Option<T> {
-    if at < rows.len() { Some(rows[at]) } else { None }
-}
-
-#[expect(clippy::indexing_slicing, reason = "the lists hold small letters, which building the table proves")]
-const fn with_ending(mut table: [u32; 26], name: &[u8]) -> [u32; 26] {
-    let [.., before, last] = name else { return table };
-    table[(*last - b'a') as usize] |= 1 << (*before - b'a');
-    table
-}
-
 /// From `=` or `:` back over blanks and quotes to the end of the name.
 fn skip_back(text: &[u8], at: usize) -> usize {
     let blank = run_start(text, at, ALIGNED_MAX, is_space);
     run_start(text, blank, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b']' | b'*'))
-}
-
-fn kind(name: &[u8], query: bool) -> Option<Kind> {
-    let name = declared::unrepeated(name);
-    if name.len() <= NAME_MAX && !may_be_listed(name) {
-        return None;
-    }
-    let last = last_word(name);
-    // `AWS::Macie::Session`.
-    let path = name.contains(&b':');
-    let mut letters = [0_u8; NAME_MAX];
-    let mut length = 0;
-    for b in name {
-        let Some(to) = letters.get_mut(length) else { break };
-        *to = b.to_ascii_lowercase();
-        length += usize::from(is_alphanumeric(*b));
-    }
-    let name = letters.get(..length)?;
-    if PASSWORDS.iter().any(|p| ends(name, p)) || SHORT_PASSWORDS.contains(&name) {
-        return Some(Kind::Password);
-    }
-    if let Some((_, entity)) = KEYS.iter().find(|(ending, _)| ends(name, ending)) {
-        return Some(Kind::Key(*entity));
-    }
-    let other = name.len() < 5 || OTHER_KEYS.iter().any(|other| ends(name, other));
-    if (RANDOM_NAMES.contains(&name) && !path) || (name.ends_with(RANDOM_KEYS) && !other) {
-        return Some(Kind::Random);
-    }
-    if let Some((word, kind)) = LAST_WORDS.iter().find(|(word, _)| last.eq_ignore_ascii_case(word))
-        && let Some(first) = name.strip_suffix(*word)
-        && !first.is_empty()
-        && !(*word == b"pass" && PASSES.iter().any(|other| first.ends_with(other)))
-    {
-        return Some(*kind);
-    }
-    (query && PARAMETERS.contains(&name)).then_some(Kind::Key(Entity::ApiKey))
-}
-
-/// As `ends_with`, which is slower where most of a list ends otherwise.
-fn ends(name: &[u8], ending: &[u8]) -> bool {
-    let first = name.len().checked_sub(ending.len()).and_then(|at| name.get(at));
-    name.last() == ending.last() && first == ending.first() && name.ends_with(ending)
-}
-
-/// The last word of a name: behind its last sign, or from its last capital behind a small letter.
-fn last_word(name: &[u8]) -> &[u8] {
-    let begins = |at: &usize| {
-        let (last, here) = (before(name, *at), byte(name, *at));
-        !last.is_ascii_alphanumeric() || (last.is_ascii_lowercase() && here.is_ascii_uppercase())
-    };
-    let from = (name.len().saturating_sub(8)..name.len()).rev().find(begins).unwrap_or(0);
-    slice(name, from, name.len())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -475,6 +241,8 @@ struct Value {
     tight: bool,
     /// Between semicolons.
     member: bool,
+    /// Behind what says how it is kept: a digest is as long as it is.
+    kept: bool,
 }
 
 fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
@@ -485,12 +253,15 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
     let quote = byte(text, quote_start);
     let quoted = matches!(quote, b'"' | b'\'' | b'`');
     let mut start = if quoted { quote_start + 1 } else { open };
-    for scheme in [b"Bearer ".as_slice(), b"Basic ", b"Token ", b"token "] {
-        if slice(text, start, start + scheme.len()) == scheme {
+    for scheme in [b"bearer ".as_slice(), b"basic ", b"token "] {
+        if starts_with_ignoring_case(text, start, scheme) {
             start += scheme.len();
         }
     }
-    let most = if kind.is_password() { PASSWORD_MAX + 1 } else { VALUE_MAX };
+    let encoder = declared::encoder(text, start);
+    start += encoder;
+    let kept = encoder > 0 || before(text, start) == b'}' && start > sign && kind.is_password();
+    let most = if kind.is_password() && !kept { PASSWORD_MAX + 1 } else { VALUE_MAX };
     let stops = |b: u8| match b {
         b'"' | b'\'' | b'`' | b'\n' | b'\r' | b'\\' | b'<' => true,
         b' ' | b'\t' | b';' => !quoted,
@@ -536,12 +307,12 @@ fn value(text: &[u8], at: usize, query: bool, kind: Kind) -> Option<Value> {
         (true, false) => Quotes::Any,
         (true, true) => Quotes::Json,
     };
-    (start < end).then_some(Value { start, end, quotes, tight: open == sign, member })
+    (start < end).then_some(Value { start, end, quotes, tight: open == sign, member, kept })
 }
 
 /// What a person would choose, told apart from code, templates and prose.
 fn is_password(value: &[u8], how: &Value) -> bool {
-    if value.len() > PASSWORD_MAX || is_reference(value) || is_path(value) {
+    if value.len() > PASSWORD_MAX && !how.kept || is_reference(value) || is_path(value) {
         return false;
     }
     let classes = Classes::of(value);

@@ -2,7 +2,8 @@
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
 use super::bytes::{
-    before, byte, is_name, is_space, run_end, run_start, slice, starts_free, starts_with_ignoring_case,
+    Classes, before, byte, is_escape, is_name, is_space, run_end, run_start, slice, starts_free,
+    starts_with_ignoring_case,
 };
 use super::password::is_made_up;
 use super::reference::is_reference;
@@ -301,6 +302,47 @@ pub(super) fn is_bound(text: &[u8], from: usize) -> bool {
     gap < from && slice(text, gap.saturating_sub(6), gap) == b"bindpw" && starts_free(text, gap - 6)
 }
 
+/// Whether an argument at `from..to` is the password of `AUTH …` or `AUTH NAME …`, as Redis and mail take it, or of
+/// `ACL SETUSER NAME on >…`: at the beginning of a line, behind a prompt, or where the line names the program.
+pub(super) fn is_auth(text: &[u8], from: usize, to: usize) -> bool {
+    let gap = |at: usize| run_start(text, at, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b',' | b'\\'));
+    let end = gap(from);
+    if end == from {
+        return before(text, from) == b'>' && is_of_acl(text, from);
+    }
+    let is = |end: usize| {
+        before(text, end) | 0x20 == b'h'
+            && end > 3
+            && slice(text, end - 4, end).eq_ignore_ascii_case(b"auth")
+            && starts_free(text, end - 4)
+    };
+    let word = if is(end) { end } else { gap(run_start(text, end, 32, |b| is_name(b) || b == b'@')) };
+    is(word) && is_told_to_server(text, word, from, to)
+}
+
+#[cold]
+fn is_of_acl(text: &[u8], from: usize) -> bool {
+    let head = slice(text, from.saturating_sub(64), from - 1);
+    head.last().is_some_and(|b| is_space(*b)) && memchr::memmem::find(head, b"SETUSER ").is_some()
+}
+
+#[cold]
+fn is_told_to_server(text: &[u8], word: usize, from: usize, to: usize) -> bool {
+    let start = word - 4;
+    let line = slice(text, start.saturating_sub(96), start);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    let prompt = matches!(line, [.., b'>' | b'$' | b'#', b' '] | [.., b'>']);
+    let named = memchr::memmem::find(line, b"redis").is_some() || line.ends_with(b"HELLO 3 ");
+    let capitals = byte(text, start) == b'A';
+    let begins = line.is_empty()
+        || line.iter().all(|b| is_space(*b) || b"\"'`[(-*".contains(b))
+        || is_escape(text, start);
+    let ends = matches!(byte(text, to), 0 | b'\n' | b'\r' | b'"' | b'\'' | b'\\' | b'`' | b';');
+    let secret = Classes::of(slice(text, from, to));
+    let made = secret.digit > 1 || secret.other > 0 || secret.lower > 0 && secret.upper > 0;
+    made && (prompt || named || capitals && begins && ends)
+}
+
 /// The part of a form that is called so: `name="password"`, an empty line, and the value, at the `=`.
 pub(super) fn part(text: &[u8], at: usize) -> Option<Finding> {
     if slice(text, at.checked_sub(4)?, at) != b"name" || byte(text, at + 1) != b'"' {
@@ -316,8 +358,8 @@ pub(super) fn part(text: &[u8], at: usize) -> Option<Finding> {
     let end = run_end(text, from, 256, |b| !matches!(b, b'\n' | b'\r'));
     let value = slice(text, from, end);
     let single = !value.iter().any(u8::is_ascii_whitespace);
-    let entity = super::json_value(name, std::str::from_utf8(value).ok()?)?;
-    (single && !value.is_empty()).then(|| Finding::outer(entity, from, end, at + 1))
+    let (entity, start) = super::json_value(name, std::str::from_utf8(value).ok()?)?;
+    (single && !value.is_empty()).then(|| Finding::outer(entity, from + start, end, at + 1))
 }
 
 /// `IDENTIFIED BY '…'`, at the `B`.

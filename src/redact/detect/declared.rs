@@ -55,11 +55,20 @@ fn block(text: &[u8], at: usize) -> Option<usize> {
     (line > feed && from > line).then_some(from)
 }
 
-/// The length of `{noop}`, which says that a password behind it stands as it is.
-fn encoder(text: &[u8], at: usize) -> usize {
-    const PLAIN: &[&[u8]] = &[b"{noop}", b"{plain}", b"{clear}", b"{cleartext}"];
-    let begins = |prefix: &&&[u8]| starts_with_ignoring_case(text, at, prefix);
-    if byte(text, at) == b'{' { PLAIN.iter().find(begins).map_or(0, |prefix| prefix.len()) } else { 0 }
+/// The length of `{noop}` or `{bcrypt}`, which says how the password behind it is kept.
+pub(super) fn encoder(text: &[u8], at: usize) -> usize {
+    const ENCODERS: &[&[u8]] = &[
+        b"noop", b"plain", b"clear", b"crypt", b"bcrypt", b"scrypt", b"argon2", b"pbkdf2", b"md4", b"md5",
+        b"smd5", b"sha", b"ssha", b"ldap", b"pkcs5s2",
+    ];
+    if byte(text, at) != b'{' {
+        return 0;
+    }
+    let end = run_end(text, at + 1, 24, |b| b.is_ascii_alphanumeric() || b"-_@.".contains(&b));
+    let known = ENCODERS.iter().any(|name| starts_with_ignoring_case(text, at + 1, name));
+    let follows =
+        byte(text, end + 1).is_ascii_graphic() && !matches!(byte(text, end + 1), b'{' | b'"' | b'\'' | b'}');
+    if known && byte(text, end) == b'}' && follows { end + 1 - at } else { 0 }
 }
 
 /// A name without what says that the value is typed again: `password_confirmation`, `passwordRepeat`, `password2`.

@@ -1,18 +1,17 @@
 //! Credentials of a row of strings: each of a list that is called after them (`passwords = ["…", "…"]`), and the one behind
 //! an option in a command's arguments (`["app", "--password", "…"]`, `- --api-key` above `- …`).
 
-use std::cell::Cell;
-
 use super::assignment::{named_value, names_key};
 use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
+use super::password::is_made_up;
 use super::reference::is_reference;
-use super::{Finding, Scan, command};
+use super::{Finding, Scan, command, cookie};
 use crate::redact::entity::{Detectors, Entity};
 
 const NAME_MAX: usize = 48;
 const VALUE_MAX: usize = 256;
-const LIST_MAX: usize = 4096;
-const COUNT_MAX: usize = 64;
+/// Blanks between items.
+const GAP_MAX: usize = 512;
 /// How far back a command may begin.
 const COMMAND_MAX: usize = 160;
 
@@ -32,47 +31,94 @@ pub(super) fn begins(text: &[u8], at: usize) -> bool {
     before(text, name) | 0x20 == b's' && matches!(byte(text, from), b'[' | b'\n' | b'\r' | b'(' | b'{')
 }
 
-/// Whether the items of a list stand below a word that ends at `at`.
+/// Whether the items of a list stand behind or below a word that ends at `at`.
 pub(super) fn is_below(text: &[u8], at: usize) -> bool {
     let sign = run_end(text, at, 4, |b| is_quote(b) || is_space(b));
-    byte(text, sign) == b':' && item(text, run_end(text, sign + 1, 2, is_space)).is_some()
+    let open = run_end(text, sign + 1, 2, is_space);
+    let listed = matches!(byte(text, open), b'[' | b'(' | b'{') && is_quote(byte(text, open + 1));
+    matches!(byte(text, sign), b':' | b'=')
+        && (listed || byte(text, sign) == b':' && item(text, open).is_some())
 }
 
-/// Every value of the list that goes.
-pub(super) fn find(text: &[u8], at: usize, out: &mut impl FnMut(Finding)) {
+/// Every value of the list that goes; up to where it was looked at.
+#[inline(never)]
+pub(super) fn find(text: &[u8], at: usize, out: &mut impl FnMut(Finding)) -> usize {
     let end = run_start(text, at, 4, |b| is_quote(b) || is_space(b)).saturating_sub(1);
     let name = slice(text, run_start(text, end, NAME_MAX, is_name), end);
     if !super::names_value(std::str::from_utf8(name).unwrap_or_default()) {
-        return;
+        return at;
     }
     let open = run_end(text, at + 1, 2, is_space);
     let lines = matches!(byte(text, open), b'\n' | b'\r');
     let mut next = if lines { item(text, open) } else { Some(open + 1) };
-    for _ in 0..COUNT_MAX {
-        let Some(from) = next.filter(|from| from - at < LIST_MAX) else { return };
-        let start = run_end(text, from, 24, |b| is_quote(b) || b.is_ascii_whitespace() && !lines);
-        let quoted = is_quote(before(text, start)) && start > from;
-        let stops = |b: u8| {
-            matches!(b, b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\')
-                || !quoted && (is_space(b) || matches!(b, b',' | b']' | b')' | b'}') && !lines)
+    let mut seen = at;
+    while let Some(from) = next {
+        let start = run_end(text, from, GAP_MAX, |b| is_space(b) || b.is_ascii_whitespace() && !lines);
+        let (start, end, behind) = match string(text, start) {
+            Some(found) => found,
+            None => bare(text, start, lines),
         };
-        let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
-        let value = slice(text, start, end);
-        if let Some(entity) = named_value(name, value) {
+        if end - start <= VALUE_MAX
+            && let Some(entity) = named_value(name, slice(text, start, end))
+        {
             out(Finding::outer(entity, start, end, end));
         }
-        // Another list begins.
-        if value.iter().any(|b| matches!(b, b'[' | b'(' | b'{')) || value.last() == Some(&b':') {
-            return;
-        }
-        let behind =
-            run_end(text, end, 24, |b| is_quote(b) || is_space(b) || (b == b'\n' || b == b'\r') && !lines);
-        next = match byte(text, behind) {
-            b'\n' | b'\r' if lines => item(text, behind),
-            b',' if !lines => Some(behind + 1),
+        seen = behind;
+        let sign = run_end(text, behind, GAP_MAX, |b| is_space(b) || b.is_ascii_whitespace() && !lines);
+        next = match byte(text, sign) {
+            b'\n' | b'\r' if lines => item(text, sign),
+            _ if lines && end > start => item(text, run_end(text, sign, usize::MAX, |b| b != b'\n')),
+            b',' if !lines => Some(past_comment(text, sign + 1)),
             _ => None,
         };
     }
+    seen
+}
+
+/// A string in quotes that opens at `at`: where it begins and ends, and what is behind it.
+fn string(text: &[u8], at: usize) -> Option<(usize, usize, usize)> {
+    let open = run_end(text, at, 4, |b| b == b'\\');
+    let (quote, escapes) = (byte(text, open), open - at);
+    if !matches!(quote, b'"' | b'\'' | b'`') {
+        return None;
+    }
+    let end = string_end(text, open + 1, quote, escapes)?;
+    Some((open + 1, end, end + escapes + 1))
+}
+
+/// Where a string ends that begins at `start`, behind a quote with so many backslashes before it.
+pub(super) fn string_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> Option<usize> {
+    let mut end = start;
+    loop {
+        end = run_end(text, end, usize::MAX, |b| b != quote && !matches!(b, b'\n' | b'\r'));
+        if byte(text, end) != quote {
+            return None;
+        }
+        if cookie::is_close(text, end, escapes) {
+            return Some(end - escapes);
+        }
+        end += 1;
+    }
+}
+
+/// A value without quotes; another list that begins ends it.
+fn bare(text: &[u8], start: usize, lines: bool) -> (usize, usize, usize) {
+    let stops = |b: u8| {
+        matches!(b, b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\')
+            || is_space(b)
+            || matches!(b, b',' | b']' | b')' | b'}' | b'[' | b'{') && !lines
+    };
+    let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
+    let opens = matches!(byte(text, end), b'[' | b'{') || before(text, end) == b':';
+    let end = if opens { start } else { end };
+    (start, end, end)
+}
+
+/// Behind a comma: past what the rest of the line says of the item.
+fn past_comment(text: &[u8], at: usize) -> usize {
+    let sign = run_end(text, at, GAP_MAX, is_space);
+    let says = byte(text, sign) == b'#' || slice(text, sign, sign + 2) == b"//";
+    if says { run_end(text, sign, usize::MAX, |b| b != b'\n') } else { at }
 }
 
 /// Where the item of the next line begins, behind its dash.
@@ -133,13 +179,17 @@ fn behind_option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
 
 /// What the last argument of a command line holds, which begins at `from`: by the option before it, or by its own.
 pub(super) fn last(line: &[u8], from: usize, on: Detectors) -> Option<Finding> {
+    let value = slice(line, from, line.len());
+    if command::is_auth(line, from, line.len()) && is_made_up(value) {
+        return Some(Finding::outer(Entity::Password, from, line.len(), from));
+    }
     let own = byte(line, from) == b'-';
     let prior = run_start(line, from.saturating_sub(1), NAME_MAX, |b| !is_space(b));
     let dash = if own { from } else { prior };
     if byte(line, dash) != b'-' {
         return None;
     }
-    let found = command::option(&Scan { text: line, key: "", on, cookies: Cell::new(0) }, dash)?;
+    let found = command::option(&Scan::of(line, "", on), dash)?;
     (found.start >= from && found.start < line.len() && (!own || found.start > from))
         .then_some(Finding { end: line.len(), ..found })
 }

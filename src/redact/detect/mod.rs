@@ -19,9 +19,11 @@ mod email;
 mod ends;
 mod header;
 mod identity;
+mod jar;
 mod jwt;
 mod lead;
 mod list;
+mod names;
 mod network;
 mod noun;
 mod number;
@@ -47,10 +49,34 @@ use super::entity::{Detectors, Entity};
 use super::scan::{Finding, Scan, Step, Trigger, What};
 
 pub(super) use assignment::{json_value, names_value};
+pub(super) use cookie::Pairs;
 
 /// Whether a key says only that a value stands under it.
 pub(super) fn is_value(key: &str) -> bool {
     sibling::is_value(key.as_bytes())
+}
+
+/// Whether a key says only that text stands under it, of what the object is called.
+pub(super) fn is_content(key: &str) -> bool {
+    sibling::is_content(key.as_bytes())
+}
+
+/// Whether a member says whose account the others are of.
+pub(super) fn is_login(key: &str) -> bool {
+    sibling::is_login(key.as_bytes())
+}
+
+/// Whether a secret, beside a name to log in with, is a password.
+pub(super) fn is_password_of_login(key: &str, text: &str) -> bool {
+    sibling::is_secret(key.as_bytes())
+        && !named_value(key, text)
+        && named_value("password", text)
+        && !words::is_slug(text.as_bytes())
+}
+
+/// Whether a text is one word, or a phrase that nobody would write in a form for others to read.
+pub(super) fn is_alone(text: &str) -> bool {
+    !text.contains(' ') || words::is_phrase(text.as_bytes())
 }
 
 /// Whether it says that it is the value of what the object is called.
@@ -84,9 +110,6 @@ pub(super) fn named_value(name: &str, value: &str) -> bool {
     assignment::named_value(name.as_bytes(), value.as_bytes()).is_some()
 }
 
-/// What the value of a cookie stands under that goes as it is.
-pub(super) const COOKIE_VALUE: &str = "cookie value";
-
 /// Whether cookies stand under a key of that name.
 pub(super) fn is_cookie(key: &str) -> bool {
     cookie::is_header(key.as_bytes())
@@ -98,13 +121,13 @@ pub(super) fn is_secret_cookie(name: &str, value: &str) -> bool {
 }
 
 /// Whether a list of credentials may stand behind a `:` or `=`.
-pub(super) fn begins_list(text: &[u8], at: usize) -> bool {
-    list::begins(text, at)
+pub(super) fn begins_list(scan: &Scan<'_>, at: usize) -> bool {
+    list::begins(scan.text, at) && at >= scan.lists.get()
 }
 
-/// Each of them.
-pub(super) fn listed(text: &[u8], at: usize, out: &mut impl FnMut(Finding)) {
-    list::find(text, at, out);
+/// Each of them; up to where they were looked at.
+pub(super) fn listed(text: &[u8], at: usize, out: &mut impl FnMut(Finding)) -> usize {
+    list::find(text, at, out)
 }
 
 /// What an argument from `from` on holds, the last of a command's.
@@ -113,21 +136,23 @@ pub(super) fn argument(line: &[u8], from: usize, on: Detectors) -> Option<Findin
 }
 
 /// The values of cookies that go: all of them, in a text that stands under a key for cookies.
-pub(super) fn cookies(text: &str, out: &mut impl FnMut(Finding)) {
-    if let Some(found) = cookie::first(text.as_bytes(), 0) {
-        cookies_from(text.as_bytes(), found, out);
+pub(super) fn cookies(key: &str, text: &str, out: &mut impl FnMut(Finding)) {
+    Pairs::of_key(key.as_bytes(), text.as_bytes()).each(text.as_bytes(), out);
+}
+
+/// The pairs of cookies that begin behind a sign or the option of a command.
+#[inline(always)]
+pub(super) fn begins_cookies(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Pairs> {
+    match trigger {
+        Trigger::Colon | Trigger::Equals => cookie::begins(scan, at),
+        Trigger::Dash => jar::option(scan, at),
+        _ => None,
     }
 }
 
-/// Hands on what was found, and of cookies those behind it; where the last ends.
-pub(super) fn cookies_from(text: &[u8], found: Finding, out: &mut impl FnMut(Finding)) -> usize {
-    let (mut end, mut next) = (found.end, Some(found));
-    while let Some(found) = next {
-        end = found.end;
-        out(found);
-        next = cookie::next(text, found.end);
-    }
-    end
+/// The values of them that go; up to where they were looked at.
+pub(super) fn each_cookie(text: &[u8], pairs: &Pairs, out: &mut impl FnMut(Finding)) -> usize {
+    pairs.each(text, out)
 }
 
 /// Whether a token that says whose it is begins there.
@@ -172,16 +197,15 @@ pub(super) fn at(trigger: Trigger, scan: &Scan<'_>, at: usize) -> Option<Finding
         Trigger::At => email::find(scan, at).or_else(|| command::connect(scan, at)),
         Trigger::Colon => data_url::find(scan, at)
             .or_else(|| url::find(scan, at))
-            .or_else(|| cookie::find(scan, at))
             .or_else(|| token::telegram(scan, at))
             .or_else(|| pem::putty(scan, at))
             .or_else(|| network::colons(scan, at))
             .or_else(|| assignment::find(scan, at))
             .or_else(|| speech::labelled(scan, at))
             .or_else(|| command::behind_colon(scan, at)),
-        Trigger::Equals => cookie::find(scan, at)
-            .or_else(|| assignment::find(scan, at))
-            .or_else(|| command::part(scan.text, at)),
+        Trigger::Equals => assignment::find(scan, at)
+            .or_else(|| command::part(scan.text, at))
+            .or_else(|| header::padded(scan.text, at)),
         Trigger::Dash => pem::find(scan, at)
             .or_else(|| token::at_sign(scan, at))
             .or_else(|| network::mac(scan, at))

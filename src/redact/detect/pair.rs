@@ -1,7 +1,7 @@
 //! A name and a password together, `eva:…` behind a word for both; and what has the same colon and is none: URLs, paths,
 //! addresses of hosts, versions.
 
-use super::bytes::{Classes, byte, is_space, slice};
+use super::bytes::{Classes, byte, holds_word, is_space, slice};
 use super::noun;
 use super::words::is_slug;
 
@@ -24,8 +24,6 @@ pub(super) const LOGINS: &[&[u8]] = &[
     b"connexion",
     b"account",
     b"konto",
-    b"log",
-    b"sign",
 ];
 /// Those of them that mean nothing else.
 const PLAIN: &[&[u8]] = &[
@@ -39,7 +37,8 @@ const PLAIN: &[&[u8]] = &[
     b"identifiants",
 ];
 /// What makes verbs of `log` and `sign` that a name and a password follow.
-const IN: &[&[u8]] = &[b"in", b"on", b"into", b"onto"];
+const IN: &[&[u8]] =
+    &[b"in", b"on", b"into", b"onto", b"rein", b"dich", b"mich", b"sich", b"euch", b"to", b"through"];
 /// Signs and words between a name and a password.
 const SIGNS: &[&[u8]] = &[b"/", b"|"];
 const JOINS: &[&[u8]] = &[b"with", b"mit", b"avec", b"and", b"und", b"et", b"-"];
@@ -49,6 +48,53 @@ const SCHEMES: &[&[u8]] = &[
     b"tel", b"urn", b"data", b"jdbc", b"docker", b"npm", b"about", b"chrome", b"arn",
 ];
 const WORDS: usize = 5;
+/// So many where the name stands behind `with`.
+const FAR: usize = 8;
+/// How far a word may stand before what is encoded.
+const AROUND: usize = 48;
+/// Verbs of getting in, with one of `IN` behind them.
+const ENTRIES: &[&[u8]] = &[
+    b"log", b"logs", b"logged", b"logging", b"sign", b"signs", b"signed", b"signing", b"get", b"gets",
+    b"got", b"getting", b"come", b"comes",
+];
+/// Those that need none.
+const ENTERS: &[&[u8]] = &[
+    b"komm",
+    b"kommst",
+    b"rein",
+    b"reinkommen",
+    b"hinein",
+    b"einloggen",
+    b"einzuloggen",
+    b"eingeloggt",
+    b"logge",
+    b"anmelden",
+    b"anzumelden",
+    b"angemeldet",
+    b"melde",
+    b"connecter",
+    b"connecte",
+    b"connecte-toi",
+    b"connectez-vous",
+    b"entrer",
+    b"authenticate",
+];
+/// Words that say that a name and a password stand in base64 behind them.
+const ENCODED: &[&str] = &[
+    "base64",
+    "b64",
+    "basic",
+    "auth",
+    "authorization",
+    "credential",
+    "credentials",
+    "creds",
+    "login",
+    "zugangsdaten",
+    "anmeldedaten",
+    "identifiants",
+    "auth-header",
+];
 
 /// Where the password begins in `name:password` or, where `both` says that a slash may join them, `name/password`; 0 where
 /// the whole is one. None where the colon is of something else.
@@ -97,6 +143,14 @@ fn is_version(value: &[u8]) -> bool {
         && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
 }
 
+/// Whether a word says that what stands at `at` is a name and a password in base64: "base64: …", "the auth header is …".
+#[cold]
+pub(super) fn is_encoded(text: &[u8], at: usize) -> bool {
+    let head = slice(text, at.saturating_sub(AROUND), at);
+    let line = head.rsplit(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    holds_word(line, ENCODED)
+}
+
 /// "credentials are admin:…", "Zugangsdaten: admin / …", "login eva mit …": a word for both in `head`, then a name and the
 /// secret. `paired`: the name is glued to it by a colon.
 pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
@@ -104,7 +158,7 @@ pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     let mut words = line
         .rsplit(|b| is_space(*b) || matches!(b, b':' | b'=' | b'(' | b'"' | b'\'' | b'`' | b','))
         .filter(|word| !word.is_empty())
-        .take(WORDS)
+        .take(FAR)
         .peekable();
     let is = |word: &[u8], of: &[&[u8]]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
     // Without a name before it only what joins it with one: most words do not.
@@ -122,13 +176,16 @@ pub(super) fn is_told(head: &[u8], paired: bool, secret: &[u8]) -> bool {
     let cased = classes.lower > 0 && classes.upper > 0 && classes.digit > 1;
     let made = (signed || cased) && !noun::is_standard(bare);
     let mut behind: &[u8] = b"";
-    let mut joined = paired;
+    let (mut joined, mut with) = (paired, false);
     for (place, word) in words.enumerate() {
         if place == 0 && !paired {
             joined = is(word, SIGNS) || (is(word, JOINS) && made);
         }
-        let verb = word.eq_ignore_ascii_case(b"log") || word.eq_ignore_ascii_case(b"sign");
-        if joined && is(word, LOGINS) && (paired || place > 0) && (!verb || is(behind, IN)) {
+        with |= place < 3 && is(word, &[b"with", b"mit", b"avec", b"as", b"als", b"via", b"using"]);
+        let entry = is(word, ENTRIES);
+        let near = place < WORDS && is(word, LOGINS) && !entry;
+        let enters = entry && is(behind, IN) && (place < WORDS || with) || with && is(word, ENTERS);
+        if joined && (near || enters) && (paired || place > 0) {
             return !slug || is(word, PLAIN);
         }
         behind = word;

@@ -11,6 +11,7 @@ use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
 use super::words::{is_passphrase, is_scattered};
 use super::{Finding, Scan, called, column, command, ends, list, noun, pair, shell, speech};
+use crate::redact::encoded;
 use crate::redact::entity::Entity;
 
 const WORDS: &[&[u8]] = &[
@@ -544,7 +545,12 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
         || speech::is_set(text, from, to, secret)
         || called::is_argument(text, value, to)
         || called::is_asked(text, value, to)
-        || called::is_of_directory(text, value);
+        || called::is_of_directory(text, value)
+        || command::is_auth(text, from, to);
+    let short = secret.len() < 24 && classes.upper > 0 && classes.lower > 0;
+    if short && encoded::is_login(secret) && pair::is_encoded(text, from) {
+        return Some(Finding::outer(Entity::Authorization, value, to, end));
+    }
     let found = (meant && is_made_up(secret) && !is_one(secret, noun::TECHNICAL))
         .then(|| Finding::outer(Entity::Password, value, to, end));
     found.or_else(|| column::find(scan, start))

@@ -1,6 +1,6 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
-use super::bytes::{before, byte, is_word, run_start, slice};
+use super::bytes::{Classes, before, byte, is_alphanumeric, is_word, run_start, slice};
 use super::words::is_slug;
 
 const NAME_MAX: usize = 48;
@@ -252,4 +252,19 @@ fn is_instruction(value: &[u8]) -> bool {
     (VERBS.iter().any(|verb| value.starts_with(verb)) || value.ends_with(b"_HERE"))
         && value.split(|b| *b == b'_').any(|word| OBJECTS.contains(&word))
         && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
+}
+
+/// What stands behind `==` in code: a name, a member, a number, a version, a call, more conditions. A password may begin
+/// with the sign.
+pub(super) fn is_operand(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    let plain = value.iter().all(|b| is_alphanumeric(*b) || matches!(b, b'_' | b'.'));
+    let begins = value.first().is_some_and(u8::is_ascii_digit);
+    let mixed = classes.lower > 0 && classes.upper > 0 && classes.digit > 1 && classes.other == 0;
+    let version = begins && (value.contains(&b'.') || classes.lower + classes.upper < 2);
+    let joined = value.windows(2).any(|two| matches!(two, b"&&" | b"||" | b"==" | b"->" | b"::"));
+    plain && (version || !begins && !mixed)
+        || joined
+        || value.iter().any(|b| b"()[]{}<>,".contains(b))
+        || value.starts_with(b"=")
 }

