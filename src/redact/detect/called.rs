@@ -159,6 +159,11 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     }
     let open = run_start(text, from, 4, is_quote);
     let open = if slice(text, open.saturating_sub(5), open) == b"Some(" { open - 5 } else { open };
+    // Most strings are no arguments.
+    let end = run_start(text, open, 24, |b| b.is_ascii_whitespace());
+    if !matches!(before(text, end), b',' | b'(' | b'[') {
+        return false;
+    }
     let value = slice(text, from, to);
     // A name of something: `page2.html`, `test_login_v2`.
     if is_slug(value) && Classes::of(value).digit < 3 || value.contains(&b'/') {

@@ -43,6 +43,8 @@ const PLAIN: &[&[u8]] = &[
 const DATABASES: &[&[u8]] = &[b"sqlplus", b"sqlldr", b"expdp", b"impdp", b"rman", b"exp", b"imp", b"sql"];
 /// How far back a command may begin.
 const COMMAND_MAX: usize = 160;
+/// The same before one of its options of a letter.
+const OPTION_MAX: usize = 104;
 
 /// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
 pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -67,7 +69,7 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if !matches!(letter, b'p' | b'P' | b'a' | b'b' | b'w' | b'W' | b's' | b'k' | b'N' | b'h') {
         return None;
     }
-    let line = slice(text, at.saturating_sub(COMMAND_MAX), at);
+    let line = slice(text, at.saturating_sub(OPTION_MAX), at);
     let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
     let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
@@ -142,10 +144,13 @@ fn is_port(value: &[u8]) -> bool {
 fn takes(letter: u8, line: &[u8]) -> bool {
     let Some((_, commands)) = OPTIONS.iter().find(|(of, _)| *of == letter) else { return false };
     line.split(|b| !b.is_ascii_alphanumeric() && *b != b'_').any(|word| {
-        commands.iter().any(|command| match command.strip_suffix('*') {
-            Some(head) => word.starts_with(head.as_bytes()),
-            None => word == command.as_bytes(),
-        })
+        let first = word.first().copied();
+        let mut alike = commands.iter().filter(|command| command.as_bytes().first().copied() == first);
+        word.len() > 1
+            && alike.any(|command| match command.strip_suffix('*') {
+                Some(head) => word.starts_with(head.as_bytes()),
+                None => word == command.as_bytes(),
+            })
     })
 }
 
@@ -156,10 +161,20 @@ fn is_beside_user(text: &[u8], at: usize, line: &[u8]) -> bool {
     let classes = Classes::of(value);
     let told = classes.digit > 2 || classes.digit > 0 && (classes.upper > 0 || classes.other > 0);
     let mapped = value.iter().any(|b| matches!(b, b':' | b'/' | b',' | b'='));
+    // Looked for first, as the commonest that is missing.
+    let line_end = run_end(text, at, COMMAND_MAX, |b| b != b'\n');
+    let all = slice(text, at - line.len(), line_end);
+    let holds = |what: &[u8]| memchr::memmem::find(all, what).is_some();
+    if !holds(b"-u") && !holds(b"-U") && !holds(b"--login") {
+        return false;
+    }
     if !told || mapped || is_slug(value) && classes.digit < 3 || !is_made_up(value) {
         return false;
     }
     let is_user = |word: &[u8]| {
+        if !matches!(word, [.., b'u' | b'U' | b'r' | b'e' | b'n']) {
+            return false;
+        }
         let option = word.rsplit(|b| *b == b'!').next().unwrap_or_default();
         matches!(option, b"-u" | b"-U" | b"--user" | b"--username" | b"-user" | b"-username" | b"--login")
     };

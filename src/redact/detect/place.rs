@@ -311,8 +311,12 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Finding> {
         if is(before(text, at), STOP) { at } else { run_start(text, at, VALUE_MAX, |b| !is(b, STOP)) };
     let last = before(text, start);
     // A string under a key of JSON.
-    let keyed = is_quote(last) && start > 1 && is_quote(byte(text, start - 2));
-    if last == b'\n' || last == 0 || keyed { None } else { behind(text, start) }
+    let keyed = is_quote(last) && {
+        let sign = run_start(text, start - 1, 3, |b| is_space(b) || is_quote(b));
+        before(text, sign) == b':' && is_quote(before(text, sign - 1))
+    };
+    // A path, a URL.
+    if last == b'\n' || last == 0 || byte(text, start) == b'/' || keyed { None } else { behind(text, start) }
 }
 
 /// The value that begins at `start`.
@@ -403,7 +407,10 @@ fn fits(place: &[Word], at: usize, gap: &[u8], words: &mut Words<'_>) -> bool {
         Word::Some => (at..WORDS_MAX).any(|from| fits(rest, from, gap, words)),
         Word::Above(of) => {
             let above = slice(words.text, words.end.saturating_sub(ABOVE), words.end);
-            of.iter().any(|one| above.windows(one.len()).any(|at| at.eq_ignore_ascii_case(one.as_bytes())))
+            let mut small = [0; ABOVE];
+            small.iter_mut().zip(above).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+            let small = slice(&small, 0, above.len());
+            of.iter().any(|one| memchr::memmem::find(small, one.as_bytes()).is_some())
         }
     }
 }
