@@ -25,7 +25,6 @@ use crate::{
     translate,
     upstream::{
         self, Received, Upstream,
-        apart::Leave,
         http1::{Answer, AnswerBody, Read},
     },
 };

@@ -4,7 +4,6 @@
 use super::{
     Body, Gateway, Visit,
     answer::{JSON, SHUTTING_DOWN, label, refused},
-    apart::Leave,
     cache::Pending,
     gathered::{self, Gathered, LENGTH_MAX},
     person::Waits,
@@ -20,6 +19,7 @@ use crate::{
     quota::Standing,
     refusal::Refusal,
     translate,
+    upstream::apart::Leave,
     upstream::http1::{AnswerBody, Read},
 };
 use bytes::Bytes;

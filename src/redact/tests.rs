@@ -55,6 +55,7 @@ mod hidden;
 mod kept;
 mod laws;
 mod neighbours;
+mod placed;
 mod told;
 mod varied;
 mod written;

@@ -2,26 +2,142 @@
 //! `auth=("admin", "…")`, `smtp.login("a@b.example", "…")`), and the question that it stands in ("Is … a strong password?").
 
 use super::assignment::names_password;
-use super::bytes::{before, byte, is_name, is_space, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
 use super::lead::is_one_of;
 use super::words::is_slug;
 use super::{Finding, password, sibling};
 use crate::redact::entity::Entity;
 
-/// Endings of what takes a name and a password, in small letters.
+/// Endings of what takes a name and a password, in small letters and without `_`.
 const CALLS: &[&[u8]] = &[
     b"creds",
     b"auth",
     b"login",
     b"signin",
-    b"sign_in",
-    b"log_in",
     b"authenticate",
     b"credential",
     b"credentials",
+    b"passwordauthentication",
+    b"setauthentication",
+    b"authenticationtoken",
+    b"authpassword",
+    b"emailandpassword",
+    b"usernamepwset",
+    b"userpassword",
+    b"auth.basic",
+    b"tokens.basic",
+    b"credentials.basic",
+    b"ldapbind",
+    b"simplebind",
+    b"simplebinds",
+    b"wifi.begin",
+    b"softap",
+    b"sta.connect",
+    b"staif.connect",
+    b"wlan.connect",
+    b"wifi.connect",
+    b"spaddlogin",
+    b"spaddlinkedsrvlogin",
+    b"logon",
 ];
-/// What takes them behind the place of a database.
-const CONNECTS: &[&[u8]] = &[b"getconnection", b"pdo", b"mysqli", b"mysqli_connect", b"mysql_connect"];
+/// The same, which take other things as well: what looks like a password only.
+const OTHERS: &[&[u8]] = &[
+    b"createuser",
+    b"createsuperuser",
+    b"adduser",
+    b"register",
+    b"registeruser",
+    b"signup",
+    b"authentication",
+    b"userpass",
+];
+/// What takes them behind the place of a database or a host.
+const CONNECTS: &[&[u8]] = &[
+    b"getconnection",
+    b"pdo",
+    b"mysqli",
+    b"mysqliconnect",
+    b"mysqlconnect",
+    b"connect",
+    b"open",
+    b"imapopen",
+    b"ftp",
+    b"ftp.new",
+    b"ftp.open",
+    b"imap4",
+    b"odbcconnect",
+    b"oleconnect",
+    b"database",
+    b"createconnection",
+    b"newconnection",
+    b"sqlconnect",
+    b"logonuser",
+    b"smtp.start",
+    b"client",
+    b"datasource",
+    b"drivermanagerdatasource",
+    b"sshclient",
+    b"sftp",
+];
+/// What is done with a password that a name of a call ends in; behind other verbs its name stands.
+const READS: &[&[u8]] = &[
+    b"get",
+    b"find",
+    b"fetch",
+    b"read",
+    b"load",
+    b"reset",
+    b"forgot",
+    b"has",
+    b"is",
+    b"ask",
+    b"prompt",
+    b"render",
+    b"label",
+    b"show",
+    b"test",
+    b"remove",
+    b"delete",
+    b"input",
+    b"request",
+    b"recover",
+    b"send",
+    b"on",
+    b"to",
+    b"generate",
+    b"describe",
+    b"it",
+];
+/// What is typed into a field whose place stands before it.
+const TYPES: &[&[u8]] = &[
+    b"fill",
+    b"fillin",
+    b"type",
+    b"typetext",
+    b"sendkeys",
+    b"settext",
+    b"setvalue",
+    b"inputtext",
+    b"entertext",
+    b"typein",
+];
+/// What writes `name:password` as it is sent.
+const ENCODES: &[&[u8]] = &[
+    b"btoa",
+    b"b64encode",
+    b"base64encode",
+    b"encode64",
+    b"strictencode64",
+    b"tobase64",
+    b"basicauth",
+    b"basic",
+    b"buffer.from",
+    b"setauth",
+    b"userinfo",
+];
+/// Arguments before a value.
+const ARGUMENTS: usize = 6;
+const ARGUMENT_MAX: usize = 160;
 const NAME_MAX: usize = 64;
 /// Calls of which each is asked of what the one before gives.
 const CHAIN_MAX: usize = 3;
@@ -35,46 +151,194 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     if before(text, from) == b'>' {
         return sibling::tagged(text, from).is_some_and(names_password);
     }
+    if before(text, from) == b':' {
+        return is_pair(text, from, to);
+    }
     if !is_quote(before(text, from)) || !is_quote(byte(text, to)) {
         return false;
     }
     let open = run_start(text, from, 4, is_quote);
     let open = if slice(text, open.saturating_sub(5), open) == b"Some(" { open - 5 } else { open };
-    let comma = run_start(text, open, 3, is_space);
-    let close = run_start(text, comma.saturating_sub(1), 2, is_space);
+    // Most strings are no arguments.
+    let end = run_start(text, open, 24, |b| b.is_ascii_whitespace());
+    if !matches!(before(text, end), b',' | b'(' | b'[') {
+        return false;
+    }
     let value = slice(text, from, to);
-    if before(text, comma) == b'(' {
-        let name = slice(text, comma.saturating_sub(6), comma);
-        return !is_slug(value) && name == b".auth(";
-    }
     // A name of something: `page2.html`, `test_login_v2`.
-    if before(text, comma) != b','
-        || !is_quote(before(text, close))
-        || is_slug(value)
-        || value.contains(&b'/')
-    {
+    if is_slug(value) && Classes::of(value).digit < 3 || value.contains(&b'/') {
         return false;
     }
-    let end = run_start(text, close, 4, is_quote);
-    let open = run_start(text, end, NAME_MAX, |b| !is_quote(b) && !b.is_ascii_whitespace() && b != b'(');
-    let quoted = run_start(text, open, 4, is_quote);
-    let bracket = run_start(text, quoted, 3, is_space);
-    if open < end && before(text, bracket) == b',' {
-        let first = run_start(text, bracket - 1, 2 * NAME_MAX, |b| !matches!(b, b'(' | b'\n' | b';'));
-        let name = run_start(text, first.saturating_sub(1), NAME_MAX, is_name);
-        let name = slice(text, name, first.saturating_sub(1));
-        let name = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
-        return before(text, first) == b'(' && CONNECTS.iter().any(|call| name.eq_ignore_ascii_case(call));
-    }
-    if open == end || quoted == open || !matches!(before(text, bracket), b'(' | b'[') {
+    Call::before(text, open).is_some_and(|call| call.takes(value))
+}
+
+/// `CURLOPT_USERPWD, 'eva:…'`, `btoa("eva:…")`: whether the string that ends at `to` is a name and a password, of which the
+/// second begins at `from`.
+fn is_pair(text: &[u8], from: usize, to: usize) -> bool {
+    let name = run_start(text, from - 1, NAME_MAX, |b| is_name(b) || b == b'@');
+    let open = run_start(text, name, 4, is_quote);
+    if open == name || name + 1 >= from || !is_quote(byte(text, to)) {
         return false;
     }
-    let sign = run_start(text, bracket - 1, 4, |b| is_space(b) || is_quote(b) || matches!(b, b'=' | b':'));
-    let name = slice(text, run_start(text, sign, NAME_MAX, is_name), sign);
-    CALLS.iter().any(|call| {
-        name.len() >= call.len()
-            && slice(name, name.len() - call.len(), name.len()).eq_ignore_ascii_case(call)
+    let open = if matches!(before(text, open), b'b') { open - 1 } else { open };
+    Call::before(text, open).is_some_and(|call| match call.arguments.first() {
+        Some(Some((start, end))) if call.count > 0 => {
+            let name = slice(text, *start, *end);
+            name.len() > 6 && slice(name, name.len() - 7, name.len()).eq_ignore_ascii_case(b"userpwd")
+        }
+        _ => call.count == 0 && call.is_one(ENCODES),
     })
+}
+
+/// At the digit that a string begins with: what a call takes.
+#[cold]
+pub(super) fn digits(text: &[u8], from: usize) -> Option<Finding> {
+    let quote = before(text, from);
+    if !is_quote(quote) {
+        return None;
+    }
+    let to = run_end(text, from, NAME_MAX, |b| b != quote && b > b' ' && b != b'\\');
+    (is_quote(byte(text, to)) && password::is_made_up(slice(text, from, to)) && is_argument(text, from, to))
+        .then(|| Finding::outer(Entity::Password, from, to, to))
+}
+
+/// A call up to one of its arguments.
+struct Call<'a> {
+    text: &'a [u8],
+    /// Its name, and the one before that of what it is called on, in small letters and without `_`.
+    name: [u8; NAME_MAX],
+    length: usize,
+    /// The arguments before, the nearest first, without quotes.
+    arguments: [Option<(usize, usize)>; ARGUMENTS],
+    count: usize,
+    /// Whether one of them is no string.
+    bare: bool,
+    /// In round brackets, or, as of a procedure, in none.
+    round: bool,
+}
+
+impl<'a> Call<'a> {
+    /// What stands before an argument that begins at `at`.
+    fn before(text: &'a [u8], at: usize) -> Option<Self> {
+        let mut call = Self {
+            text,
+            name: [0; NAME_MAX],
+            length: 0,
+            arguments: [None; ARGUMENTS],
+            count: 0,
+            bare: false,
+            round: true,
+        };
+        let from = at.saturating_sub(ARGUMENT_MAX);
+        let mut at = at;
+        loop {
+            let end = run_start(text, at, 24, |b| b.is_ascii_whitespace());
+            match before(text, end) {
+                b',' if end > from => at = call.argument(end - 1)?,
+                b'(' | b'[' => {
+                    call.round = before(text, end) == b'(';
+                    let sign = run_start(text, end - 1, 4, |b| {
+                        is_space(b) || is_quote(b) || matches!(b, b'=' | b':')
+                    });
+                    call.named(sign);
+                    return (call.length > 0).then_some(call);
+                }
+                last if call.count > 0 && end < at && last.is_ascii_alphanumeric() => {
+                    call.named(end);
+                    return (call.length > 0).then_some(call);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// One more argument, which ends before the comma at `comma`; where it begins.
+    fn argument(&mut self, comma: usize) -> Option<usize> {
+        let text = self.text;
+        let end = run_start(text, comma, 8, |b| b.is_ascii_whitespace());
+        let quote = before(text, end);
+        let empty = [b"\"\"".as_slice(), b"''", b"\\\"\\\""]
+            .into_iter()
+            .find(|two| slice(text, end.saturating_sub(two.len()), end) == *two);
+        let (start, stop, begin) = if let Some(two) = empty {
+            (end, end, end - two.len())
+        } else if matches!(quote, b'"' | b'\'' | b'`') {
+            let stop = run_start(text, end, 4, is_quote);
+            let start = run_start(text, stop, 96, |b| b != quote && b != b'\n');
+            if before(text, start) != quote {
+                return None;
+            }
+            // The backslash of an escaped quote is of the quote.
+            let stop = stop.max(start);
+            (start, stop, run_start(text, start, 4, is_quote))
+        } else {
+            let bare = |b: u8| is_name(b) || matches!(b, b'$' | b'>' | b'&' | b'@' | b'*');
+            let start = run_start(text, end, 48, bare);
+            self.bare = true;
+            (start, end, start)
+        };
+        if begin == end {
+            return None;
+        }
+        *self.arguments.get_mut(self.count)? = Some((start, stop));
+        self.count += 1;
+        Some(begin)
+    }
+
+    fn named(&mut self, end: usize) {
+        let start = run_start(self.text, end, NAME_MAX, |b| is_name(b));
+        for b in slice(self.text, start, end) {
+            if *b != b'_'
+                && let Some(to) = self.name.get_mut(self.length)
+            {
+                *to = b.to_ascii_lowercase();
+                self.length += 1;
+            }
+        }
+    }
+
+    fn is_one(&self, of: &[&[u8]]) -> bool {
+        let name = slice(&self.name, 0, self.length);
+        of.iter().any(|one| name.ends_with(one))
+    }
+
+    /// The same, where nothing but what it is called on stands before.
+    fn is_whole(&self, of: &[&[u8]]) -> bool {
+        let name = slice(&self.name, 0, self.length);
+        let is =
+            |one: &&[u8]| name.strip_suffix(*one).is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."));
+        of.iter().any(is)
+    }
+
+    /// Whether its next argument is a password.
+    fn takes(&self, value: &[u8]) -> bool {
+        let classes = Classes::of(value);
+        let told = classes.digit > 2 || classes.kinds() > 2 || classes.digit > 1 && classes.other > 0;
+        let nearest = self.arguments.first().copied().flatten().map(|(from, to)| slice(self.text, from, to));
+        let Some(nearest) = nearest else {
+            let plain = self.round && slice(&self.name, 0, self.length) == b"auth";
+            return plain && !is_slug(value) || self.round && told && self.sets();
+        };
+        if self.is_one(CALLS) || told && (self.is_whole(OTHERS) || self.round && self.sets()) {
+            return true;
+        }
+        // `bind("cn=admin,dc=acme", "…")`.
+        let bound = told && nearest.contains(&b'=') && self.is_one(&[b"bind", b"binds"]);
+        let placed = self.count == 2 || self.count == 3 && self.bare;
+        if bound || placed && told && self.is_whole(CONNECTS) && !nearest.is_empty() {
+            return true;
+        }
+        let typed = self.is_one(TYPES) && sibling::field(nearest).is_some();
+        let reads = self.is_one(&[b"get", b"string", b"label", b"translate", b"gettext"]) || self.length < 2;
+        self.round && told && (typed || self.count == 1 && !reads && names_password(nearest))
+    }
+
+    /// Whether its name says that a password is given to it.
+    fn sets(&self) -> bool {
+        let name = slice(&self.name, 0, self.length);
+        let name = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
+        names_password(name) && !READS.iter().any(|verb| name.starts_with(verb))
+    }
 }
 
 /// What is typed into the field that a word names: `('#password').fill('…')`, `"[name=password]").first().type("…")`. The

@@ -6,12 +6,14 @@ use super::bytes::{
     starts_with_ignoring_case,
 };
 use super::password::is_made_up;
+use super::places::{OPTIONS, OTHERS};
 use super::reference::is_reference;
+use super::words::is_slug;
 use super::{Finding, Scan, shell};
 use crate::redact::entity::Entity;
 
-/// Commands whose `-p` is a password.
-const COMMANDS: &[&[u8]] = &[
+/// Of the commands that take a password behind an option those whose name means nothing else: whatever stands there is one.
+const PLAIN: &[&[u8]] = &[
     b"sshpass",
     b"docker",
     b"podman",
@@ -27,11 +29,22 @@ const COMMANDS: &[&[u8]] = &[
     b"ncftp",
     b"oc",
     b"argocd",
+    b"zip",
+    b"unzip",
+    b"zipcloak",
+    b"7z",
+    b"redis",
+    b"ldapsearch",
+    b"ldapmodify",
+    b"ldapadd",
+    b"ldapwhoami",
 ];
 /// Commands that take `user/password@database`.
 const DATABASES: &[&[u8]] = &[b"sqlplus", b"sqlldr", b"expdp", b"impdp", b"rman", b"exp", b"imp", b"sql"];
 /// How far back a command may begin.
 const COMMAND_MAX: usize = 160;
+/// The same before one of its options of a letter.
+const OPTION_MAX: usize = 104;
 
 /// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
 pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -50,44 +63,138 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     // The second dash of `--port` begins no `-p`.
     let long = before(text, at) == b'-';
-    if !matches!(letter, b'u' | b'p' | b'P' | b'a' | b'b' | b'w')
-        || long
-        || before(text, at).is_ascii_alphanumeric()
-    {
+    if letter == b'u' || long || before(text, at).is_ascii_alphanumeric() {
         return if letter == b'u' { user(text, at) } else { None };
     }
-    if letter == b'u' {
-        return user(text, at);
+    if !matches!(letter, b'p' | b'P' | b'a' | b'b' | b'w' | b'W' | b's' | b'k' | b'N' | b'h') {
+        return None;
     }
-    let line = slice(text, at.saturating_sub(80), at);
-    let line = line.rsplit(|b| matches!(b, b'\n' | b';')).next().unwrap_or_default();
+    let line = slice(text, at.saturating_sub(OPTION_MAX), at);
+    let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
     let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
+    let mut from = at + 2;
     let asks = match letter {
-        b'p' if apart => {
-            holds(COMMANDS)
-                || is_quoted_beside_user(text, at + 2)
-                || (holds(&[b"mysql", b"mariadb"]) && shell::is_before_database(text, at + 2))
+        // `rar -hp…`.
+        b'h' => {
+            from += 1;
+            byte(text, at + 2) == b'p' && holds(&[b"rar"]) && is_made_up(argument_of(text, from))
         }
-        b'p' => {
-            holds(&[b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"sshpass", b"7z", b"7za", b"unrar"])
+        // `plink -pw …`, `swaks -ap …`.
+        b'p' if byte(text, at + 2) == b'w' && is_space(byte(text, at + 3)) => {
+            from += 1;
+            is_made_up(argument_of(text, from))
         }
-        b'P' => holds(&[b"zip", b"unzip", b"7z", b"zipcloak"]),
         b'a' if apart && holds(&[b"http", b"https", b"xh", b"httpie"]) => return user(text, at),
-        b'a' => apart && holds(&[b"redis"]),
         b'b' => return if apart && holds(&[b"htpasswd"]) { batch(text, at) } else { None },
-        _ => apart && holds(&[b"ldapsearch", b"ldapmodify", b"ldapadd", b"ldapwhoami"]),
+        _ if apart => {
+            takes(letter, line) && (holds(PLAIN) || is_made_up(argument_of(text, at + 2)))
+                || (letter == b'p' && is_quoted_beside_user(text, at + 2))
+                || (letter == b'p'
+                    && holds(&[b"mysql", b"mariadb"])
+                    && shell::is_before_database(text, at + 2))
+                || (matches!(letter, b'p' | b'P' | b'w') && is_beside_user(text, at, line))
+        }
+        b'p' => holds(&[
+            b"mysql",
+            b"mysqldump",
+            b"mysqladmin",
+            b"mysqlsh",
+            b"mysqlimport",
+            b"mysqlcheck",
+            b"mysqlshow",
+            b"mariadb",
+            b"sshpass",
+            b"7z",
+            b"7za",
+            b"7zz",
+            b"unrar",
+            b"rar",
+        ]),
+        _ => false,
     };
     if !asks {
         return None;
     }
-    let from = run_end(text, at + 2, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
-    let end =
-        run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
+    let from = run_end(text, from, 2, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    let end = argument_end(text, from);
     let value = slice(text, from, end);
-    let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
-    let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
+    let real = value.len() >= 4 && !is_reference(value) && !is_port(value) && !value.starts_with(b"-");
     real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+fn argument_end(text: &[u8], from: usize) -> usize {
+    run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'))
+}
+
+/// The argument behind blanks and a quote.
+fn argument_of(text: &[u8], at: usize) -> &[u8] {
+    let from = run_end(text, at, 3, |b| is_space(b) || matches!(b, b'"' | b'\''));
+    slice(text, from, argument_end(text, from))
+}
+
+/// `8080:80`, `127.0.0.1:8080:80/tcp`, `[::1]:8080:80`.
+fn is_port(value: &[u8]) -> bool {
+    let value = value.strip_suffix(b"/tcp").or_else(|| value.strip_suffix(b"/udp")).unwrap_or(value);
+    value.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-' | b'[' | b']'))
+}
+
+/// Whether one of a command's words takes a password behind an option of that letter.
+#[cold]
+fn takes(letter: u8, line: &[u8]) -> bool {
+    let Some((_, commands)) = OPTIONS.iter().find(|(of, _)| *of == letter) else { return false };
+    line.split(|b| !b.is_ascii_alphanumeric() && *b != b'_').any(|word| {
+        let first = word.first().copied();
+        let mut alike = commands.iter().filter(|command| command.as_bytes().first().copied() == first);
+        word.len() > 1
+            && alike.any(|command| match command.strip_suffix('*') {
+                Some(head) => word.starts_with(head.as_bytes()),
+                None => word == command.as_bytes(),
+            })
+    })
+}
+
+/// `… -u eva -p …`, whatever the command is: what is no port, no path and no name of a thing.
+#[cold]
+fn is_beside_user(text: &[u8], at: usize, line: &[u8]) -> bool {
+    let value = argument_of(text, at + 2);
+    let classes = Classes::of(value);
+    let told = classes.digit > 2 || classes.digit > 0 && (classes.upper > 0 || classes.other > 0);
+    let mapped = value.iter().any(|b| matches!(b, b':' | b'/' | b',' | b'='));
+    // Looked for first, as the commonest that is missing.
+    let line_end = run_end(text, at, COMMAND_MAX, |b| b != b'\n');
+    let all = slice(text, at - line.len(), line_end);
+    let holds = |what: &[u8]| memchr::memmem::find(all, what).is_some();
+    if !holds(b"-u") && !holds(b"-U") && !holds(b"--login") {
+        return false;
+    }
+    if !told || mapped || is_slug(value) && classes.digit < 3 || !is_made_up(value) {
+        return false;
+    }
+    let is_user = |word: &[u8]| {
+        if !matches!(word, [.., b'u' | b'U' | b'r' | b'e' | b'n']) {
+            return false;
+        }
+        let option = word.rsplit(|b| *b == b'!').next().unwrap_or_default();
+        matches!(option, b"-u" | b"-U" | b"--user" | b"--username" | b"-user" | b"-username" | b"--login")
+    };
+    let is_name =
+        |word: &[u8]| word.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'"' | b'\''));
+    let named = |line: &[u8]| {
+        let mut words = line.split(|b| is_space(*b)).filter(|word| !word.is_empty());
+        let mut last: &[u8] = b"";
+        words.any(|word| {
+            let user = is_user(last) && is_name(word);
+            last = word;
+            user || word.starts_with(b"--user=") || word.starts_with(b"--username=")
+        })
+    };
+    let rest = slice(text, at + 2, text.len().min(at + 2 + COMMAND_MAX));
+    let rest = rest.split(|b| matches!(b, b'\n' | b'\\' | b';' | b'|')).next().unwrap_or_default();
+    let other = line
+        .split(|b| !b.is_ascii_alphanumeric())
+        .any(|word| OTHERS.iter().any(|other| word == other.as_bytes()));
+    !other && (named(line) || named(rest))
 }
 
 /// `-p '…' -u root`, whatever the command is.
@@ -366,7 +473,15 @@ pub(super) fn part(text: &[u8], at: usize) -> Option<Finding> {
 pub(super) fn identified(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let text = scan.text;
     let by = matches!(byte(text, at), b'B') && byte(text, at + 1) == b'Y' && is_space(byte(text, at + 2));
-    if !by || slice(text, at.saturating_sub(11), at) != b"IDENTIFIED " {
+    if !by {
+        return None;
+    }
+    // `IDENTIFIED BY`, `IDENTIFIED WITH caching_sha2_password BY`.
+    let head = slice(text, at.saturating_sub(64), at);
+    let mut words = head.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
+    let is = |word: Option<&[u8]>| word == Some(b"IDENTIFIED".as_slice());
+    let plain = words.next();
+    if !is(plain) && !(words.next() == Some(b"WITH".as_slice()) && is(words.next())) {
         return None;
     }
     let from = run_end(text, at + 2, 3, is_space);

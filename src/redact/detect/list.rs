@@ -5,7 +5,7 @@ use super::assignment::{named_value, names_key};
 use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
 use super::password::is_made_up;
 use super::reference::is_reference;
-use super::{Finding, Scan, command, cookie};
+use super::{Finding, Scan, command, cookie, place};
 use crate::redact::entity::{Detectors, Entity};
 
 const NAME_MAX: usize = 48;
@@ -186,10 +186,14 @@ pub(super) fn last(line: &[u8], from: usize, on: Detectors) -> Option<Finding> {
     let own = byte(line, from) == b'-';
     let prior = run_start(line, from.saturating_sub(1), NAME_MAX, |b| !is_space(b));
     let dash = if own { from } else { prior };
+    let placed = || place::behind(line, from).map(|found| Finding { end: line.len(), ..found });
     if byte(line, dash) != b'-' {
-        return None;
+        return placed();
     }
-    let found = command::option(&Scan::of(line, "", on), dash)?;
+    let scan = Scan::of(line, "", on);
+    let Some(found) = command::option(&scan, dash) else {
+        return if own { None } else { placed() };
+    };
     (found.start >= from && found.start < line.len() && (!own || found.start > from))
         .then_some(Finding { end: line.len(), ..found })
 }

@@ -32,6 +32,8 @@ mod password;
 mod payment;
 mod pem;
 mod phone;
+mod place;
+mod places;
 mod reference;
 mod run;
 mod shell;
@@ -288,6 +290,8 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
             _ => None,
         };
         let found = found.or_else(|| password::behind_sign(scan, at, end));
+        let signed = || place::find(scan.text, at).or_else(|| called::digits(scan.text, at));
+        let found = found.or_else(|| if goes_on(scan.text, end) { signed() } else { None });
         return found.map_or(Step::Skip(end), Step::Found);
     }
     // A hardware address may be all digits and dashes, which would read as a number.
@@ -299,6 +303,13 @@ pub(super) fn at_digit(scan: &Scan<'_>, at: usize) -> Step {
         .or_else(|| if follows_letters(scan.text, at) { behind_letters(scan, at) } else { None })
         .or_else(|| payment::loose(scan, at));
     found.map_or_else(|| number::step(scan, at), Step::Found)
+}
+
+/// Whether a sign and a letter stand behind a short number, as in `1486#escargot`.
+#[inline(always)]
+fn goes_on(text: &[u8], end: usize) -> bool {
+    matches!(bytes::byte(text, end), b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@' | b'=')
+        && bytes::byte(text, end + 1).is_ascii_alphabetic()
 }
 
 /// Whether two letters and a sign, or a letter and two blanks, stand before `at`, as before no other number.

@@ -273,7 +273,7 @@ fn sequence(scan: &Scan<'_>, at: usize, first_end: usize) -> Step {
 fn word_start(text: &[u8], groups: &[Group], last: &Group) -> Option<usize> {
     let next = byte(text, last.end());
     let dash = next == b'-' && is_letter(byte(text, last.end() + 1));
-    if !dash && !is_letter(next) {
+    if !dash && !is_letter(next) && next != b'_' {
         return None;
     }
     let before = groups.iter().rev().skip_while(|group| group.start >= last.start);

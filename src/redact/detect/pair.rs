@@ -134,7 +134,7 @@ pub(super) fn is_file(value: &[u8]) -> bool {
 }
 
 /// `v1.2.3`, `1.25-alpine3`.
-fn is_version(value: &[u8]) -> bool {
+pub(super) fn is_version(value: &[u8]) -> bool {
     let digits = value.strip_prefix(b"v").unwrap_or(value);
     let major = digits.iter().take_while(|b| b.is_ascii_digit()).count();
     (1..4).contains(&major)

@@ -7,7 +7,7 @@ use super::bytes::{
 };
 use super::reference::{is_reference, is_variable};
 use super::words::is_scraps;
-use super::{Finding, Scan, assignment, behind, lead, password, sibling, token, url};
+use super::{Finding, Scan, assignment, behind, lead, password, place, sibling, token, url};
 use crate::redact::entity::Entity;
 
 /// A shorter run holds no token.
@@ -275,7 +275,7 @@ fn told(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
     // A number, an amount, a date: what no letter stands in is looked at no further.
     let mut letters = slice(scan.text, start, end).iter().filter(|b| b.is_ascii_alphabetic());
     if letters.nth(1).is_some() {
-        password::around(scan, start, end)
+        password::around(scan, start, end).or_else(|| place::find(scan.text, start))
     } else {
         password::behind_sign(scan, start, end)
     }

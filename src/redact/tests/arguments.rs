@@ -7,7 +7,7 @@ const PASSWORDS: &[&str] = &["Kestrel48x", "70Tournesol.Sonntag", "kestrel4810",
 
 /// `value` of `form` goes, for each of the passwords, and so it does in a string of JSON.
 #[track_caller]
-fn goes(form: &str) {
+pub(super) fn goes(form: &str) {
     for password in PASSWORDS {
         let text = form.replace('@', password);
         let expected = form.replace('@', "[PASSWORD]");
