@@ -55,6 +55,7 @@ mod hidden;
 mod kept;
 mod laws;
 mod neighbours;
+mod said;
 mod told;
 mod varied;
 mod written;

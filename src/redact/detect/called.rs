@@ -4,7 +4,7 @@
 use super::assignment::names_password;
 use super::bytes::{before, byte, is_name, is_space, run_end, run_start, slice};
 use super::lead::is_one_of;
-use super::words::is_slug;
+use super::words::{is_numbered, is_slug};
 use super::{Finding, password, sibling};
 use crate::redact::entity::Entity;
 
@@ -45,12 +45,12 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     let value = slice(text, from, to);
     if before(text, comma) == b'(' {
         let name = slice(text, comma.saturating_sub(6), comma);
-        return !is_slug(value) && name == b".auth(";
+        return (!is_slug(value) || is_numbered(value)) && name == b".auth(";
     }
     // A name of something: `page2.html`, `test_login_v2`.
     if before(text, comma) != b','
         || !is_quote(before(text, close))
-        || is_slug(value)
+        || is_slug(value) && !is_numbered(value)
         || value.contains(&b'/')
     {
         return false;

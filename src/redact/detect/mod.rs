@@ -34,6 +34,7 @@ mod reference;
 mod run;
 mod shell;
 mod sibling;
+mod signed;
 mod speech;
 mod token;
 mod url;

@@ -9,6 +9,8 @@ use super::bytes::{
 };
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
+pub(super) use super::signed::is_strong;
+use super::signed::{is_broken, is_scrambled, is_signed};
 use super::words::{is_passphrase, is_scattered};
 use super::{Finding, Scan, called, column, command, ends, list, noun, pair, shell, speech};
 use crate::redact::entity::Entity;
@@ -227,7 +229,7 @@ fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
         if next.len() >= WORD_MAX {
             return None;
         }
-        if is_strong(next) || is_scrambled(next) {
+        if is_strong(next) || is_scrambled(next) || is_signed(next) && is_space(before(text, from)) {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
@@ -314,42 +316,6 @@ fn alone(text: &[u8], from: usize) -> Option<Finding> {
     (is_strong(value) || told).then_some(found)
 }
 
-/// What nobody would take for a word: letters and a digit with a sign among them.
-pub(super) fn is_strong(value: &[u8]) -> bool {
-    if value.len() < 8 || !value.iter().any(u8::is_ascii_digit) {
-        return false;
-    }
-    let classes = Classes::of(value);
-    let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-    let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
-    classes.lower + classes.upper > 3
-        && (1..4).contains(&signs)
-        && !is_reference(value)
-        && !value.windows(3).any(|w| w == b"://")
-        && !value.contains(&b'=')
-        && !is_address(value)
-}
-
-/// Random letters with a sign or two among them.
-fn is_scrambled(value: &[u8]) -> bool {
-    let mut letters = [0; 32];
-    let (mut count, mut signs) = (0, 0);
-    for b in value {
-        match b {
-            b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' => signs += 1,
-            b if !b.is_ascii_alphabetic() => return false,
-            b => {
-                if let Some(place) = letters.get_mut(count) {
-                    *place = *b;
-                }
-                count += 1;
-            }
-        }
-    }
-    let letters = letters.get(..count).unwrap_or_default();
-    (1..4).contains(&signs) && count > 6 && is_scattered(letters)
-}
-
 /// Before the noun at `at`: "… as the password", "… (password)".
 fn called_before(text: &[u8], at: usize) -> Option<Finding> {
     let start = at.saturating_sub(AROUND);
@@ -386,11 +352,6 @@ fn called_before(text: &[u8], at: usize) -> Option<Finding> {
     let mixed = bracket && classes.digit > 1 && classes.lower > 1 && classes.upper > 0 && classes.other == 0;
     let made = is_scrambled(value) || is_strong(value) || (mixed && value.len() > 7);
     made.then(|| Finding::outer(Entity::Password, from, end, at + 1))
-}
-
-/// `jane@host.example`, which is another detector's.
-fn is_address(value: &[u8]) -> bool {
-    value.iter().position(|b| *b == b'@').is_some_and(|at| slice(value, at, value.len()).contains(&b'.'))
 }
 
 /// "are 1234 and Kestrel!48": one more after `and`.
@@ -445,18 +406,6 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
     }
     (told || is_jumbled(value) || is_scattered(value) || (symbol && letters > 3 && classes.kinds() > 2))
         .then_some(found)
-}
-
-/// `GPA87=ux4RT8`: a sign within what was made up, and no name and its value; digits stand on both sides.
-#[cold]
-fn is_broken(value: &[u8], sign: usize) -> bool {
-    let (name, rest) = (Classes::of(slice(value, 0, sign)), Classes::of(slice(value, sign + 1, value.len())));
-    name.digit > 0
-        && name.other == 0
-        && rest.digit > 0
-        && name.lower + rest.lower > 0
-        && name.upper + rest.upper > 0
-        && rest.other == 0
 }
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
@@ -550,10 +499,11 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     found.or_else(|| column::find(scan, start))
 }
 
-/// A short number at the end of a word with a sign in it, `Kestrel!48`.
+/// A short number that a sign joins with a word, `Kestrel!48`, `48!kestrel`.
 pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
-    let sign = before(scan.text, start);
-    let glued = matches!(sign, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@')
-        && before(scan.text, start - 1).is_ascii_alphabetic();
+    let joins = |b: u8| matches!(b, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@' | b'$');
+    let text = scan.text;
+    let behind = joins(before(text, start)) && before(text, start - 1).is_ascii_alphabetic();
+    let glued = behind || joins(byte(text, end)) && end > start + 1 && byte(text, end + 1).is_ascii_alphabetic();
     if glued { around(scan, start, end) } else { None }
 }

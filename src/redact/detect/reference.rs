@@ -1,7 +1,8 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
 use super::bytes::{before, byte, is_word, run_start, slice};
-use super::words::is_slug;
+use super::noun::is_standard;
+use super::words::{is_numbered, is_slug};
 
 const NAME_MAX: usize = 48;
 
@@ -39,7 +40,8 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
     called
         || cut
         || (counts && value.contains(&b'/'))
-        || is_slug(value) && is_test(value)
+        || is_slug(value) && is_test(value) && !is_numbered(value)
+        || value.contains(&b'.') && is_member(value, is_standard)
         || is_generic(text, start, end)
 }
 

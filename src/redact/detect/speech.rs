@@ -4,6 +4,7 @@
 use super::bytes::{
     Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
 };
+use super::signed::is_broken;
 use super::words::{is_plainly_random_letters, is_scattered, is_slug};
 use super::{Finding, Scan, lead, pair, password, shell};
 use crate::redact::entity::Entity;
@@ -187,7 +188,8 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     });
     let plain = plain
         && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
-    let meant = plain && (signs || classes.digit > 1) && !is_dated(secret);
+    let broken = || secret.iter().position(|b| *b == b'=').is_some_and(|sign| is_broken(secret, sign));
+    let meant = (plain || broken()) && (signs || classes.digit > 1) && !is_dated(secret);
     let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
     let told = meant && cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
     if !told && !may_announce(text, end) {
