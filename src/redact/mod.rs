@@ -259,19 +259,27 @@ impl Redactor {
         }
         holds.runs = runs;
         if let Some(reading) = holds.marks.then(|| Reading::decoded(view)).flatten() {
-            let inner = self.findings(reading.text(), key, depth + 1);
+            let inner = self.shown(reading.text(), key, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
         type Counts = fn(&Located, &str) -> bool;
         let joined = holds.feeds.then(|| Reading::joined(view)).flatten();
-        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts));
-        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts));
+        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts, true));
+        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts, false));
         let spelled = holds.points.then(|| Reading::spelled(view)).flatten();
-        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts));
-        for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
+        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts, false));
+        for (reading, counts, broken) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {
                 self.scan(reading.text(), stretch, "", &mut inner);
+            }
+            if broken {
+                let runs = encoded::runs(reading.text(), &mut runs);
+                inner.extend(
+                    runs.filter_map(|(run, decoded)| {
+                        self.within(reading.text(), (&run, &decoded), "", depth)
+                    }),
+                );
             }
             let joined: Vec<Located> = inner
                 .into_iter()
@@ -289,6 +297,17 @@ impl Redactor {
             all.extend(joined);
         }
         all
+    }
+
+    /// What stands in a text that was decoded, which may be written in look-alikes; as places of it.
+    fn shown(&self, text: &str, key: &str, depth: usize) -> Vec<Located> {
+        let Some(shadow) = Shadow::of(text) else { return self.findings(text, key, depth) };
+        let view = shadow.text();
+        let place = |found: Located| {
+            let range = view.floor_char_boundary(found.start)..view.ceil_char_boundary(found.end);
+            found.moved(&shadow.original(&range, text))
+        };
+        self.findings(view, key, depth).into_iter().map(place).collect()
     }
 
     /// The detectors and the tenant's patterns, once over a stretch between placeholders.
@@ -346,6 +365,8 @@ impl Redactor {
         key: &str,
         depth: usize,
     ) -> Option<Located> {
+        let shadow = Shadow::of(decoded);
+        let decoded = shadow.as_ref().map_or(decoded, Shadow::text);
         let certain = self.findings(decoded, key, depth + 1).into_iter().filter(|found| !found.is_data());
         if let Some(best) = certain.max_by_key(Located::weight) {
             return Some(best.moved(run));

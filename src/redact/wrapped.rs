@@ -36,7 +36,10 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
         return false;
     }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') || begins_token(text, next) {
+    // What fills up an encoded value is no sign of an assignment.
+    let padded = run_end(text, stop, 2, |b| b == b'=');
+    let assigned = byte(text, stop) == b'=' && byte(text, padded).is_ascii_graphic();
+    if stop - next < 4 || assigned || matches!(byte(text, stop), b':' | b'(') || begins_token(text, next) {
         return false;
     }
     let random = |word: &[u8]| {
