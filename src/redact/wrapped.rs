@@ -57,7 +57,9 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     }
     let start = run_start(text, end, LINE_MAX, is_token);
     let head = slice(text, start, end);
-    head.len() >= 8 && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
+    // What fills a line of its own is a block's, which is found whole.
+    let block = padded > stop && matches!(before(text, start), b'\n' | b'\r' | 0);
+    head.len() >= 8 && !block && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
 }
 
 /// Digits (or the capitals of an account number) on both sides, in no column of numbers.

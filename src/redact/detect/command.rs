@@ -84,7 +84,10 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let end =
         run_end(text, from, 128, |b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'\\' | b'<'));
     let value = slice(text, from, end);
-    let port = value.iter().all(|b| b.is_ascii_digit() || *b == b':');
+    // With the address that it is bound to, a range of them, and what it carries.
+    let ports = value.strip_suffix(b"/tcp").or_else(|| value.strip_suffix(b"/udp")).unwrap_or(value);
+    let ports = ports.strip_prefix(b"localhost:").unwrap_or(ports);
+    let port = ports.iter().all(|b| b.is_ascii_digit() || b":.-[]".contains(b));
     let real = value.len() >= 4 && !is_reference(value) && !port && !value.starts_with(b"-");
     real.then(|| Finding::outer(Entity::Password, from, end, from))
 }

@@ -1,6 +1,7 @@
 //! The registry: which detectors are asked at which trigger, in this order; the first to find wins.
 //! A detector is a function anchored at a trigger byte, with a bounded look around, in a file of its own.
 
+mod asked;
 mod assignment;
 mod aws;
 mod bank;
@@ -22,6 +23,7 @@ mod identity;
 mod jwt;
 mod lead;
 mod list;
+mod message;
 mod network;
 mod noun;
 mod number;

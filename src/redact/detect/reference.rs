@@ -1,6 +1,7 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
 use super::bytes::{before, byte, is_word, run_start, slice};
+use super::message::is_about;
 use super::noun::is_standard;
 use super::words::{is_numbered, is_slug};
 
@@ -197,6 +198,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     shell
         || windows
         || is_capital_noun(value)
+        || is_about(value)
         || (matches!(first, b'%' | b'{') && is_format(value))
         || value.iter().all(|b| *b == first)
         || (first >= 0xC0 && is_repeated(value))

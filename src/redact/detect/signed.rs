@@ -2,7 +2,7 @@
 
 use super::bytes::{Classes, byte, slice};
 use super::reference::is_reference;
-use super::words::is_scattered;
+use super::words::{is_numbered, is_scattered};
 
 /// What nobody would take for a word: letters and a digit with a sign among them.
 pub(super) fn is_strong(value: &[u8]) -> bool {
@@ -56,6 +56,11 @@ pub(super) fn is_signed(value: &[u8]) -> bool {
         && !is_reference(value)
 }
 
+/// `8580_kestrel`: a number before words, as nothing that has a name is called.
+pub(super) fn is_led(value: &[u8]) -> bool {
+    value.iter().take_while(|b| b.is_ascii_digit()).count() > 2 && value.len() > 7 && is_numbered(value)
+}
+
 /// `GPA87=ux4RT8`, `975y=c9pc_Md6`: a sign within what was made up, and no name and its value; digits stand on both sides, a
 /// letter behind one of them.
 #[cold]
@@ -65,8 +70,9 @@ pub(super) fn is_broken(value: &[u8], sign: usize) -> bool {
     let written = |b: &u8| b.is_ascii_alphanumeric() || b"!@#$%^&*?_-.+~".contains(b);
     // Of a query.
     let before = |b: &u8| written(b) && !matches!(b, b'&' | b'%');
-    let tangled =
-        |part: &[u8]| part.windows(2).any(|two| byte(two, 0).is_ascii_digit() && byte(two, 1).is_ascii_alphabetic());
+    let tangled = |part: &[u8]| {
+        part.windows(2).any(|two| byte(two, 0).is_ascii_digit() && byte(two, 1).is_ascii_alphabetic())
+    };
     let signed = rest.iter().any(|b| b"!#$%^&*".contains(b)) || byte(name, 0).is_ascii_digit();
     let cased = front.lower + back.lower > 0 && front.upper + back.upper > 0;
     front.digit > 0
