@@ -378,6 +378,10 @@ impl Redactor {
         let text = format!("{line}{decoded}");
         let mut named = Vec::new();
         self.scan(&text, 0..text.len(), key, &mut named);
+        // What is encoded twice.
+        if named.is_empty() && !decoded.contains(char::is_whitespace) {
+            named = self.findings(&text, key, depth + 1);
+        }
         let inside = |found: &Located| found.end > line.len() && !found.is_data();
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }

@@ -69,17 +69,21 @@ const WORDS: &[&str] = &[
 ];
 
 /// Whether a value is a rule, a message or a pattern.
+#[inline(always)]
 pub(super) fn is_about(value: &[u8]) -> bool {
-    match value.first() {
-        Some(b'^') if is_pattern(value) => true,
-        Some(b'a'..=b'z') if is_rule(value) => true,
-        _ => memchr::memchr(b' ', value).is_some() && is_message(value),
-    }
+    // Most values hold none of these.
+    (value.first() == Some(&b'^') || memchr::memchr3(b' ', b'|', b':', value).is_some()) && speaks(value)
+}
+
+#[cold]
+fn speaks(value: &[u8]) -> bool {
+    is_pattern(value) || is_rule(value) || value.contains(&b' ') && is_message(value)
 }
 
 fn is_pattern(value: &[u8]) -> bool {
     let holds = |part: &[u8]| value.windows(part.len()).any(|w| w == part);
-    holds(b"(?") || holds(b"[A-Z") || holds(b"[a-z") || holds(b".*") || holds(b".{") || holds(b"\\d")
+    value.first() == Some(&b'^')
+        && (holds(b"(?") || holds(b"[A-Z") || holds(b"[a-z") || holds(b".*") || holds(b".{") || holds(b"\\d"))
 }
 
 fn is_rule(value: &[u8]) -> bool {
