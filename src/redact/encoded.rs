@@ -34,6 +34,7 @@ pub(super) fn runs<'a>(
 }
 
 /// A run of 16 covers eight bytes that begin at a multiple of eight: only those are looked at.
+#[inline(always)]
 fn next_run(text: &[u8], from: usize, any: &mut bool) -> Option<Range<usize>> {
     let mut block = from.next_multiple_of(8);
     while let Some(word) = text.get(block..).and_then(|rest| rest.first_chunk::<8>()) {

@@ -263,19 +263,22 @@ impl Redactor {
         }
         holds.runs = runs;
         if let Some(reading) = holds.marks.then(|| Reading::decoded(view)).flatten() {
-            let inner = self.findings(reading.text(), under, depth + 1);
+            let inner = self.shown(reading.text(), under, depth + 1);
             all.extend(inner.into_iter().filter_map(|found| found.shown_by(&reading)));
         }
         type Counts = fn(&Located, &str) -> bool;
         let joined = holds.feeds.then(|| Reading::joined(view)).flatten();
-        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts));
-        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts));
+        let joined = joined.map(|reading| (reading, Located::is_certain_or_named as Counts, true));
+        let unspaced = Reading::unspaced(view).map(|reading| (reading, Located::is_shaped as Counts, false));
         let spelled = holds.points.then(|| Reading::spelled(view)).flatten();
-        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts));
-        for (reading, counts) in [joined, unspaced, spelled].into_iter().flatten() {
+        let spelled = spelled.map(|reading| (reading, Located::is_address as Counts, false));
+        for (reading, counts, broken) in [joined, unspaced, spelled].into_iter().flatten() {
             let mut inner = Vec::new();
             for stretch in placeholder::stretches(reading.text(), &self.patterns) {
                 self.scan(reading.text(), stretch, Under::NOTHING, &mut inner);
+            }
+            if broken {
+                self.broken(reading.text(), depth, &mut inner);
             }
             let joined: Vec<Located> = inner
                 .into_iter()
@@ -293,6 +296,25 @@ impl Redactor {
             all.extend(joined);
         }
         all
+    }
+
+    /// What stands in what is encoded over lines that were joined. Apart: most texts have no such line.
+    #[inline(never)]
+    fn broken(&self, text: &str, depth: usize, all: &mut Vec<Located>) {
+        for (run, decoded) in encoded::runs(text, &mut false) {
+            all.extend(self.within(text, (&run, &decoded), Under::NOTHING, depth));
+        }
+    }
+
+    /// What stands in a text that was decoded, which may be written in look-alikes; as places of it.
+    fn shown(&self, text: &str, under: Under<'_>, depth: usize) -> Vec<Located> {
+        let Some(shadow) = Shadow::of(text) else { return self.findings(text, under, depth) };
+        let view = shadow.text();
+        let place = |found: Located| {
+            let range = view.floor_char_boundary(found.start)..view.ceil_char_boundary(found.end);
+            found.moved(&shadow.original(&range, text))
+        };
+        self.findings(view, under, depth).into_iter().map(place).collect()
     }
 
     /// The detectors and the tenant's patterns, once over a stretch between placeholders.
@@ -353,6 +375,8 @@ impl Redactor {
         under: Under<'_>,
         depth: usize,
     ) -> Option<Located> {
+        let shadow = Shadow::of(decoded);
+        let decoded = shadow.as_ref().map_or(decoded, Shadow::text);
         let certain = self.findings(decoded, under, depth + 1).into_iter().filter(|found| !found.is_data());
         if let Some(best) = certain.max_by_key(Located::weight) {
             return Some(best.moved(run));
@@ -364,6 +388,10 @@ impl Redactor {
         let text = format!("{line}{decoded}");
         let mut named = Vec::new();
         self.scan(&text, 0..text.len(), under, &mut named);
+        // What is encoded twice.
+        if named.is_empty() && !decoded.contains(char::is_whitespace) {
+            named = self.findings(&text, under, depth + 1);
+        }
         let inside = |found: &Located| found.end > line.len() && !found.is_data();
         Some(named.into_iter().filter(inside).max_by_key(Located::weight)?.moved(run))
     }

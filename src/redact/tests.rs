@@ -56,6 +56,7 @@ mod kept;
 mod laws;
 mod neighbours;
 mod placed;
+mod said;
 mod told;
 mod varied;
 mod written;

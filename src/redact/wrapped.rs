@@ -36,7 +36,10 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
         return false;
     }
     let stop = run_end(text, next, LINE_MAX * 2, is_token);
-    if stop - next < 4 || matches!(byte(text, stop), b'=' | b':' | b'(') || begins_token(text, next) {
+    // What fills up an encoded value is no sign of an assignment.
+    let padded = run_end(text, stop, 2, |b| b == b'=');
+    let assigned = byte(text, stop) == b'=' && byte(text, padded).is_ascii_graphic();
+    if stop - next < 4 || assigned || matches!(byte(text, stop), b':' | b'(') || begins_token(text, next) {
         return false;
     }
     let random = |word: &[u8]| {
@@ -54,7 +57,9 @@ fn is_token_cut(text: &[u8], end: usize, next: usize) -> bool {
     }
     let start = run_start(text, end, LINE_MAX, is_token);
     let head = slice(text, start, end);
-    head.len() >= 8 && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
+    // What fills a line of its own is a block's, which is found whole.
+    let block = padded > stop && matches!(before(text, start), b'\n' | b'\r' | 0);
+    head.len() >= 8 && !block && ((random(head) && random(tail)) || (aws(head) && upper(head) && upper(tail)))
 }
 
 /// Digits (or the capitals of an account number) on both sides, in no column of numbers.

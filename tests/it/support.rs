@@ -363,11 +363,6 @@ impl Gateway {
         line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.0.id()
-    }
-
     /// Its resident memory.
     pub(crate) fn rss_kib(&self) -> usize {
         self.proc_status("VmRSS")

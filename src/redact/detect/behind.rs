@@ -22,6 +22,7 @@ const CALLS: &[&[u8]] = &[
     b"war",
     b"=",
     b"c'est",
+    b"en",
 ];
 pub(super) const ARTICLES: &[&[u8]] = &[
     b"the",
@@ -84,6 +85,37 @@ pub(super) fn may_be_key(text: &[u8], end: usize) -> bool {
     byte(text, end + quote) == b' ' && matches!(byte(text, end + quote + 1) | 0x20, b'i' | b'e' | b'w')
 }
 
+/// What a key is of that lets nobody in.
+pub(super) const OTHERS: &[&str] = &[
+    "public",
+    "\u{f6}ffentlicher",
+    "\u{f6}ffentliche",
+    "publique",
+    "primary",
+    "foreign",
+    "cache",
+    "partition",
+    "idempotency",
+    "object",
+    "sort",
+    "map",
+    "hash",
+    "commit",
+    "contract",
+    "digest",
+    "fingerprint",
+    "row",
+    "routing",
+    "dedupe",
+    "deduplication",
+    "correlation",
+    "message",
+    "grouping",
+    "lookup",
+    "issue",
+    "registry",
+];
+
 /// "… is my private key", "… ist der geheime Schl\u{fc}ssel": what a machine made, before what it is.
 #[cold]
 pub(super) fn is_key(text: &[u8], end: usize) -> bool {
@@ -97,25 +129,6 @@ pub(super) fn is_key(text: &[u8], end: usize) -> bool {
         "cl\u{e9}",
         "jeton",
         "api-schl\u{fc}ssel",
-    ];
-    const OTHERS: &[&str] = &[
-        "public",
-        "\u{f6}ffentlicher",
-        "\u{f6}ffentliche",
-        "publique",
-        "primary",
-        "foreign",
-        "cache",
-        "partition",
-        "idempotency",
-        "object",
-        "sort",
-        "map",
-        "hash",
-        "commit",
-        "contract",
-        "digest",
-        "fingerprint",
     ];
     let from = run_end(text, end, 3, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b','));
     if !may_call(byte(text, from), byte(text, from + 1)) {
@@ -135,7 +148,8 @@ fn may_call(first: u8, second: u8) -> bool {
         (first | 0x20, second | 0x20),
         (b'a', b's' | b'l' | b'r')
             | (b'c', b'o' | b'\'')
-            | (b'i' | b'e', b's')
+            | (b'i', b's')
+            | (b'e', b's' | b'n')
             | (b's', b'i' | b'o')
             | (b'f' | b'=', _)
             | (b'p', b'o')

@@ -4,7 +4,7 @@
 use super::assignment::names_password;
 use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
 use super::lead::is_one_of;
-use super::words::is_slug;
+use super::words::{is_numbered, is_slug};
 use super::{Finding, password, sibling};
 use crate::redact::entity::Entity;
 
@@ -166,7 +166,7 @@ pub(super) fn is_argument(text: &[u8], from: usize, to: usize) -> bool {
     }
     let value = slice(text, from, to);
     // A name of something: `page2.html`, `test_login_v2`.
-    if is_slug(value) && Classes::of(value).digit < 3 || value.contains(&b'/') {
+    if is_slug(value) && !is_numbered(value) && Classes::of(value).digit < 3 || value.contains(&b'/') {
         return false;
     }
     Call::before(text, open).is_some_and(|call| call.takes(value))

@@ -133,9 +133,10 @@ fn argument_of(text: &[u8], at: usize) -> &[u8] {
     slice(text, from, argument_end(text, from))
 }
 
-/// `8080:80`, `127.0.0.1:8080:80/tcp`, `[::1]:8080:80`.
+/// `8080:80`, `127.0.0.1:8080:80/tcp`, `[::1]:8080:80`, `localhost:8080:80`.
 fn is_port(value: &[u8]) -> bool {
     let value = value.strip_suffix(b"/tcp").or_else(|| value.strip_suffix(b"/udp")).unwrap_or(value);
+    let value = value.strip_prefix(b"localhost:").unwrap_or(value);
     value.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-' | b'[' | b']'))
 }
 

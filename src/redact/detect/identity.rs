@@ -338,6 +338,8 @@ pub(super) const CARD_WORDS: &[&str] = &[
     "passnummer",
     "reisepassnummer",
     "id card",
+    "idcardnumber",
+    "id_card_number",
     "identity card",
     "passport",
     "perso",

@@ -1,6 +1,7 @@
 //! The registry: which detectors are asked at which trigger, in this order; the first to find wins.
 //! A detector is a function anchored at a trigger byte, with a bounded look around, in a file of its own.
 
+mod asked;
 mod assignment;
 mod aws;
 mod bank;
@@ -23,6 +24,7 @@ mod jar;
 mod jwt;
 mod lead;
 mod list;
+mod message;
 mod names;
 mod network;
 mod noun;
@@ -38,6 +40,7 @@ mod reference;
 mod run;
 mod shell;
 mod sibling;
+mod signed;
 mod speech;
 mod token;
 mod url;

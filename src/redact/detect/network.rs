@@ -310,7 +310,7 @@ fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     if at - start > 4
         || (start == at && byte(text, at + 1) != b':')
         || !starts_apart(text, start)
-        || before(text, start) == b':'
+        || before(text, start) == b':' && !is_mechanism(text, start - 1)
     {
         return None;
     }
@@ -346,6 +346,13 @@ fn ipv6(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let everybody = matches!(address.segments(), [0xFF01 | 0xFF02, ..]);
     (!network && !bytes && !everybody && !address.is_loopback() && !address.is_unspecified())
         .then(|| Finding::whole(Entity::IpAddress, start, end))
+}
+
+/// `ip6:`, `address:`: a word before the colon, as in the records of who may send mail; no part of an address or a path.
+fn is_mechanism(text: &[u8], colon: usize) -> bool {
+    let from = run_start(text, colon, 16, |b| is_alphanumeric(b) || b == b'_');
+    let word = slice(text, from, colon);
+    before(text, from) != b':' && word.iter().any(|b| b.is_ascii_alphabetic() && !b.is_ascii_hexdigit())
 }
 
 /// At the first separator of six pairs of hexadecimal digits.

@@ -91,6 +91,10 @@ const THINGS: &[&str] = &[
     "feature",
     "grant",
     "storage",
+    "regex",
+    "regexp",
+    "pattern",
+    "rule",
 ];
 /// What a password is said to be with.
 const VERBS: &[&str] = &[
@@ -306,6 +310,7 @@ pub(super) fn is_standard(value: &[u8]) -> bool {
     let digits = run_end(value, number, 8, |b| b.is_ascii_digit() || b == b'.');
     let tail = slice(value, digits, value.len());
     let words = tail.iter().all(|b| b.is_ascii_lowercase() || *b >= 0x80)
-        || matches!(tail, [b'-', rest @ ..] if rest.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'-' || b.is_ascii_digit()));
+        || letters > 1
+            && matches!(tail, [b'-', rest @ ..] if rest.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'-' || b.is_ascii_digit()));
     is_count(value) || digits > number && words && is_one_of(slice(value, 0, letters), NAMES)
 }

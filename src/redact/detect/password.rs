@@ -9,8 +9,10 @@ use super::bytes::{
 };
 use super::pair::LOGINS;
 use super::reference::{is_code, is_path, is_reference, is_variable};
+pub(super) use super::signed::is_strong;
+use super::signed::{is_broken, is_led, is_scrambled, is_signed};
 use super::words::{is_passphrase, is_scattered};
-use super::{Finding, Scan, called, column, command, ends, list, noun, pair, shell, speech};
+use super::{Finding, Scan, asked, called, column, command, ends, list, noun, pair, shell, speech};
 use crate::redact::encoded;
 use crate::redact::entity::Entity;
 
@@ -29,7 +31,7 @@ const WORDS: &[&[u8]] = &[
     b"pw",
     b"p/w",
 ];
-const LINKS: &[&[u8]] = &[
+pub(super) const LINKS: &[&[u8]] = &[
     b"is",
     b"ist",
     b"lautet",
@@ -81,9 +83,17 @@ const LINKS: &[&[u8]] = &[
     b"tap\xC3\xA9",
     b"saisi",
     b"en",
+    b"replaced",
+    b"remplac\xC3\xA9",
+    b"chang\xC3\xA9",
+    b"modifi\xC3\xA9",
+    b"reste",
+    b"restait",
+    b"stays",
 ];
 /// Those of them behind which something else may stand.
-const TYPED: &[&[u8]] = &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi", b"en"];
+const TYPED: &[&[u8]] =
+    &[b"typed", b"entered", b"tap\xC3\xA9", b"saisi", b"en", b"replaced", b"remplac\xC3\xA9"];
 /// Those behind which a number is the password.
 const VERBS: &[&[u8]] = &[b"is", b"ist", b"lautet", b"est", b"=", b":", b"->", b"=>"];
 /// Words that may stand between the verb and the password.
@@ -119,9 +129,21 @@ const ADVERBS: &[&[u8]] = &[
     b"folgt",
     b"wie",
     b"ci-dessous",
+    b"replaced",
+    b"remplac\xC3\xA9",
+    b"pass\xC3\xA9",
+    b"by",
+    b"par",
+    b"de",
+    b"bisher",
+    b"fr\xC3\xBCher",
+    b"zuvor",
+    b"vorher",
+    b"previously",
+    b"formerly",
+    b"avant",
+    b"auparavant",
 ];
-/// What an answer begins with.
-const ANSWERS: &[&[u8]] = &[b"it's", b"its", b"it", b"es", b"das", b"try", b"ce"];
 /// Behind the noun, before a value: "mot de passe provisoire \u{2026}".
 const STATES: &[&[u8]] =
     &[b"provisoire", b"temporaire", b"initial", b"actuel", b"tempor\xC3\xA4r", b"neu", b"initialement"];
@@ -212,9 +234,9 @@ fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
     }
     // A form: the word alone above the value.
     if let Some(line) = next_line(text, from) {
-        return form(text, at, line).or_else(|| answered(text, from));
+        return form(text, at, line).or_else(|| asked::answered(text, from));
     }
-    if let Some(found) = answered(text, from) {
+    if let Some(found) = asked::answered(text, from) {
         return Some(found);
     }
     // "a password, which goes with …".
@@ -228,7 +250,10 @@ fn linked(text: &[u8], at: usize, from: usize) -> Option<Finding> {
         if next.len() >= WORD_MAX {
             return None;
         }
-        if is_strong(next) || is_scrambled(next) {
+        if is_strong(next)
+            || is_scrambled(next)
+            || (is_signed(next) || is_led(next)) && is_space(before(text, from))
+        {
             return password_at(text, from);
         }
         if is_one(next, LINKS) || next.ends_with(b":") {
@@ -282,28 +307,6 @@ fn next_line(text: &[u8], at: usize) -> Option<usize> {
         .then(|| feeds(run_end(text, end, INDENT_MAX, |b| is_space(b) || matches!(b, b'>' | b'*' | b'-'))))
 }
 
-/// "the password?", and the answer in the line below it: alone in the line, behind who says it.
-#[cold]
-fn answered(text: &[u8], from: usize) -> Option<Finding> {
-    let mut at = shell::answer(text, shell::asked(text, from)?)?;
-    for _ in 0..2 {
-        let end = run_end(text, at, WORD_MAX, |b| !b.is_ascii_whitespace());
-        if !is_one(slice(text, at, end), LINKS) && !is_one(slice(text, at, end), ANSWERS) {
-            break;
-        }
-        at = run_end(text, end, 2, is_space);
-    }
-    password_at(text, at).filter(|found| {
-        let value = slice(text, found.start, found.end);
-        let classes = Classes::of(value);
-        let behind =
-            run_end(text, found.end, 4, |b| is_space(b) || matches!(b, b'"' | b'\'' | b'`' | b'*' | b'.'));
-        let last = matches!(byte(text, behind), b'\r' | b'\n' | 0 | b'"' | b'\\');
-        let made = classes.digit > 0 && classes.upper > 0 || classes.digit > 2 || is_strong(value);
-        last && made && value.len() > 7 && !is_one(value, noun::TECHNICAL)
-    })
-}
-
 /// What stands below its label: one word in a line, or what is no word at all.
 fn alone(text: &[u8], from: usize) -> Option<Finding> {
     let found = password_at(text, run_end(text, from, INDENT_MAX, is_space))?;
@@ -313,42 +316,6 @@ fn alone(text: &[u8], from: usize) -> Option<Finding> {
     let value = slice(text, found.start, found.end);
     let told = ends && speech::is_meant(text, &found) && !is_one(value, noun::TECHNICAL);
     (is_strong(value) || told).then_some(found)
-}
-
-/// What nobody would take for a word: letters and a digit with a sign among them.
-pub(super) fn is_strong(value: &[u8]) -> bool {
-    if value.len() < 8 || !value.iter().any(u8::is_ascii_digit) {
-        return false;
-    }
-    let classes = Classes::of(value);
-    let inside = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-    let signs = inside.iter().filter(|b| b"!@#$%^&*?".contains(b)).count();
-    classes.lower + classes.upper > 3
-        && (1..4).contains(&signs)
-        && !is_reference(value)
-        && !value.windows(3).any(|w| w == b"://")
-        && !value.contains(&b'=')
-        && !is_address(value)
-}
-
-/// Random letters with a sign or two among them.
-fn is_scrambled(value: &[u8]) -> bool {
-    let mut letters = [0; 32];
-    let (mut count, mut signs) = (0, 0);
-    for b in value {
-        match b {
-            b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' => signs += 1,
-            b if !b.is_ascii_alphabetic() => return false,
-            b => {
-                if let Some(place) = letters.get_mut(count) {
-                    *place = *b;
-                }
-                count += 1;
-            }
-        }
-    }
-    let letters = letters.get(..count).unwrap_or_default();
-    (1..4).contains(&signs) && count > 6 && is_scattered(letters)
 }
 
 /// Before the noun at `at`: "… as the password", "… (password)".
@@ -387,11 +354,6 @@ fn called_before(text: &[u8], at: usize) -> Option<Finding> {
     let mixed = bracket && classes.digit > 1 && classes.lower > 1 && classes.upper > 0 && classes.other == 0;
     let made = is_scrambled(value) || is_strong(value) || (mixed && value.len() > 7);
     made.then(|| Finding::outer(Entity::Password, from, end, at + 1))
-}
-
-/// `jane@host.example`, which is another detector's.
-fn is_address(value: &[u8]) -> bool {
-    value.iter().position(|b| *b == b'@').is_some_and(|at| slice(value, at, value.len()).contains(&b'.'))
 }
 
 /// "are 1234 and Kestrel!48": one more after `and`.
@@ -448,20 +410,36 @@ fn direct(text: &[u8], from: usize) -> Option<Finding> {
         .then_some(found)
 }
 
-/// `GPA87=ux4RT8`: a sign within what was made up, and no name and its value; digits stand on both sides.
-#[cold]
-fn is_broken(value: &[u8], sign: usize) -> bool {
-    let (name, rest) = (Classes::of(slice(value, 0, sign)), Classes::of(slice(value, sign + 1, value.len())));
-    name.digit > 0
-        && name.other == 0
-        && rest.digit > 0
-        && name.lower + rest.lower > 0
-        && name.upper + rest.upper > 0
-        && rest.other == 0
+/// Quotation marks of a sentence.
+const MARKS: [&str; 6] = ["\u{ab}", "\u{bb}", "\u{201c}", "\u{201d}", "\u{201e}", "\u{2019}"];
+
+/// Behind such a mark, and the blank that French puts behind it.
+fn past_mark(text: &[u8], at: usize) -> usize {
+    if byte(text, at) < 0xC2 {
+        return at;
+    }
+    let Some(mark) = MARKS.iter().find(|mark| slice(text, at, at + mark.len()) == mark.as_bytes()) else {
+        return at;
+    };
+    let end = at + mark.len();
+    let blanks: [&[u8]; 3] = [b" ", "\u{a0}".as_bytes(), "\u{202f}".as_bytes()];
+    blanks
+        .iter()
+        .find(|blank| slice(text, end, end + blank.len()) == **blank)
+        .map_or(end, |blank| end + blank.len())
+}
+
+/// `PASSWORD('…')`: a call that is named after what it is given.
+fn within_call(text: &[u8], at: usize) -> usize {
+    let end = run_end(text, at, WORD_MAX, |b| b.is_ascii_alphabetic());
+    let quote = byte(text, end) == b'(' && matches!(byte(text, end + 1), b'"' | b'\'');
+    if quote && is_one(slice(text, at, end), WORDS) { end + 2 } else { at }
 }
 
 pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
-    let start = run_end(text, from, 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
+    let start =
+        run_end(text, past_mark(text, from), 4, |b| matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'*' | b'('));
+    let start = within_call(text, start);
     let stops = |b: u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\\' | b'`' | b'<' | b'|');
     let end = run_end(text, start, VALUE_MAX, |b| !stops(b));
     let quote = before(text, start);
@@ -474,6 +452,10 @@ pub(super) fn password_at(text: &[u8], from: usize) -> Option<Finding> {
     };
     while end > start && matches!(before(text, end), b'.' | b',' | b';' | b':' | b')' | b'\'' | b'?' | b'*') {
         end -= 1;
+    }
+    if start > from && byte(text, from) >= 0xC2 {
+        let value = slice(text, start, end);
+        end -= MARKS.iter().find(|mark| value.ends_with(mark.as_bytes())).map_or(0, |mark| mark.len());
     }
     let is_one = is_made_up(slice(text, start, end)) && !is_code(text, start, end);
     is_one.then(|| Finding::outer(Entity::Password, start, end, from))
@@ -556,10 +538,12 @@ pub(super) fn around(scan: &Scan<'_>, start: usize, end: usize) -> Option<Findin
     found.or_else(|| column::find(scan, start))
 }
 
-/// A short number at the end of a word with a sign in it, `Kestrel!48`.
+/// A short number that a sign joins with a word, `Kestrel!48`, `48!kestrel`.
 pub(super) fn behind_sign(scan: &Scan<'_>, start: usize, end: usize) -> Option<Finding> {
-    let sign = before(scan.text, start);
-    let glued = matches!(sign, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@')
-        && before(scan.text, start - 1).is_ascii_alphabetic();
+    let joins = |b: u8| matches!(b, b'!' | b'#' | b'%' | b'^' | b'*' | b'?' | b'&' | b'@' | b'$');
+    let text = scan.text;
+    let behind = joins(before(text, start)) && before(text, start - 1).is_ascii_alphabetic();
+    let glued =
+        behind || joins(byte(text, end)) && end > start + 1 && byte(text, end + 1).is_ascii_alphabetic();
     if glued { around(scan, start, end) } else { None }
 }

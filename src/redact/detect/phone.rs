@@ -135,6 +135,12 @@ pub(super) fn find(number: &Number<'_>) -> Option<(usize, usize)> {
     Some((start - usize::from(inside), end))
 }
 
+/// The last word before a number, past the point that shortens it.
+fn lead_word(head: &[u8]) -> &[u8] {
+    let end = bytes::run_start(head, head.len(), 6, |b| bytes::is_space(b) || matches!(b, b'.' | b':'));
+    bytes::slice(head, bytes::run_start(head, end, 16, is_word), end)
+}
+
 /// Groups of a row of columns.
 fn is_column(number: &Number<'_>) -> bool {
     number.groups.first().is_some_and(|group| group.sep == WIDE)
@@ -171,6 +177,9 @@ fn bare(number: &Number<'_>) -> Option<(usize, usize)> {
     let key = number.scan.key.as_bytes();
     let other = (bytes::holds_word(head, lead::OTHERS) && !bytes::holds_word(head, lead::PLACES))
         || (!key.is_empty() && bytes::holds_word(key, lead::OTHERS));
+    // "Port. : 06 …": the French word for a mobile telephone; no port has five pairs of digits.
+    let pairs = number.groups.len() >= 5 && number.groups.iter().take(5).all(|group| group.len == 2);
+    let other = other && !(pairs && lead::is_one_of(lead_word(head), &["port"]));
     (!other || bytes::holds_word(head, WORDS) || bytes::holds_word(head, VERBS)).then_some((start, end))
 }
 
@@ -343,9 +352,26 @@ fn trunk(number: &Number<'_>, first: bool) -> Option<usize> {
 
 /// Whether a word says that digits in one run are a telephone's.
 fn is_named(number: &Number<'_>, taken: &Taken<'_>) -> bool {
-    number.near(taken, WORDS)
+    number.near(taken, WORDS) && !is_of_other(number.scan.text, taken.start)
         || is_called(number, taken)
         || (number.near(taken, VERBS) && !is_assigned(number.scan.text, taken.start))
+}
+
+/// "num\u{e9}ro de client …": a number's noun with whose number it is, and no other word for a telephone.
+#[cold]
+fn is_of_other(text: &[u8], start: usize) -> bool {
+    let head = bytes::slice(text, start.saturating_sub(2 * LOOK), start);
+    let head = head.rsplit(|b| matches!(b, b'\n' | b'\r' | b',' | b';' | b'.')).next().unwrap_or_default();
+    let noun = "num\u{e9}ro de ".as_bytes();
+    let Some(at) = head.windows(noun.len()).rposition(|w| w.eq_ignore_ascii_case(noun)) else { return false };
+    let rest = bytes::slice(head, at + noun.len(), head.len());
+    let word = rest.split(|b| bytes::is_space(*b) || *b == b':').next().unwrap_or_default();
+    let before = bytes::slice(head, 0, at);
+    !word.is_empty()
+        && !lead::is_one_of(word, WORDS)
+        && !lead::is_one_of(word, KEYS)
+        && !bytes::holds_word(before, WORDS)
+        && !bytes::holds_word(rest, WORDS)
 }
 
 fn is_near(number: &Number<'_>, taken: &Taken<'_>) -> bool {
@@ -394,7 +420,7 @@ fn is_list_of_pairs(text: &[u8], taken: &Taken<'_>) -> bool {
     let zeros = pairs.clone().filter(|pair| pair.first() == Some(&0)).count();
     let below = taken.digits.get(8).is_some_and(|tens| *tens < 6);
     let ascend = below && pairs.clone().zip(pairs.skip(1)).all(|(a, b)| a < b);
-    let blank = taken.separators().all(|s| s == b' ');
+    let blank = taken.separators().all(|s| matches!(s, b' ' | b'/'));
     zeros > 3 || (blank && ascend) || bytes::near(text, taken.start, taken.end, LISTS)
 }
 
@@ -442,6 +468,8 @@ fn is_grouped_as_trunk(taken: &Taken<'_>) -> bool {
             .iter()
             .all(|s| Some(s) == rest_of_separators.first() && !matches!(s, b'(' | b')' | b'/'));
     let pairs = taken.has_lengths(&[2, 2, 2, 2, 2]);
+    // `06/12/34/56/78`, as it is written in France.
+    let uniform = uniform || pairs && taken.separators().all(|s| s == b'/');
     let long = (2..=6).contains(&first)
         && rest.len() <= 4
         && rest.iter().all(|g| g.len >= 2)

@@ -1,7 +1,9 @@
 //! What stands where a credential would, and is none: a reference to one, a stand-in, code.
 
 use super::bytes::{Classes, before, byte, is_alphanumeric, is_word, run_start, slice};
-use super::words::is_slug;
+use super::message::is_about;
+use super::noun::is_standard;
+use super::words::{is_numbered, is_slug};
 
 const NAME_MAX: usize = 48;
 
@@ -39,7 +41,8 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize) -> bool {
     called
         || cut
         || (counts && value.contains(&b'/'))
-        || is_slug(value) && is_test(value)
+        || is_slug(value) && is_test(value) && !is_numbered(value)
+        || value.contains(&b'.') && is_member(value, is_standard)
         || is_generic(text, start, end)
 }
 
@@ -195,6 +198,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     shell
         || windows
         || is_capital_noun(value)
+        || is_about(value)
         || (matches!(first, b'%' | b'{') && is_format(value))
         || value.iter().all(|b| *b == first)
         || (first >= 0xC0 && is_repeated(value))

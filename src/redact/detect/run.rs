@@ -235,6 +235,11 @@ fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<E
         if session && back < 2 {
             return Some(Entity::ApiKey);
         }
+        let blank = run_start(line, begin, 1, is_space);
+        let of = slice(line, run_start(line, blank, 24, word), blank);
+        if blank < begin && ends_with(found, b"key") && lead::is_one_of(of, behind::OTHERS) {
+            return None;
+        }
         if NOUNS.iter().any(|w| ends_with(found, w.as_bytes()) && (w.len() > 4 || found.len() == w.len())) {
             return Some(Entity::ApiKey);
         }

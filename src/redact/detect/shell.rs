@@ -2,7 +2,7 @@
 //! `smbclient -U user%…`, `sudo -S <<< …`, `wpa_passphrase NAME …`, `USER eva` and `PASS …`, an `expect` and its `send`, and what
 //! a router's configuration calls a secret.
 
-use super::bytes::{Classes, before, byte, is_name, is_space, run_end, run_start, slice};
+use super::bytes::{Classes, before, byte, is_name, is_space, run_end, slice};
 use super::command::{argument, login};
 use super::password::is_made_up;
 use super::{Finding, password};
@@ -181,40 +181,4 @@ pub(super) fn is_configured(line: &[u8]) -> bool {
 pub(super) fn past_kind(text: &[u8], start: usize) -> usize {
     let kind = matches!(byte(text, start), b'0' | b'4'..=b'9') && byte(text, start + 1) == b' ';
     if kind { start + 2 } else { start }
-}
-
-/// From the end of a line that asks for a password on: where the answer stands that somebody gives in the next one,
-/// `[14:03] Bogdan: …`.
-#[cold]
-pub(super) fn answer(text: &[u8], line: usize) -> Option<usize> {
-    let mut at = line;
-    if byte(text, at) == b'[' {
-        let close = run_end(text, at + 1, 24, |b| b != b']' && b != b'\n');
-        at = run_end(text, close + 1, 2, is_space);
-    } else {
-        let clock = run_end(text, at, 8, |b| b.is_ascii_digit() || b == b':');
-        at = if clock > at + 3 { run_end(text, clock, 3, |b| is_space(b) || b == b'-') } else { at };
-    }
-    at = run_end(text, at, 1, |b| b == b'<');
-    let name = run_end(text, at, 24, |b| {
-        b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b' ' | b'.' | b'_' | b'-' | b'@')
-    });
-    let sign = matches!(byte(text, name), b':' | b'>');
-    let value = run_end(text, name + 1, 3, |b| is_space(b) || b == b'*');
-    (sign && name > at && value > name + 1).then_some(value)
-}
-
-/// Where the line begins that answers "the password?", from behind the noun on.
-#[cold]
-pub(super) fn asked(text: &[u8], from: usize) -> Option<usize> {
-    let please = run_end(text, run_end(text, from, 1, is_space), 8, |b| b.is_ascii_lowercase());
-    let from = if matches!(slice(text, from, please), b" pls" | b" plz" | b" please" | b" bitte" | b" svp") {
-        please
-    } else {
-        from
-    };
-    let end = run_end(text, from, 4, |b| is_space(b) || matches!(b, b'?' | b'!' | b'\r'));
-    let line = run_end(text, end, 3, |b| matches!(b, b'\n' | b'\r' | b' ' | b'>'));
-    let feeds = run_start(text, line, 3, |b| b != b'\n');
-    (byte(text, end) == b'\n' && feeds > end).then_some(line)
 }

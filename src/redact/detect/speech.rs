@@ -4,7 +4,8 @@
 use super::bytes::{
     Classes, before, byte, is_alphanumeric, is_letter, is_space, is_url_safe, run_end, run_start, slice,
 };
-use super::words::{is_plainly_random_letters, is_scattered, is_slug};
+use super::signed::is_broken;
+use super::words::{is_numbered, is_plainly_random_letters, is_scattered, is_slug};
 use super::{Finding, Scan, lead, pair, password, shell};
 use crate::redact::entity::Entity;
 
@@ -25,6 +26,13 @@ const LABELS: &[&str] = &[
     "zugriffscode",
     "zugangsschl\u{fc}ssel",
     "geheimwort",
+    "losungswort",
+    "codewort",
+    "geheime wort",
+    "secret word",
+    "secret phrase",
+    "mot secret",
+    "phrase secr\u{e8}te",
     "cl\u{e9} wifi",
     "cl\u{e9} wi-fi",
     "cl\u{e9} wpa",
@@ -60,6 +68,16 @@ const CODES: &[&str] = &[
     "cl\u{e9} wifi",
     "cl\u{e9} wpa",
 ];
+/// What a key that people type is for, behind a word for it: "Schl\u{fc}ssel f\u{fc}rs WLAN".
+const NETS: &[&str] = &["wlan", "w-lan", "wifi", "wi-fi", "hotspot", "gastnetz"];
+const NET_KEYS: &[&str] = &["schl\u{fc}ssel", "key", "cl\u{e9}", "cl\u{e9}e", "code", "zugang"];
+/// What comes between a word for a password and whose it is.
+const OF: &[&str] =
+    &["for", "of", "f\u{fc}r", "f\u{fc}rs", "vom", "von", "zum", "zur", "du", "de", "des", "pour"];
+/// What a password is now, behind what it was.
+const NOW: &[&str] =
+    &["now", "jetzt", "nun", "inzwischen", "mittlerweile", "heute", "maintenant", "d\u{e9}sormais"];
+const IT_IS: &[&str] = &["it's", "is", "ist", "es", "it", "c'est", "lautet", "est"];
 /// The same before a key.
 const KEY_LABELS: &[&str] = &[
     "schl\u{fc}ssel",
@@ -102,12 +120,14 @@ const GOALS: &[&str] = &["to", "auf", "en", "vers"];
 const GOAL: &str = "\u{e0}";
 
 /// For each last letter of a label before a password: what stands before it, a bit each, the last for all that is no letter.
-static LABEL_ENDS: [u32; 26] =
-    with_ends(with_ends(with_ends(with_ends(with_ends([0; 26], LABELS), CODES), VERBS), SOURCES), GOALS);
+static LABEL_ENDS: [u32; 26] = with_ends(
+    with_ends(with_ends(with_ends(with_ends(with_ends([0; 26], LABELS), CODES), VERBS), SOURCES), GOALS),
+    NETS,
+);
 
 /// The same of all that may stand before a colon.
 static ENDS: [u32; 26] = {
-    let mut table = with_ends(with_ends(with_ends([0; 26], LABELS), KEY_LABELS), VERBS);
+    let mut table = with_ends(with_ends(with_ends(with_ends([0; 26], LABELS), KEY_LABELS), VERBS), NETS);
     let mut row = 0;
     while row < BOTH.len() {
         #[expect(clippy::indexing_slicing, reason = "within the rows; `get` is not const")]
@@ -187,9 +207,12 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     });
     let plain = plain
         && secret.split(|b| *b == b'.').skip(1).all(|part| part.first().is_some_and(u8::is_ascii_digit));
-    let meant = plain && (signs || classes.digit > 1) && !is_dated(secret);
+    let broken = || secret.iter().position(|b| *b == b'=').is_some_and(|sign| is_broken(secret, sign));
+    let numbered = classes.upper == 0 && classes.other > 0 && is_numbered(secret);
+    let meant = (plain || numbered || broken()) && (signs || classes.digit > 1) && !is_dated(secret);
     let cased = classes.lower > 1 && (classes.upper > 0 || signs || classes.digit > 1) && secret.len() >= 8;
-    let told = meant && cased && (classes.upper > 0 || signs || !is_alphanumeric(before(text, end)));
+    let told =
+        meant && cased && (classes.upper > 0 || signs || numbered || !is_alphanumeric(before(text, end)));
     if !told && !may_announce(text, end) {
         return false;
     }
@@ -208,11 +231,18 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     if !meant {
         return false;
     }
-    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) {
+    if ends_with_one(line, LABELS) || is_changed(line, classes.digit > 1) || is_of_net(line) {
         return true;
     }
     if !cased {
         return false;
+    }
+    let joined = || {
+        let verb = |verb: &&str| slice(text, end.saturating_sub(verb.len()), end) == verb.as_bytes();
+        slice(text, end, from).iter().any(|b| matches!(b, b':' | b'=')) || VERBS.iter().any(|one| verb(one))
+    };
+    if told && (joined() && is_owned(line) || is_now(line)) {
+        return true;
     }
     let sentence = line.rsplit(|b| matches!(b, b'.' | b'!' | b'?' | b';' | b'(')).next().unwrap_or_default();
     let mut words =
@@ -316,6 +346,42 @@ fn is_changed(line: &[u8], digits: bool) -> bool {
     (goal || digits) && is(last, SOURCES) && nouns.any(|word| NOUNS.contains(&word))
 }
 
+/// "der Schl\u{fc}ssel f\u{fc}rs WLAN", "the key for the wifi".
+fn is_of_net(line: &[u8]) -> bool {
+    let one = |word: &[u8], of: &[&str]| of.iter().any(|one| one.as_bytes() == word);
+    let mut words = line.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
+    words.next().is_some_and(|word| one(word, NETS)) && words.take(3).any(|word| one(word, NET_KEYS))
+}
+
+/// "la phrase secr\u{e8}te de la sauvegarde", "the access code for the vault": a label, and whose it is in up to three words.
+#[cold]
+fn is_owned(line: &[u8]) -> bool {
+    let mut end = line.len();
+    for place in 0..4 {
+        let stop = run_start(line, end, 2, is_space);
+        let from = run_start(line, stop, NAME_MAX, |b| !is_space(b) && b != b':' && b != b',');
+        let word = slice(line, from, stop);
+        if from == stop || from == 0 {
+            return false;
+        }
+        let head = slice(line, 0, run_start(line, from, 2, is_space));
+        if place > 0 && OF.iter().any(|of| of.as_bytes() == word) {
+            return ends_with_one(head, CODES) || ends_with_one(head, LABELS);
+        }
+        end = from;
+    }
+    false
+}
+
+/// "Passwort lautete fr\u{fc}her …, jetzt": a noun, what it was, and a word for now.
+#[cold]
+fn is_now(line: &[u8]) -> bool {
+    let one = |word: &[u8], of: &[&str]| of.iter().any(|one| one.as_bytes() == word);
+    let words = || line.rsplit(|b| is_space(*b) || *b == b',').filter(|word| !word.is_empty());
+    let now = words().take(3).find(|word| !one(word, IT_IS)).is_some_and(|word| one(word, NOW));
+    now && words().any(|word| NOUNS.contains(&word)) && words().any(is_value)
+}
+
 /// What a password looks like, of at least six characters with a digit; or what stands for one.
 fn is_value(word: &[u8]) -> bool {
     if matches!(word, [b'$' | b'%' | b'{' | b'<', ..]) {
@@ -371,7 +437,7 @@ pub(super) fn labelled(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let length = said(text, end, &mut buffer);
     let line = buffer.get(..length).unwrap_or_default();
     let from = run_end(text, at + 1, 2, is_space);
-    if ends_with_one(line, LABELS)
+    if (ends_with_one(line, LABELS) || is_of_net(line))
         && let Some(found) = password::password_at(text, from).filter(|found| is_meant(text, found))
     {
         return Some(found);

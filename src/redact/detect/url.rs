@@ -1,5 +1,6 @@
 //! URL_PASSWORD: the password (or lone token) before the `@` of a URL. And webhooks, which are secrets whole.
 
+use super::assignment::names_password;
 use super::bytes::{Classes, byte, is_random, is_url_safe, run_end, run_start, slice};
 use super::reference::is_reference;
 use super::{Finding, Scan};
@@ -99,7 +100,9 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let variable = secret
         .strip_prefix(b"$")
         .is_some_and(|name| name.len() > 2 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_'));
-    let real = !secret.is_empty() && random && !variable && !is_reference(secret);
+    // `user:password@localhost`: the word for what stands there.
+    let word = secret.iter().all(u8::is_ascii_lowercase) && names_password(secret);
+    let real = !secret.is_empty() && random && !variable && !word && !is_reference(secret);
     // A vendor's token may stand here: let the scan look inside, with a bound that it has seen already.
     real.then(|| Finding::outer(Entity::UrlPassword, start, at, start))
 }

@@ -221,6 +221,22 @@ pub(super) fn is_slug(value: &[u8]) -> bool {
         && parts > 1
 }
 
+/// `nebelhorn.hedgehog.279`, `7524-hirondelle`: words, and at an end of them a number of two digits or more, as people make
+/// up passwords and no member is called.
+pub(super) fn is_numbered(value: &[u8]) -> bool {
+    let separates = |b: &u8| matches!(b, b'-' | b'_' | b'.');
+    let number = |part: &[u8]| (2..=4).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let word = |part: &[u8]| (3..15).contains(&part.len()) && part.iter().all(u8::is_ascii_lowercase);
+    let mut parts = value.split(separates).peekable();
+    let first = parts.next_if(|part| number(part)).is_some();
+    let mut words = 0;
+    while parts.next_if(|part| word(part)).is_some() {
+        words += 1;
+    }
+    let last = parts.next_if(|part| number(part)).is_some();
+    (first || last) && words > 0 && parts.next().is_none() && !value.starts_with(b"test")
+}
+
 /// Words that a sentence has and a passphrase hardly.
 const OF_SENTENCES: &[&[u8]] = &[
     b"the",

@@ -1,0 +1,122 @@
+//! What is said about a password where one would stand: a validator's rule (`required|min:12`), a message ("Please enter your
+//! password"), a pattern (`^(?=.*[A-Z]).{12,}$`).
+
+use super::lead::is_one_of;
+use super::words::is_passphrase;
+
+const VALUE_MAX: usize = 256;
+/// Names of rules; those of the second list are followed by a number.
+const RULES: &[&str] = &[
+    "required",
+    "nullable",
+    "string",
+    "confirmed",
+    "sometimes",
+    "present",
+    "filled",
+    "bail",
+    "email",
+    "unique",
+    "same",
+    "different",
+    "regex",
+    "current_password",
+    "alpha_num",
+    "alpha_dash",
+    "required_with",
+    "required_if",
+    "required_without",
+    "trim",
+    "matches",
+];
+const COUNTS: &[&str] = &[
+    "min",
+    "max",
+    "len",
+    "length",
+    "size",
+    "between",
+    "digits",
+    "minlength",
+    "maxlength",
+    "min_length",
+    "max_length",
+    "minlen",
+    "maxlen",
+];
+/// Words of messages.
+const WORDS: &[&str] = &[
+    "password",
+    "passwords",
+    "passwort",
+    "passw\u{f6}rter",
+    "kennwort",
+    "passphrase",
+    "passe",
+    "must",
+    "muss",
+    "darf",
+    "doit",
+    "should",
+    "required",
+    "characters",
+    "zeichen",
+    "caract\u{e8}res",
+    "please",
+    "bitte",
+    "veuillez",
+    "mindestens",
+];
+
+/// Whether a value is a rule, a message or a pattern.
+#[inline(always)]
+pub(super) fn is_about(value: &[u8]) -> bool {
+    // Most values hold none of these.
+    (value.first() == Some(&b'^') || memchr::memchr3(b' ', b'|', b':', value).is_some()) && speaks(value)
+}
+
+#[cold]
+fn speaks(value: &[u8]) -> bool {
+    is_pattern(value) || is_rule(value) || value.contains(&b' ') && is_message(value)
+}
+
+fn is_pattern(value: &[u8]) -> bool {
+    let holds = |part: &[u8]| value.windows(part.len()).any(|w| w == part);
+    value.first() == Some(&b'^')
+        && (holds(b"(?") || holds(b"[A-Z") || holds(b"[a-z") || holds(b".*") || holds(b".{") || holds(b"\\d"))
+}
+
+fn is_rule(value: &[u8]) -> bool {
+    let (mut count, mut known, mut counted) = (0, false, false);
+    let fits = value.len() <= VALUE_MAX
+        && value.split(|b| *b == b'|').all(|part| {
+            count += 1;
+            let colon = part.iter().position(|b| *b == b':');
+            let name = part.get(..colon.unwrap_or(part.len())).unwrap_or_default();
+            let number = colon.and_then(|at| part.get(at + 1..)).unwrap_or_default();
+            let digits = !number.is_empty() && number.iter().all(|b| b.is_ascii_digit() || *b == b',');
+            let of_count = digits && is_one_of(name, COUNTS);
+            counted |= of_count;
+            known |= of_count || is_one_of(name, RULES);
+            !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+        });
+    fits && if count > 1 { known } else { counted }
+}
+
+/// Words, of which one speaks of passwords or of what must be, and none is one.
+#[cold]
+fn is_message(value: &[u8]) -> bool {
+    let mut words = value.split(|b| *b == b' ').filter(|word| !word.is_empty());
+    let bare =
+        |word: &[u8]| word.iter().any(|b| b.is_ascii_alphabetic()) && word.iter().any(u8::is_ascii_digit);
+    let sign = |b: &u8| b"!@#$%^&*=+~".contains(b);
+    let spoken = value
+        .split(|b| {
+            b.is_ascii_whitespace() || matches!(b, b'.' | b',' | b'!' | b'?' | b':' | b'"' | b'\'' | b'-')
+        })
+        .any(|word| is_one_of(word, WORDS));
+    spoken
+        && value.len() <= VALUE_MAX
+        && !words.any(|word| bare(word) || word.get(..word.len() - 1).unwrap_or_default().iter().any(sign))
+        && !is_passphrase(value)
+}
