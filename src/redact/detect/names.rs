@@ -114,6 +114,10 @@ const KEYS: &[(&[u8], Entity)] = &[
     (b"sessid", Entity::ApiKey),
     (b"secretkeybase", Entity::ApiKey),
     (b"bearerauth", Entity::Authorization),
+    (b"bearer", Entity::ApiKey),
+    (b"totp", Entity::ApiKey),
+    (b"passwordsalt", Entity::ApiKey),
+    (b"secretvalue", Entity::ApiKey),
 ];
 /// Names that end so hold a key if the value was made at random, unless they are one of the others.
 const RANDOM_KEYS: &[u8] = b"key";

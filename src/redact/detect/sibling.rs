@@ -39,6 +39,7 @@ impl Member {
             (5, b'x') => (b"xpath", Self::Place),
             (5, b't') => (b"title", Self::Place),
             (5, b'v') => (b"value", Self::Value),
+            (6, b'a') => (b"answer", Self::Value),
             (6, b'h') => (b"header", Self::Name),
             (6, b't') if byte(key, 1) | 0x20 == b'e' => (b"testid", Self::Place),
             (6, b't') => (b"target", Self::Place),
@@ -46,10 +47,15 @@ impl Member {
             (7, b'e') => (b"element", Self::Place),
             (7, b'l') => (b"locator", Self::Place),
             (8, b'p') => (b"property", Self::Name),
+            (8, b'q') => (b"question", Self::Name),
             (8, b's') => (b"selector", Self::Place),
             (8, b'v') => (b"variable", Self::Name),
             (9, b'p') => (b"parameter", Self::Name),
+            (10, b's') => (b"secretname", Self::Name),
             (11, b'p') => (b"placeholder", Self::Place),
+            (11, b's') if byte(key, 6) == b'_' => (b"secret_name", Self::Name),
+            (11, b's') => (b"secretvalue", Self::Value),
+            (12, b's') => (b"secret_value", Self::Value),
             _ => return Self::Other,
         };
         if key.eq_ignore_ascii_case(word) { member } else { Self::Other }

@@ -281,3 +281,31 @@ fn disguises_within_what_is_encoded() {
     // `glpat-` with a Cyrillic `а` and `р`.
     check("le jeton : %67l%D1%80%D0%B0t%2DaB3dE6gH9%6AK1mN4pQ7rS", "le jeton : [GITLAB_TOKEN]");
 }
+
+#[test]
+fn members_that_ask_and_members_that_say_what_a_secret_is() {
+    goes(
+        &[
+            r#"{"question": "Password?", "answer": "@@"}"#,
+            r#"{"answer": "@@", "question": "What is the WLAN password?"}"#,
+            r#"{"secretName": "db-password", "secretValue": "@@"}"#,
+            r#"{"secret_name": "db-password", "secret_value": "@@"}"#,
+        ],
+        &["Kangaroo661", "gS91-WM7q-2RL"],
+    );
+    for key in ["bearer", "totp", "passwordSalt", "secretValue"] {
+        let member = |value: &str| format!(r#"{{"auth": {{"{key}": "{value}"}}}}"#);
+        check(&member("qC9fbpdUlqYgvunW6r0VIeqwtEKKS5pr"), &member("[API_KEY]"));
+        for text in ["none", "enabled", "true", "${SECRET}"] {
+            check(&member(text), &member(text));
+        }
+    }
+    for text in [
+        r#"{"question": "What is the password policy?", "answer": "At least twelve characters"}"#,
+        r#"{"question": "Where do I reset my password?", "answer": "Under settings, account"}"#,
+        r#"{"question": "Favourite colour?", "answer": "blue42"}"#,
+        "the ring bearer: Frodo Baggins",
+    ] {
+        check(text, text);
+    }
+}
