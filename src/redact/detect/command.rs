@@ -125,7 +125,11 @@ fn holds(line: &[u8], of: &[&[u8]]) -> bool {
 #[cold]
 fn asks_apart(text: &[u8], at: usize, line: &[u8]) -> bool {
     let letter = byte(text, at + 1);
-    let server = || holds(line, &[b"mysql", b"mariadb"]) && shell::is_before_database(text, at + 2);
+    let server = || {
+        memchr::memchr(b'm', line).is_some()
+            && holds(line, &[b"mysql", b"mariadb"])
+            && shell::is_before_database(text, at + 2)
+    };
     takes(letter, line) && (holds(line, PLAIN) || is_made_up(argument_of(text, at + 2)))
         || letter == b'p' && (is_quoted_beside_user(text, at + 2) || server())
         || matches!(letter, b'p' | b'P' | b'w') && is_beside_user(text, at, line)
