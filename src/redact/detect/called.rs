@@ -286,7 +286,7 @@ impl<'a> Call<'a> {
     }
 
     fn named(&mut self, end: usize) {
-        let start = run_start(self.text, end, NAME_MAX, |b| is_name(b));
+        let start = run_start(self.text, end, NAME_MAX, is_name);
         for b in slice(self.text, start, end) {
             if *b != b'_'
                 && let Some(to) = self.name.get_mut(self.length)

@@ -1,6 +1,8 @@
 //! PASSWORD and URL_PASSWORD in commands, files and forms: `curl -u user:…`, `sshpass -p …`, `mysql -p…`, `zip -P …`, `htpasswd -b file user …`,
 //! `sqlplus user/…@db`, `echo … | docker login --password-stdin`, `IDENTIFIED BY '…'`.
 
+use std::sync::LazyLock;
+
 use super::bytes::{
     Classes, before, byte, is_escape, is_name, is_space, run_end, run_start, slice, starts_free,
     starts_with_ignoring_case,
@@ -39,12 +41,29 @@ const PLAIN: &[&[u8]] = &[
     b"ldapadd",
     b"ldapwhoami",
 ];
+/// Commands of which the password is glued to `-p`.
+const GLUED: &[&[u8]] = &[
+    b"mysql",
+    b"mysqldump",
+    b"mysqladmin",
+    b"mysqlsh",
+    b"mysqlimport",
+    b"mysqlcheck",
+    b"mysqlshow",
+    b"mariadb",
+    b"sshpass",
+    b"7z",
+    b"7za",
+    b"7zz",
+    b"unrar",
+    b"rar",
+];
 /// Commands that take `user/password@database`.
 const DATABASES: &[&[u8]] = &[b"sqlplus", b"sqlldr", b"expdp", b"impdp", b"rman", b"exp", b"imp", b"sql"];
 /// How far back a command may begin.
 const COMMAND_MAX: usize = 160;
 /// The same before one of its options of a letter.
-const OPTION_MAX: usize = 104;
+const OPTION_MAX: usize = 80;
 
 /// At the dash of `-u user:password`, `sshpass -p …`, `mysql -p…`, `redis-cli -a …`.
 pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
@@ -71,47 +90,22 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     }
     let line = slice(text, at.saturating_sub(OPTION_MAX), at);
     let line = line.rsplit(|b| matches!(b, b'\n' | b';' | b'|')).next().unwrap_or_default();
-    let holds = |of: &[&[u8]]| line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word));
     let apart = is_space(byte(text, at + 2));
-    let mut from = at + 2;
-    let asks = match letter {
-        // `rar -hp…`.
-        b'h' => {
-            from += 1;
-            byte(text, at + 2) == b'p' && holds(&[b"rar"]) && is_made_up(argument_of(text, from))
-        }
-        // `plink -pw …`, `swaks -ap …`.
-        b'p' if byte(text, at + 2) == b'w' && is_space(byte(text, at + 3)) => {
-            from += 1;
-            is_made_up(argument_of(text, from))
-        }
-        b'a' if apart && holds(&[b"http", b"https", b"xh", b"httpie"]) => return user(text, at),
-        b'b' => return if apart && holds(&[b"htpasswd"]) { batch(text, at) } else { None },
-        _ if apart => {
-            takes(letter, line) && (holds(PLAIN) || is_made_up(argument_of(text, at + 2)))
-                || (letter == b'p' && is_quoted_beside_user(text, at + 2))
-                || (letter == b'p'
-                    && holds(&[b"mysql", b"mariadb"])
-                    && shell::is_before_database(text, at + 2))
-                || (matches!(letter, b'p' | b'P' | b'w') && is_beside_user(text, at, line))
-        }
-        b'p' => holds(&[
-            b"mysql",
-            b"mysqldump",
-            b"mysqladmin",
-            b"mysqlsh",
-            b"mysqlimport",
-            b"mysqlcheck",
-            b"mysqlshow",
-            b"mariadb",
-            b"sshpass",
-            b"7z",
-            b"7za",
-            b"7zz",
-            b"unrar",
-            b"rar",
-        ]),
-        _ => false,
+    match letter {
+        b'a' if apart && holds(line, &[b"http", b"https", b"xh", b"httpie"]) => return user(text, at),
+        b'b' => return if apart && holds(line, &[b"htpasswd"]) { batch(text, at) } else { None },
+        _ => {}
+    }
+    // `rar -hp…`, `plink -pw …`.
+    let pair = letter == b'h' || letter == b'p' && slice(text, at + 2, at + 4) == b"w ";
+    let from = at + 2 + usize::from(pair);
+    let asks = if pair {
+        (letter == b'p' || byte(text, at + 2) == b'p' && holds(line, &[b"rar"]))
+            && is_made_up(argument_of(text, from))
+    } else if apart {
+        asks_apart(text, at, line)
+    } else {
+        letter == b'p' && holds(line, GLUED)
     };
     if !asks {
         return None;
@@ -121,6 +115,24 @@ pub(super) fn option(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let value = slice(text, from, end);
     let real = value.len() >= 4 && !is_reference(value) && !is_port(value) && !value.starts_with(b"-");
     real.then(|| Finding::outer(Entity::Password, from, end, from))
+}
+
+fn holds(line: &[u8], of: &[&[u8]]) -> bool {
+    line.split(|b| !b.is_ascii_alphanumeric()).any(|word| of.contains(&word))
+}
+
+/// Whether a password stands behind the option of a letter at `at` and a blank, of the command in `line`.
+#[cold]
+fn asks_apart(text: &[u8], at: usize, line: &[u8]) -> bool {
+    let letter = byte(text, at + 1);
+    let server = || {
+        memchr::memchr(b'm', line).is_some()
+            && holds(line, &[b"mysql", b"mariadb"])
+            && shell::is_before_database(text, at + 2)
+    };
+    takes(letter, line) && (holds(line, PLAIN) || is_made_up(argument_of(text, at + 2)))
+        || letter == b'p' && (is_quoted_beside_user(text, at + 2) || server())
+        || matches!(letter, b'p' | b'P' | b'w') && is_beside_user(text, at, line)
 }
 
 fn argument_end(text: &[u8], from: usize) -> usize {
@@ -140,14 +152,24 @@ fn is_port(value: &[u8]) -> bool {
     value.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-' | b'[' | b']'))
 }
 
+/// Which letters the commands of each letter begin with, a bit each.
+static FIRSTS: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let bit = |command: &&str| 1 << (byte(command.as_bytes(), 0) & 31);
+    OPTIONS.iter().map(|(_, commands)| commands.iter().map(bit).fold(0, |all, bit| all | bit)).collect()
+});
+
 /// Whether one of a command's words takes a password behind an option of that letter.
 #[cold]
 fn takes(letter: u8, line: &[u8]) -> bool {
-    let Some((_, commands)) = OPTIONS.iter().find(|(of, _)| *of == letter) else { return false };
+    let Some((row, (_, commands))) = OPTIONS.iter().enumerate().find(|(_, (of, _))| *of == letter) else {
+        return false;
+    };
+    let firsts = FIRSTS.get(row).copied().unwrap_or(0);
     line.split(|b| !b.is_ascii_alphanumeric() && *b != b'_').any(|word| {
-        let first = word.first().copied();
-        let mut alike = commands.iter().filter(|command| command.as_bytes().first().copied() == first);
+        let Some(first) = word.first() else { return false };
+        let mut alike = commands.iter().filter(|command| command.as_bytes().first() == Some(first));
         word.len() > 1
+            && firsts >> (first & 31) & 1 == 1
             && alike.any(|command| match command.strip_suffix('*') {
                 Some(head) => word.starts_with(head.as_bytes()),
                 None => word == command.as_bytes(),
@@ -482,7 +504,7 @@ pub(super) fn identified(scan: &Scan<'_>, at: usize) -> Option<Finding> {
     let mut words = head.rsplit(|b| is_space(*b)).filter(|word| !word.is_empty());
     let is = |word: Option<&[u8]>| word == Some(b"IDENTIFIED".as_slice());
     let plain = words.next();
-    if !is(plain) && !(words.next() == Some(b"WITH".as_slice()) && is(words.next())) {
+    if !(is(plain) || words.next() == Some(b"WITH".as_slice()) && is(words.next())) {
         return None;
     }
     let from = run_end(text, at + 2, 3, is_space);
