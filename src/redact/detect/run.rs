@@ -184,6 +184,14 @@ fn is_snake(run: &[u8]) -> bool {
     run.contains(&b'_') && run.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
+/// Whether signs end what stands before them, behind one more word or not: the sentence, the member or the statement before
+/// is about something else.
+fn is_end(signs: &[u8], is_further: bool, certain: bool) -> bool {
+    is_further && signs.contains(&b'>')
+        || signs.iter().any(|b| matches!(b, b'!' | b'?' | b'}' | b'{' | b'&'))
+        || signs.windows(2).any(|w| w == b". " || w == b"; " || w == b", " && is_further && !certain)
+}
+
 /// What the words before a value say that it is. `certain`: the value alone says that it is a credential, so a word in
 /// the same sentence is enough; else the word, and what joins it with the value, stand right before it.
 fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<Entity> {
@@ -200,12 +208,7 @@ fn naming(text: &[u8], (start, stop): (usize, usize), certain: bool) -> Option<E
     for back in 0..WORDS_MAX {
         let gap = run_start(line, end, BEFORE, |b| !word(b));
         let between = slice(line, gap, end);
-        // The sentence, the member or the statement before is about something else.
-        let tagged = back > 0 && between.contains(&b'>');
-        if tagged
-            || between.iter().any(|b| matches!(b, b'!' | b'?' | b'}' | b'{' | b'&'))
-            || between.windows(2).any(|w| w == b". " || w == b"; " || w == b", " && back > 0 && !certain)
-        {
+        if is_end(between, back > 0, certain) {
             return None;
         }
         let begin = run_start(line, gap, 48, word);

@@ -239,7 +239,7 @@ pub(super) fn is_announced(text: &[u8], from: usize, secret: &[u8]) -> bool {
     }
     let joined = || {
         let verb = |verb: &&str| slice(text, end.saturating_sub(verb.len()), end) == verb.as_bytes();
-        slice(text, end, from).iter().any(|b| matches!(b, b':' | b'=')) || VERBS.iter().any(|one| verb(one))
+        slice(text, end, from).iter().any(|b| matches!(b, b':' | b'=')) || VERBS.iter().any(verb)
     };
     if told && (joined() && is_owned(line) || is_now(line)) {
         return true;
