@@ -44,7 +44,7 @@ const COUNTS: &[&str] = &[
     "minlen",
     "maxlen",
 ];
-/// Words of messages.
+/// What messages speak of. That something must be, or is asked for, passphrases say too.
 const WORDS: &[&str] = &[
     "password",
     "passwords",
@@ -53,19 +53,12 @@ const WORDS: &[&str] = &[
     "kennwort",
     "passphrase",
     "passe",
-    "must",
-    "muss",
-    "darf",
-    "doit",
-    "should",
-    "required",
     "characters",
     "zeichen",
     "caract\u{e8}res",
-    "please",
-    "bitte",
-    "veuillez",
-    "mindestens",
+    "required",
+    "empty",
+    "field",
 ];
 
 /// Whether a value is a rule, a message or a pattern.
@@ -103,7 +96,7 @@ fn is_rule(value: &[u8]) -> bool {
     fits && if count > 1 { known } else { counted }
 }
 
-/// Words, of which one speaks of passwords or of what must be, and none is one.
+/// Words, of which one speaks of passwords or of a form's field, and none is one.
 #[cold]
 fn is_message(value: &[u8]) -> bool {
     let mut words = value.split(|b| *b == b' ').filter(|word| !word.is_empty());

@@ -2,11 +2,14 @@
 
 use super::assignment::names_password;
 use super::bytes::{Classes, byte, is_random, is_url_safe, run_end, run_start, slice};
+use super::lead::is_one_of;
 use super::reference::is_reference;
 use super::{Finding, Scan};
 use crate::redact::entity::Entity;
 
 const AUTHORITY_MAX: usize = 512;
+/// What stands where somebody's name would.
+const USERS: &[&str] = &["user", "username", "login", "me", "benutzer", "utilisateur"];
 const WEBHOOKS: &[(Entity, &[u8])] = &[
     (Entity::SlackWebhook, b"hooks.slack.com/services/"),
     (Entity::SlackWebhook, b"hooks.slack.com/workflows/"),
@@ -100,8 +103,9 @@ fn user_info(text: &[u8], from: usize) -> Option<Finding> {
     let variable = secret
         .strip_prefix(b"$")
         .is_some_and(|name| name.len() > 2 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_'));
-    // `user:password@localhost`: the word for what stands there.
-    let word = secret.iter().all(u8::is_ascii_lowercase) && names_password(secret);
+    // `user:password@localhost`: the words for what stands there. Behind anybody's name the word is a password.
+    let user = slice(text, from, start.saturating_sub(1));
+    let word = secret.iter().all(u8::is_ascii_lowercase) && names_password(secret) && is_one_of(user, USERS);
     let real = !secret.is_empty() && random && !variable && !word && !is_reference(secret);
     // A vendor's token may stand here: let the scan look inside, with a bound that it has seen already.
     real.then(|| Finding::outer(Entity::UrlPassword, start, at, start))

@@ -231,6 +231,12 @@ fn what_is_said_about_a_password_is_none() {
     check("the secret key c3c98349-7eed-4776-a812-f8235047d29c", "the secret key [API_KEY]");
     check("numéro de portable 0612345678", "numéro de portable [PHONE_NUMBER]");
     check("numéro de téléphone de Paul 0612345678", "numéro de téléphone de Paul [PHONE_NUMBER]");
+    for (user, secret) in [("app", "password"), ("admin", "pass"), ("eva", "pw"), ("root", "passwort")] {
+        check(&format!("postgres://{user}:{secret}@db/x"), &format!("postgres://{user}:[URL_PASSWORD]@db/x"));
+    }
+    for phrase in ["please let me in 2024!", "You must be kidding 99", "must have been love 1987"] {
+        check(&format!("{{\"password\":\"{phrase}\"}}"), "{\"password\":\"[PASSWORD]\"}");
+    }
     check("postgres://user:pass2word@localhost:5432/db", "postgres://user:[URL_PASSWORD]@localhost:5432/db");
 }
 
