@@ -149,7 +149,8 @@ fn argument_of(text: &[u8], at: usize) -> &[u8] {
 fn is_port(value: &[u8]) -> bool {
     let value = value.strip_suffix(b"/tcp").or_else(|| value.strip_suffix(b"/udp")).unwrap_or(value);
     let value = value.strip_prefix(b"localhost:").unwrap_or(value);
-    value.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-' | b'[' | b']'))
+    let joined = value.contains(&b':');
+    value.iter().all(|b| b.is_ascii_digit() || joined && matches!(b, b':' | b'.' | b'-' | b'[' | b']'))
 }
 
 /// Which letters the commands of each letter begin with, a bit each.

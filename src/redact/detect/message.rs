@@ -44,6 +44,8 @@ const COUNTS: &[&str] = &[
     "minlen",
     "maxlen",
 ];
+/// What is counted in messages: of another number there nobody speaks.
+const COUNTED: &[&str] = &["characters", "chars", "letters", "zeichen", "caract\u{e8}res"];
 /// What messages speak of. That something must be, or is asked for, passphrases say too.
 const WORDS: &[&str] = &[
     "password",
@@ -53,9 +55,6 @@ const WORDS: &[&str] = &[
     "kennwort",
     "passphrase",
     "passe",
-    "characters",
-    "zeichen",
-    "caract\u{e8}res",
     "required",
     "empty",
     "field",
@@ -75,12 +74,13 @@ fn speaks(value: &[u8]) -> bool {
 
 fn is_pattern(value: &[u8]) -> bool {
     let holds = |part: &[u8]| value.windows(part.len()).any(|w| w == part);
-    value.first() == Some(&b'^')
+    value.starts_with(b"^")
+        && (value.ends_with(b"$") || holds(b"(?"))
         && (holds(b"(?") || holds(b"[A-Z") || holds(b"[a-z") || holds(b".*") || holds(b".{") || holds(b"\\d"))
 }
 
 fn is_rule(value: &[u8]) -> bool {
-    let (mut count, mut known, mut counted) = (0, false, false);
+    let (mut count, mut known, mut counted) = (0, 0, false);
     let fits = value.len() <= VALUE_MAX
         && value.split(|b| *b == b'|').all(|part| {
             count += 1;
@@ -90,10 +90,10 @@ fn is_rule(value: &[u8]) -> bool {
             let digits = !number.is_empty() && number.iter().all(|b| b.is_ascii_digit() || *b == b',');
             let of_count = digits && is_one_of(name, COUNTS);
             counted |= of_count;
-            known |= of_count || is_one_of(name, RULES);
+            known += u32::from(is_one_of(name, RULES));
             !name.is_empty() && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
         });
-    fits && if count > 1 { known } else { counted }
+    fits && (counted || count > 1 && known > 1)
 }
 
 /// Words, of which one speaks of passwords or of a form's field, and none is one.
@@ -103,11 +103,12 @@ fn is_message(value: &[u8]) -> bool {
     let bare =
         |word: &[u8]| word.iter().any(|b| b.is_ascii_alphabetic()) && word.iter().any(u8::is_ascii_digit);
     let sign = |b: &u8| b"!@#$%^&*=+~".contains(b);
-    let spoken = value
-        .split(|b| {
-            b.is_ascii_whitespace() || matches!(b, b'.' | b',' | b'!' | b'?' | b':' | b'"' | b'\'' | b'-')
-        })
-        .any(|word| is_one_of(word, WORDS));
+    let speaks_of = |names| {
+        let apart = |b: &u8| b.is_ascii_whitespace() || b".,!?:\"'-".contains(b);
+        value.split(apart).any(|word| is_one_of(word, names))
+    };
+    let digits = value.iter().any(u8::is_ascii_digit);
+    let spoken = speaks_of(COUNTED) || !digits && speaks_of(WORDS);
     spoken
         && value.len() <= VALUE_MAX
         && !words.any(|word| bare(word) || word.get(..word.len() - 1).unwrap_or_default().iter().any(sign))

@@ -176,38 +176,24 @@ pub(super) fn may_be_listed(name: &[u8]) -> bool {
 /// For each last letter of a name: the letters that stand before it in one of the lists, a bit each.
 static ENDINGS: [u32; 26] = {
     let mut table = with_ending([0; 26], RANDOM_KEYS);
-    let mut row = 0;
-    while let Some(name) = row_of(sibling::VALUES, row) {
-        table = with_ending(table, name);
-        row += 1;
+    let mut list = 0;
+    while let Some(names) =
+        row_of(&[sibling::VALUES, PASSWORDS, SHORT_PASSWORDS, RANDOM_NAMES, PARAMETERS], list)
+    {
+        let mut row = 0;
+        while let Some(name) = row_of(names, row) {
+            table = with_ending(table, name);
+            row += 1;
+        }
+        list += 1;
     }
-    row = 0;
+    let mut row = 0;
     while let Some((name, _)) = row_of(KEYS, row) {
         table = with_ending(table, name);
         row += 1;
     }
     row = 0;
-    while let Some(name) = row_of(PASSWORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(SHORT_PASSWORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
     while let Some((name, _)) = row_of(LAST_WORDS, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(RANDOM_NAMES, row) {
-        table = with_ending(table, name);
-        row += 1;
-    }
-    row = 0;
-    while let Some(name) = row_of(PARAMETERS, row) {
         table = with_ending(table, name);
         row += 1;
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::assignment::{is_named, names_password};
 use super::bytes::{before, byte, is_name, is_space, run_end, run_start, slice};
 
-/// The members whose value it is: what is given, what there is without it, and what is typed into a field.
-pub(super) const VALUES: &[&[u8]] = &[b"value", b"default", b"text"];
+/// How the members end whose value it is: what is given, what there is without it, what is typed into a field or answered.
+pub(super) const VALUES: &[&[u8]] = &[b"value", b"default", b"text", b"answer"];
 
 /// What a member of an object says about another.
 #[derive(Clone, Copy, PartialEq, Eq)]

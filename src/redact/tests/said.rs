@@ -211,6 +211,8 @@ fn what_is_said_about_a_password_is_none() {
         "password regex: ^(?=.*[A-Z]).{12,}$",
         "\"password\": \"^(?=.*[A-Z]).{12,}$\"",
         "docker run -p 127.0.0.1:8080:80 app",
+        "'password' => 'required|confirmed',",
+        "{\"password\": \"Password required\", \"passwort\": \"Mindestens 12 Zeichen\"}",
         "docker run -p 8000-8010:8000-8010 -p 53:53/udp app",
         "idempotency key c3c98349-7eed-4776-a812-f8235047d29c",
         "cache key c3c98349-7eed-4776-a812-f8235047d29c",
@@ -234,9 +236,19 @@ fn what_is_said_about_a_password_is_none() {
     for (user, secret) in [("app", "password"), ("admin", "pass"), ("eva", "pw"), ("root", "passwort")] {
         check(&format!("postgres://{user}:{secret}@db/x"), &format!("postgres://{user}:[URL_PASSWORD]@db/x"));
     }
-    for phrase in ["please let me in 2024!", "You must be kidding 99", "must have been love 1987"] {
+    for phrase in [
+        "please let me in 2024!",
+        "You must be kidding 99",
+        "must have been love 1987",
+        "my password 2024!",
+        "golden field 99",
+        "Password 12345",
+        "required|hunter",
+        "^Kestrel.*48x",
+    ] {
         check(&format!("{{\"password\":\"{phrase}\"}}"), "{\"password\":\"[PASSWORD]\"}");
     }
+    check("mysql -uroot -p2024.12.31-7 db", "mysql -uroot -p[PASSWORD] db");
     check("postgres://user:pass2word@localhost:5432/db", "postgres://user:[URL_PASSWORD]@localhost:5432/db");
 }
 
@@ -294,6 +306,8 @@ fn members_that_ask_and_members_that_say_what_a_secret_is() {
         &[
             r#"{"question": "Password?", "answer": "@@"}"#,
             r#"{"answer": "@@", "question": "What is the WLAN password?"}"#,
+            "question: Password?\nanswer: @@",
+            "- secretName: db-password\n  secretValue: @@",
             r#"{"secretName": "db-password", "secretValue": "@@"}"#,
             r#"{"secret_name": "db-password", "secret_value": "@@"}"#,
         ],
