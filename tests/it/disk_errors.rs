@@ -61,6 +61,21 @@ fn metric(gateway: &Gateway, name: &str) -> usize {
     values.map(|value| value.parse::<usize>().unwrap()).sum()
 }
 
+/// Starts the gateway again with its data on a disk of its own, which may fail; whether one can be mounted here.
+fn moves_to_a_disk(gateway: &mut Gateway) -> bool {
+    let dir = gateway.dir.path().to_owned();
+    gateway.stop();
+    let (made, said) = apart(&format!("{MAKE}{MOUNT}"), &dir);
+    if !made {
+        println!("left out: no disk can be mounted here: {said}");
+        return false;
+    }
+    gateway.start_again();
+    let command = format!("exec unshare -m sh -c '{MOUNT}exec SERVE'");
+    assert!(gateway.restart_by(&command), "{}", gateway.stderr());
+    true
+}
+
 /// While the disk fails requests are refused; once it is well they are served again, and nothing that was answered is
 /// missing on the disk, though the system gave up writing it.
 #[test]
@@ -69,18 +84,9 @@ fn o4_a_disk_that_fails_and_comes_back_has_every_line() {
     let dir = gateway.dir.path().to_owned();
     let ask = |gateway: &Gateway| gateway.chat(ACME, &chat("hi", &tools(&["get_x", "delete_x"])));
     assert_eq!(ask(&gateway).status, 200);
-    gateway.stop();
-    let (made, said) = apart(&format!("{MAKE}{MOUNT}"), &dir);
-    if !made {
-        println!("left out: no disk can be mounted here: {said}");
+    if !moves_to_a_disk(&mut gateway) {
         return;
     }
-    gateway.start_again();
-    assert!(
-        gateway.restart_by(&format!("exec unshare -m sh -c '{MOUNT}exec SERVE'")),
-        "{}",
-        gateway.stderr()
-    );
     let served = Cell::new(1);
     let count = |told: &Answer| served.set(served.get() + usize::from(told.status == 200));
     count(&ask(&gateway));
@@ -141,18 +147,9 @@ impl Drop for Frozen<'_> {
 fn a_disk_that_hangs_is_told_and_has_every_line_in_the_end() {
     let mut gateway = Gateway::with(TENANTS, "records: { on_failure: fail }\nlimits: { drain: 1s }\n");
     let dir = gateway.dir.path().to_owned();
-    gateway.stop();
-    let (made, said) = apart(&format!("{MAKE}{MOUNT}"), &dir);
-    if !made {
-        println!("left out: no disk can be mounted here: {said}");
+    if !moves_to_a_disk(&mut gateway) {
         return;
     }
-    gateway.start_again();
-    assert!(
-        gateway.restart_by(&format!("exec unshare -m sh -c '{MOUNT}exec SERVE'")),
-        "{}",
-        gateway.stderr()
-    );
     let data = dir.join("data");
     let ask = |gateway: &Gateway| gateway.chat(ACME, &chat("hi", &tools(&["get_x", "delete_x"])));
     let mut served = 0;
